@@ -1,0 +1,102 @@
+# Every target works alone on a fresh clone with Python 3.11 or newer: it makes the virtual
+# environment it needs and installs into it. A stamp inside that environment makes the next run
+# quick, and without network, until pyproject.toml changes. Written for GNU make 3.81 and later.
+
+PYTHON ?= python3
+# The parity tests and the benchmarks compare with exactly this PyTorch. Any build will do, and the
+# CPU build is by far the smallest: PIP_FIND_LINKS names a folder that holds its wheel.
+TORCH ?= torch==2.13.0
+# Options for the program that a target runs: make mnist ARGS="--epochs 3 --seed 1"
+ARGS ?=
+
+BIN := .venv/bin
+TORCH_BIN := .venv-torch/bin
+TORCH_STAMP := .venv-torch/.dev-$(subst ==,-,$(notdir $(TORCH)))
+# Twice quiet: errors only, so that what pip warns of does not bury the one line of ours.
+PIP_INSTALL := -m pip install -qq --disable-pip-version-check
+
+# `dev` brings all that `make mnist` needs, so where it is installed nothing more is.
+MNIST_STAMP := $(if $(wildcard .venv/.dev),.venv/.dev,.venv/.mnist)
+
+.PHONY: help mnist test parity lint format types bench bench-quick docs clean
+# Two installs into one environment must not run side by side under -j.
+.NOTPARALLEL:
+
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
+
+mnist: $(MNIST_STAMP) ## train a network on MNIST; ARGS="--epochs 3 --seed 1" passes options
+	@$(BIN)/python examples/mnist_mlp.py $(ARGS)
+
+test: .venv/.dev ## run the tests; ARGS="-k relu" passes options
+	@$(BIN)/python -m pytest -n auto $(ARGS)
+
+parity: $(TORCH_STAMP) ## run the tests that compare with PyTorch
+	@$(TORCH_BIN)/python -m pytest tests/parity -n auto $(ARGS)
+
+lint: .venv/.dev ## check style
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+format: .venv/.dev ## put the style right where ruff can
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+types: .venv/.dev ## check types
+	@$(BIN)/mypy
+
+bench: $(TORCH_STAMP) ## measure beside the peers
+	@$(TORCH_BIN)/python benchmarks/run.py $(ARGS)
+
+bench-quick: $(TORCH_STAMP) ## one small round of each benchmark
+	@$(TORCH_BIN)/python benchmarks/run.py --quick $(ARGS)
+
+docs: .venv/.docs ## write the API pages to build/docs
+	@$(BIN)/python -m pdoc --docformat google --output-directory build/docs tinygrad_lite nn
+	@echo "API pages: build/docs/index.html"
+
+clean: ## remove what was built (not the virtual environments)
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# Environments. make expands the whole recipe before its first line runs, so a fault in $(PYTHON)
+# ends it with one line and nothing made. A stamp is touched only after pip succeeded.
+.venv/.mnist: pyproject.toml
+	$(call make_venv,.venv)
+	@echo "installing numpy and what the example needs into .venv (once)"
+	@$(BIN)/python $(PIP_INSTALL) --editable '.[data,train]'
+	@touch $@
+
+.venv/.dev: pyproject.toml
+	$(call make_venv,.venv)
+	@echo "installing the library and its test tools into .venv (once)"
+	@$(BIN)/python $(PIP_INSTALL) --editable '.[dev]'
+	@touch $@
+
+.venv/.docs: pyproject.toml
+	$(call make_venv,.venv)
+	@echo "installing pdoc into .venv (once)"
+	@$(BIN)/python $(PIP_INSTALL) --editable '.[docs]'
+	@touch $@
+
+$(TORCH_STAMP): pyproject.toml
+	$(call make_venv,.venv-torch)
+	@echo "installing the library, its test tools and $(TORCH) into .venv-torch (once)"
+	@$(TORCH_BIN)/python $(PIP_INSTALL) --editable '.[dev]' $(TORCH)
+	@touch $@
+
+# An environment that works is kept as it is; one whose Python is gone is made anew.
+define make_venv
+@$(1)/bin/python -m pip --version >/dev/null 2>&1 || { \
+  $(if $(wildcard $(1)/bin/python),,$(check_python)) \
+  test -x $(1)/bin/python || clear=--clear; \
+  $(PYTHON) -m venv $$clear $(1); }
+endef
+
+check_python = $(if $(python_fault),$(error tinygrad_lite needs $(python_fault)))
+python_fault = $(shell \
+  found=$$($(PYTHON) -c 'import sys; print(sys.version.split()[0])' 2>/dev/null); \
+  if ! $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+    echo "Python 3.11 or newer; found $${found:-none}; set PYTHON=/path/to/python3.11"; \
+  elif ! $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then \
+    echo "the venv module of Python $$found; on Debian and Ubuntu: apt-get install python3-venv"; \
+  fi)

@@ -1,0 +1,201 @@
+"""What the examples need around them: the command line, the data, progress, files and pictures."""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import nn
+
+WORST = 25  # mistakes in the picture
+SMOOTH = 50  # steps over which the loss and the accuracy on the screen are averaged
+
+
+def parse_arguments(description: str, constants: dict[str, Any]) -> argparse.Namespace:
+    """The command line; the constants at the top of the example are the defaults."""
+    first_line = description.splitlines()[0]
+    parser = argparse.ArgumentParser(description=first_line)
+    for name, kind, text in (
+        ("batch_size", int, "images in one step"),
+        ("lr", float, "highest learning rate"),
+        ("momentum", float, "how much of the last step goes into the next"),
+        ("reg", float, "strength of the L2 penalty"),
+        ("hidden", int, "hidden units"),
+    ):
+        default = constants[name.upper()]
+        option = "--" + name.replace("_", "-")
+        parser.add_argument(option, type=kind, default=default, help=f"{text} ({default})")
+    add = parser.add_argument
+    add("--epochs", type=int, help="passes over the images "
+        f"({constants['EPOCHS']}; on the digits {constants['DIGITS_EPOCHS']})")  # fmt: skip
+    add("--seed", type=int, default=0, help="of the weights and of the order of the images (0)")
+    add("--data", metavar="DIR", help="folder with the four files of MNIST")
+    add("--target", type=float,
+        help=f"exit status 1 below this accuracy ({constants['TARGET']} on MNIST)")  # fmt: skip
+    add("--out", metavar="DIR", help="keep weights, metrics and pictures there")
+    add("--library", action="store_true", help="loss and penalty from the library, same gradients")
+    add("--quiet", action="store_true", help="print the last line only")
+    args = parser.parse_args()
+    for name in ("epochs", "batch_size", "hidden"):
+        if getattr(args, name) is not None and getattr(args, name) < 1:
+            parser.error(f"--{name.replace('_', '-')}: expected 1 or more; got {vars(args)[name]}")
+    return args
+
+
+def load(folder: str | None, quiet: bool) -> tuple[str, tuple[np.ndarray, ...]]:
+    """MNIST, or the digits that come with nn where MNIST is not to be had."""
+    try:
+        return "MNIST", nn.datasets.mnist(folder)
+    except (nn.datasets.DataUnavailable, ImportError) as error:
+        if not quiet:
+            print(f"no MNIST, so this trains on the 8x8 digits of UCI instead: {error}", flush=True)
+        return "digits", nn.datasets.digits()
+    except ValueError as error:
+        sys.exit(f"damaged data: {error}")
+
+
+class Report:
+    """Progress on a terminal, a line an epoch in a pipe; files in `out` where that is given.
+
+    images: how many are trained on in one epoch.
+    """
+
+    def __init__(self, data: str, epochs: int, images: int, out: str | None, quiet: bool) -> None:
+        self.data, self.epochs, self.images, self.quiet = data, epochs, images, quiet
+        self.losses: list[float] = []
+        self.hits: list[float] = []
+        self.records: list[dict[str, Any]] = []
+        self.out = None if out is None else Path(out)
+        if self.out is not None:
+            self.out.mkdir(parents=True, exist_ok=True)
+            (self.out / "metrics.jsonl").write_text("")
+        self.bar = self._bar() if sys.stdout.isatty() and not quiet else None
+        self.since = time.perf_counter()
+
+    def _bar(self) -> Any:
+        """A live line with the images a second and the time left."""
+        try:
+            from tqdm import tqdm
+        except ImportError:  # without the extra `train` the lines must do
+            return None
+        return tqdm(total=self.epochs * self.images, unit=" images", unit_scale=True, leave=False,
+                    file=sys.stdout, dynamic_ncols=True)  # fmt: skip
+
+    def say(self, line: str) -> None:
+        """Print a line, above the live one."""
+        if self.bar is not None:
+            self.bar.write(line, file=sys.stdout)
+        elif not self.quiet:
+            print(line, flush=True)
+
+    def step(self, loss: float, hits: np.ndarray) -> None:
+        """Note one training step: its loss, and which of its images were right."""
+        self.losses.append(loss)
+        self.hits.append(float(hits.mean()))
+        if self.bar is not None:
+            recent = slice(-SMOOTH, None)
+            self.bar.set_postfix_str(
+                f"loss {np.mean(self.losses[recent]):.4f}, "
+                f"accuracy {100 * np.mean(self.hits[recent]):.2f} %",
+                refresh=False,
+            )
+            self.bar.update(len(hits))
+
+    def epoch(self, held_out: float) -> None:
+        """Note the end of an epoch, with the accuracy (0 to 1) on the held-out images."""
+        seconds = time.perf_counter() - self.since
+        number = len(self.records) + 1
+        record = {
+            "epoch": number,
+            "loss": float(np.mean(self.losses)),
+            "train_accuracy": float(np.mean(self.hits)),
+            "held_out_accuracy": held_out,
+            "seconds": round(seconds, 3),
+            "images_per_second": round(self.images / seconds),
+        }
+        self.records.append(record)
+        if self.out is not None:
+            with open(self.out / "metrics.jsonl", "a") as file:
+                file.write(json.dumps(record) + "\n")
+        self.say(
+            f"{self.data}, epoch {number} of {self.epochs}: loss {record['loss']:.4f}, "
+            f"accuracy {100 * record['train_accuracy']:.2f} %, "
+            f"held out {100 * held_out:.2f} %, {record['images_per_second']} images/s"
+        )
+        self.losses, self.hits, self.since = [], [], time.perf_counter()
+
+    def stopped(self, step: int, steps: int) -> None:
+        """Say that the user ended the training."""
+        kept = "the best weights so far are" if self.records else "the weights as they are now are"
+        self.say(f"stopped after {step} of {steps} steps; {kept} kept")
+
+    def close(self) -> None:
+        """Take the live line off the screen."""
+        if self.bar is not None:
+            self.bar.close()
+
+    def keep(self, state: Any, images: np.ndarray, labels: np.ndarray, scores: np.ndarray) -> None:
+        """Write weights.safetensors, curves.png and mistakes.png, and end the live line."""
+        self.close()
+        if self.out is None:
+            return
+        nn.state.safe_save(state, self.out / "weights.safetensors")
+        if self.records:
+            draw_curves(self.records, self.data, self.out / "curves.png")
+        draw_mistakes(images, labels, scores, self.out / "mistakes.png")
+        self.say(f"weights, metrics and pictures are in {self.out}")
+
+
+def _pyplot() -> Any:
+    """matplotlib, drawing into files."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    return plt
+
+
+def draw_curves(records: list[dict[str, Any]], data: str, path: Path) -> None:
+    """Loss and accuracies over the epochs, as a PNG."""
+    plt = _pyplot()
+    epochs = [record["epoch"] for record in records]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
+    left.plot(epochs, [record["loss"] for record in records], "o-", color="#3b6ea5")
+    left.set(title="loss on the training images", xlabel="epoch", ylim=(0, None))
+    for key, style, label in (
+        ("train_accuracy", "o--", "training images, during the epoch"),
+        ("held_out_accuracy", "o-", "held-out images, after it"),
+    ):
+        right.plot(epochs, [100 * record[key] for record in records], style, label=label)
+    right.set(title=f"accuracy on {data}", xlabel="epoch", ylabel="%")
+    right.legend()
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+
+
+def draw_mistakes(images: np.ndarray, labels: np.ndarray, scores: np.ndarray, path: Path) -> None:
+    """The mistakes with the lowest probability for the true class, as a PNG."""
+    plt = _pyplot()
+    shifted = scores - scores.max(axis=1, keepdims=True)
+    probabilities = np.exp(shifted) / np.exp(shifted).sum(axis=1, keepdims=True)
+    given = scores.argmax(axis=1)
+    wrong = np.flatnonzero(given != labels)
+    worst = wrong[np.argsort(probabilities[wrong, labels[wrong]], kind="stable")][:WORST]
+    figure, grid = plt.subplots(5, 5, figsize=(7, 8), layout="constrained")
+    figure.suptitle(f"the {len(worst)} worst of {len(wrong)} mistakes among {len(labels)} images")
+    for axes in grid.flat:
+        axes.axis("off")
+    for axes, place in zip(grid.flat, worst, strict=False):
+        axes.imshow(images[place, 0], cmap="gray_r")
+        sure = 100 * probabilities[place, given[place]]
+        axes.set_title(f"{labels[place]}, read as {given[place]}\n({sure:.0f} % sure)", fontsize=9)
+    figure.savefig(path, dpi=150)
+    plt.close(figure)

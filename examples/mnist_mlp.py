@@ -1,0 +1,115 @@
+"""A 784-1024-10 network learns to read digits.
+
+The network and its loss stand here as formulas; every gradient comes from the graph they record.
+
+    python examples/mnist_mlp.py --epochs 5 --out runs/first
+"""
+
+import copy
+import sys
+import time
+
+import numpy as np
+from _support import Report, load, parse_arguments
+
+import nn
+from tinygrad_lite import Tensor, no_grad
+
+HIDDEN = 1024  # units between the pixels and the ten scores
+EPOCHS = 2  # passes over the training images of MNIST
+DIGITS_EPOCHS = 40  # the same for the digits, a set forty times smaller
+BATCH_SIZE = 128  # images in one step
+LR = 0.15  # learning rate at its highest: it rises for a tenth of the steps, then falls to 0
+MOMENTUM = 0.9  # how much of the last step goes into the next
+REG = 1e-4  # strength of the L2 penalty on the two matrices
+HELD_OUT = 12  # one image in twelve, the last 5,000, is not trained on: it chooses the best weights
+TARGET = 97.87  # per cent of the test images that the blog post reached
+
+
+class MLP:
+    """scores = relu(X W1 + b1) W2 + b2.  X: (N, pixels) -> (N, 10)."""
+
+    def __init__(self, pixels: int, hidden: int) -> None:
+        self.W1 = Tensor.randn(pixels, hidden) * (2 / pixels) ** 0.5  # He et al. 2015
+        self.b1 = Tensor.zeros(hidden)
+        self.W2 = Tensor.randn(hidden, 10) * (1 / hidden) ** 0.5
+        self.b2 = Tensor.zeros(10)
+        for parameter in (self.W1, self.b1, self.W2, self.b2):
+            parameter.requires_grad = True
+
+    def scores(self, X: Tensor) -> Tensor:
+        """One score for each class; the highest is the answer."""
+        return (X @ self.W1 + self.b1).relu() @ self.W2 + self.b2
+
+
+def loss_by_formula(model: MLP, scores: Tensor, Y: np.ndarray, reg: float) -> Tensor:
+    """Cross entropy, the mean of -log(probability of the true class), and the L2 penalty."""
+    shifted = scores - scores.max(axis=1, keepdim=True).detach()  # so that exp cannot overflow
+    log_probabilities = shifted - shifted.exp().sum(axis=1, keepdim=True).log()
+    data_loss = -log_probabilities[np.arange(len(Y)), Y].mean()
+    W1, W2 = model.W1, model.W2
+    return data_loss + 0.5 * reg * (W1 * W1).sum() + 0.5 * reg * (W2 * W2).sum()
+
+
+def loss_by_library(model: MLP, scores: Tensor, Y: np.ndarray, reg: float) -> Tensor:
+    """The same cross entropy from the library; the optimiser's weight decay is the penalty."""
+    return scores.cross_entropy(Y)
+
+
+@no_grad()
+def correct(model: MLP, X: np.ndarray, Y: np.ndarray) -> int:
+    """How many images have their highest score for the true class."""
+    return int((model.scores(Tensor(X)).numpy().argmax(axis=1) == Y).sum())
+
+
+def main() -> int:
+    """Train, choose the best weights on the held-out images, count the test images once."""
+    began, args = time.perf_counter(), parse_arguments(__doc__, globals())
+    name, (X, Y, images, Y_test) = load(args.data, args.quiet)
+    X, X_test = (part.reshape(len(part), -1).astype(np.float32) for part in (X, images))
+    mean, deviation = X.mean(), X.std()
+    X, X_test = (X - mean) / deviation, (X_test - mean) / deviation
+    cut = len(X) - len(X) // HELD_OUT
+    epochs = args.epochs or (EPOCHS if name == "MNIST" else DIGITS_EPOCHS)
+    target = args.target if args.target is not None else TARGET if name == "MNIST" else 0.0
+
+    Tensor.manual_seed(args.seed)
+    model = MLP(X.shape[1], args.hidden)
+    batches = nn.data.Batches(X[:cut], Y[:cut], batch_size=args.batch_size, seed=args.seed)
+    loss_of, decay = (loss_by_library, args.reg) if args.library else (loss_by_formula, 0.0)
+    optimisers = [
+        nn.optim.SGD([model.W1, model.W2], args.lr, args.momentum, weight_decay=decay),
+        nn.optim.SGD([model.b1, model.b2], args.lr, args.momentum),
+    ]
+    report = Report(name, epochs, images=cut, out=args.out, quiet=args.quiet)
+    best, weights, step, steps = -1, {}, 0, epochs * len(batches)
+    try:
+        for _ in range(epochs):
+            for x, y in batches:
+                scores = model.scores(Tensor(x))
+                loss = loss_of(model, scores, y, args.reg)
+                loss.backward()
+                for optimiser in optimisers:
+                    optimiser.lr = args.lr * min(1, 10 * (step + 1) / steps, 1 - step / steps)
+                    optimiser.step()
+                    optimiser.zero_grad()
+                step += 1
+                report.step(loss.item(), scores.numpy().argmax(axis=1) == y)
+            held_out = correct(model, X[cut:], Y[cut:])
+            report.epoch(held_out / (len(X) - cut))
+            if held_out > best:
+                best, weights = held_out, copy.deepcopy(nn.state.get_state_dict(model))
+    except KeyboardInterrupt:
+        report.stopped(step, steps)
+    nn.state.load_state_dict(model, weights or nn.state.get_state_dict(model))
+    with no_grad():
+        scores = model.scores(Tensor(X_test)).numpy()
+    right = int((scores.argmax(axis=1) == Y_test).sum())
+    report.keep(nn.state.get_state_dict(model), images, Y_test, scores)
+    accuracy, seconds = 100 * right / len(Y_test), time.perf_counter() - began
+    print(f"test accuracy {accuracy:.2f} % ({right} of {len(Y_test)}) in {seconds:.1f} s")
+    return int(accuracy < target)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,41 @@
+"""Neural networks on tinygrad_lite: modules, layers, optimisers, state, data.
+
+    import nn
+
+    model = nn.Sequential(nn.Flatten(), nn.Linear(784, 1024), nn.ReLU(), nn.Linear(1024, 10))
+    optimizer = nn.optim.SGD(nn.state.get_parameters(model), lr=0.1, momentum=0.9)
+    X_train, Y_train, X_test, Y_test = nn.datasets.mnist()
+
+Parameters are found by looking at a model's attributes (`nn.Module`); there is nothing to register.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from . import data, init, optim, state
+from .layers import Dropout, Flatten, Linear, ReLU, Sequential
+from .module import Module
+
+if TYPE_CHECKING:
+    from . import datasets
+
+__all__ = [
+    "Dropout",
+    "Flatten",
+    "Linear",
+    "Module",
+    "ReLU",
+    "Sequential",
+    "data",
+    "datasets",
+    "init",
+    "optim",
+    "state",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """`nn.datasets`, imported when it is first used: a third of the time of all the others."""
+    if name == "datasets":
+        return import_module("nn.datasets")
+    raise AttributeError(f"module nn has no attribute {name!r}")

@@ -1,0 +1,94 @@
+"""Serving a data set in batches."""
+
+import operator
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Indexable(Protocol):
+    """What can be batched: it has a length, and an array of row numbers picks rows from it."""
+
+    def __len__(self) -> int:
+        """The number of rows."""
+        ...
+
+    def __getitem__(self, index: NDArray[np.int64], /) -> Any:
+        """The rows of these numbers, in this order."""
+        ...
+
+
+class Batches:
+    """Batches of rows from one or more arrays of the same length; each `for` is one epoch.
+
+        for x, y in Batches(X_train, Y_train, batch_size=128, seed=0):
+            ...  # X_train (60000, 1, 28, 28), Y_train (60000,) -> x (128, 1, 28, 28), y (128,)
+
+    arrays: ndarrays, Tensors, or anything else that an array of row numbers can index; (N, ...).
+        One array gives bare batches, several give tuples, with the same rows of each.
+    batch_size: rows in a batch; the last one has what is left over.
+    shuffle: a new order for every epoch; without it the rows come as they stand.
+    seed: an int, or a np.random.Generator to draw the orders from (one that is shared goes on
+        where it was). The same int gives the same batches in the same order, epoch by epoch.
+        None takes fresh entropy. NumPy's global random state is neither read nor changed.
+    drop_last: leave out the last batch where it is smaller.
+
+    `len()` is the number of batches in an epoch. A batch of an ndarray is a copy of the same
+    dtype: writing into it leaves the data as they are.
+
+    Raises ValueError where the lengths differ, where batch_size is below 1, and where drop_last
+    leaves nothing; TypeError for a list or a tuple, which no array can index.
+    """
+
+    def __init__(
+        self,
+        *arrays: Indexable,
+        batch_size: int,
+        shuffle: bool = True,
+        seed: int | np.random.Generator | None = None,
+        drop_last: bool = False,
+    ) -> None:
+        self.arrays = arrays
+        self.rows = _common_length(arrays)
+        self.batch_size = operator.index(batch_size)
+        self.shuffle = shuffle
+        self.drop_last = drop_last
+        self.generator = np.random.default_rng(seed)
+        if self.batch_size < 1:
+            raise ValueError(f"Batches: expected a batch_size of 1 or more, got {batch_size}")
+        if drop_last and 0 < self.rows < self.batch_size:
+            raise ValueError(
+                f"Batches: drop_last leaves nothing of {self.rows} rows at batch_size "
+                f"{batch_size}; make the batches smaller or pass drop_last=False"
+            )
+
+    def __len__(self) -> int:
+        """The number of batches in an epoch."""
+        whole, rest = divmod(self.rows, self.batch_size)
+        return whole + bool(rest and not self.drop_last)
+
+    def __iter__(self) -> Iterator[Any]:
+        """One epoch: each row once, but for those that drop_last leaves out."""
+        order = self.generator.permutation(self.rows) if self.shuffle else np.arange(self.rows)
+        for start in range(0, len(self) * self.batch_size, self.batch_size):
+            index = order[start : start + self.batch_size]
+            # Not np.take: it is no quicker on float32 rows (48 us for 128 MNIST images, both),
+            # and copies the whole array for every batch where that is not contiguous (19 ms).
+            batch = tuple(array[index] for array in self.arrays)
+            yield batch if len(batch) > 1 else batch[0]
+
+
+def _common_length(arrays: tuple[Indexable, ...]) -> int:
+    """The number of rows that all arrays have."""
+    if not arrays:
+        raise TypeError("Batches: expected one or more arrays, got none")
+    for array in arrays:
+        if isinstance(array, list | tuple):
+            name = type(array).__name__
+            raise TypeError(f"Batches: expected arrays or Tensors, got a {name}; use np.array(...)")
+    lengths = [len(array) for array in arrays]
+    if len(set(lengths)) > 1:
+        raise ValueError(f"Batches: expected arrays of one length, got {lengths}")
+    return lengths[0]

@@ -1,0 +1,321 @@
+"""Optimisers: they change parameters in place, by the gradients that `backward` left.
+
+An optimiser is a class with one method, `apply_single`, that updates a piece of one parameter in
+place.  `Optimizer.step` cuts the arrays into pieces that stay in the processor's cache while the
+formula runs over them several times, so a step reads and writes main memory once.  SGD with
+momentum takes a third of the time of the same formula on whole arrays, which makes six new ones.
+"""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_lite import Tensor
+
+from .module import Module
+
+Array = NDArray[Any]
+
+PIECE = 65536  # elements: with gradient and state in float32 about the size of a level-2 cache
+
+
+class Optimizer:
+    """What all optimisers share.  A subclass writes `apply_single`.
+
+        class SignSGD(Optimizer):
+            def apply_single(self, gradient, parameter, state):
+                parameter -= self.lr * np.sign(gradient)
+
+    params  the tensors to train (leaves that require grad): `nn.state.get_parameters(model)`
+    lr      the learning rate; assign another whenever you like
+    state   for each parameter what the optimiser remembers of it: "step", the number of updates,
+            and the arrays that `keeps` names, of the parameter's shape, zero at first
+
+    Errors: TypeError for what are no tensors; ValueError if there are none, if one does not
+    require grad or comes twice, and for a negative option.
+    """
+
+    def __init__(self, params: Iterable[Tensor], lr: float) -> None:
+        self.params = _checked(type(self).__name__, params)
+        self.lr = lr
+        self.state: list[dict[str, Any]] = [{"step": 0} for _ in self.params]
+        self._spares: dict[Any, Array] = {}
+        self._check(lr=lr)
+
+    def keeps(self) -> tuple[str, ...]:
+        """The names of the arrays to keep for every parameter."""
+        return ()
+
+    def apply_single(self, gradient: Array, parameter: Array, state: dict[str, Any]) -> None:
+        """Update `parameter` and the arrays in `state` in place.
+
+        All are 1-d arrays of one length, up to PIECE elements, and the same part of each; the
+        gradient must not be written.  state["step"] is 1 in the first update.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no apply_single")
+
+    def step(self) -> None:
+        """Update every parameter that has a gradient; the others stay as they are.
+
+        Errors, before anything is written: RuntimeError if no parameter has a gradient, and
+        ValueError if one or its gradient changed its shape or cannot be written.
+        """
+        due = [
+            (position, parameter, parameter.grad)
+            for position, parameter in enumerate(self.params)
+            if parameter.grad is not None
+        ]
+        if not due:
+            raise RuntimeError(
+                "step: no parameter has a gradient; call loss.backward() first, and make the "
+                "optimizer after the model, from the parameters that the model uses"
+            )
+        for position, parameter, gradient in due:
+            self._check_update(position, parameter, gradient)
+        for position, parameter, gradient in due:
+            self._update(parameter.data, gradient.data, self.state[position])
+            parameter.mark_changed()
+
+    def zero_grad(self) -> None:
+        """Forget the gradients of all parameters."""
+        for parameter in self.params:
+            parameter.grad = None
+
+    def _update(self, parameter: Array, gradient: Array, state: dict[str, Any]) -> None:
+        """Run `apply_single` over one parameter, piece by piece."""
+        names = self.keeps()
+        for name in names:
+            if name not in state:
+                state[name] = np.zeros_like(parameter)
+        state["step"] += 1
+        # Axes from the longest stride to the shortest, so that the flat arrays are views, in the
+        # order of memory; reshape copies what does not lie in one piece, or in another order.
+        axes = list(range(parameter.ndim))
+        if not parameter.flags.c_contiguous:
+            axes.sort(key=lambda axis: -abs(parameter.strides[axis]))
+        turned = parameter.transpose(axes)
+        flat = turned.reshape(-1)
+        flat_gradient = gradient.transpose(axes).reshape(-1)
+        kept = {name: state[name].transpose(axes).reshape(-1) for name in names}
+        for start in range(0, flat.size, PIECE):
+            part = slice(start, start + PIECE)
+            pieces: dict[str, Any] = {name: kept[name][part] for name in names}
+            pieces["step"] = state["step"]
+            self.apply_single(flat_gradient[part], flat[part], pieces)
+        if not np.may_share_memory(flat, parameter):
+            turned[...] = flat.reshape(turned.shape)
+        for name in names:
+            if not np.may_share_memory(kept[name], state[name]):
+                state[name] = kept[name].reshape(turned.shape).transpose(np.argsort(axes))
+
+    def _check_update(self, position: int, parameter: Tensor, gradient: object) -> None:
+        """Raise unless the parameter can be updated with this gradient."""
+        if not isinstance(gradient, Tensor) or gradient.shape != parameter.shape:
+            got = gradient.shape if isinstance(gradient, Tensor) else type(gradient).__name__
+            raise ValueError(
+                f"step: parameter {position} has shape {parameter.shape}; expected a Tensor of "
+                f"that shape as its gradient; got {got}"
+            )
+        if not parameter.data.flags.writeable:
+            raise ValueError(f"step: parameter {position} is read-only; assign a copy to its data")
+        for name in self.keeps():
+            kept = self.state[position].get(name)
+            if kept is not None and kept.shape != parameter.shape:
+                raise ValueError(
+                    f"step: parameter {position} has shape {parameter.shape}; it had {kept.shape} "
+                    "in the last step; make a new optimizer"
+                )
+
+    def _spare(self, like: Array, number: int = 0) -> Array:
+        """An array of this length and dtype to write in; the same memory for each piece."""
+        key = (number, like.dtype)
+        if key not in self._spares:
+            self._spares[key] = np.empty(PIECE, like.dtype)
+        return self._spares[key][: like.size]
+
+    def _check(self, **options: float) -> None:
+        """Raise unless the options are finite and not negative."""
+        for name, value in options.items():
+            if not 0 <= value < math.inf:
+                raise ValueError(
+                    f"{type(self).__name__}: expected {name} to be 0 or more; got {value}"
+                )
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent, optionally with momentum.
+
+        d = gradient + weight_decay * parameter
+        v = momentum * v + d
+        parameter = parameter - lr * v                  without momentum: lr * d
+                                                        nesterov: lr * (d + momentum * v)
+
+    v is state["velocity"].  The same numbers as PyTorch's, with its dampening left at 0.
+
+    Source: I. Sutskever et al., On the importance of initialization and momentum in deep
+    learning, ICML 2013.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Tensor],
+        lr: float = 0.001,
+        momentum: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+    ) -> None:
+        super().__init__(params, lr)
+        self._check(momentum=momentum, weight_decay=weight_decay)
+        if nesterov and not momentum:
+            raise ValueError("SGD: nesterov needs a momentum above 0")
+        self.momentum = momentum
+        self.weight_decay = weight_decay
+        self.nesterov = nesterov
+
+    def keeps(self) -> tuple[str, ...]:
+        """The velocity, where there is momentum."""
+        return ("velocity",) if self.momentum else ()
+
+    def apply_single(self, gradient: Array, parameter: Array, state: dict[str, Any]) -> None:
+        """One piece of one parameter."""
+        change = self._spare(parameter)
+        direction = gradient
+        if self.weight_decay:
+            direction = np.multiply(parameter, self.weight_decay, out=change)
+            direction += gradient
+        if self.momentum:
+            velocity = state["velocity"]
+            velocity *= self.momentum
+            velocity += direction
+            if self.nesterov:
+                ahead = np.multiply(velocity, self.momentum, out=self._spare(parameter, 1))
+                ahead += direction
+                direction = ahead
+            else:
+                direction = velocity
+        parameter -= np.multiply(direction, float(self.lr), out=change)
+
+
+class Adam(Optimizer):
+    """Adaptive moments: each element has a learning rate of its own.
+
+        m = b1 * m + (1 - b1) * gradient
+        v = b2 * v + (1 - b2) * gradient^2
+        parameter = parameter - lr * (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps)
+
+    t is state["step"], m state["mean"] and v state["square"].  The same numbers as PyTorch's.
+
+    Source: D. Kingma and J. Ba, Adam: A Method for Stochastic Optimization, ICLR 2015.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Tensor],
+        lr: float = 0.001,
+        b1: float = 0.9,
+        b2: float = 0.999,
+        eps: float = 1e-8,
+    ) -> None:
+        super().__init__(params, lr)
+        self._check(eps=eps)
+        for name, value in (("b1", b1), ("b2", b2)):
+            if not 0 <= value < 1:
+                raise ValueError(
+                    f"{type(self).__name__}: expected {name} from 0 to below 1; got {value}"
+                )
+        self.b1 = b1
+        self.b2 = b2
+        self.eps = eps
+
+    def keeps(self) -> tuple[str, ...]:
+        """The running means of the gradient and of its square."""
+        return ("mean", "square")
+
+    def apply_single(self, gradient: Array, parameter: Array, state: dict[str, Any]) -> None:
+        """One piece of one parameter."""
+        mean, square, change = state["mean"], state["square"], self._spare(parameter)
+        mean *= self.b1
+        mean += np.multiply(gradient, 1 - self.b1, out=change)
+        square *= self.b2
+        np.multiply(gradient, gradient, out=change)
+        change *= 1 - self.b2
+        square += change
+        # Both corrections for the zeros at the start come into the numbers lr and eps.
+        correction = math.sqrt(1 - self.b2 ** state["step"])
+        np.sqrt(square, out=change)
+        # Not below what the dtype holds: with float16, 1e-8 would be 0, and 0 / 0 not a number.
+        change += max(self.eps * correction, float(np.finfo(change.dtype).smallest_normal))
+        np.divide(mean, change, out=change)
+        change *= float(self.lr) * correction / (1 - self.b1 ** state["step"])
+        parameter -= change
+
+
+class AdamW(Adam):
+    """Adam with weight decay that does not pass through the adaptive rates.
+
+        parameter = parameter - lr * weight_decay * parameter, and then as Adam
+
+    The same numbers as PyTorch's.
+
+    Source: I. Loshchilov and F. Hutter, Decoupled Weight Decay Regularization, ICLR 2019.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Tensor],
+        lr: float = 0.001,
+        b1: float = 0.9,
+        b2: float = 0.999,
+        eps: float = 1e-8,
+        weight_decay: float = 0.01,
+    ) -> None:
+        super().__init__(params, lr, b1, b2, eps)
+        self._check(weight_decay=weight_decay)
+        self.weight_decay = weight_decay
+
+    def apply_single(self, gradient: Array, parameter: Array, state: dict[str, Any]) -> None:
+        """One piece of one parameter."""
+        parameter *= 1 - float(self.lr) * self.weight_decay
+        super().apply_single(gradient, parameter, state)
+
+
+def _checked(name: str, params: Iterable[Tensor]) -> list[Tensor]:
+    """The parameters as a list, if an optimiser can train them."""
+    if isinstance(params, Tensor):
+        raise TypeError(f"{name}: expected a list of Tensors; got one Tensor; write [tensor]")
+    if isinstance(params, Module) or not isinstance(params, Iterable):
+        raise TypeError(
+            f"{name}: expected a list of Tensors; got a {type(params).__name__}; "
+            "write nn.state.get_parameters(model)"
+        )
+    found = list(params)
+    if not found:
+        raise ValueError(
+            f"{name}: got no parameters; those of a model are its Tensors with requires_grad=True"
+        )
+    first: dict[int, int] = {}
+    for position, parameter in enumerate(found):
+        if not isinstance(parameter, Tensor):
+            raise TypeError(
+                f"{name}: expected Tensors; got a {type(parameter).__name__} at position {position}"
+            )
+        where = f"parameter {position}, of shape {parameter.shape},"
+        if not parameter.is_leaf:
+            raise ValueError(
+                f"{name}: {where} was computed by {parameter.op}; only leaves can be trained: "
+                "pass the tensors it was computed from, or detach() it and set requires_grad"
+            )
+        if not parameter.requires_grad:
+            raise ValueError(
+                f"{name}: {where} does not require grad; make it with requires_grad=True, or "
+                "leave it out"
+            )
+        if id(parameter) in first:
+            raise ValueError(
+                f"{name}: {where} is parameter {first[id(parameter)]} again; pass each one once"
+            )
+        first[id(parameter)] = position
+    return found

@@ -1,0 +1,190 @@
+"""The tensors of a model: listing them, naming them, loading them, keeping them in a file.
+
+Files are in the safetensors format, which holds arrays and text and cannot run code.
+"""
+
+import os
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_lite import Tensor
+from tinygrad_lite.graph import memory_owner
+
+from .reflection import walk
+
+Values: TypeAlias = Tensor | NDArray[Any]
+FilePath: TypeAlias = str | os.PathLike[str]
+
+
+def get_parameters(obj: object) -> list[Tensor]:
+    """The tensors to train in any object, each once, in the order in which they stand.
+
+    Those are the leaves that require grad.  Running statistics and frozen weights are left out.
+    """
+    return [tensor for _, tensor in get_named_parameters(obj)]
+
+
+def get_named_parameters(obj: object) -> list[tuple[str, Tensor]]:
+    """The tensors to train in any object, each once, with the first of its names."""
+    found: dict[int, tuple[str, Tensor]] = {}
+    for name, value in walk(obj):
+        if isinstance(value, Tensor) and value.requires_grad and value.is_leaf:
+            found.setdefault(id(value), (name, value))
+    return list(found.values())
+
+
+def get_state_dict(obj: object, prefix: str = "") -> dict[str, Tensor]:
+    """All tensors of any object by name ("layers.0.weight"), in the order in which they stand.
+
+    prefix: goes in front of the names, with a dot.
+
+    A shared tensor stands under each of its names, the tensors of a shared layer under the first.
+    Tensors that were computed with a graph are not state, and are left out.  The tensors are the
+    object's own: what is written into them changes the model.
+
+    Errors: ValueError if two tensors have the same name (a key of a dict that holds a dot).
+    """
+    found: dict[str, Tensor] = {}
+    for path, value in walk(obj):
+        if isinstance(value, Tensor) and value.is_leaf:
+            name = f"{prefix.strip('.')}.{path}".strip(".")
+            if name in found:
+                raise ValueError(
+                    f"get_state_dict: two tensors are called {name}; rename a dict key"
+                )
+            found[name] = value
+    return found
+
+
+def load_state_dict(obj: object, state_dict: Mapping[str, Values], strict: bool = True) -> None:
+    """Copy values into the tensors of any object, by name; their memory and dtype stay.
+
+    strict: False lets names be missing on either side; shapes have to fit all the same.
+
+    A shared tensor needs a value under one of its names only.
+
+    Errors: ValueError that names everything that is missing, unexpected or does not fit.  Then
+    nothing was written.
+    """
+    own = get_state_dict(obj)
+    given = {id(own[name]) for name in own if name in state_dict}
+    missing = [name for name, tensor in own.items() if id(tensor) not in given]
+    unexpected = [name for name in state_dict if name not in own]
+    arrays = {name: _array(state_dict[name]) for name in own if name in state_dict}
+    problems = []
+    if strict and missing:
+        problems.append(f"missing {', '.join(missing)}")
+    if strict and unexpected:
+        problems.append(f"unexpected {', '.join(unexpected)}")
+    problems += [
+        f"{name} {reason}" for name in arrays if (reason := _misfit(own[name], arrays[name]))
+    ]
+    if problems:
+        raise ValueError(f"load_state_dict: {'; '.join(problems)}")
+    owners = {id(memory_owner(tensor.data)) for tensor in own.values()}
+    for name, array in arrays.items():  # values from this very model: read all before writing any
+        if id(memory_owner(array)) in owners:
+            arrays[name] = array.copy()
+    for name, array in arrays.items():
+        np.copyto(own[name].data, array, casting="same_kind")
+        own[name].mark_changed()
+
+
+def safe_save(
+    tensors: Mapping[str, Values], path: FilePath, metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write named tensors to a safetensors file, such as `get_state_dict(model)`.
+
+    metadata: text by name, kept beside the tensors (`safe_load_metadata` reads it).
+
+    The file appears under its name once it is whole; until then an older one stays as it was.
+
+    Errors: OSError where it cannot be written, TypeError for what is no tensor or no text,
+    ImportError where the package safetensors is missing.
+    """
+    safetensors = _safetensors("safe_save")
+    if not isinstance(tensors, Mapping):
+        raise TypeError(
+            f"safe_save: expected tensors by name; got {type(tensors).__name__}; "
+            "write get_state_dict(model)"
+        )
+    arrays = {name: _dense(name, tensors[name]) for name in tensors}
+    for name, text in (metadata or {}).items():
+        if not isinstance(name, str) or not isinstance(text, str):
+            raise TypeError(f"safe_save: expected text as metadata; got {name!r}: {text!r}")
+    target = Path(path)
+    unfinished = target.with_name(f".{target.name}.{os.urandom(8).hex()}")
+    try:
+        with open(unfinished, "xb") as file:
+            file.write(safetensors.save(arrays, dict(metadata or {}) or None))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, target)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def safe_load(path: FilePath) -> dict[str, Tensor]:
+    """The tensors in a safetensors file, by name; none of them requires grad.
+
+    Errors: OSError where it cannot be read, ValueError where it is no such file or not a whole
+    one, ImportError where the package safetensors is missing.
+    """
+    content = Path(path).read_bytes()
+    safetensors = _safetensors("safe_load")
+    try:
+        return {name: Tensor(array) for name, array in safetensors.load(content).items()}
+    except KeyError as error:
+        raise ValueError(f"{path}: holds numbers of type {error}, which NumPy lacks") from None
+    except Exception as error:  # SafetensorError is just an Exception; Tensor refuses complex
+        raise ValueError(f"{path}: expected a whole safetensors file; {error}") from None
+
+
+def safe_load_metadata(path: FilePath) -> dict[str, str]:
+    """The text that `safe_save` kept beside the tensors; errors as for `safe_load`."""
+    with open(path, "rb"):
+        pass  # for Python's own error, which names the file
+    _safetensors("safe_load_metadata")
+    try:
+        with import_module("safetensors").safe_open(path, "np") as file:
+            return dict(file.metadata() or {})
+    except Exception as error:
+        raise ValueError(f"{path}: expected a whole safetensors file; {error}") from None
+
+
+def _array(value: Values) -> NDArray[Any]:
+    return value.data if isinstance(value, Tensor) else np.asarray(value)
+
+
+def _misfit(tensor: Tensor, array: NDArray[Any]) -> str:
+    """Why `array` cannot be copied into `tensor`; nothing if it can."""
+    if array.shape != tensor.shape:
+        return f"has shape {array.shape}, expected {tensor.shape}"
+    if not np.can_cast(array.dtype, tensor.dtype, "same_kind"):
+        return f"has dtype {array.dtype}, expected {tensor.dtype}"
+    return "" if tensor.data.flags.writeable else "is read-only in the model"
+
+
+def _dense(name: str, value: Values) -> NDArray[Any]:
+    """An array in C order: safetensors reads memory from front to back, whatever the strides."""
+    if not isinstance(name, str) or name == "__metadata__":
+        raise TypeError(f"safe_save: expected a name as key; got {name!r}")
+    if not isinstance(value, Tensor | np.ndarray) or _array(value).dtype.kind not in "biuf":
+        kind = getattr(value, "dtype", type(value).__name__)
+        raise TypeError(f"safe_save: expected numbers under {name}; got {kind}")
+    return np.asarray(_array(value), order="C")
+
+
+def _safetensors(name: str) -> Any:
+    """The package, imported when it is needed."""
+    try:
+        return import_module("safetensors.numpy")
+    except ImportError:
+        raise ImportError(
+            f"{name}: the package safetensors is missing; pip install 'tinygrad-lite[train]'"
+        ) from None

@@ -1,0 +1,179 @@
+"""The IDX reader: every type, both forms, and one exact line for each way to be wrong."""
+
+import gzip
+import math
+import re
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nn.datasets import read_idx
+
+IMAGES = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
+
+
+def idx(array: np.ndarray, code: int = 0x08) -> bytes:
+    """`array` as the bytes of an IDX file."""
+    sizes = np.array(array.shape, ">u4").tobytes()
+    return (
+        bytes([0, 0, code, array.ndim])
+        + sizes
+        + array.astype(array.dtype.newbyteorder(">")).tobytes()
+    )
+
+
+def write(folder: Path, content: bytes, name: str = "images-idx3-ubyte") -> Path:
+    path = folder / name
+    path.write_bytes(content)
+    return path
+
+
+def refusal(path: Path) -> str:
+    """What read_idx says against the file, after its path; one line."""
+    with pytest.raises(ValueError) as caught:
+        read_idx(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert "\n" not in message
+    return message.removeprefix(f"{path}: ")
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+@pytest.mark.parametrize("name", ["images-idx3-ubyte", "images-idx3-ubyte.gz"])
+def test_reads_plain_and_gzip_whatever_the_name(tmp_path, pack, name):
+    images = read_idx(write(tmp_path, pack(idx(IMAGES)), name))
+    assert images.dtype == np.uint8
+    assert np.array_equal(images, IMAGES)
+    images[0, 0, 0] = 255  # writable
+
+
+@pytest.mark.parametrize(
+    ("code", "dtype"),
+    [
+        (0x08, np.uint8),
+        (0x09, np.int8),
+        (0x0B, np.int16),
+        (0x0C, np.int32),
+        (0x0D, np.float32),
+        (0x0E, np.float64),
+    ],
+)
+def test_every_type_comes_in_native_byte_order(tmp_path, code, dtype):
+    values = np.array([[1, 2, 3], [100, 101, 127]], dtype)
+    array = read_idx(write(tmp_path, idx(values, code)))
+    assert array.dtype == dtype
+    assert array.dtype.isnative
+    assert array.flags.writeable
+    assert np.array_equal(array, values)
+
+
+def test_accepts_a_string_and_an_empty_array(tmp_path):
+    path = write(tmp_path, idx(np.empty((0, 28, 28), np.uint8)))
+    assert read_idx(str(path)).shape == (0, 28, 28)
+
+
+def test_missing_file_is_the_usual_error(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        read_idx(tmp_path / "nothing")
+
+
+MAGIC = (
+    "expected the magic number of an IDX file (00 00, a type 08 to 0e, a number of axes), "
+    "got {}; remove it and get it again"
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "came"),
+    [
+        (b"<html>", "3c 68 74 6d"),
+        (b"", "an empty file"),
+        (b"\0\0\x08", "00 00 08"),
+        (b"\0\0\x07\x01\0\0\0\0", "00 00 07 01"),
+        (b"\0\0\x08\x00\x05", "00 00 08 00"),
+        (b"\x01\0\x08\x01\0\0\0\0", "01 00 08 01"),
+    ],
+    ids=["a web page", "empty", "three bytes", "unknown type", "no axes", "not zero"],
+)
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+def test_wrong_magic_number(tmp_path, content, came, pack):
+    assert refusal(write(tmp_path, pack(content))) == MAGIC.format(came)
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+def test_truncated_header(tmp_path, pack):
+    assert refusal(write(tmp_path, pack(idx(IMAGES)[:9]))) == (
+        "expected 12 bytes for the sizes of 3 axes, got 5 bytes (truncated); "
+        "remove it and get it again"
+    )
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+def test_truncated_data(tmp_path, pack):
+    assert refusal(write(tmp_path, pack(idx(IMAGES)[:-1]))) == (
+        "expected 24 bytes of data for the shape (2, 3, 4) in its header, "
+        "got 23 bytes (truncated); remove it and get it again"
+    )
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+def test_over_long_data(tmp_path, pack):
+    assert refusal(write(tmp_path, pack(idx(IMAGES) + b"\0"))) == (
+        "expected 24 bytes of data for the shape (2, 3, 4) in its header, "
+        "got more (over-long); remove it and get it again"
+    )
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+def test_a_size_beyond_all_memory_is_only_truncated(tmp_path, pack):
+    content = bytes([0, 0, 8, 3]) + b"\xff" * 12 + bytes(100)
+    side = 2**32 - 1
+    assert refusal(write(tmp_path, pack(content))) == (
+        f"expected {side**3} bytes of data for the shape {(side,) * 3} in its header, "
+        "got 100 bytes (truncated); remove it and get it again"
+    )
+
+
+def test_gzip_stream_cut_anywhere(tmp_path):
+    whole = gzip.compress(idx(IMAGES))
+    for length in range(2, len(whole)):
+        assert refusal(write(tmp_path, whole[:length])) == (
+            "expected a whole gzip stream, got a broken one (Compressed file ended before the "
+            "end-of-stream marker was reached); remove it and get it again"
+        )
+
+
+def test_gzip_stream_with_a_wrong_checksum(tmp_path):
+    content = idx(IMAGES)
+    damaged = bytearray(gzip.compress(content))
+    damaged[-8] ^= 0xFF
+    came, stored = hex(zlib.crc32(content) ^ 0xFF), hex(zlib.crc32(content))
+    assert refusal(write(tmp_path, bytes(damaged))) == (
+        f"expected a whole gzip stream, got a broken one (CRC check failed {came} != {stored}); "
+        "remove it and get it again"
+    )
+
+
+def test_gzip_stream_with_a_flipped_bit_anywhere(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (4, 5, 6), dtype=np.uint8)
+    whole = gzip.compress(idx(noise), mtime=0)
+    for position in range(10, len(whole)):  # the first ten bytes are gzip's header
+        damaged = bytearray(whole)
+        damaged[position] ^= 1
+        assert re.search("remove it and get it again$", refusal(write(tmp_path, bytes(damaged))))
+
+
+def test_gzip_stream_with_something_after_it(tmp_path):
+    assert refusal(write(tmp_path, gzip.compress(idx(IMAGES)) + b"junk")) == (
+        "expected a whole gzip stream, got a broken one (Not a gzipped file (b'ju')); "
+        "remove it and get it again"
+    )
+
+
+def test_gzip_compresses_zeros_within_the_limit_that_the_reader_trusts(tmp_path):
+    black = np.zeros((1000, 100, 100), np.uint8)
+    path = write(tmp_path, gzip.compress(idx(black)))
+    assert math.prod(black.shape) / path.stat().st_size > 900
+    assert not read_idx(path).any()

@@ -1,0 +1,330 @@
+"""Optimisers: two steps by hand, every memory layout, only parameters written, errors."""
+
+import math
+import re
+
+import numpy as np
+import pytest
+
+import nn
+from nn import optim
+from tinygrad_lite import Tensor, no_grad
+
+RNG = np.random.default_rng(11)
+
+
+def trained(make, gradients, start=2.0):
+    """The values that one number takes under these gradients."""
+    parameter = Tensor([start], dtype=np.float64, requires_grad=True)
+    optimizer = make([parameter])
+    values = []
+    for gradient in gradients:
+        parameter.grad = Tensor(np.array([gradient]))
+        optimizer.step()
+        values.append(parameter.data.item())
+    return values
+
+
+# Two steps by hand, from 2 with the gradients 1 and -3
+
+
+def test_sgd():
+    assert trained(lambda p: optim.SGD(p, lr=0.1), [1, -3]) == pytest.approx([1.9, 2.2])
+
+
+def test_sgd_with_weight_decay():
+    # d = 1 + 0.5 * 2 = 2; then -3 + 0.5 * 1.8 = -2.1
+    values = trained(lambda p: optim.SGD(p, lr=0.1, weight_decay=0.5), [1, -3])
+    assert values == pytest.approx([1.8, 2.01])
+
+
+def test_sgd_with_momentum():
+    # v = 1, then 0.9 * 1 - 3 = -2.1
+    values = trained(lambda p: optim.SGD(p, lr=0.1, momentum=0.9), [1, -3])
+    assert values == pytest.approx([1.9, 2.11])
+
+
+def test_sgd_with_nesterov_and_weight_decay():
+    # d = 2, v = 2, change 2 + 0.9 * 2 = 3.8: 1.62; d = -2.19, v = -0.39, change -2.541
+    values = trained(
+        lambda p: optim.SGD(p, lr=0.1, momentum=0.9, weight_decay=0.5, nesterov=True), [1, -3]
+    )
+    assert values == pytest.approx([1.62, 1.8741])
+
+
+def test_adam():
+    # Both corrections make the first change lr * sign(gradient).
+    # Then m = 0.9 * 0.1 - 0.3 = -0.21, v = 0.999 * 0.001 + 0.009 = 0.009999.
+    second = 1.9 + 0.1 * (0.21 / 0.19) / math.sqrt(0.009999 / (1 - 0.999**2))
+    values = trained(lambda p: optim.Adam(p, lr=0.1, eps=0), [1, -3])
+    assert values == pytest.approx([1.9, second])
+
+
+def test_adam_eps_stands_outside_the_corrected_root():
+    values = trained(lambda p: optim.Adam(p, lr=0.1, eps=1.0), [1])
+    assert values == pytest.approx([2 - 0.1 * 1 / (1 + 1)])
+
+
+def test_adam_leaves_alone_what_never_had_a_gradient_even_with_eps_0():
+    assert trained(lambda p: optim.Adam(p, lr=0.1, eps=0), [0, 0]) == [2.0, 2.0]
+
+
+def test_adamw_decays_before_adam():
+    values = trained(lambda p: optim.AdamW(p, lr=0.1, eps=0, weight_decay=0.5), [1])
+    assert values == pytest.approx([2 * (1 - 0.05) - 0.1])
+
+
+def test_lr_may_be_assigned():
+    parameter = Tensor([1.0], requires_grad=True)
+    optimizer = optim.SGD([parameter], lr=0.1)
+    parameter.grad = Tensor([1.0])
+    optimizer.lr = np.float64(0.5)
+    optimizer.step()
+    assert parameter.tolist() == [0.5]
+    assert parameter.dtype == np.float32
+
+
+# Arrays
+
+MAKERS = [
+    lambda p: optim.SGD(p, lr=0.1, momentum=0.9, weight_decay=0.1, nesterov=True),
+    lambda p: optim.SGD(p, lr=0.1),
+    lambda p: optim.AdamW(p, lr=0.1),
+]
+LAYOUTS = {
+    "C": lambda a: a.copy(order="C"),
+    "Fortran": lambda a: a.copy(order="F"),
+    "middle axis first": lambda a: a.transpose(1, 0, 2).copy().transpose(1, 0, 2),
+    "strided": lambda a: np.repeat(a, 2, axis=2)[:, :, ::2],
+    "reversed": lambda a: a[::-1].copy()[::-1],
+}
+
+
+@pytest.mark.parametrize("make", MAKERS)
+@pytest.mark.parametrize("gradient_layout", LAYOUTS.values(), ids=LAYOUTS)
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+@pytest.mark.parametrize("shape", [(3, 4, 5), (3, 1, 5), (1, 1, 1), (2, 0, 3)])
+def test_memory_layouts_make_no_difference(make, layout, gradient_layout, shape, monkeypatch):
+    monkeypatch.setattr(optim, "PIECE", 7)
+    start = RNG.standard_normal(shape)
+    plain, laid_out = (Tensor(start, requires_grad=True) for _ in range(2))
+    laid_out.data = memory = layout(start)
+    first, second = make([plain]), make([laid_out])
+    for number in range(3):
+        gradient = RNG.standard_normal(shape)
+        plain.grad = Tensor(gradient)
+        laid_out.grad = Tensor.zeros(1)
+        laid_out.grad.data = LAYOUTS["C"](gradient) if number == 2 else gradient_layout(gradient)
+        if number == 2:  # another layout while the state stays
+            laid_out.data = memory = LAYOUTS["Fortran"](laid_out.data)
+        first.step()
+        second.step()
+        assert laid_out.data is memory
+        np.testing.assert_array_equal(laid_out.data, plain.data)
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_pieces_make_no_difference(make, monkeypatch):
+    start, gradient = RNG.standard_normal((2, 100))
+    results = []
+    for size in (100, 33, 1):
+        monkeypatch.setattr(optim, "PIECE", size)
+        parameter = Tensor(start, requires_grad=True)
+        parameter.grad = Tensor(gradient)
+        optimizer = make([parameter])
+        optimizer.step()
+        optimizer.step()
+        results.append(parameter.data)
+    assert np.array_equal(results[0], results[1])
+    assert np.array_equal(results[0], results[2])
+
+
+@pytest.mark.parametrize("make", MAKERS)
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_dtypes_stay_and_gradients_are_not_written(make, dtype):
+    parameter = Tensor(np.ones(5, dtype), requires_grad=True)
+    parameter.grad = Tensor(np.arange(5, dtype=dtype))
+    optimizer = make([parameter])
+    memory = parameter.data
+    optimizer.step()
+    assert parameter.data is memory
+    assert memory.dtype == dtype
+    assert parameter.grad.tolist() == [0, 1, 2, 3, 4]
+    kept = [value for value in optimizer.state[0].values() if isinstance(value, np.ndarray)]
+    assert all(array.dtype == dtype for array in kept)
+
+
+def test_a_0_d_parameter():
+    parameter = Tensor(2.0, requires_grad=True)
+    (parameter * 3.0).backward()
+    optim.SGD([parameter], lr=0.5, momentum=0.9).step()
+    assert parameter.item() == 0.5
+
+
+def test_parameters_without_a_gradient_stay_and_keep_their_count():
+    used, unused = (Tensor([1.0], requires_grad=True) for _ in range(2))
+    optimizer = optim.Adam([unused, used])
+    (used * 2.0).sum().backward()
+    optimizer.step()
+    assert unused.tolist() == [1.0]
+    assert [state["step"] for state in optimizer.state] == [0, 1]
+
+
+def test_zero_grad():
+    parameter = Tensor([1.0], requires_grad=True)
+    optimizer = optim.SGD([parameter], lr=0.1)
+    parameter.sum().backward()
+    optimizer.zero_grad()
+    assert parameter.grad is None
+
+
+def test_momentum_may_be_switched_on_later():
+    def make(p):
+        optimizer = optim.SGD(p, lr=0.1)
+        optimizer.momentum = 0.9
+        return optimizer
+
+    assert trained(make, [1, -3]) == pytest.approx([1.9, 2.11])
+
+
+def test_one_owns_optimizer():
+    class SignSGD(optim.Optimizer):
+        def apply_single(self, gradient, parameter, state):
+            parameter -= self.lr * np.sign(gradient)
+
+    assert trained(lambda p: SignSGD(p, lr=0.5), [7, -3]) == [1.5, 2.0]
+
+
+def test_a_step_is_seen_by_a_backward_that_needs_the_old_values():
+    weight = Tensor([2.0], requires_grad=True)
+    loss = (weight * weight).sum()
+    loss.backward(retain_graph=True)
+    optim.SGD([weight], lr=0.1).step()
+    with pytest.raises(RuntimeError, match="changed it in place"):
+        loss.backward()
+
+
+def test_a_step_is_allowed_inside_no_grad():
+    weight = Tensor([2.0], requires_grad=True)
+    weight.grad = Tensor([1.0])
+    with no_grad():
+        optim.SGD([weight], lr=1.0).step()
+    assert weight.tolist() == [1.0]
+
+
+def test_a_small_network_learns():
+    Tensor.manual_seed(0)
+    x = RNG.standard_normal((64, 3)).astype(np.float32)
+    labels = (x[:, 0] > x[:, 1]).astype(np.int64)
+    for make in (
+        lambda p: optim.SGD(p, lr=0.5, momentum=0.9),
+        lambda p: optim.Adam(p, lr=0.05),
+        lambda p: optim.AdamW(p, lr=0.05),
+    ):
+        net = nn.Sequential(nn.Linear(3, 16), nn.ReLU(), nn.Linear(16, 2))
+        optimizer = make(nn.state.get_parameters(net))
+        for _ in range(60):
+            optimizer.zero_grad()
+            net(Tensor(x)).cross_entropy(labels).backward()
+            optimizer.step()
+        assert (net(x).data.argmax(1) == labels).mean() > 0.95
+
+
+# Errors
+
+
+def leaf(*shape):
+    return Tensor.ones(*shape, requires_grad=True)
+
+
+@pytest.mark.parametrize(
+    ("params", "error", "text"),
+    [
+        (lambda: nn.ReLU(), TypeError, "got a ReLU; write nn.state.get_parameters(model)"),
+        (lambda: nn.Sequential(), TypeError, "got a Sequential; write nn.state.get_parameters"),
+        (lambda: 3, TypeError, "expected a list of Tensors; got a int"),
+        (lambda: leaf(2), TypeError, "got one Tensor; write [tensor]"),
+        (lambda: [leaf(2), np.ones(2)], TypeError, "got a ndarray at position 1"),
+        (lambda: {"w": leaf(2)}, TypeError, "got a str at position 0"),
+        (lambda: [], ValueError, "got no parameters; those of a model are its Tensors with"),
+        (
+            lambda: [leaf(2), Tensor.ones(3)],
+            ValueError,
+            "parameter 1, of shape (3,), does not require grad; make it with requires_grad=True",
+        ),
+        (
+            lambda: [leaf(2) * 2],
+            ValueError,
+            "parameter 0, of shape (2,), was computed by Mul; only leaves can be trained",
+        ),
+        (
+            lambda: [leaf(3), *[leaf(2)] * 2],
+            ValueError,
+            "parameter 2, of shape (2,), is parameter 1 again; pass each one once",
+        ),
+    ],
+)
+def test_what_an_optimizer_refuses(params, error, text):
+    with pytest.raises(error, match=f"^SGD: .*{re.escape(text)}"):
+        optim.SGD(params(), lr=0.1)
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda p: optim.SGD(p, lr=-0.1), "SGD: expected lr to be 0 or more; got -0.1"),
+        (lambda p: optim.SGD(p, lr=math.nan), "SGD: expected lr to be 0 or more; got nan"),
+        (lambda p: optim.SGD(p, momentum=-1), "SGD: expected momentum to be 0 or more; got -1"),
+        (lambda p: optim.SGD(p, nesterov=True), "SGD: nesterov needs a momentum above 0"),
+        (lambda p: optim.Adam(p, b1=1.0), "Adam: expected b1 from 0 to below 1; got 1.0"),
+        (lambda p: optim.AdamW(p, b2=-0.1), "AdamW: expected b2 from 0 to below 1; got -0.1"),
+        (lambda p: optim.Adam(p, eps=-1), "Adam: expected eps to be 0 or more; got -1"),
+        (lambda p: optim.AdamW(p, weight_decay=-1), "AdamW: expected weight_decay to be 0 or more"),
+    ],
+)
+def test_options_out_of_range(make, text):
+    with pytest.raises(ValueError, match=f"^{re.escape(text)}"):
+        make([leaf(2)])
+
+
+def test_a_step_without_any_gradient_says_what_to_do():
+    with pytest.raises(RuntimeError, match=r"no parameter has a gradient; call loss\.backward"):
+        optim.SGD([leaf(2)]).step()
+
+
+def bad_gradient(parameter):
+    parameter.grad = Tensor.ones(3)
+
+
+def not_a_tensor(parameter):
+    parameter.grad = np.ones(2)
+
+
+def other_shape(parameter):
+    parameter.data = np.ones((4,), np.float32)
+    parameter.grad = Tensor.ones(4)
+
+
+def read_only(parameter):
+    parameter.data.flags.writeable = False
+
+
+@pytest.mark.parametrize(
+    ("spoil", "text"),
+    [
+        (bad_gradient, "parameter 1 has shape (2,); expected a Tensor of that shape"),
+        (not_a_tensor, "as its gradient; got ndarray"),
+        (other_shape, "parameter 1 has shape (4,); it had (2,) in the last step"),
+        (read_only, "parameter 1 is read-only; assign a copy to its data"),
+    ],
+)
+def test_a_step_that_cannot_be_done_changes_nothing(spoil, text):
+    good, bad = leaf(2), leaf(2)
+    optimizer = optim.SGD([good, bad], lr=0.1, momentum=0.9)
+    good.grad, bad.grad = Tensor.ones(2), Tensor.ones(2)
+    optimizer.step()
+    before = good.tolist()
+    spoil(bad)
+    with pytest.raises(ValueError, match=re.escape(text)):
+        optimizer.step()
+    assert good.tolist() == before

@@ -1,0 +1,165 @@
+"""Function, the public way to write an operation of one's own."""
+
+import numpy as np
+import pytest
+
+import tinygrad_lite as tl
+from tinygrad_lite import Function, Tensor, gradcheck, gradgradcheck
+
+
+class Cube(Function):
+    """y = x^3."""
+
+    saves = "inputs"
+
+    def forward(self, x):
+        return x * x * x
+
+    def backward(self, g, y, x):
+        return (g * 3.0 * x * x,)
+
+
+class Scale(Function):
+    """y = factor x, with an option."""
+
+    def __init__(self, factor):
+        self.factor = factor
+
+    def forward(self, x):
+        return x * self.factor
+
+    def backward(self, g, y, x):
+        assert y is None
+        assert x is None
+        return (g * self.factor,)
+
+
+class SinCos(Function):
+    """Two results, kept for the rule."""
+
+    saves = "output"
+
+    def forward(self, x):
+        return np.sin(x), np.cos(x)
+
+    def backward(self, g, y, x):
+        sine, cosine = y
+        g_sine, g_cosine = g
+        total = 0.0
+        if g_sine is not None:
+            total = g_sine * cosine
+        if g_cosine is not None:
+            total = total - g_cosine * sine
+        return (total,)
+
+
+def test_a_users_op_is_checked_as_it_is() -> None:
+    x = Tensor(np.linspace(-1, 1, 5), requires_grad=True)
+    assert gradcheck(Cube, x)
+    assert gradgradcheck(Cube, x)
+    assert Cube.apply(x).op == "Cube"
+
+
+def test_options_go_to_init() -> None:
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    Scale.apply(x, factor=5.0).sum().backward()
+    assert x.grad.tolist() == [5.0, 5.0]
+
+
+def test_without_tensors_apply_is_forward() -> None:
+    result = Cube.apply(np.array([2.0]))
+    assert type(result) is np.ndarray
+    assert result.tolist() == [8.0]
+
+
+@pytest.mark.parametrize("used", [(0,), (1,), (0, 1)])
+def test_several_results(used: tuple[int, ...]) -> None:
+    values = np.linspace(-1, 1, 5)
+    x = Tensor(values, requires_grad=True)
+    results = SinCos.apply(x)
+    expected = sum((np.cos(values), -np.sin(values))[place] * (place + 2.0) for place in used)
+    total = sum((results[place] * (place + 2.0)).sum() for place in used)
+    total.backward()
+    np.testing.assert_allclose(x.grad.data, expected, rtol=1e-14)
+    assert gradcheck(SinCos.apply, x)
+    assert gradgradcheck(SinCos.apply, x)
+    assert results[0].op == "SinCos"
+
+
+def test_needs_says_what_is_asked_for() -> None:
+    seen = []
+
+    class Product(Function):
+        saves = "inputs"
+        broadcasts = True
+
+        def forward(self, a, b):
+            seen.append(self.needs)
+            return a * b
+
+        def backward(self, g, y, a, b):
+            return (g * b if self.needs[0] else None, g * a if self.needs[1] else None)
+
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    Product.apply(x, 3.0).sum().backward()
+    Product.apply(Tensor([1.0, 2.0]), x).sum().backward()
+    Product.apply(Tensor(1.0), Tensor(2.0))
+    assert seen == [(True, False), (False, True), (False, False)]
+    assert x.grad.tolist() == [4.0, 5.0]
+
+
+def test_a_gradient_of_the_wrong_shape_names_the_op() -> None:
+    class Row(Function):
+        def forward(self, a, b):
+            return a + b
+
+        def backward(self, g, y, a, b):
+            return g, g
+
+    b = Tensor([1.0, 2.0], requires_grad=True)
+    with pytest.raises(RuntimeError, match=r"Row.backward: a gradient has shape \(3, 2\), and its"):
+        Row.apply(Tensor(np.ones((3, 2))), b).sum().backward()
+
+
+def test_a_wrong_number_of_gradients_names_the_op() -> None:
+    class One(Function):
+        def forward(self, a):
+            return a * 1.0
+
+        def backward(self, g, y, a):
+            return g
+
+    with pytest.raises(TypeError, match="One.backward: expected a tuple of 1 gradients; got ndarr"):
+        One.apply(Tensor([1.0], requires_grad=True)).sum().backward()
+
+
+def test_saves_is_checked_when_the_class_is_made() -> None:
+    with pytest.raises(TypeError, match="Bad.saves: expected \"inputs\", .*; got 'input'"):
+
+        class Bad(Function):
+            saves = "input"
+
+
+def test_a_rule_in_double_precision_leaves_a_float32_gradient() -> None:
+    class Sloppy(Function):
+        def forward(self, x):
+            return x * 2
+
+        def backward(self, g, y, x):
+            return (g * np.array([2.0, 2.0]),)
+
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    Sloppy.apply(x).sum().backward()
+    assert x.grad.dtype == np.float32
+
+
+def test_a_subclass_of_tensor_stays_one() -> None:
+    class Named(Tensor):
+        """With a dict of its own."""
+
+    x = Named([1.0, 2.0], requires_grad=True)
+    y = (x * 2.0).sum()
+    assert type(y) is Named
+    y.backward()
+    assert type(x.grad) is Named
+    assert type(tl.grad((x * x).sum(), x, create_graph=True)[0]) is Named

@@ -1,0 +1,398 @@
+"""The invariants of the graph: depth, memory, release, aliasing, no_grad."""
+
+import copy
+import gc
+import pickle
+import threading
+import weakref
+
+import numpy as np
+import pytest
+
+import tinygrad_lite as tl
+from tinygrad_lite import Function, Tensor, no_grad
+
+
+@pytest.fixture
+def without_gc():
+    """Reference counting alone must free everything."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+# 1. No recursion anywhere
+
+
+def test_a_chain_of_a_million_operations() -> None:
+    x = Tensor(0.5, dtype=np.float64, requires_grad=True)
+    y = x
+    for _ in range(500_000):
+        y = y * 1.0 + 0.0
+    y.backward(retain_graph=True)
+    assert x.grad.item() == 1.0
+    assert copy.deepcopy(y).item() == 0.5
+    assert pickle.loads(pickle.dumps(y)).item() == 0.5
+    assert tl.draw(y).dot
+    (again,) = tl.grad(y, x)
+    assert again.item() == 1.0
+    del y  # frees a million vertices, each held by the next only
+
+
+def test_thirty_doublings_visit_each_vertex_once() -> None:
+    """There are 2^30 paths; only a walk in topological order finishes."""
+    x = Tensor(1.0, requires_grad=True)
+    y = x
+    for _ in range(30):
+        y = y + y
+    y.backward()
+    assert x.grad.item() == 2.0**30
+
+
+def test_a_shared_vertex_is_complete_before_it_is_passed_on() -> None:
+    """b = a + a; c = b * b; d = c + b: without the order, c would pass on half of b's gradient."""
+    a = Tensor(3.0, requires_grad=True)
+    b = a + a
+    d = b * b + b
+    d.backward()
+    assert a.grad.item() == 2 * (2 * 6 + 1)  # d = 4 a^2 + 2 a
+
+
+# 2. and 3. What is kept, and for how long
+
+
+def test_an_array_that_nobody_kept_is_gone_during_forward(without_gc) -> None:
+    x = Tensor(np.ones(1000), requires_grad=True)
+    total = x + 1.0
+    gone = weakref.ref(total.data)
+    result = total + 1.0  # Add keeps nothing
+    del total
+    assert gone() is None
+    kept = result.exp()
+    held = weakref.ref(kept.data)
+    after = kept * 2.0
+    del kept
+    assert held() is not None  # Exp's backward needs its output
+    del after, result
+    assert held() is None
+
+
+def test_a_dropped_graph_is_freed_by_reference_counting(without_gc) -> None:
+    x = Tensor(np.ones((4, 4)), requires_grad=True)
+    hidden = (x @ x).tanh()
+    array, vertex = weakref.ref(hidden.data), hidden._node
+    loss = (hidden.log_softmax(axis=1)[np.arange(4), [0, 1, 2, 3]] * hidden.max()).sum()
+    tensor = weakref.ref(loss)
+    del hidden, vertex, loss
+    assert tensor() is None
+    assert array() is None
+    (first,) = tl.grad((x * x * x).sum(), x, create_graph=True)
+    array = weakref.ref(first.data)
+    del first
+    assert array() is None
+
+
+def test_a_tensor_can_be_dropped_while_its_graph_lives(without_gc) -> None:
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    w = Tensor([3.0, 4.0], requires_grad=True)
+    loss = (x * w).sum()
+    del w
+    loss.backward()
+    assert x.grad.tolist() == [3.0, 4.0]
+
+
+def test_saved_arrays_are_released_as_backward_walks() -> None:
+    alive_during_backward: list[bool] = []
+
+    class Probe(Function):
+        def forward(self, x):
+            return x * 1.0
+
+        def backward(self, g, y, x):
+            alive_during_backward.append(saved() is not None)
+            return (g,)
+
+    x = Tensor(np.ones(10), requires_grad=True)
+    late = Probe.apply(x).exp()
+    saved = weakref.ref(late.data)
+    loss = late.sum()
+    del late
+    loss.backward()
+    assert alive_during_backward == [False]
+
+
+def test_a_second_backward_says_why_and_what_to_do() -> None:
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    y = (x * x).sum()
+    y.backward()
+    with pytest.raises(RuntimeError, match="released by an earlier backward; pass retain_graph=T"):
+        y.backward()
+    assert x.grad.tolist() == [2.0, 4.0]
+
+
+def test_retain_graph_accumulates_in_leaves_only() -> None:
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    inner = x * x
+    y = inner.sum()
+    y.backward(retain_graph=True)
+    y.backward()
+    assert x.grad.tolist() == [4.0, 8.0]
+    assert inner.grad is None
+
+
+def test_an_error_in_backward_leaves_no_gradient_behind() -> None:
+    class Broken(Function):
+        def forward(self, x):
+            return x * 1.0
+
+        def backward(self, g, y, x):
+            raise ZeroDivisionError("broken on purpose")
+
+    x = Tensor([1.0], requires_grad=True)
+    w = Tensor([2.0], requires_grad=True)
+    with pytest.raises(ZeroDivisionError):
+        (Broken.apply(x) * w).sum().backward()
+    assert x.grad is None
+    assert w.grad is None
+
+
+# 4. Gradients share no memory
+
+
+def test_two_leaves_of_one_sum_get_gradients_of_their_own() -> None:
+    x, y = (Tensor(np.ones(3), requires_grad=True) for _ in range(2))
+    given = np.array([1.0, 2.0, 3.0])
+    (x + y).backward(given)
+    assert x.grad.tolist() == y.grad.tolist() == [1.0, 2.0, 3.0]
+    assert not np.shares_memory(x.grad.data, y.grad.data)
+    for gradient in (x.grad.data, y.grad.data):
+        assert not np.shares_memory(gradient, given)
+        gradient += 1.0  # writable
+    assert given.tolist() == [1.0, 2.0, 3.0]
+
+
+def test_a_leaf_is_its_own_gradient_root() -> None:
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    given = Tensor([3.0, 4.0])
+    x.backward(given)
+    assert x.grad.tolist() == [3.0, 4.0]
+    assert not np.shares_memory(x.grad.data, given.data)
+
+
+def test_a_gradient_held_by_the_user_is_not_changed_by_the_next_one() -> None:
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    (x * 2.0).sum().backward()
+    held = x.grad
+    (x * 3.0).sum().backward()
+    assert held.tolist() == [2.0, 2.0]
+    assert x.grad.tolist() == [5.0, 5.0]
+
+
+def test_the_first_gradient_is_taken_over_not_copied() -> None:
+    made: list[np.ndarray] = []
+
+    class Marked(Function):
+        def forward(self, x):
+            return x * 1.0
+
+        def backward(self, g, y, x):
+            made.append(g * 1.0)
+            return (made[0],)
+
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    Marked.apply(x).sum().backward()
+    assert x.grad.data is made[0]
+
+
+def test_a_users_rule_that_returns_what_it_saved_is_copied() -> None:
+    class Half(Function):
+        """y = x^2 / 2 summed."""
+
+        saves = "inputs"
+
+        def forward(self, x):
+            return (x * x * 0.5).sum()
+
+        def backward(self, g, y, x):
+            return (x,)
+
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    Half.apply(x).backward()
+    assert x.grad.tolist() == [1.0, 2.0]
+    assert not np.shares_memory(x.grad.data, x.data)
+
+
+def test_returned_gradients_share_no_memory() -> None:
+    x, y = (Tensor(np.ones(3), requires_grad=True) for _ in range(2))
+    for create_graph in (False, True):
+        found = tl.grad(x + y, [x, y, x], np.ones(3), create_graph=create_graph)
+        for position, gradient in enumerate(found):
+            assert gradient.data.flags.writeable
+            for other in found[:position]:
+                assert not np.shares_memory(gradient.data, other.data)
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_every_reuse_adds_up(create_graph: bool) -> None:
+    """x used by fresh rules (mul, exp) and by passing ones (add), several times over."""
+    x = Tensor([0.5, -0.3], dtype=np.float64, requires_grad=True)
+    y = x + x * x + x.exp() * x - x + (x + x) * x.exp()
+    y.sum().backward(create_graph=create_graph)
+    v = x.data
+    expected = 2 * v + np.exp(v) * (v + 1) + 2 * np.exp(v) * (1 + v)
+    np.testing.assert_allclose(x.grad.data, expected, rtol=1e-14)
+
+
+# 8. no_grad
+
+
+def test_no_grad_nested_recursive_and_left_by_an_exception() -> None:
+    x = Tensor(1.0, requires_grad=True)
+
+    @no_grad()
+    def countdown(n: int) -> Tensor:
+        """Recursion through one decorated function."""
+        assert not tl.is_grad_enabled()
+        return x * 2.0 if n == 0 else countdown(n - 1)
+
+    with no_grad():
+        assert not (x * 2.0).requires_grad
+        with no_grad():
+            pass
+        assert not (x * 2.0).requires_grad
+    assert (x * 2.0).requires_grad
+    assert not countdown(5).requires_grad
+    assert tl.is_grad_enabled()
+    with pytest.raises(KeyError), no_grad():
+        raise KeyError
+    assert tl.is_grad_enabled()
+    shared = no_grad()
+    with shared, shared:
+        pass
+    assert tl.is_grad_enabled()
+
+
+def test_no_grad_in_one_thread_leaves_the_others_alone() -> None:
+    inside, leave = threading.Event(), threading.Event()
+    seen: list[bool] = []
+
+    def other() -> None:
+        with no_grad():
+            inside.set()
+            leave.wait(5)
+            seen.append(tl.is_grad_enabled())
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    inside.wait(5)
+    assert tl.is_grad_enabled()
+    leave.set()
+    thread.join()
+    assert seen == [False]
+
+
+def test_no_grad_refuses_a_generator_whose_body_would_run_later() -> None:
+    def generator():
+        yield 1
+
+    with pytest.raises(TypeError, match="no_grad cannot decorate generator, whose body runs later"):
+        no_grad()(generator)
+
+
+def test_a_leaf_made_inside_no_grad_still_requires_grad() -> None:
+    with no_grad():
+        x = Tensor(1.0, requires_grad=True)
+    (x * 3.0).backward()
+    assert x.grad.item() == 3.0
+
+
+def test_backward_inside_no_grad_and_create_graph() -> None:
+    x = Tensor(2.0, requires_grad=True)
+    y = x * x * x
+    with no_grad():
+        (first,) = tl.grad(y, x, create_graph=True)
+    assert first.requires_grad
+    first.backward()
+    assert x.grad.item() == 12.0
+
+
+def test_backward_in_several_threads_at_once() -> None:
+    def work(results: list[float], start: float) -> None:
+        x = Tensor(start, dtype=np.float64, requires_grad=True)
+        y = x
+        for _ in range(200):
+            y = y * 1.01 + x
+        y.backward()
+        results.append((start, x.grad.item()))
+
+    results: list[tuple[float, float]] = []
+    threads = [threading.Thread(target=work, args=(results, float(n))) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({gradient for _, gradient in results}) == 1
+    assert len(results) == 8
+
+
+# 9. The same program gives the same bits
+
+
+def test_order_does_not_depend_on_hashes() -> None:
+    def gradient() -> bytes:
+        rng = np.random.default_rng(0)
+        x = Tensor(rng.standard_normal((5, 5)).astype(np.float32), requires_grad=True)
+        junk = [object() for _ in range(rng.integers(100))]
+        parts = [(x * float(k)).tanh() for k in range(20)]
+        total = parts[0]
+        for part in parts[1:]:
+            total = total + part
+        total.sum().backward()
+        del junk
+        return x.grad.data.tobytes()
+
+    assert len({gradient() for _ in range(20)}) == 1
+
+
+# grad()
+
+
+def test_grad_of_an_inner_tensor_and_of_several_outputs() -> None:
+    x = Tensor(2.0, requires_grad=True)
+    h = x * x
+    a, b = h * 3.0, h.exp()
+    gh, gx = tl.grad([a, b], [h, x], [1.0, 0.5])
+    assert gh.item() == pytest.approx(3 + 0.5 * np.exp(4.0), rel=1e-6)
+    assert gx.item() == pytest.approx(4 * (3 + 0.5 * np.exp(4.0)), rel=1e-6)
+    assert x.grad is None
+
+
+def test_grad_errors() -> None:
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    lone = Tensor(1.0, requires_grad=True)
+    with pytest.raises(RuntimeError, match=r"no output depends on input 1, of shape \(\)"):
+        tl.grad(x.sum(), [x, lone])
+    assert tl.grad(x.sum(), [x, lone], allow_unused=True)[1] is None
+    with pytest.raises(RuntimeError, match="input 0, of shape .*, does not require grad"):
+        tl.grad(x.sum(), Tensor(1.0))
+    with pytest.raises(RuntimeError, match=r"shape \(2,\), and a gradient starts from one number"):
+        tl.grad(x * 2.0, x)
+    with pytest.raises(ValueError, match="expected 1 grad_outputs, one an output; got 2"):
+        tl.grad(x.sum(), x, [1.0, 2.0])
+
+
+def test_third_derivative() -> None:
+    x = Tensor(1.5, dtype=np.float64, requires_grad=True)
+    y = x**5
+    for expected in (5 * 1.5**4, 20 * 1.5**3, 60 * 1.5**2):
+        (y,) = tl.grad(y, x, create_graph=True)
+        assert y.item() == pytest.approx(expected, rel=1e-13)
+
+
+def test_grad_with_create_graph_can_be_trained_through() -> None:
+    """A gradient penalty: d/dw of (d/dx w x^2)^2 = d/dw (2 w x)^2 = 8 w x^2."""
+    x, w = Tensor(3.0, requires_grad=True), Tensor(0.5, requires_grad=True)
+    (gx,) = tl.grad(w * x * x, x, create_graph=True)
+    (gx * gx).backward()
+    assert w.grad.item() == pytest.approx(8 * 0.5 * 9)

@@ -1,0 +1,168 @@
+"""Every check of every row of tests/cases.py, and that the table is complete both ways."""
+
+import numpy as np
+import pytest
+from cases import CASES, Case, Shapes
+
+from tinygrad_lite import Function, Tensor, gradcheck, gradgradcheck
+
+ROWS = [
+    pytest.param(case, variant, id=f"{case.op.__name__}-{case.note or 'plain'}-{variant}")
+    for case in CASES
+    for variant in case.shapes
+]
+every_row = pytest.mark.parametrize(("case", "variant"), ROWS)
+
+
+def registry() -> set[type]:
+    """The Functions whose module lies in tinygrad_lite.ops, as far as they are no shared base."""
+    found, stack = set(), [Function]
+    while stack:
+        for cls in stack.pop().__subclasses__():
+            stack.append(cls)
+            if cls.__module__.startswith("tinygrad_lite.ops.") and not cls.__name__.startswith("_"):
+                found.add(cls)
+    return found
+
+
+def leaves(arrays: list[np.ndarray]) -> list[Tensor]:
+    return [Tensor(array, requires_grad=True) for array in arrays]
+
+
+def test_the_table_is_complete_both_ways() -> None:
+    assert registry() == {case.op for case in CASES}
+
+
+def test_every_primitive_says_its_formula() -> None:
+    for op in registry():
+        assert op.__doc__
+        assert " = " in op.__doc__.splitlines()[0] or "rule" in op.__doc__, op
+
+
+@every_row
+def test_value(case: Case, variant: Shapes) -> None:
+    arrays = case.inputs(variant)
+    result = case.call(*leaves(arrays))
+    expected = np.asarray(case.reference(*arrays))
+    assert type(result.data) is np.ndarray
+    assert result.shape == expected.shape
+    np.testing.assert_allclose(result.data, expected, rtol=1e-14, atol=1e-14)
+
+
+@every_row
+def test_the_row_reaches_its_primitive(case: Case, variant: Shapes) -> None:
+    result = case.call(*leaves(case.inputs(variant)))
+    found, stack = set(), [result._node]
+    while stack:
+        node = stack.pop()
+        found.add(type(node))
+        stack.extend(parent for parent in node.parents if parent is not None)
+    assert case.op in found
+
+
+@every_row
+def test_gradient(case: Case, variant: Shapes) -> None:
+    assert gradcheck(case.call, leaves(case.inputs(variant)))
+
+
+@every_row
+def test_second_order(case: Case, variant: Shapes) -> None:
+    assert gradgradcheck(case.call, leaves(case.inputs(variant)))
+
+
+@every_row
+def test_needs_are_respected(case: Case, variant: Shapes) -> None:
+    """The gradient of each input alone is the one it gets together with the others."""
+    arrays = case.inputs(variant)
+    together = leaves(arrays)
+    result = case.call(*together)
+    cotangent = np.random.default_rng(0).standard_normal(result.shape)
+    result.backward(cotangent)
+    for position, tensor in enumerate(together):
+        alone = [
+            Tensor(array, requires_grad=index == position) for index, array in enumerate(arrays)
+        ]
+        case.call(*alone).backward(cotangent)
+        np.testing.assert_array_equal(alone[position].grad.data, tensor.grad.data)
+        assert all(other.grad is None for other in alone if other is not alone[position])
+
+
+def slope_of_reference(case: Case, arrays: list, directions: list, cotangent: np.ndarray) -> float:
+    """d/dt of sum(cotangent * reference(x + t direction)) at 0, by central differences."""
+    step = 1e-6
+    ahead, behind = (
+        np.asarray(case.reference(*(a + s * d for a, d in zip(arrays, directions, strict=True))))
+        for s in (step, -step)
+    )
+    return float((cotangent * (ahead - behind)).sum() / (2 * step))
+
+
+LAYOUTS = {
+    "transposed": lambda x: np.ascontiguousarray(x.T).T,
+    "Fortran": lambda x: np.asfortranarray(x),
+    "strided": lambda x: np.repeat(x, 2, axis=-1)[..., ::2] if x.ndim else x.copy(),
+    "reversed": lambda x: np.ascontiguousarray(x[..., ::-1])[..., ::-1] if x.ndim else x.copy(),
+    "read-only": lambda x: np.frombuffer(x.tobytes(), x.dtype).reshape(x.shape),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@every_row
+def test_layout(case: Case, variant: Shapes, layout: str) -> None:
+    """However the inputs lie in memory, values and gradients are those of NumPy's formula."""
+    arrays = case.inputs(variant)
+    tensors = leaves(arrays)
+    for tensor, array in zip(tensors, arrays, strict=True):
+        tensor.data = LAYOUTS[layout](array)
+        np.testing.assert_array_equal(tensor.data, array)
+    result = case.call(*tensors)
+    np.testing.assert_allclose(result.data, case.reference(*arrays), rtol=1e-14, atol=1e-14)
+    rng = np.random.default_rng(1)
+    cotangent = rng.standard_normal(result.shape)
+    directions = [rng.standard_normal(array.shape) for array in arrays]
+    result.backward(cotangent)
+    slope = sum(
+        float((tensor.grad.data * direction).sum())
+        for tensor, direction in zip(tensors, directions, strict=True)
+    )
+    expected = slope_of_reference(case, arrays, directions, cotangent)
+    assert slope == pytest.approx(expected, rel=1e-6, abs=1e-7)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@every_row
+def test_dtype_stays(case: Case, variant: Shapes, dtype: type) -> None:
+    arrays = case.inputs(variant, dtype)
+    tensors = leaves(arrays)
+    result = case.call(*tensors)
+    assert result.dtype == dtype
+    tolerance = {np.float16: 2e-2, np.float32: 2e-5, np.float64: 1e-14}[dtype]
+    exact = case.reference(*(array.astype(np.float64) for array in arrays))
+    np.testing.assert_allclose(result.data, exact, rtol=tolerance, atol=tolerance)
+    result.backward(np.ones(result.shape, dtype))
+    for tensor, array in zip(tensors, arrays, strict=True):
+        assert type(tensor.grad.data) is np.ndarray
+        assert tensor.grad.dtype == dtype
+        assert tensor.grad.shape == array.shape
+
+
+@every_row
+def test_nothing_is_mutated_and_nothing_shared(case: Case, variant: Shapes) -> None:
+    arrays = case.inputs(variant)
+    tensors = leaves(arrays)
+    result = case.call(*tensors)
+    cotangent = np.random.default_rng(2).standard_normal(result.shape)
+    given = cotangent.copy()
+    result.backward(given)
+    np.testing.assert_array_equal(given, cotangent)
+    for tensor, array in zip(tensors, arrays, strict=True):
+        np.testing.assert_array_equal(tensor.data, array)
+        assert not np.shares_memory(tensor.data, array)
+        if case.copies:
+            assert not np.shares_memory(result.data, tensor.data)
+    gradients = [tensor.grad.data for tensor in tensors]
+    owned = [given, *arrays, *(tensor.data for tensor in tensors), result.data]
+    for position, gradient in enumerate(gradients):
+        assert gradient.flags.writeable
+        for other in (*owned, *gradients[:position]):
+            assert not np.shares_memory(gradient, other)

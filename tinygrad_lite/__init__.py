@@ -1,0 +1,20 @@
+"""An autograd engine on NumPy: tensors that record a graph, and gradients by walking it back."""
+
+from .autograd import grad
+from .check import GradientError, gradcheck, gradgradcheck
+from .graph import Function, is_grad_enabled, no_grad, record_source_lines
+from .tensor import Tensor
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Function",
+    "GradientError",
+    "Tensor",
+    "grad",
+    "gradcheck",
+    "gradgradcheck",
+    "is_grad_enabled",
+    "no_grad",
+    "record_source_lines",
+]

@@ -1,0 +1,356 @@
+"""Gradients against finite differences, and what is wrong where they disagree.
+
+A rule is checked through its vector-Jacobian products: for a cotangent v of the output, `backward`
+gives v J, and central differences give the columns of J,
+
+    df/dx = (f(x + h) - f(x - h)) / 2h  +  O(h^2) + O(eps / h).
+
+v is random, never all ones: v = 1, as after `.sum()`, hides a wrong softmax or a wrong order of
+elements.  On Jacobians that are small enough, v also runs through the rows of the identity.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .autograd import grad
+from .diagnosis import Comparison, diagnose
+from .differences import (
+    EPS,
+    SHRINK,
+    STEP,
+    Differences,
+    GradientError,
+    Subject,
+    at,
+    figure,
+    joined,
+    labels_of,
+    subject_of,
+)
+from .graph import Array, Function
+from .tensor import Tensor
+
+__all__ = ["GradientError", "gradcheck", "gradgradcheck"]
+
+JACOBIAN_LIMIT = 2**12  # entries of a Jacobian that is compared in full
+SAMPLE = 32  # elements that are compared one by one where the Jacobian is larger
+DIRECTIONS = 4  # random directions for the rest of them
+BLOCK = 4  # elements to which the search for a wrong one narrows down
+ROUNDING = 10 * EPS  # relative error that a value may have gathered
+
+
+def gradcheck(
+    fn: Callable[..., Any] | type[Function],
+    inputs: Any,
+    *,
+    atol: float = 1e-8,
+    rtol: float = 1e-6,
+    step: float = STEP,
+    seed: int = 0,
+) -> bool:
+    """True if the gradients of `fn` agree with finite differences; else GradientError says why.
+
+    fn        a function of tensors that gives a tensor or several, or a Function subclass; with
+              the same values each time, so dropout is to be seeded inside it
+    inputs    its argument, or a list of them.  Checked are the tensors that require grad; if none
+              does, all floats.  Floats of any width are copied to float64 (in the same memory
+              order); integers and all else are passed on as they are
+    atol      error allowed to a gradient of any size: well above rounding, which is 1e-10 for
+              values near 1.  Scale a function up whose gradients are smaller than 1e-6
+    rtol      error allowed to a gradient in proportion to its size
+    step      step for an element x, in units of max(|x|, 1); smaller ones are tried on a mismatch
+    seed      for the random cotangents, directions and samples
+
+    Every entry of the Jacobian is compared if it has 4096 at most.  A larger one is compared along
+    random directions and at a sample of elements; a wrong element is then found by halving.
+    A point on a kink is refused, though the central difference there may agree by chance.
+
+    Errors: TypeError or ValueError for arguments of the wrong kind; GradientError otherwise.
+    """
+    subject = _subject("gradcheck", fn, inputs, atol, rtol, step)
+    _Check(subject, atol, rtol, step, seed).run()
+    return True
+
+
+def gradgradcheck(
+    fn: Callable[..., Any] | type[Function],
+    inputs: Any,
+    *,
+    atol: float = 1e-8,
+    rtol: float = 1e-6,
+    step: float = STEP,
+    seed: int = 0,
+) -> bool:
+    """True if the second derivatives of `fn` agree with finite differences of its gradients.
+
+    What is checked is the function (x, g) -> g J(x), g being a random cotangent of the output, by
+    x and by g.  It takes the first derivative as it is, right or wrong, so run `gradcheck` too.
+    The arguments and the errors are those of `gradcheck`.
+    """
+    first = _subject("gradgradcheck", fn, inputs, atol, rtol, step)
+    _, outputs = first.run(first.point)
+    rng = np.random.default_rng((seed, 2))
+    cotangents = [np.asarray(rng.standard_normal(output.shape)) for output in outputs]
+    count = len(first.arguments)
+
+    def gradient(*values: Any) -> tuple[Tensor, ...]:
+        outputs = first.float_outputs(first.fn(*values[:count]))
+        leaves = [values[place] for place in first.places]
+        found = _pull_back(outputs, values[count:], leaves, create_graph=True)
+        return tuple(
+            leaf.zeros_like() if gradient is None else gradient
+            for leaf, gradient in zip(leaves, found, strict=True)
+        )
+
+    second = Subject(
+        first.check,
+        first.name,
+        gradient,
+        [*first.arguments, *cotangents],
+        [*first.places, *range(count, count + len(cotangents))],
+        [*first.labels, *labels_of("g", range(len(cotangents)), len(cotangents))],
+        "gradient",
+    )
+    _Check(second, atol, rtol, step, seed).run()
+    return True
+
+
+# ---------------------------------------------------------------------------------------------
+# Arguments, and words for errors
+
+
+def _subject(check: str, fn: Any, inputs: Any, atol: float, rtol: float, step: float) -> Subject:
+    """`fn` at `inputs`, and everything else that was passed, checked."""
+    for option, value in (("atol", atol), ("rtol", rtol), ("step", step)):
+        least = 0 if option != "step" else EPS**2
+        if not isinstance(value, (int, float)) or not least <= value < np.inf:
+            raise ValueError(
+                f"{check}: {option}: expected a positive number, as 1e-6; got {value!r}"
+            )
+    return subject_of(check, fn, inputs)
+
+
+def _pull_back(
+    outputs: Sequence[Tensor], cotangents: Sequence[Any], leaves: Sequence[Tensor], **options: Any
+) -> Sequence[Tensor | None]:
+    """The gradients of the leaves, None where nothing arrives."""
+    ends = [pair for pair in zip(outputs, cotangents, strict=True) if pair[0].requires_grad]
+    if not ends:
+        return [None] * len(leaves)
+    tensors, starts = zip(*ends, strict=True)
+    return grad(tensors, leaves, starts, allow_unused=True, **options)
+
+
+# ---------------------------------------------------------------------------------------------
+# The check
+
+
+class _Check:
+    """The comparison at one point.
+
+    cotangent  v, a random number for each element of the outputs
+    """
+
+    def __init__(self, subject: Subject, atol: float, rtol: float, step: float, seed: int) -> None:
+        self.subject = subject
+        self.second = subject.check == "gradgradcheck"
+        self.atol = atol
+        self.rtol = rtol
+        self.rng = np.random.default_rng((seed, 1))  # not what the user's default_rng(seed) drew
+        self.given, self.outputs = subject.run(subject.point)
+        self.around = Differences(subject, joined(self.outputs), step)
+        self.cotangent = self.rng.standard_normal(self.around.value.size)
+
+    def run(self) -> None:
+        """Raise unless everything agrees."""
+        self._refuse_mutation("fn")
+        self._refuse_unsteady()
+        size = self.cotangent.size
+        numbers = range(len(self.subject.point))
+        full = [
+            number
+            for number in numbers
+            if size == 1 or self.subject.point[number].size * size <= JACOBIAN_LIMIT
+        ]
+        products = self._products(self.cotangent[None], numbers)
+        entries = dict(zip(full, self._products(np.eye(size), full), strict=True)) if full else {}
+        self._refuse_mutation("backward")
+        again = self._products(self.cotangent[None], numbers)
+        for number in numbers:
+            if not np.array_equal(products[number], again[number], equal_nan=True):
+                self.subject.fail(
+                    f"backward gives another gradient of {self.subject.labels[number]} the second "
+                    "time: it changes what forward saved, or draws random numbers"
+                )
+        for number in numbers:
+            rows = [products[number]] + ([entries[number]] if number in entries else [])
+            self._compare(number, np.concatenate(rows))
+
+    def _products(self, cotangents: Array, numbers: Sequence[int]) -> list[Array]:
+        """For each of these inputs (rows, *shape): v J for each row v, from the rules."""
+        leaves = [self.given[self.subject.places[number]] for number in numbers]
+        products = [np.zeros((len(cotangents), *leaf.shape)) for leaf in leaves]
+        ends = np.cumsum([output.size for output in self.outputs])[:-1]
+        for row, cotangent in enumerate(cotangents):
+            parts = [
+                part.reshape(output.shape)
+                for part, output in zip(np.split(cotangent, ends), self.outputs, strict=True)
+            ]
+            found = _pull_back(self.outputs, parts, leaves, retain_graph=True)
+            for product, gradient in zip(products, found, strict=True):
+                if gradient is not None:
+                    product[row] = gradient.numpy()
+        return products
+
+    def _refuse_mutation(self, culprit: str) -> None:
+        """Raise if the arguments are no longer what they were."""
+        before: list[Any] = list(self.subject.arguments)
+        for place, array in zip(self.subject.places, self.subject.point, strict=True):
+            before[place] = array
+        for place, now in enumerate(self.given):
+            if not isinstance(now, (Tensor, np.ndarray)):
+                continue
+            new, old = np.asarray(now), np.asarray(before[place])
+            if not np.array_equal(new, old, equal_nan=new.dtype.kind == "f"):
+                self.subject.fail(
+                    f"{culprit} changed argument {place}, of shape {old.shape}, in place; compute "
+                    "on a clone() of it"
+                )
+
+    def _refuse_unsteady(self) -> None:
+        """Raise if the same arguments do not give the same finite values."""
+        value, again = self.around.value, self.subject.values(self.subject.point)
+        if not np.isfinite(value).all():
+            self.subject.fail(
+                f"the function is {value[~np.isfinite(value)][0]} here; differences need finite "
+                "values; move the point"
+            )
+        if again.shape != value.shape:
+            self.subject.fail(f"fn gives {value.size} values, and {again.size} the second time")
+        error = np.abs(again - value).max(initial=0.0)
+        if not error <= 1e-10 * np.abs(value).max(initial=0.0):
+            self.subject.fail(
+                f"fn is not deterministic: two calls differ by {error:.3g}; if it draws random "
+                "numbers, as dropout does, seed it inside the function"
+            )
+
+    def _compare(self, number: int, analytic: Array) -> None:
+        """Raise unless one input's gradients agree with the differences."""
+        size, outputs = self.subject.point[number].size, max(self.cotangent.size, 1)
+        elements = np.arange(size)
+        sampled = size * outputs > JACOBIAN_LIMIT
+        if sampled:
+            count = min(size, SAMPLE, max(4, 2**22 // outputs))
+            elements = np.sort(self.rng.choice(size, count, replace=False))
+        right, left = self.around.slopes(number, elements)
+        wrong = self._wrong(number, analytic, elements, (right + left) / 2)
+        if wrong.any() or self.around.kinks(number, elements, right, left).any():
+            self._explain(number, analytic, elements)
+        block = self._wrong_block(number, analytic[0]) if sampled else elements[:0]
+        if block.size:
+            self._explain(number, analytic, np.union1d(elements, block))
+
+    def _rows(self, analytic: Array) -> Array:
+        """(rows, outputs): the cotangents of which `analytic` holds the products."""
+        identity = np.eye(self.cotangent.size) if len(analytic) > 1 else self.cotangent[None][:0]
+        return np.concatenate((self.cotangent[None], identity))
+
+    def _wrong(self, number: int, analytic: Array, elements: Array, columns: Array) -> Array:
+        """(rows, n) flags: analytic and numeric products differ by more than errors can explain.
+
+        Where they differ, smaller steps are tried.  Truncation falls with h^2, so that a steep
+        function passes, and a kink or a pole nearby falls outside; a wrong rule stays wrong.
+        """
+        rows = self._rows(analytic)
+        given = analytic.reshape(len(rows), -1)[:, elements]
+        flags = np.ones(given.shape, bool)
+        left_over = np.arange(len(elements))
+        for shrink in (1.0, SHRINK, SHRINK**2):
+            if shrink > 1.0:
+                right, left = self.around.slopes(number, elements[left_over], shrink)
+                columns = (right + left) / 2
+            a, n = given[:, left_over], rows @ columns
+            size = np.square(rows) @ (np.square(self.around.value)[:, None] * (columns != 0))
+            rounding = ROUNDING * np.sqrt(size) / self.around.steps(number, shrink)[
+                elements[left_over]
+            ]  # fmt: skip
+            allowed = self.atol + self.rtol * np.maximum(np.abs(a), np.abs(n)) + rounding
+            flags[:, left_over] &= ~(np.abs(a - n) <= allowed)
+            left_over = np.flatnonzero(flags.any(axis=0))
+            if not left_over.size:
+                break
+        return flags
+
+    def _wrong_block(self, number: int, gradient: Array) -> Array:
+        """A few elements, at least one of which seems to be wrong; empty if all is well."""
+        block = np.arange(gradient.size)
+        steps = (1.0, SHRINK, SHRINK**2)
+        if all(
+            any(self._excess(number, gradient, block, shrink) <= 0 for shrink in steps)
+            for _ in range(DIRECTIONS)
+        ):
+            return block[:0]
+        while block.size > BLOCK:
+            halves = np.array_split(block, 2)
+            excess = [self._excess(number, gradient, half, SHRINK) for half in halves]
+            block = halves[int(np.argmax(excess))]
+        return block
+
+    def _excess(self, number: int, gradient: Array, elements: Array, shrink: float) -> float:
+        """How much more than allowed the derivative along a random direction is off.
+
+        The direction moves the given elements only, each by about its own step.
+        """
+        by = self.around.steps(number, shrink)[elements]
+        by *= self.rng.choice((-1.0, 1.0), by.size) * self.rng.uniform(0.5, 1.5, by.size)
+        change = self.around.moved(number, elements, by) - self.around.moved(number, elements, -by)
+        terms = gradient.reshape(-1)[elements] * by
+        allowed = self.rtol * np.linalg.norm(terms) + self.atol * np.linalg.norm(by)
+        allowed += ROUNDING * np.linalg.norm(self.cotangent * self.around.value)
+        error = abs(self.cotangent @ change / 2 - terms.sum())
+        return float(error - allowed) if np.isfinite(error) else np.inf
+
+    # The explanation
+
+    def _explain(self, number: int, analytic: Array, elements: Array) -> None:
+        """Raise with a diagnosis, after a closer look at the given elements."""
+        right, left = self.around.slopes(number, elements)
+        columns, rows = (right + left) / 2, self._rows(analytic)
+        wrong = self._wrong(number, analytic, elements, columns)
+        self.around.refuse_float32(number, self.cotangent)
+        self.around.refuse_kink(number, elements, right, left)
+        shapes = tuple(output.shape for output in self.outputs)
+        columns_wrong = np.asarray(wrong.any(axis=0))
+        found = Comparison(rows, analytic, columns, elements, columns_wrong, shapes)
+        errors = np.where(wrong, np.nan_to_num(np.abs(found.given - found.numeric), nan=np.inf), -1)
+        if wrong[1:].any():
+            errors[0] = -2  # an entry says more than a product
+        row, column = (int(place) for place in np.unravel_index(errors.argmax(), errors.shape))
+        self.around.refuse_singular(number, int(elements[column]), columns[:, column])
+        hint = "; does the rule read a value that forward kept on self?" if self.second else ""
+        headline = self._headline(number, found, row, column)
+        self.subject.fail(f"{headline}\ndiagnosis: {diagnose(found)}{hint}")
+
+    def _headline(self, number: int, found: Comparison, row: int, column: int) -> str:
+        """Which input, how much of it, and the worst element."""
+        label, shape, count = self.subject.labels[number], found.shape, found.wrong.size
+        element = at(label, shape, int(found.elements[column]))
+        a, n = float(found.given[row, column]), float(found.numeric[row, column])
+        of = f"{count} elements" if count == np.prod(shape) else f"the {count} elements compared"
+        return (
+            f"the derivative by {label}, of shape {shape}, is wrong in "
+            f"{np.count_nonzero(found.wrong)} of {of}; worst: d {self._output(row)} / d {element} "
+            f"is {figure(n)}, and backward gives {figure(a)} (error {abs(a - n):.3g})"
+        )
+
+    def _output(self, row: int) -> str:
+        """What a row of cotangents picks: a random combination, or one element of an output."""
+        labels = labels_of(self.subject.result, range(len(self.outputs)), len(self.outputs))
+        element = row - 1
+        for label, output in zip(labels, self.outputs, strict=True):
+            if 0 <= element < output.size:
+                return at(label, output.shape, element)
+            element -= output.size
+        return f"(v . {self.subject.result})"

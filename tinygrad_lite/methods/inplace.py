@@ -1,0 +1,63 @@
+"""Writing in place: what is refused before anything is written, and how a write is recorded.
+
+Backward needs values as they were.  So a write is refused where nothing could make the gradients
+right (`check_writable`), and every other write leaves a note (`graph.changes`) that backward
+compares with what the ops saved.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from ..graph import Array, Function, TensorBase, changes, is_grad_enabled
+from .operands import cast
+
+
+def check_writable(name: str, tensor: TensorBase, region: Array, other: Any) -> None:
+    """Raise unless `region`, a part of the tensor's memory, may be written.  Writes nothing."""
+    if not region.flags.writeable:
+        raise RuntimeError(
+            f"{name}: this tensor is an expanded or read-only view, whose elements share memory; "
+            "clone() it first"
+        )
+    if not is_grad_enabled():
+        return
+    if tensor._node is not None and not isinstance(tensor._node, Function):
+        raise RuntimeError(
+            f"{name}: a leaf that requires grad cannot be written in place; do it inside "
+            "`with no_grad():`, or write x = x + ... instead of x += ..."
+        )
+    recorded = tensor._node is not None or getattr(other, "_node", None) is not None
+    for reference in tensor._views or ():
+        view = reference()
+        if (
+            view is not None
+            and view is not tensor
+            and (recorded or view._node is not None)
+            and np.shares_memory(view._data, region)
+        ):
+            raise RuntimeError(
+                f"{name}: another tensor of shape {view._data.shape} is a view of this memory, and "
+                "its gradient would be wrong; clone() one of the two first, or write "
+                "x = x + ... instead of x += ..."
+            )
+
+
+def overwrite(name: str, tensor: TensorBase, result: TensorBase) -> None:
+    """Give `tensor` the value and the place in the graph of `result`, in the tensor's own memory."""
+    data = tensor._data
+    if result._data.shape != data.shape:
+        raise ValueError(
+            f"{name}: the result has shape {result._data.shape}, which does not fit in place into "
+            f"{data.shape}; write x = x + ... instead of x += ..."
+        )
+    if not np.can_cast(result._data.dtype, data.dtype, "same_kind"):
+        raise TypeError(
+            f"{name}: the result is {result._data.dtype}, which does not fit in place into "
+            f"{data.dtype}; cast the tensor first"
+        )
+    result = cast(result, data.dtype)
+    changes.note(data)
+    np.copyto(data, result._data)
+    if result._node is not None:
+        tensor._node = result._node

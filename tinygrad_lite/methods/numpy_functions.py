@@ -1,0 +1,175 @@
+"""NumPy's own functions on tensors: np.exp(t), array + t, np.sum(t, axis=0, keepdims=True).
+
+NumPy asks the two protocols below (NEP 13 and NEP 18) before it touches a foreign object.  What
+the tables do not list raises: nothing falls back to an object array or silently drops the graph.
+"""
+
+import operator
+from collections.abc import Callable
+from inspect import signature
+from typing import Any
+
+import numpy as np
+
+from ..graph import TensorBase
+from ..shapes import normalize_axes
+from .math import choose
+from .movement import concatenate
+from .operators import matrix_product
+
+
+def _either(function: Callable[[Any, Any], Any], reflected: str) -> Callable[[Any, Any], Any]:
+    """An operator of which either side may be the tensor."""
+
+    def call(a: Any, b: Any) -> Any:
+        return function(a, b) if isinstance(a, TensorBase) else getattr(b, reflected)(a)
+
+    return call
+
+
+def _with_axis(name: str) -> Callable[..., Any]:
+    """A reduction under NumPy's argument names."""
+
+    def call(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+        return getattr(x, name)(axis=axis, keepdim=keepdims)
+
+    return call
+
+
+def _reduce(name: str) -> Callable[..., Any]:
+    """`ufunc.reduce`, whose default axis is 0."""
+
+    def call(x: Any, axis: Any = 0, keepdims: bool = False) -> Any:
+        return getattr(x, name)(axis=axis, keepdim=keepdims)
+
+    return call
+
+
+def _tensor_class(*values: Any) -> type[TensorBase]:
+    return next(type(value) for value in values if isinstance(value, TensorBase))
+
+
+def _where(condition: Any, a: Any, b: Any) -> Any:
+    return choose(condition, a, b, _tensor_class(condition, a, b))
+
+
+def _moveaxis(x: Any, source: Any, destination: Any) -> Any:
+    moved = normalize_axes(source, x.ndim, "moveaxis")
+    places = normalize_axes(destination, x.ndim, "moveaxis")
+    order = [axis for axis in range(x.ndim) if axis not in moved]
+    for place, axis in sorted(zip(places, moved, strict=True)):
+        order.insert(place, axis)
+    return x.permute(order)
+
+
+def _dot(a: Any, b: Any) -> Any:
+    if np.ndim(a) > 2 or np.ndim(b) > 2:
+        raise TypeError("np.dot: more than 2 dimensions on a Tensor is not supported; use a @ b")
+    return matrix_product(a, b) if np.ndim(a) and np.ndim(b) else np.multiply(a, b)
+
+
+UFUNCS: dict[Any, Callable[..., Any]] = {
+    np.add: _either(operator.add, "__radd__"),
+    np.subtract: _either(operator.sub, "__rsub__"),
+    np.multiply: _either(operator.mul, "__rmul__"),
+    np.true_divide: _either(operator.truediv, "__rtruediv__"),
+    np.power: _either(operator.pow, "__rpow__"),
+    np.matmul: matrix_product,
+    np.less: _either(operator.lt, "__gt__"),
+    np.less_equal: _either(operator.le, "__ge__"),
+    np.greater: _either(operator.gt, "__lt__"),
+    np.greater_equal: _either(operator.ge, "__le__"),
+    np.equal: _either(operator.eq, "__eq__"),
+    np.not_equal: _either(operator.ne, "__ne__"),
+    np.bitwise_and: _either(operator.and_, "__rand__"),
+    np.bitwise_or: _either(operator.or_, "__ror__"),
+    np.bitwise_xor: _either(operator.xor, "__rxor__"),
+    np.invert: operator.invert,
+    np.negative: operator.neg,
+    np.positive: operator.pos,
+    np.maximum: lambda a, b: a.maximum(b) if isinstance(a, TensorBase) else b.maximum(a),
+    np.minimum: lambda a, b: a.minimum(b) if isinstance(a, TensorBase) else b.minimum(a),
+    np.absolute: lambda x: x.abs(),
+    np.fabs: lambda x: x.abs(),
+    np.exp: lambda x: x.exp(),
+    np.log: lambda x: x.log(),
+    np.sqrt: lambda x: x.sqrt(),
+    np.square: lambda x: x.square(),
+    np.tanh: lambda x: x.tanh(),
+    np.sign: lambda x: x.sign(),
+    np.isnan: lambda x: x.isnan(),
+    np.isfinite: lambda x: x.isfinite(),
+}
+
+REDUCTIONS: dict[Any, Callable[..., Any]] = {
+    np.add: _reduce("sum"),
+    np.multiply: _reduce("prod"),
+    np.maximum: _reduce("max"),
+    np.minimum: _reduce("min"),
+}
+
+FUNCTIONS: dict[Any, Callable[..., Any]] = {
+    np.sum: lambda x, axis=None, dtype=None, keepdims=False: x.sum(axis, keepdims, dtype),
+    np.mean: _with_axis("mean"),
+    np.prod: _with_axis("prod"),
+    np.max: _with_axis("max"),
+    np.min: _with_axis("min"),
+    np.amax: _with_axis("max"),
+    np.amin: _with_axis("min"),
+    np.argmax: _with_axis("argmax"),
+    np.var: lambda x, axis=None, ddof=0, keepdims=False: x.var(axis, keepdims, correction=ddof),
+    np.where: _where,
+    np.concatenate: concatenate,
+    np.dot: _dot,
+    np.reshape: lambda x, shape: x.reshape(shape),
+    np.ravel: lambda x: x.reshape(-1),
+    np.transpose: lambda x, axes=None: x.T if axes is None else x.permute(axes),
+    np.swapaxes: lambda x, axis1, axis2: x.transpose(axis1, axis2),
+    np.moveaxis: _moveaxis,
+    np.expand_dims: lambda x, axis: x.unsqueeze(axis),
+    np.squeeze: lambda x, axis=None: x.squeeze(axis),
+    np.broadcast_to: lambda x, shape: x.expand(shape),
+    np.copy: lambda x: x.clone(),
+    np.zeros_like: lambda x: x.zeros_like(),
+    np.ones_like: lambda x: x.ones_like(),
+    np.shape: lambda x: x.shape,
+    np.ndim: lambda x: x.ndim,
+    np.size: lambda x: x.size,
+}
+
+
+class NumpyMethods(TensorBase):
+    """The two protocols, and conversion to an ndarray."""
+
+    __slots__ = ()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        return np.array(self._data, dtype=dtype, copy=copy)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        if options.get("out") is not None:
+            raise TypeError(
+                f"np.{ufunc.__name__}: a Tensor cannot be written into an ndarray (out= or +=); "
+                "write y = x + t, or use t.numpy()"
+            )
+        table = UFUNCS if method == "__call__" else REDUCTIONS if method == "reduce" else {}
+        name = f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
+        return _call(table.get(ufunc), name, inputs, options)
+
+    def __array_function__(
+        self, function: Any, types: Any, inputs: tuple[Any, ...], options: dict[str, Any]
+    ) -> Any:
+        return _call(FUNCTIONS.get(function), f"np.{function.__name__}", inputs, options)
+
+
+def _call(found: Any, name: str, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    if found is None:
+        raise TypeError(
+            f"{name} is not supported on a Tensor; use a method of Tensor, or {name}(t.numpy(), ...), "
+            "which records no gradient"
+        )
+    try:
+        signature(found).bind(*inputs, **options)
+    except TypeError as error:
+        raise TypeError(f"{name} on a Tensor: {error}") from None
+    return found(*inputs, **options)

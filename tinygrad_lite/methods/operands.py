@@ -1,0 +1,83 @@
+"""What may stand beside a tensor in an operation, and which dtype the two then share."""
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from ..dtypes import FLOAT, check_dtype, promote, with_number
+from ..graph import Array, TensorBase
+from ..ops.elementwise import Cast
+
+Operand: TypeAlias = "TensorBase | Array | np.generic | float"
+
+
+def operand(value: Any, name: str) -> Any:
+    """`value` as a tensor, an n-d array or a Python number; `name` is the operation.
+
+    NumPy scalars and 0-d arrays count as Python numbers: they do not decide the dtype.
+    """
+    if isinstance(value, TensorBase):
+        return value
+    if isinstance(value, (np.ndarray, np.generic)):
+        check_dtype(value.dtype)
+        return np.asarray(value) if value.ndim else value.item()
+    if isinstance(value, (bool, int, float)):
+        return value
+    hint = "; make it a Tensor first" if isinstance(value, (list, tuple)) else ""
+    raise TypeError(
+        f"{name}: expected a Tensor, an ndarray or a number; got {type(value).__name__}{hint}"
+    )
+
+
+def matched(name: str, *values: Any, floating: bool = False) -> list[Any]:
+    """The operands brought to one dtype (see `tinygrad_lite.dtypes`); numbers stay numbers.
+
+    floating: integers and bools become float32, for functions with no integer result.
+    """
+    operands = [operand(value, name) for value in values]
+    numbers = [value for value in operands if isinstance(value, (bool, int, float))]
+    arrays = [
+        value._data if isinstance(value, TensorBase) else value
+        for value in operands
+        if not isinstance(value, (bool, int, float))
+    ]
+    dtype = promote(
+        [array.dtype for array in arrays if array.ndim],
+        [array.dtype for array in arrays if not array.ndim],
+    )
+    for number in numbers:
+        dtype = with_number(dtype, number)
+    if floating and dtype.kind != "f":
+        dtype = FLOAT
+    return [
+        value if isinstance(value, (bool, int, float)) else cast(value, dtype)
+        for value in operands
+    ]  # fmt: skip
+
+
+def pair(name: str, a: Any, b: Any, floating: bool = False) -> Any:
+    """`matched` for two operands, with the common cases first: this runs for every operator."""
+    if isinstance(a, TensorBase):
+        dtype = a._data.dtype
+        if dtype.kind == "f":
+            kind = type(b)
+            if kind is float or kind is int:
+                return a, b
+            if isinstance(b, TensorBase) and b._data.dtype is dtype:
+                return a, b
+    elif (type(a) is float or type(a) is int) and b._data.dtype.kind == "f":
+        return a, b
+    return matched(name, a, b, floating=floating)
+
+
+def as_float(tensor: TensorBase) -> Any:
+    """The tensor itself if it is of a float dtype, else as float32."""
+    return tensor if tensor._data.dtype.kind == "f" else Cast.apply(tensor, dtype=FLOAT)
+
+
+def cast(value: Any, dtype: DTypeLike) -> Any:
+    """A tensor or an array with another dtype; the same object if it has that dtype already."""
+    if isinstance(value, TensorBase):
+        return value if value._data.dtype == dtype else Cast.apply(value, dtype=dtype)
+    return value.astype(dtype, copy=False)

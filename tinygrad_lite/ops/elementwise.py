@@ -1,0 +1,301 @@
+"""Operations that act on each element by itself; those of two inputs broadcast as NumPy does."""
+
+import numpy as np
+
+from ..graph import Function
+
+# Values such as log(0) = -inf are right results here, so NumPy's warnings about them are silenced.
+quiet = np.errstate(all="ignore")
+
+
+class Add(Function):
+    """y = a + b.  dy/da = dy/db = 1."""
+
+    __slots__ = ()
+    broadcasts = True
+
+    def forward(self, a, b):
+        return a + b
+
+    def backward(self, g, y, a, b):
+        return g, g
+
+
+class Sub(Function):
+    """y = a - b.  dy/da = 1, dy/db = -1."""
+
+    __slots__ = ()
+    broadcasts = True
+
+    def forward(self, a, b):
+        return a - b
+
+    def backward(self, g, y, a, b):
+        return g, -g if self.needs[1] else None
+
+
+class Mul(Function):
+    """y = a b.  dy/da = b, dy/db = a."""
+
+    __slots__ = ()
+    saves = "inputs"
+    broadcasts = True
+    fresh = True
+
+    def forward(self, a, b):
+        return a * b
+
+    def backward(self, g, y, a, b):
+        if a is b and self.parents[0] is self.parents[1]:
+            return g * (a + a), None  # x * x: one product instead of two and their sum
+        return g * b if self.needs[0] else None, g * a if self.needs[1] else None
+
+
+class Div(Function):
+    """y = a / b.  dy/da = 1 / b, dy/db = -a / b^2.  At b = 0 the values are IEEE's: inf, nan."""
+
+    __slots__ = ()
+    saves = "inputs"
+    broadcasts = True
+    fresh = True
+
+    @quiet
+    def forward(self, a, b):
+        return a / b
+
+    def backward(self, g, y, a, b):
+        ga = g / b
+        return ga, -(ga * (a / b)) if self.needs[1] else None
+
+
+class Neg(Function):
+    """y = -x.  dy/dx = -1."""
+
+    __slots__ = ()
+    fresh = True
+
+    def forward(self, x):
+        return -x
+
+    def backward(self, g, y, x):
+        return (-g,)
+
+
+class Pow(Function):
+    """y = a^b.  dy/da = b a^(b - 1), and 0 where b = 0.  dy/db = y log a, and 0 where a = 0 <= b.
+
+    The exponent's derivative is nan for a < 0, where the power is defined for integers only; no
+    logarithm is taken unless the exponent needs a gradient.
+    """
+
+    __slots__ = ()
+    saves = "both"
+    broadcasts = True
+    fresh = True
+
+    @quiet
+    def forward(self, a, b):
+        return a**b
+
+    def backward(self, g, y, a, b):
+        ga = gb = None
+        if self.needs[0]:
+            if isinstance(b, (int, float)):
+                ga = g * (a ** (b - 1) * b) if b else g * 0.0
+            else:
+                ga = np.where(b == 0, 0.0, g * (b * a ** (b - 1.0)))
+        if self.needs[1]:
+            vanishes = (a == 0) & (b >= 0)
+            gb = np.where(vanishes, 0.0, g * (y * np.log(np.where(vanishes, 1.0, a))))
+        return ga, gb
+
+
+class Exp(Function):
+    """y = exp(x).  dy/dx = y."""
+
+    __slots__ = ()
+    saves = "output"
+    fresh = True
+
+    @quiet
+    def forward(self, x):
+        return np.exp(x)
+
+    def backward(self, g, y, x):
+        return (g * y,)
+
+
+class Log(Function):
+    """y = log(x), natural.  dy/dx = 1 / x.  At 0: y = -inf, derivative inf; below 0: nan."""
+
+    __slots__ = ()
+    saves = "inputs"
+    fresh = True
+
+    @quiet
+    def forward(self, x):
+        return np.log(x)
+
+    def backward(self, g, y, x):
+        return (g / x,)
+
+
+class Sqrt(Function):
+    """y = sqrt(x).  dy/dx = 1 / (2 y).  At 0 the derivative is inf; below 0 all is nan."""
+
+    __slots__ = ()
+    saves = "output"
+    fresh = True
+
+    @quiet
+    def forward(self, x):
+        return np.sqrt(x)
+
+    def backward(self, g, y, x):
+        return (g / (y * 2.0),)
+
+
+class Relu(Function):
+    """y = max(x, 0).  dy/dx = 1 for x > 0, else 0: at 0, a corner, the derivative is 0."""
+
+    __slots__ = ()
+    saves = "output"
+    fresh = True
+
+    def forward(self, x):
+        return np.maximum(x, 0)
+
+    def backward(self, g, y, x):
+        return (g * (y != 0),)  # y is never negative, and nan passes its gradient on
+
+
+class Maximum(Function):
+    """y = max(a, b).  The gradient goes to the larger one, and half to each where they are equal.
+
+    nan wins over any number, and then both get the gradient, as in PyTorch.
+    """
+
+    __slots__ = ()
+    saves = "inputs"
+    broadcasts = True
+    fresh = True
+
+    def forward(self, a, b):
+        return np.maximum(a, b)
+
+    def backward(self, g, y, a, b):
+        half = np.where(a == b, g * 0.5, g)
+        return (
+            np.where(a < b, 0.0, half) if self.needs[0] else None,
+            np.where(a > b, 0.0, half) if self.needs[1] else None,
+        )
+
+
+class Minimum(Function):
+    """y = min(a, b).  The gradient goes to the smaller one, and half to each where they are equal.
+
+    nan wins over any number, and then both get the gradient, as in PyTorch.
+    """
+
+    __slots__ = ()
+    saves = "inputs"
+    broadcasts = True
+    fresh = True
+
+    def forward(self, a, b):
+        return np.minimum(a, b)
+
+    def backward(self, g, y, a, b):
+        half = np.where(a == b, g * 0.5, g)
+        return (
+            np.where(a > b, 0.0, half) if self.needs[0] else None,
+            np.where(a < b, 0.0, half) if self.needs[1] else None,
+        )
+
+
+class Where(Function):
+    """y = a where the condition holds, else b.  The gradient goes to the one that was taken.
+
+    The other gets 0, which a later nan or inf derivative turns into nan (0 times inf): make the
+    untaken branch finite before, not after.
+    """
+
+    __slots__ = ("condition",)
+    broadcasts = True
+    fresh = True
+
+    def __init__(self, condition):
+        self.condition = condition
+
+    def forward(self, a, b):
+        return np.where(self.condition, a, b)
+
+    def backward(self, g, y, a, b):
+        return (
+            np.where(self.condition, g, 0.0) if self.needs[0] else None,
+            np.where(self.condition, 0.0, g) if self.needs[1] else None,
+        )
+
+
+class Abs(Function):
+    """y = |x|.  dy/dx = sign(x), which is 0 at 0."""
+
+    __slots__ = ()
+    saves = "inputs"
+    fresh = True
+
+    def forward(self, x):
+        return np.abs(x)
+
+    def backward(self, g, y, x):
+        return (g * np.sign(x),)
+
+
+class Tanh(Function):
+    """y = tanh(x).  dy/dx = 1 - y^2."""
+
+    __slots__ = ()
+    saves = "output"
+    fresh = True
+
+    def forward(self, x):
+        return np.tanh(x)
+
+    def backward(self, g, y, x):
+        return (g * (1.0 - y * y),)
+
+
+class Sigmoid(Function):
+    """y = 1 / (1 + exp(-x)).  dy/dx = y (1 - y).
+
+    Computed from exp(-|x|), which never overflows and keeps the small values of the left tail.
+    """
+
+    __slots__ = ()
+    saves = "output"
+    fresh = True
+
+    def forward(self, x):
+        small = np.exp(-np.abs(x))
+        return np.where(x >= 0, 1.0, small) / (small + 1.0)
+
+    def backward(self, g, y, x):
+        return (g * (y * (1.0 - y)),)
+
+
+class Cast(Function):
+    """y = x with another dtype, always in new memory.  The gradient is cast back to x's dtype."""
+
+    __slots__ = ("dtype", "given")
+    fresh = True
+
+    def __init__(self, dtype):
+        self.dtype = dtype
+
+    @quiet
+    def forward(self, x):
+        self.given = x.dtype
+        return x.astype(self.dtype)
+
+    def backward(self, g, y, x):
+        return (g.astype(self.given),)

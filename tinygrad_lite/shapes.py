@@ -1,0 +1,98 @@
+"""Arithmetic on shapes: broadcasting, axes, and the sizes that a reshape leaves open.
+
+Nothing here knows of tensors or of the graph.
+"""
+
+from collections.abc import Sequence
+from math import prod
+from operator import index as as_index
+from typing import Any
+
+import numpy as np
+
+Shape = tuple[int, ...]
+Axis = int | Sequence[int] | None
+
+
+def shape_from(sizes: Sequence[Any]) -> Shape:
+    """The shape meant by the arguments of a call: `f(2, 3)` and `f((2, 3))` mean the same."""
+    if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
+        sizes = sizes[0]
+    try:
+        return tuple(as_index(size) for size in sizes)
+    except TypeError:
+        raise TypeError(f"a shape is made of integers; got {tuple(sizes)}") from None
+
+
+def normalize_axis(axis: int, ndim: int, name: str) -> int:
+    """`axis` counted from the front.  `name` is the operation, for the error."""
+    try:
+        number = as_index(axis)
+    except TypeError:
+        raise TypeError(f"{name}: an axis is an integer; got {axis!r}") from None
+    if not -ndim <= number < ndim:
+        valid = f"use {-ndim} to {ndim - 1}" if ndim else "there is no axis to name"
+        raise ValueError(f"{name}: axis {number} is out of range for {ndim} dimensions; {valid}")
+    return number % ndim
+
+
+def normalize_axes(axis: Axis, ndim: int, name: str) -> Shape:
+    """The axes meant by `axis` (an integer, a sequence, or None for all), counted from the front.
+
+    A 0-d tensor takes axis 0 or -1 too, as in PyTorch, and has no axis to reduce then.
+    """
+    if axis is None:
+        return tuple(range(ndim))
+    wanted = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
+    if ndim == 0 and all(number in (0, -1) for number in wanted):
+        return ()
+    axes = tuple(normalize_axis(number, ndim, name) for number in wanted)
+    if len(set(axes)) != len(axes):
+        raise ValueError(f"{name}: axis {wanted} names a dimension twice")
+    return axes
+
+
+def broadcast_shape(*shapes: Shape, name: str) -> Shape:
+    """The common shape by NumPy's rule: sizes agree from the right, or one of them is 1."""
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        listed = " and ".join(str(shape) for shape in shapes)
+        raise ValueError(
+            f"{name}: shapes {listed} do not broadcast; from the right, sizes must be equal or 1"
+        ) from None
+
+
+def reshape_target(shape: Shape, target: Shape) -> Shape:
+    """`target` with its -1, if there is one, replaced by what the other sizes leave over."""
+    total = prod(shape)
+    if target.count(-1) == 1:
+        rest = prod(size for size in target if size != -1)
+        if rest and total % rest == 0:
+            return tuple(total // rest if size == -1 else size for size in target)
+    elif min(target, default=0) >= 0 and prod(target) == total:
+        return target
+    raise ValueError(
+        f"reshape: {shape} holds {total} elements, which do not fill {target}"
+        + ("; only one size may be -1" if target.count(-1) > 1 else "")
+    )
+
+
+def unbroadcast(gradient: Any, shape: Shape) -> Any:
+    """`gradient` summed over the axes along which `shape` was broadcast.  Array or Tensor.
+
+    An element that was repeated reached the result several times, so its derivative is the sum
+    over the copies (the chain rule).  This is the only place that undoes a broadcast.
+    """
+    extra = gradient.ndim - len(shape)
+    axes = tuple(range(extra)) + tuple(
+        axis + extra
+        for axis, size in enumerate(shape)
+        if size == 1 and gradient.shape[axis + extra] != 1
+    )
+    return np.add.reduce(gradient, axis=axes).reshape(shape)
+
+
+def keepdim_shape(shape: Shape, axes: Shape) -> Shape:
+    """`shape` with size 1 along `axes`: the shape of a reduction that keeps its dimensions."""
+    return tuple([1 if axis in axes else size for axis, size in enumerate(shape)])

@@ -1,0 +1,109 @@
+"""How pictures word shapes, values and the options of an op: short, and the same every time."""
+
+import inspect
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from ..graph import Array, Node
+from ..shapes import Shape
+
+LONGEST = 40  # characters of one option
+MOST_VALUES = 3  # elements of an array that is shown with its values
+ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
+
+
+def shape_text(shape: Shape) -> str:
+    """The shape as Python writes it: (), (3,), (2, 3)."""
+    return str(tuple(int(size) for size in shape))
+
+
+def array_text(array: Array) -> list[str]:
+    """The shape of an array, and the elements of a short one; only the number for 0-d."""
+    if array.ndim == 0:
+        return [number_text(array.item())]
+    short = array.ndim == 1 and 0 < array.size <= MOST_VALUES
+    return [shape_text(array.shape), *([_elements(array)] if short else [])]
+
+
+def number_text(value: Any) -> str:
+    """A number in at most four digits; the type of what is none."""
+    return _short(_item(value))
+
+
+def options_of(op: Node) -> list[str]:
+    """The keyword arguments an op was applied with, where they say more than the shapes do."""
+    lines = []
+    for name, default in _parameters(type(op)):
+        value = getattr(op, name, default)
+        said_by_shape = name == "shape" and value == op.out_shape
+        if not (said_by_shape or _is(value, default) or value is False):
+            lines.append(_option(name, value))
+    return lines
+
+
+@cache
+def _parameters(kind: type) -> tuple[tuple[str, Any], ...]:
+    """The names and defaults of what `__init__` takes; `basic` only repeats what an index says."""
+    if kind.__init__ is object.__init__:  # type: ignore[misc]  # only compared
+        return ()
+    given = list(inspect.signature(kind.__init__).parameters.values())[1:]  # type: ignore[misc]
+    plain = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return tuple((p.name, p.default) for p in given if p.kind in plain and p.name != "basic")
+
+
+def _is(value: Any, default: Any) -> bool:
+    return value is default or (type(value) is type(default) and repr(value) == repr(default))
+
+
+def _option(name: str, value: Any) -> str:
+    if value is True:
+        return name
+    if name in ("axes", "shape") and isinstance(value, tuple):
+        name = "axis" if len(value) == 1 and name == "axes" else name
+        items = ", ".join(map(_item, value))
+        return _short(f"{name} {items if name == 'axis' else f'({items})'}")
+    if name == "index":
+        items = value if isinstance(value, tuple) else (value,)
+        return _short(f"[{', '.join(map(_item, items))}]")
+    return _short(f"{name} {_item(value)}")
+
+
+def _item(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return _elements(value) if value.size == 1 else f"array {shape_text(value.shape)}"
+    if isinstance(value, slice):
+        parts = [value.start, value.stop, value.step]
+        ends = ["" if part is None else _item(part) for part in parts]
+        return ":".join(ends if value.step is not None else ends[:2])
+    if value is Ellipsis:
+        return "..."
+    if isinstance(value, (tuple, list)):
+        items = ", ".join(map(_item, value))
+        return f"[{items}]" if isinstance(value, list) else f"({items})"
+    if isinstance(value, type):
+        return value.__name__
+    if isinstance(value, (str, np.dtype)):
+        return str(value)
+    if isinstance(value, (int, float, complex, np.generic)) or value is None:
+        return _number(value)
+    return type(value).__name__  # never a repr, which may hold an address
+
+
+def _elements(array: Array) -> str:
+    if array.ndim == 0:
+        return _number(array.item())
+    if array.ndim > 1:
+        return f"[{', '.join(map(_elements, array))}]"
+    return f"[{', '.join(map(_number, array.tolist()))}]"
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, (float, np.floating)):
+        return f"{float(value):.4g}"
+    return str(value)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + ELLIPSIS

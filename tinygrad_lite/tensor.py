@@ -1,0 +1,261 @@
+"""The Tensor: an array, its gradient, and the way back to the tensors it was computed from."""
+
+import weakref
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from .dtypes import check_dtype, new_array
+from .graph import Array, Function, Leaf, TensorBase, backpropagate, changes
+from .methods.activations import ActivationMethods
+from .methods.creation import CreationMethods, check_differentiable
+from .methods.indexing import IndexingMethods
+from .methods.losses import LossMethods
+from .methods.math import MathMethods
+from .methods.movement import MovementMethods
+from .methods.numpy_functions import NumpyMethods
+from .methods.operators import OperatorMethods
+from .methods.reduce import ReduceMethods
+from .shapes import Shape
+
+
+class Tensor(
+    OperatorMethods,
+    MathMethods,
+    ReduceMethods,
+    MovementMethods,
+    IndexingMethods,
+    ActivationMethods,
+    LossMethods,
+    CreationMethods,
+    NumpyMethods,
+):
+    """An n-dimensional array that remembers how it was computed.
+
+        w = Tensor([1.0, 2.0], requires_grad=True)
+        (w * w).sum().backward()
+        w.grad                      # Tensor([2. 4.], dtype=float32)
+
+    data            a number, a nested list, an array or a Tensor; copied
+    dtype           bool, an integer type or float16 to 64; as it stands where not given: Python
+                    floats are float32 and ints int64, arrays keep theirs
+    requires_grad   whether `backward` shall leave a gradient in `.grad`; float dtypes only
+
+    Errors: TypeError for other dtypes, ValueError for ragged lists.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, data: Any, dtype: DTypeLike = None, requires_grad: bool = False) -> None:
+        self._data = new_array(data._data if isinstance(data, TensorBase) else data, dtype)
+        self._node = None
+        self._views = None
+        self.grad = None
+        if requires_grad:
+            self.requires_grad = True
+
+    # What it holds
+
+    @property
+    def data(self) -> Array:
+        """The ndarray itself.  Writing into it, or assigning another, is not seen by the graph:
+        say `mark_changed()` where a backward may still need the old values."""
+        return self._data
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        array = value if type(value) is np.ndarray else new_array(value)
+        check_dtype(array.dtype)
+        if self._node is not None and not self.is_leaf and array.shape != self._data.shape:
+            raise ValueError(
+                f"data: expected shape {self._data.shape}, which the graph knows; got {array.shape}"
+            )
+        if self._node is not None:
+            check_differentiable(array.dtype)
+        self._data = array
+        if isinstance(self._node, Leaf):
+            self._node.out_shape = array.shape
+
+    @property
+    def shape(self) -> Shape:
+        """The size along each axis."""
+        return self._data.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The element type, a NumPy dtype."""
+        return self._data.dtype
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self._data.ndim
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return self._data.size
+
+    def numpy(self) -> Array:
+        """The ndarray, not copied."""
+        return self._data
+
+    def item(self) -> bool | int | float:
+        """The single element as a Python number; ValueError if there are more."""
+        self._single("item")
+        return self._data.item()  # type: ignore[no-any-return]
+
+    def tolist(self) -> Any:
+        """The elements as Python numbers in nested lists."""
+        return self._data.tolist()
+
+    def _single(self, what: str) -> None:
+        if self._data.size != 1:
+            raise ValueError(
+                f"{what}: expected a tensor of one element; got shape {self._data.shape}; "
+                "reduce it first, with sum(), mean(), any() or all()"
+                if what == "bool"
+                else f"{what}: expected a tensor of one element; got shape {self._data.shape}; "
+                "reduce it with sum() or mean(), or use tolist()"
+            )
+
+    def __float__(self) -> float:
+        self._single("float")
+        return float(self._data.item())
+
+    def __int__(self) -> int:
+        self._single("int")
+        return int(self._data.item())
+
+    def __bool__(self) -> bool:
+        self._single("bool")
+        return bool(self._data.item())
+
+    def __index__(self) -> int:
+        if self._data.size != 1 or self._data.dtype.kind not in "iu":
+            raise TypeError(
+                f"index: expected one integer; got shape {self._data.shape} of {self._data.dtype}"
+            )
+        return int(self._data.item())
+
+    def __repr__(self) -> str:
+        prefix = "Tensor("
+        values = np.array2string(self._data, prefix=prefix, separator=" ", threshold=100)
+        if isinstance(self._node, Leaf):
+            origin = ", requires_grad=True"
+        else:
+            origin = "" if self._node is None else f", op={self.op}"
+        return f"{prefix}{values}, dtype={self._data.dtype}{origin})"
+
+    # Its place in the graph
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether a gradient flows to this tensor: it is a parameter, or computed from one."""
+        return self._node is not None
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if value and self._node is None:
+            check_differentiable(self._data.dtype)
+            self._node = Leaf(self)
+        elif not value and not self.is_leaf:
+            raise RuntimeError(
+                "requires_grad: only a leaf can stop requiring grad, and this tensor was computed; "
+                "use detach()"
+            )
+        elif not value:
+            self._node = None
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether this tensor was made by the user rather than computed from one with a graph."""
+        return self._node is None or isinstance(self._node, Leaf)
+
+    @property
+    def op(self) -> str | None:
+        """The name of the operation that made this tensor; None for a leaf."""
+        node = self._node
+        while node is not None and not isinstance(node, (Function, Leaf)):
+            (node,) = node.parents  # one of several results
+        return type(node).__name__ if isinstance(node, Function) else None
+
+    def detach(self) -> Self:
+        """A tensor on the same memory that no gradient flows through."""
+        return self._wrap(self._data, None)
+
+    def retain_grad(self) -> Self:
+        """Let `backward` leave this tensor's gradient in `.grad` too, though it is no leaf."""
+        if self._node is None:
+            raise RuntimeError("retain_grad: this tensor does not require grad")
+        if self._node.holder is None:
+            self._node.holder = weakref.ref(self)
+        return self
+
+    def zero_grad(self) -> None:
+        """Forget the gradient, so that the next backward starts anew."""
+        self.grad = None
+
+    def mark_changed(self) -> None:
+        """Say that `data` was written through NumPy: a later backward that still needs the old
+        values then raises, as it does for `+=`."""
+        changes.note(self._data)
+
+    def backward(
+        self, gradient: Any = None, retain_graph: bool = False, create_graph: bool = False
+    ) -> None:
+        """Add the gradient of this tensor to `.grad` of every leaf it was computed from.
+
+        gradient      the gradient of this tensor itself, of its shape; 1 where it has one element
+        retain_graph  keep what the ops saved, so that backward can run again
+        create_graph  record the walk, so that the gradients can be differentiated; keeps the graph
+
+        Errors: RuntimeError if there is no graph, if the tensor has several elements and no
+        gradient is given, if the graph was released, or if a saved array was changed in place.
+        """
+        root = self._root("backward")
+        start = self._starting_gradient("backward", gradient)
+        backpropagate(
+            [(root, start if create_graph else start._data)],
+            retain=retain_graph or create_graph,
+            wrap=self._wrap if create_graph else None,
+        )
+
+    def _root(self, name: str) -> Any:
+        if self._node is None:
+            raise RuntimeError(
+                f"{name}: no gradient flows to this tensor: nothing it was computed from has "
+                "requires_grad=True, or it was computed inside no_grad()"
+            )
+        return self._node
+
+    def _starting_gradient(self, name: str, gradient: Any) -> Self:
+        """The gradient to begin with: as given, checked, or 1."""
+        if gradient is None:
+            if self._data.size != 1:
+                raise RuntimeError(
+                    f"{name}: the tensor has shape {self._data.shape}, and a gradient starts from "
+                    "one number; take .sum() or .mean() first, or pass a gradient of that shape"
+                )
+            return self._wrap(np.ones(self._data.shape, self._data.dtype), None)
+        if not isinstance(gradient, TensorBase):
+            gradient = self._wrap(np.asarray(gradient, self._data.dtype), None)
+        if gradient._data.shape != self._data.shape:
+            raise ValueError(
+                f"{name}: expected a gradient of shape {self._data.shape}; "
+                f"got {gradient._data.shape}"
+            )
+        return gradient.cast(self._data.dtype)  # type: ignore[no-any-return]
+
+    # Copies: deepcopy and pickle give a leaf without a graph
+
+    def __reduce__(self) -> Any:
+        return type(self), (self._data, None, self.requires_grad)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        copied = type(self)(self._data, requires_grad=self.requires_grad)
+        if self.grad is not None:
+            copied.grad = type(self)(self.grad._data)
+        memo[id(self)] = copied
+        return copied
