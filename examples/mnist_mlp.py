@@ -6,6 +6,7 @@ The network and its loss stand here as formulas; every gradient comes from the g
 """
 
 import copy
+import math
 import sys
 import time
 
@@ -30,9 +31,9 @@ class MLP:
     """scores = relu(X W1 + b1) W2 + b2.  X: (N, pixels) -> (N, 10)."""
 
     def __init__(self, pixels: int, hidden: int) -> None:
-        self.W1 = Tensor.randn(pixels, hidden) * (2 / pixels) ** 0.5  # He et al. 2015
+        self.W1 = Tensor.randn(pixels, hidden) * math.sqrt(2 / pixels)  # He et al. 2015
         self.b1 = Tensor.zeros(hidden)
-        self.W2 = Tensor.randn(hidden, 10) * (1 / hidden) ** 0.5
+        self.W2 = Tensor.randn(hidden, 10) * math.sqrt(1 / hidden)
         self.b2 = Tensor.zeros(10)
         for parameter in (self.W1, self.b1, self.W2, self.b2):
             parameter.requires_grad = True
@@ -103,9 +104,9 @@ def main() -> int:
         report.stopped(step, steps)
     nn.state.load_state_dict(model, weights or nn.state.get_state_dict(model))
     with no_grad():
-        scores = model.scores(Tensor(X_test)).numpy()
-    right = int((scores.argmax(axis=1) == Y_test).sum())
-    report.keep(nn.state.get_state_dict(model), images, Y_test, scores)
+        answers = model.scores(Tensor(X_test)).numpy()
+    right = int((answers.argmax(axis=1) == Y_test).sum())
+    report.keep(nn.state.get_state_dict(model), images, Y_test, answers)
     accuracy, seconds = 100 * right / len(Y_test), time.perf_counter() - began
     print(f"test accuracy {accuracy:.2f} % ({right} of {len(Y_test)}) in {seconds:.1f} s")
     return int(accuracy < target)

@@ -69,6 +69,4 @@ def transpose(a: Naive) -> Naive:
 
 def gram(a: Naive, b: Naive) -> Naive:
     """a^T b for matrices."""
-    return Naive(
-        a.value.T @ b.value, (a, lambda g: b.value @ g.T), (b, lambda g: a.value @ g)
-    )
+    return Naive(a.value.T @ b.value, (a, lambda g: b.value @ g.T), (b, lambda g: a.value @ g))

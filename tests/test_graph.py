@@ -374,7 +374,7 @@ def test_grad_errors() -> None:
     with pytest.raises(RuntimeError, match=r"no output depends on input 1, of shape \(\)"):
         tl.grad(x.sum(), [x, lone])
     assert tl.grad(x.sum(), [x, lone], allow_unused=True)[1] is None
-    with pytest.raises(RuntimeError, match="input 0, of shape .*, does not require grad"):
+    with pytest.raises(RuntimeError, match=r"input 0, of shape .*, does not require grad"):
         tl.grad(x.sum(), Tensor(1.0))
     with pytest.raises(RuntimeError, match=r"shape \(2,\), and a gradient starts from one number"):
         tl.grad(x * 2.0, x)

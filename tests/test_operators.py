@@ -100,7 +100,9 @@ def test_unary() -> None:
     assert abs(x).tolist() == [1.0, 2.0]
 
 
-@pytest.mark.parametrize("op", [*ARITHMETIC, operator.lt, operator.matmul], ids=lambda op: op.__name__)
+@pytest.mark.parametrize(
+    "op", [*ARITHMETIC, operator.lt, operator.matmul], ids=lambda op: op.__name__
+)
 @pytest.mark.parametrize("other", ["a", [1.0], None, 1j])
 def test_other_operands_are_refused(op, other) -> None:
     kind = type(other).__name__
@@ -112,7 +114,11 @@ def test_other_operands_are_refused(op, other) -> None:
     ("a", "b", "message"),
     [
         ((3, 4), (5, 2), r"matmul: inner sizes differ: \(3, 4\) @ \(5, 2\)$"),
-        ((3, 4), (2, 4), r"matmul: inner sizes differ: \(3, 4\) @ \(2, 4\); did you mean x @ w.T\?$"),
+        (
+            (3, 4),
+            (2, 4),
+            r"matmul: inner sizes differ: \(3, 4\) @ \(2, 4\); did you mean x @ w.T\?$",
+        ),
         ((3, 4), (), r"matmul: expected at least one dimension on each side; got \(3, 4\) @ \(\);"),
         ((2, 3, 4), (5, 4, 2), r"matmul, stacks of matrices: shapes \(2,\) and \(5,\) do not b"),
     ],
@@ -123,7 +129,9 @@ def test_matmul_errors(a, b, message) -> None:
 
 
 def test_broadcast_error_is_one_line() -> None:
-    with pytest.raises(ValueError, match=r"^add: shapes \(3,\) and \(4,\) do not broadcast; from the"):
+    with pytest.raises(
+        ValueError, match=r"^add: shapes \(3,\) and \(4,\) do not broadcast; from the"
+    ):
         Tensor(np.ones(3)) + np.ones(4)
 
 

@@ -1,4 +1,4 @@
-"""What a Tensor is: its data, dtype, conversion, repr, copies, and the errors of its constructor."""
+"""What a Tensor is: its data, dtype, conversion, repr and copies."""
 
 import copy
 import pickle
@@ -49,14 +49,18 @@ def test_the_array_is_copied_and_writable() -> None:
 
 @pytest.mark.parametrize("data", [np.array(["a"]), [object()], 1j, None, np.array([1j])])
 def test_other_dtypes_are_refused(data) -> None:
-    with pytest.raises(TypeError, match=r"^Tensor: dtype .* is not supported; use bool, an integer"):
+    with pytest.raises(
+        TypeError, match=r"^Tensor: dtype .* is not supported; use bool, an integer"
+    ):
         Tensor(data)
 
 
 def test_a_ragged_list_and_a_wrong_dtype_are_refused() -> None:
     with pytest.raises(ValueError, match="Tensor: expected numbers in a regular shape"):
         Tensor([[1.0], [1.0, 2.0]])
-    with pytest.raises(TypeError, match="dtype: expected a NumPy dtype such as np.float32; got 'flaot'"):
+    with pytest.raises(
+        TypeError, match=r"dtype: expected a NumPy dtype such as np.float32; got 'flaot'"
+    ):
         Tensor(1.0, dtype="flaot")
 
 
@@ -81,13 +85,14 @@ def test_attributes_and_conversion() -> None:
     assert type(Tensor(2).item()) is int
     assert (float(Tensor([1.5])), int(Tensor(3)), bool(Tensor(0.0))) == (1.5, 3, False)
     assert list(range(5))[Tensor(2)] == 2
-    assert Tensor([1.0, 2.0]) in {Tensor: 1} or True  # hashable by identity, tested below
     assert len({tensor, tensor, Tensor(1.0)}) == 2
 
 
 @pytest.mark.parametrize("convert", [float, int, bool])
 def test_several_elements_are_no_number(convert) -> None:
-    with pytest.raises(ValueError, match=rf"^{convert.__name__}: expected a tensor of one element; "):
+    with pytest.raises(
+        ValueError, match=rf"^{convert.__name__}: expected a tensor of one element; "
+    ):
         convert(Tensor([1.0, 2.0]))
     with pytest.raises(ValueError, match=r"^item: .* got shape \(0,\)"):
         Tensor([]).item()
@@ -104,9 +109,7 @@ def test_zero_d_errors() -> None:
 
 def test_repr_shows_value_dtype_and_the_op() -> None:
     x = Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
-    assert repr(x) == (
-        "Tensor([[1. 2.]\n        [3. 4.]], dtype=float32, requires_grad=True)"
-    )
+    assert repr(x) == ("Tensor([[1. 2.]\n        [3. 4.]], dtype=float32, requires_grad=True)")
     assert repr((x @ x).sum()) == "Tensor(54., dtype=float32, op=Sum)"
     assert repr(Tensor(3)) == "Tensor(3, dtype=int64)"
     assert repr(x.detach()[0]) == "Tensor([1. 2.], dtype=float32)"
@@ -121,7 +124,9 @@ def test_weak_references() -> None:
     assert reference() is None
 
 
-@pytest.mark.parametrize("copier", [copy.copy, copy.deepcopy, lambda t: pickle.loads(pickle.dumps(t))])
+@pytest.mark.parametrize(
+    "copier", [copy.copy, copy.deepcopy, lambda t: pickle.loads(pickle.dumps(t))]
+)
 def test_a_copy_is_a_leaf_in_new_memory(copier) -> None:
     x = Tensor([1.0, 2.0], requires_grad=True)
     y = copier(x * 2.0)
@@ -169,14 +174,16 @@ def test_data_is_assignable() -> None:
     with pytest.raises(TypeError, match="only float tensors have gradients; got int64"):
         x.data = np.array([1, 2])
     assert x.tolist() == [1.0]
-    with pytest.raises(ValueError, match=r"data: expected shape \(1,\), which the graph knows; got"):
+    with pytest.raises(
+        ValueError, match=r"data: expected shape \(1,\), which the graph knows; got"
+    ):
         (x * 2.0).data = np.ones(3)
 
 
 def test_requires_grad_can_be_taken_back_from_a_leaf_only() -> None:
     x = Tensor([1.0], requires_grad=True)
     y = x * 2.0
-    with pytest.raises(RuntimeError, match="only a leaf can stop requiring grad.* use detach"):
+    with pytest.raises(RuntimeError, match=r"only a leaf can stop requiring grad.* use detach"):
         y.requires_grad = False
     x.requires_grad = False
     assert not (x * 2.0).requires_grad
@@ -197,9 +204,13 @@ def test_backward_errors() -> None:
     x = Tensor([1.0, 2.0], requires_grad=True)
     with pytest.raises(RuntimeError, match="no gradient flows to this tensor: nothing it was comp"):
         Tensor([1.0]).backward()
-    with pytest.raises(RuntimeError, match=r"backward: the tensor has shape \(2,\), and a gradient"):
+    with pytest.raises(
+        RuntimeError, match=r"backward: the tensor has shape \(2,\), and a gradient"
+    ):
         (x * 2.0).backward()
-    with pytest.raises(ValueError, match=r"backward: expected a gradient of shape \(2,\); got \(3,"):
+    with pytest.raises(
+        ValueError, match=r"backward: expected a gradient of shape \(2,\); got \(3,"
+    ):
         (x * 2.0).backward(np.ones(3))
     (x.sum().reshape(1, 1) * 2.0).backward()
     assert x.grad.tolist() == [2.0, 2.0]

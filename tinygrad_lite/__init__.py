@@ -3,6 +3,7 @@
 from .autograd import grad
 from .check import GradientError, gradcheck, gradgradcheck
 from .graph import Function, is_grad_enabled, no_grad, record_source_lines
+from .show import draw
 from .tensor import Tensor
 
 __version__ = "0.1.0"
@@ -11,6 +12,7 @@ __all__ = [
     "Function",
     "GradientError",
     "Tensor",
+    "draw",
     "grad",
     "gradcheck",
     "gradgradcheck",

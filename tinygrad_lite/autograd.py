@@ -30,16 +30,16 @@ def grad(
     targets = _listed(inputs)
     given = [None] * len(ends) if grad_outputs is None else _listed(grad_outputs)
     if len(given) != len(ends):
-        raise ValueError(f"grad: expected {len(ends)} grad_outputs, one an output; got {len(given)}")
+        raise ValueError(
+            f"grad: expected {len(ends)} grad_outputs, one an output; got {len(given)}"
+        )
     for position, target in enumerate(targets):
         if not target.requires_grad:
             raise RuntimeError(
                 f"grad: input {position}, of shape {target.shape}, does not require grad; make it "
                 "with requires_grad=True"
             )
-    starts = [
-        end._starting_gradient("grad", start) for end, start in zip(ends, given, strict=True)
-    ]
+    starts = [end._starting_gradient("grad", start) for end, start in zip(ends, given, strict=True)]
     found = backpropagate(
         [
             (end._root("grad"), start if create_graph else start._data)

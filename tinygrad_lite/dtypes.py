@@ -33,7 +33,7 @@ def check_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     return found
 
 
-def new_array(data: Any, dtype: DTypeLike = None) -> np.ndarray:
+def new_array(data: Any, dtype: DTypeLike | None = None) -> np.ndarray:
     """A fresh, writable array of `data`, which may be a number, a nested list or an array."""
     wanted = None if dtype is None else check_dtype(dtype)
     try:

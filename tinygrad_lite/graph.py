@@ -123,6 +123,8 @@ class Function(Node):
     broadcasts    True if forward broadcasts its inputs as NumPy does: the engine then sums each
                   gradient back to its input's shape
     views         True if forward may return a view of its first input
+    crosswise     True for a product: each input's gradient reads the other input only, so one of
+                  them is not kept where the other needs no gradient, and is None in backward
     fresh         True if each gradient that backward returns is a new array which nothing else
                   holds: the walk may then add another one to it in place
     needs         on an instance: for each input, whether its gradient is asked for
@@ -139,6 +141,7 @@ class Function(Node):
     saves: ClassVar[Literal["inputs", "output", "both", "nothing"]] = "nothing"
     broadcasts: ClassVar[bool] = False
     views: ClassVar[bool] = False
+    crosswise: ClassVar[bool] = False
     _keeps_inputs: ClassVar[bool] = False
     _keeps_output: ClassVar[bool] = False
     _foreign: ClassVar[bool] = True
@@ -204,14 +207,20 @@ class Function(Node):
             node = None
         else:
             op.parents = tuple(parents)
-            op.saved_inputs = tuple(arrays) if cls._keeps_inputs else (None,) * len(arrays)
+            if not cls._keeps_inputs:
+                op.saved_inputs = (None,) * len(arrays)
+            elif cls.crosswise:
+                (a, b), (need_a, need_b) = arrays, op.needs
+                op.saved_inputs = (a if need_b else None, b if need_a else None)
+            else:
+                op.saved_inputs = tuple(arrays)
             op.serial = next(_serials)
             op.holder = None
             op.line = user_line() if _lines_recorded else None
             node = op
         if type(result) is tuple:
             return _wrap_outputs(tensor_class, op, node, result)
-        tensor = tensor_class._wrap(result, node)  # type: ignore[union-attr]  # one is a tensor
+        tensor = tensor_class._wrap(result, node)
         if node is not None:
             op.saved_output = tensor._data if cls._keeps_output else None
             op.out_shape = tensor._data.shape
@@ -220,6 +229,7 @@ class Function(Node):
         return tensor
 
     def pull_back(self, gradient: Any, wrap: Wrap | None) -> tuple[Any, ...]:
+        """What `backward` makes of the gradient, on arrays, or on tensors made by `wrap`."""
         inputs, output = self.saved_inputs, self.saved_output
         if inputs is None:
             raise RuntimeError(
@@ -289,6 +299,7 @@ class Output(Node):
         self.count = count
 
     def pull_back(self, gradient: Any, wrap: Wrap | None) -> tuple[Any, ...]:
+        """The gradient at our place among those of the op's results."""
         placed = (gradient if index == self.index else None for index in range(self.count))
         return (OutputGradients(placed),)
 
@@ -324,7 +335,7 @@ _no_grad_depth: ContextVar[int] = ContextVar("no_grad_depth", default=0)
 _lines_recorded = 0
 
 
-class no_grad(ContextDecorator):  # noqa: N801  # the field's own name, used as a function
+class no_grad(ContextDecorator):  # the field's own name, used as a function
     """Operations inside record no graph.  `with no_grad():` or `@no_grad()` on a function.
 
     It may be nested, used recursively, left by an exception, and used in several threads at once:
@@ -332,6 +343,7 @@ class no_grad(ContextDecorator):  # noqa: N801  # the field's own name, used as 
     """
 
     def __call__(self, function: Decorated) -> Decorated:
+        """The function, run inside no_grad; TypeError where its body would run later."""
         if inspect.isgeneratorfunction(function) or inspect.iscoroutinefunction(function):
             raise TypeError(
                 f"no_grad cannot decorate {function.__name__}, whose body runs later; "
@@ -357,7 +369,7 @@ def is_grad_enabled() -> bool:
     return _no_grad_depth.get() == 0
 
 
-class record_source_lines(ContextDecorator):  # noqa: N801  # used as a function, like no_grad
+class record_source_lines(ContextDecorator):  # used as a function, like no_grad
     """Inside, every op remembers the line of user code that called it, for error messages.
 
     It costs about a microsecond per op, so it is off unless asked for.  It counts for the whole
@@ -380,7 +392,7 @@ class record_source_lines(ContextDecorator):  # noqa: N801  # used as a function
 
 
 def user_line() -> str:
-    """"file:line" of the innermost caller outside this project's two packages."""
+    """The "file:line" of the innermost caller outside this project's two packages."""
     frame = sys._getframe(1)
     while frame.f_back is not None:
         package = frame.f_globals.get("__name__", "").partition(".")[0]
@@ -392,6 +404,7 @@ def user_line() -> str:
 
 # ---------------------------------------------------------------------------------------------
 # Writing in place
+
 
 class _Changes:
     """Where arrays were last written in place, so that backward notices what it can no longer use.
@@ -449,6 +462,7 @@ def link_views(view: TensorBase, source: TensorBase) -> None:
 # ---------------------------------------------------------------------------------------------
 # The walk
 
+
 def topological_order(roots: Iterable[Node]) -> list[Node]:
     """Every vertex that `roots` depend on, oldest first: inputs before what was made of them.
 
@@ -499,7 +513,7 @@ def backpropagate(
             for tensor in wanted
         ]
     for node, gradient in arrived.items():
-        tensor = node.holder() if node.holder else None
+        tensor = node.holder() if node is not None and node.holder else None
         if tensor is not None:
             gradient = _own(tensor, gradient, taken)
             tensor.grad = gradient if tensor.grad is None else _sum(tensor.grad, gradient, wrap)

@@ -47,7 +47,9 @@ class Tensor(
 
     __slots__ = ()
 
-    def __init__(self, data: Any, dtype: DTypeLike = None, requires_grad: bool = False) -> None:
+    def __init__(
+        self, data: Any, dtype: DTypeLike | None = None, requires_grad: bool = False
+    ) -> None:
         self._data = new_array(data._data if isinstance(data, TensorBase) else data, dtype)
         self._node = None
         self._views = None
@@ -59,8 +61,11 @@ class Tensor(
 
     @property
     def data(self) -> Array:
-        """The ndarray itself.  Writing into it, or assigning another, is not seen by the graph:
-        say `mark_changed()` where a backward may still need the old values."""
+        """The ndarray itself; assignable and writable.
+
+        What is written here the graph does not see: say `mark_changed()` where a backward may
+        still need the old values.
+        """
         return self._data
 
     @data.setter
@@ -104,7 +109,7 @@ class Tensor(
     def item(self) -> bool | int | float:
         """The single element as a Python number; ValueError if there are more."""
         self._single("item")
-        return self._data.item()  # type: ignore[no-any-return]
+        return self._data.item()
 
     def tolist(self) -> Any:
         """The elements as Python numbers in nested lists."""
@@ -198,8 +203,10 @@ class Tensor(
         self.grad = None
 
     def mark_changed(self) -> None:
-        """Say that `data` was written through NumPy: a later backward that still needs the old
-        values then raises, as it does for `+=`."""
+        """Say that `data` was written through NumPy.
+
+        A later backward that still needs the old values then raises, as it does for `+=`.
+        """
         changes.note(self._data)
 
     def backward(
@@ -246,7 +253,7 @@ class Tensor(
                 f"{name}: expected a gradient of shape {self._data.shape}; "
                 f"got {gradient._data.shape}"
             )
-        return gradient.cast(self._data.dtype)  # type: ignore[no-any-return]
+        return gradient.cast(self._data.dtype)
 
     # Copies: deepcopy and pickle give a leaf without a graph
 

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 import nn
-from tinygrad_lite import Tensor
-from tinygrad_lite.check import gradcheck
+from tinygrad_lite import Tensor, gradcheck
 
 
 def random(*shape: int) -> Tensor:

@@ -32,10 +32,10 @@ class ActivationMethods(TensorBase):
         """
         x: Any = as_float(self)
         shifted = x - x.detach().max(axis, keepdim=True)
-        return shifted - shifted.exp().sum(axis, keepdim=True).log()  # type: ignore[no-any-return]
+        return shifted - shifted.exp().sum(axis, keepdim=True).log()
 
     def softmax(self, axis: int = -1) -> Self:
         """exp(x) / sum(exp(x)) along the axis, without overflow."""
         x: Any = as_float(self)
         powers = (x - x.detach().max(axis, keepdim=True)).exp()
-        return powers / powers.sum(axis, keepdim=True)  # type: ignore[no-any-return]
+        return powers / powers.sum(axis, keepdim=True)

@@ -36,26 +36,32 @@ class CreationMethods(TensorBase):
 
     @classmethod
     def full(
-        cls, shape: Any, value: float, dtype: DTypeLike = None, requires_grad: bool = False
+        cls, shape: Any, value: float, dtype: DTypeLike | None = None, requires_grad: bool = False
     ) -> Self:
         """Every element `value`."""
-        sizes = shape_from((shape,) if isinstance(shape, (tuple, list)) else (shape,))
+        sizes = shape_from((shape,))
         wanted = new_array(value).dtype if dtype is None else check_dtype(dtype)
         return cls._made(np.full(sizes, value, wanted), requires_grad)
 
     @classmethod
-    def zeros(cls, *shape: Any, dtype: DTypeLike = None, requires_grad: bool = False) -> Self:
+    def zeros(
+        cls, *shape: Any, dtype: DTypeLike | None = None, requires_grad: bool = False
+    ) -> Self:
         """Every element 0."""
         return cls._made(np.zeros(shape_from(shape), _float(dtype)), requires_grad)
 
     @classmethod
-    def ones(cls, *shape: Any, dtype: DTypeLike = None, requires_grad: bool = False) -> Self:
+    def ones(cls, *shape: Any, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Self:
         """Every element 1."""
         return cls._made(np.ones(shape_from(shape), _float(dtype)), requires_grad)
 
     @classmethod
     def arange(
-        cls, start: float, stop: float | None = None, step: float = 1, dtype: DTypeLike = None
+        cls,
+        start: float,
+        stop: float | None = None,
+        step: float = 1,
+        dtype: DTypeLike | None = None,
     ) -> Self:
         """start, start + step, ... below stop; with one argument 0 to it.  int64 or float32."""
         first, end = (0, start) if stop is None else (start, stop)
@@ -64,7 +70,7 @@ class CreationMethods(TensorBase):
         return cls._made(np.arange(first, end, step).astype(wanted), False)
 
     @classmethod
-    def rand(cls, *shape: Any, dtype: DTypeLike = None, requires_grad: bool = False) -> Self:
+    def rand(cls, *shape: Any, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Self:
         """Uniform on [0, 1)."""
         return cls.uniform(*shape, dtype=dtype, requires_grad=requires_grad)
 
@@ -74,7 +80,7 @@ class CreationMethods(TensorBase):
         *shape: Any,
         low: float = 0.0,
         high: float = 1.0,
-        dtype: DTypeLike = None,
+        dtype: DTypeLike | None = None,
         requires_grad: bool = False,
     ) -> Self:
         """Uniform on [low, high)."""
@@ -86,7 +92,9 @@ class CreationMethods(TensorBase):
         return cls._made(drawn, requires_grad)
 
     @classmethod
-    def randn(cls, *shape: Any, dtype: DTypeLike = None, requires_grad: bool = False) -> Self:
+    def randn(
+        cls, *shape: Any, dtype: DTypeLike | None = None, requires_grad: bool = False
+    ) -> Self:
         """Normal with mean 0 and standard deviation 1."""
         drawn = cls._draw(cls._generator.standard_normal, shape, _float(dtype))
         return cls._made(drawn, requires_grad)
@@ -115,5 +123,5 @@ def check_differentiable(dtype: np.dtype[Any]) -> None:
         )
 
 
-def _float(dtype: DTypeLike) -> np.dtype[Any]:
+def _float(dtype: DTypeLike | None) -> np.dtype[Any]:
     return FLOAT if dtype is None else check_dtype(dtype)

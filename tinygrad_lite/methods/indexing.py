@@ -27,7 +27,9 @@ def array_index(index: Any) -> tuple[tuple[Any, ...], bool]:
             basic = False
         elif isinstance(item, (bool, np.bool_)):
             basic = False
-        elif not isinstance(item, (int, np.integer, slice)) and item is not None and item is not ...:
+        elif (
+            not isinstance(item, (int, np.integer, slice)) and item is not None and item is not ...
+        ):
             raise TypeError(
                 "index: expected integers, slices, None, ..., integer arrays or masks; "
                 f"got {type(item).__name__}"

@@ -44,7 +44,7 @@ def check_writable(name: str, tensor: TensorBase, region: Array, other: Any) -> 
 
 
 def overwrite(name: str, tensor: TensorBase, result: TensorBase) -> None:
-    """Give `tensor` the value and the place in the graph of `result`, in the tensor's own memory."""
+    """Give `tensor` the value of `result`, in its own memory, and its place in the graph."""
     data = tensor._data
     if result._data.shape != data.shape:
         raise ValueError(

@@ -26,10 +26,10 @@ class LossMethods(TensorBase):
         classes = check_labels(labels, *scores.shape)
         picked = scores.log_softmax(axis=1)[np.arange(len(classes)), classes]
         if reduction == "none":
-            return -picked  # type: ignore[no-any-return]
+            return -picked
         if reduction not in ("mean", "sum"):
             raise ValueError(f'reduction: expected "mean", "sum" or "none"; got {reduction!r}')
-        return -(picked.mean() if reduction == "mean" else picked.sum())  # type: ignore[no-any-return]
+        return -(picked.mean() if reduction == "mean" else picked.sum())
 
 
 def check_labels(labels: Any, samples: int, classes: int) -> Array:
@@ -38,7 +38,9 @@ def check_labels(labels: Any, samples: int, classes: int) -> Array:
     if array.dtype.kind not in "iu":
         raise TypeError(f"labels: expected integers, one class a sample; got {array.dtype}")
     if array.shape != (samples,):
-        raise ValueError(f"labels: expected shape {(samples,)}, as many as scores; got {array.shape}")
+        raise ValueError(
+            f"labels: expected shape {(samples,)}, as many as scores; got {array.shape}"
+        )
     outside = (array < 0) | (array >= classes)
     if outside.any():
         where = int(outside.argmax())

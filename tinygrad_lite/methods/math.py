@@ -62,7 +62,7 @@ class MathMethods(TensorBase):
 
     def cast(self, dtype: DTypeLike) -> Self:
         """The same values with another dtype; itself if it has that dtype already."""
-        return cast(self, check_dtype(dtype))  # type: ignore[no-any-return]
+        return cast(self, check_dtype(dtype))
 
     def astype(self, dtype: DTypeLike) -> Self:
         """NumPy's name: the values with `dtype`, always in new memory."""

@@ -50,12 +50,12 @@ class MovementMethods(TensorBase):
         return Permute.apply(self, axes=tuple(order))
 
     @property
-    def T(self) -> Self:  # noqa: N802  # NumPy's name
+    def T(self) -> Self:  # NumPy's name
         """The axes in reverse order."""
         return Permute.apply(self, axes=tuple(range(self._data.ndim))[::-1])
 
     @property
-    def mT(self) -> Self:  # noqa: N802  # NumPy's name
+    def mT(self) -> Self:  # NumPy's name
         """The last two axes exchanged: the transpose of each matrix of a stack."""
         return self.transpose(-2, -1)
 
@@ -99,7 +99,5 @@ def concatenate(tensors: Any, axis: int = 0) -> Any:
         if part.ndim != len(first) or any(
             a != b for k, (a, b) in enumerate(zip(part.shape, first, strict=True)) if k != place
         ):
-            raise ValueError(
-                f"cat: shapes {first} and {part.shape} differ outside axis {place}"
-            )
+            raise ValueError(f"cat: shapes {first} and {part.shape} differ outside axis {place}")
     return Concatenate.apply(*parts, axis=place)

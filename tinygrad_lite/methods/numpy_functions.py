@@ -13,16 +13,20 @@ import numpy as np
 
 from ..graph import TensorBase
 from ..shapes import normalize_axes
-from .math import choose
+from .math import MathMethods, choose
 from .movement import concatenate
 from .operators import matrix_product
 
 
-def _either(function: Callable[[Any, Any], Any], reflected: str) -> Callable[[Any, Any], Any]:
-    """An operator of which either side may be the tensor."""
+def _either(
+    function: Callable[[Any, Any], Any], reflected: str | None = None
+) -> Callable[[Any, Any], Any]:
+    """A function of which either side may be the tensor; it commutes if none reflects it."""
 
     def call(a: Any, b: Any) -> Any:
-        return function(a, b) if isinstance(a, TensorBase) else getattr(b, reflected)(a)
+        if isinstance(a, TensorBase):
+            return function(a, b)
+        return getattr(b, reflected)(a) if reflected else function(b, a)
 
     return call
 
@@ -87,8 +91,8 @@ UFUNCS: dict[Any, Callable[..., Any]] = {
     np.invert: operator.invert,
     np.negative: operator.neg,
     np.positive: operator.pos,
-    np.maximum: lambda a, b: a.maximum(b) if isinstance(a, TensorBase) else b.maximum(a),
-    np.minimum: lambda a, b: a.minimum(b) if isinstance(a, TensorBase) else b.minimum(a),
+    np.maximum: _either(MathMethods.maximum),
+    np.minimum: _either(MathMethods.minimum),
     np.absolute: lambda x: x.abs(),
     np.fabs: lambda x: x.abs(),
     np.exp: lambda x: x.exp(),
@@ -165,8 +169,8 @@ class NumpyMethods(TensorBase):
 def _call(found: Any, name: str, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
     if found is None:
         raise TypeError(
-            f"{name} is not supported on a Tensor; use a method of Tensor, or {name}(t.numpy(), ...), "
-            "which records no gradient"
+            f"{name} is not supported on a Tensor; use a method of Tensor, or "
+            f"{name}(t.numpy(), ...), which records no gradient"
         )
     try:
         signature(found).bind(*inputs, **options)

@@ -157,7 +157,7 @@ class OperatorMethods(TensorBase):
     def __itruediv__(self, other: Operand) -> Self:
         return self._update("/=", Div, other, floating=True)
 
-    def __ipow__(self, other: Operand) -> Self:  # type: ignore[misc]  # no third argument
+    def __ipow__(self, other: Operand) -> Self:
         return self._update("**=", Pow, other)
 
     def __imatmul__(self, other: Operand) -> Self:

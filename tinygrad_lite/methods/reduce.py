@@ -22,7 +22,7 @@ class ReduceMethods(TensorBase):
 
     __slots__ = ()
 
-    def sum(self, axis: Axis = None, keepdim: bool = False, dtype: DTypeLike = None) -> Self:
+    def sum(self, axis: Axis = None, keepdim: bool = False, dtype: DTypeLike | None = None) -> Self:
         """Sum; bools and integers are summed as int64.  0 for no elements."""
         x = self if dtype is None else cast(self, dtype)
         if x._data.dtype.kind in "bui" and dtype is None:
@@ -35,7 +35,7 @@ class ReduceMethods(TensorBase):
         axes = normalize_axes(axis, x._data.ndim, "mean")
         count = prod(x._data.shape[number] for number in axes)
         if x._data.dtype == np.float16:  # the sum may be larger than float16 holds
-            return cast(cast(x, np.float32).mean(axes, keepdim), np.float16)  # type: ignore[no-any-return]
+            return cast(cast(x, np.float32).mean(axes, keepdim), np.float16)
         total = Sum.apply(x, axes=axes, keepdim=keepdim)
         return total * (1.0 / count) if count else total / 0.0
 
@@ -58,7 +58,7 @@ class ReduceMethods(TensorBase):
         axes = normalize_axes(axis, x.ndim, "var")
         deviation = x - x.mean(axes, keepdim=True)
         count = prod(x.shape[number] for number in axes)
-        return (deviation * deviation).sum(axes, keepdim) / float(max(count - correction, 0))  # type: ignore[no-any-return]
+        return (deviation * deviation).sum(axes, keepdim) / float(max(count - correction, 0))
 
     def logsumexp(self, axis: Axis = None, keepdim: bool = False) -> Self:
         """log(sum(exp(x))) without overflow: the largest x is taken out first.
@@ -68,19 +68,21 @@ class ReduceMethods(TensorBase):
         x: Any = as_float(self)
         axes = normalize_axes(axis, x.ndim, "logsumexp")
         if prod(x.shape[number] for number in axes) == 0:
-            return x.exp().sum(axes, keepdim).log()  # type: ignore[no-any-return]
+            return x.exp().sum(axes, keepdim).log()
         largest = x.detach().max(axes, keepdim=True)
         largest = Where.apply(largest, 0.0, condition=largest._data != -np.inf)
         total = (x - largest).exp().sum(axes, keepdim)
         empty = total._data == 0
         if empty.any():
             total = Where.apply(total, 1.0, condition=~empty)
-            return Where.apply(total.log(), -np.inf, condition=~empty)  # type: ignore[no-any-return]
-        return total.log() + largest.reshape(total.shape)  # type: ignore[no-any-return]
+            return Where.apply(total.log(), -np.inf, condition=~empty)
+        return total.log() + largest.reshape(total.shape)
 
     def argmax(self, axis: int | None = None, keepdim: bool = False) -> Self:
-        """Position (int64) of the largest element, the first of several; of the flat data if axis
-        is None.  Carries no gradient."""
+        """Position (int64) of the largest element, the first of several; carries no gradient.
+
+        With axis None it counts through the flat data.
+        """
         if axis is not None:
             self._filled_axes(axis, "argmax")
         return self._wrap(np.argmax(self._data, axis=axis, keepdims=keepdim), None)

@@ -39,6 +39,7 @@ class Mul(Function):
 
     __slots__ = ()
     saves = "inputs"
+    crosswise = True
     broadcasts = True
     fresh = True
 
@@ -101,9 +102,9 @@ class Pow(Function):
         ga = gb = None
         if self.needs[0]:
             if isinstance(b, (int, float)):
-                ga = g * (a ** (b - 1) * b) if b else g * 0.0
+                ga = g * (a ** (b - 1) * b) if b else np.zeros_like(g)
             else:
-                ga = np.where(b == 0, 0.0, g * (b * a ** (b - 1.0)))
+                ga = g * (b * a ** np.where(b == 0, 0.0, b - 1.0))
         if self.needs[1]:
             vanishes = (a == 0) & (b >= 0)
             gb = np.where(vanishes, 0.0, g * (y * np.log(np.where(vanishes, 1.0, a))))

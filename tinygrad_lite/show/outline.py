@@ -60,13 +60,16 @@ class _Input:
         return self.node is None or isinstance(self.node, Leaf)
 
 
-def outline(tensor: TensorBase, names: Mapping[str, TensorBase]) -> Outline:
+def outline_of(tensor: TensorBase, names: Mapping[str, TensorBase]) -> Outline:
     """The picture of everything that `tensor` was computed from."""
     if tensor._node is None:
-        reasons = ["no graph: nothing it was computed from", "has requires_grad=True"]
+        reasons = [
+            "no graph: nothing it was computed from has requires_grad=True,",
+            "or it was computed inside no_grad()",
+        ]
         title = next((name for name, other in names.items() if other is tensor), "Tensor")
         shape = shape_text(tensor._data.shape)
-        return Outline([Box("constant", title, [shape, *reasons], is_output=True)], [])
+        return Outline([Box("constant", title, [shape, *reasons])], [])
     outliner = _Outliner(tensor._node, names)
     units = outliner.units()
     room, repeat = LIMIT, False
@@ -119,10 +122,10 @@ class _Outliner:
         """
         if self.size <= LIMIT:
             return [[op] for op in self.ops]
-        users: dict[Node, Node | None] = {}  # None where there are several
+        users: dict[Node | None, Node | None] = {}  # None where there are several
         links: list[Node | None] = []  # for each op, the single op that it continues
         for op in self.ops:
-            sources = {
+            sources: dict[Node | None, None] = {
                 parent.parents[0] if isinstance(parent, Output) else parent: None
                 for parent in op.parents
                 if parent is not None

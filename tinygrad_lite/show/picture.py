@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..graph import TensorBase
-from .outline import Box, Outline, outline
+from .outline import Box, Outline, outline_of
 
 RENDERED = ("svg", "png", "pdf")
 PIXELS_PER_INCH = 160  # of PNG: a picture of the most vertices still fits the 32767 rows of Cairo
@@ -105,7 +105,7 @@ def draw(
         raise TypeError(f"draw: expected a Tensor; got {type(tensor).__name__}")
     if path is not None:
         _checked_path(path)
-    drawn = outline(tensor, _checked_names({} if names is None else names))
+    drawn = outline_of(tensor, _checked_names({} if names is None else names))
     picture = Picture(_dot_text(drawn), " ".join(drawn.notes))
     if path is not None:
         picture.save(path)
@@ -167,7 +167,7 @@ def _dot_text(drawn: Outline) -> str:
             if source.inputs:
                 attributes["weight"] = "4"  # draws the way of the results straight
             graph.edge(numbers[source], number, **attributes)
-    return graph.source
+    return str(graph.source)
 
 
 def _label(box: Box) -> str:
@@ -180,11 +180,11 @@ def _label(box: Box) -> str:
 
 
 def _escaped(text: str) -> str:
-    r"""The text for an HTML-like label, in which a backslash means something, too (\N)."""
+    r"""The text for an HTML-like label, in which \N would be the name of the box."""
     visible = "".join(
         letter if letter.isprintable() else repr(letter)[1:-1] for letter in str(text)
     )
-    return html.escape(visible).replace("\\", "&#92;")
+    return html.escape(visible).replace("\\", r"\\") or " "  # nothing is a syntax error in DOT
 
 
 def _render(dot: str, kind: str) -> bytes:
@@ -207,7 +207,7 @@ def _render_with_program(dot: str, kind: str) -> bytes:
     import graphviz
 
     try:
-        return graphviz.pipe("dot", kind, dot.encode("utf-8"), quiet=True)  # type: ignore[no-any-return]
+        return bytes(graphviz.pipe("dot", kind, dot.encode("utf-8"), quiet=True))
     except (OSError, subprocess.CalledProcessError, graphviz.ExecutableNotFound) as error:
         said = getattr(error, "stderr", None) or str(error).encode()
         reason = said.decode("utf-8", "replace").strip().partition("\n")[0]

@@ -1,7 +1,6 @@
 """How pictures word shapes, values and the options of an op: short, and the same every time."""
 
 import inspect
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -35,7 +34,7 @@ def number_text(value: Any) -> str:
 def options_of(op: Node) -> list[str]:
     """The keyword arguments an op was applied with, where they say more than the shapes do."""
     lines = []
-    for name, default in _parameters(type(op)):
+    for name, default in _init_options(type(op)):
         value = getattr(op, name, default)
         said_by_shape = name == "shape" and value == op.out_shape
         if not (said_by_shape or _is(value, default) or value is False):
@@ -43,12 +42,11 @@ def options_of(op: Node) -> list[str]:
     return lines
 
 
-@cache
-def _parameters(kind: type) -> tuple[tuple[str, Any], ...]:
+def _init_options(kind: Any) -> tuple[tuple[str, Any], ...]:
     """The names and defaults of what `__init__` takes; `basic` only repeats what an index says."""
-    if kind.__init__ is object.__init__:  # type: ignore[misc]  # only compared
+    if kind.__init__ is object.__init__:
         return ()
-    given = list(inspect.signature(kind.__init__).parameters.values())[1:]  # type: ignore[misc]
+    given = list(inspect.signature(kind.__init__).parameters.values())[1:]
     plain = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return tuple((p.name, p.default) for p in given if p.kind in plain and p.name != "basic")
 
@@ -65,8 +63,10 @@ def _option(name: str, value: Any) -> str:
         items = ", ".join(map(_item, value))
         return _short(f"{name} {items if name == 'axis' else f'({items})'}")
     if name == "index":
-        items = value if isinstance(value, tuple) else (value,)
-        return _short(f"[{', '.join(map(_item, items))}]")
+        index = value if isinstance(value, tuple) else (value,)
+        if len(index) > 1 and index[-1] is Ellipsis:
+            index = index[:-1]  # which says nothing at the end
+        return _short(f"[{', '.join(map(_item, index))}]")
     return _short(f"{name} {_item(value)}")
 
 

@@ -14,7 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from .autograd import grad
+from ..autograd import grad
+from ..graph import Array, Function
+from ..tensor import Tensor
 from .diagnosis import Comparison, diagnose
 from .differences import (
     EPS,
@@ -29,8 +31,6 @@ from .differences import (
     labels_of,
     subject_of,
 )
-from .graph import Array, Function
-from .tensor import Tensor
 
 __all__ = ["GradientError", "gradcheck", "gradgradcheck"]
 

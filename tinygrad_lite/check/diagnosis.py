@@ -11,8 +11,8 @@ from itertools import combinations
 
 import numpy as np
 
-from .graph import Array
-from .shapes import Shape
+from ..graph import Array
+from ..shapes import Shape
 
 
 @dataclass(frozen=True)

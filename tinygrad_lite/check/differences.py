@@ -11,9 +11,9 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from .graph import Array, Function, is_grad_enabled
-from .shapes import Shape
-from .tensor import Tensor
+from ..graph import Array, Function, is_grad_enabled
+from ..shapes import Shape
+from ..tensor import Tensor
 
 EPS = float(np.finfo(np.float64).eps)
 STEP = EPS ** (1 / 3)
@@ -87,8 +87,9 @@ class Subject:
 
 
 class Differences:
-    """Differences of a subject around its point.  Inputs are named by number, elements by their
-    position in the flat input.
+    """Differences of a subject around its point.
+
+    Inputs are named by number, elements by their position in the flat input.
 
     value   f(x), the outputs one after the other in a vector
     step    the step for an element x, in units of max(|x|, 1)
@@ -191,7 +192,7 @@ class Differences:
                 f"than {self.step:.3g}"
             )
         which = np.array([element])
-        near, nearer = (sum(self.slopes(number, which, SHRINK**n)) / 2 for n in (1, 2))
+        near, nearer = (np.add(*self.slopes(number, which, SHRINK**n)) / 2 for n in (1, 2))
         h = self.steps(number, SHRINK)[element]
         if np.abs(near).max() > max(3 * np.abs(column).max(), 1e-11 * self.scale / h):
             self.subject.fail(

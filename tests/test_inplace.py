@@ -1,0 +1,330 @@
+"""Writing in place: as in PyTorch where the gradients can be right, an error where they cannot."""
+
+import operator
+
+import numpy as np
+import pytest
+
+import tinygrad_lite as tl
+from tinygrad_lite import Tensor, no_grad
+
+IN_PLACE = {
+    "+=": (operator.iadd, operator.add),
+    "-=": (operator.isub, operator.sub),
+    "*=": (operator.imul, operator.mul),
+    "/=": (operator.itruediv, operator.truediv),
+    "**=": (operator.ipow, operator.pow),
+}
+
+
+@pytest.mark.parametrize("kind", ["tensor", "number", "ndarray", "itself"])
+@pytest.mark.parametrize("name", IN_PLACE)
+def test_value_memory_and_gradient(name, kind) -> None:
+    """Against the same computation out of place, in NumPy with finite differences."""
+    write, compute = IN_PLACE[name]
+    values, others = np.array([1.5, 2.0, 0.5]), np.array([2.0, 0.5, 1.5])
+    x = Tensor(values, requires_grad=True)
+    w = Tensor(others, requires_grad=True)
+    y = x * 2.0
+    memory = y.data
+    other = {"tensor": w, "number": 3.0, "ndarray": others, "itself": y}[kind]
+    y = write(y, other)
+    assert y.data is memory
+
+    def final(v, o):
+        return compute(2 * v, {"number": 3.0, "itself": 2 * v}.get(kind, o)) * o
+
+    result = y * w
+    np.testing.assert_allclose(result.data, final(values, others), rtol=1e-14)
+    cotangent = np.array([1.0, -2.0, 0.5])
+    result.backward(cotangent)
+    step = 1e-6
+    by_x = (final(values + step, others) - final(values - step, others)) / (2 * step)
+    np.testing.assert_allclose(x.grad.data, cotangent * by_x, rtol=1e-8, atol=1e-9)
+    if kind != "ndarray":  # that one is a constant there, and w stands at the end only
+        by_w = (final(values, others + step) - final(values, others - step)) / (2 * step)
+        np.testing.assert_allclose(w.grad.data, cotangent * by_w, rtol=1e-8)
+
+
+def test_matmul_in_place() -> None:
+    a, w = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[0.5, 1.0], [-1.0, 2.0]])
+    x = Tensor(a, requires_grad=True)
+    y = x * 1.0
+    y @= w
+    assert y.tolist() == (a @ w).tolist()
+    y.sum().backward()
+    np.testing.assert_allclose(x.grad.data, np.ones((2, 2)) @ w.T)
+
+
+def test_without_a_graph_it_is_plain_numpy() -> None:
+    x = Tensor([1.0, 2.0, 3.0])
+    row = x[1:]
+    row += 10.0
+    assert x.tolist() == [1.0, 12.0, 13.0]
+    x[0] = 7.0
+    x[1:] *= 2.0
+    assert x.tolist() == [7.0, 24.0, 26.0]
+    images = Tensor(np.array([1, 2], np.uint8))
+    images += 1
+    assert images.dtype == np.uint8
+
+
+def test_setitem_reaches_both_sides() -> None:
+    x = Tensor([1.0, 2.0, 3.0], requires_grad=True)
+    v = Tensor([5.0, 6.0], requires_grad=True)
+    y = x * 2.0
+    y[1:] = v * v
+    (y * np.array([1.0, 10.0, 100.0], np.float32)).sum().backward()
+    assert y.tolist() == [2.0, 25.0, 36.0]
+    assert x.grad.tolist() == [2.0, 0.0, 0.0]
+    assert v.grad.tolist() == [100.0, 1200.0]
+
+
+def test_a_tensor_without_grad_joins_the_graph_by_what_is_written() -> None:
+    buffer = Tensor.zeros(3)
+    w = Tensor([2.0, 3.0], requires_grad=True)
+    buffer[:2] = w
+    buffer[2] = w[0] * w[1]
+    buffer.sum().backward()
+    assert w.grad.tolist() == [4.0, 3.0]
+
+
+def test_the_last_of_duplicate_writes_gets_the_gradient() -> None:
+    """TRAPS 34: PyTorch gives [1, 1], which is wrong; the value 7 stands, so [0, 1]."""
+    x = Tensor([0.0, 0.0], requires_grad=True)
+    v = Tensor([5.0, 7.0], requires_grad=True)
+    y = x * 1.0
+    y[[0, 0]] = v
+    assert y.tolist() == [7.0, 0.0]
+    y.sum().backward()
+    assert v.grad.tolist() == [0.0, 1.0]
+    assert x.grad.tolist() == [0.0, 1.0]
+
+
+def test_copying_one_part_of_a_tensor_to_another() -> None:
+    x = Tensor([1.0, 2.0, 3.0], requires_grad=True)
+    y = x * 1.0
+    y[0] = y[1]
+    y.sum().backward()
+    assert x.grad.tolist() == [0.0, 2.0, 1.0]
+
+
+# What is refused, before anything is written
+
+
+def refused(act, tensor, message) -> None:
+    before = tensor.data.copy()
+    with pytest.raises(RuntimeError, match=message):
+        act()
+    np.testing.assert_array_equal(tensor.data, before)
+
+
+def test_a_leaf_that_requires_grad() -> None:
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    refused(
+        lambda: operator.iadd(x, 1.0), x, r"^\+=: a leaf that requires grad cannot be written in"
+    )
+    refused(lambda: operator.setitem(x, 0, 5.0), x, r"^x\[i\] = v: a leaf that requires grad")
+    with no_grad():
+        x += 1.0
+        x[0] = 9.0
+    assert x.tolist() == [9.0, 3.0]
+    assert x.requires_grad
+    assert x.is_leaf
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda y: y[1:],
+        lambda y: y[0],
+        lambda y: y.T,
+        lambda y: y.reshape(2, 2),
+        lambda y: y.expand(3, 4),
+        lambda y: y[::-1],
+        lambda y: y.unsqueeze(0),
+        lambda y: y[1:].reshape(3, 1),
+    ],
+)
+def test_a_tensor_with_live_views_and_a_view_itself(look) -> None:
+    x = Tensor([1.0, 2.0, 3.0, 4.0], requires_grad=True)
+    y = x * 2.0
+    view = look(y)
+    refused(lambda: operator.iadd(y, 1.0), y, r"^\+=: another tensor of shape .* is a view of this")
+    with pytest.raises(RuntimeError, match="is a view of this memory|expanded or read-only"):
+        operator.iadd(view, 1.0)
+    del view
+    y += 1.0
+    assert y.tolist() == [3.0, 5.0, 7.0, 9.0]
+
+
+def test_a_view_of_another_part_does_not_matter() -> None:
+    x = Tensor([1.0, 2.0, 3.0, 4.0], requires_grad=True)
+    y = x * 2.0
+    tail = y[2:]
+    y[0] = 0.0
+    (y.sum() + (tail * tail).sum()).backward()
+    assert x.grad.tolist() == [0.0, 2.0, 2.0 + 24.0, 2.0 + 32.0]
+
+
+def test_a_view_that_joins_a_graph_later() -> None:
+    x = Tensor([1.0, 2.0])
+    view = x[:1]
+    w = Tensor(3.0, requires_grad=True)
+    refused(lambda: operator.imul(x, w), x, r"is a view of this memory")
+    assert view.tolist() == [1.0]
+
+
+def test_an_expanded_tensor() -> None:
+    x = Tensor([1.0]).expand(3)
+    refused(lambda: operator.iadd(x, 1.0), x, "expanded or read-only view, whose elements share")
+
+
+@pytest.mark.parametrize(
+    ("act", "error", "message"),
+    [
+        (
+            lambda x: operator.iadd(x, np.ones((3, 2))),
+            ValueError,
+            r"^\+=: the result has shape \(3, 2",
+        ),
+        (
+            lambda x: operator.itruediv(x, 2),
+            TypeError,
+            r"^/=: the result is float32, which does not",
+        ),
+        (
+            lambda x: operator.setitem(x, 0, [1, 2]),
+            TypeError,
+            r"x\[i\] = v: expected a Tensor, an nd",
+        ),
+        (lambda x: operator.setitem(x, slice(1), np.ones(3)), ValueError, "could not broadcast"),
+        (
+            lambda x: operator.setitem(x, 5, 1),
+            IndexError,
+            "index 5 is out of bounds for axis 0 with",
+        ),
+        (lambda x: operator.getitem(x, 1.0), TypeError, "index: expected integers, slices, None"),
+        (
+            lambda x: operator.getitem(x, Tensor([1.0])),
+            TypeError,
+            "index: expected integers or a bool",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused(act, error, message) -> None:
+    x = Tensor([1, 2])
+    with pytest.raises(error, match=message):
+        act(x)
+    assert x.tolist() == [1, 2]
+
+
+# What is written after an op has saved it: backward raises before any number is wrong
+
+
+@pytest.mark.parametrize(
+    ("op", "use"),
+    [
+        ("Exp", lambda y, x: (y.exp(), None)),
+        ("Mul", lambda y, x: (y, y * x)),
+        ("Matmul", lambda y, x: (y, y @ x)),
+        ("Tanh", lambda y, x: (y.tanh(), None)),
+        ("Relu", lambda y, x: (y.relu(), None)),
+        ("Max", lambda y, x: (y, y.max())),
+    ],
+)
+def test_a_changed_saved_array_is_named_with_its_line(op, use) -> None:
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    changed, result = use(x * 2.0, x)
+    changed += 1.0
+    total = changed.sum() if result is None else changed.sum() + result.sum()
+    here = r"test_inplace.py:\d+ changed it in place afterwards; change a clone\(\)"
+    with pytest.raises(
+        RuntimeError, match=rf"^backward: {op} saved an array of shape \(2,\), .*{here}"
+    ):
+        total.backward()
+    assert x.grad is None
+
+
+def test_the_line_that_saved_it_is_named_while_lines_are_recorded() -> None:
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    with tl.record_source_lines():
+        y = (x * 2.0).exp()
+    y += 1.0
+    with pytest.raises(
+        RuntimeError, match=r"Exp saved .* at .*test_inplace.py:\d+, and .*test_inpl"
+    ):
+        y.sum().backward()
+    assert (x * 2.0)._node.line is None
+
+
+def test_a_change_under_no_grad_is_allowed_and_seen() -> None:
+    """As an optimiser that steps between forward and backward."""
+    w = Tensor([1.0, 2.0], requires_grad=True)
+    loss = (w * w).sum()
+    with no_grad():
+        w -= 0.1
+    with pytest.raises(RuntimeError, match="Mul saved an array of shape"):
+        loss.backward()
+    (w * w).sum().backward()
+    np.testing.assert_allclose(w.grad.data, [1.8, 3.8], rtol=1e-6)
+
+
+def test_a_change_through_a_view_or_detach_is_seen() -> None:
+    w = Tensor([1.0, 2.0], requires_grad=True)
+    for alias in (lambda: w.detach(), lambda: w.T.detach()):
+        loss = (w * w).sum()
+        other = alias()
+        other += 1.0
+        with pytest.raises(RuntimeError, match="Mul saved an array of shape"):
+            loss.backward()
+
+
+def test_a_change_through_data_is_unseen_unless_said() -> None:
+    w = Tensor([1.0, 2.0], requires_grad=True)
+    loss = (w * w).sum()
+    w.data += 1.0
+    loss.backward()
+    assert w.grad.tolist() == [4.0, 6.0]  # documented: of the new values
+    loss = (w * w).sum()
+    w.data += 1.0
+    w.mark_changed()
+    with pytest.raises(RuntimeError, match="Mul saved an array of shape"):
+        loss.backward()
+
+
+def test_an_index_tensor_changed_afterwards_does_no_harm() -> None:
+    x = Tensor([1.0, 2.0, 3.0], requires_grad=True)
+    index = Tensor([0, 0])
+    y = x[index]
+    index += 2
+    y.sum().backward()
+    assert x.grad.tolist() == [2.0, 0.0, 0.0]
+
+
+def test_a_mask_changed_afterwards_is_seen() -> None:
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    mask = Tensor([True, False])
+    y = mask.where(x, 0.0)
+    mask[0] = False
+    with pytest.raises(RuntimeError, match="Where saved an array of shape"):
+        y.sum().backward()
+
+
+def test_changes_do_not_pile_up() -> None:
+    from tinygrad_lite.graph import changes
+
+    before = len(changes.found)
+    for _ in range(1000):
+        x = Tensor(np.ones(3))
+        x += 1.0
+    assert len(changes.found) <= before + 1
+
+
+def test_changing_what_no_rule_reads_is_fine() -> None:
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    y = x + 1.0
+    z = y * 3.0  # keeps y for nobody: 3.0 needs no gradient
+    y += 5.0
+    (y + z).sum().backward()
+    assert x.grad.tolist() == [4.0, 4.0]
