@@ -21,7 +21,7 @@ THREADS = 2
 TOLERANCE = 1e-4  # largest difference between two sides' results, relative to the largest value
 
 
-class Skipped(Exception):  # noqa: N818  # no error: the reason is printed
+class Skipped(Exception):  # no error: the reason is printed
     """A workload cannot run here."""
 
 

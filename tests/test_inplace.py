@@ -151,7 +151,7 @@ def test_a_tensor_with_live_views_and_a_view_itself(look) -> None:
     y = x * 2.0
     view = look(y)
     refused(lambda: operator.iadd(y, 1.0), y, r"^\+=: another tensor of shape .* is a view of this")
-    with pytest.raises(RuntimeError, match="is a view of this memory|expanded or read-only"):
+    with pytest.raises(RuntimeError, match=r"is a view of this memory|expanded or read-only"):
         operator.iadd(view, 1.0)
     del view
     y += 1.0

@@ -28,6 +28,10 @@ from .shapes import Shape, broadcast_shape, unbroadcast
 Array = np.ndarray[Any, Any]
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
+# On a forward whose special values are right results, such as log(0) = -inf: NumPy's warnings about
+# them are silenced.  (It costs 0.4 us a call, so the ops that seldom meet one do without.)
+quiet = np.errstate(all="ignore")
+
 _serials = itertools.count(1)
 _newest_first = attrgetter("serial")
 
@@ -123,8 +127,9 @@ class Function(Node):
     broadcasts    True if forward broadcasts its inputs as NumPy does: the engine then sums each
                   gradient back to its input's shape
     views         True if forward may return a view of its first input
-    crosswise     True for a product: each input's gradient reads the other input only, so one of
-                  them is not kept where the other needs no gradient, and is None in backward
+    reads         for an op of two inputs a and b with the result y: what the gradient of a reads,
+                  and what that of b does, such as ("b", "a") for a product.  Of what `saves` names
+                  only that is kept which a gradient that is asked for reads; the rest is None
     fresh         True if each gradient that backward returns is a new array which nothing else
                   holds: the walk may then add another one to it in place
     needs         on an instance: for each input, whether its gradient is asked for
@@ -141,7 +146,8 @@ class Function(Node):
     saves: ClassVar[Literal["inputs", "output", "both", "nothing"]] = "nothing"
     broadcasts: ClassVar[bool] = False
     views: ClassVar[bool] = False
-    crosswise: ClassVar[bool] = False
+    reads: ClassVar[tuple[str, str] | None] = None
+    _kept: ClassVar[dict[tuple[bool, ...], tuple[bool, bool, bool]]]
     _keeps_inputs: ClassVar[bool] = False
     _keeps_output: ClassVar[bool] = False
     _foreign: ClassVar[bool] = True
@@ -158,6 +164,14 @@ class Function(Node):
             )
         cls._keeps_inputs = cls.saves in ("inputs", "both")
         cls._keeps_output = cls.saves in ("output", "both")
+        if cls.reads is not None:
+            cls._kept = {
+                needs: tuple(  # type: ignore[misc]  # three letters, three flags
+                    any(letter in read for read, need in zip(cls.reads, needs, strict=True) if need)
+                    for letter in "aby"
+                )
+                for needs in ((True, True), (True, False), (False, True))
+            }
         cls._foreign = not cls.__module__.startswith("tinygrad_lite.ops.")
 
     def forward(self, *arrays: Any) -> Any:
@@ -207,13 +221,14 @@ class Function(Node):
             node = None
         else:
             op.parents = tuple(parents)
-            if not cls._keeps_inputs:
-                op.saved_inputs = (None,) * len(arrays)
-            elif cls.crosswise:
-                (a, b), (need_a, need_b) = arrays, op.needs
-                op.saved_inputs = (a if need_b else None, b if need_a else None)
-            else:
+            keeps_output = cls._keeps_output
+            if cls.reads is not None:
+                keep_a, keep_b, keeps_output = cls._kept[op.needs]
+                op.saved_inputs = (arrays[0] if keep_a else None, arrays[1] if keep_b else None)
+            elif cls._keeps_inputs:
                 op.saved_inputs = tuple(arrays)
+            else:
+                op.saved_inputs = (None,) * len(arrays)
             op.serial = next(_serials)
             op.holder = None
             op.line = user_line() if _lines_recorded else None
@@ -222,7 +237,7 @@ class Function(Node):
             return _wrap_outputs(tensor_class, op, node, result)
         tensor = tensor_class._wrap(result, node)
         if node is not None:
-            op.saved_output = tensor._data if cls._keeps_output else None
+            op.saved_output = tensor._data if keeps_output else None
             op.out_shape = tensor._data.shape
         if cls.views:
             link_views(tensor, inputs[0])

@@ -37,7 +37,7 @@ class ReduceMethods(TensorBase):
         if x._data.dtype == np.float16:  # the sum may be larger than float16 holds
             return cast(cast(x, np.float32).mean(axes, keepdim), np.float16)
         total = Sum.apply(x, axes=axes, keepdim=keepdim)
-        return total * (1.0 / count) if count else total / 0.0
+        return total / count
 
     def max(self, axis: Axis = None, keepdim: bool = False) -> Self:
         """Largest element; ties share the gradient evenly, and nan wins."""

@@ -2,10 +2,7 @@
 
 import numpy as np
 
-from ..graph import Function
-
-# Values such as log(0) = -inf are right results here, so NumPy's warnings about them are silenced.
-quiet = np.errstate(all="ignore")
+from ..graph import Function, quiet
 
 
 class Add(Function):
@@ -39,7 +36,7 @@ class Mul(Function):
 
     __slots__ = ()
     saves = "inputs"
-    crosswise = True
+    reads = ("b", "a")
     broadcasts = True
     fresh = True
 
@@ -57,6 +54,7 @@ class Div(Function):
 
     __slots__ = ()
     saves = "inputs"
+    reads = ("b", "ab")
     broadcasts = True
     fresh = True
 
@@ -91,6 +89,7 @@ class Pow(Function):
 
     __slots__ = ()
     saves = "both"
+    reads = ("ab", "aby")
     broadcasts = True
     fresh = True
 

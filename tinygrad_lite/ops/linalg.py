@@ -16,7 +16,7 @@ class Matmul(Function):
 
     __slots__ = ("columns", "ranks")
     saves = "inputs"
-    crosswise = True
+    reads = ("b", "a")
     broadcasts = True
     fresh = True
 

@@ -5,7 +5,7 @@
 
 import numpy as np
 
-from ..graph import Function
+from ..graph import Function, quiet
 from ..shapes import keepdim_shape
 
 
@@ -21,9 +21,8 @@ class Sum(Function):
     def forward(self, x):
         self.given = x.shape
         if x.dtype == np.float16:
-            return np.add.reduce(
-                x, axis=self.axes, keepdims=self.keepdim, dtype=np.float32
-            ).astype(np.float16)  # fmt: skip
+            wide = np.add.reduce(x, axis=self.axes, keepdims=self.keepdim, dtype=np.float32)
+            return quiet(wide.astype)(np.float16)  # inf where float16 ends
         return np.add.reduce(x, axis=self.axes, keepdims=self.keepdim)
 
     def backward(self, g, y, x):

@@ -1,0 +1,245 @@
+"""Composed functions against formulas and hand-derived numbers, and the values at corners.
+
+The corner cases are those of PyTorch unless a comment says otherwise.
+"""
+
+import numpy as np
+import pytest
+
+from tinygrad_lite import Tensor, gradcheck, gradgradcheck
+
+INF, NAN = np.inf, np.nan
+RNG = np.random.default_rng(5)
+X = RNG.standard_normal((3, 5))
+
+
+def value_and_gradient(function, *values, cotangent=None):
+    """The result and the gradients, as lists, of a function of float64 leaves."""
+    tensors = [Tensor(np.array(value, dtype=np.float64), requires_grad=True) for value in values]
+    result = function(*tensors)
+    result.backward(np.ones(result.shape) if cotangent is None else np.asarray(cotangent))
+    gradients = [tensor.grad.tolist() for tensor in tensors]
+    return result.tolist(), gradients[0] if len(gradients) == 1 else gradients
+
+
+def softmax(x):
+    return np.exp(x) / np.exp(x).sum(-1, keepdims=True)
+
+
+COMPOSED = {
+    "mean": (lambda x: x.mean(), lambda x: x.mean()),
+    "mean axis": (lambda x: x.mean(0, keepdim=True), lambda x: x.mean(0, keepdims=True)),
+    "var": (lambda x: x.var(), lambda x: x.var(ddof=1)),
+    "var axis": (lambda x: x.var(1, correction=0), lambda x: x.var(1)),
+    "softmax": (lambda x: x.softmax(), softmax),
+    "softmax axis": (lambda x: x.softmax(0), lambda x: softmax(x.T).T),
+    "log_softmax": (lambda x: x.log_softmax(), lambda x: np.log(softmax(x))),
+    "logsumexp": (lambda x: x.logsumexp(1), lambda x: np.log(np.exp(x).sum(1))),
+    "logsumexp all": (lambda x: x.logsumexp(), lambda x: np.log(np.exp(x).sum())),
+    "cross_entropy": (
+        lambda x: x.cross_entropy(np.array([1, 0, 4])),
+        lambda x: -np.log(softmax(x))[[0, 1, 2], [1, 0, 4]].mean(),
+    ),
+    "cross_entropy sum": (
+        lambda x: x.cross_entropy(Tensor([1, 0, 4]), reduction="sum"),
+        lambda x: -np.log(softmax(x))[[0, 1, 2], [1, 0, 4]].sum(),
+    ),
+    "cross_entropy none": (
+        lambda x: x.cross_entropy(np.array([1, 0, 4]), reduction="none"),
+        lambda x: -np.log(softmax(x))[[0, 1, 2], [1, 0, 4]],
+    ),
+    "flatten": (lambda x: x.flatten() * X.ravel(), lambda x: (x * X).ravel()),
+    "square": (lambda x: x.square(), np.square),
+    "unsqueeze": (lambda x: x.unsqueeze(1), lambda x: x[:, None]),
+}
+
+
+@pytest.mark.parametrize("name", COMPOSED)
+def test_composed(name) -> None:
+    ours, reference = COMPOSED[name]
+    np.testing.assert_allclose(ours(Tensor(X)).data, reference(X), rtol=1e-13, atol=1e-14)
+    assert gradcheck(ours, Tensor(X, requires_grad=True))
+    assert gradgradcheck(ours, Tensor(X, requires_grad=True))
+
+
+def test_why_subtracting_one_and_dividing_by_the_shape_is_the_gradient() -> None:
+    """The blog post's question: d cross_entropy / d scores = (softmax - onehot) / N."""
+    labels = np.array([1, 0, 4])
+    scores = Tensor(X, requires_grad=True)
+    scores.cross_entropy(labels).backward()
+    expected = softmax(X)
+    expected[np.arange(3), labels] -= 1
+    expected /= 3
+    np.testing.assert_allclose(scores.grad.data, expected, rtol=1e-12, atol=1e-15)
+
+
+CORNERS = [
+    # name, function, inputs, value, gradient
+    ("max ties", lambda x: x.max(), ([1.0, 3, 3],), 3.0, [0, 0.5, 0.5]),
+    ("max axis ties", lambda x: x.max(1), ([[2.0, 2, 2, 1]],), [2.0], [[1 / 3, 1 / 3, 1 / 3, 0]]),
+    ("min ties", lambda x: x.min(), ([1.0, 1, 3],), 1.0, [0.5, 0.5, 0]),
+    ("max nan", lambda x: x.max(), ([1.0, NAN, 3],), NAN, [0, 1, 0]),
+    ("maximum tie", lambda a, b: a.maximum(b), (1.0, 1.0), 1.0, [0.5, 0.5]),
+    ("minimum tie", lambda a, b: a.minimum(b), (1.0, 1.0), 1.0, [0.5, 0.5]),
+    ("maximum number", lambda a: a.maximum(0.0), ([-1.0, 0, 2],), [0, 0, 2.0], [0, 0.5, 1]),
+    ("relu", lambda x: x.relu(), ([-0.0, 0.0, 1.0],), [0, 0, 1.0], [0, 0, 1]),
+    ("relu nan", lambda x: x.relu(), ([NAN, INF],), [NAN, INF], [1, 1]),
+    ("abs", lambda x: x.abs(), ([-0.0, 0.0, -2],), [0, 0, 2.0], [0, 0, -1]),
+    ("sqrt", lambda x: x.sqrt(), ([0.0, 4],), [0, 2.0], [INF, 0.25]),
+    ("sqrt of a square", lambda x: (x * x).sqrt(), ([0.0],), [0.0], [NAN]),
+    ("log", lambda x: x.log(), ([0.0, -1],), [-INF, NAN], [INF, -1]),
+    ("pow(0, 0)", lambda a, b: a**b, (0.0, 0.0), 1.0, [0, 0]),
+    ("pow(0, 2)", lambda a, b: a**b, (0.0, 2.0), 0.0, [0, 0]),
+    ("pow(0, .5)", lambda a, b: a**b, (0.0, 0.5), 0.0, [INF, 0]),
+    ("pow(0, -1)", lambda a, b: a**b, (0.0, -1.0), INF, [-INF, -INF]),
+    ("pow(-2, 3)", lambda a, b: a**b, (-2.0, 3.0), -8.0, [12, NAN]),
+    ("x**3 at -2", lambda a: a**3.0, (-2.0,), -8.0, 12.0),
+    ("x**0 at 0", lambda a: a**0, (0.0,), 1.0, 0.0),
+    ("x**1 at 0", lambda a: a**1, (0.0,), 0.0, 1.0),
+    ("x**2 at 0", lambda a: a**2, (0.0,), 0.0, 0.0),
+    ("prod one zero", lambda x: x.prod(), ([2.0, 0, 4],), 0.0, [0, 8, 0]),
+    ("prod two zeros", lambda x: x.prod(), ([0.0, 0, 4],), 0.0, [0, 0, 0]),
+    ("division", lambda a, b: a / b, (0.0, 0.0), NAN, [INF, NAN]),
+    ("1 / 0", lambda b: 1.0 / b, (0.0,), INF, -INF),
+    ("where", lambda a, b: Tensor([True]).where(a, b), ([1.0], [NAN]), [1.0], [[1], [0]]),
+    ("softmax large", lambda x: x.softmax(), ([1000.0, 1000],), [0.5, 0.5], [0, 0]),
+    ("logsumexp large", lambda x: x.logsumexp(), ([1000.0, 1000],), 1000 + np.log(2), [0.5, 0.5]),
+    ("logsumexp one -inf", lambda x: x.logsumexp(), ([-INF, 0.0],), 0.0, [0, 1]),
+    # PyTorch: nan.  The sum of no chances is no chance, and no change changes it.
+    ("logsumexp all -inf", lambda x: x.logsumexp(), ([-INF, -INF],), -INF, [0, 0]),
+    ("log_softmax one -inf", lambda x: x.log_softmax(), ([-INF, 0.0],), [-INF, 0], [1, -1]),
+    ("sigmoid", lambda x: x.sigmoid(), ([-800.0, 0, 800],), [0, 0.5, 1.0], [0, 0.25, 0]),
+    ("tanh", lambda x: x.tanh(), ([-800.0, 0, 800],), [-1, 0, 1.0], [0, 1, 0]),
+    ("cross entropy", lambda x: x.cross_entropy([1]), ([[1000.0, -1000]],), 2000.0, [[1, -1]]),
+    ("mean of nothing", lambda x: x.mean(), ([],), NAN, []),
+    ("sum of nothing", lambda x: x.sum(), ([],), 0.0, []),
+    ("prod of nothing", lambda x: x.prod(), ([],), 1.0, []),
+    ("logsumexp of nothing", lambda x: x.logsumexp(), ([],), -INF, []),
+    ("read twice", lambda x: x[[0, 0, 1]], ([1.0, 2],), [1.0, 1, 2], [2, 1]),
+    ("x - x", lambda x: x - x, (3.0,), 0.0, 0.0),
+    ("x * x + x", lambda x: x * x + x, (3.0,), 12.0, 7.0),
+    ("var of one", lambda x: x.var(), ([1.0],), NAN, [NAN]),
+    ("var of a constant", lambda x: x.var(), ([2.0, 2],), 0.0, [0, 0]),
+]
+
+
+@pytest.mark.parametrize(("name", "function", "inputs", "value", "gradient"), CORNERS)
+def test_corners(name, function, inputs, value, gradient) -> None:
+    cotangent = {"log_softmax one -inf": [1.0, 0.0]}.get(name)
+    found, found_gradient = value_and_gradient(function, *inputs, cotangent=cotangent)
+    np.testing.assert_allclose(found, value, rtol=1e-15)
+    if name == "log_softmax one -inf":
+        gradient = [1.0, -1.0]
+    np.testing.assert_allclose(found_gradient, gradient, rtol=1e-15)
+
+
+def test_sigmoid_keeps_the_small_values_of_its_left_tail() -> None:
+    np.testing.assert_allclose(
+        Tensor(np.array([-40.0])).sigmoid().item(), np.exp(-40.0), rtol=1e-15
+    )
+
+
+def test_softmax_of_no_chances_is_nan_and_says_so() -> None:
+    """NumPy's warning about -inf - -inf is the message; where the result is right there is none."""
+    with pytest.warns(RuntimeWarning, match="invalid value encountered in subtract"):
+        found, gradient = value_and_gradient(lambda x: x.softmax(), [-INF, -INF])
+    np.testing.assert_array_equal([found, gradient], NAN)
+
+
+def test_second_derivative_of_a_product_with_two_zeros() -> None:
+    """d2/dx3 dx4 of the product of [2, 3, 0, 0] is 6, and no other entry is not zero."""
+    import tinygrad_lite as tl
+
+    x = Tensor(np.array([2.0, 3.0, 0.0, 0.0]), requires_grad=True)
+    (first,) = tl.grad(x.prod(), x, create_graph=True)
+    rows = [tl.grad(first[i], x, retain_graph=True)[0].tolist() for i in range(4)]
+    assert rows == [[0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 6], [0, 0, 6, 0]]
+
+
+def test_half_precision_is_summed_and_counted_in_single() -> None:
+    ones = Tensor(np.ones(70_000, np.float16), requires_grad=True)
+    ones.mean().backward()
+    assert ones.mean().item() == 1.0
+    assert ones.sum().item() == INF  # float16 holds 65504 at most
+    assert ones.grad.data[0] == np.float16(1 / 70_000)
+    largest = Tensor(np.ones(70_000, np.float16), requires_grad=True)
+    largest.max().backward()
+    assert largest.grad.data[0] == np.float16(1 / 70_000)
+    many = Tensor(np.full(30_000, 0.1, np.float16))
+    assert many.sum().item() == np.float16(np.float16(0.1).astype(np.float32) * 30_000)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (
+            lambda x: x.sum(2),
+            ValueError,
+            r"^sum: axis 2 is out of range for 2 dimensions; use -2 to",
+        ),
+        (lambda x: x.sum((0, 0)), ValueError, r"^sum: axis \(0, 0\) names a dimension twice"),
+        (lambda x: x.sum(0.5), TypeError, "^sum: an axis is an integer; got 0.5"),
+        (lambda x: x[:0].max(0), ValueError, r"^max: shape \(0, 5\) has no elements along axis 0"),
+        (
+            lambda x: x.reshape(4, -1),
+            ValueError,
+            r"^reshape: \(3, 5\) holds 15 elements, which do no",
+        ),
+        (lambda x: x.reshape(-1, -1), ValueError, "only one size may be -1"),
+        (
+            lambda x: x.permute(0),
+            ValueError,
+            r"^permute: expected each of the 2 axes once; got \(0,",
+        ),
+        (
+            lambda x: x.expand(4, 5),
+            ValueError,
+            r"^expand: shapes \(3, 5\) and \(4, 5\) do not broadc",
+        ),
+        (lambda x: x.expand(5), ValueError, r"^expand: \(3, 5\) does not broadcast to \(5,\)"),
+        (
+            lambda x: x.cat(x.T),
+            ValueError,
+            r"^cat: shapes \(3, 5\) and \(5, 3\) differ outside axis 0",
+        ),
+        (
+            lambda x: x.cross_entropy([1, 0]),
+            ValueError,
+            r"^labels: expected shape \(3,\), as many as",
+        ),
+        (
+            lambda x: x.cross_entropy([1, 5, 0]),
+            ValueError,
+            "^labels: label 5 at index 1 is outside",
+        ),
+        (
+            lambda x: x.cross_entropy([1.0, 5, 0]),
+            TypeError,
+            "^labels: expected integers, one class",
+        ),
+        (
+            lambda x: x[0].cross_entropy([1]),
+            ValueError,
+            r"^cross_entropy: expected scores \(N, class",
+        ),
+        (
+            lambda x: x.cross_entropy([1, 1, 1], "avg"),
+            ValueError,
+            '^reduction: expected "mean", "su',
+        ),
+        (
+            lambda x: Tensor([1.0]).where(x, x),
+            TypeError,
+            "^where: expected a bool condition, as x > 0",
+        ),
+        (
+            lambda x: x + np.ones((3, 4)),
+            ValueError,
+            r"^add: shapes \(3, 5\) and \(3, 4\) do not broa",
+        ),
+    ],
+)
+def test_errors(call, error, message) -> None:
+    with pytest.raises(error, match=message) as caught:
+        call(Tensor(X))
+    assert "\n" not in str(caught.value)
