@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 import time
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 import nn
 
 WORST = 25  # mistakes in the picture
-SMOOTH = 50  # steps over which the loss and the accuracy on the screen are averaged
+SMOOTH = 20  # steps over which losses and accuracies are averaged
 
 
 def parse_arguments(description: str, constants: dict[str, Any]) -> argparse.Namespace:
@@ -66,9 +67,12 @@ class Report:
 
     def __init__(self, data: str, epochs: int, images: int, out: str | None, quiet: bool) -> None:
         self.data, self.epochs, self.images, self.quiet = data, epochs, images, quiet
-        self.losses: list[float] = []
+        self.losses: list[float] = []  # of this epoch's steps
         self.hits: list[float] = []
-        self.records: list[dict[str, Any]] = []
+        self.recent: deque[tuple[float, float]] = deque(maxlen=SMOOTH)  # losses, hits
+        self.seen = self.taken = 0  # images and steps, since the beginning
+        self.steps: list[dict[str, float]] = []
+        self.finished: list[dict[str, float]] = []
         self.out = None if out is None else Path(out)
         if self.out is not None:
             self.out.mkdir(parents=True, exist_ok=True)
@@ -96,41 +100,49 @@ class Report:
         """Note one training step: its loss, and which of its images were right."""
         self.losses.append(loss)
         self.hits.append(float(hits.mean()))
+        self.recent.append((self.losses[-1], self.hits[-1]))
+        self.seen += len(hits)
+        self.taken += 1
+        if self.taken % SMOOTH == 0:
+            mean_loss, accuracy = np.mean(self.recent, axis=0).tolist()
+            epoch = self.seen / self.images
+            self.steps.append({"epoch": epoch, "loss": mean_loss, "train_accuracy": accuracy})
+            self._keep_record(self.steps[-1])
         if self.bar is not None:
-            recent = slice(-SMOOTH, None)
-            self.bar.set_postfix_str(
-                f"loss {np.mean(self.losses[recent]):.4f}, "
-                f"accuracy {100 * np.mean(self.hits[recent]):.2f} %",
-                refresh=False,
-            )
+            mean_loss, accuracy = np.mean(self.recent, axis=0)
+            text = f"loss {mean_loss:.4f}, accuracy {100 * accuracy:.2f} %"
+            self.bar.set_postfix_str(text, refresh=False)
             self.bar.update(len(hits))
 
     def epoch(self, held_out: float) -> None:
         """Note the end of an epoch, with the accuracy (0 to 1) on the held-out images."""
         seconds = time.perf_counter() - self.since
-        number = len(self.records) + 1
         record = {
-            "epoch": number,
+            "epoch": len(self.finished) + 1,
             "loss": float(np.mean(self.losses)),
             "train_accuracy": float(np.mean(self.hits)),
             "held_out_accuracy": held_out,
             "seconds": round(seconds, 3),
             "images_per_second": round(self.images / seconds),
         }
-        self.records.append(record)
-        if self.out is not None:
-            with open(self.out / "metrics.jsonl", "a") as file:
-                file.write(json.dumps(record) + "\n")
+        self.finished.append(record)
+        self._keep_record(record)
         self.say(
-            f"{self.data}, epoch {number} of {self.epochs}: loss {record['loss']:.4f}, "
+            f"{self.data}, epoch {record['epoch']} of {self.epochs}: loss {record['loss']:.4f}, "
             f"accuracy {100 * record['train_accuracy']:.2f} %, "
             f"held out {100 * held_out:.2f} %, {record['images_per_second']} images/s"
         )
         self.losses, self.hits, self.since = [], [], time.perf_counter()
 
+    def _keep_record(self, record: dict[str, float]) -> None:
+        """Append a line to metrics.jsonl."""
+        if self.out is not None:
+            with open(self.out / "metrics.jsonl", "a") as file:
+                file.write(json.dumps(record) + "\n")
+
     def stopped(self, step: int, steps: int) -> None:
         """Say that the user ended the training."""
-        kept = "the best weights so far are" if self.records else "the weights as they are now are"
+        kept = "the best weights so far are" if self.finished else "the weights as they are now are"
         self.say(f"stopped after {step} of {steps} steps; {kept} kept")
 
     def close(self) -> None:
@@ -144,8 +156,7 @@ class Report:
         if self.out is None:
             return
         nn.state.safe_save(state, self.out / "weights.safetensors")
-        if self.records:
-            draw_curves(self.records, self.data, self.out / "curves.png")
+        draw_curves(self.steps, self.finished, self.data, self.out / "curves.png")
         draw_mistakes(images, labels, scores, self.out / "mistakes.png")
         self.say(f"weights, metrics and pictures are in {self.out}")
 
@@ -160,22 +171,28 @@ def _pyplot() -> Any:
     return plt
 
 
-def draw_curves(records: list[dict[str, Any]], data: str, path: Path) -> None:
+def draw_curves(
+    steps: list[dict[str, float]], finished: list[dict[str, float]], data: str, path: Path
+) -> None:
     """Loss and accuracies over the epochs, as a PNG."""
     plt = _pyplot()
-    epochs = [record["epoch"] for record in records]
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
-    left.plot(epochs, [record["loss"] for record in records], "o-", color="#3b6ea5")
-    left.set(title="loss on the training images", xlabel="epoch", ylim=(0, None))
-    for key, style, label in (
-        ("train_accuracy", "o--", "training images, during the epoch"),
-        ("held_out_accuracy", "o-", "held-out images, after it"),
+    during, after = [record["epoch"] for record in steps], [record["epoch"] for record in finished]
+    left.plot(during, [record["loss"] for record in steps], color="#3b6ea5")
+    left.set(title="loss on the training images", xlabel="epoch", yscale="log")
+    left.yaxis.set_major_formatter("{x:g}")
+    left.yaxis.set_minor_formatter("{x:g}")
+    for x, records, key, style, label in (
+        (during, steps, "train_accuracy", "-", "training images, during the epoch"),
+        (after, finished, "held_out_accuracy", "o", "held-out images, after it"),
     ):
-        right.plot(epochs, [100 * record[key] for record in records], style, label=label)
-    right.set(title=f"accuracy on {data}", xlabel="epoch", ylabel="%")
-    right.legend()
+        right.plot(x, [100 * record[key] for record in records], style, label=label)
+    lowest = min([100 * record["held_out_accuracy"] for record in finished], default=90.0)
+    right.set(title=f"accuracy on {data}", xlabel="epoch", ylabel="%", ylim=(lowest - 8, 100.2))
+    right.legend(loc="lower right")
     for axes in (left, right):
         axes.grid(alpha=0.3)
+        axes.set_xlim(0, None)
         axes.xaxis.get_major_locator().set_params(integer=True)
     figure.savefig(path, dpi=150)
     plt.close(figure)

@@ -18,7 +18,7 @@ from tinygrad_lite import Tensor, no_grad
 
 HIDDEN = 1024  # units between the pixels and the ten scores
 EPOCHS = 2  # passes over the training images of MNIST
-DIGITS_EPOCHS = 40  # the same for the digits, a set forty times smaller
+DIGITS_EPOCHS = 15  # the same for the digits, a set forty times smaller
 BATCH_SIZE = 128  # images in one step
 LR = 0.15  # learning rate at its highest: it rises for a tenth of the steps, then falls to 0
 MOMENTUM = 0.9  # how much of the last step goes into the next

@@ -189,7 +189,7 @@ class Function(Node):
         Tensors in, a tensor of the first one's class out; with no tensor among the inputs, just
         what `forward` returns.
         """
-        op = cls(**options)
+        op = cls(**options) if options else cls()
         tensor_class = None
         recorded = False
         arrays: list[Any] = []
@@ -206,9 +206,11 @@ class Function(Node):
             else:
                 parents.append(None)
                 arrays.append(given)
-        if _no_grad_depth.get():
+        if recorded and not _no_grad_depth.get():
+            op.needs = tuple([parent is not None for parent in parents])
+        else:
             recorded = False
-        op.needs = tuple([recorded and parent is not None for parent in parents])
+            op.needs = (False,) * len(parents)
         try:
             result = op.forward(*arrays)
         except ValueError:
