@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_lite import Tensor
-from tinygrad_lite.graph import memory_owner
+from tinygrad_lite.memory import memory_owner
 
 from .reflection import walk
 

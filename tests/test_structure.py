@@ -9,7 +9,10 @@ import tinygrad_lite
 ROOT = Path(tinygrad_lite.__file__).parent.parent
 
 # Each room may import from those before it, and from itself.
-ENGINE = ["shapes", "dtypes", "graph", "ops", "methods", "tensor", "autograd", "check", "show"]
+ENGINE = [
+    *("recording", "memory", "shapes", "dtypes", "graph", "backpropagation"),
+    *("ops", "methods", "tensor", "autograd", "check", "show"),
+]
 NN = ["reflection", "state", "module", "init", "layers", "optim", "data", "datasets"]
 
 

@@ -2,7 +2,8 @@
 
 from .autograd import grad
 from .check import GradientError, gradcheck, gradgradcheck
-from .graph import Function, is_grad_enabled, no_grad, record_source_lines
+from .graph import Function
+from .recording import is_grad_enabled, no_grad, record_source_lines
 from .show import draw
 from .tensor import Tensor
 

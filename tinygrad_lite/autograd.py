@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from .graph import backpropagate
+from .backpropagation import backpropagate
 from .tensor import Tensor
 
 

@@ -1,38 +1,28 @@
-"""The graph that operations record, and the walk through it that finds gradients.
+"""The graph that operations record.
 
 Every differentiable operation is a subclass of `Function`, and an *instance* of it is one vertex
 of the graph: it knows the vertices that its inputs came from, and keeps the arrays that its
 `backward` asked for.  Vertices never hold tensors, so a graph has no reference cycles and is freed
 as soon as the last tensor that needs it is gone.
-
-`backpropagate` is reverse-mode differentiation: it visits the vertices newest first, gives each
-the gradient of the output with respect to its result, and passes on what the vertex's rule makes
-of it.  See Griewank and Walther, "Evaluating Derivatives" (2008), chapter 3.
 """
 
-import inspect
-import itertools
-import sys
 import weakref
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import ContextDecorator
-from contextvars import ContextVar
+from collections.abc import Callable, Iterable
 from operator import attrgetter
-from types import TracebackType
-from typing import Any, ClassVar, Literal, Self, TypeVar
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
-from .shapes import Shape, broadcast_shape, unbroadcast
+from .memory import changes, link_views, memory_owner
+from .recording import lines, no_grad_depth, serials, user_line
+from .shapes import Shape, broadcast_shape
 
 Array = np.ndarray[Any, Any]
-Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 # On a forward whose special values are right results, such as log(0) = -inf: NumPy's warnings about
 # them are silenced.  (It costs 0.4 us a call, so the ops that seldom meet one do without.)
 quiet = np.errstate(all="ignore")
 
-_serials = itertools.count(1)
 _newest_first = attrgetter("serial")
 
 
@@ -99,7 +89,7 @@ class Leaf(Node):
     def __init__(self, tensor: TensorBase) -> None:
         self.parents = ()
         self.out_shape = tensor._data.shape
-        self.serial = next(_serials)
+        self.serial = next(serials)
         self.holder = weakref.ref(tensor)
         self.line = None
 
@@ -206,7 +196,7 @@ class Function(Node):
             else:
                 parents.append(None)
                 arrays.append(given)
-        if recorded and not _no_grad_depth.get():
+        if recorded and not no_grad_depth.get():
             op.needs = tuple([parent is not None for parent in parents])
         else:
             recorded = False
@@ -231,9 +221,9 @@ class Function(Node):
                 op.saved_inputs = tuple(arrays)
             else:
                 op.saved_inputs = (None,) * len(arrays)
-            op.serial = next(_serials)
+            op.serial = next(serials)
             op.holder = None
-            op.line = user_line() if _lines_recorded else None
+            op.line = user_line() if lines.depth else None
             node = op
         if type(result) is tuple:
             return _wrap_outputs(tensor_class, op, node, result)
@@ -309,7 +299,7 @@ class Output(Node):
     def __init__(self, op: Node, index: int, count: int, shape: Shape) -> None:
         self.parents = (op,)
         self.out_shape = shape
-        self.serial = next(_serials)
+        self.serial = next(serials)
         self.holder = None
         self.line = op.line
         self.index = index
@@ -332,7 +322,9 @@ class OutputGradients(tuple[Any, ...]):
         return OutputGradients(b if a is None else a if b is None else a + b for a, b in pairs)
 
 
-def _wrap_outputs(tensor_class: Any, op: Function, node: Node | None, results: tuple[Any, ...]):  # type: ignore[no-untyped-def]
+def _wrap_outputs(
+    tensor_class: Any, op: Function, node: Node | None, results: tuple[Any, ...]
+) -> Any:
     """The tensors of an op with several results."""
     if node is None:
         return tuple(tensor_class._wrap(result, None) for result in results)
@@ -342,257 +334,6 @@ def _wrap_outputs(tensor_class: Any, op: Function, node: Node | None, results: t
     return tuple(
         tensor_class._wrap(array, Output(op, index, len(arrays), array.shape))
         for index, array in enumerate(arrays)
-    )
-
-
-# ---------------------------------------------------------------------------------------------
-# Recording on and off
-
-_no_grad_depth: ContextVar[int] = ContextVar("no_grad_depth", default=0)
-_lines_recorded = 0
-
-
-class no_grad(ContextDecorator):  # the field's own name, used as a function
-    """Operations inside record no graph.  `with no_grad():` or `@no_grad()` on a function.
-
-    It may be nested, used recursively, left by an exception, and used in several threads at once:
-    it counts its depth in a context variable, which every thread and every task has of its own.
-    """
-
-    def __call__(self, function: Decorated) -> Decorated:
-        """The function, run inside no_grad; TypeError where its body would run later."""
-        if inspect.isgeneratorfunction(function) or inspect.iscoroutinefunction(function):
-            raise TypeError(
-                f"no_grad cannot decorate {function.__name__}, whose body runs later; "
-                "write `with no_grad():` inside it"
-            )
-        return super().__call__(function)
-
-    def __enter__(self) -> Self:
-        _no_grad_depth.set(_no_grad_depth.get() + 1)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        _no_grad_depth.set(_no_grad_depth.get() - 1)
-
-
-def is_grad_enabled() -> bool:
-    """Whether operations record a graph here (False inside `no_grad`)."""
-    return _no_grad_depth.get() == 0
-
-
-class record_source_lines(ContextDecorator):  # used as a function, like no_grad
-    """Inside, every op remembers the line of user code that called it, for error messages.
-
-    It costs about a microsecond per op, so it is off unless asked for.  It counts for the whole
-    process, not only for this thread.
-    """
-
-    def __enter__(self) -> Self:
-        global _lines_recorded
-        _lines_recorded += 1
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        global _lines_recorded
-        _lines_recorded -= 1
-
-
-def user_line() -> str:
-    """The "file:line" of the innermost caller outside this project's two packages."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None:
-        package = frame.f_globals.get("__name__", "").partition(".")[0]
-        if package not in ("tinygrad_lite", "nn"):
-            break
-        frame = frame.f_back
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
-
-
-# ---------------------------------------------------------------------------------------------
-# Writing in place
-
-
-class _Changes:
-    """Where arrays were last written in place, so that backward notices what it can no longer use.
-
-    Keyed by the identity of the array that owns the memory; an entry goes when that array does.
-    """
-
-    def __init__(self) -> None:
-        self.newest = 0
-        self.found: dict[int, tuple[int, str, weakref.ref[Array]]] = {}
-
-    def note(self, array: Array) -> None:
-        owner = memory_owner(array)
-        key = id(owner)
-        self.newest = next(_serials)
-        reference = weakref.ref(owner, lambda _: self.found.pop(key, None))
-        self.found[key] = (self.newest, user_line(), reference)
-
-    def check(self, op: Function) -> None:
-        """Raise if an array that `op` saved was written after `op` ran."""
-        for array in op.kept_arrays():
-            serial, line, _ = self.found.get(id(memory_owner(array)), (0, "", None))
-            if serial > op.serial:
-                saved_at = f" at {op.line}" if op.line else ""
-                raise RuntimeError(
-                    f"backward: {type(op).__name__} saved an array of shape {array.shape}"
-                    f"{saved_at}, and {line} changed it in place afterwards; change a clone(), or "
-                    "write x = x + ... instead of x += ..."
-                )
-
-
-changes = _Changes()
-
-
-def memory_owner(array: Array) -> Array:
-    """The array that owns the memory which `array` looks at."""
-    base = array.base
-    while isinstance(base, np.ndarray):
-        array, base = base, base.base
-    return array
-
-
-def link_views(view: TensorBase, source: TensorBase) -> None:
-    """Note that two tensors share memory, if they do, so that in-place writes can look for it."""
-    if memory_owner(view._data) is not memory_owner(source._data):
-        return
-    family = source._views
-    if family is None:
-        family = source._views = set()
-        family.add(weakref.ref(source, family.discard))
-    family.add(weakref.ref(view, family.discard))
-    view._views = family
-
-
-# ---------------------------------------------------------------------------------------------
-# The walk
-
-
-def topological_order(roots: Iterable[Node]) -> list[Node]:
-    """Every vertex that `roots` depend on, oldest first: inputs before what was made of them.
-
-    A vertex is made after its parents and numbered then, so sorting by number is a topological
-    order.  (Counting children and releasing them, Kahn's algorithm, took 1.3 times as long on the
-    graphs of benchmarks/graph_order.py.)
-    """
-    found = set(roots)
-    stack = list(found)
-    while stack:
-        for parent in stack.pop().parents:
-            if parent is not None and parent not in found:
-                found.add(parent)
-                stack.append(parent)
-    return sorted(found, key=_newest_first)
-
-
-def backpropagate(
-    roots: Sequence[tuple[Node, Any]],
-    *,
-    retain: bool,
-    wanted: Sequence[TensorBase] | None = None,
-    wrap: Wrap | None = None,
-) -> list[TensorBase | None]:
-    """Reverse-mode differentiation from `roots`, pairs of a vertex and the gradient of its result.
-
-    retain      keep what the ops saved, for another walk
-    wanted      the tensors whose gradients to return, None where none arrives; without it the
-                gradients go to the `.grad` of the leaves, and of tensors that retain theirs
-    wrap        makes a tensor of an array and a vertex: the walk then runs on tensors, and so
-                records a graph of its own (create_graph)
-    """
-    targets = None if wanted is None else [tensor._node for tensor in wanted]
-    recording = _no_grad_depth.set(0)  # the rules record if, and only if, they run on tensors
-    try:
-        with np.errstate(all="ignore"):
-            arrived = _walk(roots, retain, targets, wrap)
-    finally:
-        _no_grad_depth.reset(recording)
-    # Only now that the whole walk has succeeded does any tensor see a gradient.
-    taken = {
-        id(memory_owner(gradient._data if isinstance(gradient, TensorBase) else gradient))
-        for _, gradient in roots
-    }
-    if wanted is not None:
-        return [
-            _own(tensor, arrived[tensor._node], taken) if tensor._node in arrived else None
-            for tensor in wanted
-        ]
-    for node, gradient in arrived.items():
-        tensor = node.holder() if node is not None and node.holder else None
-        if tensor is not None:
-            gradient = _own(tensor, gradient, taken)
-            tensor.grad = gradient if tensor.grad is None else _sum(tensor.grad, gradient, wrap)
-    return []
-
-
-def _walk(
-    roots: Sequence[tuple[Node, Any]],
-    retain: bool,
-    wanted: Sequence[Node | None] | None,
-    wrap: Wrap | None,
-) -> dict[Node | None, Any]:
-    """The gradients of the wanted vertices, or of all that a tensor holds."""
-    gradients: dict[Node, Any] = {}
-    results: dict[Node | None, Any] = {}
-    for root, gradient in roots:
-        gradients[root] = gradients[root] + gradient if root in gradients else gradient
-    order = topological_order(gradients)
-    if wanted is not None:
-        order = _leading_to(wanted, order)
-    targets = None if wanted is None else set(wanted)
-    while order:
-        node = order.pop()
-        gradient = gradients.pop(node, None)
-        if gradient is None:
-            continue
-        if node.holder is not None if targets is None else node in targets:
-            results[node] = gradient
-        parents = node.parents
-        for parent, given in zip(parents, node.pull_back(gradient, wrap), strict=True):
-            if parent is None or given is None:
-                continue
-            if given.shape != parent.out_shape:
-                given = _fit(given, node, parent.out_shape)
-            held = gradients.get(parent)
-            if held is None:
-                gradients[parent] = given
-            elif node.fresh and type(given) is np.ndarray and given.dtype == held.dtype:
-                gradients[parent] = np.add(held, given, out=given)
-            else:
-                gradients[parent] = held + given
-        if not retain:
-            node.release()
-    return results
-
-
-def _leading_to(wanted: Sequence[Node | None], order: list[Node]) -> list[Node]:
-    """The part of `order` on a way from `wanted` to the roots."""
-    leading = set(wanted)
-    for node in order:
-        if any(parent in leading for parent in node.parents):
-            leading.add(node)
-    return [node for node in order if node in leading]
-
-
-def _fit(gradient: Any, node: Node, shape: Shape) -> Any:
-    """`gradient` in the shape of the input it belongs to: a broadcast is undone, or it is a bug."""
-    if isinstance(node, Function) and node.broadcasts:
-        return unbroadcast(gradient, shape)
-    raise RuntimeError(
-        f"{type(node).__name__}.backward: a gradient has shape {gradient.shape}, and its input has "
-        f"shape {shape}; sum over what forward broadcast, or declare broadcasts = True"
     )
 
 
@@ -613,23 +354,18 @@ def _checked(op: Function, results: Any) -> tuple[Any, ...]:
     return tuple(checked)
 
 
-def _own(tensor: TensorBase, gradient: Any, taken: set[int]) -> TensorBase:
-    """The gradient as a tensor of `tensor`'s dtype, whose memory nobody else holds.
+def topological_order(roots: Iterable[Node]) -> list[Node]:
+    """Every vertex that `roots` depend on, oldest first: inputs before what was made of them.
 
-    taken: identities of the memory that other gradients, or the caller, hold; this one is added.
-    An array that is free is taken over as it is, so the usual gradient is never copied.
+    A vertex is made after its parents and numbered then, so sorting by number is a topological
+    order.  (Counting children and releasing them, Kahn's algorithm, took 1.3 times as long on the
+    graphs of benchmarks/graph_order.py.)
     """
-    dtype = tensor._data.dtype
-    if gradient.dtype != dtype:
-        gradient = gradient.astype(dtype)
-    array = gradient._data if isinstance(gradient, TensorBase) else np.asarray(gradient)
-    if id(memory_owner(array)) in taken or not array.flags.writeable:
-        gradient = gradient.astype(dtype)  # always a copy, and recorded if it is a tensor
-        array = gradient._data if isinstance(gradient, TensorBase) else np.asarray(gradient)
-    taken.add(id(memory_owner(array)))
-    return gradient if isinstance(gradient, TensorBase) else tensor._wrap(gradient, None)
-
-
-def _sum(held: Any, gradient: TensorBase, wrap: Wrap | None) -> Any:
-    """The gradient of several backward passes, in new memory."""
-    return held._wrap(held._data + gradient._data, None) if wrap is None else held + gradient
+    found = set(roots)
+    stack = list(found)
+    while stack:
+        for parent in stack.pop().parents:
+            if parent is not None and parent not in found:
+                found.add(parent)
+                stack.append(parent)
+    return sorted(found, key=_newest_first)

@@ -6,8 +6,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike
 
+from .backpropagation import backpropagate
 from .dtypes import check_dtype, new_array
-from .graph import Array, Function, Leaf, TensorBase, backpropagate, changes
+from .graph import Array, Function, Leaf, TensorBase
+from .memory import changes
 from .methods.activations import ActivationMethods
 from .methods.creation import CreationMethods, check_differentiable
 from .methods.indexing import IndexingMethods

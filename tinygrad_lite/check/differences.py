@@ -11,7 +11,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from ..graph import Array, Function, is_grad_enabled
+from ..graph import Array, Function
+from ..recording import is_grad_enabled
 from ..shapes import Shape
 from ..tensor import Tensor
 

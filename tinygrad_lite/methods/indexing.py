@@ -5,8 +5,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..graph import TensorBase, changes, is_grad_enabled
+from ..graph import TensorBase
+from ..memory import changes
 from ..ops.indexing import Getitem, Setitem
+from ..recording import is_grad_enabled
 from .inplace import check_writable, overwrite
 from .operands import Operand, cast, operand
 

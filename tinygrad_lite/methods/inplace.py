@@ -1,7 +1,7 @@
 """Writing in place: what is refused before anything is written, and how a write is recorded.
 
 Backward needs values as they were.  So a write is refused where nothing could make the gradients
-right (`check_writable`), and every other write leaves a note (`graph.changes`) that backward
+right (`check_writable`), and every other write leaves a note (`memory.changes`) that backward
 compares with what the ops saved.
 """
 
@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import Array, Function, TensorBase, changes, is_grad_enabled
+from ..graph import Array, Function, TensorBase
+from ..memory import changes
+from ..recording import is_grad_enabled
 from .operands import cast
 
 

@@ -1,0 +1,137 @@
+"""Reverse-mode differentiation: the walk through the graph that finds gradients.
+
+It visits the vertices newest first, gives each the gradient of the output with respect to its
+result, and passes on what the vertex's rule makes of it.  See Griewank and Walther, "Evaluating
+Derivatives" (2008), chapter 3.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .graph import Function, Node, TensorBase, Wrap, topological_order
+from .memory import memory_owner
+from .recording import no_grad_depth
+from .shapes import Shape, unbroadcast
+
+
+def backpropagate(
+    roots: Sequence[tuple[Node, Any]],
+    *,
+    retain: bool,
+    wanted: Sequence[TensorBase] | None = None,
+    wrap: Wrap | None = None,
+) -> list[TensorBase | None]:
+    """Reverse-mode differentiation from `roots`, pairs of a vertex and the gradient of its result.
+
+    retain      keep what the ops saved, for another walk
+    wanted      the tensors whose gradients to return, None where none arrives; without it the
+                gradients go to the `.grad` of the leaves, and of tensors that retain theirs
+    wrap        makes a tensor of an array and a vertex: the walk then runs on tensors, and so
+                records a graph of its own (create_graph)
+    """
+    targets = None if wanted is None else [tensor._node for tensor in wanted]
+    recording = no_grad_depth.set(0)  # the rules record if, and only if, they run on tensors
+    try:
+        with np.errstate(all="ignore"):
+            arrived = _walk(roots, retain, targets, wrap)
+    finally:
+        no_grad_depth.reset(recording)
+    # Only now that the whole walk has succeeded does any tensor see a gradient.
+    taken = {
+        id(memory_owner(gradient._data if isinstance(gradient, TensorBase) else gradient))
+        for _, gradient in roots
+    }
+    if wanted is not None:
+        return [
+            _own(tensor, arrived[tensor._node], taken) if tensor._node in arrived else None
+            for tensor in wanted
+        ]
+    for node, gradient in arrived.items():
+        tensor = node.holder() if node is not None and node.holder else None
+        if tensor is not None:
+            gradient = _own(tensor, gradient, taken)
+            tensor.grad = gradient if tensor.grad is None else _sum(tensor.grad, gradient, wrap)
+    return []
+
+
+def _walk(
+    roots: Sequence[tuple[Node, Any]],
+    retain: bool,
+    wanted: Sequence[Node | None] | None,
+    wrap: Wrap | None,
+) -> dict[Node | None, Any]:
+    """The gradients of the wanted vertices, or of all that a tensor holds."""
+    gradients: dict[Node, Any] = {}
+    results: dict[Node | None, Any] = {}
+    for root, gradient in roots:
+        gradients[root] = gradients[root] + gradient if root in gradients else gradient
+    order = topological_order(gradients)
+    if wanted is not None:
+        order = _leading_to(wanted, order)
+    targets = None if wanted is None else set(wanted)
+    while order:
+        node = order.pop()
+        gradient = gradients.pop(node, None)
+        if gradient is None:
+            continue
+        if node.holder is not None if targets is None else node in targets:
+            results[node] = gradient
+        parents = node.parents
+        for parent, given in zip(parents, node.pull_back(gradient, wrap), strict=True):
+            if parent is None or given is None:
+                continue
+            if given.shape != parent.out_shape:
+                given = _fit(given, node, parent.out_shape)
+            held = gradients.get(parent)
+            if held is None:
+                gradients[parent] = given
+            elif node.fresh and type(given) is np.ndarray and given.dtype == held.dtype:
+                gradients[parent] = np.add(held, given, out=given)
+            else:
+                gradients[parent] = held + given
+        if not retain:
+            node.release()
+    return results
+
+
+def _leading_to(wanted: Sequence[Node | None], order: list[Node]) -> list[Node]:
+    """The part of `order` on a way from `wanted` to the roots."""
+    leading = set(wanted)
+    for node in order:
+        if any(parent in leading for parent in node.parents):
+            leading.add(node)
+    return [node for node in order if node in leading]
+
+
+def _fit(gradient: Any, node: Node, shape: Shape) -> Any:
+    """`gradient` in the shape of the input it belongs to: a broadcast is undone, or it is a bug."""
+    if isinstance(node, Function) and node.broadcasts:
+        return unbroadcast(gradient, shape)
+    raise RuntimeError(
+        f"{type(node).__name__}.backward: a gradient has shape {gradient.shape}, and its input has "
+        f"shape {shape}; sum over what forward broadcast, or declare broadcasts = True"
+    )
+
+
+def _own(tensor: TensorBase, gradient: Any, taken: set[int]) -> TensorBase:
+    """The gradient as a tensor of `tensor`'s dtype, whose memory nobody else holds.
+
+    taken: identities of the memory that other gradients, or the caller, hold; this one is added.
+    An array that is free is taken over as it is, so the usual gradient is never copied.
+    """
+    dtype = tensor._data.dtype
+    if gradient.dtype != dtype:
+        gradient = gradient.astype(dtype)
+    array = gradient._data if isinstance(gradient, TensorBase) else np.asarray(gradient)
+    if id(memory_owner(array)) in taken or not array.flags.writeable:
+        gradient = gradient.astype(dtype)  # always a copy, and recorded if it is a tensor
+        array = gradient._data if isinstance(gradient, TensorBase) else np.asarray(gradient)
+    taken.add(id(memory_owner(array)))
+    return gradient if isinstance(gradient, TensorBase) else tensor._wrap(gradient, None)
+
+
+def _sum(held: Any, gradient: TensorBase, wrap: Wrap | None) -> Any:
+    """The gradient of several backward passes, in new memory."""
+    return held._wrap(held._data + gradient._data, None) if wrap is None else held + gradient

@@ -1,0 +1,71 @@
+"""Whose memory an array looks at: changes in place, and tensors that share their memory.
+
+Arrays are compared by the array that owns their memory.  NumPy's own writes into an array cannot be
+seen from here; what is seen are the writes of tensors and optimisers.
+"""
+
+import weakref
+from typing import Any
+
+import numpy as np
+
+from .recording import serials, user_line
+
+Array = np.ndarray[Any, Any]
+
+
+class _Changes:
+    """Where arrays were last written in place, so that backward notices what it can no longer use.
+
+    Keyed by the identity of the array that owns the memory; an entry goes when that array does.
+    """
+
+    def __init__(self) -> None:
+        self.newest = 0
+        self.found: dict[int, tuple[int, str, weakref.ref[Array]]] = {}
+
+    def note(self, array: Array) -> None:
+        """Remember that `array` was written now, and by which line of user code."""
+        owner = memory_owner(array)
+        key = id(owner)
+        self.newest = next(serials)
+        reference = weakref.ref(owner, lambda _: self.found.pop(key, None))
+        self.found[key] = (self.newest, user_line(), reference)
+
+    def check(self, op: Any) -> None:
+        """Raise if an array that `op`, a Function, saved was written after it ran."""
+        for array in op.kept_arrays():
+            serial, line, _ = self.found.get(id(memory_owner(array)), (0, "", None))
+            if serial > op.serial:
+                saved_at = f" at {op.line}" if op.line else ""
+                raise RuntimeError(
+                    f"backward: {type(op).__name__} saved an array of shape {array.shape}"
+                    f"{saved_at}, and {line} changed it in place afterwards; change a clone(), or "
+                    "write x = x + ... instead of x += ..."
+                )
+
+
+changes = _Changes()
+
+
+def memory_owner(array: Array) -> Array:
+    """The array that owns the memory which `array` looks at."""
+    base = array.base
+    while isinstance(base, np.ndarray):
+        array, base = base, base.base
+    return array
+
+
+def link_views(view: Any, source: Any) -> None:
+    """Note that two tensors share memory, if they do: writes in place look for it.
+
+    Their `_views` is then one set, of weak references to every tensor of the family.
+    """
+    if memory_owner(view._data) is not memory_owner(source._data):
+        return
+    family = source._views
+    if family is None:
+        family = source._views = set()
+        family.add(weakref.ref(source, family.discard))
+    family.add(weakref.ref(view, family.discard))
+    view._views = family
