@@ -155,6 +155,23 @@ def test_a_rule_in_double_precision_leaves_a_float32_gradient() -> None:
     assert x.grad.dtype == np.float32
 
 
+def test_a_forward_that_returns_its_input_is_a_view() -> None:
+    class Same(Function):
+        def forward(self, x):
+            return x
+
+        def backward(self, g, y, x):
+            return (g,)
+
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    y = x * 1.0
+    z = Same.apply(y)
+    with pytest.raises(RuntimeError, match="another tensor of shape"):
+        z += 1.0
+    (z * z).sum().backward()
+    assert x.grad.tolist() == [2.0, 4.0]
+
+
 def test_a_subclass_of_tensor_stays_one() -> None:
     class Named(Tensor):
         """With a dict of its own."""

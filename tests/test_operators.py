@@ -173,6 +173,14 @@ def test_mixed_float_dtypes_keep_each_leafs_gradient_dtype() -> None:
     assert (a.grad.dtype, b.grad.dtype) == (np.float32, np.float64)
 
 
+def test_integers_made_of_floats_carry_no_gradient() -> None:
+    x = Tensor([1.5, 2.5], requires_grad=True)
+    for whole in (x.cast(np.int64), x.astype(np.int32), x.cast(bool)):
+        assert not whole.requires_grad
+    assert x.cast(np.float64).requires_grad
+    assert x.cast(np.float32) is x
+
+
 def test_operands_that_need_no_gradient_make_no_graph() -> None:
     assert not (Tensor([1.0]) + Tensor([2.0])).requires_grad
     assert (Tensor([1.0]) + Tensor([2.0])).op is None

@@ -231,8 +231,10 @@ class Function(Node):
         if node is not None:
             op.saved_output = tensor._data if keeps_output else None
             op.out_shape = tensor._data.shape
-        if cls.views:
-            link_views(tensor, inputs[0])
+        if cls.views or cls._foreign:  # a user's forward may return what it was given
+            for given in inputs:
+                if isinstance(given, TensorBase):
+                    link_views(tensor, given)
         return tensor
 
     def pull_back(self, gradient: Any, wrap: Wrap | None) -> tuple[Any, ...]:

@@ -7,8 +7,8 @@ from numpy.typing import DTypeLike
 
 from ..dtypes import check_dtype
 from ..graph import TensorBase
-from ..ops.elementwise import Abs, Cast, Exp, Log, Maximum, Minimum, Sqrt, Where
-from .operands import Operand, as_float, cast, matched, operand, pair
+from ..ops.elementwise import Abs, Exp, Log, Maximum, Minimum, Sqrt, Where
+from .operands import Operand, as_float, cast, converted, matched, operand, pair
 
 
 class MathMethods(TensorBase):
@@ -66,11 +66,11 @@ class MathMethods(TensorBase):
 
     def astype(self, dtype: DTypeLike) -> Self:
         """NumPy's name: the values with `dtype`, always in new memory."""
-        return Cast.apply(self, dtype=check_dtype(dtype))
+        return converted(self, check_dtype(dtype))
 
     def clone(self) -> Self:
         """The same values in new memory.  Gradients flow through it."""
-        return Cast.apply(self, dtype=self._data.dtype)
+        return converted(self, self._data.dtype)
 
 
 def choose(condition: Any, a: Any, b: Any, tensor_class: type[TensorBase]) -> Any:

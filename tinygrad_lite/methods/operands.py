@@ -79,5 +79,12 @@ def as_float(tensor: TensorBase) -> Any:
 def cast(value: Any, dtype: DTypeLike) -> Any:
     """A tensor or an array with another dtype; the same object if it has that dtype already."""
     if isinstance(value, TensorBase):
-        return value if value._data.dtype == dtype else Cast.apply(value, dtype=dtype)
+        return value if value._data.dtype == dtype else converted(value, dtype)
     return value.astype(dtype, copy=False)
+
+
+def converted(tensor: TensorBase, dtype: DTypeLike) -> Any:
+    """The tensor with `dtype`, in new memory; integers and bools carry no gradient."""
+    if np.dtype(dtype).kind == "f":
+        return Cast.apply(tensor, dtype=dtype)
+    return tensor._wrap(tensor._data.astype(dtype), None)
