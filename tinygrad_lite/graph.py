@@ -360,8 +360,8 @@ def topological_order(roots: Iterable[Node]) -> list[Node]:
     """Every vertex that `roots` depend on, oldest first: inputs before what was made of them.
 
     A vertex is made after its parents and numbered then, so sorting by number is a topological
-    order.  (Counting children and releasing them, Kahn's algorithm, took 1.3 times as long on the
-    graphs of benchmarks/graph_order.py.)
+    order.  (Counting children and releasing them, Kahn's algorithm, takes about twice as long on
+    the graphs of benchmarks/graph_order.py.)
     """
     found = set(roots)
     stack = list(found)

@@ -25,17 +25,19 @@ class ActivationMethods(TensorBase):
         return Sigmoid.apply(as_float(self))
 
     def log_softmax(self, axis: int = -1) -> Self:
-        """log(softmax(x)): x minus the logarithm of the sum of exp(x) along the axis.
-
-        The largest x is subtracted first, which changes nothing but prevents overflow; as a
-        constant, since its derivative cancels out.
-        """
-        x: Any = as_float(self)
-        shifted = x - x.detach().max(axis, keepdim=True)
+        """log(softmax(x)): x minus the logarithm of the sum of exp(x) along the axis."""
+        shifted = self._below_zero(axis)
         return shifted - shifted.exp().sum(axis, keepdim=True).log()
 
     def softmax(self, axis: int = -1) -> Self:
         """exp(x) / sum(exp(x)) along the axis, without overflow."""
-        x: Any = as_float(self)
-        powers = (x - x.detach().max(axis, keepdim=True)).exp()
+        powers = self._below_zero(axis).exp()
         return powers / powers.sum(axis, keepdim=True)
+
+    def _below_zero(self, axis: int) -> Any:
+        """x minus its largest element along the axis, which exp() takes without overflow.
+
+        A softmax stays the same, so the largest element counts as a constant.
+        """
+        x: Any = as_float(self)
+        return x - x.detach().max(axis, keepdim=True) if x.size else x

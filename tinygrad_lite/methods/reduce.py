@@ -55,6 +55,8 @@ class ReduceMethods(TensorBase):
     def var(self, axis: Axis = None, keepdim: bool = False, correction: int = 1) -> Self:
         """Variance: sum((x - mean)^2) / (n - correction), nan where that is 0 / 0."""
         x: Any = as_float(self)
+        if x.dtype == np.float16:  # the squares may be larger than float16 holds
+            return cast(cast(x, np.float32).var(axis, keepdim, correction), np.float16)
         axes = normalize_axes(axis, x.ndim, "var")
         deviation = x - x.mean(axes, keepdim=True)
         count = prod(x.shape[number] for number in axes)
@@ -70,7 +72,7 @@ class ReduceMethods(TensorBase):
         if prod(x.shape[number] for number in axes) == 0:
             return x.exp().sum(axes, keepdim).log()
         largest = x.detach().max(axes, keepdim=True)
-        largest = Where.apply(largest, 0.0, condition=largest._data != -np.inf)
+        largest = Where.apply(largest, 0.0, condition=np.isfinite(largest._data))
         total = (x - largest).exp().sum(axes, keepdim)
         empty = total._data == 0
         if empty.any():

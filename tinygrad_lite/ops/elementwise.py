@@ -1,5 +1,7 @@
 """Operations that act on each element by itself; those of two inputs broadcast as NumPy does."""
 
+import math
+
 import numpy as np
 
 from ..graph import Function, quiet
@@ -105,8 +107,12 @@ class Pow(Function):
             else:
                 ga = g * (b * a ** np.where(b == 0, 0.0, b - 1.0))
         if self.needs[1]:
-            vanishes = (a == 0) & (b >= 0)
-            gb = np.where(vanishes, 0.0, g * (y * np.log(np.where(vanishes, 1.0, a))))
+            vanishes = (b >= 0) & (a == 0)
+            if isinstance(a, (int, float)):
+                by_exponent = y * (math.log(a) if a > 0 else -math.inf if a == 0 else math.nan)
+            else:
+                by_exponent = y * np.log(np.where(vanishes, 1.0, a))
+            gb = np.where(vanishes, 0.0, g * by_exponent)
         return ga, gb
 
 
