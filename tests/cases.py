@@ -56,6 +56,11 @@ def positive(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     return np.asarray(rng.uniform(0.3, 2.0, shape))
 
 
+def off_multiples(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Numbers of which none is near a multiple of 0.77 times another: a % b jumps there."""
+    return np.asarray(rng.choice([0.83, 1.31, 2.17, -1.31, -2.17, 3.07], shape))
+
+
 def distinct(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     """All different by at least 0.1, in random order: no ties near."""
     size = int(np.prod(shape))
@@ -113,9 +118,22 @@ CASES: list[Case] = [
     Case(ew.Pow, lambda a: a**0.5, np.sqrt, ONE, positive, note="float exponent"),
     Case(ew.Pow, lambda a: a**0, np.ones_like, ONE, note="exponent zero"),
     Case(ew.Pow, lambda a: 2.0**a, np.exp2, ONE, note="number as base"),
+    Case(
+        ew.Mod,
+        lambda a, b: (a * 0.77) % b,
+        lambda a, b: np.remainder(a * 0.77, b),
+        TWO,
+        lambda rng, shape: off_multiples(rng, shape),
+    ),
     Case(ew.Exp, lambda a: a.exp(), np.exp, ONE),
     Case(ew.Log, lambda a: a.log(), np.log, ONE, positive),
     Case(ew.Sqrt, lambda a: a.sqrt(), np.sqrt, ONE, positive),
+    Case(
+        ew.Mask,
+        lambda a: ew.Mask.apply(a, mask=MASK),
+        lambda a: a * MASK,
+        [((3, 4),)],
+    ),
     Case(ew.Relu, lambda a: a.relu(), lambda a: np.where(a > 0, a, 0), ONE),
     Case(ew.Maximum, lambda a, b: a.maximum(b), np.maximum, TWO),
     Case(ew.Minimum, lambda a, b: a.minimum(b), np.minimum, TWO),

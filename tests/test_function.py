@@ -172,6 +172,129 @@ def test_a_forward_that_returns_its_input_is_a_view() -> None:
     assert x.grad.tolist() == [2.0, 4.0]
 
 
+class Halves(Function):
+    """Two views of one tensor."""
+
+    def forward(self, x):
+        self.size = len(x)
+        return x[:1], x[1:]
+
+    def backward(self, g, y, x):
+        first = np.zeros(1) if g[0] is None else g[0]
+        rest = np.zeros(self.size - 1) if g[1] is None else g[1]
+        return (np.concatenate((first, rest)),)
+
+
+def test_several_results_that_are_views() -> None:
+    x = Tensor(np.array([1.0, 2.0, 3.0]), requires_grad=True)
+    y = x * 1.0
+    first, rest = Halves.apply(y)
+    with pytest.raises(RuntimeError, match="another tensor of shape"):
+        y *= 5.0
+    (first * first).sum().backward()
+    assert x.grad.tolist() == [2.0, 0.0, 0.0]
+    del first, rest
+    sine, _ = SinCos.apply(x)
+    sine += 1.0  # no leaf; but the rule reads what it was
+    with pytest.raises(RuntimeError, match="SinCos saved an array of shape"):
+        sine.sum().backward()
+
+
+def test_a_namedtuple_is_several_results() -> None:
+    class Slogdet(Function):
+        saves = "inputs"
+
+        def forward(self, x):
+            return np.linalg.slogdet(x)
+
+        def backward(self, g, y, x):
+            return (g[1] * np.linalg.inv(x).mT,)
+
+    x = Tensor(np.array([[2.0, 1.0], [0.5, 3.0]]), requires_grad=True)
+    sign, logarithm = Slogdet.apply(x)
+    assert sign.item() == 1.0
+    assert logarithm.item() == pytest.approx(np.log(5.5))
+    assert gradcheck(lambda x: Slogdet.apply(x)[1], x)
+
+
+class Forgets(Function):
+    def forward(self, x):
+        x * 2.0
+
+
+class Imaginary(Function):
+    def forward(self, x):
+        return x * 1j
+
+
+class Named(Function):
+    def __init__(self, line):
+        self.line = line
+
+    def forward(self, x):
+        return x * 1.0
+
+
+class Scaled(Function):
+    def __init__(self, by):
+        self.by = by
+
+    def forward(self, x):
+        return x * self.by.data
+
+
+@pytest.mark.parametrize(
+    ("use", "message"),
+    [
+        (
+            lambda x: Forgets.apply(x),
+            r"^Forgets.forward: expected an array of real numbers; got None",
+        ),
+        (lambda x: Imaginary.apply(x), "^Imaginary.forward: .*; got complex64"),
+        (
+            lambda x: Named.apply(x, line=3),
+            "^Named: self.line is a name the engine uses; take anoth",
+        ),
+        (
+            lambda x: Scaled.apply(x, by=x),
+            "^Scaled: an option is a Tensor that requires grad; make",
+        ),
+    ],
+)
+def test_what_the_author_of_an_op_may_get_wrong(use, message) -> None:
+    with pytest.raises(TypeError, match=message):
+        use(Tensor([1.0, 2.0], requires_grad=True))
+
+
+def test_an_integer_result_carries_no_gradient() -> None:
+    class Floor(Function):
+        def forward(self, x):
+            return np.floor(x).astype(np.int64)
+
+    assert not Floor.apply(Tensor([1.5], requires_grad=True)).requires_grad
+
+
+@pytest.mark.parametrize("hold", [lambda mask: [mask.data], lambda mask: {"m": mask}, lambda m: m])
+def test_constants_are_guarded_wherever_they_are_kept(hold) -> None:
+    class Weighted(Function):
+        __slots__ = "masks"  # what a user may write
+
+        def __init__(self, masks, mask):
+            self.masks = masks
+
+        def forward(self, x):
+            return x * 2.0
+
+        def backward(self, g, y, x):
+            return (g * 2.0,)
+
+    mask, x = Tensor([1.0, 2.0]), Tensor([1.0, 1.0], requires_grad=True)
+    y = Weighted.apply(x, masks=hold(mask), mask=None)
+    mask += 10.0
+    with pytest.raises(RuntimeError, match="Weighted saved an array of shape"):
+        y.sum().backward()
+
+
 def test_a_subclass_of_tensor_stays_one() -> None:
     class Named(Tensor):
         """With a dict of its own."""

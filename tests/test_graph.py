@@ -1,5 +1,6 @@
 """The invariants of the graph: depth, memory, release, aliasing, no_grad."""
 
+import contextvars
 import copy
 import gc
 import pickle
@@ -126,7 +127,9 @@ def test_a_second_backward_says_why_and_what_to_do() -> None:
     x = Tensor([1.0, 2.0], requires_grad=True)
     y = (x * x).sum()
     y.backward()
-    with pytest.raises(RuntimeError, match="released by an earlier backward; pass retain_graph=T"):
+    with pytest.raises(
+        RuntimeError, match="released by an earlier backward, or by one that failed; p"
+    ):
         y.backward()
     assert x.grad.tolist() == [2.0, 4.0]
 
@@ -193,6 +196,8 @@ def test_the_first_gradient_is_taken_over_not_copied() -> None:
     made: list[np.ndarray] = []
 
     class Marked(Function):
+        fresh = True
+
         def forward(self, x):
             return x * 1.0
 
@@ -217,10 +222,27 @@ def test_a_users_rule_that_returns_what_it_saved_is_copied() -> None:
         def backward(self, g, y, x):
             return (x,)
 
-    x = Tensor([1.0, 2.0], requires_grad=True)
-    Half.apply(x).backward()
-    assert x.grad.tolist() == [1.0, 2.0]
-    assert not np.shares_memory(x.grad.data, x.data)
+    for create_graph in (False, True):
+        x = Tensor([1.0, 2.0], requires_grad=True)
+        Half.apply(x).backward(create_graph=create_graph)
+        assert x.grad.tolist() == [1.0, 2.0]
+        assert not np.shares_memory(x.grad.data, x.data)
+
+
+def test_a_users_rule_that_returns_a_constant_of_its_own_is_copied() -> None:
+    class Weighted(Function):
+        weights = np.array([3.0, 4.0])
+
+        def forward(self, x):
+            return (x * self.weights).sum()
+
+        def backward(self, g, y, x):
+            return (self.weights,)
+
+    x = Tensor([1.0, 2.0], dtype=np.float64, requires_grad=True)
+    Weighted.apply(x).backward()
+    x.grad.data += 1.0
+    assert Weighted.weights.tolist() == [3.0, 4.0]
 
 
 def test_returned_gradients_share_no_memory() -> None:
@@ -242,6 +264,43 @@ def test_every_reuse_adds_up(create_graph: bool) -> None:
     v = x.data
     expected = 2 * v + np.exp(v) * (v + 1) + 2 * np.exp(v) * (1 + v)
     np.testing.assert_allclose(x.grad.data, expected, rtol=1e-14)
+
+
+def test_the_gradient_of_a_broadcast_is_writable() -> None:
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    (x.sum() * 2.0).backward()
+    x.grad.data += 1.0
+    assert x.grad.tolist() == [3.0, 3.0]
+
+
+def test_a_grad_that_does_not_fit_is_refused_before_any_is_changed() -> None:
+    w, x = (Tensor([1.0, 2.0, 3.0], requires_grad=True) for _ in range(2))
+    x.sum().backward()
+    w.grad = Tensor([1.0, 1.0])
+    with pytest.raises(
+        ValueError, match=r"a tensor of shape \(3,\) has a .grad of shape \(2,\); se"
+    ):
+        (x.sum() * w.sum()).backward()
+    assert x.grad.tolist() == [1.0, 1.0, 1.0]
+
+
+def test_a_gradient_of_another_dtype_is_cast() -> None:
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    h = x * 2.0
+    h.backward(Tensor(np.ones(2)))
+    assert x.grad.dtype == np.float32
+    (g,) = tl.grad(x * x, x, Tensor(np.ones(2)), create_graph=True)
+    assert g.dtype == np.float32
+
+
+def test_an_unused_input_is_refused_before_the_graph_is_released() -> None:
+    x, lone = Tensor(2.0, requires_grad=True), Tensor(1.0, requires_grad=True)
+    y = x * x
+    with pytest.raises(RuntimeError, match="allow_unused=True"):
+        tl.grad(y, [x, lone])
+    found = tl.grad(y, [x, lone], allow_unused=True)
+    assert found[0].item() == 4.0
+    assert found[1] is None
 
 
 # 8. no_grad
@@ -317,6 +376,29 @@ def test_backward_inside_no_grad_and_create_graph() -> None:
     assert x.grad.item() == 12.0
 
 
+def test_create_graph_inside_no_grad_keeps_the_graph_of_every_gradient() -> None:
+    """Two leaves of one sum: the second gradient is a copy, which must be recorded too."""
+    a, b = (Tensor(2.0, requires_grad=True) for _ in range(2))
+    y = (a + b) ** 3
+    with no_grad():
+        first, second = tl.grad(y, [a, b], create_graph=True)
+    (first * first + second * second).backward()
+    assert a.grad.item() == 2 * 4 * 9 * 4**3  # d/da of 2 (3 (a + b)^2)^2
+
+
+def test_a_generator_closed_in_another_context_leaves_gradients_on() -> None:
+    def generator():
+        with no_grad():
+            yield
+
+    running = generator()
+    contextvars.copy_context().run(next, running)
+    running.close()
+    assert tl.is_grad_enabled()
+    with no_grad():
+        assert not tl.is_grad_enabled()
+
+
 def test_backward_in_several_threads_at_once() -> None:
     def work(results: list[float], start: float) -> None:
         x = Tensor(start, dtype=np.float64, requires_grad=True)
@@ -378,6 +460,8 @@ def test_grad_errors() -> None:
         tl.grad(x.sum(), Tensor(1.0))
     with pytest.raises(RuntimeError, match=r"shape \(2,\), and a gradient starts from one number"):
         tl.grad(x * 2.0, x)
+    with pytest.raises(TypeError, match="grad: expected Tensors as outputs and inputs; got ndarra"):
+        tl.grad(x.sum(), x.data)
     with pytest.raises(ValueError, match="expected 1 grad_outputs, one an output; got 2"):
         tl.grad(x.sum(), x, [1.0, 2.0])
 

@@ -198,7 +198,16 @@ def test_an_expanded_tensor() -> None:
             TypeError,
             r"x\[i\] = v: expected a Tensor, an nd",
         ),
-        (lambda x: operator.setitem(x, slice(1), np.ones(3)), ValueError, "could not broadcast"),
+        (
+            lambda x: operator.setitem(x, slice(1), np.ones(3)),
+            ValueError,
+            r"v has shape \(3,\), which",
+        ),
+        (
+            lambda x: operator.setitem(x, [0], np.ones(3)),
+            ValueError,
+            r"does not broadcast to \(1,\)",
+        ),
         (
             lambda x: operator.setitem(x, 5, 1),
             IndexError,
@@ -300,6 +309,72 @@ def test_an_index_tensor_changed_afterwards_does_no_harm() -> None:
     index += 2
     y.sum().backward()
     assert x.grad.tolist() == [2.0, 0.0, 0.0]
+
+
+def test_a_tensor_in_a_slice_changed_afterwards_does_no_harm() -> None:
+    x = Tensor([1.0, 2.0, 3.0, 4.0], requires_grad=True)
+    start, stop = Tensor(0), Tensor(2)
+    y = x[start:stop]
+    start += 1
+    stop += 1
+    y.sum().backward()
+    assert x.grad.tolist() == [1.0, 1.0, 0.0, 0.0]
+
+
+def test_a_mask_array_changed_by_numpy_does_no_harm() -> None:
+    x, mask = Tensor([1.0, 2.0], requires_grad=True), np.array([True, False])
+    y = np.where(mask, x, 0.0)
+    mask[:] = False
+    y.sum().backward()
+    assert x.grad.tolist() == [1.0, 0.0]
+
+
+def test_retain_grad_follows_a_write() -> None:
+    """As in PyTorch: the gradient is that of the value which the tensor has now."""
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    h = (x * 1.0).retain_grad()
+    h *= 3.0
+    h.sum().backward()
+    assert h.grad.tolist() == [1.0, 1.0]
+    assert x.grad.tolist() == [3.0, 3.0]
+
+
+def test_an_unrecorded_view_of_a_recorded_tensor() -> None:
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    y = x * 1.0
+    with no_grad():
+        view = y[:1]
+    refused(lambda: operator.iadd(y, 1.0), y, "another tensor of shape")
+    assert view.tolist() == [1.0]
+    plain = Tensor([1.0, 2.0])
+    with no_grad():
+        part = plain[:1]
+    joined = plain[:1] * 1.0
+    plain += 1.0
+    assert part.tolist() == [2.0]
+    assert joined.tolist() == [1.0]
+
+
+@pytest.mark.parametrize(
+    ("write", "left", "right"),
+    [
+        (operator.iand, True, False),
+        (operator.ior, False, True),
+        (operator.ixor, True, True),
+        (operator.ilshift, 3, 2),
+        (operator.irshift, 12, 2),
+        (operator.ifloordiv, 7.5, 2.0),
+        (operator.imod, 7.5, 2.0),
+    ],
+)
+def test_the_other_operators_write_in_place_too(write, left, right) -> None:
+    x = Tensor([left, left])
+    view, memory = x[:1], x.data
+    expected = write(np.array([left, left]), right).tolist()
+    x = write(x, right)
+    assert x.data is memory
+    assert x.tolist() == expected
+    assert view.tolist() == expected[:1]
 
 
 def test_a_mask_changed_afterwards_is_seen() -> None:

@@ -84,6 +84,9 @@ CORNERS = [
     ("maximum number", lambda a: a.maximum(0.0), ([-1.0, 0, 2],), [0, 0, 2.0], [0, 0.5, 1]),
     ("relu", lambda x: x.relu(), ([-0.0, 0.0, 1.0],), [0, 0, 1.0], [0, 0, 1]),
     ("relu nan", lambda x: x.relu(), ([NAN, INF],), [NAN, INF], [1, 1]),
+    ("relu, then log", lambda x: x.relu().log(), ([-1.0],), [-INF], [0]),
+    ("max, then log", lambda x: x.max().log(), ([-1.0, 0],), -INF, [0, INF]),
+    ("mod", lambda a, b: a % b, (-7.0, 3.0), 2.0, [1, 3]),
     ("abs", lambda x: x.abs(), ([-0.0, 0.0, -2],), [0, 0, 2.0], [0, 0, -1]),
     ("sqrt", lambda x: x.sqrt(), ([0.0, 4],), [0, 2.0], [INF, 0.25]),
     ("sqrt of a square", lambda x: (x * x).sqrt(), ([0.0],), [0.0], [NAN]),
@@ -165,6 +168,12 @@ def test_half_precision_is_summed_and_counted_in_single() -> None:
     largest = Tensor(np.ones(70_000, np.float16), requires_grad=True)
     largest.max().backward()
     assert largest.grad.data[0] == np.float16(1 / 70_000)
+    nothing = Tensor(np.zeros(70_000, np.float16))
+    assert nothing.softmax().data[0] == np.float16(1 / 70_000)
+    for name in ("log_softmax", "logsumexp"):
+        found = getattr(nothing, name)().data.ravel()[0]
+        sign = -1 if name == "log_softmax" else 1
+        assert found == np.float16(sign * np.log(70_000)), name
     many = Tensor(np.full(30_000, 0.1, np.float16))
     assert many.sum().item() == np.float16(np.float16(0.1).astype(np.float32) * 30_000)
 

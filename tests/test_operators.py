@@ -93,6 +93,30 @@ def test_logic_on_masks() -> None:
     assert (~x).tolist() == [False, False, True]
 
 
+@pytest.mark.parametrize("other", [2.0, np.array([2.0, -2.0]), Tensor([2.0, -2.0])])
+def test_floor_division_modulo_and_divmod(other) -> None:
+    values = np.array([7.5, -7.5])
+    x, right = Tensor(values), as_array(other)
+    for ours, expected in (
+        (x // other, values // right),
+        (x % other, values % right),
+        (other // x, right // values),
+        (other % x, right % values),
+        *zip(divmod(x, other), divmod(values, right), strict=True),
+        *zip(divmod(other, x), divmod(right, values), strict=True),
+    ):
+        assert type(ours) is Tensor
+        np.testing.assert_array_equal(ours.data, expected)
+
+
+def test_shifts() -> None:
+    x = Tensor([1, 2])
+    assert (x << 3).tolist() == [8, 16]
+    assert (np.array([8, 16]) >> x).tolist() == [4, 4]
+    assert (1 << x).tolist() == [2, 4]
+    assert (x >> x).tolist() == [0, 0]
+
+
 def test_unary() -> None:
     x = Tensor([-1.0, 2.0], requires_grad=True)
     assert (-x).tolist() == [1.0, -2.0]
@@ -154,6 +178,20 @@ def test_broadcast_error_is_one_line() -> None:
 def test_result_dtypes_are_pytorchs(a, b, expected) -> None:
     assert (a + b).dtype == expected
     assert (b + a).dtype == expected
+
+
+def test_dtypes_of_sums_ranges_and_choices() -> None:
+    x = Tensor([1, 2, 300])
+    assert x.sum(dtype=np.int32).dtype == np.int32
+    assert np.sum(x, dtype=np.uint8).dtype == np.uint8
+    assert Tensor([True, True]).sum(dtype=bool).item() is True
+    assert Tensor.arange(np.int64(5)).dtype == np.int64
+    assert Tensor([True]).where(1, 0).dtype == np.int64
+    assert Tensor([True]).where(1.0, 0).dtype == np.float32
+    assert Tensor([Tensor(np.float64(1.0))]).dtype == np.float64
+    y = Tensor([1.0])
+    y.data = Tensor(np.ones(2))
+    assert y.dtype == np.float64
 
 
 def test_integers_divide_to_float32_and_functions_of_them_are_float32() -> None:
@@ -255,7 +293,16 @@ def test_numpy_functions_without_a_gradient() -> None:
     ("call", "message"),
     [
         (lambda x: np.arctan(x), r"np.arctan is not supported on a Tensor; use a method of Tensor"),
-        (lambda x: np.fft.fft(x), r"np.fft is not supported on a Tensor"),
+        (lambda x: np.linalg.norm(x), r"^np.linalg.norm is not supported on a Tensor"),
+        (
+            lambda x: np.equal(x, [1.0, 2.0]),
+            "^np.equal: expected a Tensor, an ndarray or a number; g",
+        ),
+        (
+            lambda x: x + np.ma.array([1.0, 2.0]),
+            r"^\+: a MaskedArray has rules of its own; make an",
+        ),
+        (lambda x: np.fft.fft(x), r"np.fft.fft is not supported on a Tensor"),
         (lambda x: np.add.accumulate(x), r"np.add.accumulate is not supported on a Tensor"),
         (lambda x: np.exp(x, where=x.data > 0), r"np.exp on a Tensor: .*'where'"),
         (lambda x: np.exp(x, out=np.zeros(2)), r"np.exp: a Tensor cannot be written into an nda"),

@@ -146,6 +146,20 @@ def test_dtype_stays(case: Case, variant: Shapes, dtype: type) -> None:
         assert tensor.grad.shape == array.shape
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+@every_row
+def test_dtype_stays_inside_the_graph(case: Case, variant: Shapes, dtype: type) -> None:
+    """A leaf casts what arrives; here the rule itself must give the dtype of its input."""
+    result = case.call(*leaves(case.inputs(variant, dtype)))
+    node = result._node
+    if isinstance(node, case.op):
+        with np.errstate(all="ignore"):
+            gradients = node.pull_back(np.ones(result.shape, dtype), None)
+        assert {gradient.dtype for gradient in gradients if gradient is not None} == {
+            np.dtype(dtype)
+        }
+
+
 @every_row
 def test_nothing_is_mutated_and_nothing_shared(case: Case, variant: Shapes) -> None:
     arrays = case.inputs(variant)

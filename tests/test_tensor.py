@@ -116,6 +116,13 @@ def test_repr_shows_value_dtype_and_the_op() -> None:
     assert "..." in repr(Tensor.zeros(1000, 1000))
 
 
+def test_format() -> None:
+    assert f"{Tensor(1.23456):.2f}" == "1.23"
+    assert f"{Tensor([1.0])}" == repr(Tensor([1.0]))
+    with pytest.raises(ValueError, match=r"^format: expected a tensor of one element"):
+        format(Tensor([1.0, 2.0]), ".2f")
+
+
 def test_weak_references() -> None:
     tensor = Tensor(1.0)
     reference = weakref.ref(tensor)

@@ -33,6 +33,11 @@ def grad(
         raise ValueError(
             f"grad: expected {len(ends)} grad_outputs, one an output; got {len(given)}"
         )
+    for target in (*ends, *targets):
+        if not isinstance(target, Tensor):
+            raise TypeError(
+                f"grad: expected Tensors as outputs and inputs; got {type(target).__name__}"
+            )
     for position, target in enumerate(targets):
         if not target.requires_grad:
             raise RuntimeError(
@@ -47,14 +52,9 @@ def grad(
         ],
         retain=create_graph if retain_graph is None else retain_graph,
         wanted=targets,
+        allow_unused=allow_unused,
         wrap=ends[0]._wrap if create_graph else None,
     )
-    for position, (target, gradient) in enumerate(zip(targets, found, strict=True)):
-        if gradient is None and not allow_unused:
-            raise RuntimeError(
-                f"grad: no output depends on input {position}, of shape {target.shape}; pass "
-                "allow_unused=True to get None for it"
-            )
     return tuple(found)  # type: ignore[arg-type]  # of the inputs' class
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .graph import Function, Node, TensorBase, Wrap, topological_order
+from .graph import Array, Function, Node, TensorBase, Wrap, topological_order
 from .memory import memory_owner
 from .recording import no_grad_depth
 from .shapes import Shape, unbroadcast
@@ -21,6 +21,7 @@ def backpropagate(
     *,
     retain: bool,
     wanted: Sequence[TensorBase] | None = None,
+    allow_unused: bool = True,
     wrap: Wrap | None = None,
 ) -> list[TensorBase | None]:
     """Reverse-mode differentiation from `roots`, pairs of a vertex and the gradient of its result.
@@ -28,32 +29,62 @@ def backpropagate(
     retain      keep what the ops saved, for another walk
     wanted      the tensors whose gradients to return, None where none arrives; without it the
                 gradients go to the `.grad` of the leaves, and of tensors that retain theirs
+    allow_unused  False to raise, before anything is walked, if no root depends on a wanted one
     wrap        makes a tensor of an array and a vertex: the walk then runs on tensors, and so
                 records a graph of its own (create_graph)
     """
     targets = None if wanted is None else [tensor._node for tensor in wanted]
+    if targets is not None and not allow_unused:
+        _refuse_unused(targets, topological_order([root for root, _ in roots]))
     recording = no_grad_depth.set(0)  # the rules record if, and only if, they run on tensors
     try:
         with np.errstate(all="ignore"):
             arrived = _walk(roots, retain, targets, wrap)
+            taken = {id(memory_owner(_array(gradient))) for _, gradient in roots}
+            if wanted is not None:
+                return [
+                    _own(tensor, arrived[tensor._node], taken) if tensor._node in arrived else None
+                    for tensor in wanted
+                ]
+            _hand_over(arrived, taken, wrap)
+            return []
     finally:
         no_grad_depth.reset(recording)
-    # Only now that the whole walk has succeeded does any tensor see a gradient.
-    taken = {
-        id(memory_owner(gradient._data if isinstance(gradient, TensorBase) else gradient))
-        for _, gradient in roots
-    }
-    if wanted is not None:
-        return [
-            _own(tensor, arrived[tensor._node], taken) if tensor._node in arrived else None
-            for tensor in wanted
-        ]
+
+
+def _refuse_unused(targets: Sequence[Node | None], order: Sequence[Node]) -> None:
+    """Raise if one of the targets is not in the graph."""
+    reached = set(order)
+    for position, node in enumerate(targets):
+        if node is not None and node not in reached:
+            raise RuntimeError(
+                f"grad: no output depends on input {position}, of shape {node.out_shape}; pass "
+                "allow_unused=True to get None for it"
+            )
+
+
+def _hand_over(arrived: dict[Node | None, Any], taken: set[int], wrap: Wrap | None) -> None:
+    """Add the gradients to `.grad` of the tensors that hold the vertices: to all, or to none."""
+    found = []
     for node, gradient in arrived.items():
         tensor = node.holder() if node is not None and node.holder else None
-        if tensor is not None:
-            gradient = _own(tensor, gradient, taken)
-            tensor.grad = gradient if tensor.grad is None else _sum(tensor.grad, gradient, wrap)
-    return []
+        if tensor is None:
+            continue
+        held: Any = tensor.grad
+        if held is not None and getattr(held, "shape", None) != tensor._data.shape:
+            raise ValueError(
+                f"backward: a tensor of shape {tensor._data.shape} has a .grad of shape "
+                f"{getattr(held, 'shape', None)}; set it to None"
+            )
+        found.append((tensor, gradient))
+    for tensor, gradient in found:
+        gradient, held = _own(tensor, gradient, taken), tensor.grad
+        if held is None:
+            tensor.grad = gradient
+        elif wrap is None:  # in new memory: the user may hold the old one
+            tensor.grad = tensor._wrap(np.asarray(held) + gradient._data, None)
+        else:
+            tensor.grad = held + gradient
 
 
 def _walk(
@@ -124,14 +155,12 @@ def _own(tensor: TensorBase, gradient: Any, taken: set[int]) -> TensorBase:
     dtype = tensor._data.dtype
     if gradient.dtype != dtype:
         gradient = gradient.astype(dtype)
-    array = gradient._data if isinstance(gradient, TensorBase) else np.asarray(gradient)
+    array = _array(gradient)
     if id(memory_owner(array)) in taken or not array.flags.writeable:
         gradient = gradient.astype(dtype)  # always a copy, and recorded if it is a tensor
-        array = gradient._data if isinstance(gradient, TensorBase) else np.asarray(gradient)
-    taken.add(id(memory_owner(array)))
+    taken.add(id(memory_owner(_array(gradient))))
     return gradient if isinstance(gradient, TensorBase) else tensor._wrap(gradient, None)
 
 
-def _sum(held: Any, gradient: TensorBase, wrap: Wrap | None) -> Any:
-    """The gradient of several backward passes, in new memory."""
-    return held._wrap(held._data + gradient._data, None) if wrap is None else held + gradient
+def _array(gradient: Any) -> Array:
+    return gradient._data if isinstance(gradient, TensorBase) else np.asarray(gradient)

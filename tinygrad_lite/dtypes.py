@@ -53,7 +53,7 @@ def _holds_arrays(data: Any) -> bool:
     """Whether the first element of a nested list is an array or a NumPy scalar."""
     while isinstance(data, (list, tuple)) and data:
         data = data[0]
-    return isinstance(data, (np.ndarray, np.generic))
+    return hasattr(data, "__array__")
 
 
 def promote(n_d: list[np.dtype[Any]], zero_d: list[np.dtype[Any]]) -> np.dtype[Any]:

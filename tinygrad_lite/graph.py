@@ -13,7 +13,8 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
-from .memory import changes, link_views, memory_owner
+from .dtypes import KIND_RANK
+from .memory import changes, link_views
 from .recording import lines, no_grad_depth, serials, user_line
 from .shapes import Shape, broadcast_shape
 
@@ -37,7 +38,7 @@ class TensorBase:
 
     _data: Array
     _node: "Node | None"
-    _views: "set[weakref.ref[TensorBase]] | None"
+    _views: "dict[int, weakref.ref[TensorBase]] | None"
     grad: Self | None
 
     @classmethod
@@ -209,6 +210,8 @@ class Function(Node):
             raise
         if tensor_class is None:
             return result
+        if cls._foreign:
+            recorded = _check_use(op, result, recorded)
         if not recorded:
             node = None
         else:
@@ -225,16 +228,14 @@ class Function(Node):
             op.holder = None
             op.line = user_line() if lines.depth else None
             node = op
-        if type(result) is tuple:
-            return _wrap_outputs(tensor_class, op, node, result)
+        if isinstance(result, tuple):
+            return _wrap_outputs(tensor_class, op, inputs, node, result)
         tensor = tensor_class._wrap(result, node)
         if node is not None:
             op.saved_output = tensor._data if keeps_output else None
             op.out_shape = tensor._data.shape
         if cls.views or cls._foreign:  # a user's forward may return what it was given
-            for given in inputs:
-                if isinstance(given, TensorBase):
-                    link_views(tensor, given)
+            _link_views(tensor, inputs)
         return tensor
 
     def pull_back(self, gradient: Any, wrap: Wrap | None) -> tuple[Any, ...]:
@@ -243,15 +244,15 @@ class Function(Node):
         if inputs is None:
             raise RuntimeError(
                 f"backward: the saved arrays of {type(self).__name__} were released by an earlier "
-                "backward; pass retain_graph=True to the first one, or, if a value of the last "
-                "training step is used again in this one, detach() it there"
+                "backward, or by one that failed; pass retain_graph=True to the first one, or, if "
+                "a value of the last training step is used again in this one, detach() it there"
             )
         if changes.newest > self.serial:
             changes.check(self)
         if wrap is not None:
             inputs, output = self._as_tensors(inputs, output, wrap)
         results = self.backward(gradient, output, *inputs)
-        return _checked(self, results) if self._foreign else results
+        return _checked(self, results, gradient) if self._foreign else results
 
     def _as_tensors(self, inputs: tuple[Any, ...], output: Any, wrap: Wrap) -> tuple[Any, Any]:
         """The saved arrays as tensors in their places in the graph."""
@@ -279,17 +280,23 @@ class Function(Node):
 
     def kept_arrays(self) -> list[Array]:
         """Every array that backward will read: the saved ones, and constants set by forward."""
-        own_slots = (
-            slot for cls in type(self).__mro__ if cls not in Function.__mro__
-            for slot in cls.__dict__.get("__slots__", ())
-        )  # fmt: skip
-        constants = [getattr(self, slot, None) for slot in own_slots]
-        constants += getattr(self, "__dict__", {}).values()
+        stack = [self.saved_output, self.saved_inputs, getattr(self, "__dict__", None)]
+        for cls in type(self).__mro__:
+            if cls not in Function.__mro__:
+                slots = cls.__dict__.get("__slots__", ())
+                names = (slots,) if isinstance(slots, str) else slots
+                stack += [getattr(self, name, None) for name in names]
         found: list[Array] = []
-        for value in (self.saved_output, *(self.saved_inputs or ()), *constants):
-            for item in value if isinstance(value, tuple) else (value,):
-                if isinstance(item, np.ndarray):
-                    found.append(item)
+        while stack:
+            value = stack.pop()
+            if isinstance(value, np.ndarray):
+                found.append(value)
+            elif isinstance(value, TensorBase):
+                found.append(value._data)
+            elif isinstance(value, (tuple, list)):
+                stack += value
+            elif isinstance(value, dict):
+                stack += value.values()
         return found
 
 
@@ -325,33 +332,63 @@ class OutputGradients(tuple[Any, ...]):
 
 
 def _wrap_outputs(
-    tensor_class: Any, op: Function, node: Node | None, results: tuple[Any, ...]
+    tensor_class: Any,
+    op: Function,
+    inputs: tuple[Any, ...],
+    node: Node | None,
+    results: tuple[Any, ...],
 ) -> Any:
     """The tensors of an op with several results."""
-    if node is None:
-        return tuple(tensor_class._wrap(result, None) for result in results)
     arrays = tuple(np.asarray(result) for result in results)
-    op.saved_output = arrays if op._keeps_output else None
-    op.out_shape = ()
-    return tuple(
-        tensor_class._wrap(array, Output(op, index, len(arrays), array.shape))
-        for index, array in enumerate(arrays)
-    )
+    if node is not None:
+        op.saved_output = arrays if op._keeps_output else None
+        op.out_shape = ()
+    tensors = []
+    for index, array in enumerate(arrays):
+        place = None if node is None else Output(op, index, len(arrays), array.shape)
+        tensors.append(tensor_class._wrap(array, place))
+        _link_views(tensors[-1], (*inputs, *tensors[:-1]))
+    return tuple(tensors)
 
 
-def _checked(op: Function, results: Any) -> tuple[Any, ...]:
-    """What a user's backward returned, checked, and free of memory that the op still holds."""
+def _link_views(tensor: TensorBase, others: Iterable[Any]) -> None:
+    for other in others:
+        if isinstance(other, TensorBase):
+            link_views(tensor, other)
+
+
+def _check_use(op: Function, result: Any, recorded: bool) -> bool:
+    """Whether to record a user's op; TypeError if it cannot be what its author meant."""
+    name = type(op).__name__
+    for slot in Node.__slots__:
+        if hasattr(op, slot):
+            raise TypeError(f"{name}: self.{slot} is a name the engine uses; take another")
+    for value in getattr(op, "__dict__", {}).values():
+        if isinstance(value, TensorBase) and value._node is not None:
+            raise TypeError(f"{name}: an option is a Tensor that requires grad; make it an input")
+    for array in result if isinstance(result, tuple) else (result,):
+        kind = getattr(getattr(array, "dtype", None), "kind", None)
+        if kind not in KIND_RANK:
+            got = type(array).__name__ if kind is None else array.dtype
+            raise TypeError(f"{name}.forward: expected an array of real numbers; got {got}")
+        recorded = recorded and kind == "f"  # integers carry no gradient
+    return recorded
+
+
+def _checked(op: Function, results: Any, gradient: Any) -> tuple[Any, ...]:
+    """What a user's backward returned, checked, and in memory that nobody else holds."""
     name, count = type(op).__name__, len(op.parents)
     if not isinstance(results, tuple) or len(results) != count:
         got = f"{len(results)}" if isinstance(results, tuple) else type(results).__name__
         raise TypeError(f"{name}.backward: expected a tuple of {count} gradients; got {got}")
-    owners = {id(memory_owner(array)) for array in op.kept_arrays()}
+    if op.fresh:
+        return results
     checked = []
     for result in results:
         if result is not None and not isinstance(result, (np.ndarray, TensorBase)):
             result = np.asarray(result)
-        if isinstance(result, np.ndarray) and id(memory_owner(result)) in owners:
-            result = result.copy()
+        if result is not None and result is not gradient:
+            result = result.astype(result.dtype)  # a copy, recorded if it is a tensor
         checked.append(result)
     return tuple(checked)
 

@@ -4,6 +4,7 @@ Arrays are compared by the array that owns their memory.  NumPy's own writes int
 seen from here; what is seen are the writes of tensors and optimisers.
 """
 
+import threading
 import weakref
 from typing import Any
 
@@ -22,15 +23,18 @@ class _Changes:
 
     def __init__(self) -> None:
         self.newest = 0
+        self.lock = threading.Lock()
         self.found: dict[int, tuple[int, str, weakref.ref[Array]]] = {}
 
     def note(self, array: Array) -> None:
         """Remember that `array` was written now, and by which line of user code."""
         owner = memory_owner(array)
         key = id(owner)
-        self.newest = next(serials)
+        line = user_line()
         reference = weakref.ref(owner, lambda _: self.found.pop(key, None))
-        self.found[key] = (self.newest, user_line(), reference)
+        with self.lock:  # so that `newest` never goes back
+            self.newest = next(serials)
+            self.found[key] = (self.newest, line, reference)
 
     def check(self, op: Any) -> None:
         """Raise if an array that `op`, a Function, saved was written after it ran."""
@@ -59,13 +63,18 @@ def memory_owner(array: Array) -> Array:
 def link_views(view: Any, source: Any) -> None:
     """Note that two tensors share memory, if they do: writes in place look for it.
 
-    Their `_views` is then one set, of weak references to every tensor of the family.
+    Their `_views` is then one dict, of weak references to every tensor of the family by identity.
     """
     if memory_owner(view._data) is not memory_owner(source._data):
         return
     family = source._views
     if family is None:
-        family = source._views = set()
-        family.add(weakref.ref(source, family.discard))
-    family.add(weakref.ref(view, family.discard))
+        family = source._views = {}
+        _join(family, source)
     view._views = family
+    _join(family, view)
+
+
+def _join(family: dict[int, Any], tensor: Any) -> None:
+    key = id(tensor)
+    family[key] = weakref.ref(tensor, lambda _: family.pop(key, None))

@@ -35,7 +35,11 @@ class no_grad(ContextDecorator):  # the field's own name, used as a function
 
     def __call__(self, function: Decorated) -> Decorated:
         """The function, run inside no_grad; TypeError where its body would run later."""
-        if inspect.isgeneratorfunction(function) or inspect.iscoroutinefunction(function):
+        if (
+            inspect.isgeneratorfunction(function)
+            or inspect.iscoroutinefunction(function)
+            or inspect.isasyncgenfunction(function)
+        ):
             raise TypeError(
                 f"no_grad cannot decorate {function.__name__}, whose body runs later; "
                 "write `with no_grad():` inside it"
@@ -52,7 +56,8 @@ class no_grad(ContextDecorator):  # the field's own name, used as a function
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        no_grad_depth.set(no_grad_depth.get() - 1)
+        # A generator may be closed in another context than the one it was started in.
+        no_grad_depth.set(max(no_grad_depth.get() - 1, 0))
 
 
 def is_grad_enabled() -> bool:

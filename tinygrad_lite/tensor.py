@@ -44,6 +44,9 @@ class Tensor(
                     floats are float32 and ints int64, arrays keep theirs
     requires_grad   whether `backward` shall leave a gradient in `.grad`; float dtypes only
 
+    An ndarray beside a tensor in an operation is a constant and is not copied: write into it only
+    after backward, which NumPy's own writes do not warn of.
+
     Errors: TypeError for other dtypes, ValueError for ragged lists.
     """
 
@@ -72,6 +75,8 @@ class Tensor(
 
     @data.setter
     def data(self, value: Any) -> None:
+        if isinstance(value, TensorBase):
+            value = value._data
         array = value if type(value) is np.ndarray else new_array(value)
         check_dtype(array.dtype)
         if self._node is not None and not self.is_leaf and array.shape != self._data.shape:
@@ -138,6 +143,13 @@ class Tensor(
     def __bool__(self) -> bool:
         self._single("bool")
         return bool(self._data.item())
+
+    def __format__(self, form: str) -> str:
+        """As the number that it holds, or its repr where no form is given."""
+        if not form:
+            return repr(self)
+        self._single("format")
+        return format(self._data.item(), form)
 
     def __index__(self) -> int:
         if self._data.size != 1 or self._data.dtype.kind not in "iu":

@@ -4,7 +4,7 @@ from typing import Any, Self
 
 from ..graph import TensorBase
 from ..ops.elementwise import Relu, Sigmoid, Tanh
-from .operands import as_float
+from .operands import as_float, in_single
 
 
 class ActivationMethods(TensorBase):
@@ -24,11 +24,13 @@ class ActivationMethods(TensorBase):
         """1 / (1 + exp(-x)), without overflow."""
         return Sigmoid.apply(as_float(self))
 
+    @in_single
     def log_softmax(self, axis: int = -1) -> Self:
         """log(softmax(x)): x minus the logarithm of the sum of exp(x) along the axis."""
         shifted = self._below_zero(axis)
         return shifted - shifted.exp().sum(axis, keepdim=True).log()
 
+    @in_single
     def softmax(self, axis: int = -1) -> Self:
         """exp(x) / sum(exp(x)) along the axis, without overflow."""
         powers = self._below_zero(axis).exp()

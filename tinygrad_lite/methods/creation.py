@@ -65,7 +65,7 @@ class CreationMethods(TensorBase):
     ) -> Self:
         """start, start + step, ... below stop; with one argument 0 to it.  int64 or float32."""
         first, end = (0, start) if stop is None else (start, stop)
-        whole = all(isinstance(number, int) for number in (first, end, step))
+        whole = all(isinstance(number, (int, np.integer)) for number in (first, end, step))
         wanted = np.dtype(np.int64) if whole and dtype is None else _float(dtype)
         return cls._made(np.arange(first, end, step).astype(wanted), False)
 

@@ -1,6 +1,7 @@
 """Reading and writing by index: x[...] and x[...] = value."""
 
 from collections.abc import Iterator
+from operator import index as as_index
 from typing import Any, Self
 
 import numpy as np
@@ -27,11 +28,12 @@ def array_index(index: Any) -> tuple[tuple[Any, ...], bool]:
                     f"index: expected integers or a bool mask; got an array of {item.dtype}"
                 )
             basic = False
+        elif isinstance(item, slice):  # a tensor in it may change before backward reads it
+            bounds = (item.start, item.stop, item.step)
+            item = slice(*(None if bound is None else as_index(bound) for bound in bounds))
         elif isinstance(item, (bool, np.bool_)):
             basic = False
-        elif (
-            not isinstance(item, (int, np.integer, slice)) and item is not None and item is not ...
-        ):
+        elif not isinstance(item, (int, np.integer)) and item is not None and item is not ...:
             raise TypeError(
                 "index: expected integers, slices, None, ..., integer arrays or masks; "
                 f"got {type(item).__name__}"
@@ -55,19 +57,25 @@ class IndexingMethods(TensorBase):
         items, basic = array_index(index)
         region = self._data[(*items, Ellipsis)] if basic and Ellipsis not in items else self._data
         check_writable("x[i] = v", self, region, value)
-        written = operand(value, "x[i] = v")
-        if isinstance(written, TensorBase):
-            written = _without_leading_ones(cast(written, self._data.dtype), region.ndim)
-            if is_grad_enabled() and (self._node is not None or written._node is not None):
+        written: Any = operand(value, "x[i] = v")
+        try:
+            if isinstance(written, TensorBase):
+                written = _without_leading_ones(
+                    cast(written, self._data.dtype), self._data[items].ndim
+                )
+            node = self._node or getattr(written, "_node", None)
+            if node is not None and is_grad_enabled():
                 result = Setitem.apply(self, written, index=items, basic=basic)
-                return overwrite("x[i] = v", self, result)
-            written = written._data
-        elif is_grad_enabled() and self._node is not None:
-            result = Setitem.apply(self, written, index=items, basic=basic)
-            return overwrite("x[i] = v", self, result)
-        self._data[items] = written
-        changes.note(self._data)
-        return None
+                overwrite("x[i] = v", self, result)
+            else:
+                self._data[items] = getattr(written, "_data", written)
+                changes.note(self._data)
+        except ValueError:
+            given: Any = value
+            raise ValueError(
+                f"x[i] = v: v has shape {np.shape(given)}, which does not broadcast to "
+                f"{self._data[items].shape}"
+            ) from None
 
     def __len__(self) -> int:
         if not self._data.ndim:

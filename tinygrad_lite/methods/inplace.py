@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import Array, Function, TensorBase
+from ..graph import Array, Leaf, TensorBase
 from ..memory import changes
 from ..recording import is_grad_enabled
 from .operands import cast
@@ -24,13 +24,14 @@ def check_writable(name: str, tensor: TensorBase, region: Array, other: Any) -> 
         )
     if not is_grad_enabled():
         return
-    if tensor._node is not None and not isinstance(tensor._node, Function):
+    if isinstance(tensor._node, Leaf):
         raise RuntimeError(
             f"{name}: a leaf that requires grad cannot be written in place; do it inside "
             "`with no_grad():`, or write x = x + ... instead of x += ..."
         )
     recorded = tensor._node is not None or getattr(other, "_node", None) is not None
-    for reference in tensor._views or ():
+    family = {} if tensor._views is None else tensor._views.copy()  # others may drop theirs
+    for reference in family.values():
         view = reference()
         if (
             view is not None
@@ -61,5 +62,8 @@ def overwrite(name: str, tensor: TensorBase, result: TensorBase) -> None:
     result = cast(result, data.dtype)
     changes.note(data)
     np.copyto(data, result._data)
-    if result._node is not None:
-        tensor._node = result._node
+    if result._node is None:
+        return
+    old, tensor._node = tensor._node, result._node
+    if old is not None and old.holder is not None and old.holder() is tensor:  # retain_grad
+        result._node.holder, old.holder = old.holder, None

@@ -5,7 +5,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..dtypes import check_dtype
+from ..dtypes import check_dtype, new_array
 from ..graph import TensorBase
 from ..ops.elementwise import Abs, Exp, Log, Maximum, Minimum, Sqrt, Where
 from .operands import Operand, as_float, cast, converted, matched, operand, pair
@@ -75,11 +75,11 @@ class MathMethods(TensorBase):
 
 def choose(condition: Any, a: Any, b: Any, tensor_class: type[TensorBase]) -> Any:
     """np.where on tensors, arrays and numbers.  condition: bool."""
-    mask = condition._data if isinstance(condition, TensorBase) else np.asarray(condition)
+    mask = condition._data if isinstance(condition, TensorBase) else np.array(condition)
     if mask.dtype != np.bool_:
         raise TypeError(f"where: expected a bool condition, as x > 0 gives; got {mask.dtype}")
     a, b = operand(a, "where"), operand(b, "where")
     if not isinstance(a, TensorBase) and not isinstance(b, TensorBase):
-        a = tensor_class._wrap(np.asarray(a, None if hasattr(a, "dtype") else np.float32), None)
+        a = tensor_class._wrap(new_array(a), None)
     a, b = matched("where", a, b)
     return Where.apply(a, b, condition=mask)

@@ -9,7 +9,7 @@ from .operands import matched
 
 
 class MovementMethods(TensorBase):
-    """The result of reshape, permute, transpose and expand looks at the same memory."""
+    """The results look at the same memory, where the layout of the elements allows it."""
 
     __slots__ = ()
 
@@ -23,6 +23,8 @@ class MovementMethods(TensorBase):
         shape, ndim = self._data.shape, max(self._data.ndim, 1)
         start = normalize_axis(start_axis, ndim, "flatten")
         end = normalize_axis(end_axis, ndim, "flatten")
+        if start > end:
+            raise ValueError(f"flatten: axis {start_axis} comes after axis {end_axis}")
         size = 1
         for number in shape[start : end + 1]:
             size *= number
@@ -40,7 +42,7 @@ class MovementMethods(TensorBase):
     def transpose(self, *axes: Any) -> Self:
         """Two axes exchanged, the first two if none are named; a sequence permutes, as in NumPy."""
         ndim = self._data.ndim
-        if len(axes) == 1:
+        if len(axes) not in (0, 2):
             return self.permute(*axes)
         first, second = axes or (0, 1)
         order = list(range(ndim))
@@ -93,6 +95,8 @@ class MovementMethods(TensorBase):
 def concatenate(tensors: Any, axis: int = 0) -> Any:
     """The tensors one after the other along `axis`; the other sizes must agree."""
     parts = matched("cat", *tensors)
+    if not all(hasattr(part, "shape") for part in parts):
+        raise TypeError("cat: expected tensors or arrays; got a number; make it a Tensor first")
     first = parts[0].shape
     place = normalize_axis(axis, len(first), "cat")
     for part in parts[1:]:

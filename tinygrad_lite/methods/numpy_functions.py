@@ -15,7 +15,7 @@ from ..graph import TensorBase
 from ..shapes import normalize_axes
 from .math import MathMethods, choose
 from .movement import concatenate
-from .operators import matrix_product
+from .operators import constant, matrix_product
 
 
 def _either(
@@ -27,6 +27,15 @@ def _either(
         if isinstance(a, TensorBase):
             return function(a, b)
         return getattr(b, reflected)(a) if reflected else function(b, a)
+
+    return call
+
+
+def _constant(ufunc: Any) -> Callable[[Any, Any], Any]:
+    """A function of two operands without a useful derivative."""
+
+    def call(a: Any, b: Any) -> Any:
+        return _tensor_class(a, b)._wrap(constant(ufunc, f"np.{ufunc.__name__}", a, b), None)
 
     return call
 
@@ -79,22 +88,22 @@ UFUNCS: dict[Any, Callable[..., Any]] = {
     np.true_divide: _either(operator.truediv, "__rtruediv__"),
     np.power: _either(operator.pow, "__rpow__"),
     np.matmul: matrix_product,
-    np.less: _either(operator.lt, "__gt__"),
-    np.less_equal: _either(operator.le, "__ge__"),
-    np.greater: _either(operator.gt, "__lt__"),
-    np.greater_equal: _either(operator.ge, "__le__"),
-    np.equal: _either(operator.eq, "__eq__"),
-    np.not_equal: _either(operator.ne, "__ne__"),
-    np.bitwise_and: _either(operator.and_, "__rand__"),
-    np.bitwise_or: _either(operator.or_, "__ror__"),
-    np.bitwise_xor: _either(operator.xor, "__rxor__"),
+    np.remainder: _either(operator.mod, "__rmod__"),
+    np.divmod: _either(divmod, "__rdivmod__"),
+    **{
+        ufunc: _constant(ufunc)
+        for ufunc in (
+            *(np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal),
+            *(np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.left_shift, np.right_shift),
+            np.floor_divide,
+        )
+    },
     np.invert: operator.invert,
     np.negative: operator.neg,
     np.positive: operator.pos,
     np.maximum: _either(MathMethods.maximum),
     np.minimum: _either(MathMethods.minimum),
     np.absolute: lambda x: x.abs(),
-    np.fabs: lambda x: x.abs(),
     np.exp: lambda x: x.exp(),
     np.log: lambda x: x.log(),
     np.sqrt: lambda x: x.sqrt(),
@@ -163,7 +172,8 @@ class NumpyMethods(TensorBase):
     def __array_function__(
         self, function: Any, types: Any, inputs: tuple[Any, ...], options: dict[str, Any]
     ) -> Any:
-        return _call(FUNCTIONS.get(function), f"np.{function.__name__}", inputs, options)
+        module = function.__module__.replace("numpy", "np", 1)
+        return _call(FUNCTIONS.get(function), f"{module}.{function.__name__}", inputs, options)
 
 
 def _call(found: Any, name: str, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:

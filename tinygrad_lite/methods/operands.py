@@ -1,6 +1,8 @@
 """What may stand beside a tensor in an operation, and which dtype the two then share."""
 
-from typing import Any, TypeAlias
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -9,6 +11,7 @@ from ..dtypes import FLOAT, check_dtype, promote, with_number
 from ..graph import Array, TensorBase
 from ..ops.elementwise import Cast
 
+Method = TypeVar("Method", bound=Callable[..., Any])
 Operand: TypeAlias = "TensorBase | Array | np.generic | float"
 
 
@@ -19,6 +22,9 @@ def operand(value: Any, name: str) -> Any:
     """
     if isinstance(value, TensorBase):
         return value
+    if isinstance(value, (np.ma.MaskedArray, np.matrix)):
+        kind = type(value).__name__
+        raise TypeError(f"{name}: a {kind} has rules of its own; make an ndarray of it first")
     if isinstance(value, (np.ndarray, np.generic)):
         check_dtype(value.dtype)
         return np.asarray(value) if value.ndim else value.item()
@@ -88,3 +94,15 @@ def converted(tensor: TensorBase, dtype: DTypeLike) -> Any:
     if np.dtype(dtype).kind == "f":
         return Cast.apply(tensor, dtype=dtype)
     return tensor._wrap(tensor._data.astype(dtype), None)
+
+
+def in_single(method: Method) -> Method:
+    """A method that computes float16 in float32, whose sums may be larger than float16 holds."""
+
+    @wraps(method)
+    def call(self: Any, *args: Any, **options: Any) -> Any:
+        if self._data.dtype != np.float16:
+            return method(self, *args, **options)
+        return cast(method(cast(self, np.float32), *args, **options), np.float16)
+
+    return call  # type: ignore[return-value]  # the same signature

@@ -4,8 +4,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..graph import Function, TensorBase
-from ..ops.elementwise import Abs, Add, Div, Mul, Neg, Pow, Sub
+from ..graph import Function, TensorBase, quiet
+from ..ops.elementwise import Abs, Add, Div, Mod, Mul, Neg, Pow, Sub
 from ..ops.linalg import Matmul
 from ..shapes import broadcast_shape
 from .inplace import check_writable, overwrite
@@ -31,6 +31,13 @@ def matrix_product(a: Any, b: Any) -> Any:
     if len(a_shape) > 2 and len(b_shape) > 2:
         broadcast_shape(a_shape[:-2], b_shape[:-2], name="matmul, stacks of matrices")
     return Matmul.apply(a, b)
+
+
+@quiet
+def constant(ufunc: Any, name: str, a: Any, b: Any) -> Any:
+    """The array that a NumPy function without a useful derivative makes of two operands."""
+    arrays = [x._data if isinstance(x, TensorBase) else x for x in matched(name, a, b)]
+    return ufunc(*arrays)
 
 
 class OperatorMethods(TensorBase):
@@ -86,55 +93,79 @@ class OperatorMethods(TensorBase):
     # Comparisons give bool tensors, which carry no gradient.
 
     def __lt__(self, other: Operand) -> Self:
-        return self._constant(np.less, *matched("<", self, other))
+        return self._wrap(constant(np.less, "<", self, other), None)
 
     def __le__(self, other: Operand) -> Self:
-        return self._constant(np.less_equal, *matched("<=", self, other))
+        return self._wrap(constant(np.less_equal, "<=", self, other), None)
 
     def __gt__(self, other: Operand) -> Self:
-        return self._constant(np.greater, *matched(">", self, other))
+        return self._wrap(constant(np.greater, ">", self, other), None)
 
     def __ge__(self, other: Operand) -> Self:
-        return self._constant(np.greater_equal, *matched(">=", self, other))
+        return self._wrap(constant(np.greater_equal, ">=", self, other), None)
 
     def __eq__(self, other: object) -> Self:  # type: ignore[override]  # elementwise, as in NumPy
         if not isinstance(other, (TensorBase, np.ndarray, np.generic, int, float)):
             return NotImplemented
-        return self._constant(np.equal, *matched("==", self, other))
+        return self._wrap(constant(np.equal, "==", self, other), None)
 
     def __ne__(self, other: object) -> Self:  # type: ignore[override]  # elementwise, as in NumPy
         if not isinstance(other, (TensorBase, np.ndarray, np.generic, int, float)):
             return NotImplemented
-        return self._constant(np.not_equal, *matched("!=", self, other))
+        return self._wrap(constant(np.not_equal, "!=", self, other), None)
 
     __hash__ = object.__hash__  # tensors are keys by identity
 
     def __and__(self, other: Operand) -> Self:
-        return self._constant(np.bitwise_and, *matched("&", self, other))
+        return self._wrap(constant(np.bitwise_and, "&", self, other), None)
 
     def __rand__(self, other: Operand) -> Self:
-        return self._constant(np.bitwise_and, *matched("&", other, self))
+        return self._wrap(constant(np.bitwise_and, "&", other, self), None)
 
     def __or__(self, other: Operand) -> Self:
-        return self._constant(np.bitwise_or, *matched("|", self, other))
+        return self._wrap(constant(np.bitwise_or, "|", self, other), None)
 
     def __ror__(self, other: Operand) -> Self:
-        return self._constant(np.bitwise_or, *matched("|", other, self))
+        return self._wrap(constant(np.bitwise_or, "|", other, self), None)
 
     def __xor__(self, other: Operand) -> Self:
-        return self._constant(np.bitwise_xor, *matched("^", self, other))
+        return self._wrap(constant(np.bitwise_xor, "^", self, other), None)
 
     def __rxor__(self, other: Operand) -> Self:
-        return self._constant(np.bitwise_xor, *matched("^", other, self))
+        return self._wrap(constant(np.bitwise_xor, "^", other, self), None)
 
     def __invert__(self) -> Self:
-        return self._constant(np.invert, self)
+        return self._wrap(np.invert(self._data), None)
 
-    @classmethod
-    def _constant(cls, function: Any, *operands: Any) -> Self:
-        """A tensor of what a NumPy function without a useful derivative makes of the operands."""
-        arrays = [item._data if isinstance(item, TensorBase) else item for item in operands]
-        return cls._wrap(function(*arrays), None)
+    def __lshift__(self, other: Operand) -> Self:
+        return self._wrap(constant(np.left_shift, "<<", self, other), None)
+
+    def __rlshift__(self, other: Operand) -> Self:
+        return self._wrap(constant(np.left_shift, "<<", other, self), None)
+
+    def __rshift__(self, other: Operand) -> Self:
+        return self._wrap(constant(np.right_shift, ">>", self, other), None)
+
+    def __rrshift__(self, other: Operand) -> Self:
+        return self._wrap(constant(np.right_shift, ">>", other, self), None)
+
+    def __floordiv__(self, other: Operand) -> Self:
+        return self._wrap(constant(np.floor_divide, "//", self, other), None)
+
+    def __rfloordiv__(self, other: Operand) -> Self:
+        return self._wrap(constant(np.floor_divide, "//", other, self), None)
+
+    def __mod__(self, other: Operand) -> Self:
+        return Mod.apply(*pair("%", self, other))
+
+    def __rmod__(self, other: Operand) -> Self:
+        return Mod.apply(*pair("%", other, self))
+
+    def __divmod__(self, other: Operand) -> tuple[Self, Self]:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Operand) -> tuple[Self, Self]:
+        return other // self, other % self
 
     # In place, as in PyTorch: the memory stays, and the graph goes on from the new value.
 
@@ -159,6 +190,33 @@ class OperatorMethods(TensorBase):
 
     def __ipow__(self, other: Operand) -> Self:
         return self._update("**=", Pow, other)
+
+    def __imod__(self, other: Operand) -> Self:
+        return self._update("%=", Mod, other)
+
+    def _assign(self, name: str, ufunc: Any, other: Any) -> Self:
+        check_writable(name, self, self._data, other)
+        overwrite(name, self, self._wrap(constant(ufunc, name, self, other), None))
+        self._node = None if isinstance(self._node, Function) else self._node
+        return self
+
+    def __ifloordiv__(self, other: Operand) -> Self:
+        return self._assign("//=", np.floor_divide, other)
+
+    def __iand__(self, other: Operand) -> Self:
+        return self._assign("&=", np.bitwise_and, other)
+
+    def __ior__(self, other: Operand) -> Self:
+        return self._assign("|=", np.bitwise_or, other)
+
+    def __ixor__(self, other: Operand) -> Self:
+        return self._assign("^=", np.bitwise_xor, other)
+
+    def __ilshift__(self, other: Operand) -> Self:
+        return self._assign("<<=", np.left_shift, other)
+
+    def __irshift__(self, other: Operand) -> Self:
+        return self._assign(">>=", np.right_shift, other)
 
     def __imatmul__(self, other: Operand) -> Self:
         check_writable("@=", self, self._data, other)

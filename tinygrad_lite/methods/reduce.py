@@ -14,7 +14,7 @@ from ..graph import TensorBase
 from ..ops.elementwise import Where
 from ..ops.reduce import Max, Min, Prod, Sum
 from ..shapes import Axis, normalize_axes
-from .operands import as_float, cast
+from .operands import as_float, cast, in_single
 
 
 class ReduceMethods(TensorBase):
@@ -29,13 +29,12 @@ class ReduceMethods(TensorBase):
             x = cast(x, np.dtype(np.int64))
         return Sum.apply(x, axes=normalize_axes(axis, x._data.ndim, "sum"), keepdim=keepdim)
 
+    @in_single
     def mean(self, axis: Axis = None, keepdim: bool = False) -> Self:
         """Arithmetic mean; integers give float32.  nan for no elements."""
         x = as_float(self)
         axes = normalize_axes(axis, x._data.ndim, "mean")
         count = prod(x._data.shape[number] for number in axes)
-        if x._data.dtype == np.float16:  # the sum may be larger than float16 holds
-            return cast(cast(x, np.float32).mean(axes, keepdim), np.float16)
         total = Sum.apply(x, axes=axes, keepdim=keepdim)
         return total / count
 
@@ -52,16 +51,16 @@ class ReduceMethods(TensorBase):
         x = cast(self, np.int64) if self._data.dtype.kind in "bui" else self
         return Prod.apply(x, axes=normalize_axes(axis, x._data.ndim, "prod"), keepdim=keepdim)
 
+    @in_single
     def var(self, axis: Axis = None, keepdim: bool = False, correction: int = 1) -> Self:
         """Variance: sum((x - mean)^2) / (n - correction), nan where that is 0 / 0."""
         x: Any = as_float(self)
-        if x.dtype == np.float16:  # the squares may be larger than float16 holds
-            return cast(cast(x, np.float32).var(axis, keepdim, correction), np.float16)
         axes = normalize_axes(axis, x.ndim, "var")
         deviation = x - x.mean(axes, keepdim=True)
         count = prod(x.shape[number] for number in axes)
         return (deviation * deviation).sum(axes, keepdim) / float(max(count - correction, 0))
 
+    @in_single
     def logsumexp(self, axis: Axis = None, keepdim: bool = False) -> Self:
         """log(sum(exp(x))) without overflow: the largest x is taken out first.
 

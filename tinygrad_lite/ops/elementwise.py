@@ -6,6 +6,8 @@ import numpy as np
 
 from ..graph import Function, quiet
 
+INTEGERS = {2: np.int16, 4: np.int32, 8: np.int64}  # for each size of float, in bytes
+
 
 class Add(Function):
     """y = a + b.  dy/da = dy/db = 1."""
@@ -105,7 +107,8 @@ class Pow(Function):
             if isinstance(b, (int, float)):
                 ga = g * (a ** (b - 1) * b) if b else np.zeros_like(g)
             else:
-                ga = g * (b * a ** np.where(b == 0, 0.0, b - 1.0))
+                slope = b * a ** np.where(b == 0, 0.0, b - 1.0)
+                ga = np.where(b == 0, 0.0, g * slope)
         if self.needs[1]:
             vanishes = (b >= 0) & (a == 0)
             if isinstance(a, (int, float)):
@@ -114,6 +117,25 @@ class Pow(Function):
                 by_exponent = y * np.log(np.where(vanishes, 1.0, a))
             gb = np.where(vanishes, 0.0, g * by_exponent)
         return ga, gb
+
+
+class Mod(Function):
+    """y = a mod b, with the sign of b, as Python's.  dy/da = 1, dy/db = -floor(a / b).
+
+    Between the jumps, that is; at a jump the derivatives are the same, and at b = 0 all is nan.
+    """
+
+    __slots__ = ()
+    saves = "inputs"
+    reads = ("", "ab")
+    broadcasts = True
+
+    @quiet
+    def forward(self, a, b):
+        return np.remainder(a, b)
+
+    def backward(self, g, y, a, b):
+        return g, -(g * (a // b)) if self.needs[1] else None
 
 
 class Exp(Function):
@@ -161,6 +183,28 @@ class Sqrt(Function):
         return (g / (y * 2.0),)
 
 
+class Mask(Function):
+    """y = x where the mask is True, else 0, also where x is inf or nan.  dy/dx = the mask.
+
+    np.where does the same, but took ten times as long on a mask in random order (480 us instead of
+    47 for 131,072 float32), and a product with the mask makes nan of inf times 0.
+    """
+
+    __slots__ = ("mask",)
+    fresh = True
+
+    def __init__(self, mask):
+        self.mask = np.asarray(mask)  # of an array or, when the rule runs on tensors, a tensor
+
+    def forward(self, x):
+        whole = INTEGERS[x.dtype.itemsize]
+        # -1 has all bits set, and keeps those of x; 0 keeps none.
+        return (x.view(whole) & -self.mask.astype(whole)).view(x.dtype)
+
+    def backward(self, g, y, x):
+        return (Mask.apply(g, mask=self.mask),)
+
+
 class Relu(Function):
     """y = max(x, 0).  dy/dx = 1 for x > 0, else 0: at 0, a corner, the derivative is 0."""
 
@@ -172,7 +216,7 @@ class Relu(Function):
         return np.maximum(x, 0)
 
     def backward(self, g, y, x):
-        return (g * (y != 0),)  # y is never negative, and nan passes its gradient on
+        return (Mask.apply(g, mask=y != 0),)  # y is never negative; nan passes its gradient on
 
 
 class Maximum(Function):
@@ -238,8 +282,8 @@ class Where(Function):
 
     def backward(self, g, y, a, b):
         return (
-            np.where(self.condition, g, 0.0) if self.needs[0] else None,
-            np.where(self.condition, 0.0, g) if self.needs[1] else None,
+            Mask.apply(g, mask=self.condition) if self.needs[0] else None,
+            Mask.apply(g, mask=~self.condition) if self.needs[1] else None,
         )
 
 

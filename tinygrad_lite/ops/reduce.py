@@ -7,6 +7,7 @@ import numpy as np
 
 from ..graph import Function, quiet
 from ..shapes import keepdim_shape
+from .elementwise import Mask
 
 
 class Sum(Function):
@@ -23,7 +24,7 @@ class Sum(Function):
         if x.dtype == np.float16:
             wide = np.add.reduce(x, axis=self.axes, keepdims=self.keepdim, dtype=np.float32)
             return quiet(wide.astype)(np.float16)  # inf where float16 ends
-        return np.add.reduce(x, axis=self.axes, keepdims=self.keepdim)
+        return np.add.reduce(x, axis=self.axes, keepdims=self.keepdim, dtype=x.dtype)
 
     def backward(self, g, y, x):
         return (np.broadcast_to(g.reshape(keepdim_shape(self.given, self.axes)), self.given),)
@@ -47,7 +48,7 @@ class _Extreme(Function):
         reached = (x == y.reshape(kept)) | (x != x)  # the latter holds for nan only
         count = np.add.reduce(reached, axis=self.axes, keepdims=True)
         share = reached.astype(np.float64) / count
-        return (g.reshape(kept) * share.astype(g.dtype),)
+        return (Mask.apply(g.reshape(kept) * share.astype(g.dtype), mask=reached),)
 
 
 class Max(_Extreme):
@@ -82,7 +83,7 @@ class Prod(Function):
         self.keepdim = keepdim
 
     def forward(self, x):
-        return np.multiply.reduce(x, axis=self.axes, keepdims=self.keepdim)
+        return np.multiply.reduce(x, axis=self.axes, keepdims=self.keepdim, dtype=x.dtype)
 
     def backward(self, g, y, x):
         last = tuple(range(x.ndim - len(self.axes), x.ndim))
