@@ -2,11 +2,19 @@
 
 import argparse
 import json
+import logging
+import math
+import os
+import shutil
+import signal
 import sys
 import time
+import warnings
 from collections import deque
+from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -14,6 +22,25 @@ import nn
 
 WORST = 25  # mistakes in the picture
 SMOOTH = 20  # steps over which losses and accuracies are averaged
+FEWEST = 100  # images to train on; with fewer there is nothing to hold out
+
+
+def run(main: Callable[[], int]) -> int:
+    """The exit status of an example, without a traceback for what its user did."""
+    try:
+        return main()
+    except KeyboardInterrupt:  # before the training, or after it the second one
+        print("\rstopped" if sys.stderr.isatty() else "stopped", file=sys.stderr)  # over the ^C
+        return 130  # as a shell names it
+    except BrokenPipeError:  # `| head` has read enough; the rest goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def fail(reason: str) -> NoReturn:
+    """End with one line; 2 is the status of a wrong command line, 1 that of a low accuracy."""
+    print(reason, file=sys.stderr)
+    sys.exit(2)
 
 
 def parse_arguments(description: str, constants: dict[str, Any]) -> argparse.Namespace:
@@ -44,25 +71,41 @@ def parse_arguments(description: str, constants: dict[str, Any]) -> argparse.Nam
     for name in ("epochs", "batch_size", "hidden"):
         if getattr(args, name) is not None and getattr(args, name) < 1:
             parser.error(f"--{name.replace('_', '-')}: expected 1 or more; got {vars(args)[name]}")
+    for name in ("lr", "momentum", "reg", "seed"):
+        if not 0 <= getattr(args, name) < math.inf:
+            parser.error(f"--{name}: expected 0 or more; got {getattr(args, name)}")
+    if args.target is not None and not math.isfinite(args.target):
+        parser.error(f"--target: expected a number; got {args.target}")
     return args
 
 
 def load(folder: str | None, quiet: bool) -> tuple[str, tuple[np.ndarray, ...]]:
     """MNIST, or the digits that come with nn where MNIST is not to be had."""
     try:
-        return "MNIST", nn.datasets.mnist(folder)
+        with warnings.catch_warnings(record=True) as passed_over:
+            warnings.simplefilter("always")
+            data = nn.datasets.mnist(folder)
     except (nn.datasets.DataUnavailable, ImportError) as error:
         if not quiet:
             print(f"no MNIST, so this trains on the 8x8 digits of UCI instead: {error}", flush=True)
         return "digits", nn.datasets.digits()
-    except ValueError as error:
-        sys.exit(f"damaged data: {error}")
+    except (OSError, ValueError) as error:
+        fail(f"damaged data: {error}")
+    for warning in passed_over:
+        print(warning.message, file=sys.stderr)
+    if len(data[0]) < FEWEST or len(data[2]) < 1:
+        fail(f"too few images: {len(data[0])} to train on and {len(data[2])} to test")
+    return "MNIST", data
 
 
 class Report:
     """Progress on a terminal, a line an epoch in a pipe; files in `out` where that is given.
 
     images: how many are trained on in one epoch.
+
+    A first Ctrl-C becomes a KeyboardInterrupt at the end of the step or epoch, so that no step is
+    taken by half; after the training it changes nothing, the rest is quick. A second one comes
+    through at once.
     """
 
     def __init__(self, data: str, epochs: int, images: int, out: str | None, quiet: bool) -> None:
@@ -75,10 +118,24 @@ class Report:
         self.finished: list[dict[str, float]] = []
         self.out = None if out is None else Path(out)
         if self.out is not None:
-            self.out.mkdir(parents=True, exist_ok=True)
-            (self.out / "metrics.jsonl").write_text("")
+            for package in ("matplotlib", "safetensors"):  # not to find out after the training
+                if find_spec(package) is None:
+                    fail(f"--out needs {package}: pip install 'tinygrad-lite[train]'")
+            try:
+                self.out.mkdir(parents=True, exist_ok=True)
+                (self.out / "metrics.jsonl").write_text("")
+            except OSError as error:
+                fail(f"--out {self.out}: cannot be written ({error.strerror})")
         self.bar = self._bar() if sys.stdout.isatty() and not quiet else None
+        self.interrupted = False
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, self._note_interrupt)
         self.since = time.perf_counter()
+
+    def _note_interrupt(self, *_: object) -> None:
+        """Remember the first Ctrl-C; the second does what it usually does."""
+        self.interrupted = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def _bar(self) -> Any:
         """A live line with the images a second and the time left."""
@@ -86,8 +143,10 @@ class Report:
             from tqdm import tqdm
         except ImportError:  # without the extra `train` the lines must do
             return None
+        form = "{desc} |{bar}| {rate_fmt}, {remaining} left"
+        columns = shutil.get_terminal_size().columns - 3  # the terminal shows a Ctrl-C as ^C
         return tqdm(total=self.epochs * self.images, unit=" images", unit_scale=True, leave=False,
-                    file=sys.stdout, dynamic_ncols=True)  # fmt: skip
+                    file=sys.stdout, desc=self.data, bar_format=form, ncols=columns)  # fmt: skip
 
     def say(self, line: str) -> None:
         """Print a line, above the live one."""
@@ -111,8 +170,10 @@ class Report:
         if self.bar is not None:
             mean_loss, accuracy = np.mean(self.recent, axis=0)
             text = f"loss {mean_loss:.4f}, accuracy {100 * accuracy:.2f} %"
-            self.bar.set_postfix_str(text, refresh=False)
+            self.bar.set_description_str(text, refresh=False)
             self.bar.update(len(hits))
+        if self.interrupted:
+            raise KeyboardInterrupt
 
     def epoch(self, held_out: float) -> None:
         """Note the end of an epoch, with the accuracy (0 to 1) on the held-out images."""
@@ -128,37 +189,49 @@ class Report:
         self.finished.append(record)
         self._keep_record(record)
         self.say(
-            f"{self.data}, epoch {record['epoch']} of {self.epochs}: loss {record['loss']:.4f}, "
-            f"accuracy {100 * record['train_accuracy']:.2f} %, "
+            # At most 80 columns for MNIST and for the digits.
+            f"{self.data} epoch {record['epoch']}/{self.epochs}: loss {record['loss']:.4f}, "
+            f"train {100 * record['train_accuracy']:.2f} %, "
             f"held out {100 * held_out:.2f} %, {record['images_per_second']} images/s"
         )
         self.losses, self.hits, self.since = [], [], time.perf_counter()
+        if self.interrupted:
+            raise KeyboardInterrupt
+        if len(self.finished) == self.epochs:
+            self.close()
 
     def _keep_record(self, record: dict[str, float]) -> None:
         """Append a line to metrics.jsonl."""
         if self.out is not None:
             with open(self.out / "metrics.jsonl", "a") as file:
-                file.write(json.dumps(record) + "\n")
+                # JSON has no name for what is not a number.
+                known = {key: x if math.isfinite(x) else None for key, x in record.items()}
+                file.write(json.dumps(known) + "\n")
 
     def stopped(self, step: int, steps: int) -> None:
         """Say that the user ended the training."""
         kept = "the best weights so far are" if self.finished else "the weights as they are now are"
+        if self.bar is not None:
+            self.bar.clear()
+            print(" " * (self.bar.ncols + 2), end="\r")  # the ^C beside it as well
         self.say(f"stopped after {step} of {steps} steps; {kept} kept")
+        self.close()
 
     def close(self) -> None:
         """Take the live line off the screen."""
         if self.bar is not None:
             self.bar.close()
+            sys.stdout.flush()
 
     def keep(self, state: Any, images: np.ndarray, labels: np.ndarray, scores: np.ndarray) -> None:
-        """Write weights.safetensors, curves.png and mistakes.png, and end the live line."""
-        self.close()
-        if self.out is None:
-            return
-        nn.state.safe_save(state, self.out / "weights.safetensors")
-        draw_curves(self.steps, self.finished, self.data, self.out / "curves.png")
-        draw_mistakes(images, labels, scores, self.out / "mistakes.png")
-        self.say(f"weights, metrics and pictures are in {self.out}")
+        """Write weights.safetensors, curves.png and mistakes.png; the end of the report."""
+        if self.out is not None:
+            nn.state.safe_save(state, self.out / "weights.safetensors")
+            draw_curves(self.steps, self.finished, self.data, self.out / "curves.png")
+            draw_mistakes(images, labels, scores, self.out / "mistakes.png")
+            self.say(f"weights, metrics and pictures are in {self.out}")
+        if signal.getsignal(signal.SIGINT) == self._note_interrupt:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _pyplot() -> Any:
@@ -166,6 +239,7 @@ def _pyplot() -> Any:
     import matplotlib
 
     matplotlib.use("agg")
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # its first run tells of its fonts
     import matplotlib.pyplot as plt
 
     return plt
@@ -181,6 +255,7 @@ def draw_curves(
     left.plot(during, [record["loss"] for record in steps], color="#3b6ea5")
     left.set(title="loss on the training images", xlabel="epoch", yscale="log")
     left.yaxis.set_major_formatter("{x:g}")
+    left.yaxis.set_minor_locator(plt.LogLocator(subs=(2, 5)))
     left.yaxis.set_minor_formatter("{x:g}")
     for x, records, key, style, label in (
         (during, steps, "train_accuracy", "-", "training images, during the epoch"),

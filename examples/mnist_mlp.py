@@ -11,7 +11,7 @@ import sys
 import time
 
 import numpy as np
-from _support import Report, load, parse_arguments
+from _support import Report, load, parse_arguments, run
 
 import nn
 from tinygrad_lite import Tensor, no_grad
@@ -97,9 +97,9 @@ def main() -> int:
                 step += 1
                 report.step(loss.item(), scores.numpy().argmax(axis=1) == y)
             held_out = correct(model, X[cut:], Y[cut:])
-            report.epoch(held_out / (len(X) - cut))
             if held_out > best:
                 best, weights = held_out, copy.deepcopy(nn.state.get_state_dict(model))
+            report.epoch(held_out / (len(X) - cut))
     except KeyboardInterrupt:
         report.stopped(step, steps)
     nn.state.load_state_dict(model, weights or nn.state.get_state_dict(model))
@@ -113,4 +113,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))
