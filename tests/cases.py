@@ -13,7 +13,7 @@ import numpy as np
 
 from tinygrad_lite import Tensor
 from tinygrad_lite.ops import elementwise as ew
-from tinygrad_lite.ops import indexing, linalg, movement, reduce
+from tinygrad_lite.ops import indexing, linalg, losses, movement, reduce
 
 Shapes = tuple[tuple[int, ...], ...]
 
@@ -309,6 +309,19 @@ CASES: list[Case] = [
         lambda a, v: written(a, MASK, v),
         [((3, 4), (7,)), ((3, 4), (1,))],
         note="mask",
+    ),
+    Case(
+        losses.CrossEntropy,
+        lambda a: a.cross_entropy(np.array([3, 0, 1]), reduction="none"),
+        lambda a: -np.log(np.exp(a) / np.exp(a).sum(1, keepdims=True))[[0, 1, 2], [3, 0, 1]],
+        [((3, 4),), ((3, 5),)],
+    ),
+    Case(
+        losses.CrossEntropy,
+        lambda a: a.cross_entropy(np.zeros(0, int), reduction="none"),
+        lambda a: a.sum(1),
+        [((0, 3),)],
+        note="empty batch",
     ),
     Case(
         linalg.Matmul,

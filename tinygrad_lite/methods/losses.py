@@ -5,6 +5,8 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from ..graph import Array, TensorBase
+from ..ops.losses import CrossEntropy
+from .operands import as_float, in_single
 
 Reduction = Literal["mean", "sum", "none"]
 
@@ -14,27 +16,26 @@ class LossMethods(TensorBase):
 
     __slots__ = ()
 
+    @in_single
     def cross_entropy(self, labels: Any, reduction: Reduction = "mean") -> Self:
         """Negative log-probability of the true class, from scores before softmax.
 
         self: (N, classes) of scores; labels: (N,) of integers 0 .. classes - 1, a Tensor or an
         array.  With "mean" its derivative by the scores is (softmax(scores) - onehot) / N.
         """
-        scores: Any = self
-        if scores.ndim != 2:
-            raise ValueError(f"cross_entropy: expected scores (N, classes); got {scores.shape}")
-        classes = check_labels(labels, *scores.shape)
-        picked = scores.log_softmax(axis=1)[np.arange(len(classes)), classes]
-        if reduction == "none":
-            return -picked
-        if reduction not in ("mean", "sum"):
+        shape = self._data.shape
+        if len(shape) != 2:
+            raise ValueError(f"cross_entropy: expected scores (N, classes); got {shape}")
+        if reduction not in ("mean", "sum", "none"):
             raise ValueError(f'reduction: expected "mean", "sum" or "none"; got {reduction!r}')
-        return -(picked.mean() if reduction == "mean" else picked.sum())
+        classes = check_labels(labels, *shape)
+        losses: Any = CrossEntropy.apply(as_float(self), labels=classes)
+        return losses if reduction == "none" else getattr(losses, reduction)()
 
 
 def check_labels(labels: Any, samples: int, classes: int) -> Array:
     """The labels as an array (samples,), each in 0 .. classes - 1."""
-    array = labels._data if isinstance(labels, TensorBase) else np.asarray(labels)
+    array = np.array(labels)  # a copy, since backward reads it
     if array.dtype.kind not in "iu":
         raise TypeError(f"labels: expected integers, one class a sample; got {array.dtype}")
     if array.shape != (samples,):
