@@ -282,7 +282,8 @@ def draw_mistakes(images: np.ndarray, labels: np.ndarray, scores: np.ndarray, pa
     wrong = np.flatnonzero(given != labels)
     worst = wrong[np.argsort(probabilities[wrong, labels[wrong]], kind="stable")][:WORST]
     figure, grid = plt.subplots(5, 5, figsize=(7, 8), layout="constrained")
-    figure.suptitle(f"the {len(worst)} worst of {len(wrong)} mistakes among {len(labels)} images")
+    which = f"the {WORST} worst of {len(wrong)}" if len(wrong) > WORST else f"all {len(wrong)}"
+    figure.suptitle(f"{which} mistakes among {len(labels)} images")
     for axes in grid.flat:
         axes.axis("off")
     for axes, place in zip(grid.flat, worst, strict=False):

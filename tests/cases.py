@@ -26,8 +26,8 @@ class Case:
     reference  the same on arrays, by NumPy
     shapes     the inputs' shapes, one tuple of shapes for each variant
     domain     makes an input of a shape: random numbers away from corners
-    curved     whether the second derivative is not zero everywhere
     copies     whether the result is always new memory
+    note       what sets this row apart from the primitive's others
     """
 
     op: type

@@ -121,6 +121,31 @@ def test_a_gradient_of_the_wrong_shape_names_the_op() -> None:
         Row.apply(Tensor(np.ones((3, 2))), b).sum().backward()
 
 
+def test_a_forgotten_saves_is_named() -> None:
+    class Square(Function):
+        def forward(self, x):
+            return x * x
+
+        def backward(self, g, y, x):
+            return (g * 2.0 * x,)
+
+    hint = r"Square.backward gets None for what is not saved, and says saves = 'nothing'"
+    with pytest.raises(TypeError, match=hint):
+        Square.apply(Tensor([1.0, 2.0], requires_grad=True)).sum().backward()
+
+
+def test_a_gradient_that_is_too_small_is_not_told_to_sum() -> None:
+    class Total(Function):
+        def forward(self, x):
+            return x.sum()
+
+        def backward(self, g, y, x):
+            return (g,)
+
+    with pytest.raises(RuntimeError, match=r"shape \(\), and its input has shape \(2,\)$"):
+        Total.apply(Tensor([1.0, 2.0], requires_grad=True)).backward()
+
+
 def test_a_wrong_number_of_gradients_names_the_op() -> None:
     class One(Function):
         def forward(self, a):

@@ -6,6 +6,7 @@ Derivatives" (2008), chapter 3.
 """
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -140,9 +141,11 @@ def _fit(gradient: Any, node: Node, shape: Shape) -> Any:
     """`gradient` in the shape of the input it belongs to: a broadcast is undone, or it is a bug."""
     if isinstance(node, Function) and node.broadcasts:
         return unbroadcast(gradient, shape)
+    larger = gradient.ndim >= len(shape) and gradient.size >= prod(shape)
     raise RuntimeError(
         f"{type(node).__name__}.backward: a gradient has shape {gradient.shape}, and its input has "
-        f"shape {shape}; sum over what forward broadcast, or declare broadcasts = True"
+        f"shape {shape}"
+        + ("; sum over what forward broadcast, or declare broadcasts = True" if larger else "")
     )
 
 

@@ -251,8 +251,9 @@ class Function(Node):
             changes.check(self)
         if wrap is not None:
             inputs, output = self._as_tensors(inputs, output, wrap)
-        results = self.backward(gradient, output, *inputs)
-        return _checked(self, results, gradient) if self._foreign else results
+        if self._foreign:
+            return _run_backward(self, gradient, output, inputs)
+        return self.backward(gradient, output, *inputs)
 
     def _as_tensors(self, inputs: tuple[Any, ...], output: Any, wrap: Wrap) -> tuple[Any, Any]:
         """The saved arrays as tensors in their places in the graph."""
@@ -375,8 +376,19 @@ def _check_use(op: Function, result: Any, recorded: bool) -> bool:
     return recorded
 
 
-def _checked(op: Function, results: Any, gradient: Any) -> tuple[Any, ...]:
-    """What a user's backward returned, checked, and in memory that nobody else holds."""
+def _run_backward(
+    op: Function, gradient: Any, output: Any, inputs: tuple[Any, ...]
+) -> tuple[Any, ...]:
+    """What a user's backward returns, checked, and in memory that nobody else holds."""
+    try:
+        results = op.backward(gradient, output, *inputs)
+    except (TypeError, AttributeError) as error:
+        if op.saves == "both":
+            raise
+        raise type(error)(
+            f"{error}; {type(op).__name__}.backward gets None for what is not saved, and says "
+            f"saves = {op.saves!r}"
+        ) from error
     name, count = type(op).__name__, len(op.parents)
     if not isinstance(results, tuple) or len(results) != count:
         got = f"{len(results)}" if isinstance(results, tuple) else type(results).__name__

@@ -27,7 +27,7 @@ def check_writable(name: str, tensor: TensorBase, region: Array, other: Any) -> 
     if isinstance(tensor._node, Leaf):
         raise RuntimeError(
             f"{name}: a leaf that requires grad cannot be written in place; do it inside "
-            "`with no_grad():`, or write x = x + ... instead of x += ..."
+            "`with no_grad():`, as an optimiser of nn.optim does"
         )
     recorded = tensor._node is not None or getattr(other, "_node", None) is not None
     family = {} if tensor._views is None else tensor._views.copy()  # others may drop theirs
