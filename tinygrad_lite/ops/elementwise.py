@@ -49,8 +49,15 @@ class Mul(Function):
 
     def backward(self, g, y, a, b):
         if a is b and self.parents[0] is self.parents[1]:
-            return g * (a + a), None  # x * x: one product instead of two and their sum
+            return twice(g) * a, None  # x * x: one product instead of two and their sum
         return g * b if self.needs[0] else None, g * a if self.needs[1] else None
+
+
+def twice(g):
+    """g + g; where g is one number at every place, as after a sum, only that number."""
+    if isinstance(g, np.ndarray) and g.size and not any(g.strides):
+        g = g[(0,) * g.ndim]
+    return g + g
 
 
 class Div(Function):
