@@ -226,48 +226,52 @@ class Relu(Function):
         return (Mask.apply(g, mask=y != 0),)  # y is never negative; nan passes its gradient on
 
 
-class Maximum(Function):
-    """y = max(a, b).  The gradient goes to the larger one, and half to each where they are equal.
+class _Choice(Function):
+    """The shared rule of Maximum and Minimum: the gradient goes to the input that was taken.
 
-    nan wins over any number, and then both get the gradient, as in PyTorch.
+    Half goes to each where they are equal.  nan is taken before any number, and then both get the
+    gradient, as in PyTorch.
     """
 
     __slots__ = ()
     saves = "inputs"
     broadcasts = True
     fresh = True
+
+    def loses(self, a, b):
+        """Where b is taken and a is not."""
+        raise NotImplementedError
+
+    def backward(self, g, y, a, b):
+        half = np.where(a == b, g * 0.5, g)
+        return (
+            Mask.apply(half, mask=~self.loses(a, b)) if self.needs[0] else None,
+            Mask.apply(half, mask=~self.loses(b, a)) if self.needs[1] else None,
+        )
+
+
+class Maximum(_Choice):
+    """y = max(a, b).  The gradient goes to the larger one, half to each where they are equal."""
+
+    __slots__ = ()
 
     def forward(self, a, b):
         return np.maximum(a, b)
 
-    def backward(self, g, y, a, b):
-        half = np.where(a == b, g * 0.5, g)
-        return (
-            np.where(a < b, 0.0, half) if self.needs[0] else None,
-            np.where(a > b, 0.0, half) if self.needs[1] else None,
-        )
+    def loses(self, a, b):
+        return a < b
 
 
-class Minimum(Function):
-    """y = min(a, b).  The gradient goes to the smaller one, and half to each where they are equal.
-
-    nan wins over any number, and then both get the gradient, as in PyTorch.
-    """
+class Minimum(_Choice):
+    """y = min(a, b).  The gradient goes to the smaller one, half to each where they are equal."""
 
     __slots__ = ()
-    saves = "inputs"
-    broadcasts = True
-    fresh = True
 
     def forward(self, a, b):
         return np.minimum(a, b)
 
-    def backward(self, g, y, a, b):
-        half = np.where(a == b, g * 0.5, g)
-        return (
-            np.where(a > b, 0.0, half) if self.needs[0] else None,
-            np.where(a < b, 0.0, half) if self.needs[1] else None,
-        )
+    def loses(self, a, b):
+        return a > b
 
 
 class Where(Function):
