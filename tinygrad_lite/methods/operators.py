@@ -4,7 +4,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..graph import Function, TensorBase, quiet
+from ..graph import Function, Leaf, TensorBase, quiet
 from ..ops.elementwise import Abs, Add, Div, Mod, Mul, Neg, Pow, Sub
 from ..ops.linalg import Matmul
 from ..shapes import broadcast_shape
@@ -35,9 +35,10 @@ def matrix_product(a: Any, b: Any) -> Any:
 
 @quiet
 def constant(ufunc: Any, name: str, a: Any, b: Any) -> Any:
-    """The array that a NumPy function without a useful derivative makes of two operands."""
+    """What a NumPy function without a useful derivative makes of two operands: it has no graph."""
     arrays = [x._data if isinstance(x, TensorBase) else x for x in matched(name, a, b)]
-    return ufunc(*arrays)
+    tensor = a if isinstance(a, TensorBase) else b
+    return tensor._wrap(ufunc(*arrays), None)
 
 
 class OperatorMethods(TensorBase):
@@ -93,67 +94,67 @@ class OperatorMethods(TensorBase):
     # Comparisons give bool tensors, which carry no gradient.
 
     def __lt__(self, other: Operand) -> Self:
-        return self._wrap(constant(np.less, "<", self, other), None)
+        return constant(np.less, "<", self, other)
 
     def __le__(self, other: Operand) -> Self:
-        return self._wrap(constant(np.less_equal, "<=", self, other), None)
+        return constant(np.less_equal, "<=", self, other)
 
     def __gt__(self, other: Operand) -> Self:
-        return self._wrap(constant(np.greater, ">", self, other), None)
+        return constant(np.greater, ">", self, other)
 
     def __ge__(self, other: Operand) -> Self:
-        return self._wrap(constant(np.greater_equal, ">=", self, other), None)
+        return constant(np.greater_equal, ">=", self, other)
 
     def __eq__(self, other: object) -> Self:  # type: ignore[override]  # elementwise, as in NumPy
         if not isinstance(other, (TensorBase, np.ndarray, np.generic, int, float)):
             return NotImplemented
-        return self._wrap(constant(np.equal, "==", self, other), None)
+        return constant(np.equal, "==", self, other)
 
     def __ne__(self, other: object) -> Self:  # type: ignore[override]  # elementwise, as in NumPy
         if not isinstance(other, (TensorBase, np.ndarray, np.generic, int, float)):
             return NotImplemented
-        return self._wrap(constant(np.not_equal, "!=", self, other), None)
+        return constant(np.not_equal, "!=", self, other)
 
     __hash__ = object.__hash__  # tensors are keys by identity
 
     def __and__(self, other: Operand) -> Self:
-        return self._wrap(constant(np.bitwise_and, "&", self, other), None)
+        return constant(np.bitwise_and, "&", self, other)
 
     def __rand__(self, other: Operand) -> Self:
-        return self._wrap(constant(np.bitwise_and, "&", other, self), None)
+        return constant(np.bitwise_and, "&", other, self)
 
     def __or__(self, other: Operand) -> Self:
-        return self._wrap(constant(np.bitwise_or, "|", self, other), None)
+        return constant(np.bitwise_or, "|", self, other)
 
     def __ror__(self, other: Operand) -> Self:
-        return self._wrap(constant(np.bitwise_or, "|", other, self), None)
+        return constant(np.bitwise_or, "|", other, self)
 
     def __xor__(self, other: Operand) -> Self:
-        return self._wrap(constant(np.bitwise_xor, "^", self, other), None)
+        return constant(np.bitwise_xor, "^", self, other)
 
     def __rxor__(self, other: Operand) -> Self:
-        return self._wrap(constant(np.bitwise_xor, "^", other, self), None)
+        return constant(np.bitwise_xor, "^", other, self)
 
     def __invert__(self) -> Self:
         return self._wrap(np.invert(self._data), None)
 
     def __lshift__(self, other: Operand) -> Self:
-        return self._wrap(constant(np.left_shift, "<<", self, other), None)
+        return constant(np.left_shift, "<<", self, other)
 
     def __rlshift__(self, other: Operand) -> Self:
-        return self._wrap(constant(np.left_shift, "<<", other, self), None)
+        return constant(np.left_shift, "<<", other, self)
 
     def __rshift__(self, other: Operand) -> Self:
-        return self._wrap(constant(np.right_shift, ">>", self, other), None)
+        return constant(np.right_shift, ">>", self, other)
 
     def __rrshift__(self, other: Operand) -> Self:
-        return self._wrap(constant(np.right_shift, ">>", other, self), None)
+        return constant(np.right_shift, ">>", other, self)
 
     def __floordiv__(self, other: Operand) -> Self:
-        return self._wrap(constant(np.floor_divide, "//", self, other), None)
+        return constant(np.floor_divide, "//", self, other)
 
     def __rfloordiv__(self, other: Operand) -> Self:
-        return self._wrap(constant(np.floor_divide, "//", other, self), None)
+        return constant(np.floor_divide, "//", other, self)
 
     def __mod__(self, other: Operand) -> Self:
         return Mod.apply(*pair("%", self, other))
@@ -196,8 +197,9 @@ class OperatorMethods(TensorBase):
 
     def _assign(self, name: str, ufunc: Any, other: Any) -> Self:
         check_writable(name, self, self._data, other)
-        overwrite(name, self, self._wrap(constant(ufunc, name, self, other), None))
-        self._node = None if isinstance(self._node, Function) else self._node
+        overwrite(name, self, constant(ufunc, name, self, other))
+        if not isinstance(self._node, Leaf):
+            self._node = None
         return self
 
     def __ifloordiv__(self, other: Operand) -> Self:
