@@ -124,12 +124,12 @@ class Tensor(
 
     def _single(self, what: str) -> None:
         if self._data.size != 1:
+            hint = "sum() or mean(), or use tolist()"
+            if what == "bool":
+                hint = "numpy().any() or numpy().all()"
             raise ValueError(
                 f"{what}: expected a tensor of one element; got shape {self._data.shape}; "
-                "reduce it first, with sum(), mean(), any() or all()"
-                if what == "bool"
-                else f"{what}: expected a tensor of one element; got shape {self._data.shape}; "
-                "reduce it with sum() or mean(), or use tolist()"
+                f"reduce it with {hint}"
             )
 
     def __float__(self) -> float:
