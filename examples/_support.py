@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 import nn
+from tinygrad_lite import Tensor
 
 WORST = 25  # mistakes in the picture
 SMOOTH = 20  # steps over which losses and accuracies are averaged
@@ -276,8 +277,7 @@ def draw_curves(
 def draw_mistakes(images: np.ndarray, labels: np.ndarray, scores: np.ndarray, path: Path) -> None:
     """The mistakes with the lowest probability for the true class, as a PNG."""
     plt = _pyplot()
-    shifted = scores - scores.max(axis=1, keepdims=True)
-    probabilities = np.exp(shifted) / np.exp(shifted).sum(axis=1, keepdims=True)
+    probabilities = Tensor(scores).softmax(axis=1).numpy()
     given = scores.argmax(axis=1)
     wrong = np.flatnonzero(given != labels)
     worst = wrong[np.argsort(probabilities[wrong, labels[wrong]], kind="stable")][:WORST]

@@ -102,7 +102,8 @@ def main() -> int:
             report.epoch(held_out / (len(X) - cut))
     except KeyboardInterrupt:
         report.stopped(step, steps)
-    nn.state.load_state_dict(model, weights or nn.state.get_state_dict(model))
+    if weights:
+        nn.state.load_state_dict(model, weights)
     with no_grad():
         answers = model.scores(Tensor(X_test)).numpy()
     right = int((answers.argmax(axis=1) == Y_test).sum())

@@ -35,12 +35,10 @@ def backpropagate(
                 records a graph of its own (create_graph)
     """
     targets = None if wanted is None else [tensor._node for tensor in wanted]
-    if targets is not None and not allow_unused:
-        _refuse_unused(targets, topological_order([root for root, _ in roots]))
     recording = no_grad_depth.set(0)  # the rules record if, and only if, they run on tensors
     try:
         with np.errstate(all="ignore"):
-            arrived = _walk(roots, retain, targets, wrap)
+            arrived = _walk(roots, retain, targets, allow_unused, wrap)
             taken = {id(memory_owner(_array(gradient))) for _, gradient in roots}
             if wanted is not None:
                 return [
@@ -92,6 +90,7 @@ def _walk(
     roots: Sequence[tuple[Node, Any]],
     retain: bool,
     wanted: Sequence[Node | None] | None,
+    allow_unused: bool,
     wrap: Wrap | None,
 ) -> dict[Node | None, Any]:
     """The gradients of the wanted vertices, or of all that a tensor holds."""
@@ -101,6 +100,8 @@ def _walk(
         gradients[root] = gradients[root] + gradient if root in gradients else gradient
     order = topological_order(gradients)
     if wanted is not None:
+        if not allow_unused:
+            _refuse_unused(wanted, order)
         order = _leading_to(wanted, order)
     targets = None if wanted is None else set(wanted)
     while order:

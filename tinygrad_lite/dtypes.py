@@ -13,7 +13,6 @@ from numpy.typing import DTypeLike
 
 FLOAT = np.dtype(np.float32)
 INT = np.dtype(np.int64)
-BOOL = np.dtype(np.bool_)
 
 KIND_RANK = {"b": 0, "u": 1, "i": 1, "f": 2}
 

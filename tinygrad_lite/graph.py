@@ -14,11 +14,10 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 
 from .dtypes import KIND_RANK
+from .memory import Array as Array
 from .memory import changes, link_views
 from .recording import lines, no_grad_depth, serials, user_line
 from .shapes import Shape, broadcast_shape
-
-Array = np.ndarray[Any, Any]
 
 # On a forward whose special values are right results, such as log(0) = -inf: NumPy's warnings about
 # them are silenced.  (It costs 0.4 us a call, so the ops that seldom meet one do without.)

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable
 from contextlib import ContextDecorator
 from contextvars import ContextVar
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -50,12 +49,7 @@ class no_grad(ContextDecorator):  # the field's own name, used as a function
         no_grad_depth.set(no_grad_depth.get() + 1)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         # A generator may be closed in another context than the one it was started in.
         no_grad_depth.set(max(no_grad_depth.get() - 1, 0))
 
@@ -76,12 +70,7 @@ class record_source_lines(ContextDecorator):  # used as a function, like no_grad
         lines.depth += 1
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         lines.depth -= 1
 
 
