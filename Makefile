@@ -18,6 +18,10 @@ PIP_INSTALL := -m pip install -qq --disable-pip-version-check
 # `dev` brings all that `make mnist` needs, so where it is installed nothing more is.
 MNIST_STAMP := $(if $(wildcard .venv/.dev),.venv/.dev,.venv/.mnist)
 
+# The mixins too: what Tensor inherits is shown only where it is documented itself.
+DOCUMENTED := tinygrad_lite nn $(patsubst %.py,%,$(subst /,.,$(filter-out %/__init__.py, \
+  $(wildcard tinygrad_lite/methods/*.py))))
+
 .PHONY: help mnist test parity lint format types bench bench-quick docs clean
 # Two installs into one environment must not run side by side under -j.
 .NOTPARALLEL:
@@ -52,7 +56,8 @@ bench-quick: $(TORCH_STAMP) ## one small round of each benchmark
 	@$(TORCH_BIN)/python benchmarks/run.py --quick $(ARGS)
 
 docs: .venv/.docs ## write the API pages to build/docs
-	@$(BIN)/python -m pdoc --docformat google --output-directory build/docs tinygrad_lite nn
+	@$(BIN)/python -m pdoc --docformat google --template-directory docs/theme \
+	  --output-directory build/docs $(DOCUMENTED)
 	@echo "API pages: build/docs/index.html"
 
 clean: ## remove what was built (not the virtual environments)

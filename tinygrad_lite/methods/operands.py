@@ -12,7 +12,7 @@ from ..graph import Array, TensorBase
 from ..ops.elementwise import Cast
 
 Method = TypeVar("Method", bound=Callable[..., Any])
-Operand: TypeAlias = "TensorBase | Array | np.generic | float"
+Operand: TypeAlias = TensorBase | Array | np.generic | float
 
 
 def operand(value: Any, name: str) -> Any:
