@@ -10,7 +10,7 @@ ROOT = Path(tinygrad_lite.__file__).parent.parent
 
 # Each room may import from those before it, and from itself.
 ENGINE = [
-    *("recording", "memory", "shapes", "dtypes", "graph", "backpropagation"),
+    *("float_errors", "recording", "memory", "shapes", "dtypes", "graph", "backpropagation"),
     *("ops", "methods", "tensor", "autograd", "check", "show"),
 ]
 NN = ["reflection", "state", "module", "init", "layers", "optim", "data", "datasets"]

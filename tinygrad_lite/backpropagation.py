@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .float_errors import restore, silence
 from .graph import Array, Function, Node, TensorBase, Wrap, topological_order
 from .memory import memory_owner
 from .recording import no_grad_depth
@@ -36,18 +37,19 @@ def backpropagate(
     """
     targets = None if wanted is None else [tensor._node for tensor in wanted]
     recording = no_grad_depth.set(0)  # the rules record if, and only if, they run on tensors
+    errors = silence()
     try:
-        with np.errstate(all="ignore"):
-            arrived = _walk(roots, retain, targets, allow_unused, wrap)
-            taken = {id(memory_owner(_array(gradient))) for _, gradient in roots}
-            if wanted is not None:
-                return [
-                    _own(tensor, arrived[tensor._node], taken) if tensor._node in arrived else None
-                    for tensor in wanted
-                ]
-            _hand_over(arrived, taken, wrap)
-            return []
+        arrived = _walk(roots, retain, targets, allow_unused, wrap)
+        taken = {id(memory_owner(_array(gradient))) for _, gradient in roots}
+        if wanted is not None:
+            return [
+                _own(tensor, arrived[tensor._node], taken) if tensor._node in arrived else None
+                for tensor in wanted
+            ]
+        _hand_over(arrived, taken, wrap)
+        return []
     finally:
+        restore(errors)
         no_grad_depth.reset(recording)
 
 

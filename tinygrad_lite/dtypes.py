@@ -76,3 +76,17 @@ def with_number(dtype: np.dtype[Any], number: bool | int | float) -> np.dtype[An
 def _common(dtypes: list[np.dtype[Any]]) -> np.dtype[Any]:
     floats = [dtype for dtype in dtypes if dtype.kind == "f"]
     return np.result_type(*(floats or dtypes))
+
+
+def float_dtype(dtype: DTypeLike | None) -> np.dtype[Any]:
+    """`dtype` checked, or float32 where none is given."""
+    return FLOAT if dtype is None else check_dtype(dtype)
+
+
+def check_differentiable(dtype: np.dtype[Any]) -> None:
+    """Only real numbers have derivatives."""
+    if dtype.kind != "f":
+        raise TypeError(
+            f"requires_grad: only float tensors have gradients; got {dtype}; "
+            "write Tensor(data, dtype=np.float32, requires_grad=True)"
+        )

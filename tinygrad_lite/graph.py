@@ -14,14 +14,11 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 
 from .dtypes import KIND_RANK
+from .float_errors import restore, silence
 from .memory import Array as Array
 from .memory import changes, link_views
 from .recording import lines, no_grad_depth, serials, user_line
 from .shapes import Shape, broadcast_shape
-
-# On a forward whose special values are right results, such as log(0) = -inf: NumPy's warnings about
-# them are silenced.  (It costs 0.4 us a call, so the ops that seldom meet one do without.)
-quiet = np.errstate(all="ignore")
 
 _newest_first = attrgetter("serial")
 
@@ -201,12 +198,15 @@ class Function(Node):
         else:
             recorded = False
             op.needs = (False,) * len(parents)
+        token = silence()
         try:
             result = op.forward(*arrays)
         except ValueError:
             if cls.broadcasts:  # a clearer error, if the shapes are to blame
                 broadcast_shape(*map(np.shape, arrays), name=cls.__name__.lower())
             raise
+        finally:
+            restore(token)
         if tensor_class is None:
             return result
         if cls._foreign:

@@ -7,30 +7,58 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from .backpropagation import backpropagate
-from .dtypes import check_dtype, new_array
+from .dtypes import check_differentiable, check_dtype, new_array
 from .graph import Array, Function, Leaf, TensorBase
 from .memory import changes
 from .methods.activations import ActivationMethods
-from .methods.creation import CreationMethods, check_differentiable
+from .methods.attention import AttentionMethods
+from .methods.casting import CastingMethods
+from .methods.comparison import ComparisonMethods
+from .methods.convolution import ConvolutionMethods
+from .methods.creation import CreationMethods
+from .methods.gathering import GatheringMethods
 from .methods.indexing import IndexingMethods
+from .methods.joining import JoiningMethods
+from .methods.linalg import LinalgMethods
 from .methods.losses import LossMethods
 from .methods.math import MathMethods
 from .methods.movement import MovementMethods
 from .methods.numpy_functions import NumpyMethods
 from .methods.operators import OperatorMethods
+from .methods.padding import PaddingMethods
+from .methods.pooling import PoolingMethods
+from .methods.random import RandomMethods
 from .methods.reduce import ReduceMethods
+from .methods.resampling import ResamplingMethods
+from .methods.scan import ScanMethods
+from .methods.sorting import SortingMethods
+from .methods.trigonometry import TrigonometryMethods
 from .shapes import Shape
 
 
 class Tensor(
     OperatorMethods,
     MathMethods,
+    TrigonometryMethods,
+    ComparisonMethods,
+    CastingMethods,
     ReduceMethods,
+    ScanMethods,
+    SortingMethods,
     MovementMethods,
+    JoiningMethods,
+    PaddingMethods,
     IndexingMethods,
+    GatheringMethods,
+    LinalgMethods,
+    ConvolutionMethods,
+    PoolingMethods,
+    ResamplingMethods,
     ActivationMethods,
+    AttentionMethods,
     LossMethods,
     CreationMethods,
+    RandomMethods,
     NumpyMethods,
 ):
     """An n-dimensional array that remembers how it was computed.

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from methods import listed
 
 from tinygrad_lite import Tensor, grad
 
@@ -49,16 +50,23 @@ def same(ours, theirs, what, dtype=True):
 
 
 def check(ours, theirs, *arrays, second=True):
-    """Value, gradient by a random cotangent, and gradient of the gradients: all as PyTorch's."""
+    """Value, gradient by a random cotangent, and gradient of the gradients: all as PyTorch's.
+
+    Of several results all values are compared, and the gradients of those that have one.
+    """
     rng = np.random.default_rng(7)
     mine = [Tensor(array, requires_grad=True) for array in arrays]
     others = [torch.tensor(array, requires_grad=True) for array in arrays]
-    y, reference = ours(*mine), theirs(*others)
-    same(y, reference, "value")
-    cotangent = np.asarray(rng.standard_normal(y.shape), y.dtype)
-    first = grad(y, mine, Tensor(cotangent), create_graph=True)
+    results, references = listed(ours(*mine)), listed(theirs(*others))
+    for y, reference in zip(results, references, strict=True):
+        same(y, reference, "value")
+    ys = [y for y in results if y.requires_grad]
+    ends = [y for y in references if y.requires_grad]
+    cotangents = [np.asarray(rng.standard_normal(y.shape), y.dtype) for y in ys]
+    first = grad(ys, mine, [*map(Tensor, cotangents)], create_graph=True, allow_unused=True)
+    first = [x.zeros_like() if g is None else g for g, x in zip(first, mine, strict=True)]
     expected = torch.autograd.grad(
-        reference, others, torch.tensor(cotangent), create_graph=True, allow_unused=True
+        ends, others, [*map(torch.tensor, cotangents)], create_graph=True, allow_unused=True
     )
     expected = [
         torch.zeros_like(x) if g is None else g for g, x in zip(expected, others, strict=True)

@@ -1,8 +1,4 @@
-"""Values that overflow or are nan are PyTorch's; which of them come with NumPy's warning.
-
-A function whose special value is its right one, such as log(0) or 1 / 0, is silent.  Plain sums and
-products warn as NumPy's own do: silencing them would cost each of them 0.4 us.
-"""
+"""Values that overflow or are nan are PyTorch's, and come without NumPy's warnings."""
 
 import operator
 
@@ -28,8 +24,6 @@ SILENT = {
     "tanh": lambda big, tiny, both: both.tanh(),
     "sigmoid": lambda big, tiny, both: both.sigmoid(),
     "maximum nan": lambda big, tiny, both: (both * 1.0).maximum(tiny),
-}
-LOUD = {
     "add": lambda big, tiny, both: big + big,
     "sub": lambda big, tiny, both: -big - big,
     "sub nan": lambda big, tiny, both: both - both,
@@ -55,15 +49,7 @@ def test_without_a_warning(name):
     same(mine, SILENT[name](*map(torch.tensor, (BIG, TINY, BOTH))), name)
 
 
-@pytest.mark.parametrize("name", LOUD)
-def test_with_numpys_warning(name):
-    with pytest.warns(RuntimeWarning, match="overflow|invalid value"):
-        mine = LOUD[name](*map(Tensor, (BIG, TINY, BOTH)))
-    same(mine, LOUD[name](*map(torch.tensor, (BIG, TINY, BOTH))), name)
-
-
 @pytest.mark.parametrize(("op", "other"), [(operator.iadd, 3e38), (operator.imul, 10.0)])
 def test_overflow_in_place(op, other):
-    with pytest.warns(RuntimeWarning, match="overflow"):
-        mine = op(Tensor(BIG), other)
+    mine = op(Tensor(BIG), other)
     same(mine, op(torch.tensor(BIG), other), op.__name__)

@@ -1,6 +1,9 @@
 """Activation functions."""
 
+import warnings
 from typing import Any, Self
+
+import numpy as np
 
 from ..graph import TensorBase
 from ..ops.elementwise import Relu, Sigmoid, Tanh
@@ -42,4 +45,14 @@ class ActivationMethods(TensorBase):
         A softmax stays the same, so the largest element counts as a constant.
         """
         x: Any = as_float(self)
-        return x - x.detach().max(axis, keepdim=True) if x.size else x
+        if not x.size:
+            return x
+        largest = x.detach().max(axis, keepdim=True)
+        if largest._data.min() == -np.inf:
+            warnings.warn(
+                f"softmax: all scores along axis {axis} are -inf somewhere, so the result there is "
+                "nan; leave at least one score finite",
+                RuntimeWarning,
+                stacklevel=4,
+            )
+        return x - largest

@@ -3,12 +3,11 @@
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import DTypeLike
 
-from ..dtypes import check_dtype, new_array
+from ..dtypes import new_array
 from ..graph import TensorBase
 from ..ops.elementwise import Abs, Exp, Log, Maximum, Minimum, Sqrt, Where
-from .operands import Operand, as_float, cast, converted, matched, operand, pair
+from .operands import Operand, as_float, matched, operand, pair
 
 
 class MathMethods(TensorBase):
@@ -40,14 +39,6 @@ class MathMethods(TensorBase):
         """-1, 0 or 1; nan for nan.  Constant between the jumps, so it carries no gradient."""
         return self._wrap(np.sign(self._data), None)
 
-    def isnan(self) -> Self:
-        """True where an element is nan."""
-        return self._wrap(np.isnan(self._data), None)
-
-    def isfinite(self) -> Self:
-        """True where an element is neither nan nor infinite."""
-        return self._wrap(np.isfinite(self._data), None)
-
     def maximum(self, other: Operand) -> Self:
         """The larger of two, by element; ties share the gradient."""
         return Maximum.apply(*pair("maximum", self, other))
@@ -59,18 +50,6 @@ class MathMethods(TensorBase):
     def where(self, a: Operand, b: Operand) -> Self:
         """a where this tensor, a bool mask, is True, else b.  The three broadcast."""
         return choose(self, a, b, type(self))
-
-    def cast(self, dtype: DTypeLike) -> Self:
-        """The same values with another dtype; itself if it has that dtype already."""
-        return cast(self, check_dtype(dtype))
-
-    def astype(self, dtype: DTypeLike) -> Self:
-        """NumPy's name: the values with `dtype`, always in new memory."""
-        return converted(self, check_dtype(dtype))
-
-    def clone(self) -> Self:
-        """The same values in new memory.  Gradients flow through it."""
-        return converted(self, self._data.dtype)
 
 
 def choose(condition: Any, a: Any, b: Any, tensor_class: type[TensorBase]) -> Any:

@@ -13,8 +13,8 @@ import numpy as np
 
 from ..graph import TensorBase
 from ..shapes import normalize_axes
+from .joining import concatenate
 from .math import MathMethods, choose
-from .movement import concatenate
 from .operators import constant, matrix_product
 
 

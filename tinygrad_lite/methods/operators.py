@@ -4,7 +4,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..graph import Function, Leaf, TensorBase, quiet
+from ..float_errors import quiet
+from ..graph import Function, Leaf, TensorBase
 from ..ops.elementwise import Abs, Add, Div, Mod, Mul, Neg, Pow, Sub
 from ..ops.linalg import Matmul
 from ..shapes import broadcast_shape

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ..graph import Function, quiet
+from ..graph import Function
 
 INTEGERS = {2: np.int16, 4: np.int32, 8: np.int64}  # for each size of float, in bytes
 
@@ -69,7 +69,6 @@ class Div(Function):
     broadcasts = True
     fresh = True
 
-    @quiet
     def forward(self, a, b):
         return a / b
 
@@ -104,7 +103,6 @@ class Pow(Function):
     broadcasts = True
     fresh = True
 
-    @quiet
     def forward(self, a, b):
         return a**b
 
@@ -137,7 +135,6 @@ class Mod(Function):
     reads = ("", "ab")
     broadcasts = True
 
-    @quiet
     def forward(self, a, b):
         return np.remainder(a, b)
 
@@ -152,7 +149,6 @@ class Exp(Function):
     saves = "output"
     fresh = True
 
-    @quiet
     def forward(self, x):
         return np.exp(x)
 
@@ -167,7 +163,6 @@ class Log(Function):
     saves = "inputs"
     fresh = True
 
-    @quiet
     def forward(self, x):
         return np.log(x)
 
@@ -182,7 +177,6 @@ class Sqrt(Function):
     saves = "output"
     fresh = True
 
-    @quiet
     def forward(self, x):
         return np.sqrt(x)
 
@@ -353,7 +347,6 @@ class Cast(Function):
     def __init__(self, dtype):
         self.dtype = dtype
 
-    @quiet
     def forward(self, x):
         self.given = x.dtype
         return x.astype(self.dtype)

@@ -1,0 +1,16 @@
+"""The table of every primitive: how it is called, what NumPy says, and on which inputs.
+
+`tests/test_primitives.py` runs all checks on all rows, and fails if a primitive has no row or a row
+no primitive.  A row's `reference` is written with NumPy alone, so that values, and gradients by
+finite differences of the reference, are compared with something that is not ours.
+"""
+
+from . import elementwise, indexing, linalg, losses, movement, reduce
+from .case import Case as Case
+from .case import Shapes as Shapes
+
+CASES: list[Case] = [
+    row
+    for theme in (elementwise, indexing, linalg, losses, movement, reduce)
+    for row in theme.CASES
+]

@@ -1,0 +1,70 @@
+"""One row of the table of primitives, and the domains and shapes that rows share."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+Shapes = tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One way to call a primitive.
+
+    call       on tensors, by the method a user would take
+    reference  the same on arrays, by NumPy
+    shapes     the inputs' shapes, one tuple of shapes for each variant
+    domain     makes an input of a shape: random numbers away from corners
+    copies     whether the result is always new memory
+    note       what sets this row apart from the primitive's others
+    """
+
+    op: type
+    call: Callable[..., Any]
+    reference: Callable[..., Any]
+    shapes: Sequence[Shapes]
+    domain: Callable[[np.random.Generator, tuple[int, ...]], np.ndarray] = field(
+        default=lambda rng, shape: away_from_zero(rng, shape)
+    )
+    copies: bool = True
+    note: str = ""
+
+    def inputs(self, variant: Shapes, dtype: Any = np.float64) -> list[np.ndarray]:
+        """Fresh inputs, the same for every call."""
+        rng = np.random.default_rng(len(variant) + sum(sum(shape) for shape in variant))
+        return [np.asarray(self.domain(rng, shape), dtype=dtype) for shape in variant]
+
+
+def away_from_zero(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """0.2 to 1.7 with a random sign: no corner of relu, abs or a division is near."""
+    return np.asarray(rng.uniform(0.2, 1.7, shape) * rng.choice([-1.0, 1.0], shape))
+
+
+def positive(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """0.3 to 2."""
+    return np.asarray(rng.uniform(0.3, 2.0, shape))
+
+
+def off_multiples(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Numbers of which none is near a multiple of 0.77 times another: a % b jumps there."""
+    return np.asarray(rng.choice([0.83, 1.31, 2.17, -1.31, -2.17, 3.07], shape))
+
+
+def distinct(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """All different by at least 0.1, in random order: no ties near."""
+    size = int(np.prod(shape))
+    return np.asarray((rng.permutation(size) * 0.1 - size * 0.05 + 0.03).reshape(shape))
+
+
+ONE: Sequence[Shapes] = [((3, 4),), ((),), ((0,),), ((1,),), ((2, 1, 3),)]
+TWO: Sequence[Shapes] = [
+    ((3, 4), (3, 4)),
+    ((2, 1), (3,)),
+    ((), (2, 3)),
+    ((1, 1), (4,)),
+    ((2, 3, 4), (3, 1)),
+    ((0, 3), (1, 3)),
+    ((), ()),
+]

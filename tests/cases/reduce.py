@@ -1,0 +1,70 @@
+"""Rows of the primitives in tinygrad_lite/ops/reduce.py."""
+
+import numpy as np
+
+from tinygrad_lite.ops import reduce
+
+from .case import ONE, Case, away_from_zero, distinct
+
+CASES: list[Case] = [
+    Case(reduce.Sum, lambda a: a.sum(), np.sum, ONE),
+    Case(
+        reduce.Sum,
+        lambda a: a.sum((0, -1), keepdim=True),
+        lambda a: a.sum((0, -1), keepdims=True),
+        [((3, 4),), ((2, 3, 4),), ((2, 0, 3),)],
+        note="two axes",
+    ),
+    Case(
+        reduce.Sum,
+        lambda a: a.sum(1),
+        lambda a: a.sum(1),
+        [((3, 4),), ((3, 0),), ((3, 1),)],
+        note="one axis",
+    ),
+    *(
+        row
+        for op, name in ((reduce.Max, "max"), (reduce.Min, "min"))
+        for row in (
+            Case(
+                op,
+                lambda a, name=name: getattr(a, name)(),
+                lambda a, name=name: getattr(np, name)(a),
+                [((3, 4),), ((),), ((1,),)],
+                distinct,
+            ),
+            Case(
+                op,
+                lambda a, name=name: getattr(a, name)((0, 2), keepdim=True),
+                lambda a, name=name: getattr(np, name)(a, (0, 2), keepdims=True),
+                [((2, 3, 4),), ((2, 0, 3),)],
+                distinct,
+                note="two axes",
+            ),
+            Case(
+                op,
+                lambda a, name=name: getattr(a, name)(-1),
+                lambda a, name=name: getattr(np, name)(a, -1),
+                [((3, 4),), ((0, 2),)],
+                distinct,
+                note="last axis",
+            ),
+        )
+    ),
+    Case(reduce.Prod, lambda a: a.prod(), np.prod, [*ONE, ((7,),), ((2, 5),)]),
+    Case(
+        reduce.Prod,
+        lambda a: a.prod((0, 2), keepdim=True),
+        lambda a: a.prod((0, 2), keepdims=True),
+        [((2, 3, 4),), ((3, 2, 1),), ((2, 0, 3),), ((0, 2, 3),)],
+        note="two axes",
+    ),
+    Case(
+        reduce.Prod,
+        lambda a: a.prod(1),
+        lambda a: a.prod(1),
+        [((3, 5),)],
+        lambda rng, shape: np.where(rng.random(shape) < 0.4, 0.0, away_from_zero(rng, shape)),
+        note="zeros",
+    ),
+]

@@ -1,0 +1,39 @@
+"""Every row of tests/methods beside PyTorch: value, first and second gradients, and dtypes."""
+
+import numpy as np
+import pytest
+from methods import ROWS, listed
+from parity.beside_torch import check, same
+
+from tinygrad_lite import Tensor
+
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.parity
+
+VARIANTS = [
+    pytest.param(row, variant, id=f"{row.name}-{variant}")
+    for row in ROWS
+    if row.torch is not None
+    for variant in row.shapes
+]
+every_row = pytest.mark.parametrize(("row", "variant"), VARIANTS)
+DTYPES = {"f": (np.float64, np.float32), "i": (np.int64, np.int32), "b": (np.bool_,)}
+
+
+@every_row
+def test_beside_torch(row, variant):
+    for kind in row.kinds:
+        for dtype in DTYPES[kind]:
+            arrays = row.inputs(variant, dtype)
+            if kind == "f" and not row.constant:
+                check(row.call, lambda *xs: row.torch(torch, *xs), *arrays)
+                continue
+            mine = row.call(*map(Tensor, arrays))
+            theirs = row.torch(torch, *map(torch.tensor, arrays))
+            for a, b in zip(listed(mine), listed(theirs), strict=True):
+                same(a, b, f"{row.name} of {np.dtype(dtype)}")
+
+
+def test_rows_without_a_peer_say_why():
+    for row in ROWS:
+        assert row.torch is not None or row.note, row.method

@@ -1,0 +1,152 @@
+"""Every row of tests/methods: value, gradients and dtype; and every wrong call of that table."""
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from cases import Shapes
+from methods import MISTAKES, ROWS, Mistake, Row, listed
+
+from tinygrad_lite import Tensor, gradcheck, gradgradcheck
+
+# Public methods whose tests are not rows, and where they stand.
+ELSEWHERE = {
+    "item": "test_tensor.py",
+    "tolist": "test_tensor.py",
+    "numpy": "test_tensor.py",
+    "detach": "test_tensor.py",
+    "retain_grad": "test_tensor.py",
+    "zero_grad": "test_tensor.py",
+    "mark_changed": "test_inplace.py",
+    "backward": "test_graph.py",
+    "manual_seed": "test_tensor.py",
+}
+
+DTYPES = {"f": np.float64, "i": np.int64, "b": np.bool_}
+VARIANTS = [
+    pytest.param(row, variant, id=f"{row.name}-{variant}") for row in ROWS for variant in row.shapes
+]
+every_row = pytest.mark.parametrize(("row", "variant"), VARIANTS)
+
+
+def public_methods() -> set[str]:
+    """Every method of Tensor whose name has no underscore in front."""
+    return {
+        name
+        for cls in Tensor.__mro__
+        if cls.__module__.startswith("tinygrad_lite")
+        for name, value in vars(cls).items()
+        if not name.startswith("_") and not isinstance(value, property) and callable_member(value)
+    }
+
+
+def callable_member(value: Any) -> bool:
+    return callable(value) or isinstance(value, (staticmethod, classmethod))
+
+
+def leaves(arrays: list[np.ndarray]) -> list[Tensor]:
+    return [Tensor(array, requires_grad=array.dtype.kind == "f") for array in arrays]
+
+
+def close(found: Any, expected: Any, rtol: float) -> None:
+    for tensor, value in zip(listed(found), listed(expected), strict=True):
+        value = np.asarray(value)
+        assert type(tensor.data) is np.ndarray
+        assert tensor.shape == value.shape
+        np.testing.assert_allclose(tensor.data, value, rtol=rtol, atol=rtol)
+
+
+def test_the_table_is_complete_both_ways() -> None:
+    rows = {row.method for row in ROWS}
+    assert not rows & set(ELSEWHERE)
+    assert rows | set(ELSEWHERE) == public_methods()
+
+
+def test_what_stands_elsewhere_is_there() -> None:
+    folder = Path(__file__).parent
+    for name, file in ELSEWHERE.items():
+        assert f".{name}(" in (folder / file).read_text(), name
+
+
+def test_rows_have_names_of_their_own() -> None:
+    names = [row.name for row in ROWS]
+    assert len(names) == len(set(names)), {name for name in names if names.count(name) > 1}
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_the_row_calls_its_method(row: Row, monkeypatch: pytest.MonkeyPatch) -> None:
+    method, calls = getattr(Tensor, row.method), []
+
+    def spy(*inputs: Any, **options: Any) -> Any:
+        calls.append(row.method)
+        return method(*inputs, **options)
+
+    own = inspect.isfunction(inspect.getattr_static(Tensor, row.method))
+    monkeypatch.setattr(Tensor, row.method, spy if own else staticmethod(spy))
+    row.call(*leaves(row.inputs(row.shapes[0], DTYPES[row.kinds[0]])))
+    assert calls
+
+
+@every_row
+def test_value(row: Row, variant: Shapes) -> None:
+    for kind in row.kinds:
+        arrays = row.inputs(variant, DTYPES[kind])
+        given = [array.copy() for array in arrays]
+        tensors = leaves(arrays)
+        results = row.call(*tensors)
+        close(results, row.reference(*arrays), row.rtol)
+        for tensor, array in zip(tensors, given, strict=True):
+            np.testing.assert_array_equal(tensor.data, array)  # nothing was written
+        if row.constant or kind != "f":
+            assert not any(result.requires_grad for result in listed(results))
+        elif tensors:
+            assert any(result.requires_grad for result in listed(results))
+
+
+@every_row
+def test_gradients(row: Row, variant: Shapes) -> None:
+    if row.constant or "f" not in row.kinds:
+        return
+
+    def floats(*tensors: Tensor) -> Any:
+        kept = [result for result in listed(row.call(*tensors)) if result.dtype.kind == "f"]
+        return kept[0] if len(kept) == 1 else tuple(kept)
+
+    assert gradcheck(floats, leaves(row.inputs(variant)))
+    assert gradgradcheck(floats, leaves(row.inputs(variant)))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+@every_row
+def test_dtype_stays(row: Row, variant: Shapes, dtype: type) -> None:
+    """Narrow floats stay what they are, values are close, and gradients have the leaf's dtype."""
+    if "f" not in row.kinds or row.casts:
+        return
+    arrays = row.inputs(variant, dtype)
+    tensors = leaves(arrays)
+    results = listed(row.call(*tensors))
+    exact = listed(row.reference(*(array.astype(np.float64) for array in arrays)))
+    tolerance = {np.float16: 2e-2, np.float32: 5e-5}[dtype]
+    for result, value in zip(results, exact, strict=True):
+        if result.dtype.kind == "f":
+            assert result.dtype == dtype
+            np.testing.assert_allclose(result.data, value, rtol=tolerance, atol=tolerance)
+    recorded = [result for result in results if result.requires_grad]
+    for position, result in enumerate(recorded):
+        result.backward(np.ones(result.shape, dtype), retain_graph=position < len(recorded) - 1)
+    for tensor in tensors:
+        if recorded and tensor.grad is not None:
+            assert type(tensor.grad.data) is np.ndarray
+            assert tensor.grad.dtype == dtype
+            assert tensor.grad.shape == tensor.shape
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.line[:60])
+def test_what_a_wrong_call_prints(mistake: Mistake) -> None:
+    with pytest.raises(mistake.error) as caught:
+        mistake.call()
+    assert type(caught.value) is mistake.error
+    assert str(caught.value) == mistake.line
+    assert "\n" not in mistake.line
