@@ -6,7 +6,8 @@ from typing import Any, Self
 import numpy as np
 
 from ..graph import TensorBase
-from ..ops.elementwise import Relu, Sigmoid, Tanh
+from ..ops.choice import Relu
+from ..ops.elementwise import Sigmoid, Tanh
 from .operands import as_float, in_single
 
 

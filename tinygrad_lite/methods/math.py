@@ -6,7 +6,8 @@ import numpy as np
 
 from ..dtypes import new_array
 from ..graph import TensorBase
-from ..ops.elementwise import Abs, Exp, Log, Maximum, Minimum, Sqrt, Where
+from ..ops.choice import Abs, Maximum, Minimum, Where
+from ..ops.elementwise import Exp, Log, Sqrt
 from .operands import Operand, as_float, matched, operand, pair
 
 

@@ -6,7 +6,8 @@ import numpy as np
 
 from ..float_errors import quiet
 from ..graph import Function, Leaf, TensorBase
-from ..ops.elementwise import Abs, Add, Div, Mod, Mul, Neg, Pow, Sub
+from ..ops.arithmetic import Add, Div, Mod, Mul, Neg, Pow, Sub
+from ..ops.choice import Abs
 from ..ops.linalg import Matmul
 from ..shapes import broadcast_shape
 from .inplace import check_writable, overwrite

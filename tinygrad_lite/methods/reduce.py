@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..graph import TensorBase
-from ..ops.elementwise import Where
+from ..ops.choice import Where
 from ..ops.reduce import Max, Min, Prod, Sum
 from ..shapes import Axis, normalize_axes
 from .operands import as_float, cast, in_single

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..graph import Function
 from ..shapes import keepdim_shape
-from .elementwise import Mask
+from .choice import Mask
 
 
 class Sum(Function):

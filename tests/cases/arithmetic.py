@@ -1,0 +1,28 @@
+"""Rows of the primitives in tinygrad_lite/ops/arithmetic.py."""
+
+import numpy as np
+
+from tinygrad_lite.ops import arithmetic as ar
+
+from .case import ONE, TWO, Case, off_multiples, positive
+
+CASES: list[Case] = [
+    Case(ar.Add, lambda a, b: a + b, np.add, TWO),
+    Case(ar.Sub, lambda a, b: a - b, np.subtract, TWO),
+    Case(ar.Mul, lambda a, b: a * b, np.multiply, TWO),
+    Case(ar.Mul, lambda a: a * a, np.square, ONE, note="same tensor twice"),
+    Case(ar.Div, lambda a, b: a / b, np.divide, TWO),
+    Case(ar.Neg, lambda a: -a, np.negative, ONE),
+    Case(ar.Pow, lambda a, b: a**b, np.power, TWO, positive),
+    Case(ar.Pow, lambda a: a**3, lambda a: a * a * a, ONE, note="integer exponent"),
+    Case(ar.Pow, lambda a: a**0.5, np.sqrt, ONE, positive, note="float exponent"),
+    Case(ar.Pow, lambda a: a**0, np.ones_like, ONE, note="exponent zero"),
+    Case(ar.Pow, lambda a: 2.0**a, np.exp2, ONE, note="number as base"),
+    Case(
+        ar.Mod,
+        lambda a, b: (a * 0.77) % b,
+        lambda a, b: np.remainder(a * 0.77, b),
+        TWO,
+        off_multiples,
+    ),
+]

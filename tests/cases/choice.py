@@ -1,0 +1,29 @@
+"""Rows of the primitives in tinygrad_lite/ops/choice.py."""
+
+import numpy as np
+
+from tinygrad_lite import Tensor
+from tinygrad_lite.ops import choice
+
+from .case import ONE, TWO, Case
+
+MASK = np.array([[True, False, True, True], [False, True, False, True], [True, False, False, True]])
+
+CASES: list[Case] = [
+    Case(
+        choice.Mask,
+        lambda a: choice.Mask.apply(a, mask=MASK),
+        lambda a: a * MASK,
+        [((3, 4),)],
+    ),
+    Case(choice.Relu, lambda a: a.relu(), lambda a: np.where(a > 0, a, 0), ONE),
+    Case(choice.Maximum, lambda a, b: a.maximum(b), np.maximum, TWO),
+    Case(choice.Minimum, lambda a, b: a.minimum(b), np.minimum, TWO),
+    Case(
+        choice.Where,
+        lambda a, b: Tensor(MASK).where(a, b),
+        lambda a, b: np.where(MASK, a, b),
+        [((3, 4), (3, 4)), ((4,), (3, 1)), ((), (3, 4))],
+    ),
+    Case(choice.Abs, lambda a: a.abs(), np.abs, ONE),
+]

@@ -1,0 +1,140 @@
+"""Arithmetic by element: + - * / ** %.  Two inputs broadcast as NumPy does."""
+
+import math
+
+import numpy as np
+
+from ..graph import Function
+
+
+class Add(Function):
+    """y = a + b.  dy/da = dy/db = 1."""
+
+    __slots__ = ()
+    broadcasts = True
+
+    def forward(self, a, b):
+        return a + b
+
+    def backward(self, g, y, a, b):
+        return g, g
+
+
+class Sub(Function):
+    """y = a - b.  dy/da = 1, dy/db = -1."""
+
+    __slots__ = ()
+    broadcasts = True
+
+    def forward(self, a, b):
+        return a - b
+
+    def backward(self, g, y, a, b):
+        return g, -g if self.needs[1] else None
+
+
+class Mul(Function):
+    """y = a b.  dy/da = b, dy/db = a."""
+
+    __slots__ = ()
+    saves = "inputs"
+    reads = ("b", "a")
+    broadcasts = True
+    fresh = True
+
+    def forward(self, a, b):
+        return a * b
+
+    def backward(self, g, y, a, b):
+        if a is b and self.parents[0] is self.parents[1]:
+            return twice(g) * a, None  # x * x: one product instead of two and their sum
+        return g * b if self.needs[0] else None, g * a if self.needs[1] else None
+
+
+def twice(g):
+    """g + g; where g is one number at every place, as after a sum, only that number."""
+    if isinstance(g, np.ndarray) and g.size and not any(g.strides):
+        g = g[(0,) * g.ndim]
+    return g + g
+
+
+class Div(Function):
+    """y = a / b.  dy/da = 1 / b, dy/db = -a / b^2.  At b = 0 the values are IEEE's: inf, nan."""
+
+    __slots__ = ()
+    saves = "inputs"
+    reads = ("b", "ab")
+    broadcasts = True
+    fresh = True
+
+    def forward(self, a, b):
+        return a / b
+
+    def backward(self, g, y, a, b):
+        ga = g / b
+        return ga, -(ga * (a / b)) if self.needs[1] else None
+
+
+class Neg(Function):
+    """y = -x.  dy/dx = -1."""
+
+    __slots__ = ()
+    fresh = True
+
+    def forward(self, x):
+        return -x
+
+    def backward(self, g, y, x):
+        return (-g,)
+
+
+class Pow(Function):
+    """y = a^b.  dy/da = b a^(b - 1), and 0 where b = 0.  dy/db = y log a, and 0 where a = 0 <= b.
+
+    The exponent's derivative is nan for a < 0, where the power is defined for integers only; no
+    logarithm is taken unless the exponent needs a gradient.
+    """
+
+    __slots__ = ()
+    saves = "both"
+    reads = ("ab", "aby")
+    broadcasts = True
+    fresh = True
+
+    def forward(self, a, b):
+        return a**b
+
+    def backward(self, g, y, a, b):
+        ga = gb = None
+        if self.needs[0]:
+            if isinstance(b, (int, float)):
+                ga = g * (a ** (b - 1) * b) if b else np.zeros_like(g)
+            else:
+                slope = b * a ** np.where(b == 0, 0.0, b - 1.0)
+                ga = np.where(b == 0, 0.0, g * slope)
+        if self.needs[1]:
+            vanishes = (b >= 0) & (a == 0)
+            if isinstance(a, (int, float)):
+                by_exponent = y * (math.log(a) if a > 0 else -math.inf if a == 0 else math.nan)
+            else:
+                by_exponent = y * np.log(np.where(vanishes, 1.0, a))
+            gb = np.where(vanishes, 0.0, g * by_exponent)
+        return ga, gb
+
+
+class Mod(Function):
+    """y = a mod b, with the sign of b, as Python's.  dy/da = 1, dy/db = -floor(a / b).
+
+    Between the jumps, that is; at a jump the derivatives are the same, and at b = 0 all is nan.
+    """
+
+    __slots__ = ()
+    saves = "inputs"
+    reads = ("", "ab")
+    broadcasts = True
+
+    def forward(self, a, b):
+        return np.remainder(a, b)
+
+    def backward(self, g, y, a, b):
+        return g, -(g * (a // b)) if self.needs[1] else None

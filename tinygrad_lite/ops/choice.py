@@ -1,0 +1,129 @@
+"""Operations that take one of several values by element, and whose gradient follows it."""
+
+import numpy as np
+
+from ..graph import Function
+
+INTEGERS = {2: np.int16, 4: np.int32, 8: np.int64}  # for each size of float, in bytes
+
+
+class Mask(Function):
+    """y = x where the mask is True, else 0, also where x is inf or nan.  dy/dx = the mask.
+
+    np.where does the same, but took ten times as long on a mask in random order (480 us instead of
+    47 for 131,072 float32), and a product with the mask makes nan of inf times 0.
+    """
+
+    __slots__ = ("mask",)
+    fresh = True
+
+    def __init__(self, mask):
+        self.mask = np.asarray(mask)  # of an array or, when the rule runs on tensors, a tensor
+
+    def forward(self, x):
+        whole = INTEGERS[x.dtype.itemsize]
+        # -1 has all bits set, and keeps those of x; 0 keeps none.
+        return (x.view(whole) & -self.mask.astype(whole)).view(x.dtype)
+
+    def backward(self, g, y, x):
+        return (Mask.apply(g, mask=self.mask),)
+
+
+class Relu(Function):
+    """y = max(x, 0).  dy/dx = 1 for x > 0, else 0: at 0, a corner, the derivative is 0."""
+
+    __slots__ = ()
+    saves = "output"
+    fresh = True
+
+    def forward(self, x):
+        return np.maximum(x, 0)
+
+    def backward(self, g, y, x):
+        return (Mask.apply(g, mask=y != 0),)  # y is never negative; nan passes its gradient on
+
+
+class _Choice(Function):
+    """The shared rule of Maximum and Minimum: the gradient goes to the input that was taken.
+
+    Half goes to each where they are equal.  nan is taken before any number, and then both get the
+    gradient, as in PyTorch.
+    """
+
+    __slots__ = ()
+    saves = "inputs"
+    broadcasts = True
+    fresh = True
+
+    def loses(self, a, b):
+        """Where b is taken and a is not."""
+        raise NotImplementedError
+
+    def backward(self, g, y, a, b):
+        half = np.where(a == b, g * 0.5, g)
+        return (
+            Mask.apply(half, mask=~self.loses(a, b)) if self.needs[0] else None,
+            Mask.apply(half, mask=~self.loses(b, a)) if self.needs[1] else None,
+        )
+
+
+class Maximum(_Choice):
+    """y = max(a, b).  The gradient goes to the larger one, half to each where they are equal."""
+
+    __slots__ = ()
+
+    def forward(self, a, b):
+        return np.maximum(a, b)
+
+    def loses(self, a, b):
+        return a < b
+
+
+class Minimum(_Choice):
+    """y = min(a, b).  The gradient goes to the smaller one, half to each where they are equal."""
+
+    __slots__ = ()
+
+    def forward(self, a, b):
+        return np.minimum(a, b)
+
+    def loses(self, a, b):
+        return a > b
+
+
+class Where(Function):
+    """y = a where the condition holds, else b.  The gradient goes to the one that was taken.
+
+    The other gets 0, which a later nan or inf derivative turns into nan (0 times inf): make the
+    untaken branch finite before, not after.
+    """
+
+    __slots__ = ("condition",)
+    broadcasts = True
+    fresh = True
+
+    def __init__(self, condition):
+        self.condition = condition
+
+    def forward(self, a, b):
+        return np.where(self.condition, a, b)
+
+    def backward(self, g, y, a, b):
+        return (
+            Mask.apply(g, mask=self.condition) if self.needs[0] else None,
+            Mask.apply(g, mask=~self.condition) if self.needs[1] else None,
+        )
+
+
+class Abs(Function):
+    """y = |x|.  dy/dx = sign(x), which is 0 at 0."""
+
+    __slots__ = ()
+    saves = "inputs"
+    fresh = True
+
+    def forward(self, x):
+        return np.abs(x)
+
+    def backward(self, g, y, x):
+        return (g * np.sign(x),)
