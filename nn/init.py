@@ -20,8 +20,8 @@ def kaiming_uniform(*shape: int, a: float = math.sqrt(5.0)) -> Tensor:
 
     Source: K. He et al., Delving Deep into Rectifiers, ICCV 2015.
     """
-    fan_in, _ = _fans("kaiming_uniform", shape)
-    return uniform(*shape, bound=math.sqrt(6.0 / ((1.0 + a * a) * fan_in)))
+    _fans("kaiming_uniform", shape)
+    return Tensor.kaiming_uniform(*shape, a=a, requires_grad=True)
 
 
 def kaiming_normal(*shape: int, a: float = 0.0) -> Tensor:
@@ -32,12 +32,15 @@ def kaiming_normal(*shape: int, a: float = 0.0) -> Tensor:
 
     Source: K. He et al., Delving Deep into Rectifiers, ICCV 2015.
     """
-    fan_in, _ = _fans("kaiming_normal", shape)
-    return normal(*shape, std=math.sqrt(2.0 / ((1.0 + a * a) * fan_in)))
+    _fans("kaiming_normal", shape)
+    return Tensor.kaiming_normal(*shape, a=a, requires_grad=True)
 
 
 def glorot_uniform(*shape: int) -> Tensor:
     """Uniform on +-bound, bound = sqrt(6 / (fan_in + fan_out)): for tanh and sigmoid.
+
+    For kernels this is PyTorch's formula, and not tinygrad's, which `Tensor.glorot_uniform` has:
+    there the fan-out leaves height * width out.
 
     Source: X. Glorot and Y. Bengio, Understanding the difficulty of training deep feedforward
     neural networks, AISTATS 2010.
@@ -53,9 +56,7 @@ def uniform(*shape: int, bound: float) -> Tensor:
 
 def normal(*shape: int, std: float) -> Tensor:
     """Normal with mean 0 and standard deviation `std`."""
-    drawn = Tensor.randn(*shape) * std
-    drawn.requires_grad = True
-    return drawn
+    return Tensor.normal(*shape, std=std, requires_grad=True)
 
 
 def zeros(*shape: int) -> Tensor:

@@ -22,6 +22,14 @@ ELSEWHERE = {
     "mark_changed": "test_inplace.py",
     "backward": "test_graph.py",
     "manual_seed": "test_tensor.py",
+    **dict.fromkeys(
+        (
+            *("rand", "rand_like", "randn", "randn_like", "uniform", "scaled_uniform", "normal"),
+            *("glorot_uniform", "kaiming_uniform", "kaiming_normal"),
+            *("randint", "randperm", "bernoulli", "multinomial"),
+        ),
+        "test_random.py",
+    ),
 }
 
 DTYPES = {"f": np.float64, "i": np.int64, "b": np.bool_}

@@ -285,6 +285,12 @@ def test_numpy_functions_without_a_gradient() -> None:
     np.testing.assert_array_equal(np.isnan(x).data, np.isnan(VALUES))
     np.testing.assert_array_equal(np.argmax(x, axis=1).data, np.argmax(VALUES, axis=1))
     np.testing.assert_array_equal(np.greater(1.0, x).data, VALUES < 1)
+    for like in (np.zeros_like, np.ones_like, lambda a, **options: np.full_like(a, 2.5, **options)):
+        for options in ({}, {"dtype": np.int64}):
+            found, expected = like(x, **options), like(VALUES, **options)
+            assert found.dtype == expected.dtype
+            np.testing.assert_array_equal(found.data, expected)
+    assert np.empty_like(x, dtype=np.int8).dtype == np.int8
     assert (np.shape(x), np.ndim(x), np.size(x)) == ((2, 3), 2, 6)
     np.testing.assert_allclose(x, VALUES)
 

@@ -1,13 +1,16 @@
 """Making tensors: constants and ranges."""
 
+from math import isfinite
+from operator import index as as_index
 from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..dtypes import check_differentiable, check_dtype, float_dtype, new_array
+from ..dtypes import INT, check_differentiable, check_dtype, float_dtype, new_array
+from ..float_errors import quiet
 from ..graph import Leaf, TensorBase
-from ..shapes import shape_from
+from ..shapes import Shape, shape_from
 
 Made = TypeVar("Made", bound=TensorBase)
 
@@ -21,31 +24,90 @@ def made(tensor_class: type[Made], array: Any, requires_grad: bool) -> Made:
     return tensor
 
 
+def new_shape(name: str, sizes: Any) -> Shape:
+    """The shape meant by the arguments of a call, of which no size is negative."""
+    shape = shape_from(sizes)
+    if min(shape, default=0) < 0:
+        raise ValueError(f"{name}: expected sizes of 0 or more; got {shape}")
+    return shape
+
+
+def count(name: str, number: Any) -> int:
+    """`number` as an integer of 0 or more."""
+    try:
+        whole = as_index(number)
+    except TypeError:
+        raise TypeError(f"{name}: expected an integer; got {number!r}") from None
+    if whole < 0:
+        raise ValueError(f"{name}: expected 0 or more; got {whole}")
+    return whole
+
+
+def like(tensor: TensorBase, dtype: DTypeLike | None) -> np.dtype[Any]:
+    """`dtype` checked, or the tensor's own."""
+    return tensor._data.dtype if dtype is None else check_dtype(dtype)
+
+
+def check_numbers(name: str, *values: Any) -> None:
+    """Refuse what is not one number each; a tensor too, whose graph would be lost."""
+    for value in values:
+        if not isinstance(value, (bool, int, float, np.bool_, np.integer, np.floating)):
+            raise TypeError(f"{name}: expected a number; got {type(value).__name__}")
+
+
+@quiet
+def filled(name: str, shape: Shape, fill_value: Any, dtype: np.dtype[Any]) -> Any:
+    """An array of one number, which must be one that the dtype has."""
+    check_numbers(name, fill_value)
+    try:
+        if dtype.kind in "iu":
+            fill_value = int(fill_value)
+        return np.full(shape, fill_value, dtype)
+    except (OverflowError, ValueError):  # too large, or inf or nan among integers
+        raise ValueError(f"{name}: {fill_value} does not fit into {dtype}") from None
+
+
 class CreationMethods(TensorBase):
-    """Static constructors; shapes as one tuple or as arguments; float32 unless dtype says more."""
+    """Static constructors; shapes as one tuple or as arguments; float32 unless dtype says more.
+
+    With requires_grad=True they make leaves.  The `_like` forms take shape and dtype of a tensor.
+    """
 
     __slots__ = ()
 
     @classmethod
-    def full(
-        cls, shape: Any, value: float, dtype: DTypeLike | None = None, requires_grad: bool = False
+    def empty(
+        cls, *shape: Any, dtype: DTypeLike | None = None, requires_grad: bool = False
     ) -> Self:
-        """Every element `value`."""
-        sizes = shape_from((shape,))
-        wanted = new_array(value).dtype if dtype is None else check_dtype(dtype)
-        return made(cls, np.full(sizes, value, wanted), requires_grad)
+        """Elements of any value, whatever stood in that memory: to be written before it is read."""
+        return made(cls, np.empty(new_shape("empty", shape), float_dtype(dtype)), requires_grad)
 
     @classmethod
     def zeros(
         cls, *shape: Any, dtype: DTypeLike | None = None, requires_grad: bool = False
     ) -> Self:
         """Every element 0."""
-        return made(cls, np.zeros(shape_from(shape), float_dtype(dtype)), requires_grad)
+        return made(cls, np.zeros(new_shape("zeros", shape), float_dtype(dtype)), requires_grad)
 
     @classmethod
     def ones(cls, *shape: Any, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Self:
         """Every element 1."""
-        return made(cls, np.ones(shape_from(shape), float_dtype(dtype)), requires_grad)
+        return made(cls, np.ones(new_shape("ones", shape), float_dtype(dtype)), requires_grad)
+
+    @classmethod
+    @quiet
+    def full(
+        cls,
+        shape: Any,
+        fill_value: float,
+        dtype: DTypeLike | None = None,
+        requires_grad: bool = False,
+    ) -> Self:
+        """Every element `fill_value`, which also decides the dtype where none is given."""
+        sizes = new_shape("full", (shape,))
+        check_numbers("full", fill_value)
+        wanted = new_array(fill_value).dtype if dtype is None else check_dtype(dtype)
+        return made(cls, filled("full", sizes, fill_value, wanted), requires_grad)
 
     @classmethod
     def arange(
@@ -54,17 +116,72 @@ class CreationMethods(TensorBase):
         stop: float | None = None,
         step: float = 1,
         dtype: DTypeLike | None = None,
+        requires_grad: bool = False,
     ) -> Self:
-        """start, start + step, ... below stop; with one argument 0 to it.  int64 or float32."""
+        """start, start + step, ... below stop; with one argument 0 to it.  int64 or float32.
+
+        None where step leads away from stop.
+        """
         first, end = (0, start) if stop is None else (start, stop)
+        check_numbers("arange", first, end, step)
+        if step == 0 or not all(map(isfinite, (first, end, step))):
+            raise ValueError(
+                "arange: expected finite numbers and a step other than 0; "
+                f"got {first}, {end}, {step}"
+            )
         whole = all(isinstance(number, (int, np.integer)) for number in (first, end, step))
-        wanted = np.dtype(np.int64) if whole and dtype is None else float_dtype(dtype)
-        return made(cls, np.arange(first, end, step).astype(wanted), False)
+        wanted = INT if whole and dtype is None else float_dtype(dtype)
+        return made(cls, np.arange(first, end, step).astype(wanted), requires_grad)
 
-    def zeros_like(self) -> Self:
-        """Zeros of this tensor's shape and dtype."""
-        return self._wrap(np.zeros(self._data.shape, self._data.dtype), None)
+    @classmethod
+    @quiet
+    def linspace(
+        cls,
+        start: float,
+        stop: float,
+        steps: int,
+        dtype: DTypeLike | None = None,
+        requires_grad: bool = False,
+    ) -> Self:
+        """`steps` numbers at equal distances, of which start is the first and stop the last.
 
-    def ones_like(self) -> Self:
-        """Ones of this tensor's shape and dtype."""
-        return self._wrap(np.ones(self._data.shape, self._data.dtype), None)
+        (steps,), float32 unless dtype says more; integers are cut off towards 0.
+        """
+        check_numbers("linspace", start, stop)
+        wanted = float_dtype(dtype)
+        if wanted.kind == "b":
+            raise TypeError("linspace: expected a dtype of numbers; got bool")
+        values = np.linspace(start, stop, count("linspace: steps", steps)).astype(wanted)
+        return made(cls, values, requires_grad)
+
+    @classmethod
+    def eye(
+        cls,
+        n: int,
+        m: int | None = None,
+        dtype: DTypeLike | None = None,
+        requires_grad: bool = False,
+    ) -> Self:
+        """The identity matrix, 1 on the diagonal and else 0; (n, m), m being n if not given."""
+        rows = count("eye: n", n)
+        columns = rows if m is None else count("eye: m", m)
+        return made(cls, np.eye(rows, columns, dtype=float_dtype(dtype)), requires_grad)
+
+    def empty_like(self, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Self:
+        """Elements of any value."""
+        return made(type(self), np.empty(self._data.shape, like(self, dtype)), requires_grad)
+
+    def zeros_like(self, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Self:
+        """Zeros."""
+        return made(type(self), np.zeros(self._data.shape, like(self, dtype)), requires_grad)
+
+    def ones_like(self, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Self:
+        """Ones."""
+        return made(type(self), np.ones(self._data.shape, like(self, dtype)), requires_grad)
+
+    def full_like(
+        self, fill_value: float, dtype: DTypeLike | None = None, requires_grad: bool = False
+    ) -> Self:
+        """Every element `fill_value`, in this tensor's dtype: 2.5 is 2 among integers."""
+        values = filled("full_like", self._data.shape, fill_value, like(self, dtype))
+        return made(type(self), values, requires_grad)

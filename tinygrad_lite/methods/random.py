@@ -3,33 +3,50 @@
 `Tensor.manual_seed` sets it; NumPy's global state is neither read nor changed.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from math import isfinite, prod, sqrt
+from operator import index as as_index
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..dtypes import float_dtype
+from ..dtypes import INT, check_dtype, float_dtype
+from ..float_errors import quiet
 from ..graph import TensorBase
-from ..shapes import shape_from
-from .creation import made
+from ..shapes import Shape
+from .creation import check_numbers, count, like, made, new_shape
+
+# The generator of a computation that is repeated (see `repeated`); None anywhere else.
+_repeating: ContextVar[np.random.Generator | None] = ContextVar("_repeating", default=None)
 
 
 class RandomMethods(TensorBase):
-    """Static constructors of random tensors; shapes as one tuple or as arguments."""
+    """Static constructors of random tensors; shapes as one tuple or as arguments.
+
+    float32, or another float dtype where `dtype` says so; integers are int64.
+    """
 
     __slots__ = ()
 
-    _generator: ClassVar[np.random.Generator] = np.random.default_rng()
+    _shared: ClassVar[np.random.Generator] = np.random.default_rng()
 
     @staticmethod
     def manual_seed(seed: int) -> None:
         """Start the random numbers anew: the same seed, the same numbers."""
-        RandomMethods._generator = np.random.default_rng(seed)
+        fresh = np.random.default_rng(seed)
+        if _repeating.get() is None:
+            RandomMethods._shared = fresh
+        else:
+            _repeating.set(fresh)
 
     @classmethod
     def rand(cls, *shape: Any, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Self:
         """Uniform on [0, 1)."""
-        return cls.uniform(*shape, dtype=dtype, requires_grad=requires_grad)
+        values = _uniform("rand", new_shape("rand", shape), 0.0, 1.0, dtype)
+        return made(cls, values, requires_grad)
 
     @classmethod
     def uniform(
@@ -41,23 +58,265 @@ class RandomMethods(TensorBase):
         requires_grad: bool = False,
     ) -> Self:
         """Uniform on [low, high)."""
-        wanted = float_dtype(dtype)
-        drawn = cls._draw(cls._generator.random, shape, wanted)
-        if (low, high) != (0.0, 1.0):
-            below = np.nextafter(wanted.type(high), wanted.type(low))  # rounding may reach high
-            drawn = np.minimum(drawn * wanted.type(high - low) + wanted.type(low), below)
-        return made(cls, drawn, requires_grad)
+        values = _uniform("uniform", new_shape("uniform", shape), low, high, dtype)
+        return made(cls, values, requires_grad)
+
+    @classmethod
+    def scaled_uniform(
+        cls, *shape: Any, dtype: DTypeLike | None = None, requires_grad: bool = False
+    ) -> Self:
+        """Uniform on +-bound, bound = 1 / sqrt(number of elements)."""
+        sizes = new_shape("scaled_uniform", shape)
+        bound = max(prod(sizes), 1) ** -0.5
+        return made(cls, _uniform("scaled_uniform", sizes, -bound, bound, dtype), requires_grad)
+
+    @classmethod
+    def glorot_uniform(
+        cls, *shape: Any, dtype: DTypeLike | None = None, requires_grad: bool = False
+    ) -> Self:
+        """Uniform on +-bound, bound = sqrt(6 / (out + in)), for a shape (out, ...).
+
+        in is the product of the sizes after the first.  For matrices this is the paper's formula;
+        for the kernels of a convolution, `nn.init.glorot_uniform` multiplies out by their area too.
+
+        Source: X. Glorot and Y. Bengio, Understanding the difficulty of training deep feedforward
+        neural networks, AISTATS 2010.
+        """
+        sizes, fan_in = _fan_in("glorot_uniform", shape)
+        bound = sqrt(6.0 / (sizes[0] + fan_in))
+        return made(cls, _uniform("glorot_uniform", sizes, -bound, bound, dtype), requires_grad)
+
+    @classmethod
+    def kaiming_uniform(
+        cls,
+        *shape: Any,
+        a: float = 0.01,
+        dtype: DTypeLike | None = None,
+        requires_grad: bool = False,
+    ) -> Self:
+        """Uniform on +-bound, bound = sqrt(6 / ((1 + a^2) in)), for a shape (out, ...).
+
+        in is the product of the sizes after the first; a the slope of the leaky ReLU that follows.
+
+        Source: K. He et al., Delving Deep into Rectifiers, ICCV 2015.
+        """
+        sizes, fan_in = _fan_in("kaiming_uniform", shape)
+        bound = sqrt(6.0 / ((1.0 + a * a) * fan_in))
+        return made(cls, _uniform("kaiming_uniform", sizes, -bound, bound, dtype), requires_grad)
 
     @classmethod
     def randn(
         cls, *shape: Any, dtype: DTypeLike | None = None, requires_grad: bool = False
     ) -> Self:
         """Normal with mean 0 and standard deviation 1."""
-        drawn = cls._draw(cls._generator.standard_normal, shape, float_dtype(dtype))
-        return made(cls, drawn, requires_grad)
+        values = _normal("randn", new_shape("randn", shape), 0.0, 1.0, dtype)
+        return made(cls, values, requires_grad)
 
-    @staticmethod
-    def _draw(function: Any, shape: tuple[Any, ...], dtype: np.dtype[Any]) -> Any:
-        """Random numbers of a dtype; NumPy draws float32 and float64 only."""
-        drawn = np.float64 if dtype == np.float64 else np.float32
-        return np.asarray(function(shape_from(shape), dtype=drawn)).astype(dtype, copy=False)
+    @classmethod
+    def normal(
+        cls,
+        *shape: Any,
+        mean: float = 0.0,
+        std: float = 1.0,
+        dtype: DTypeLike | None = None,
+        requires_grad: bool = False,
+    ) -> Self:
+        """Normal with that mean and standard deviation."""
+        values = _normal("normal", new_shape("normal", shape), mean, std, dtype)
+        return made(cls, values, requires_grad)
+
+    @classmethod
+    def kaiming_normal(
+        cls,
+        *shape: Any,
+        a: float = 0.01,
+        dtype: DTypeLike | None = None,
+        requires_grad: bool = False,
+    ) -> Self:
+        """Normal with mean 0 and std sqrt(2 / ((1 + a^2) in)), for a shape (out, ...).
+
+        in is the product of the sizes after the first; a the slope of the leaky ReLU that follows.
+
+        Source: K. He et al., Delving Deep into Rectifiers, ICCV 2015.
+        """
+        sizes, fan_in = _fan_in("kaiming_normal", shape)
+        std = sqrt(2.0 / ((1.0 + a * a) * fan_in))
+        return made(cls, _normal("kaiming_normal", sizes, 0.0, std, dtype), requires_grad)
+
+    @classmethod
+    def randint(
+        cls, *shape: Any, low: int = 0, high: int = 10, dtype: DTypeLike | None = None
+    ) -> Self:
+        """Integers from low to high - 1, all equally likely."""
+        wanted = _integer_dtype("randint", dtype)
+        try:
+            first, end = as_index(low), as_index(high)
+        except TypeError:
+            raise TypeError(
+                f"randint: expected integers as low and high; got {low!r} and {high!r}"
+            ) from None
+        if first >= end:
+            raise ValueError(f"randint: expected low < high; got {first} and {end}")
+        limits = np.iinfo(wanted)
+        if first < limits.min or end - 1 > limits.max:
+            raise ValueError(f"randint: {first} to {end - 1} does not fit into {wanted}")
+        values = _generator().integers(first, end, new_shape("randint", shape), wanted)
+        return made(cls, values, False)
+
+    @classmethod
+    def randperm(cls, n: int, dtype: DTypeLike | None = None) -> Self:
+        """The numbers 0 to n - 1 in random order; (n,)."""
+        wanted = _integer_dtype("randperm", dtype)
+        number = count("randperm: n", n)
+        if number - 1 > np.iinfo(wanted).max:
+            raise ValueError(f"randperm: {number - 1} does not fit into {wanted}")
+        return made(cls, _generator().permutation(number).astype(wanted, copy=False), False)
+
+    def rand_like(self, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Self:
+        """Uniform on [0, 1), in this tensor's shape and dtype."""
+        values = _uniform("rand_like", self._data.shape, 0.0, 1.0, like(self, dtype))
+        return made(type(self), values, requires_grad)
+
+    def randn_like(self, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Self:
+        """Normal with mean 0 and standard deviation 1, in this tensor's shape and dtype."""
+        values = _normal("randn_like", self._data.shape, 0.0, 1.0, like(self, dtype))
+        return made(type(self), values, requires_grad)
+
+    def bernoulli(self) -> Self:
+        """1 with the probability that stands here, else 0; of this shape and dtype, no gradient."""
+        probability = self._data
+        if probability.dtype.kind != "f" or not np.all((probability >= 0) & (probability <= 1)):
+            raise ValueError("bernoulli: expected floats from 0 to 1, the probabilities of a 1")
+        drawn = _generator().random(probability.shape) < probability
+        return self._wrap(np.asarray(drawn).astype(probability.dtype), None)
+
+    def multinomial(self, num_samples: int = 1, replacement: bool = False) -> Self:
+        """Positions (int64) drawn in proportion to the weights that stand here.
+
+        (n,) -> (num_samples,), (rows, n) -> (rows, num_samples).  The weights need not sum to 1.
+        Without replacement no position is drawn twice, and one of weight 0 never.
+
+        Errors: ValueError for weights that are negative, not finite, or all 0 in a row, and for
+        more samples than there are weights above 0.
+
+        Source: P. Efraimidis and P. Spirakis, Weighted random sampling with a reservoir, 2006, for
+        draws without replacement: the smallest of e / weight, e being exponentially distributed.
+        """
+        weights = self._data.astype(np.float64)
+        if weights.ndim not in (1, 2):
+            raise ValueError(
+                f"multinomial: expected weights (n,) or (rows, n); got {weights.shape}"
+            )
+        if count("multinomial: num_samples", num_samples) == 0:
+            raise ValueError("multinomial: expected num_samples of 1 or more; got 0")
+        if not np.all(np.isfinite(weights) & (weights >= 0)):
+            raise ValueError("multinomial: expected finite weights of 0 or more")
+        possible = int(np.min(np.count_nonzero(weights, axis=-1), initial=weights.shape[-1]))
+        if possible < (1 if replacement else num_samples):
+            raise ValueError(
+                f"multinomial: {possible} weights are above 0, too few for {num_samples} samples"
+                + ("" if replacement or not possible else "; pass replacement=True")
+            )
+        return self._wrap(_sample(weights, num_samples, replacement), None)
+
+
+@contextmanager
+def repeated(state: dict[str, Any]) -> Iterator[None]:
+    """Inside, this thread draws the numbers that followed `state`; the generator stays as it is."""
+    generator = np.random.Generator(getattr(np.random, state["bit_generator"])())
+    generator.bit_generator.state = state
+    token = _repeating.set(generator)
+    try:
+        yield
+    finally:
+        _repeating.reset(token)
+
+
+def random_state() -> Any:
+    """Where the random numbers stand now, for `repeated`."""
+    return _generator().bit_generator.state
+
+
+def _generator() -> np.random.Generator:
+    return _repeating.get() or RandomMethods._shared
+
+
+def _fan_in(name: str, sizes: Any) -> tuple[Shape, int]:
+    """The shape, and the number of inputs that an output is summed from."""
+    shape = new_shape(name, sizes)
+    if not shape or 0 in shape:
+        raise ValueError(f"{name}: expected a shape (out, in, ...) without zeros; got {shape}")
+    return shape, prod(shape[1:])
+
+
+@quiet
+def _uniform(name: str, shape: Shape, low: float, high: float, dtype: DTypeLike | None) -> Any:
+    """Uniform on [low, high), or all `low` where the two are equal."""
+    check_numbers(name, low, high)
+    wanted = _float_dtype(name, dtype)
+    start, end = wanted.type(low), wanted.type(high)
+    if not (start <= end and isfinite(end - start)):
+        raise ValueError(f"{name}: expected finite low <= high in {wanted}; got {low} and {high}")
+    wide = _drawn_dtype(wanted)
+    drawn = np.asarray(_generator().random(shape, wide))
+    if (low, high) != (0.0, 1.0):
+        drawn = drawn * wide(high - low) + wide(low)
+    elif wanted == wide:
+        return drawn
+    below = np.nextafter(end, start)  # rounding may reach high
+    return np.minimum(drawn.astype(wanted, copy=False), below)
+
+
+@quiet
+def _normal(name: str, shape: Shape, mean: float, std: float, dtype: DTypeLike | None) -> Any:
+    """Normal with that mean and standard deviation."""
+    check_numbers(name, mean, std)
+    wanted = _float_dtype(name, dtype)
+    if not std >= 0:
+        raise ValueError(f"{name}: expected a standard deviation of 0 or more; got {std}")
+    wide = _drawn_dtype(wanted)
+    drawn = np.asarray(_generator().standard_normal(shape, wide))
+    if (mean, std) != (0.0, 1.0):
+        drawn = drawn * wide(std) + wide(mean)
+    return drawn.astype(wanted, copy=False)
+
+
+def _float_dtype(name: str, dtype: DTypeLike | None) -> np.dtype[Any]:
+    """The dtype of random numbers that are not whole."""
+    wanted = float_dtype(dtype)
+    if wanted.kind != "f":
+        raise TypeError(f"{name}: expected a float dtype; got {wanted}; use randint for integers")
+    return wanted
+
+
+def _integer_dtype(name: str, dtype: DTypeLike | None) -> np.dtype[Any]:
+    """The dtype of whole random numbers."""
+    wanted = INT if dtype is None else check_dtype(dtype)
+    if wanted.kind not in "iu":
+        raise TypeError(f"{name}: expected an integer dtype; got {wanted}")
+    return wanted
+
+
+def _drawn_dtype(wanted: np.dtype[Any]) -> type[Any]:
+    """The dtype in which to draw: NumPy draws float32 and float64 only."""
+    return np.float64 if wanted == np.float64 else np.float32
+
+
+@quiet
+def _sample(weights: Any, number: int, replacement: bool) -> Any:
+    """Positions along the last axis, in proportion to the weights."""
+    weights = weights / weights.max(axis=-1, keepdims=True, initial=0.0)  # so that no sum overflows
+    if not replacement:
+        keys = _generator().standard_exponential(weights.shape) / weights
+        keys[weights == 0] = np.inf
+        return np.argsort(keys, axis=-1)[..., :number]
+    # Row r has the part from r to r + 1 of one line, and each weight its share of that.
+    rows = np.arange(weights.shape[0], dtype=np.float64)[:, None] if weights.ndim == 2 else 0.0
+    bounds = np.cumsum(weights, axis=-1)
+    line = bounds / bounds[..., -1:] + rows
+    drawn = _generator().random((*weights.shape[:-1], number)) + rows
+    found = np.searchsorted(line.ravel(), drawn, side="right")
+    offset = (rows * weights.shape[-1]).astype(np.int64) if weights.ndim == 2 else 0
+    # Rounding up may lead past the last weight above 0.
+    last = weights.shape[-1] - 1 - np.argmax(weights[..., ::-1] > 0, axis=-1, keepdims=True)
+    return np.minimum(found - offset, last)
