@@ -205,7 +205,7 @@ class RandomMethods(TensorBase):
         weights = self._data.astype(np.float64)
         if weights.ndim not in (1, 2):
             raise ValueError(
-                f"multinomial: expected weights (n,) or (rows, n); got {weights.shape}"
+                f"multinomial: expected weights of shape (n,) or (rows, n); got {weights.shape}"
             )
         if count("multinomial: num_samples", num_samples) == 0:
             raise ValueError("multinomial: expected num_samples of 1 or more; got 0")
