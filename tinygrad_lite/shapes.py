@@ -96,3 +96,43 @@ def unbroadcast(gradient: Any, shape: Shape) -> Any:
 def keepdim_shape(shape: Shape, axes: Shape) -> Shape:
     """`shape` with size 1 along `axes`: the shape of a reduction that keeps its dimensions."""
     return tuple([1 if axis in axes else size for axis, size in enumerate(shape)])
+
+
+def per_axis(value: int | Sequence[int], rank: int, name: str, least: int = 1) -> Shape:
+    """One integer for each of `rank` spatial axes: one for all, or a sequence of them.
+
+    name   the argument, after the operation, for the error: "conv2d: stride"
+    least  the smallest that is allowed
+    """
+    given: tuple[Any, ...] = tuple(value) if isinstance(value, (tuple, list)) else (value,) * rank
+    try:
+        numbers = tuple(as_index(number) for number in given)
+    except TypeError:
+        numbers = ()
+    if len(numbers) != rank or min(numbers, default=least) < least:
+        several = f" or {rank} of them" if rank > 1 else ""
+        raise ValueError(f"{name}: expected an integer from {least}{several}; got {value!r}")
+    return numbers
+
+
+def padding_pairs(padding: Any, rank: int, name: str) -> tuple[tuple[int, int], ...]:
+    """How many elements go before and after each of `rank` spatial axes.
+
+    padding: one number for all, one for each axis, a pair (before, after) for each axis, or as
+    tinygrad has it, all in one row, the last axis first: (left, right, top, bottom).
+    """
+    given = list(padding) if isinstance(padding, (tuple, list)) else [padding] * rank
+    if len(given) == 2 * rank and rank > 0:
+        pairs = [given[i : i + 2] for i in range(0, len(given), 2)][::-1]
+    else:
+        pairs = [list(n) if isinstance(n, (tuple, list)) else [n, n] for n in given]
+    try:
+        found = tuple((as_index(before), as_index(after)) for before, after in pairs)
+    except (TypeError, ValueError):
+        found = ()
+    if len(found) != rank or min(map(min, found), default=0) < 0:
+        raise ValueError(
+            f"{name}: expected an integer from 0, {rank} of them, {rank} pairs (before, after), or "
+            f"{2 * rank} numbers, the last axis first; got {padding!r}"
+        )
+    return found

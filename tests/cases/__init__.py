@@ -5,12 +5,29 @@ no primitive.  A row's `reference` is written with NumPy alone, so that values, 
 finite differences of the reference, are compared with something that is not ours.
 """
 
-from . import arithmetic, choice, elementwise, indexing, linalg, losses, movement, reduce
+from . import (
+    arithmetic,
+    choice,
+    convolution,
+    elementwise,
+    indexing,
+    linalg,
+    losses,
+    movement,
+    reduce,
+)
 from .case import Case as Case
 from .case import Shapes as Shapes
 
-CASES: list[Case] = [
-    row
-    for theme in (arithmetic, choice, elementwise, indexing, linalg, losses, movement, reduce)
-    for row in theme.CASES
-]
+THEMES = (
+    arithmetic,
+    choice,
+    convolution,
+    elementwise,
+    indexing,
+    linalg,
+    losses,
+    movement,
+    reduce,
+)
+CASES: list[Case] = [row for theme in THEMES for row in theme.CASES]

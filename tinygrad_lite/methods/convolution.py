@@ -1,9 +1,269 @@
 """Convolutions in one, two and three dimensions, and their transposes."""
 
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+
 from ..graph import TensorBase
+from ..ops.convolution import Conv, ConvInput
+from ..ops.windows import Windows
+from ..shapes import Shape, padding_pairs, per_axis
+from .operands import Operand, cast, matched
+
+Sizes = int | Sequence[int]
+Padding = Sizes | Sequence[tuple[int, int]] | str
 
 
 class ConvolutionMethods(TensorBase):
-    """Convolutions.  Images are (N, C, H, W), weights (out, in / groups, kernel...)."""
+    """Convolutions of images (N, C, *size), or of one image (C, *size), as cross-correlations.
+
+    stride and dilation are one number, or one for each spatial axis.  padding, with zeros, is also
+    a pair (before, after) for each axis, or all in one row with the last axis first, as tinygrad
+    has it: (left, right, top, bottom).  groups splits the channels into so many groups, of which
+    each is convolved by itself; as many groups as channels make a depthwise convolution.
+    """
 
     __slots__ = ()
+
+    def conv1d(
+        self,
+        weight: Operand,
+        bias: Operand | None = None,
+        groups: int = 1,
+        stride: Sizes = 1,
+        dilation: Sizes = 1,
+        padding: Padding = 0,
+    ) -> Self:
+        """Convolution of sequences (N, C, length); see conv2d."""
+        return convolve("conv1d", 1, self, weight, bias, groups, stride, dilation, padding)
+
+    def conv2d(
+        self,
+        weight: Operand,
+        bias: Operand | None = None,
+        groups: int = 1,
+        stride: Sizes = 1,
+        dilation: Sizes = 1,
+        padding: Padding = 0,
+    ) -> Self:
+        """y[n, o, p] = sum over channels c, taps t of x[n, c, p stride + t dilation] w[o, c, t].
+
+        self: (N, C, H, W); weight: (O, C / groups, kernel height, kernel width); bias: (O,).
+        padding may be "valid" (none) or, at stride 1, "same": y is as large as x.
+        """
+        return convolve("conv2d", 2, self, weight, bias, groups, stride, dilation, padding)
+
+    def conv3d(
+        self,
+        weight: Operand,
+        bias: Operand | None = None,
+        groups: int = 1,
+        stride: Sizes = 1,
+        dilation: Sizes = 1,
+        padding: Padding = 0,
+    ) -> Self:
+        """Convolution of volumes (N, C, depth, height, width); see conv2d."""
+        return convolve("conv3d", 3, self, weight, bias, groups, stride, dilation, padding)
+
+    def conv_transpose1d(
+        self,
+        weight: Operand,
+        bias: Operand | None = None,
+        groups: int = 1,
+        stride: Sizes = 1,
+        dilation: Sizes = 1,
+        padding: Padding = 0,
+        output_padding: Sizes = 0,
+    ) -> Self:
+        """Transposed convolution of sequences (N, C, length); see conv_transpose2d."""
+        return convolve_transposed(
+            *("conv_transpose1d", 1, self, weight, bias, groups),
+            *(stride, dilation, padding, output_padding),
+        )
+
+    def conv_transpose2d(
+        self,
+        weight: Operand,
+        bias: Operand | None = None,
+        groups: int = 1,
+        stride: Sizes = 1,
+        dilation: Sizes = 1,
+        padding: Padding = 0,
+        output_padding: Sizes = 0,
+    ) -> Self:
+        """The transpose of conv2d, which enlarges: each pixel, times the kernel, is added to y.
+
+        self: (N, C, H, W); weight: (C, O / groups, kernel height, kernel width); bias: (O,).  The
+        size of y is (H - 1) stride - padding + (kernel - 1) dilation + 1 + output_padding: padding
+        is cut off, and output_padding, less than stride or dilation, tells apart the sizes that
+        conv2d makes one of.
+        """
+        return convolve_transposed(
+            *("conv_transpose2d", 2, self, weight, bias, groups),
+            *(stride, dilation, padding, output_padding),
+        )
+
+    def conv_transpose3d(
+        self,
+        weight: Operand,
+        bias: Operand | None = None,
+        groups: int = 1,
+        stride: Sizes = 1,
+        dilation: Sizes = 1,
+        padding: Padding = 0,
+        output_padding: Sizes = 0,
+    ) -> Self:
+        """Transposed convolution of volumes (N, C, D, H, W); see conv_transpose2d."""
+        return convolve_transposed(
+            *("conv_transpose3d", 3, self, weight, bias, groups),
+            *(stride, dilation, padding, output_padding),
+        )
+
+
+def convolve(
+    name: str,
+    rank: int,
+    x: Any,
+    weight: Any,
+    bias: Any,
+    groups: int,
+    stride: Sizes,
+    dilation: Sizes,
+    padding: Padding,
+) -> Any:
+    """conv1d, conv2d or conv3d, by the number of spatial axes."""
+    x, weight, bias = _checked(name, rank, x, weight, bias)
+    (groups,) = per_axis(groups, 1, f"{name}: groups")
+    outputs, inner, *kernel = weight.shape
+    channels, *size = x.shape[-rank - 1 :]
+    if channels != inner * groups:
+        each = f" in each of {groups} groups" if groups > 1 else ""
+        raise ValueError(
+            f"{name}: the weight {weight.shape} takes {inner} channels{each}; "
+            f"got {channels} in {x.shape}"
+        )
+    if outputs % groups:
+        raise ValueError(f"{name}: {groups} groups do not divide the {outputs} output channels")
+    strides = per_axis(stride, rank, f"{name}: stride")
+    dilations = per_axis(dilation, rank, f"{name}: dilation")
+    spans = [(k - 1) * d for k, d in zip(kernel, dilations, strict=True)]
+    if isinstance(padding, str):
+        pairs = _padding_by_name(name, padding, spans, strides)
+    else:
+        pairs = padding_pairs(padding, rank, f"{name}: padding")
+    padded = tuple(n + sum(pair) for n, pair in zip(size, pairs, strict=True))
+    if any(span >= n for span, n in zip(spans, padded, strict=True)):
+        raise ValueError(
+            f"{name}: a kernel over {tuple(span + 1 for span in spans)} elements does not fit "
+            f"into a padded input of {padded}"
+        )
+    windows = Windows(
+        size=tuple(size),
+        kernel=tuple(kernel),
+        stride=strides,
+        dilation=dilations,
+        before=tuple(before for before, _ in pairs),
+        count=tuple(
+            (n - span - 1) // s + 1 for n, span, s in zip(padded, spans, strides, strict=True)
+        ),
+    )
+    return _applied(name, Conv, rank, x, weight, bias, windows, groups)
+
+
+def convolve_transposed(
+    name: str,
+    rank: int,
+    x: Any,
+    weight: Any,
+    bias: Any,
+    groups: int,
+    stride: Sizes,
+    dilation: Sizes,
+    padding: Padding,
+    output_padding: Sizes,
+) -> Any:
+    """conv_transpose1d, 2d or 3d, by the number of spatial axes."""
+    x, weight, bias = _checked(name, rank, x, weight, bias)
+    (groups,) = per_axis(groups, 1, f"{name}: groups")
+    channels, *count = x.shape[-rank - 1 :]
+    if len(weight) != channels:
+        raise ValueError(
+            f"{name}: the weight {weight.shape} takes {len(weight)} channels; "
+            f"got {channels} in {x.shape}"
+        )
+    if channels % groups:
+        raise ValueError(f"{name}: {groups} groups do not divide the {channels} channels")
+    strides = per_axis(stride, rank, f"{name}: stride")
+    dilations = per_axis(dilation, rank, f"{name}: dilation")
+    pairs = padding_pairs(padding, rank, f"{name}: padding")
+    extra = per_axis(output_padding, rank, f"{name}: output_padding", least=0)
+    if any(e >= max(s, d) for e, s, d in zip(extra, strides, dilations, strict=True)):
+        raise ValueError(
+            f"{name}: output_padding {extra} is not less than stride {strides} or dilation "
+            f"{dilations}"
+        )
+    size = tuple(
+        (n - 1) * s - sum(pair) + (k - 1) * d + 1 + e
+        for n, s, pair, k, d, e in zip(
+            *(count, strides, pairs, weight.shape[2:], dilations, extra), strict=True
+        )
+    )
+    if min(size) < 1:
+        raise ValueError(f"{name}: padding {padding!r} leaves an output of size {size}")
+    windows = Windows(
+        size=size,
+        kernel=weight.shape[2:],
+        stride=strides,
+        dilation=dilations,
+        before=tuple(before for before, _ in pairs),
+        count=tuple(count),
+    )
+    return _applied(name, ConvInput, rank, x, weight, bias, windows, groups)
+
+
+def _checked(name: str, rank: int, x: Any, weight: Any, bias: Any) -> tuple[Any, Any, Any]:
+    """Input, weight and bias (or None) of one dtype, with the right numbers of dimensions."""
+    given = matched(name, x, weight) if bias is None else matched(name, x, weight, bias)
+    x, weight, bias = (*given, None)[:3]
+    axes = ", ".join(("length", "height, width", "depth, height, width")[rank - 1 : rank])
+    for what, value, leading in (("input", x, "N, C"), ("weight", weight, "out, in / groups")):
+        ranks = (rank + 1, rank + 2) if value is x else (rank + 2,)
+        if np.ndim(value) not in ranks:
+            raise ValueError(
+                f"{name}: expected the {what} as ({leading}, {axes}); got {np.shape(value)}"
+            )
+    return x, weight, bias
+
+
+def _padding_by_name(
+    name: str, padding: str, spans: Sequence[int], strides: Shape
+) -> tuple[tuple[int, int], ...]:
+    """The padding that "same" or "valid" means; of an odd number one more goes after."""
+    if padding not in ("same", "valid"):
+        raise ValueError(f'{name}: padding: expected "same", "valid" or numbers; got {padding!r}')
+    if padding == "valid":
+        return ((0, 0),) * len(spans)
+    if max(strides) > 1:
+        raise ValueError(f'{name}: padding "same" needs stride 1; got {strides}')
+    return tuple((span // 2, span - span // 2) for span in spans)
+
+
+def _applied(
+    name: str, op: Any, rank: int, x: Any, weight: Any, bias: Any, windows: Windows, groups: int
+) -> Any:
+    """The op on a batch, or on one image as a batch of one, plus the bias; float16 in float32."""
+    dtype = x.dtype
+    if dtype == np.float16:
+        x, weight, bias = (None if t is None else cast(t, np.float32) for t in (x, weight, bias))
+    alone = x.ndim == rank + 1
+    if alone:
+        x = x.reshape((1, *x.shape))
+    y = op.apply(x, weight, windows=windows, groups=groups)
+    if bias is not None:
+        if np.shape(bias) != (y.shape[1],):
+            raise ValueError(
+                f"{name}: expected a bias of shape ({y.shape[1]},); got {np.shape(bias)}"
+            )
+        y = y + bias.reshape((-1, *(1,) * rank))
+    return cast(y.reshape(y.shape[1:]) if alone else y, dtype)
