@@ -15,6 +15,7 @@ from . import (
     losses,
     movement,
     reduce,
+    trigonometry,
 )
 from .case import Case as Case
 from .case import Shapes as Shapes
@@ -29,5 +30,6 @@ THEMES = (
     losses,
     movement,
     reduce,
+    trigonometry,
 )
 CASES: list[Case] = [row for theme in THEMES for row in theme.CASES]

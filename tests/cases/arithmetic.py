@@ -25,4 +25,11 @@ CASES: list[Case] = [
         TWO,
         off_multiples,
     ),
+    Case(
+        ar.Fmod,
+        lambda a, b: (a * 0.77).fmod(b),
+        lambda a, b: np.fmod(a * 0.77, b),
+        TWO,
+        off_multiples,
+    ),
 ]

@@ -47,6 +47,16 @@ def positive(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     return np.asarray(rng.uniform(0.3, 2.0, shape))
 
 
+def within_one(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """-0.9 to 0.9, off 0: where arcsin and artanh are defined."""
+    return np.asarray(rng.uniform(0.1, 0.9, shape) * rng.choice([-1.0, 1.0], shape))
+
+
+def above_one(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """1.2 to 3: where arcosh is defined."""
+    return np.asarray(rng.uniform(1.2, 3.0, shape))
+
+
 def off_multiples(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     """Numbers of which none is near a multiple of 0.77 times another: a % b jumps there."""
     return np.asarray(rng.choice([0.83, 1.31, 2.17, -1.31, -2.17, 3.07], shape))

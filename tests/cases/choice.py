@@ -19,6 +19,22 @@ CASES: list[Case] = [
     Case(choice.Relu, lambda a: a.relu(), lambda a: np.where(a > 0, a, 0), ONE),
     Case(choice.Maximum, lambda a, b: a.maximum(b), np.maximum, TWO),
     Case(choice.Minimum, lambda a, b: a.minimum(b), np.minimum, TWO),
+    Case(choice.Clip, lambda a: a.clip(-1.03, 0.57), lambda a: np.clip(a, -1.03, 0.57), ONE),
+    Case(choice.Clip, lambda a: a.clip(-1.03), lambda a: np.maximum(a, -1.03), ONE, note="below"),
+    Case(
+        choice.Clip,
+        lambda x, low, high: x.clip(low, high),
+        np.clip,
+        [((3, 4), (3, 4), (3, 4)), ((3, 1), (4,), ()), ((), (2, 1), (3,)), ((0,), (1,), ())],
+        note="tensors as bounds",
+    ),
+    Case(
+        choice.Clip,
+        lambda x, low: x.clip(low, 1.1),
+        lambda x, low: np.clip(x, low, 1.1),
+        TWO,
+        note="a tensor and a number",
+    ),
     Case(
         choice.Where,
         lambda a, b: Tensor(MASK).where(a, b),

@@ -1,16 +1,18 @@
-"""Element types: the same values, or the same bits, under another dtype."""
+"""Element types: the same values, or the same bits, under another dtype; and copies."""
 
 from typing import Self
 
+import numpy as np
 from numpy.typing import DTypeLike
 
 from ..dtypes import check_dtype
 from ..graph import TensorBase
+from ..ops.elementwise import Cast
 from .operands import cast, converted
 
 
 class CastingMethods(TensorBase):
-    """Element types, and copies."""
+    """Element types, and copies.  Casts to floats carry a gradient, those to integers none."""
 
     __slots__ = ()
 
@@ -25,3 +27,59 @@ class CastingMethods(TensorBase):
     def clone(self) -> Self:
         """The same values in new memory.  Gradients flow through it."""
         return converted(self, self._data.dtype)
+
+    def contiguous(self) -> Self:
+        """The same values, in memory in the order of the last axis first; itself if they are."""
+        if self._data.flags.c_contiguous:
+            return self
+        if self._data.dtype.kind == "f":
+            return Cast.apply(self, dtype=self._data.dtype, order="C")
+        return self._wrap(np.ascontiguousarray(self._data), None)
+
+    def bitcast(self, dtype: DTypeLike) -> Self:
+        """The same bits read as `dtype`, in new memory.  Carries no gradient.
+
+        The last axis grows or shrinks by the ratio of the element sizes.
+
+        Errors: TypeError to bool, which holds only 0 and 1; ValueError where the last axis does
+        not hold a whole number of elements of `dtype`.
+        """
+        wanted, given = check_dtype(dtype), self._data.dtype
+        shape, size = self._data.shape, self._data.dtype.itemsize
+        if wanted.kind == "b" and given.kind != "b":
+            raise TypeError(f"bitcast: the bits of {given} make no bools; use cast(bool)")
+        if size != wanted.itemsize and (not shape or shape[-1] * size % wanted.itemsize):
+            raise ValueError(
+                f"bitcast: the last axis of {shape} {given} is no whole number of {wanted}"
+            )
+        return self._wrap(np.array(self._data, order="C").view(wanted), None)
+
+    def half(self) -> Self:
+        """The same values as float16."""
+        return self.cast(np.float16)
+
+    def double(self) -> Self:
+        """The same values as float64."""
+        return self.cast(np.float64)
+
+    def short(self) -> Self:
+        """The same values as int16, without their fractions."""
+        return self.cast(np.int16)
+
+    def long(self) -> Self:
+        """The same values as int64, the dtype of Python's integers, without their fractions."""
+        return self.cast(np.int64)
+
+    # These last: from here on the three words mean the methods.
+
+    def float(self) -> Self:
+        """The same values as float32."""
+        return self.cast(np.float32)
+
+    def int(self) -> Self:
+        """The same values as int32, as in tinygrad and PyTorch, without their fractions."""
+        return self.cast(np.int32)
+
+    def bool(self) -> Self:
+        """False where an element is 0, else True."""
+        return self.cast(np.bool_)

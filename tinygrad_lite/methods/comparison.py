@@ -1,14 +1,17 @@
-"""Questions about elements: their results are bool, or bits, and carry no gradient."""
+"""Questions about elements: their results are bool, and carry no gradient."""
 
-from typing import Self
+from functools import partial
+from typing import Any, Self
 
 import numpy as np
 
 from ..graph import TensorBase
+from .operands import Operand
+from .operators import constant
 
 
 class ComparisonMethods(TensorBase):
-    """Tests, logic and bits, by element."""
+    """Tests and logic, by element."""
 
     __slots__ = ()
 
@@ -19,3 +22,51 @@ class ComparisonMethods(TensorBase):
     def isfinite(self) -> Self:
         """True where an element is neither nan nor infinite."""
         return self._wrap(np.isfinite(self._data), None)
+
+    def isinf(self, detect_positive: bool = True, detect_negative: bool = True) -> Self:
+        """True where an element is infinite, of the signs that are asked for."""
+        found = np.isinf(self._data)
+        if not detect_positive:
+            found &= self._data < 0
+        if not detect_negative:
+            found &= self._data > 0
+        return self._wrap(found, None)
+
+    def isclose(
+        self, other: Operand, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+    ) -> Self:
+        """True where |self - other| <= atol + rtol |other|, or both are the same infinity.
+
+        equal_nan   whether nan is close to nan
+        """
+        return close(self, other, rtol, atol, equal_nan)
+
+    def allclose(
+        self, other: Operand, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+    ) -> bool:
+        """Whether all elements are close, as a Python bool: see `isclose`."""
+        return bool(close(self, other, rtol, atol, equal_nan)._data.all())
+
+    # Logic takes any dtype: 0 is False, all else, nan too, is True.
+
+    def logical_and(self, other: Operand) -> Self:
+        """True where both are not 0."""
+        return constant(np.logical_and, "logical_and", self, other)
+
+    def logical_or(self, other: Operand) -> Self:
+        """True where one of the two or both are not 0."""
+        return constant(np.logical_or, "logical_or", self, other)
+
+    def logical_xor(self, other: Operand) -> Self:
+        """True where exactly one of the two is not 0."""
+        return constant(np.logical_xor, "logical_xor", self, other)
+
+    def logical_not(self) -> Self:
+        """True where an element is 0."""
+        return self._wrap(np.logical_not(self._data), None)
+
+
+def close(a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Any:
+    """np.isclose on tensors, arrays and numbers."""
+    test = partial(np.isclose, rtol=rtol, atol=atol, equal_nan=equal_nan)
+    return constant(test, "isclose", a, b)

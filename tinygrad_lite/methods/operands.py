@@ -8,11 +8,18 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..dtypes import FLOAT, check_dtype, promote, with_number
+from ..float_errors import quiet
 from ..graph import Array, TensorBase
 from ..ops.elementwise import Cast
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 Operand: TypeAlias = TensorBase | Array | np.generic | float
+
+# What two bools, which NumPy would make int8 of, have no meaning for, and what to take instead.
+NOT_FOR_BOOLS = {
+    "-": "use ^, which is True where they differ",
+    **dict.fromkeys(("**", "%", "//", "fmod", "<<", ">>"), "cast one of them first"),
+}
 
 
 def operand(value: Any, name: str) -> Any:
@@ -54,6 +61,8 @@ def matched(name: str, *values: Any, floating: bool = False) -> list[Any]:
     )
     for number in numbers:
         dtype = with_number(dtype, number)
+    if dtype.kind == "b" and name in NOT_FOR_BOOLS:
+        raise TypeError(f"{name}: not defined for two bools; {NOT_FOR_BOOLS[name]}")
     if floating and dtype.kind != "f":
         dtype = FLOAT
     return [
@@ -89,6 +98,7 @@ def cast(value: Any, dtype: DTypeLike) -> Any:
     return value.astype(dtype, copy=False)
 
 
+@quiet
 def converted(tensor: TensorBase, dtype: DTypeLike) -> Any:
     """The tensor with `dtype`, in new memory; integers and bools carry no gradient."""
     if np.dtype(dtype).kind == "f":

@@ -6,7 +6,18 @@ import numpy as np
 
 from ..float_errors import quiet
 from ..graph import Function, Leaf, TensorBase
-from ..ops.arithmetic import Add, Div, Mod, Mul, Neg, Pow, Sub
+from ..ops.arithmetic import (
+    Add,
+    Div,
+    Fmod,
+    Mod,
+    Mul,
+    Neg,
+    Pow,
+    Sub,
+    floor_divide,
+    trunc_divide,
+)
 from ..ops.choice import Abs
 from ..ops.linalg import Matmul
 from ..shapes import broadcast_shape
@@ -40,7 +51,11 @@ def constant(ufunc: Any, name: str, a: Any, b: Any) -> Any:
     """What a NumPy function without a useful derivative makes of two operands: it has no graph."""
     arrays = [x._data if isinstance(x, TensorBase) else x for x in matched(name, a, b)]
     tensor = a if isinstance(a, TensorBase) else b
-    return tensor._wrap(ufunc(*arrays), None)
+    try:
+        return tensor._wrap(ufunc(*arrays), None)
+    except TypeError:  # of bits
+        kind = np.result_type(*arrays)
+        raise TypeError(f"{name}: expected integers or bools; got {kind}") from None
 
 
 class OperatorMethods(TensorBase):
@@ -138,6 +153,8 @@ class OperatorMethods(TensorBase):
         return constant(np.bitwise_xor, "^", other, self)
 
     def __invert__(self) -> Self:
+        if self._data.dtype.kind == "f":
+            raise TypeError(f"~: expected integers or bools; got {self._data.dtype}")
         return self._wrap(np.invert(self._data), None)
 
     def __lshift__(self, other: Operand) -> Self:
@@ -153,10 +170,10 @@ class OperatorMethods(TensorBase):
         return constant(np.right_shift, ">>", other, self)
 
     def __floordiv__(self, other: Operand) -> Self:
-        return constant(np.floor_divide, "//", self, other)
+        return constant(floor_divide, "//", self, other)
 
     def __rfloordiv__(self, other: Operand) -> Self:
-        return constant(np.floor_divide, "//", other, self)
+        return constant(floor_divide, "//", other, self)
 
     def __mod__(self, other: Operand) -> Self:
         return Mod.apply(*pair("%", self, other))
@@ -169,6 +186,104 @@ class OperatorMethods(TensorBase):
 
     def __rdivmod__(self, other: Operand) -> tuple[Self, Self]:
         return other // self, other % self
+
+    # The same by name.
+
+    def add(self, other: Operand, reverse: bool = False) -> Self:
+        """self + other."""
+        return self.__radd__(other) if reverse else self + other
+
+    def sub(self, other: Operand, reverse: bool = False) -> Self:
+        """self - other; `reverse` exchanges the two."""
+        return self.__rsub__(other) if reverse else self - other
+
+    def mul(self, other: Operand, reverse: bool = False) -> Self:
+        """self * other."""
+        return self.__rmul__(other) if reverse else self * other
+
+    def div(self, other: Operand, reverse: bool = False, rounding_mode: str | None = None) -> Self:
+        """self / other; `reverse` exchanges the two.
+
+        rounding_mode   None for the quotient itself, "trunc" for it without its fraction, "floor"
+                        for `//`; with the latter two, integers stay integers, which divided by 0
+                        raise ZeroDivisionError, and there is no gradient
+        """
+        if rounding_mode is None:
+            return self.__rtruediv__(other) if reverse else self / other
+        if rounding_mode not in ("trunc", "floor"):
+            raise ValueError(
+                f'div: expected rounding_mode None, "trunc" or "floor"; got {rounding_mode!r}'
+            )
+        divide = floor_divide if rounding_mode == "floor" else trunc_divide
+        return constant(divide, "//", *((other, self) if reverse else (self, other)))
+
+    def floor_divide(self, other: Operand, reverse: bool = False) -> Self:
+        """floor(self / other); `reverse` exchanges the two.  Carries no gradient."""
+        return self.__rfloordiv__(other) if reverse else self // other
+
+    def mod(self, other: Operand, reverse: bool = False) -> Self:
+        """self mod other, with the sign of other, as Python's %; `reverse` exchanges the two."""
+        return self.__rmod__(other) if reverse else self % other
+
+    def fmod(self, other: Operand) -> Self:
+        """The remainder of self / other with the sign of self, as C's fmod."""
+        return Fmod.apply(*pair("fmod", self, other))
+
+    def pow(self, other: Operand, reverse: bool = False) -> Self:
+        """self ** other; `reverse` exchanges the two.  Of integers: no negative exponent."""
+        return self.__rpow__(other) if reverse else self**other
+
+    def neg(self) -> Self:
+        """-self."""
+        return -self
+
+    def eq(self, other: Operand) -> Self:
+        """self == other, bool."""
+        return constant(np.equal, "eq", self, other)
+
+    def ne(self, other: Operand) -> Self:
+        """self != other, bool."""
+        return constant(np.not_equal, "ne", self, other)
+
+    def lt(self, other: Operand) -> Self:
+        """self < other, bool."""
+        return constant(np.less, "lt", self, other)
+
+    def le(self, other: Operand) -> Self:
+        """self <= other, bool."""
+        return constant(np.less_equal, "le", self, other)
+
+    def gt(self, other: Operand) -> Self:
+        """self > other, bool."""
+        return constant(np.greater, "gt", self, other)
+
+    def ge(self, other: Operand) -> Self:
+        """self >= other, bool."""
+        return constant(np.greater_equal, "ge", self, other)
+
+    def bitwise_and(self, other: Operand, reverse: bool = False) -> Self:
+        """self & other: bitwise and of integers, logical of bools."""
+        return self.__rand__(other) if reverse else self & other
+
+    def bitwise_or(self, other: Operand, reverse: bool = False) -> Self:
+        """self | other: bitwise or of integers, logical of bools."""
+        return self.__ror__(other) if reverse else self | other
+
+    def bitwise_xor(self, other: Operand, reverse: bool = False) -> Self:
+        """self ^ other: bitwise exclusive or of integers, logical of bools."""
+        return self.__rxor__(other) if reverse else self ^ other
+
+    def bitwise_not(self) -> Self:
+        """~self: every bit of an integer inverted, or not of a bool."""
+        return ~self
+
+    def lshift(self, other: Operand, reverse: bool = False) -> Self:
+        """self << other: integers times 2^other; `reverse` exchanges the two."""
+        return self.__rlshift__(other) if reverse else self << other
+
+    def rshift(self, other: Operand, reverse: bool = False) -> Self:
+        """self >> other: floor(self / 2^other) of integers; `reverse` exchanges the two."""
+        return self.__rrshift__(other) if reverse else self >> other
 
     # In place, as in PyTorch: the memory stays, and the graph goes on from the new value.
 
@@ -205,7 +320,7 @@ class OperatorMethods(TensorBase):
         return self
 
     def __ifloordiv__(self, other: Operand) -> Self:
-        return self._assign("//=", np.floor_divide, other)
+        return self._assign("//=", floor_divide, other)
 
     def __iand__(self, other: Operand) -> Self:
         return self._assign("&=", np.bitwise_and, other)

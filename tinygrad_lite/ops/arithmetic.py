@@ -102,7 +102,12 @@ class Pow(Function):
     fresh = True
 
     def forward(self, a, b):
-        return a**b
+        try:
+            return a**b
+        except ValueError as error:
+            if "negative integer" in str(error):
+                raise ValueError("**: an integer to a negative power; cast it to float") from None
+            raise
 
     def backward(self, g, y, a, b):
         ga = gb = None
@@ -134,7 +139,39 @@ class Mod(Function):
     broadcasts = True
 
     def forward(self, a, b):
-        return np.remainder(a, b)
+        return whole(np.remainder, a, b)
 
     def backward(self, g, y, a, b):
         return g, -(g * (a // b)) if self.needs[1] else None
+
+
+class Fmod(Mod):
+    """y = a - b trunc(a / b), exactly, with the sign of a.  dy/da = 1, dy/db = -trunc(a / b)."""
+
+    __slots__ = ()
+
+    def forward(self, a, b):
+        return whole(np.fmod, a, b)
+
+    def backward(self, g, y, a, b):
+        return g, -(g * np.trunc(a / b)) if self.needs[1] else None
+
+
+def whole(ufunc, a, b):
+    """A division without fraction.  Integers have no inf and no nan, so by 0 they raise."""
+    y = ufunc(a, b)
+    if y.dtype.kind != "f" and not np.all(b):
+        raise ZeroDivisionError(f"{ufunc.__name__}: integers divided by 0")
+    return y
+
+
+def floor_divide(a, b):
+    """floor(a / b) of arrays and numbers."""
+    return whole(np.floor_divide, a, b)
+
+
+def trunc_divide(a, b):
+    """a / b without its fraction, of arrays and numbers."""
+    if np.result_type(a, b).kind == "f":
+        return np.trunc(a / b)
+    return floor_divide(a - np.fmod(a, b), b)

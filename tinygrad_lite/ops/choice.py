@@ -91,6 +91,31 @@ class Minimum(_Choice):
         return a > b
 
 
+class Clip(Function):
+    """y = min(max(x, low), high).  dy/dx = 1 for low <= x <= high, edges included, else 0.
+
+    The gradient goes to the bound where that was taken, and to `high` wherever low > high, as in
+    PyTorch.  A bound may be a number or broadcast; None leaves that side open.
+    """
+
+    __slots__ = ()
+    saves = "inputs"
+    broadcasts = True
+    fresh = True
+
+    def forward(self, x, low, high):
+        return np.clip(x, low, high)
+
+    def backward(self, g, y, x, low, high):
+        low = -np.inf if low is None else low
+        high = np.inf if high is None else high
+        return (
+            Mask.apply(g, mask=(low <= x) & (x <= high)) if self.needs[0] else None,
+            Mask.apply(g, mask=(x < low) & (low < high)) if self.needs[1] else None,
+            Mask.apply(g, mask=(x > high) | (high < low)) if self.needs[2] else None,
+        )
+
+
 class Where(Function):
     """y = a where the condition holds, else b.  The gradient goes to the one that was taken.
 
