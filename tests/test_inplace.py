@@ -403,3 +403,147 @@ def test_changing_what_no_rule_reads_is_fine() -> None:
     y += 5.0
     (y + z).sum().backward()
     assert x.grad.tolist() == [4.0, 4.0]
+
+
+# The methods with an underscore
+
+MASK = np.array([True, False, True])
+UPDATES = {
+    "add_": (lambda y, v: y.add_(v), lambda y, v: y + v),
+    "sub_": (lambda y, v: y.sub_(v), lambda y, v: y - v),
+    "mul_": (lambda y, v: y.mul_(v), lambda y, v: y * v),
+    "div_": (lambda y, v: y.div_(v), lambda y, v: y / v),
+    "copy_": (lambda y, v: y.copy_(v), lambda y, v: 0 * y + v),
+    "fill_": (lambda y, v: y.fill_(v), lambda y, v: 0 * y + v),
+    "zero_": (lambda y, v: y.zero_(), lambda y, v: 0 * y),
+    "masked_fill_": (lambda y, v: y.masked_fill_(MASK, v), lambda y, v: np.where(MASK, v, y)),
+}
+
+
+@pytest.mark.parametrize("kind", ["tensor", "number"])
+@pytest.mark.parametrize("name", UPDATES)
+def test_a_method_that_writes(name, kind) -> None:
+    """Against the same computation out of place, in NumPy with finite differences."""
+    write, compute = UPDATES[name]
+    values, number = np.array([1.5, 2.0, 0.5]), 3.0
+    x = Tensor(values, requires_grad=True)
+    v = Tensor(np.array(number), requires_grad=True)
+    y = x * 2.0
+    memory = y.data
+    assert write(y, v if kind == "tensor" else number) is y
+    assert y.data is memory
+    result = y * v
+    np.testing.assert_allclose(result.data, compute(2 * values, number) * number, rtol=1e-14)
+    cotangent = np.array([1.0, -2.0, 0.5])
+    result.backward(cotangent)
+    step = 1e-6
+    by_x = [compute(2 * (values + s), number) * number for s in (step, -step)]
+    expected = cotangent * (by_x[0] - by_x[1]) / (2 * step)
+    np.testing.assert_allclose(x.grad.data, expected, rtol=1e-8, atol=1e-9)
+    held = number if kind == "number" else None  # a number written is a constant
+    by_v = [compute(2 * values, held or number + s) * (number + s) for s in (step, -step)]
+    expected = (cotangent * (by_v[0] - by_v[1])).sum() / (2 * step)
+    np.testing.assert_allclose(v.grad.data, expected, rtol=1e-8, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", UPDATES)
+def test_a_method_that_writes_is_guarded(name) -> None:
+    write, _ = UPDATES[name]
+    leaf = Tensor([1.0, 2.0, 3.0], requires_grad=True)
+    refused(lambda: write(leaf, 2.0), leaf, rf"^{name}: a leaf that requires grad cannot be wri")
+    y = leaf * 2.0
+    view = y[1:]
+    refused(lambda: write(y, 2.0), y, rf"^{name}: another tensor of shape \(2,\) is a view of")
+    del view
+    wide = Tensor([1.0]).expand(3)
+    refused(lambda: write(wide, 2.0), wide, rf"^{name}: this tensor is an expanded or read-only")
+    saved = y * y
+    write(y, 2.0)
+    with pytest.raises(RuntimeError, match=r"^backward: Mul saved an array of shape \(3,\), and"):
+        saved.sum().backward()
+    with no_grad():
+        assert write(leaf, 2.0).requires_grad
+
+
+def test_copy_broadcasts_and_casts() -> None:
+    x = Tensor(np.zeros((2, 3), np.float32))
+    x.copy_(Tensor([1, 2, 3]))
+    assert x.tolist() == [[1, 2, 3], [1, 2, 3]]
+    assert x.dtype == np.float32
+    counts = Tensor([0, 0]).copy_(np.array([1.7, -2.2]))
+    assert counts.tolist() == [1, -2]
+    assert Tensor([1, 2]).zero_().tolist() == [0, 0]
+    assert Tensor([True, False]).fill_(True).tolist() == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("act", "error", "line"),
+    [
+        (
+            lambda x: x.copy_(np.ones(3)),
+            ValueError,
+            "copy_: v has shape (3,), which does not broadcast to (2,)",
+        ),
+        (lambda x: x.fill_(x), ValueError, "fill_: expected one number; got shape (2,)"),
+        (
+            lambda x: x.masked_fill_([True, False], x),
+            ValueError,
+            "masked_fill_: expected one number; got shape (2,)",
+        ),
+        (
+            lambda x: x.masked_fill_([1, 0], 2.0),
+            TypeError,
+            "where: expected a bool condition, as x > 0 gives; got int64",
+        ),
+        (
+            lambda x: x.add_(0.5),
+            TypeError,
+            "add_: the result is float32, which does not fit in place into int64; "
+            "cast the tensor first",
+        ),
+        (
+            lambda x: x.mul_("3"),
+            TypeError,
+            "mul_: expected a Tensor, an ndarray or a number; got str",
+        ),
+        (
+            lambda x: x.masked_fill_(np.ones((3, 2), bool), 1),
+            ValueError,
+            "masked_fill_: the result has shape (3, 2), which does not fit in place into (2,); "
+            "write x = x + ... instead of x += ...",
+        ),
+    ],
+)
+def test_what_a_wrong_write_prints(act, error, line) -> None:
+    x = Tensor([1, 2])
+    with pytest.raises(error) as caught:
+        act(x)
+    assert str(caught.value) == line
+    assert x.tolist() == [1, 2]
+
+
+def test_views_of_every_kind_are_linked() -> None:
+    for look in (
+        lambda y: y.flip(0),
+        lambda y: y.diagonal(),
+        lambda y: y.unfold(0, 2, 1),
+        lambda y: y.view(4),
+        lambda y: y.moveaxis(0, 1),
+        lambda y: y.split(1)[0],
+        lambda y: y.shrink(((0, 1), None)),
+        lambda y: y[Tensor(0)],
+        lambda y: y[0].meshgrid(y[1])[0],
+    ):
+        y = Tensor(np.ones((2, 2)), requires_grad=True) * 1.0
+        view = look(y)
+        assert np.shares_memory(view.data, y.data)
+        refused(lambda y=y: y.zero_(), y, "is a view of this memory")
+
+
+def test_writing_through_a_view_reaches_the_tensor() -> None:
+    x = Tensor(np.ones((3, 3)))
+    x.diagonal().fill_(0.0)
+    x.flip(0)[0] = 7.0
+    assert x.tolist() == [[0, 1, 1], [1, 0, 1], [7, 7, 7]]
+    windows = x.unfold(0, 2, 1)
+    refused(lambda: windows.zero_(), windows, "^zero_: this tensor is an expanded or read-only")

@@ -268,6 +268,44 @@ def test_operands_that_need_no_gradient_make_no_graph() -> None:
         lambda m, x: m.squeeze(m.expand_dims(x, 0)),
         lambda m, x: m.broadcast_to(x, (4, 2, 3)),
         lambda m, x: m.copy(x),
+        lambda m, x: m.permute_dims(x),
+        lambda m, x: m.matrix_transpose(x),
+        lambda m, x: m.atleast_1d(m.sum(x)),
+        lambda m, x: m.atleast_2d(x[0]),
+        lambda m, x: m.flip(x),
+        lambda m, x: m.flip(x, axis=(0, 1)),
+        lambda m, x: m.flipud(x),
+        lambda m, x: m.fliplr(x),
+        lambda m, x: m.roll(x, 2),
+        lambda m, x: m.roll(x, (1, 2), axis=(0, 1)),
+        lambda m, x: m.repeat(x, 2),
+        lambda m, x: m.repeat(x, [1, 2], axis=0),
+        lambda m, x: m.tile(x, 2),
+        lambda m, x: m.tile(x, (2, 1, 2)),
+        lambda m, x: m.pad(x, 1),
+        lambda m, x: m.pad(x, (1, 2), constant_values=3.0),
+        lambda m, x: m.pad(x, ((1, 0), (0, 2)), "constant"),
+        lambda m, x: m.pad(x, ((1, 0), (0, 2)), mode="reflect"),
+        lambda m, x: m.pad(x, 2, mode="edge"),
+        lambda m, x: m.pad(x, 4, mode="wrap"),
+        lambda m, x: m.lib.stride_tricks.sliding_window_view(x, 2, axis=1),
+        lambda m, x: m.stack([x, VALUES], axis=-1),
+        lambda m, x: m.vstack([x[0], VALUES]),
+        lambda m, x: m.hstack((x, VALUES)),
+        lambda m, x: m.hstack((x[0], VALUES[0])),
+        lambda m, x: m.split(x, 3, axis=1)[1],
+        lambda m, x: m.split(x, [1], axis=1)[1],
+        lambda m, x: m.array_split(x, 2, axis=1)[0],
+        lambda m, x: m.take(x, [-1, 0, 0]),
+        lambda m, x: m.take(x, np.array([[-1, 0]]), axis=1),
+        lambda m, x: m.take(x, 1, axis=-1),
+        lambda m, x: m.take_along_axis(x, np.array([[0], [-1]]), 1),
+        lambda m, x: m.take_along_axis(x, np.array([0, -1]), None),
+        lambda m, x: m.diag(x),
+        lambda m, x: m.diag(x[0], k=1),
+        lambda m, x: m.diagonal(x, offset=1, axis1=1, axis2=0),
+        lambda m, x: m.tril(x, k=-1),
+        lambda m, x: m.triu(x),
     ],
 )
 def test_numpy_functions_reach_the_operations(call) -> None:
@@ -291,6 +329,9 @@ def test_numpy_functions_without_a_gradient() -> None:
             assert found.dtype == expected.dtype
             np.testing.assert_array_equal(found.data, expected)
     assert np.empty_like(x, dtype=np.int8).dtype == np.int8
+    np.testing.assert_array_equal(np.argwhere(x > 2.0).data, np.argwhere(VALUES > 2))
+    for found, expected in zip(np.nonzero(x > 2.0), np.nonzero(VALUES > 2), strict=True):
+        np.testing.assert_array_equal(found.data, expected)
     assert (np.shape(x), np.ndim(x), np.size(x)) == ((2, 3), 2, 6)
     np.testing.assert_allclose(x, VALUES)
 
@@ -310,6 +351,7 @@ def test_numpy_functions_without_a_gradient() -> None:
         ),
         (lambda x: np.fft.fft(x), r"np.fft.fft is not supported on a Tensor"),
         (lambda x: np.add.accumulate(x), r"np.add.accumulate is not supported on a Tensor"),
+        (lambda x: np.pad(x, 1, mode="mean"), "np.pad on a Tensor: expected mode constant, edge,"),
         (lambda x: np.exp(x, where=x.data > 0), r"np.exp on a Tensor: .*'where'"),
         (lambda x: np.exp(x, out=np.zeros(2)), r"np.exp: a Tensor cannot be written into an nda"),
         (lambda x: np.sum(x, where=x.data > 0), r"np.sum on a Tensor: .*'where'"),

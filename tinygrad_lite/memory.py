@@ -55,8 +55,10 @@ changes = _Changes()
 def memory_owner(array: Array) -> Array:
     """The array that owns the memory which `array` looks at."""
     base = array.base
-    while isinstance(base, np.ndarray):
-        array, base = base, base.base
+    while base is not None:
+        if isinstance(base, np.ndarray):
+            array = base
+        base = getattr(base, "base", None)  # NumPy's windows have a stand-in between
     return array
 
 

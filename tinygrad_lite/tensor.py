@@ -24,7 +24,6 @@ from .methods.losses import LossMethods
 from .methods.math import MathMethods
 from .methods.movement import MovementMethods
 from .methods.numpy_functions import NumpyMethods
-from .methods.operators import OperatorMethods
 from .methods.padding import PaddingMethods
 from .methods.pooling import PoolingMethods
 from .methods.random import RandomMethods
@@ -33,11 +32,12 @@ from .methods.resampling import ResamplingMethods
 from .methods.scan import ScanMethods
 from .methods.sorting import SortingMethods
 from .methods.trigonometry import TrigonometryMethods
+from .methods.updates import UpdateMethods
 from .shapes import Shape
 
 
 class Tensor(
-    OperatorMethods,
+    UpdateMethods,
     MathMethods,
     TrigonometryMethods,
     ComparisonMethods,

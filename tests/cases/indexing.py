@@ -37,6 +37,18 @@ def scattered(x: np.ndarray, index: Any, shape: tuple[int, ...]) -> np.ndarray:
     return y
 
 
+def extreme(
+    of: Any, x: np.ndarray, index: np.ndarray, v: np.ndarray, include_self: bool = True
+) -> np.ndarray:
+    """For each place of a vector, np.max or np.min of what comes there."""
+    return np.array(
+        [
+            of([*([own] if include_self or place not in index else []), *v[index == place]])
+            for place, own in enumerate(x)
+        ]
+    ).astype(x.dtype)
+
+
 CASES: list[Case] = [
     Case(
         indexing.Getitem,
@@ -77,7 +89,7 @@ CASES: list[Case] = [
     ),
     Case(
         indexing.ScatterAdd,
-        lambda a: indexing.ScatterAdd.apply(a, index=(ROWS, COLUMNS), basic=False, shape=(3, 4)),
+        lambda a: indexing.ScatterAdd.apply(a, index=(ROWS, COLUMNS), distinct=False, shape=(3, 4)),
         lambda a: scattered(a, (ROWS, COLUMNS), (3, 4)),
         [((4,),)],
         note="duplicates add",
@@ -85,7 +97,7 @@ CASES: list[Case] = [
     Case(
         indexing.ScatterAdd,
         lambda a: indexing.ScatterAdd.apply(
-            a, index=(slice(1, None), slice(None, None, -2)), basic=True, shape=(3, 4)
+            a, index=(slice(1, None), slice(None, None, -2)), distinct=True, shape=(3, 4)
         ),
         lambda a: scattered(a, (slice(1, None), slice(None, None, -2)), (3, 4)),
         [((2, 2),)],
@@ -111,5 +123,26 @@ CASES: list[Case] = [
         lambda a, v: written(a, MASK, v),
         [((3, 4), (7,)), ((3, 4), (1,))],
         note="mask",
+    ),
+    Case(
+        indexing.ScatterExtreme,
+        lambda a, v: a.scatter_reduce(0, ROWS, v, "amax"),
+        lambda a, v: extreme(np.max, a, ROWS, v),
+        [((3,), (4,)), ((4,), (4,))],
+        note="largest",
+    ),
+    Case(
+        indexing.ScatterExtreme,
+        lambda a, v: a.scatter_reduce(0, ROWS, v, "amin", include_self=False),
+        lambda a, v: extreme(np.min, a, ROWS, v, include_self=False),
+        [((3,), (4,)), ((4,), (4,))],
+        note="smallest, without self",
+    ),
+    Case(
+        indexing.Diagonal,
+        lambda a: a.diagonal(axis1=-2, axis2=-1),
+        lambda a: np.diagonal(a, axis1=-2, axis2=-1),
+        [((3, 3),), ((2, 3, 4),), ((0, 2),)],
+        copies=False,
     ),
 ]

@@ -6,6 +6,21 @@ from tinygrad_lite.ops import movement
 
 from .case import ONE, Case
 
+
+def windows(x: np.ndarray, size: int, step: int) -> np.ndarray:
+    """The windows along axis 0, one after the other; the window is the last axis."""
+    count = (len(x) - size) // step + 1
+    return np.stack([np.moveaxis(x[i * step : i * step + size], 0, -1) for i in range(count)])
+
+
+def folded(x: np.ndarray, step: int, size: int) -> np.ndarray:
+    """The windows x added where they belong in a line of zeros, one element at a time."""
+    y = np.zeros(size, x.dtype)
+    for i, k in np.ndindex(x.shape):
+        y[i * step + k] += x[i, k]
+    return y
+
+
 CASES: list[Case] = [
     Case(
         movement.Reshape,
@@ -35,5 +50,33 @@ CASES: list[Case] = [
         lambda *xs: xs[0].cat(*xs[1:], axis=1),
         lambda *xs: np.concatenate(xs, axis=1),
         [((3, 4), (3, 1), (3, 2)), ((2, 3),), ((2, 0), (2, 3)), ((2, 1, 2), (2, 2, 2))],
+    ),
+    Case(
+        movement.Pad,
+        lambda a: a.pad(((1, 2), (0, 1)), value=-3.0),
+        lambda a: np.pad(a, ((1, 2), (0, 1)), constant_values=-3.0),
+        [((2, 3),), ((0, 2),)],
+    ),
+    Case(
+        movement.Unfold,
+        lambda a: a.unfold(0, 3, 2),
+        lambda a: windows(a, 3, 2),
+        [((8,),), ((5, 2),), ((3, 0),)],
+        copies=False,
+        note="overlapping",
+    ),
+    Case(
+        movement.Unfold,
+        lambda a: a.unfold(1, 1, 2),
+        lambda a: np.moveaxis(windows(a.T, 1, 2), 0, 1),
+        [((2, 6),)],
+        copies=False,
+        note="with gaps",
+    ),
+    Case(
+        movement.Fold,
+        lambda a: movement.Fold.apply(a, axis=0, step=2, shape=(8,)),
+        lambda a: folded(a, 2, 8),
+        [((3, 3),), ((3, 4),), ((4, 1),), ((1, 7),)],
     ),
 ]

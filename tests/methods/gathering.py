@@ -1,7 +1,409 @@
 """Rows of the methods in tinygrad_lite/methods/gathering.py."""
 
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lite import Tensor
+
 from .row import Mistake, Row
 
-ROWS: list[Row] = []
+INDEX = np.array(
+    [[2, 0], [2, 1], [0, 0]]
+)  # for (3, 3) or larger, with duplicates along either axis
+LINES = np.array([2, 0, 2])
 
-MISTAKES: list[Mistake] = []
+
+def scattered(x: np.ndarray, axis: int, index: np.ndarray, src: Any, write: Any) -> np.ndarray:
+    """write(y, place, value) for each entry of the index, in order, on a copy of x."""
+    y = x.copy()
+    for place in np.ndindex(index.shape):
+        there = (*place[:axis], index[place], *place[axis + 1 :])
+        write(y, there, src if np.ndim(src) == 0 else src[place])
+    return y
+
+
+def put(y: np.ndarray, place: Any, value: Any) -> None:
+    """Replaced."""
+    y[place] = value
+
+
+def add(y: np.ndarray, place: Any, value: Any) -> None:
+    """Added."""
+    y[place] += value
+
+
+def multiply(y: np.ndarray, place: Any, value: Any) -> None:
+    """Multiplied."""
+    y[place] = y[place] * value
+
+
+COMBINE = {"sum": np.sum, "prod": np.prod, "mean": np.mean, "amax": np.max, "amin": np.min}
+
+
+def reduced(
+    x: np.ndarray, axis: int, index: np.ndarray, src: np.ndarray, kind: str, include_self: bool
+) -> np.ndarray:
+    """The values that come to each place, in lists, and each list combined."""
+    lists: Any = np.empty(x.shape, object)
+    for place in np.ndindex(x.shape):
+        lists[place] = [x[place]]
+    new: Any = np.empty(x.shape, object)
+    for place in np.ndindex(x.shape):
+        new[place] = []
+    scattered(new, axis, index, src, lambda y, place, value: y[place].append(value))
+    y = np.empty_like(x)
+    for place in np.ndindex(x.shape):
+        values = (lists[place] if include_self or not new[place] else []) + new[place]
+        combined = COMBINE[kind](np.array(values))
+        y[place] = np.floor(combined) if x.dtype.kind == "i" else combined
+    return y
+
+
+# PyTorch has no gradients where src is larger than the index, so there it gets the leading part.
+SCATTER = [((3, 3), (3, 2)), ((4, 3), (3, 4))]
+
+ROWS: list[Row] = [
+    Row(
+        "gather",
+        lambda x: x.gather(0, INDEX),
+        lambda x: x[INDEX, [[0, 1]]],
+        lambda torch, x: x.gather(0, torch.tensor(INDEX)),
+        [((3, 2),), ((4, 3),)],
+        kinds="fib",
+        note="index smaller along the other axis",
+    ),
+    Row(
+        "gather",
+        lambda x: x.gather(-1, Tensor(INDEX)),
+        lambda x: x[[[0], [1], [2]], INDEX],
+        lambda torch, x: x.gather(-1, torch.tensor(INDEX)),
+        [((3, 3),), ((5, 4),)],
+    ),
+    Row(
+        "gather",
+        lambda x: x.gather(0, np.zeros((0, 2), int)),
+        lambda x: x[:0, :2],
+        lambda torch, x: x.gather(0, torch.zeros((0, 2), dtype=torch.int64)),
+        [((0, 3),), ((3, 2),)],
+        note="nothing",
+    ),
+    Row(
+        "take_along_axis",
+        lambda x: x.take_along_axis(INDEX, 1),
+        lambda x: np.take_along_axis(x, INDEX, 1),
+        lambda torch, x: torch.take_along_dim(x, torch.tensor(INDEX), 1),
+        [((3, 3),), ((1, 4),)],
+        kinds="fib",
+    ),
+    Row(
+        "take_along_axis",
+        lambda x: x.take_along_axis(Tensor([[-1, 0]]), 1),
+        lambda x: np.take_along_axis(x, np.array([[-1, 0]]), 1),
+        None,
+        [((3, 3),)],
+        note="negative positions, which PyTorch refuses",
+    ),
+    Row(
+        "scatter",
+        lambda x, v: x.scatter(0, INDEX, v),
+        lambda x, v: scattered(x, 0, INDEX, v, put),
+        None,
+        SCATTER,
+        kinds="fib",
+        note="the last of duplicates gets the gradient; PyTorch gives it to all",
+    ),
+    Row(
+        "scatter",
+        lambda x, v: x.scatter(1, INDEX[::2], v),
+        lambda x, v: scattered(x, 1, INDEX[::2], v, put),
+        lambda torch, x, v: x.scatter(1, torch.tensor(INDEX[::2].copy()), v),
+        [((3, 3), (2, 2))],
+        domain=lambda rng, shape: rng.uniform(1, 2, shape),
+        kinds="ib",
+        note="values with duplicates",
+    ),
+    Row(
+        "scatter",
+        lambda x, v: x.scatter(0, INDEX[:1], v),
+        lambda x, v: scattered(x, 0, INDEX[:1], v, put),
+        lambda torch, x, v: x.scatter(0, torch.tensor(INDEX[:1]), v[:1, :2]),
+        [((3, 3), (1, 2)), ((4, 3), (3, 4))],
+        note="without duplicates, src larger than the index",
+    ),
+    Row(
+        "scatter",
+        lambda x: x.scatter(0, INDEX, 2.5),
+        lambda x: scattered(x, 0, INDEX, 2.5, put),
+        lambda torch, x: x.scatter(0, torch.tensor(INDEX), 2.5),
+        [((3, 3),)],
+        note="a number",
+    ),
+    Row(
+        "scatter",
+        lambda x, v: x.scatter(0, INDEX, v, reduce="add"),
+        lambda x, v: scattered(x, 0, INDEX, v, add),
+        lambda torch, x, v: x.scatter_add(0, torch.tensor(INDEX), v[:, :2]),
+        SCATTER,
+        kinds="fi",
+        note="added",
+    ),
+    Row(
+        "scatter",
+        lambda x, v: x.scatter(0, INDEX, v, reduce="multiply"),
+        lambda x, v: scattered(x, 0, INDEX, v, multiply),
+        lambda torch, x, v: x.scatter_reduce(0, torch.tensor(INDEX), v[:, :2], "prod"),
+        SCATTER,
+        kinds="fi",
+        note="multiplied",
+    ),
+    Row(
+        "scatter_add",
+        lambda x, v: x.scatter_add(1, INDEX, v),
+        lambda x, v: scattered(x, 1, INDEX, v, add),
+        lambda torch, x, v: x.scatter_add(1, torch.tensor(INDEX), v[:, :2]),
+        SCATTER[:1],
+        kinds="fi",
+    ),
+    *(
+        Row(
+            "scatter_reduce",
+            lambda x, v, kind=kind, own=own: x.scatter_reduce(0, INDEX, v, kind, own),
+            lambda x, v, kind=kind, own=own: reduced(x, 0, INDEX, v, kind, own),
+            lambda torch, x, v, kind=kind, own=own: x.scatter_reduce(
+                0, torch.tensor(INDEX), v[:, :2], kind, include_self=own
+            ),
+            SCATTER,
+            kinds="fi",
+            note=kind if own else f"{kind}, without self",
+        )
+        for kind in COMBINE
+        for own in (True, False)
+    ),
+    Row(
+        "index_select",
+        lambda x: x.index_select(1, LINES),
+        lambda x: x[:, LINES],
+        lambda torch, x: x.index_select(1, torch.tensor(LINES)),
+        [((2, 3),), ((2, 4, 2),), ((0, 3),)],
+        kinds="fib",
+    ),
+    Row(
+        "index_add",
+        lambda x, v: x.index_add(1, LINES, v),
+        lambda x, v: x + v @ (LINES[:, None] == np.arange(x.shape[1])).astype(x.dtype),
+        lambda torch, x, v: x.index_add(1, torch.tensor(LINES), v),
+        [((2, 3), (2, 3)), ((2, 4), (2, 3)), ((0, 3), (0, 3))],
+        kinds="fi",
+    ),
+    Row(
+        "index_fill",
+        lambda x: x.index_fill(1, LINES, -1.0),
+        lambda x: np.where(np.isin(np.arange(x.shape[1]), LINES), -1, x).astype(x.dtype),
+        lambda torch, x: x.index_fill(1, torch.tensor(LINES), -1.0),
+        [((2, 3),), ((2, 4),)],
+        kinds="fi",
+    ),
+    Row(
+        "index_fill",
+        lambda x, v: x.index_fill(0, LINES, v),
+        lambda x, v: np.where(np.isin(np.arange(len(x)), LINES), v, x),
+        lambda torch, x, v: x.index_fill(0, torch.tensor(LINES), v),
+        [((4,), ())],
+        note="by a tensor, which gets the gradient once for each place",
+    ),
+    Row(
+        "masked_select",
+        lambda x: x.masked_select(x.detach() > 0),
+        lambda x: x[x > 0],
+        lambda torch, x: x.masked_select(x > 0),
+        [((3, 4),), ((0,),), ((),)],
+        kinds="fi",
+    ),
+    Row(
+        "masked_select",
+        lambda x: x.masked_select(np.array([[True], [False], [True]])),
+        lambda x: np.concatenate((x, x)),
+        lambda torch, x: x.masked_select(torch.tensor([[True], [False], [True]])),
+        [((3,),)],
+        note="broadcast",
+    ),
+    Row(
+        "nonzero",
+        lambda x: (x > 0.5).nonzero(),
+        lambda x: np.argwhere(x > 0.5),
+        lambda torch, x: (x > 0.5).nonzero(),
+        [((3, 4),), ((5,),), ((0, 2),), ((),)],
+        kinds="fi",
+        constant=True,
+    ),
+    Row(
+        "one_hot",
+        lambda x: abs(x).one_hot(),
+        lambda x: np.eye(abs(x).max() + 1, dtype=int)[abs(x)],
+        lambda torch, x: torch.nn.functional.one_hot(abs(x).long()),
+        [((3, 4),), ((),)],
+        kinds="i",
+        constant=True,
+    ),
+    Row(
+        "one_hot",
+        lambda x: abs(x).one_hot(9),
+        lambda x: np.eye(9, dtype=int)[abs(x)],
+        lambda torch, x: torch.nn.functional.one_hot(abs(x).long(), 9),
+        [((3,),), ((0,),)],
+        kinds="i",
+        constant=True,
+        note="number of classes given",
+    ),
+    Row(
+        "diag",
+        lambda x: x.diag(),
+        np.diag,
+        lambda torch, x: torch.diag(x),
+        [((3,),), ((2, 3),), ((0,),)],
+        kinds="fib",
+    ),
+    Row(
+        "diag",
+        lambda x: x.diag(-2),
+        lambda x: np.diag(x, -2),
+        lambda torch, x: torch.diag(x, -2),
+        [((3,),), ((3, 2),)],
+        note="below",
+    ),
+    Row(
+        "diagonal",
+        lambda x: x.diagonal(),
+        np.diagonal,
+        lambda torch, x: x.diagonal(),
+        [((2, 3),), ((3, 2, 2),), ((0, 2),)],
+        kinds="fib",
+    ),
+    Row(
+        "diagonal",
+        lambda x: x.diagonal(1, axis1=-1, axis2=0),
+        lambda x: np.diagonal(x, 1, -1, 0),
+        lambda torch, x: x.diagonal(1, -1, 0),
+        [((3, 2, 3),), ((4, 2),)],
+        note="above, of other axes",
+    ),
+    Row(
+        "diagonal",
+        lambda x: x.diagonal(5),
+        lambda x: np.diagonal(x, 5),
+        lambda torch, x: x.diagonal(5),
+        [((2, 3),)],
+        note="outside",
+    ),
+    *(
+        Row(
+            name,
+            lambda x, name=name, k=k: getattr(x, name)(k),
+            lambda x, name=name, k=k: getattr(np, name)(x, k),
+            lambda torch, x, name=name, k=k: getattr(x, name)(k),
+            [((3, 4),), ((2, 2, 1),), ((0, 2),)],
+            kinds="fib",
+            note=f"diagonal {k}",
+        )
+        for name in ("tril", "triu")
+        for k in (0, 1, -2)
+    ),
+]
+
+X = Tensor(np.zeros((2, 3)))
+
+MISTAKES: list[Mistake] = [
+    Mistake(
+        lambda: X.gather(1, [[0, 3]]),
+        IndexError,
+        "gather: 3 is out of range for axis 1, which has size 3",
+    ),
+    Mistake(
+        lambda: X.gather(1, [[-1]]),
+        IndexError,
+        "gather: -1 is out of range for axis 1, which has size 3",
+    ),
+    Mistake(
+        lambda: X.gather(1, [0]),
+        ValueError,
+        "gather: expected an index of 2 axes, none but axis 1 longer than in (2, 3); "
+        "got shape (1,)",
+    ),
+    Mistake(
+        lambda: X.gather(0, [[0.0]]),
+        TypeError,
+        "gather: expected integers; got float64",
+    ),
+    Mistake(
+        lambda: X.take_along_axis([[0], [0], [0]], 1),
+        ValueError,
+        "take_along_axis: shapes (3, 1) and (2, 1) do not broadcast; "
+        "from the right, sizes must be equal or 1",
+    ),
+    Mistake(
+        lambda: X.scatter(0, [[0, 1]], Tensor([[1.0]])),
+        ValueError,
+        "scatter: expected a src of the index's shape (1, 2) or larger; got (1, 1)",
+    ),
+    Mistake(
+        lambda: X.cast(int).scatter(0, [[0]], 1.5),
+        TypeError,
+        "scatter: src is float64, which does not fit into int64",
+    ),
+    Mistake(
+        lambda: X.scatter(0, [[0]], 1.0, reduce="mean"),
+        ValueError,
+        'scatter: reduce must be None, "add" or "multiply"; got \'mean\'',
+    ),
+    Mistake(
+        lambda: X.scatter_reduce(0, [[0]], 1.0, "max"),
+        ValueError,
+        'scatter_reduce: reduce must be "sum", "prod", "mean", "amax" or "amin"; got \'max\'',
+    ),
+    Mistake(
+        lambda: X.index_select(0, [[0]]),
+        ValueError,
+        "index_select: expected an index of 1 dimension; got shape (1, 1)",
+    ),
+    Mistake(
+        lambda: X.index_add(0, [0], X),
+        ValueError,
+        "index_add: expected src of shape (1, 3); got (2, 3)",
+    ),
+    Mistake(
+        lambda: X.index_fill(0, [0], X),
+        ValueError,
+        "index_fill: expected one number; got shape (2, 3)",
+    ),
+    Mistake(
+        lambda: X.masked_select([1, 0, 1]),
+        TypeError,
+        "masked_select: expected a bool mask; got int64",
+    ),
+    Mistake(
+        lambda: Tensor([0, 5]).one_hot(3),
+        IndexError,
+        "one_hot: 5 is out of range for 3 classes",
+    ),
+    Mistake(
+        lambda: Tensor([], dtype=int).one_hot(),
+        ValueError,
+        "one_hot: no elements, so num_classes must be given",
+    ),
+    Mistake(
+        lambda: X.diagonal(0, 1, 1),
+        ValueError,
+        "diagonal: expected two different axes; got 1 and 1",
+    ),
+    Mistake(
+        lambda: Tensor(1.0).diag(),
+        ValueError,
+        "diag: expected 1 or 2 dimensions; got shape ()",
+    ),
+    Mistake(
+        lambda: X[0].tril(),
+        ValueError,
+        "tril: expected 2 dimensions or more; got shape (3,)",
+    ),
+]

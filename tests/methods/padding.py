@@ -1,7 +1,171 @@
 """Rows of the methods in tinygrad_lite/methods/padding.py."""
 
+import numpy as np
+
+from tinygrad_lite import Tensor
+
 from .row import Mistake, Row
 
-ROWS: list[Row] = []
+MODES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 
-MISTAKES: list[Mistake] = []
+ROWS: list[Row] = [
+    Row(
+        "pad",
+        lambda x: x.pad((1, 2)),
+        lambda x: np.pad(x, ((0, 0),) * (x.ndim - 1) + ((1, 2),)),
+        lambda torch, x: torch.nn.functional.pad(x, (1, 2)),
+        [((2, 3),), ((0,),), ((2,),)],
+        kinds="fib",
+    ),
+    Row(
+        "pad",
+        lambda x: x.pad((1, 0, 2, 1), value=0.5),
+        lambda x: np.pad(x, ((2, 1), (1, 0)), constant_values=0.5),
+        lambda torch, x: torch.nn.functional.pad(x, (1, 0, 2, 1), value=0.5),
+        [((2, 3),)],
+        note="two axes, the last one first",
+    ),
+    Row(
+        "pad",
+        lambda x: x.pad(((2, 1), None), value=-2.0),
+        lambda x: np.pad(x, ((2, 1), (0, 0)), constant_values=-2.0),
+        lambda torch, x: torch.nn.functional.pad(x, (0, 0, 2, 1), value=-2.0),
+        [((2, 3),)],
+        note="a pair for each axis",
+    ),
+    Row(
+        "pad",
+        lambda x: x.pad((-1, 2, 1, -1)),
+        lambda x: np.pad(x[:-1, 1:], ((1, 0), (0, 2))),
+        lambda torch, x: torch.nn.functional.pad(x, (-1, 2, 1, -1)),
+        [((2, 3),)],
+        kinds="fib",
+        note="negative",
+    ),
+    Row(
+        "pad",
+        lambda x: x.pad(()),
+        lambda x: x,
+        lambda torch, x: torch.nn.functional.pad(x, ()),
+        [((),), ((2,),)],
+        note="by nothing",
+    ),
+    *(
+        Row(
+            "pad",
+            lambda x, mode=mode: x.pad((1, 2, 2, 0), mode=mode),
+            lambda x, mode=mode: np.pad(x, ((0, 0), (0, 0), (2, 0), (1, 2)), mode=MODES[mode]),
+            lambda torch, x, mode=mode: torch.nn.functional.pad(x, (1, 2, 2, 0), mode=mode),
+            [((1, 2, 3, 4),)],
+            kinds="f",
+            note=mode,
+        )
+        for mode in MODES
+    ),
+    *(
+        Row(
+            "pad",
+            lambda x, mode=mode: x.pad((-1, 2), mode=mode),
+            lambda x, mode=mode: np.pad(x[..., 1:], ((0, 0), (0, 2)), mode=MODES[mode]),
+            lambda torch, x, mode=mode: torch.nn.functional.pad(x, (-1, 2), mode=mode),
+            [((2, 4),)],
+            note=f"{mode}, negative",
+        )
+        for mode in MODES
+    ),
+    *(
+        Row(
+            "pad",
+            lambda x, mode=mode: x.pad((7, 5), mode=mode),
+            lambda x, mode=mode: np.pad(x, (7, 5), mode=MODES[mode]),
+            None,
+            [((3,),), ((1,),)],
+            kinds="fib",
+            note=f"{mode} several times round, which PyTorch refuses",
+        )
+        for mode in MODES
+    ),
+    Row(
+        "shrink",
+        lambda x: x.shrink(((1, 2), None)),
+        lambda x: x[1:2],
+        lambda torch, x: x[1:2],
+        [((3, 4),), ((2, 0),)],
+        kinds="fib",
+    ),
+    Row(
+        "shrink",
+        lambda x: x.shrink(((1, 1), (0, 3))),
+        lambda x: x[1:1, 0:3],
+        lambda torch, x: x[1:1, 0:3],
+        [((3, 4),)],
+        note="to nothing",
+    ),
+    Row(
+        "unfold",
+        lambda x: x.unfold(0, 3, 1),
+        lambda x: np.lib.stride_tricks.sliding_window_view(x, 3, 0),
+        lambda torch, x: x.unfold(0, 3, 1),
+        [((5,),), ((3, 2),), ((4, 0),)],
+        kinds="fib",
+        note="overlapping",
+    ),
+    Row(
+        "unfold",
+        lambda x: x.unfold(-2, 2, 3).unfold(-2, 2, 1),
+        lambda x: np.stack([x[:2], x[3:5]])[:, :, [[0, 1], [1, 2]]].transpose(0, 2, 1, 3),
+        lambda torch, x: x.unfold(-2, 2, 3).unfold(-2, 2, 1),
+        [((5, 3),)],
+        note="along two axes, with gaps",
+    ),
+]
+
+X = Tensor(np.zeros((2, 3)))
+
+MISTAKES: list[Mistake] = [
+    Mistake(
+        lambda: X.pad((1, 2, 3)),
+        ValueError,
+        "pad: expected pairs (before, after) for at most 2 axes, from the last on; got (1, 2, 3)",
+    ),
+    Mistake(
+        lambda: X.pad(((1, 2),)),
+        ValueError,
+        "pad: expected a pair or None for each of 2 axes; got ((1, 2),)",
+    ),
+    Mistake(
+        lambda: X.pad((1.5, 2)),
+        TypeError,
+        "pad: expected integers, or pairs of them and None; got (1.5, 2)",
+    ),
+    Mistake(
+        lambda: X.pad((1, 1), mode="edge"),
+        ValueError,
+        'pad: mode must be "constant", "reflect", "replicate" or "circular"; got \'edge\'',
+    ),
+    Mistake(
+        lambda: X[:, :0].pad((1, 1), mode="circular"),
+        ValueError,
+        "pad: axis 1 has no elements to repeat in mode circular",
+    ),
+    Mistake(
+        lambda: X.pad((-2, -2)),
+        ValueError,
+        "shrink: axis 1 has size 3; it has no part from 2 to 1",
+    ),
+    Mistake(
+        lambda: X.shrink(((0, 1),)),
+        ValueError,
+        "shrink: expected bounds for 2 axes; got 1",
+    ),
+    Mistake(
+        lambda: X.shrink(((0, 1), (2, 4))),
+        ValueError,
+        "shrink: axis 1 has size 3; it has no part from 2 to 4",
+    ),
+    Mistake(
+        lambda: X.unfold(1, 4, 1),
+        ValueError,
+        "unfold: expected 0 to 3 elements a window, and a step of 1 or more; got size 4, step 1",
+    ),
+]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from operator import index as as_index
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -14,10 +14,23 @@ from .inplace import check_writable, overwrite
 from .operands import Operand, cast, operand
 
 
-def array_index(index: Any) -> tuple[tuple[Any, ...], bool]:
-    """`index` as a tuple that NumPy takes, with arrays copied, and whether it holds no arrays."""
+class Index(NamedTuple):
+    """What stands in the brackets of x[...], as NumPy takes it.
+
+    items     its parts; arrays are copies
+    basic     whether it holds no arrays, so that NumPy answers with a view
+    distinct  whether it holds no integer arrays, and so names no element twice
+    """
+
+    items: tuple[Any, ...]
+    basic: bool
+    distinct: bool
+
+
+def array_index(index: Any) -> Index:
+    """`index` as NumPy takes it; TypeError for what is no index."""
     found: list[Any] = []
-    basic = True
+    basic = distinct = True
     for item in index if isinstance(index, tuple) else (index,):
         if isinstance(item, TensorBase):
             item = item._data
@@ -27,7 +40,11 @@ def array_index(index: Any) -> tuple[tuple[Any, ...], bool]:
                 raise TypeError(
                     f"index: expected integers or a bool mask; got an array of {item.dtype}"
                 )
-            basic = False
+            if item.ndim == 0 and item.dtype.kind != "b":
+                item = int(item)
+            else:
+                basic = False
+                distinct = distinct and item.dtype.kind == "b"
         elif isinstance(item, slice):  # a tensor in it may change before backward reads it
             bounds = (item.start, item.stop, item.step)
             item = slice(*(None if bound is None else as_index(bound) for bound in bounds))
@@ -39,7 +56,9 @@ def array_index(index: Any) -> tuple[tuple[Any, ...], bool]:
                 f"got {type(item).__name__}"
             )
         found.append(item)
-    return tuple(found), basic
+    if basic and Ellipsis not in found:
+        found.append(Ellipsis)  # so that a single element, too, is a view
+    return Index(tuple(found), basic, distinct)
 
 
 class IndexingMethods(TensorBase):
@@ -48,34 +67,11 @@ class IndexingMethods(TensorBase):
     __slots__ = ()
 
     def __getitem__(self, index: Any) -> Self:
-        items, basic = array_index(index)
-        if basic and Ellipsis not in items:
-            items = (*items, Ellipsis)  # so that a single element, too, is a view
-        return Getitem.apply(self, index=items, basic=basic)
+        items, _, distinct = array_index(index)
+        return Getitem.apply(self, index=items, distinct=distinct)
 
     def __setitem__(self, index: Any, value: Operand) -> None:
-        items, basic = array_index(index)
-        region = self._data[(*items, Ellipsis)] if basic and Ellipsis not in items else self._data
-        check_writable("x[i] = v", self, region, value)
-        written: Any = operand(value, "x[i] = v")
-        try:
-            if isinstance(written, TensorBase):
-                written = _without_leading_ones(
-                    cast(written, self._data.dtype), self._data[items].ndim
-                )
-            node = self._node or getattr(written, "_node", None)
-            if node is not None and is_grad_enabled():
-                result = Setitem.apply(self, written, index=items, basic=basic)
-                overwrite("x[i] = v", self, result)
-            else:
-                self._data[items] = getattr(written, "_data", written)
-                changes.note(self._data)
-        except ValueError:
-            given: Any = value
-            raise ValueError(
-                f"x[i] = v: v has shape {np.shape(given)}, which does not broadcast to "
-                f"{self._data[items].shape}"
-            ) from None
+        write("x[i] = v", self, index, value)
 
     def __len__(self) -> int:
         if not self._data.ndim:
@@ -86,6 +82,27 @@ class IndexingMethods(TensorBase):
         if not self._data.ndim:
             raise TypeError("iteration: a 0-d tensor has no axis; item() gives its number")
         return (self[position] for position in range(len(self._data)))
+
+
+def write(name: str, tensor: TensorBase, index: Any, value: Any) -> None:
+    """tensor[index] = value, recorded if one of the two is; `name` is the operation."""
+    data = tensor._data
+    items, basic, distinct = array_index(index)
+    check_writable(name, tensor, data[items] if basic else data, value)
+    written: Any = operand(value, name)
+    try:
+        if isinstance(written, TensorBase):
+            written = _without_leading_ones(cast(written, data.dtype), data[items].ndim)
+        if is_grad_enabled() and (tensor._node or getattr(written, "_node", None)):
+            overwrite(name, tensor, Setitem.apply(tensor, written, index=items, distinct=distinct))
+        else:
+            data[items] = getattr(written, "_data", written)
+            changes.note(data)
+    except ValueError:
+        raise ValueError(
+            f"{name}: v has shape {np.shape(value)}, which does not broadcast to "
+            f"{data[items].shape}"
+        ) from None
 
 
 def _without_leading_ones(value: Any, ndim: int) -> Any:

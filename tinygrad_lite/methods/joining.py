@@ -1,28 +1,126 @@
 """Putting tensors together, and taking one apart."""
 
+from collections.abc import Sequence
+from itertools import pairwise
+from operator import index as as_index
 from typing import Any, Self
 
+import numpy as np
+
+from ..dtypes import new_array
 from ..graph import TensorBase
+from ..ops.indexing import Getitem
 from ..ops.movement import Concatenate
 from ..shapes import normalize_axis
+from .movement import along
 from .operands import matched
 
 
 class JoiningMethods(TensorBase):
-    """Several tensors into one, one into several."""
+    """Several tensors into one, one into several; the parts are views."""
 
     __slots__ = ()
 
     def cat(self, *others: Any, axis: int = 0) -> Self:
-        """This tensor and the others one after the other along `axis`."""
-        return concatenate((self, *others), axis)
+        """This tensor and the others one after the other along `axis`; Tensor.cat([a, b]) too."""
+        return concatenate(_listed(self, others), axis)
+
+    def stack(self, *others: Any, axis: int = 0) -> Self:
+        """This tensor and the others, of one shape, side by side along a new axis."""
+        return stacked(_listed(self, others), axis)
+
+    def split(self, sizes: int | Sequence[int], axis: int = 0) -> tuple[Self, ...]:
+        """Parts of these sizes along `axis`; with one integer all have it, but a smaller last."""
+        place, length = self._length(axis, "split")
+        if isinstance(sizes, (tuple, list)):
+            parts = [as_index(size) for size in sizes]
+            if sum(parts) != length or min(parts, default=0) < 0:
+                raise ValueError(
+                    f"split: the sizes must add up to {length}, the size of axis {place}; "
+                    f"got {sizes}"
+                )
+        else:
+            size = as_index(sizes)  # type: ignore[arg-type]  # no sequence
+            if size < 1 and length:
+                raise ValueError(f"split: expected parts of 1 element or more; got {sizes}")
+            parts = [min(size, length - start) for start in range(0, length, size or 1)] or [0]
+        return self._cut(place, np.cumsum([0, *parts]).tolist())
+
+    def chunk(self, chunks: int, axis: int = 0) -> tuple[Self, ...]:
+        """At most `chunks` parts of equal size along `axis`, but a smaller last one."""
+        place, length = self._length(axis, "chunk")
+        if as_index(chunks) < 1:
+            raise ValueError(f"chunk: expected 1 part or more; got {chunks}")
+        return self.split(-(-length // chunks), place) if length else (self,) * chunks
+
+    def tensor_split(self, parts: int | Sequence[int], axis: int = 0) -> tuple[Self, ...]:
+        """`parts` parts along `axis`, whose sizes differ by 1 at most; or cut at these places."""
+        place, length = self._length(axis, "tensor_split")
+        if not isinstance(parts, (tuple, list)):
+            count = as_index(parts)  # type: ignore[arg-type]  # no sequence
+            if count < 1:
+                raise ValueError(f"tensor_split: expected 1 part or more; got {parts}")
+            size, more = divmod(length, count)
+            return self.split([size + (number < more) for number in range(count)], place)
+        return self._cut(place, [0, *map(as_index, parts), length])
+
+    def meshgrid(self, *others: Any, indexing: str = "ij") -> tuple[Self, ...]:
+        """The coordinates of a grid, from those along its axes, of 1 dimension or 0.
+
+        For n, m, ... coordinates, tensors of shape (n, m, ...); (m, n, ...) with indexing "xy".
+        """
+        if indexing not in ("ij", "xy"):
+            raise ValueError(f'meshgrid: indexing must be "ij" or "xy"; got {indexing!r}')
+        given = _listed(self, others)
+        wrap = next(line._wrap for line in given if isinstance(line, TensorBase))
+        lines: list[Any] = [
+            line if isinstance(line, TensorBase) else wrap(new_array(line), None) for line in given
+        ]
+        if any(line._data.ndim > 1 for line in lines):
+            shapes = ", ".join(str(line._data.shape) for line in lines)
+            raise ValueError(f"meshgrid: expected tensors of 0 or 1 dimensions; got {shapes}")
+        order = list(range(len(lines)))
+        if indexing == "xy":
+            order[:2] = order[1::-1]
+        shape = [lines[number]._data.size for number in order]
+        grids: Any = []
+        for number, line in enumerate(lines):
+            after = len(lines) - 1 - order.index(number)
+            grids.append(line.reshape(-1, *(1,) * after).expand(shape))
+        return tuple(grids)
+
+    def _length(self, axis: int, name: str) -> tuple[int, int]:
+        place = normalize_axis(axis, self._data.ndim, name)
+        return place, self._data.shape[place]
+
+    def _cut(self, axis: int, ends: list[int]) -> tuple[Self, ...]:
+        return tuple(
+            Getitem.apply(self, index=along(axis, slice(start, end)), distinct=True)
+            for start, end in pairwise(ends)
+        )
+
+
+def _listed(first: Any, others: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The tensors of x.cat(y, z), or of Tensor.cat([x, y, z])."""
+    return tuple(first) if isinstance(first, (tuple, list)) and not others else (first, *others)
+
+
+def stacked(tensors: Any, axis: int = 0) -> Any:
+    """The tensors, of one shape, side by side along a new axis."""
+    shapes = [np.shape(tensor) for tensor in tensors]
+    if not shapes or any(shape != shapes[0] for shape in shapes):
+        given = ", ".join(map(str, shapes)) or "none"
+        raise ValueError(f"stack: expected tensors of one shape; got {given}")
+    place = normalize_axis(axis, len(shapes[0]) + 1, "stack")
+    widened = (*shapes[0][:place], 1, *shapes[0][place:])
+    return Concatenate.apply(
+        *(part.reshape(widened) for part in _parts("stack", tensors)), axis=place
+    )
 
 
 def concatenate(tensors: Any, axis: int = 0) -> Any:
     """The tensors one after the other along `axis`; the other sizes must agree."""
-    parts = matched("cat", *tensors)
-    if not all(hasattr(part, "shape") for part in parts):
-        raise TypeError("cat: expected tensors or arrays; got a number; make it a Tensor first")
+    parts = _parts("cat", tensors)
     first = parts[0].shape
     place = normalize_axis(axis, len(first), "cat")
     for part in parts[1:]:
@@ -31,3 +129,11 @@ def concatenate(tensors: Any, axis: int = 0) -> Any:
         ):
             raise ValueError(f"cat: shapes {first} and {part.shape} differ outside axis {place}")
     return Concatenate.apply(*parts, axis=place)
+
+
+def _parts(name: str, tensors: Any) -> list[Any]:
+    """The operands of one dtype; none is a number."""
+    parts = matched(name, *tensors)
+    if not all(hasattr(part, "shape") for part in parts):
+        raise TypeError(f"{name}: expected tensors or arrays; got a number; make it a Tensor first")
+    return parts

@@ -1,10 +1,21 @@
 """Shapes and axes: views of the same elements."""
 
+from collections.abc import Sequence
 from typing import Any, Self
 
+import numpy as np
+
 from ..graph import TensorBase
-from ..ops.movement import Expand, Permute, Reshape
-from ..shapes import broadcast_shape, normalize_axes, normalize_axis, reshape_target, shape_from
+from ..ops.indexing import Getitem
+from ..ops.movement import Concatenate, Expand, Permute, Reshape
+from ..shapes import (
+    Axis,
+    broadcast_shape,
+    normalize_axes,
+    normalize_axis,
+    reshape_target,
+    shape_from,
+)
 
 
 class MovementMethods(TensorBase):
@@ -17,6 +28,25 @@ class MovementMethods(TensorBase):
         target = reshape_target(self._data.shape, shape_from(shape))
         return self if target == self._data.shape else Reshape.apply(self, shape=target)
 
+    def view(self, *shape: Any) -> Self:
+        """`reshape` that always shares the memory; ValueError where another layout needs a copy.
+
+        As in PyTorch: who asks for a view means to write through it.
+        """
+        target = reshape_target(self._data.shape, shape_from(shape))
+        try:
+            np.reshape(self._data, target, copy=False)
+        except ValueError:
+            raise ValueError(
+                f"view: {self._data.shape} does not lie in memory so that {target} could share it; "
+                "use reshape"
+            ) from None
+        return self.reshape(target)
+
+    def ravel(self) -> Self:
+        """All elements along one axis."""
+        return self.reshape(-1)
+
     def flatten(self, start_axis: int = 0, end_axis: int = -1) -> Self:
         """The axes from start_axis to end_axis, both included, made one."""
         shape, ndim = self._data.shape, max(self._data.ndim, 1)
@@ -28,6 +58,13 @@ class MovementMethods(TensorBase):
         for number in shape[start : end + 1]:
             size *= number
         return self.reshape(*shape[:start], size, *shape[end + 1 :])
+
+    def unflatten(self, axis: int, sizes: Sequence[int]) -> Self:
+        """One axis made several, of these sizes, of which one may be -1."""
+        shape = self._data.shape
+        place = normalize_axis(axis, len(shape), "unflatten")
+        split = reshape_target((shape[place],), shape_from((sizes,)))
+        return self.reshape(*shape[:place], *split, *shape[place + 1 :])
 
     def permute(self, *axes: Any) -> Self:
         """The axes in the given order, each named once."""
@@ -49,6 +86,27 @@ class MovementMethods(TensorBase):
         j = normalize_axis(second, ndim, "transpose")
         order[i], order[j] = j, i
         return Permute.apply(self, axes=tuple(order))
+
+    def swapaxes(self, axis1: int, axis2: int) -> Self:
+        """Two axes exchanged."""
+        return self.transpose(axis1, axis2)
+
+    def moveaxis(self, source: Axis, destination: Axis) -> Self:
+        """The source axes moved to the destinations; the others keep their order."""
+        moved = normalize_axes(source, self._data.ndim, "moveaxis")
+        places = normalize_axes(destination, self._data.ndim, "moveaxis")
+        if len(moved) != len(places):
+            raise ValueError(
+                f"moveaxis: expected as many destinations as sources; got {source} to {destination}"
+            )
+        order = [axis for axis in range(self._data.ndim) if axis not in moved]
+        for place, axis in sorted(zip(places, moved, strict=True)):
+            order.insert(place, axis)
+        return Permute.apply(self, axes=tuple(order))
+
+    def movedim(self, source: Axis, destination: Axis) -> Self:
+        """PyTorch's name of `moveaxis`."""
+        return self.moveaxis(source, destination)
 
     @property
     def T(self) -> Self:  # NumPy's name
@@ -85,3 +143,78 @@ class MovementMethods(TensorBase):
         return self.reshape(
             tuple(size for number, size in enumerate(shape) if number not in axes or size != 1)
         )
+
+    def flip(self, *axes: Any) -> Self:
+        """The elements along these axes in reverse order; a view."""
+        turned = normalize_axes(shape_from(axes), self._data.ndim, "flip")
+        steps = [-1 if axis in turned else None for axis in range(self._data.ndim)]
+        index = (*(slice(None, None, step) for step in steps), ...)
+        return Getitem.apply(self, index=index, distinct=True)
+
+    def roll(self, shifts: Axis, axis: Axis = None) -> Self:
+        """Shifted along axes by so many places; what leaves at the end comes in at the start.
+
+        Several shifts go with as many axes.  With axis None the flat data are shifted.
+        """
+        if axis is None:
+            return self.reshape(-1).roll(shifts, 0).reshape(self._data.shape)
+        given = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
+        distances = shape_from((shifts,) if isinstance(shifts, (tuple, list)) else ((shifts,),))
+        if len(distances) != len(given):
+            raise ValueError(f"roll: expected a shift for each axis; got {shifts} for axis {axis}")
+        rolled = self
+        for number, distance in zip(given, distances, strict=True):
+            place = normalize_axis(number, self._data.ndim, "roll")
+            size = self._data.shape[place]
+            cut = -distance % size if size else 0
+            if cut:
+                halves = [
+                    Getitem.apply(rolled, index=along(place, slice(*ends)), distinct=True)
+                    for ends in ((cut, None), (0, cut))
+                ]
+                rolled = Concatenate.apply(*halves, axis=place)
+        return rolled
+
+    def repeat(self, *repeats: Any) -> Self:
+        """The whole tensor so many times along each axis; more numbers than axes make new ones."""
+        counts = shape_from(repeats)
+        shape = (1,) * (len(counts) - self._data.ndim) + self._data.shape
+        if len(counts) < len(shape) or min(counts, default=0) < 0:
+            raise ValueError(
+                f"repeat: expected a number of repeats for each of the {len(shape)} axes; "
+                f"got {counts}"
+            )
+        pairs = list(zip(counts, shape, strict=True))
+        apart = self.reshape([size for one in shape for size in (1, one)])
+        return apart.expand([size for both in pairs for size in both]).reshape(
+            [count * size for count, size in pairs]
+        )
+
+    def repeat_interleave(self, repeats: Any, axis: int | None = None) -> Self:
+        """Each element along `axis` so many times in a row; along the flat data with axis None.
+
+        repeats  an integer, or one for each element
+        """
+        if axis is None:
+            return self.reshape(-1).repeat_interleave(repeats, 0)
+        shape = self._data.shape
+        place = normalize_axis(axis, len(shape), "repeat_interleave")
+        counts = np.asarray(repeats._data if isinstance(repeats, TensorBase) else repeats)
+        if counts.dtype.kind not in "iu" or counts.shape not in ((), (1,), (shape[place],)):
+            raise ValueError(
+                f"repeat_interleave: expected one integer, or {shape[place]} of them; "
+                f"got {repeats!r}"
+            )
+        if counts.size and counts.min() < 0:
+            raise ValueError(f"repeat_interleave: expected no negative number; got {counts.min()}")
+        if counts.ndim:
+            places = np.repeat(np.arange(shape[place]), counts)
+            return Getitem.apply(self, index=along(place, places), distinct=False)
+        count = int(counts)
+        apart = self.unsqueeze(place + 1).expand(*shape[: place + 1], count, *shape[place + 1 :])
+        return apart.reshape(*shape[:place], shape[place] * count, *shape[place + 1 :])
+
+
+def along(axis: int, part: Any) -> tuple[Any, ...]:
+    """The index that reads `part`, a slice or positions, along one axis and all of the others."""
+    return (*(slice(None),) * axis, part, ...)

@@ -14,10 +14,9 @@ import numpy as np
 from ..graph import TensorBase
 from ..ops.arithmetic import Fmod
 from ..ops.trigonometry import Atan2
-from ..shapes import normalize_axes
 from .comparison import close
-from .joining import concatenate
 from .math import MathMethods, choose
+from .numpy_movement import MOVEMENT
 from .operands import cast, pair
 from .operators import constant, matrix_product
 from .trigonometry import TrigonometryMethods
@@ -98,15 +97,6 @@ def _tensor_class(*values: Any) -> type[TensorBase]:
 
 def _where(condition: Any, a: Any, b: Any) -> Any:
     return choose(condition, a, b, _tensor_class(condition, a, b))
-
-
-def _moveaxis(x: Any, source: Any, destination: Any) -> Any:
-    moved = normalize_axes(source, x.ndim, "moveaxis")
-    places = normalize_axes(destination, x.ndim, "moveaxis")
-    order = [axis for axis in range(x.ndim) if axis not in moved]
-    for place, axis in sorted(zip(places, moved, strict=True)):
-        order.insert(place, axis)
-    return x.permute(order)
 
 
 def _dot(a: Any, b: Any) -> Any:
@@ -197,16 +187,8 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
         close(a, b, rtol, atol, equal_nan)._data.all()
     ),
     np.astype: lambda x, dtype: x.astype(dtype),
-    np.concatenate: concatenate,
     np.dot: _dot,
-    np.reshape: lambda x, shape: x.reshape(shape),
-    np.ravel: lambda x: x.reshape(-1),
-    np.transpose: lambda x, axes=None: x.T if axes is None else x.permute(axes),
-    np.swapaxes: lambda x, axis1, axis2: x.transpose(axis1, axis2),
-    np.moveaxis: _moveaxis,
-    np.expand_dims: lambda x, axis: x.unsqueeze(axis),
-    np.squeeze: lambda x, axis=None: x.squeeze(axis),
-    np.broadcast_to: lambda x, shape: x.expand(shape),
+    **MOVEMENT,
     np.copy: lambda x: x.clone(),
     np.empty_like: lambda prototype, dtype=None: prototype.empty_like(dtype),
     np.zeros_like: lambda a, dtype=None: a.zeros_like(dtype),

@@ -1,9 +1,123 @@
 """Padding, shrinking and sliding windows."""
 
-from ..graph import TensorBase
+from collections.abc import Callable, Sequence
+from itertools import starmap
+from operator import index as as_index
+from typing import Any, Self
+
+import numpy as np
+
+from ..graph import Array, TensorBase
+from ..ops.indexing import Getitem
+from ..ops.movement import Pad, Unfold
+from ..shapes import normalize_axis
+from .movement import along
+
+
+def _reflected(places: Array, size: int) -> Array:
+    period = max(2 * (size - 1), 1)
+    there = places % period
+    return np.minimum(there, period - there)
+
+
+# For positions that may lie outside of 0 .. size - 1: where the element comes from.
+SOURCES: dict[str, Callable[[Array, int], Array]] = {
+    "reflect": _reflected,
+    "replicate": lambda places, size: places.clip(0, size - 1),
+    "circular": lambda places, size: places % size,
+}
 
 
 class PaddingMethods(TensorBase):
     """Elements added or taken away at the edges."""
 
     __slots__ = ()
+
+    def pad(self, padding: Sequence[Any], mode: str = "constant", value: float = 0.0) -> Self:
+        """With elements added around it, or, where a number is negative, taken away.
+
+        padding  flat: (before, after) of the last axis, then of the one before it, and so on; or a
+                 pair or None for each axis, first to last: ((before, after), None, ...)
+        mode     "constant": value.  "reflect": b a b c b, "replicate": a a b c c, "circular":
+                 c a b c a, for a b c padded by (1, 1); these may go round several times
+
+        Errors: ValueError for other modes, for a wrong number of pairs, and where more is taken
+        away than there is, or a mode finds no element to repeat.
+        """
+        widths = _widths(padding, self._data.ndim)
+        padded = self
+        if any(min(pair) < 0 for pair in widths):
+            padded = self.shrink(
+                tuple(
+                    (max(-before, 0), size + min(after, 0))
+                    for size, (before, after) in zip(self._data.shape, widths, strict=True)
+                )
+            )
+        widths = tuple((max(before, 0), max(after, 0)) for before, after in widths)
+        if mode == "constant":
+            return Pad.apply(padded, widths=widths, value=value)
+        if mode not in SOURCES:
+            raise ValueError(
+                f'pad: mode must be "constant", "reflect", "replicate" or "circular"; got {mode!r}'
+            )
+        for axis, (before, after) in enumerate(widths):
+            size = padded._data.shape[axis]
+            if before or after:
+                if not size:
+                    raise ValueError(f"pad: axis {axis} has no elements to repeat in mode {mode}")
+                places = SOURCES[mode](np.arange(-before, size + after), size)
+                padded = Getitem.apply(padded, index=along(axis, places), distinct=False)
+        return padded
+
+    def shrink(self, bounds: Sequence[tuple[int, int] | None]) -> Self:
+        """The part from start to end, end not included, of each axis; None keeps the axis."""
+        shape = self._data.shape
+        if len(bounds) != len(shape):
+            raise ValueError(f"shrink: expected bounds for {len(shape)} axes; got {len(bounds)}")
+        kept = [
+            (0, size) if pair is None else (as_index(pair[0]), as_index(pair[1]))
+            for size, pair in zip(shape, bounds, strict=True)
+        ]
+        for axis, (size, (start, end)) in enumerate(zip(shape, kept, strict=True)):
+            if not 0 <= start <= end <= size:
+                raise ValueError(
+                    f"shrink: axis {axis} has size {size}; it has no part from {start} to {end}"
+                )
+        return Getitem.apply(self, index=(*starmap(slice, kept), ...), distinct=True)
+
+    def unfold(self, axis: int, size: int, step: int) -> Self:
+        """Windows of `size` elements along `axis`, `step` apart; the window is a new last axis.
+
+        (..., n, ...) -> (..., (n - size) // step + 1, ..., size).  A view that cannot be written.
+        """
+        place = normalize_axis(axis, self._data.ndim, "unfold")
+        length = self._data.shape[place]
+        if not 0 <= size <= length or step < 1:
+            raise ValueError(
+                f"unfold: expected 0 to {length} elements a window, and a step of 1 or more; "
+                f"got size {size}, step {step}"
+            )
+        return Unfold.apply(self, axis=place, size=size, step=step)
+
+
+def _widths(padding: Sequence[Any], ndim: int) -> tuple[tuple[int, int], ...]:
+    """How many elements come before and after, for each axis."""
+    given = tuple(padding)
+    if all(isinstance(width, (int, np.integer)) for width in given):
+        if len(given) % 2 or len(given) > 2 * ndim:
+            raise ValueError(
+                f"pad: expected pairs (before, after) for at most {ndim} axes, from the last on; "
+                f"got {padding}"
+            )
+        pairs = [(int(a), int(b)) for a, b in zip(given[::2], given[1::2], strict=True)]
+        return ((0, 0),) * (ndim - len(pairs)) + tuple(pairs[::-1])
+    if len(given) != ndim:
+        raise ValueError(f"pad: expected a pair or None for each of {ndim} axes; got {padding}")
+    try:
+        return tuple(
+            (0, 0) if pair is None else (as_index(pair[0]), as_index(pair[1])) for pair in given
+        )
+    except (TypeError, IndexError):
+        raise TypeError(
+            f"pad: expected integers, or pairs of them and None; got {padding}"
+        ) from None

@@ -1,53 +1,56 @@
 """Reading and writing by index.
 
-An index is a tuple of integers, slices, None, Ellipsis, integer arrays and masks; `basic` says
-that it holds no arrays, so that it names each element once and NumPy answers with a view.
+An index is a tuple of integers, slices, None, Ellipsis, integer arrays and masks; `distinct` says
+that it holds no integer arrays, or that they name no element twice.
 """
 
 import numpy as np
 
 from ..graph import Function
+from .choice import Mask
 
 
 class Getitem(Function):
     """y = x[index].  Elements that the index does not name get no gradient; see ScatterAdd."""
 
-    __slots__ = ("basic", "given", "index")
+    __slots__ = ("distinct", "given", "index")
     views = True
     fresh = True
 
-    def __init__(self, index, basic):
+    def __init__(self, index, distinct):
         self.index = index
-        self.basic = basic
+        self.distinct = distinct
 
     def forward(self, x):
         self.given = x.shape
         return x[self.index]
 
     def backward(self, g, y, x):
-        return (ScatterAdd.apply(g, index=self.index, basic=self.basic, shape=self.given),)
+        return (ScatterAdd.apply(g, index=self.index, distinct=self.distinct, shape=self.given),)
 
 
 class ScatterAdd(Function):
     """y = zeros of `shape` with x added at the index: the transpose of Getitem.
 
-    An element named several times gets the sum.  dy/dx: the gradient read at the index.
+    An element named several times gets the sum, and float16 is summed in float32.  dy/dx: the
+    gradient read at the index.
     """
 
-    __slots__ = ("basic", "index", "shape")
+    __slots__ = ("distinct", "index", "shape")
 
-    def __init__(self, index, basic, shape):
+    def __init__(self, index, distinct, shape):
         self.index = index
-        self.basic = basic
+        self.distinct = distinct
         self.shape = shape
 
     def forward(self, x):
-        y = np.zeros(self.shape, x.dtype)
-        if self.basic:
+        if self.distinct:
+            y = np.zeros(self.shape, x.dtype)
             y[self.index] = x
-        else:
-            np.add.at(y, self.index, x)
-        return y
+            return y
+        y = np.zeros(self.shape, np.float32 if x.dtype == np.float16 else x.dtype)
+        np.add.at(y, self.index, x)
+        return y.astype(x.dtype, copy=False)
 
     def backward(self, g, y, x):
         return (g[self.index],)
@@ -60,17 +63,17 @@ class Setitem(Function):
     gradient.  (PyTorch gives it to all of them.)
     """
 
-    __slots__ = ("basic", "index", "lasting")
+    __slots__ = ("distinct", "index", "lasting")
     broadcasts = True
 
-    def __init__(self, index, basic):
+    def __init__(self, index, distinct):
         self.index = index
-        self.basic = basic
+        self.distinct = distinct
 
     def forward(self, x, value):
         y = x.copy()
         y[self.index] = value
-        if not self.basic and self.needs[1]:
+        if not self.distinct and self.needs[1]:
             order = np.zeros(x.shape, np.int64)
             numbers = np.arange(order[self.index].size).reshape(order[self.index].shape)
             order[self.index] = numbers
@@ -80,9 +83,67 @@ class Setitem(Function):
     def backward(self, g, y, x, value):
         gx = gv = None
         if self.needs[0]:
-            gx = Setitem.apply(g, 0.0, index=self.index, basic=self.basic)
+            gx = Setitem.apply(g, 0.0, index=self.index, distinct=self.distinct)
         if self.needs[1]:
             gv = g[self.index]
-            if not self.basic:
-                gv = np.where(self.lasting, gv, 0.0)
+            if not self.distinct:
+                gv = Mask.apply(gv, mask=self.lasting)
         return gx, gv
+
+
+class ScatterExtreme(Function):
+    """y = the extreme of x and of all values that the index brings to a place.
+
+    Those of them that reach it share the gradient evenly, as in Max; nan wins.  `extreme` is
+    np.maximum or np.minimum.  Without `include_self` x counts only where the index names nothing.
+    """
+
+    __slots__ = ("extreme", "include_self", "index")
+    saves = "both"
+
+    def __init__(self, index, extreme, include_self):
+        self.index = index
+        self.extreme = extreme
+        self.include_self = include_self
+
+    def forward(self, x, value):
+        y = x.copy()
+        if not self.include_self:
+            y[self.index] = value  # one of those that are compared, whichever it is
+        self.extreme.at(y, self.index, value)
+        return y
+
+    def backward(self, g, y, x, value):
+        last = y[self.index]
+        reached = (value == last) | (value != value)  # the latter holds for nan only
+        stays = (x == y) | (x != x)
+        if not self.include_self:
+            stays = Setitem.apply(stays, False, index=self.index, distinct=False)
+        ones = reached.astype(np.float64)
+        count = ScatterAdd.apply(ones, index=self.index, distinct=False, shape=x.shape)
+        share = g * (1.0 / (count + stays)).astype(g.dtype)
+        gx = gv = None
+        if self.needs[0]:
+            gx = Mask.apply(share, mask=stays)
+        if self.needs[1]:
+            gv = Mask.apply(share[self.index], mask=reached)
+        return gx, gv
+
+
+class Diagonal(Function):
+    """y_i = x_ii, of the last two axes, which have one size.
+
+    The gradient is a diagonal, with zeros elsewhere.
+    """
+
+    __slots__ = ("given",)
+    views = True
+
+    def forward(self, x):
+        self.given = x.shape
+        return np.einsum("...ii->...i", x)
+
+    def backward(self, g, y, x):
+        places = np.arange(self.given[-1])
+        index = (..., places, places)
+        return (ScatterAdd.apply(g, index=index, distinct=True, shape=self.given),)

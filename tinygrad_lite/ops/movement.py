@@ -75,3 +75,81 @@ class Concatenate(Function):
             g[(*before, slice(start, end))] if need else None
             for start, end, need in zip(starts, self.ends, self.needs, strict=True)
         )
+
+
+class Pad(Function):
+    """y = x with `value` around it.  dy/dx = 1, so the gradient is the part of g inside.
+
+    `widths` gives for each axis how many elements come before and after.
+    """
+
+    __slots__ = ("inside", "value", "widths")
+
+    def __init__(self, widths, value):
+        self.widths = widths
+        self.value = value
+
+    def forward(self, x):
+        sizes = list(zip(x.shape, self.widths, strict=True))
+        self.inside = tuple(slice(before, before + size) for size, (before, _) in sizes)
+        shape = [before + size + after for size, (before, after) in sizes]
+        y = np.full_like(x, self.value, shape=shape)  # in the memory order of x
+        y[self.inside] = x
+        return y
+
+    def backward(self, g, y, x):
+        return (g[self.inside],)
+
+
+class Unfold(Function):
+    """y[..., i, ..., k] = x[..., i step + k, ...]: windows along `axis`, k being the last axis.
+
+    The windows look at x's memory, and where they overlap an element stands in several: its
+    gradient is the sum over them, see Fold.
+    """
+
+    __slots__ = ("axis", "given", "size", "step")
+    views = True
+
+    def __init__(self, axis, size, step):
+        self.axis = axis
+        self.size = size
+        self.step = step
+
+    def forward(self, x):
+        self.given = x.shape
+        windows = np.lib.stride_tricks.sliding_window_view(x, self.size, self.axis)
+        return windows[(slice(None),) * self.axis + (slice(None, None, self.step),)]
+
+    def backward(self, g, y, x):
+        return (Fold.apply(g, axis=self.axis, step=self.step, shape=self.given),)
+
+
+class Fold(Function):
+    """y = zeros of `shape` with each window x added at its place: the transpose of Unfold.
+
+    dy/dx: the windows of the gradient.  float16 is summed in float32.
+    """
+
+    __slots__ = ("axis", "shape", "size", "step")
+
+    def __init__(self, axis, step, shape):
+        self.axis = axis
+        self.step = step
+        self.shape = shape
+
+    def forward(self, x):
+        self.size = size = x.shape[-1]
+        count, step = x.shape[self.axis], self.step
+        y = np.zeros(self.shape, np.float32 if x.dtype == np.float16 else x.dtype)
+        line, windows = np.moveaxis(y, self.axis, -1), np.moveaxis(x, self.axis, -2)
+        if size < count:  # the k-th elements of all windows at once, or all of the i-th window
+            for k in range(size):
+                line[..., k : k + (count - 1) * step + 1 : step] += windows[..., k]
+        else:
+            for i in range(count):
+                line[..., i * step : i * step + size] += windows[..., i, :]
+        return y.astype(x.dtype, copy=False)
+
+    def backward(self, g, y, x):
+        return (Unfold.apply(g, axis=self.axis, size=self.size, step=self.step),)

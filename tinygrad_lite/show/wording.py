@@ -43,12 +43,12 @@ def options_of(op: Node) -> list[str]:
 
 
 def _init_options(kind: Any) -> tuple[tuple[str, Any], ...]:
-    """The names and defaults of what `__init__` takes; `basic` only repeats what an index says."""
+    """The names and defaults of what `__init__` takes; `distinct` repeats what an index says."""
     if kind.__init__ is object.__init__:
         return ()
     given = list(inspect.signature(kind.__init__).parameters.values())[1:]
     plain = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    return tuple((p.name, p.default) for p in given if p.kind in plain and p.name != "basic")
+    return tuple((p.name, p.default) for p in given if p.kind in plain and p.name != "distinct")
 
 
 def _is(value: Any, default: Any) -> bool:

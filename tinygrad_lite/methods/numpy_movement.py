@@ -1,0 +1,108 @@
+"""NumPy's functions that arrange, join, cut and pick elements, with NumPy's names and defaults."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .gathering import integers
+from .joining import concatenate, stacked
+from .movement import along
+
+PAD_MODES = {"constant": "constant", "edge": "replicate", "reflect": "reflect", "wrap": "circular"}
+
+
+def _pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float = 0) -> Any:
+    if mode not in PAD_MODES:
+        raise TypeError(f"np.pad on a Tensor: expected mode {', '.join(PAD_MODES)}; got {mode!r}")
+    widths = np.broadcast_to(pad_width, (x.ndim, 2)).tolist()
+    return x.pad(tuple(map(tuple, widths)), PAD_MODES[mode], constant_values)
+
+
+def _at_least(x: Any, ndim: int) -> Any:
+    return x.reshape((1,) * (ndim - x.ndim) + x.shape) if x.ndim < ndim else x
+
+
+def _array_split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+    parts = indices_or_sections
+    return list(x.tensor_split(parts if np.ndim(parts) == 0 else [*parts], axis))
+
+
+def _split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+    if np.ndim(indices_or_sections) == 0 and x.shape[axis] % indices_or_sections:
+        raise ValueError("np.split: the parts would not be equal; np.array_split makes such")
+    return _array_split(x, indices_or_sections, axis)
+
+
+def _repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
+    return x.repeat_interleave(repeats, axis)
+
+
+def _tile(x: Any, reps: Any) -> Any:
+    counts = tuple(reps) if np.ndim(reps) else (reps,)
+    return x.repeat((1,) * (x.ndim - len(counts)) + counts)
+
+
+def _take(x: Any, indices: Any, axis: int | None = None) -> Any:
+    if axis is None:
+        return x.reshape(-1)[integers("np.take", indices)]
+    return x[along(axis % x.ndim, integers("np.take", indices))]
+
+
+def _take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Any:
+    if axis is None:
+        return x.reshape(-1).take_along_axis(indices, 0)
+    return x.take_along_axis(indices, axis)
+
+
+def _rows(tensors: Any) -> list[Any]:
+    return [_at_least(x, 2) if np.ndim(x) < 2 else x for x in tensors]
+
+
+def _nonzero(x: Any) -> tuple[Any, ...]:
+    places = x.nonzero()
+    return tuple(places[:, axis] for axis in range(x.ndim))
+
+
+def _windows(x: Any, window_shape: int, axis: int | None = None) -> Any:
+    if axis is None and x.ndim != 1:
+        raise TypeError("sliding_window_view on a Tensor: expected one integer and its axis")
+    return x.unfold(axis or 0, window_shape, 1)
+
+
+MOVEMENT: dict[Any, Callable[..., Any]] = {
+    np.reshape: lambda x, shape: x.reshape(shape),
+    np.ravel: lambda x: x.reshape(-1),
+    np.transpose: lambda x, axes=None: x.T if axes is None else x.permute(axes),
+    np.matrix_transpose: lambda x: x.mT,
+    np.permute_dims: lambda x, axes=None: x.T if axes is None else x.permute(axes),
+    np.swapaxes: lambda x, axis1, axis2: x.transpose(axis1, axis2),
+    np.moveaxis: lambda x, source, destination: x.moveaxis(source, destination),
+    np.expand_dims: lambda x, axis: x.unsqueeze(axis),
+    np.squeeze: lambda x, axis=None: x.squeeze(axis),
+    np.broadcast_to: lambda x, shape: x.expand(shape),
+    np.atleast_1d: lambda x: _at_least(x, 1),
+    np.atleast_2d: lambda x: _at_least(x, 2),
+    np.flip: lambda m, axis=None: m.flip(tuple(range(m.ndim)) if axis is None else axis),
+    np.flipud: lambda m: m.flip(0),
+    np.fliplr: lambda m: m.flip(1),
+    np.roll: lambda x, shift, axis=None: x.roll(shift, axis),
+    np.repeat: _repeat,
+    np.tile: _tile,
+    np.pad: _pad,
+    np.lib.stride_tricks.sliding_window_view: _windows,
+    np.concatenate: concatenate,
+    np.stack: stacked,
+    np.vstack: lambda tup: concatenate(_rows(tup)),
+    np.hstack: lambda tup: concatenate(tup, 1 if np.ndim(tup[0]) > 1 else 0),
+    np.split: _split,
+    np.array_split: _array_split,
+    np.take: _take,
+    np.take_along_axis: _take_along_axis,
+    np.diag: lambda v, k=0: v.diag(k),
+    np.diagonal: lambda x, offset=0, axis1=0, axis2=1: x.diagonal(offset, axis1, axis2),
+    np.tril: lambda m, k=0: m.tril(k),
+    np.triu: lambda m, k=0: m.triu(k),
+    np.nonzero: _nonzero,
+    np.argwhere: lambda x: x.nonzero(),
+}
