@@ -21,7 +21,8 @@ DTYPES = {"f": (np.float64, np.float32), "i": (np.int64, np.int32), "b": (np.boo
 
 
 @every_row
-def test_beside_torch(row, variant):
+def test_beside_torch(row, variant, record_property):
+    record_property("operations", [row.method])
     for kind in row.kinds:
         for dtype in DTYPES[kind]:
             arrays = row.inputs(variant, dtype)

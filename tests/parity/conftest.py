@@ -1,0 +1,30 @@
+"""The last line of a parity run: operations, cases, disagreements."""
+
+from collections import Counter
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Sums what the tests recorded, from all workers."""
+    reports = [
+        report
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.stats.get(outcome, [])
+        if "parity" in report.keywords
+    ]
+    if not reports:
+        return
+    counts, operations = Counter(), set()
+    for report in reports:
+        for name, value in report.user_properties:
+            if name == "operations":
+                operations.update(value)
+            elif name in ("programs", "steps"):
+                counts[name] += value
+    cases = len(reports) + counts["programs"]
+    failed = sum(report.failed for report in reports)
+    terminalreporter.write_sep(
+        "=",
+        f"beside PyTorch: {len(operations)} operations, {cases:,} cases (of them "
+        f"{counts['programs']:,} random programs of {counts['steps']:,} steps), "
+        f"{failed} disagreements",
+    )

@@ -1,0 +1,365 @@
+"""Random programs: up to thirty operations that run on our tensors and on PyTorch's side by side.
+
+A step is a row of tests/methods, on its own shapes or, if it takes any, on the shape that a value
+has, or an operation of own_steps.py with drawn axes and indices.  A row has a domain where it is
+smooth: it gets numbers of that domain, moved a little by a value of the program, so that gradients
+flow on through it.
+"""
+
+import inspect
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+import numpy as np
+import torch
+from cases.case import ONE, TWO, distinct
+from methods import ROWS, Row
+from parity import side_by_side
+from parity.own_steps import KINKED, LARGEST, SMOOTH
+from parity.source import Text
+
+from tinygrad_lite import Tensor
+
+SHAPES = [
+    *((), (3,), (1,), (2, 3), (0,), (3, 1), (2, 1, 3), (0, 3), (4, 2), (2, 2, 2), (1, 1)),
+    *((1, 2, 1, 3), (2, 1, 2, 1, 2), (2, 3, 4), (3, 0, 2), (5,), (2, 2, 3, 1)),
+]
+WIDTHS = ["float64", "float64", "float32", "mixed"]
+
+# Rows that cannot take numbers of their domain moved a little, and why.
+LEFT_OUT: dict[str, str] = {}
+
+LATER = ("cumsum", "cumprod", "logcumsumexp", "flip", "gather", "stack", "sort", "cummax")
+
+ROW_STEPS = {
+    f"{row.name}".replace(" ", "_"): row
+    for row in ROWS
+    if row.torch is not None and row.name not in LEFT_OUT and any(row.shapes)
+}
+OWN_STEPS = {
+    name: entry
+    for name, entry in {**SMOOTH, **KINKED}.items()
+    if hasattr(Tensor, name) or name not in LATER
+}
+NAMES = [*OWN_STEPS] * max(len(ROW_STEPS) // len(OWN_STEPS), 1) + [*ROW_STEPS]
+
+
+class Ours:
+    """What a program says, in our words."""
+
+    tensor = staticmethod(Tensor)
+
+    @staticmethod
+    def dtype(x):
+        return x.dtype
+
+    @staticmethod
+    def cast(x, dtype):
+        return x.cast(dtype)
+
+    @staticmethod
+    def transposed(x):
+        """The same values with the axes of the memory in reverse order."""
+        return x.T.reshape(-1).reshape(x.shape[::-1]).T
+
+    @staticmethod
+    def strided(x):
+        """Every second element of a larger piece of memory."""
+        pair = x.unsqueeze(-1)
+        return pair.cat(pair, axis=-1)[..., 0]
+
+    @staticmethod
+    def reversed(x):
+        """The last axis backwards in memory."""
+        return x[..., ::-1].reshape(-1).reshape(x.shape)[..., ::-1] if x.ndim else x
+
+
+class Theirs:
+    """The same in PyTorch's; how the values lie in memory is left to it."""
+
+    tensor = staticmethod(torch.tensor)
+
+    @staticmethod
+    def dtype(x):
+        return x.detach().numpy().dtype
+
+    @staticmethod
+    def cast(x, dtype):
+        return x.to(getattr(torch, str(np.dtype(dtype))))
+
+    @staticmethod
+    def transposed(x):
+        return x
+
+    @staticmethod
+    def strided(x):
+        return x
+
+    @staticmethod
+    def reversed(x):
+        return x
+
+
+def near(library, base, x):
+    """The numbers of `base`, moved a little by the elements of x, as often as there is room."""
+    if not base.size or not prod(x.shape):
+        return library.tensor(base)
+    index = [k % prod(x.shape) for k in range(base.size)]
+    moves = library.cast(x.reshape(-1)[index].reshape(base.shape), base.dtype)
+    return library.tensor(base) + moves * 0.01
+
+
+@dataclass
+class Step:
+    """One line of a program: operation `name` of `operands`, results named v<first>, ...
+
+    An operand is the place of a value, or None; a layout, or None; and numbers near which the value
+    is brought, or None.
+    """
+
+    name: str
+    operands: list[tuple[int | None, str | None, np.ndarray | None]]
+    options: dict[str, Any] = field(default_factory=dict)
+    first: int = 0
+    count: int = 0
+
+    def run(self, library: Any, calls: dict[str, Any], values: list[Any]) -> list[Any]:
+        """The results."""
+        given = []
+        for place, layout, base in self.operands:
+            if place is None:
+                given.append(library.tensor(base))
+                continue
+            x = values[place] if base is None else near(library, base, values[place])
+            given.append(getattr(library, layout)(x) if layout else x)
+        return side_by_side.listed(calls[self.name](*given, **self.options))
+
+    def text(self) -> str:
+        """The line."""
+        given = []
+        for place, layout, base in self.operands:
+            if place is None:
+                given.append(f"library.tensor({array_text(base)})")
+                continue
+            x = f"v{place}"
+            if base is not None:
+                x = f"near(library, {array_text(base)}, {x})"
+            given.append(f"library.{layout}({x})" if layout else x)
+        given += [f"{key}={value!r}" for key, value in self.options.items()]
+        names = ", ".join(f"v{self.first + k}" for k in range(self.count))
+        call = f'calls["{self.name}"]({", ".join(given)})'
+        return f"{names} = {call}" if self.count == 1 else f"{names}, = listed({call})"
+
+
+def array_text(array: np.ndarray) -> str:
+    numbers = array.tolist() if array.size else f"np.zeros({array.shape})"
+    return f"np.array({numbers}, np.{array.dtype})"
+
+
+def row_call(row: Row) -> tuple[Any, Any]:
+    """Ours and PyTorch's call of a row."""
+    return row.call, lambda *xs, **options: row.torch(torch, *xs, **options)
+
+
+def scaled(x, factor):
+    return x * factor
+
+
+CALLS = {
+    **{name: (ours, theirs) for name, (ours, theirs, _) in OWN_STEPS.items()},
+    **{name: row_call(row) for name, row in ROW_STEPS.items()},
+    "scaled": (scaled, scaled),
+}
+OURS = {name: ours for name, (ours, _) in CALLS.items()}
+THEIRS = {name: theirs for name, (_, theirs) in CALLS.items()}
+
+
+class Disagreement(AssertionError):
+    """Ours and PyTorch's differ; the message holds a program to run."""
+
+
+class Program:
+    """A program while it is made: each step runs on both sides at once and is compared."""
+
+    def __init__(self, width: str, shapes: list[tuple[int, ...]], seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        widths = ["float32" if width == "float32" else "float64"] * len(shapes)
+        if width == "mixed":
+            widths = [("float32", "float64")[k % 2] for k in range(len(shapes))]
+        self.width = "float64" if width == "float64" else "float32"
+        self.leaves = [
+            np.asarray(rng.uniform(-1.5, 1.5, shape).round(3), dtype)
+            for shape, dtype in zip(shapes, widths, strict=True)
+        ]
+        self.steps: list[Step] = []
+        self.mine: list[Any] = [Tensor(array, requires_grad=True) for array in self.leaves]
+        self.theirs: list[Any] = [torch.tensor(array, requires_grad=True) for array in self.leaves]
+        self.pool = [*range(len(shapes))]  # what later steps may use, and gradients start from
+
+    def add(self, name: str, dice: int) -> None:
+        """One more step, if `name` can take some of the values."""
+        rng = np.random.default_rng(dice)
+        step = self.row_step(name, rng) if name in ROW_STEPS else self.own_step(name, rng)
+        if step is not None:
+            self.run(step)
+
+    def picked(self, rng: np.random.Generator) -> int:
+        """The place of a value, the newest ones rather."""
+        back = int(len(self.pool) * rng.random() ** 2)
+        return self.pool[len(self.pool) - 1 - back]
+
+    def layout(self, rng: np.random.Generator) -> str | None:
+        return (None, None, None, "transposed", "strided", "reversed")[int(rng.integers(6))]
+
+    def own_step(self, name: str, rng: np.random.Generator) -> Step | None:
+        draw = OWN_STEPS[name][2]
+        count = len(inspect.signature(draw).parameters) - 1
+        for _ in range(4):
+            places = [self.picked(rng) for _ in range(count)]
+            options = draw(rng, *(self.mine[place] for place in places))
+            if options is not None:
+                break
+        else:
+            return None
+        operands: list[Any] = [(place, self.layout(rng), None) for place in places]
+        if name in KINKED:
+            x = self.mine[places[0]]
+            operands = [(*operands[0][:2], distinct(rng, x.shape).round(3).astype(x.dtype))]
+        return Step(name, operands, options)
+
+    def row_step(self, name: str, rng: np.random.Generator) -> Step:
+        row = ROW_STEPS[name]
+        kind = row.kinds[int(rng.integers(len(row.kinds)))] if rng.random() < 0.2 else row.kinds[0]
+        variants = [variant for variant in row.shapes if variant]
+        variant = variants[int(rng.integers(len(variants)))]
+        places = [self.picked(rng) for _ in variant]
+        if row.shapes is ONE:
+            variant = (self.mine[places[0]].shape,)
+        elif row.shapes is TWO and rng.random() < 0.8:
+            wanted = tuple(self.mine[place].shape for place in places)
+            try:
+                if prod(np.broadcast_shapes(*wanted)) <= LARGEST:
+                    variant = wanted
+            except ValueError:
+                pass
+        dtype = {"f": self.mine[places[0]].dtype, "i": np.int64, "b": np.bool_}[kind]
+        drawn = [np.asarray(row.domain(rng, shape)).round(3) for shape in variant]
+        if kind != "f":
+            drawn = [np.trunc(x * 3) if kind == "i" else x > 0.6 for x in drawn]
+            return Step(name, [(None, None, np.asarray(x, dtype)) for x in drawn])
+        return Step(
+            name,
+            [
+                (place, self.layout(rng), np.asarray(x, dtype))
+                for place, x in zip(places, drawn, strict=True)
+            ],
+        )
+
+    def run(self, step: Step) -> None:
+        """The step on both sides; results that are small finite floats join the pool."""
+        step.first = len(self.mine)
+        self.steps.append(step)
+        try:
+            mine = step.run(Ours, OURS, self.mine)
+        except Exception as error:
+            step.count = 1
+            raise self.disagreement(f"ours raises {type(error).__name__}: {error}") from error
+        step.count = len(mine)
+        try:
+            theirs = step.run(Theirs, THEIRS, self.theirs)
+        except Exception as error:
+            raise self.disagreement(f"PyTorch raises {type(error).__name__}: {error}") from error
+        self.mine += mine
+        self.theirs += theirs
+        try:
+            for place in range(step.first, step.first + step.count):
+                a, b = self.mine[place].numpy(), self.theirs[place].numpy(force=True)
+                side_by_side.demand_the_same(a, b, f"value of v{place}", self.width)
+        except AssertionError as error:
+            raise self.disagreement(str(error)) from error
+        for place in range(step.first, step.first + step.count):
+            self.take_up(place)
+
+    def take_up(self, place: int) -> None:
+        values = self.mine[place].numpy()
+        if values.dtype not in (np.float32, np.float64) or values.size > LARGEST:
+            return
+        if values.ndim > 5 or not np.isfinite(values).all():
+            return
+        largest = float(np.abs(values).max(initial=0.0))
+        if largest > 1e6:
+            return
+        self.pool.append(place)
+        if largest > 3:
+            self.pool.pop()
+            self.run(Step("scaled", [(place, None, None)], {"factor": float(f"{2 / largest:.2g}")}))
+
+    def check_gradients(self) -> None:
+        """First and second order, of every value that a later step may use."""
+        ends = [place for place in self.pool if self.mine[place].requires_grad]
+        try:
+            side_by_side.demand_the_same_gradients(self.mine, self.theirs, ends, self.width)
+        except Exception as error:
+            raise self.disagreement(f"{type(error).__name__}: {error}") from error
+
+    def disagreement(self, why: str) -> Disagreement:
+        return Disagreement(f"{why}\n\nThe program, to be run as it is:\n\n{self.text()}")
+
+    def text(self) -> str:
+        """A file that runs the program on both libraries and compares them."""
+        text = Text()
+        for need in ("import numpy as np", "import torch", "from math import prod"):
+            text.imports.add(need)
+        text.imports.add("from tinygrad_lite import Tensor, grad")
+        used = dict.fromkeys(step.name for step in self.steps)
+        tables = [
+            f"{table} = {{\n"
+            + "".join(f"    {name!r}: {spelled(name, ours, text)},\n" for name in used)
+            + "}"
+            for table, ours in (("OURS", True), ("THEIRS", False))
+        ]
+        ends = [place for place in self.pool if self.mine[place].requires_grad]
+        places = range(len(self.leaves) + sum(step.count for step in self.steps))
+        arguments = ", ".join(f"v{place}" for place in range(len(self.leaves)))
+        leaves = ",\n".join(f"    {array_text(x)}" for x in self.leaves)
+        lines = [
+            f"def program(library, calls, {arguments}):",
+            *(f"    {step.text()}" for step in self.steps),
+            f"    return [{', '.join(f'v{place}' for place in places)}]",
+        ]
+        checks = [
+            inspect.getsource(function)
+            for _, function in inspect.getmembers(side_by_side, inspect.isfunction)
+            if function.__module__ == side_by_side.__name__
+        ]
+        parts = [
+            text.preamble(),
+            *(inspect.getsource(piece) for piece in (Ours, Theirs, near)),
+            f"TOLERANCE = {side_by_side.TOLERANCE}",
+            *checks,
+            *tables,
+            "\n".join(lines),
+            f"leaves = [\n{leaves}\n]" if self.leaves else "leaves = []",
+            "compare(\n"
+            "    program, (Ours, OURS), (Theirs, THEIRS), leaves,\n"
+            f"    ends={ends}, width={self.width!r},\n"
+            ")",
+        ]
+        return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def spelled(name: str, ours: bool, text: Text) -> str:
+    """The text of one side of an operation."""
+    row = ROW_STEPS.get(name)
+    try:
+        if row is None:
+            return text.of(CALLS[name][0 if ours else 1])
+        if ours:
+            return text.of(row.call)
+        return f"lambda *xs: {text.of(row.torch)}(torch, *xs)"
+    except LookupError:  # as it stands in the table, found through the path of the tests
+        text.imports.add("from methods import ROWS")
+        assert row is not None
+        found = f"next(row for row in ROWS if row.name == {row.name!r})"
+        return f"{found}.call" if ours else f"lambda *xs: {found}.torch(torch, *xs)"

@@ -1,0 +1,127 @@
+"""10,000 random programs: values, first and second gradients as PyTorch's (see programs.py)."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import hypothesis
+import pytest
+from hypothesis import strategies as st
+from parity import programs
+from parity.programs import NAMES, ROW_STEPS, SHAPES, WIDTHS, Disagreement, Program
+
+pytestmark = pytest.mark.parity
+
+PARTS, EXAMPLES, LONGEST = 40, 250, 30
+DICE = st.integers(0, 2**32 - 1)
+
+drawn_programs = st.tuples(
+    st.sampled_from(WIDTHS),
+    st.lists(st.sampled_from(SHAPES), min_size=1, max_size=4),
+    st.integers(1, LONGEST).flatmap(
+        lambda count: st.lists(
+            st.tuples(st.sampled_from(NAMES), DICE), min_size=count, max_size=count
+        )
+    ),
+    DICE,
+)
+
+
+def made(drawn):
+    width, shapes, steps, seed = drawn
+    program = Program(width, shapes, seed)
+    for name, dice in steps:
+        program.add(name, dice)
+    return program
+
+
+def method_of(name):
+    return ROW_STEPS[name].method if name in ROW_STEPS else name
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_random_programs(part, record_property):
+    counts = {"programs": 0, "steps": 0, "operations": set()}
+
+    @hypothesis.seed(part)
+    @hypothesis.settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        database=None,
+        report_multiple_bugs=False,
+        phases=(hypothesis.Phase.generate, hypothesis.Phase.shrink),
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+    @hypothesis.given(drawn_programs)
+    def run(drawn):
+        program = made(drawn)
+        program.check_gradients()
+        counts["programs"] += 1
+        counts["steps"] += len(program.steps)
+        counts["operations"] |= {method_of(step.name) for step in program.steps}
+
+    run()
+    for name, value in counts.items():
+        record_property(name, sorted(value) if isinstance(value, set) else value)
+
+
+def test_every_operation_is_among_the_steps():
+    """Some steps do not fit the values there are; over the whole run each finds its place."""
+    missing = set(NAMES)
+    for round_number in range(8):
+        for name in sorted(missing):
+            program = Program("float64", SHAPES[1:9], round_number)
+            program.add(name, round_number)
+            missing -= {step.name for step in program.steps}
+    assert not missing
+
+
+@pytest.mark.parametrize("part", range(8))
+def test_a_printed_program_runs(part):
+    """The text alone, with nothing of the tests around it, computes and agrees."""
+    program = Program("float64", [(2, 3), (3, 3), (4,)], part)
+    for number, name in enumerate(sorted(set(NAMES))[part::8]):
+        program.add(name, number)
+    program.check_gradients()
+    exec(compile(program.text(), "printed", "exec"), {"__name__": "printed"})
+
+
+def wrong_value(x):
+    return x.tanh() * 1.001
+
+
+def wrong_gradient(x):
+    return x * x.detach()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "what"),
+    [(wrong_value, "value of v2"), (wrong_gradient, "gradient of v1")],
+    ids=["value", "gradient"],
+)
+def test_a_planted_disagreement_is_printed_as_a_program_that_shows_it(
+    wrong, what, monkeypatch, tmp_path
+):
+    right = {wrong_value: lambda x: x.tanh(), wrong_gradient: lambda x: x * x}[wrong]
+    monkeypatch.setitem(programs.OURS, "tanh", right)
+    monkeypatch.setitem(programs.THEIRS, "tanh", wrong)
+    monkeypatch.setitem(programs.CALLS, "tanh", (right, wrong))
+    with pytest.raises(Disagreement) as caught:
+        made(("float64", [(2, 3)], [("square", 3), ("tanh", 0), ("sum", 1)], 5)).check_gradients()
+    why, text = str(caught.value).split("\n\nThe program, to be run as it is:\n\n")
+    assert what in why
+    file = tmp_path / "pasted.py"
+    file.write_text(text)
+    run = subprocess.run(
+        [sys.executable, file],
+        env={"PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 1
+    assert "AssertionError: \nNot equal to tolerance" in run.stderr
+    assert what in run.stderr
+    repaired = text.replace("x.tanh() * 1.001", "x.tanh()").replace("x * x.detach()", "x * x")
+    assert repaired != text
+    exec(compile(repaired, "repaired", "exec"), {"__name__": "repaired"})
