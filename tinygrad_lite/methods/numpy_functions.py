@@ -15,10 +15,12 @@ from ..graph import TensorBase
 from ..ops.arithmetic import Fmod
 from ..ops.trigonometry import Atan2
 from .comparison import close
+from .linalg import matrix_product
 from .math import MathMethods, choose
+from .numpy_linalg import LINALG
 from .numpy_movement import MOVEMENT
 from .operands import cast, pair
-from .operators import constant, matrix_product
+from .operators import constant
 from .trigonometry import TrigonometryMethods
 
 
@@ -97,12 +99,6 @@ def _tensor_class(*values: Any) -> type[TensorBase]:
 
 def _where(condition: Any, a: Any, b: Any) -> Any:
     return choose(condition, a, b, _tensor_class(condition, a, b))
-
-
-def _dot(a: Any, b: Any) -> Any:
-    if np.ndim(a) > 2 or np.ndim(b) > 2:
-        raise TypeError("np.dot: more than 2 dimensions on a Tensor is not supported; use a @ b")
-    return matrix_product(a, b) if np.ndim(a) and np.ndim(b) else np.multiply(a, b)
 
 
 SAME_NAME = (
@@ -187,7 +183,6 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
         close(a, b, rtol, atol, equal_nan)._data.all()
     ),
     np.astype: lambda x, dtype: x.astype(dtype),
-    np.dot: _dot,
     **MOVEMENT,
     np.copy: lambda x: x.clone(),
     np.empty_like: lambda prototype, dtype=None: prototype.empty_like(dtype),
@@ -197,6 +192,7 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.shape: lambda x: x.shape,
     np.ndim: lambda x: x.ndim,
     np.size: lambda x: x.size,
+    **LINALG,
 }
 
 
