@@ -61,6 +61,7 @@ def contract(
     if not summed:
         b = _reshaped(b, many + (1,) * len(left) + shape[len(stack) + len(left) :])
         return Mul.apply(_reshaped(a, a.shape + (1,) * len(right)), b), labels
+    refuse_bools("einsum", a)
     # Groups of axes become one: a stack of matrices; without a group, a vector.
     inner = prod(size[label] for label in summed)
     rows = (prod(size[label] for label in left),) if left or stack else ()
@@ -69,6 +70,12 @@ def contract(
         _reshaped(a, (*many, *rows, inner)), _reshaped(b, (*many, inner, *columns))
     )
     return _reshaped(product, shape), labels
+
+
+def refuse_bools(name: str, a: Any) -> None:
+    """TypeError for a product of bools that is summed: a count, or whether any is True?"""
+    if a.dtype.kind == "b":
+        raise TypeError(f"{name}: expected numbers to add up; got bools; cast one side to np.int64")
 
 
 def diagonal(x: Any, offset: int = 0) -> Any:

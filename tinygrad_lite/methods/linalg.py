@@ -14,7 +14,7 @@ from ..ops.determinants import Det, Slogdet
 from ..ops.linalg import Inv, Matmul, Solve
 from ..ops.movement import Concatenate, Expand, Reshape
 from ..shapes import broadcast_shape
-from .einsum import contract, diagonal, einsum
+from .einsum import contract, diagonal, einsum, refuse_bools
 from .operands import Operand, as_float, cast, in_single, matched, operand, pair
 
 
@@ -191,7 +191,7 @@ class LinalgMethods(TensorBase):
         return w, v
 
 
-HALF = np.dtype(np.float16)
+HALF = np.dtype(np.float16)  # NumPy adds up products of it in float16; so we take float32
 
 
 def matrix_product(a: Any, b: Any) -> Any:
@@ -212,7 +212,8 @@ def matrix_product(a: Any, b: Any) -> Any:
         )
     if len(a_shape) > 2 and len(b_shape) > 2:
         broadcast_shape(a_shape[:-2], b_shape[:-2], name="matmul, stacks of matrices")
-    if a.dtype == HALF:
+    if a.dtype.char in "e?":
+        refuse_bools("matmul", a)
         return cast(Matmul.apply(cast(a, np.float32), cast(b, np.float32)), HALF)
     return Matmul.apply(a, b)
 
