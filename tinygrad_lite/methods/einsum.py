@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..ops.arithmetic import Mul
-from ..ops.indexing import Getitem
+from ..ops.indexing import Diagonal
 from ..ops.linalg import Matmul
 from ..ops.movement import Permute, Reshape
 from ..ops.reduce import Sum
@@ -78,18 +78,6 @@ def refuse_bools(name: str, a: Any) -> None:
         raise TypeError(f"{name}: expected numbers to add up; got bools; cast one side to np.int64")
 
 
-def diagonal(x: Any, offset: int = 0) -> Any:
-    """The diagonals of the last two axes, `offset` places to the right of the main one."""
-    *many, rows, columns = x.shape
-    length = max(0, min(rows + min(offset, 0), columns - max(offset, 0)))
-    start = offset if offset >= 0 else -offset * columns
-    if not length:
-        start = 0
-    step = columns + 1
-    flat = _reshaped(x, (*many, rows * columns))  # where a step of columns + 1 goes down the slope
-    return Getitem.apply(flat, index=(..., slice(start, start + length * step, step)), basic=True)
-
-
 def _reduced(x: Any, labels: Labels, kept: Collection[Any]) -> tuple[Any, Labels]:
     """x with each label once (where one is repeated: the diagonal), summed over those not kept."""
     labels = list(labels)
@@ -98,7 +86,7 @@ def _reduced(x: Any, labels: Labels, kept: Collection[Any]) -> tuple[Any, Labels
             i = labels.index(label)
             j = labels.index(label, i + 1)
             others = [place for place in range(len(labels)) if place not in (i, j)]
-            x = diagonal(Permute.apply(x, axes=(*others, i, j)))
+            x = Diagonal.apply(Permute.apply(x, axes=(*others, i, j)))
             labels = [*(labels[place] for place in others), label]
     axes = tuple(place for place, label in enumerate(labels) if label not in kept)
     if axes:

@@ -14,7 +14,7 @@ from ..ops.determinants import Det, Slogdet
 from ..ops.linalg import Inv, Matmul, Solve
 from ..ops.movement import Concatenate, Expand, Reshape
 from ..shapes import broadcast_shape
-from .einsum import contract, diagonal, einsum, refuse_bools
+from .einsum import contract, einsum, refuse_bools
 from .operands import Operand, as_float, cast, in_single, matched, operand, pair
 
 
@@ -87,7 +87,7 @@ class LinalgMethods(TensorBase):
 
     def trace(self) -> Self:
         """The sum of the diagonal.  (..., n, m) -> (...)."""
-        return diagonal(_matrices("trace", self)).sum(-1)
+        return _matrices("trace", self).diagonal(axis1=-2, axis2=-1).sum(-1)
 
     def matrix_power(self, n: int) -> Self:
         """self @ self @ ... @ self, n times; n < 0: of the inverse.  (..., n, n)."""

@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from ..shapes import normalize_axes
-from .einsum import diagonal
 from .linalg import matrix_product, solve, sum_of_products, tensordot
 
 
@@ -32,10 +30,8 @@ def _kron(a: Any, b: Any) -> Any:
     return blocks.reshape([n * m for n, m in zip(rows, inside, strict=True)])
 
 
-def _trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-    pair = normalize_axes((axis1, axis2), a.ndim, "np.trace")
-    others = [axis for axis in range(a.ndim) if axis not in pair]
-    return diagonal(a.permute(*others, *pair), offset).sum(-1)
+def _trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    return x.diagonal(offset, axis1, axis2).sum(-1)
 
 
 def _qr(a: Any, mode: str = "reduced") -> Any:
@@ -61,7 +57,7 @@ LINALG: dict[Any, Callable[..., Any]] = {
     np.linalg.tensordot: tensordot,
     np.linalg.multi_dot: lambda arrays: reduce(matrix_product, arrays),
     np.linalg.matrix_power: lambda a, n: a.matrix_power(n),
-    np.linalg.trace: lambda x, offset=0: diagonal(x, offset).sum(-1),
+    np.linalg.trace: lambda x, offset=0: _trace(x, offset, -2, -1),
     np.linalg.inv: lambda a: a.inv(),
     np.linalg.solve: lambda a, b: solve(a, b, vectors=np.ndim(b) == 1),
     np.linalg.det: lambda a: a.det(),
