@@ -15,6 +15,7 @@ from . import (
     losses,
     movement,
     reduce,
+    scan,
     trigonometry,
 )
 from .case import Case as Case
@@ -30,6 +31,7 @@ THEMES = (
     losses,
     movement,
     reduce,
+    scan,
     trigonometry,
 )
 CASES: list[Case] = [row for theme in THEMES for row in theme.CASES]
