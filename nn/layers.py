@@ -38,7 +38,8 @@ class Linear(Module):
         x = _with_dtype(x, self.weight.dtype)
         if not x.ndim or x.shape[-1] != self.weight.shape[1]:
             raise ValueError(_misfit(x.shape, self.weight.shape[1]))
-        return x.linear(self.weight.T, self.bias)
+        y = x @ self.weight.T
+        return y if self.bias is None else y + self.bias
 
     def extra_repr(self) -> str:
         out_features, in_features = self.weight.shape
@@ -119,12 +120,7 @@ class Dropout(Module):
         self.p = p
 
     def forward(self, x: Input) -> Tensor:
-        x = _tensor(x)
-        if not self.training or self.p == 0:
-            return x
-        scale = 1 / (1 - self.p) if self.p < 1 else 0.0
-        mask = (Tensor.rand(x.shape) >= self.p).cast(x.dtype) * scale
-        return x * mask
+        return _tensor(x).dropout(self.p, self.training)
 
     def extra_repr(self) -> str:
         return f"p={self.p}"

@@ -3,9 +3,11 @@
 import inspect
 import itertools
 import sys
+import warnings
 from collections.abc import Callable
 from contextlib import ContextDecorator
 from contextvars import ContextVar
+from types import FrameType
 from typing import Any, Self, TypeVar
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -74,12 +76,34 @@ class record_source_lines(ContextDecorator):  # used as a function, like no_grad
         lines.depth -= 1
 
 
-def user_line() -> str:
-    """The "file:line" of the innermost caller outside this project's two packages."""
+def user_frame() -> FrameType:
+    """The innermost caller outside this project's two packages."""
     frame = sys._getframe(1)
     while frame.f_back is not None:
         package = frame.f_globals.get("__name__", "").partition(".")[0]
         if package not in ("tinygrad_lite", "nn"):
             break
         frame = frame.f_back
+    return frame
+
+
+def user_line() -> str:
+    """The "file:line" of the user's code that is running."""
+    frame = user_frame()
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """A warning that names the user's line, once for each such line unless filters say otherwise.
+
+    `warnings.warn` would need to know how many of our own calls lie in between.
+    """
+    frame = user_frame()
+    warnings.warn_explicit(
+        message,
+        category,
+        frame.f_code.co_filename,
+        frame.f_lineno,
+        module=frame.f_globals.get("__name__", ""),
+        registry=frame.f_globals.setdefault("__warningregistry__", {}),
+    )

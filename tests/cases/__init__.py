@@ -6,6 +6,7 @@ finite differences of the reference, are compared with something that is not our
 """
 
 from . import (
+    activations,
     arithmetic,
     choice,
     convolution,
@@ -15,13 +16,13 @@ from . import (
     losses,
     movement,
     reduce,
-    scan,
     trigonometry,
 )
 from .case import Case as Case
 from .case import Shapes as Shapes
 
 THEMES = (
+    activations,
     arithmetic,
     choice,
     convolution,
@@ -31,7 +32,6 @@ THEMES = (
     losses,
     movement,
     reduce,
-    scan,
     trigonometry,
 )
 CASES: list[Case] = [row for theme in THEMES for row in theme.CASES]

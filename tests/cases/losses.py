@@ -4,7 +4,13 @@ import numpy as np
 
 from tinygrad_lite.ops import losses
 
-from .case import Case
+from .case import TWO, Case
+
+
+def shares(rng, shape):
+    """0.1 to 0.9: probabilities away from their corners."""
+    return np.asarray(rng.uniform(0.1, 0.9, shape))
+
 
 CASES: list[Case] = [
     Case(
@@ -19,5 +25,12 @@ CASES: list[Case] = [
         lambda a: a.sum(1),
         [((0, 3),)],
         note="empty batch",
+    ),
+    Case(
+        losses.BinaryCrossEntropy,
+        lambda p, t: p.binary_crossentropy(t, reduction="none"),
+        lambda p, t: -t * np.log(p) - (1 - t) * np.log(1 - p),
+        [pair for pair in TWO if pair[0] == pair[1]],
+        shares,
     ),
 ]

@@ -1,7 +1,380 @@
 """Rows of the methods in tinygrad_lite/methods/activations.py."""
 
+from math import erf, pi, sqrt
+
+import numpy as np
+from cases.case import ONE
+
+from tinygrad_lite import Tensor
+
 from .row import Mistake, Row
 
-ROWS: list[Row] = []
 
-MISTAKES: list[Mistake] = []
+def wide(rng, shape):
+    """-6 to 6, away from the corners at 0, +-1, +-3 and 6."""
+    drawn = np.asarray(rng.uniform(-6, 6, shape))
+    return np.where(np.abs(drawn - np.round(drawn)) < 0.1, drawn + 0.25, drawn)
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def softmax(x, axis=-1):
+    if not x.ndim:
+        return np.ones_like(x)
+    return np.exp(x) / np.exp(x).sum(axis, keepdims=True)
+
+
+def elu(x, alpha=1.0):
+    return np.where(x > 0, x, alpha * (np.exp(x) - 1))
+
+
+def tanh_gelu(x):
+    return 0.5 * x * (1 + np.tanh(sqrt(2 / pi) * (x + 0.044715 * x**3)))
+
+
+def erf_gelu(x):
+    return 0.5 * x * (1 + np.vectorize(erf, otypes="d")(x / sqrt(2)))
+
+
+def prelu(x, weight):
+    spread = weight.reshape(-1, *(1,) * (x.ndim - 2)) if x.ndim else weight.reshape(())
+    return np.where(x > 0, x, spread * x)
+
+
+MATRIX = [((3, 4),), ((4, 1),), ((0, 3),), ((2, 3, 4),)]
+
+ROWS: list[Row] = [
+    Row(
+        "relu",
+        lambda x: x.relu(),
+        lambda x: np.maximum(x, 0),
+        lambda torch, x: torch.relu(x),
+        ONE,
+        kinds="fi",
+    ),
+    Row(
+        "relu6",
+        lambda x: x.relu6(),
+        lambda x: np.clip(x, 0, 6),
+        lambda torch, x: torch.nn.functional.relu6(x),
+        ONE,
+        wide,
+        kinds="fi",
+    ),
+    Row(
+        "hardtanh",
+        lambda x: x.hardtanh(),
+        lambda x: np.clip(x, -1, 1),
+        lambda torch, x: torch.nn.functional.hardtanh(x),
+        ONE,
+        wide,
+        kinds="fi",
+    ),
+    Row(
+        "hardtanh",
+        lambda x: x.hardtanh(-3, 1.5),
+        lambda x: np.clip(x, -3, 1.5),
+        lambda torch, x: torch.nn.functional.hardtanh(x, -3, 1.5),
+        [((3, 4),)],
+        lambda rng, shape: wide(rng, shape) * 0.9,
+        note="limits",
+    ),
+    Row(
+        "hardsigmoid",
+        lambda x: x.hardsigmoid(),
+        lambda x: np.clip(x / 6 + 0.5, 0, 1),
+        # its own hardsigmoid has a derivative of float32(1 / 6) in float64 too
+        lambda torch, x: torch.nn.functional.relu6(x + 3) / 6,
+        ONE,
+        wide,
+    ),
+    Row(
+        "hardsigmoid",
+        lambda x: x.hardsigmoid(alpha=0.2, beta=0.4),
+        lambda x: np.clip(x * 0.2 + 0.4, 0, 1),
+        lambda torch, x: (x * 0.2 + 0.4).clamp(0, 1),
+        [((3, 4),)],
+        note="alpha and beta",
+    ),
+    Row(
+        "hardswish",
+        lambda x: x.hardswish(),
+        lambda x: x * np.clip(x + 3, 0, 6) / 6,
+        lambda torch, x: torch.nn.functional.hardswish(x),
+        ONE,
+        wide,
+    ),
+    Row(
+        "leaky_relu",
+        lambda x: x.leaky_relu(),
+        lambda x: np.where(x > 0, x, 0.01 * x),
+        lambda torch, x: torch.nn.functional.leaky_relu(x),
+        ONE,
+    ),
+    Row(
+        "leaky_relu",
+        lambda x: x.leaky_relu(neg_slope=-0.3),
+        lambda x: np.where(x > 0, x, -0.3 * x),
+        lambda torch, x: torch.nn.functional.leaky_relu(x, -0.3),
+        [((3, 4),)],
+        note="slope",
+    ),
+    Row(
+        "prelu",
+        lambda x, w: x.prelu(w),
+        prelu,
+        lambda torch, x, w: torch.nn.functional.prelu(x, w),
+        [((3, 4), (1,)), ((3, 4), (4,)), ((2, 3, 2), (3,)), ((3,), (1,)), ((), (1,))],
+    ),
+    Row(
+        "elu",
+        lambda x: x.elu(),
+        elu,
+        lambda torch, x: torch.nn.functional.elu(x),
+        ONE,
+    ),
+    Row(
+        "elu",
+        lambda x: x.elu(alpha=0.7),
+        lambda x: elu(x, 0.7),
+        lambda torch, x: torch.nn.functional.elu(x, 0.7),
+        [((3, 4),)],
+        note="alpha",
+    ),
+    Row(
+        "celu",
+        lambda x: x.celu(alpha=0.5),
+        lambda x: np.where(x > 0, x, 0.5 * (np.exp(x / 0.5) - 1)),
+        lambda torch, x: torch.nn.functional.celu(x, 0.5),
+        ONE,
+    ),
+    Row(
+        "selu",
+        lambda x: x.selu(),
+        lambda x: 1.0507009873554804934193349852946 * elu(x, 1.6732632423543772848170429916717),
+        lambda torch, x: torch.nn.functional.selu(x),
+        ONE,
+    ),
+    Row("tanh", lambda x: x.tanh(), np.tanh, lambda torch, x: torch.tanh(x), ONE),
+    Row(
+        "sigmoid",
+        lambda x: x.sigmoid(),
+        sigmoid,
+        lambda torch, x: torch.sigmoid(x),
+        ONE,
+    ),
+    Row(
+        "logsigmoid",
+        lambda x: x.logsigmoid(),
+        lambda x: np.log(sigmoid(x)),
+        lambda torch, x: torch.nn.functional.logsigmoid(x),
+        ONE,
+        wide,
+    ),
+    Row(
+        "softplus",
+        lambda x: x.softplus(),
+        lambda x: np.log(1 + np.exp(x)),
+        lambda torch, x: torch.nn.functional.softplus(x),
+        ONE,
+        wide,
+    ),
+    Row(
+        "softplus",
+        lambda x: x.softplus(beta=2.5),
+        lambda x: np.log(1 + np.exp(2.5 * x)) / 2.5,
+        lambda torch, x: torch.nn.functional.softplus(x, 2.5),
+        [((3, 4),)],
+        note="beta",
+    ),
+    Row(
+        "softsign",
+        lambda x: x.softsign(),
+        lambda x: x / (1 + np.abs(x)),
+        lambda torch, x: torch.nn.functional.softsign(x),
+        ONE,
+        wide,
+    ),
+    Row(
+        "gelu",
+        lambda x: x.gelu(),
+        tanh_gelu,
+        lambda torch, x: torch.nn.functional.gelu(x, approximate="tanh"),
+        ONE,
+    ),
+    Row(
+        "gelu",
+        lambda x: x.gelu(approximate="none"),
+        erf_gelu,
+        lambda torch, x: torch.nn.functional.gelu(x),
+        ONE,
+        wide,
+        note="erf",
+    ),
+    Row(
+        "quick_gelu",
+        lambda x: x.quick_gelu(),
+        lambda x: x * sigmoid(1.702 * x),
+        lambda torch, x: x * torch.sigmoid(1.702 * x),
+        ONE,
+    ),
+    Row(
+        "silu",
+        lambda x: x.silu(),
+        lambda x: x * sigmoid(x),
+        lambda torch, x: torch.nn.functional.silu(x),
+        ONE,
+        wide,
+    ),
+    Row(
+        "swish",
+        lambda x: x.swish(),
+        lambda x: x * sigmoid(x),
+        lambda torch, x: torch.nn.functional.silu(x),
+        ONE,
+    ),
+    Row(
+        "mish",
+        lambda x: x.mish(),
+        lambda x: x * np.tanh(np.log(1 + np.exp(x))),
+        lambda torch, x: torch.nn.functional.mish(x),
+        ONE,
+        wide,
+    ),
+    Row(
+        "glu",
+        lambda x: x.glu(),
+        lambda x: np.split(x, 2, -1)[0] * sigmoid(np.split(x, 2, -1)[1]),
+        lambda torch, x: torch.nn.functional.glu(x),
+        [((3, 4),), ((2,),), ((0, 2),), ((3, 0),)],
+    ),
+    Row(
+        "glu",
+        lambda x: x.glu(axis=1),
+        lambda x: np.split(x, 2, 1)[0] * sigmoid(np.split(x, 2, 1)[1]),
+        lambda torch, x: torch.nn.functional.glu(x, 1),
+        [((2, 4, 3),)],
+        note="axis",
+    ),
+    Row(
+        "softmax",
+        lambda x: x.softmax(),
+        softmax,
+        lambda torch, x: torch.softmax(x, -1),
+        ONE,
+    ),
+    Row(
+        "softmax",
+        lambda x: x.softmax(axis=0),
+        lambda x: softmax(x, 0),
+        lambda torch, x: torch.softmax(x, 0),
+        MATRIX,
+        note="axis 0",
+    ),
+    Row(
+        "softmax",
+        lambda x: x.softmax(axis=0, dtype=np.float64),
+        lambda x: softmax(x.astype(np.float64), 0),
+        lambda torch, x: torch.softmax(x, 0, dtype=torch.float64),
+        [((3, 4),)],
+        kinds="fib",
+        casts=True,
+        note="dtype",
+    ),
+    Row(
+        "softmax",
+        lambda x: x.softmax(axis=(0, 2)),
+        lambda x: softmax(x, (0, 2)),
+        None,
+        [((2, 3, 2),)],
+        note="several axes, which PyTorch's has not",
+    ),
+    Row(
+        "log_softmax",
+        lambda x: x.log_softmax(),
+        lambda x: np.log(softmax(x)),
+        lambda torch, x: torch.log_softmax(x, -1),
+        ONE,
+    ),
+    Row(
+        "log_softmax",
+        lambda x: x.log_softmax(axis=1),
+        lambda x: np.log(softmax(x, 1)),
+        lambda torch, x: torch.log_softmax(x, 1),
+        MATRIX,
+        note="axis 1",
+    ),
+    Row(
+        "softmin",
+        lambda x: x.softmin(axis=1),
+        lambda x: softmax(-x, 1),
+        lambda torch, x: torch.nn.functional.softmin(x, 1),
+        MATRIX,
+    ),
+    Row(
+        "dropout",
+        lambda x: x.dropout(0.5, training=False),
+        lambda x: x,
+        lambda torch, x: torch.nn.functional.dropout(x, 0.5, training=False),
+        ONE,
+        note="not in training: the random part stands in tests/test_dropout.py",
+    ),
+    Row(
+        "dropout",
+        lambda x: x.dropout(1.0),
+        lambda x: 0 * x,
+        lambda torch, x: torch.nn.functional.dropout(x, 1.0),
+        ONE,
+        note="everything",
+    ),
+]
+
+X = Tensor([[1.0, 2.0, 3.0]])
+
+MISTAKES: list[Mistake] = [
+    Mistake(
+        lambda: Tensor([True]).relu(), TypeError, "relu: expected numbers; got bool; cast it first"
+    ),
+    Mistake(
+        lambda: (X > 0).hardtanh(),
+        TypeError,
+        "hardtanh: expected numbers; got bool; cast it first",
+    ),
+    Mistake(
+        lambda: X.hardtanh(1, -1),
+        ValueError,
+        "hardtanh: expected min_val <= max_val; got 1 and -1",
+    ),
+    Mistake(
+        lambda: X.glu(),
+        ValueError,
+        "glu: expected an even size along axis 1, to halve it; got shape (1, 3)",
+    ),
+    Mistake(
+        lambda: X.glu(axis=2),
+        ValueError,
+        "glu: axis 2 is out of range for 2 dimensions; use -2 to 1",
+    ),
+    Mistake(
+        lambda: X.softmax(axis=2),
+        ValueError,
+        "softmax: axis 2 is out of range for 2 dimensions; use -2 to 1",
+    ),
+    Mistake(
+        lambda: X.gelu("erf"),
+        ValueError,
+        'gelu: expected approximate="tanh" or "none"; got \'erf\'',
+    ),
+    Mistake(
+        lambda: X.prelu(Tensor([0.1, 0.2])),
+        ValueError,
+        "prelu: expected a weight of 1 or 3 elements, for x of shape (1, 3); got shape (2,)",
+    ),
+    Mistake(
+        lambda: X.dropout(1.5),
+        ValueError,
+        "dropout: expected a probability p from 0 to 1; got 1.5",
+    ),
+]

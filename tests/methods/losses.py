@@ -1,7 +1,409 @@
 """Rows of the methods in tinygrad_lite/methods/losses.py."""
 
+import numpy as np
+
+from tinygrad_lite import Tensor
+
 from .row import Mistake, Row
 
-ROWS: list[Row] = []
+LABELS = np.array([2, 0, 3])
+IGNORED = np.array([2, -100, 3])
+WEIGHT = np.array([0.5, 2.0, 1.0, 3.0])
+PLACES = np.array([[2, 0], [3, 1], [1, 1]])
+TARGET = np.array([[0.3, -1.2, 2.0, 0.1], [0.7, 0.2, -0.4, 1.1], [-0.9, 0.5, 1.3, 0.6]])
+SHARES = np.abs(TARGET) / np.abs(TARGET).sum(1, keepdims=True)
+SIGNS = np.array([[1, -1, 1, -1], [-1, -1, 1, 1], [1, 1, -1, -1]])
+BITS = (SIGNS + 1) / 2
 
-MISTAKES: list[Mistake] = []
+MATRIX = [((3, 4),)]
+ALIKE = [((3, 4), (3, 4)), ((), ()), ((1,), (1,))]
+REDUCE = {"mean": np.mean, "sum": np.sum, "none": lambda losses: losses}
+
+
+def logs(x, axis=1):
+    return x - np.log(np.exp(x).sum(axis, keepdims=True))
+
+
+def surprise(x, shares, weight=1.0):
+    return -(logs(x) * shares * weight).sum(1)
+
+
+def smooth(labels, share):
+    return np.eye(4)[labels] * (1 - share) + share / 4
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def huber(d, delta):
+    d = np.abs(d)
+    return np.where(d < delta, d * d / 2, delta * (d - delta / 2))
+
+
+def cosine(a, b, axis):
+    lengths = np.sqrt((a * a).sum(axis)) * np.sqrt((b * b).sum(axis))
+    return (a * b).sum(axis) / lengths
+
+
+def distance(a, b, p=2):
+    return (np.abs(a - b + 1e-6) ** p).sum(-1) ** (1 / p)
+
+
+def chances(rng, shape):
+    """0.1 to 0.9."""
+    return np.asarray(rng.uniform(0.1, 0.9, shape))
+
+
+def spread(rng, shape):
+    """Up to 3 on both sides, off the corners of huber_loss at 0.7 and 1."""
+    return np.asarray(rng.choice([0.1, 0.4, 1.3, 2.1, 2.9], shape) * rng.choice([-1.0, 1.0], shape))
+
+
+def entropy_rows(reduction):
+    """cross_entropy with all options, for one reduction."""
+    reduce = REDUCE[reduction]
+    counts = {"mean": WEIGHT[[2, 3]].sum(), "sum": 1.0}
+
+    def kept(losses):
+        losses = losses * [1, 0, 1]
+        return losses if reduction == "none" else losses.sum() / counts[reduction]
+
+    def with_all(x):
+        return kept(surprise(x, smooth([2, 0, 3], 0.2), WEIGHT))
+
+    return [
+        Row(
+            "cross_entropy",
+            lambda x: x.cross_entropy(LABELS, reduction),
+            lambda x: reduce(surprise(x, np.eye(4)[LABELS])),
+            lambda torch, x: torch.nn.functional.cross_entropy(
+                x, torch.tensor(LABELS), reduction=reduction
+            ),
+            MATRIX,
+            note=reduction,
+        ),
+        Row(
+            "cross_entropy",
+            lambda x: x.cross_entropy(Tensor(IGNORED), reduction, weight=WEIGHT),
+            lambda x: kept(surprise(x, smooth([2, 0, 3], 0), WEIGHT)),
+            lambda torch, x: torch.nn.functional.cross_entropy(
+                x,
+                torch.tensor(IGNORED),
+                reduction=reduction,
+                weight=torch.tensor(WEIGHT, dtype=x.dtype),
+            ),
+            MATRIX,
+            note=f"weight, one ignored, {reduction}",
+        ),
+        Row(
+            "cross_entropy",
+            lambda x: x.cross_entropy(IGNORED, reduction, label_smoothing=0.2, weight=WEIGHT),
+            with_all,
+            lambda torch, x: torch.nn.functional.cross_entropy(
+                x,
+                torch.tensor(IGNORED),
+                reduction=reduction,
+                label_smoothing=0.2,
+                weight=torch.tensor(WEIGHT, dtype=x.dtype),
+            ),
+            MATRIX,
+            note=f"smoothing, weight, one ignored, {reduction}",
+        ),
+        Row(
+            "cross_entropy",
+            lambda x, q: x.cross_entropy(q, reduction, label_smoothing=0.2, weight=WEIGHT),
+            lambda x, q: reduce(surprise(x, q * 0.8 + 0.05, WEIGHT)),
+            lambda torch, x, q: torch.nn.functional.cross_entropy(
+                x,
+                q,
+                reduction=reduction,
+                label_smoothing=0.2,
+                weight=torch.tensor(WEIGHT, dtype=x.dtype),
+            ),
+            [((3, 4), (3, 4))],
+            chances,
+            note=f"probabilities, smoothing, weight, {reduction}",
+        ),
+        Row(
+            "nll_loss",
+            lambda x: x.nll_loss(IGNORED, WEIGHT, reduction=reduction),
+            lambda x: kept(-x[[0, 1, 2], [2, 0, 3]] * WEIGHT[[2, 0, 3]]),
+            lambda torch, x: torch.nn.functional.nll_loss(
+                x,
+                torch.tensor(IGNORED),
+                torch.tensor(WEIGHT, dtype=x.dtype),
+                reduction=reduction,
+            ),
+            MATRIX,
+            note=f"weight, one ignored, {reduction}",
+        ),
+    ]
+
+
+def plain_rows(method, formula, name=None, domain=spread, shapes=ALIKE, note="", **options):
+    """A loss of a prediction and a target of one shape, with each reduction."""
+    return [
+        Row(
+            method,
+            lambda x, t, r=reduction: getattr(x, method)(t, reduction=r, **options),
+            lambda x, t, r=reduction: REDUCE[r](formula(x, t)),
+            lambda torch, x, t, r=reduction: getattr(torch.nn.functional, name or method)(
+                x, t, reduction=r, **options
+            ),
+            shapes if reduction == "mean" else shapes[:1],
+            domain,
+            note=f"{note} {reduction}".strip(),
+        )
+        for reduction in REDUCE
+    ]
+
+
+ROWS: list[Row] = [
+    *entropy_rows("mean"),
+    *entropy_rows("sum"),
+    *entropy_rows("none"),
+    Row(
+        "cross_entropy",
+        lambda x: x.cross_entropy(2),
+        lambda x: -logs(x, 0)[2],
+        lambda torch, x: torch.nn.functional.cross_entropy(x, torch.tensor(2)),
+        [((4,),)],
+        note="one sample",
+    ),
+    Row(
+        "cross_entropy",
+        lambda x: x.cross_entropy(SHARES[0]),
+        lambda x: -(logs(x, 0) * SHARES[0]).sum(),
+        lambda torch, x: torch.nn.functional.cross_entropy(
+            x, torch.tensor(SHARES[0], dtype=x.dtype)
+        ),
+        [((4,),)],
+        note="probabilities of one sample",
+        casts=True,
+    ),
+    Row(
+        "cross_entropy",
+        lambda x: x.cross_entropy(PLACES, "none"),
+        lambda x: surprise(x, np.eye(4)[PLACES].swapaxes(1, 2)),
+        lambda torch, x: torch.nn.functional.cross_entropy(
+            x, torch.tensor(PLACES), reduction="none"
+        ),
+        [((3, 4, 2),)],
+        note="a label at each place",
+    ),
+    Row(
+        "cross_entropy",
+        lambda x, q: x.cross_entropy(q),
+        lambda x, q: surprise(x, q).mean(),
+        lambda torch, x, q: torch.nn.functional.cross_entropy(x, q),
+        [((2, 3, 2, 1),) * 2],
+        chances,
+        note="probabilities at each place",
+    ),
+    Row(
+        "cross_entropy",
+        lambda x: x.cross_entropy(LABELS, ignore_index=0),
+        lambda x: surprise(x, np.eye(4)[LABELS])[[0, 2]].mean(),
+        lambda torch, x: torch.nn.functional.cross_entropy(x, torch.tensor(LABELS), ignore_index=0),
+        MATRIX,
+        note="a class ignored",
+    ),
+    Row(
+        "sparse_categorical_crossentropy",
+        lambda x: x.sparse_categorical_crossentropy([2, -1, 3]),
+        lambda x: surprise(x, np.eye(4)[LABELS])[[0, 2]].mean(),
+        lambda torch, x: torch.nn.functional.cross_entropy(
+            x, torch.tensor([2, -1, 3]), ignore_index=-1
+        ),
+        MATRIX,
+    ),
+    Row(
+        "sparse_categorical_crossentropy",
+        lambda x: x.sparse_categorical_crossentropy(PLACES, label_smoothing=0.2, reduction="none"),
+        lambda x: surprise(x.swapaxes(1, 2), smooth(PLACES, 0.2).swapaxes(1, 2)),
+        lambda torch, x: torch.nn.functional.cross_entropy(
+            x.mT, torch.tensor(PLACES), label_smoothing=0.2, reduction="none"
+        ),
+        [((3, 2, 4),)],
+        note="a label at each place, smoothing",
+    ),
+    Row(
+        "nll_loss",
+        lambda x: x.nll_loss(PLACES),
+        lambda x: -np.take_along_axis(x, PLACES[:, None], 1).mean(),
+        lambda torch, x: torch.nn.functional.nll_loss(x, torch.tensor(PLACES)),
+        [((3, 4, 2),)],
+        note="a label at each place",
+    ),
+    *plain_rows(
+        "binary_crossentropy",
+        lambda p, t: -t * np.log(p) - (1 - t) * np.log(1 - p),
+        "binary_cross_entropy",
+        chances,
+    ),
+    *plain_rows(
+        "binary_crossentropy_logits",
+        lambda x, t: -t * np.log(sigmoid(x)) - (1 - t) * np.log(1 - sigmoid(x)),
+        "binary_cross_entropy_with_logits",
+    ),
+    Row(
+        "binary_crossentropy_logits",
+        lambda x, t: x.binary_crossentropy_logits(t, pos_weight=Tensor([0.5, 1.0, 2.0, 3.0])),
+        lambda x, t: np.mean(
+            -t * np.log(sigmoid(x)) * [0.5, 1, 2, 3] - (1 - t) * np.log(1 - sigmoid(x))
+        ),
+        lambda torch, x, t: torch.nn.functional.binary_cross_entropy_with_logits(
+            x, t, pos_weight=torch.tensor([0.5, 1, 2, 3], dtype=x.dtype)
+        ),
+        ALIKE[:1],
+        note="pos_weight",
+    ),
+    *plain_rows("mse_loss", lambda x, t: (x - t) ** 2),
+    *plain_rows("l1_loss", lambda x, t: np.abs(x - t), domain=chances),
+    *plain_rows("huber_loss", lambda x, t: huber(x - t, 1), domain=chances),
+    *plain_rows("huber_loss", lambda x, t: huber(x - t, 0.75), note="delta", delta=0.75),
+    *plain_rows("smooth_l1_loss", lambda x, t: huber(x - t, 1), domain=chances),
+    *plain_rows("smooth_l1_loss", lambda x, t: huber(x - t, 0.75) / 0.75, note="beta", beta=0.75),
+    *plain_rows(
+        "smooth_l1_loss", lambda x, t: np.abs(x - t), domain=chances, note="beta 0", beta=0
+    ),
+    Row(
+        "kl_div",
+        lambda x, t: x.kl_div(t),
+        lambda x, t: (t * (np.log(t) - x)).mean(),
+        lambda torch, x, t: torch.nn.functional.kl_div(x, t, reduction="none").mean(),
+        ALIKE,
+        chances,
+    ),
+    Row(
+        "kl_div",
+        lambda x, t: x.kl_div(t, "none", log_target=True),
+        lambda x, t: np.exp(t) * (t - x),
+        lambda torch, x, t: torch.nn.functional.kl_div(x, t, reduction="none", log_target=True),
+        ALIKE[:1],
+        note="log_target",
+    ),
+    Row(
+        "kl_div",
+        lambda x, t: x.kl_div(t, "batchmean"),
+        lambda x, t: (t * (np.log(t) - x)).sum() / 3,
+        lambda torch, x, t: torch.nn.functional.kl_div(x, t, reduction="batchmean"),
+        ALIKE[:1],
+        chances,
+        note="batchmean",
+    ),
+    Row(
+        "hinge_embedding_loss",
+        lambda x: x.hinge_embedding_loss(SIGNS, margin=0.77),
+        lambda x: np.where(SIGNS == 1, x, np.maximum(0, 0.77 - x)).mean(),
+        lambda torch, x: torch.nn.functional.hinge_embedding_loss(
+            x, torch.tensor(SIGNS, dtype=x.dtype), margin=0.77
+        ),
+        MATRIX,
+    ),
+    Row(
+        "margin_ranking_loss",
+        lambda x, y: x.margin_ranking_loss(y, Tensor(SIGNS), margin=0.3),
+        lambda x, y: np.maximum(0, 0.3 - SIGNS * (x - y)).mean(),
+        lambda torch, x, y: torch.nn.functional.margin_ranking_loss(
+            x, y, torch.tensor(SIGNS, dtype=x.dtype), margin=0.3
+        ),
+        ALIKE[:1],
+    ),
+]
+
+SCORES = Tensor.zeros(3, 4)
+COLUMN, ROW = Tensor.zeros(3, 1), Tensor.zeros(3)
+
+MISTAKES: list[Mistake] = [
+    Mistake(
+        lambda: SCORES.cross_entropy([1, 4, 0]),
+        ValueError,
+        "labels: label 4 at index 1 is outside 0 to 3",
+    ),
+    Mistake(
+        lambda: Tensor.zeros(3, 4, 2).cross_entropy([[1, 3], [0, 0], [0, -1]]),
+        ValueError,
+        "labels: label -1 at index (2, 1) is outside 0 to 3",
+    ),
+    Mistake(
+        lambda: SCORES.cross_entropy([1.0, 2.0, 0.0]),
+        TypeError,
+        "labels: expected integers, one class a sample; got float64",
+    ),
+    Mistake(
+        lambda: SCORES.cross_entropy([[1], [2], [0]]),
+        ValueError,
+        "labels: expected shape (3,), as many as scores; got (3, 1)",
+    ),
+    Mistake(
+        lambda: SCORES.cross_entropy([1, 2, 0], "average"),
+        ValueError,
+        'reduction: expected "mean", "sum" or "none"; got \'average\'',
+    ),
+    Mistake(
+        lambda: SCORES.cross_entropy([1, 2, 0], label_smoothing=1.5),
+        ValueError,
+        "cross_entropy: expected label_smoothing from 0 to 1; got 1.5",
+    ),
+    Mistake(
+        lambda: SCORES.cross_entropy([1, 2, 0], weight=[1.0, 2.0, 3.0]),
+        ValueError,
+        "cross_entropy: expected one weight a class, shape (4,); got (3,)",
+    ),
+    Mistake(
+        lambda: SCORES.cross_entropy(SHARES, ignore_index=0),
+        ValueError,
+        "cross_entropy: ignore_index needs labels, not probabilities",
+    ),
+    Mistake(
+        lambda: Tensor(1.0).nll_loss(0),
+        ValueError,
+        "nll_loss: expected scores (N, C), (C,) or (N, C, d1, ...); got ()",
+    ),
+    Mistake(
+        lambda: COLUMN.mse_loss(ROW),
+        ValueError,
+        "mse_loss: expected target of the prediction's shape (3, 1); got (3,); "
+        "did you mean target.reshape(3, 1)?",
+    ),
+    Mistake(
+        lambda: SCORES.l1_loss(0.0),
+        ValueError,
+        "l1_loss: expected target of the prediction's shape (3, 4); got (); "
+        "a loss never broadcasts",
+    ),
+    Mistake(
+        lambda: ROW.binary_crossentropy_logits(COLUMN),
+        ValueError,
+        "binary_crossentropy_logits: expected Y of the prediction's shape (3,); got (3, 1); "
+        "did you mean Y.reshape(3,)?",
+    ),
+    Mistake(
+        lambda: ROW.mse_loss([1.0, 2.0, 3.0]),
+        TypeError,
+        "mse_loss: expected a Tensor, an ndarray or a number; got list; make it a Tensor first",
+    ),
+    Mistake(
+        lambda: (ROW + 1.5).binary_crossentropy(ROW),
+        ValueError,
+        "binary_crossentropy: expected probabilities from 0 to 1; got 1.5; "
+        "for scores there is binary_crossentropy_logits",
+    ),
+    Mistake(
+        lambda: ROW.huber_loss(ROW, delta=0.0),
+        ValueError,
+        "huber_loss: expected delta above 0; got 0.0",
+    ),
+    Mistake(
+        lambda: ROW.kl_div(ROW, "batch"),
+        ValueError,
+        'reduction: expected "mean", "sum" or "none", "batchmean"; got \'batch\'',
+    ),
+    Mistake(
+        lambda: ROW.margin_ranking_loss(ROW, [1, 0, -1]),
+        ValueError,
+        "margin_ranking_loss: expected targets of 1 and -1; got 0",
+    ),
+]

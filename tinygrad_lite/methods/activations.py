@@ -1,24 +1,101 @@
-"""Activation functions."""
+"""Activation functions, and dropout."""
 
-import warnings
-from typing import Any, Self
+from math import pi, sqrt
+from typing import Any, Literal, Self
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from ..graph import TensorBase
-from ..ops.choice import Relu
+from ..ops.activations import LogSoftmax, Softmax, Softplus
+from ..ops.choice import Mask, Relu, Where
 from ..ops.elementwise import Sigmoid, Tanh
-from .operands import as_float, in_single
+from ..shapes import Axis, normalize_axes, normalize_axis
+from .operands import as_float, cast, matched
 
 
 class ActivationMethods(TensorBase):
-    """Activation functions; the shape stays."""
+    """Activation functions; the shape stays, except of `glu`.
+
+    Integers become float32, except of `relu`, `relu6` and `hardtanh`, which keep them.
+    """
 
     __slots__ = ()
 
+    # Bent lines
+
     def relu(self) -> Self:
         """max(x, 0); the derivative at 0 is 0."""
-        return Relu.apply(self)
+        return Relu.apply(_no_bool(self, "relu"))
+
+    def relu6(self) -> Self:
+        """min(max(x, 0), 6); the derivative at 0 and at 6 is 0."""
+        return _limited("relu6", self, 0, 6)
+
+    def hardtanh(self, min_val: float = -1, max_val: float = 1) -> Self:
+        """min(max(x, min_val), max_val); the derivative at both is 0 (that of `clip` is 1)."""
+        return _limited("hardtanh", self, min_val, max_val)
+
+    def hardsigmoid(self, alpha: float = 1 / 6, beta: float = 0.5) -> Self:
+        """min(max(alpha x + beta, 0), 1); the derivative at both ends is 0."""
+        x: Any = as_float(self)
+        return _limited("hardsigmoid", x * alpha + beta, 0, 1)
+
+    def hardswish(self) -> Self:
+        """x min(max(x + 3, 0), 6) / 6."""
+        x: Any = as_float(self)
+        return x * (x + 3.0).relu6() * (1 / 6)
+
+    def leaky_relu(self, neg_slope: float = 0.01) -> Self:
+        """x where x > 0, else neg_slope x; so the derivative at 0 is neg_slope."""
+        x: Any = as_float(self)
+        slopes = np.array([neg_slope, 1.0], x.dtype)
+        return x * slopes.take((x._data > 0).view(np.int8))
+
+    def prelu(self, weight: TensorBase) -> Self:
+        """x where x > 0, else w x: leaky_relu with slopes that are learned.
+
+        weight: one element, or one for each channel (axis 1).
+
+        Source: K. He et al., Delving Deep into Rectifiers, ICCV 2015.
+        """
+        x, slopes = matched("prelu", self, weight, floating=True)
+        shape, size = x.shape, np.size(slopes)
+        channels = shape[1] if len(shape) > 1 else 1
+        if size not in (1, channels):
+            raise ValueError(
+                f"prelu: expected a weight of 1 or {channels} elements, for x of shape {shape}; "
+                f"got shape {slopes.shape}"
+            )
+        slopes = slopes.reshape(-1, *(1,) * (len(shape) - 2)) if shape else slopes.reshape(())
+        return Relu.apply(x) + Mask.apply(x, mask=x._data <= 0) * slopes
+
+    # Exponential ones
+
+    def elu(self, alpha: float = 1.0) -> Self:
+        """x where x > 0, else alpha (exp(x) - 1); the derivative at 0 is alpha.
+
+        Source: D. Clevert et al., Fast and Accurate Deep Network Learning by Exponential Linear
+        Units, ICLR 2016.
+        """
+        x: Any = as_float(self)
+        return Relu.apply(x) + Mask.apply(x, mask=x._data <= 0).expm1() * alpha
+
+    def celu(self, alpha: float = 1.0) -> Self:
+        """x where x > 0, else alpha (exp(x / alpha) - 1); the derivative at 0 is 1.
+
+        Source: J. Barron, Continuously Differentiable Exponential Linear Units, 2017.
+        """
+        x: Any = as_float(self)
+        return Relu.apply(x) + (Mask.apply(x, mask=x._data <= 0) / alpha).expm1() * alpha
+
+    def selu(self) -> Self:
+        """1.0507 elu(x, alpha=1.6733): keeps mean 0 and variance 1 from layer to layer.
+
+        Source: G. Klambauer et al., Self-Normalizing Neural Networks, NeurIPS 2017.
+        """
+        bent: Any = self.elu(1.6732632423543772)
+        return bent * 1.0507009873554805
 
     def tanh(self) -> Self:
         """Hyperbolic tangent."""
@@ -28,32 +105,133 @@ class ActivationMethods(TensorBase):
         """1 / (1 + exp(-x)), without overflow."""
         return Sigmoid.apply(as_float(self))
 
-    @in_single
-    def log_softmax(self, axis: int = -1) -> Self:
-        """log(softmax(x)): x minus the logarithm of the sum of exp(x) along the axis."""
-        shifted = self._below_zero(axis)
-        return shifted - shifted.exp().sum(axis, keepdim=True).log()
+    def logsigmoid(self) -> Self:
+        """log(sigmoid(x)), without overflow."""
+        return -Softplus.apply(-as_float(self))
 
-    @in_single
-    def softmax(self, axis: int = -1) -> Self:
-        """exp(x) / sum(exp(x)) along the axis, without overflow."""
-        powers = self._below_zero(axis).exp()
-        return powers / powers.sum(axis, keepdim=True)
+    def softplus(self, beta: float = 1.0) -> Self:
+        """log(1 + exp(beta x)) / beta, a smooth relu, without overflow.
 
-    def _below_zero(self, axis: int) -> Any:
-        """x minus its largest element along the axis, which exp() takes without overflow.
-
-        A softmax stays the same, so the largest element counts as a constant.
+        Exact everywhere; PyTorch's gives x itself from beta x = 20 on.
         """
         x: Any = as_float(self)
-        if not x.size:
-            return x
-        largest = x.detach().max(axis, keepdim=True)
-        if largest._data.min() == -np.inf:
-            warnings.warn(
-                f"softmax: all scores along axis {axis} are -inf somewhere, so the result there is "
-                "nan; leave at least one score finite",
-                RuntimeWarning,
-                stacklevel=4,
+        return Softplus.apply(x) if beta == 1 else Softplus.apply(x * beta) / beta
+
+    def softsign(self) -> Self:
+        """x / (1 + |x|)."""
+        x: Any = as_float(self)
+        return x / (x.abs() + 1.0)
+
+    # x times a gate
+
+    def gelu(self, approximate: Literal["tanh", "none"] = "tanh") -> Self:
+        """x times the probability that a standard normal number is below x.
+
+        approximate: "tanh" for x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2, which is wrong by
+        0.0005 at most, and tinygrad's default; "none" for the exact x (1 + erf(x / sqrt(2))) / 2,
+        PyTorch's default.
+
+        Source: D. Hendrycks, K. Gimpel, Gaussian Error Linear Units, 2016.
+        """
+        x: Any = as_float(self)
+        if approximate == "tanh":
+            return x * 0.5 * ((x * (x * x * 0.044715 + 1.0) * sqrt(2 / pi)).tanh() + 1.0)
+        if approximate == "none":
+            return x * 0.5 * ((x * sqrt(0.5)).erf() + 1.0)
+        raise ValueError(f'gelu: expected approximate="tanh" or "none"; got {approximate!r}')
+
+    def quick_gelu(self) -> Self:
+        """x sigmoid(1.702 x), a rougher gelu."""
+        x: Any = as_float(self)
+        return x * (x * 1.702).sigmoid()
+
+    def silu(self) -> Self:
+        """x sigmoid(x)."""
+        x: Any = as_float(self)
+        return x * x.sigmoid()
+
+    def swish(self) -> Self:
+        """x sigmoid(x): another name of silu.
+
+        Source: P. Ramachandran et al., Searching for Activation Functions, 2017.
+        """
+        return self.silu()
+
+    def mish(self) -> Self:
+        """x tanh(softplus(x)).
+
+        Source: D. Misra, Mish: A Self Regularized Non-Monotonic Activation Function, 2019.
+        """
+        x: Any = as_float(self)
+        return x * x.softplus().tanh()
+
+    def glu(self, axis: int = -1) -> Self:
+        """a sigmoid(b), a and b being the two halves of x along the axis.
+
+        Source: Y. Dauphin et al., Language Modeling with Gated Convolutional Networks, 2016.
+        """
+        x: Any = as_float(self)
+        axis = normalize_axis(axis, x.ndim, "glu")
+        half, odd = divmod(x.shape[axis], 2)
+        if odd:
+            raise ValueError(
+                f"glu: expected an even size along axis {axis}, to halve it; got shape {x.shape}"
             )
-        return x - largest
+        before = (slice(None),) * axis
+        return x[(*before, slice(half))] * x[(*before, slice(half, None))].sigmoid()
+
+    # Along an axis
+
+    def softmax(self, axis: Axis = -1, dtype: DTypeLike | None = None) -> Self:
+        """exp(x) / sum(exp(x)) along the axis, without overflow; computed with `dtype` if given."""
+        return _normalised(Softmax, "softmax", self, axis, dtype)
+
+    def log_softmax(self, axis: Axis = -1, dtype: DTypeLike | None = None) -> Self:
+        """log(softmax(x)): x minus the logarithm of the sum of exp(x) along the axis."""
+        return _normalised(LogSoftmax, "log_softmax", self, axis, dtype)
+
+    def softmin(self, axis: Axis = -1, dtype: DTypeLike | None = None) -> Self:
+        """softmax(-x)."""
+        return (-as_float(self)).softmax(axis, dtype)
+
+    # In training
+
+    def dropout(self, p: float = 0.5, training: bool = True) -> Self:
+        """In training x mask / (1 - p), mask being 0 with probability p, else 1; else x itself.
+
+        The division keeps the expectation at x.  `Tensor.manual_seed` decides the mask.
+
+        p: from 0 (nothing is dropped) to 1 (all is).
+
+        Source: N. Srivastava et al., Dropout: A Simple Way to Prevent Neural Networks from
+        Overfitting, JMLR 15, 2014.
+        """
+        if not 0 <= p <= 1:
+            raise ValueError(f"dropout: expected a probability p from 0 to 1; got {p}")
+        if not training or p == 0:
+            return self
+        x: Any = as_float(self)
+        kept = x.rand(x.shape)._data >= p
+        return x * (kept.astype(x.dtype) * (1 / (1 - p) if p < 1 else 0.0))
+
+
+def _no_bool(x: TensorBase, name: str) -> TensorBase:
+    if x._data.dtype.kind == "b":
+        raise TypeError(f"{name}: expected numbers; got bool; cast it first")
+    return x
+
+
+def _limited(name: str, x: TensorBase, low: float, high: float) -> Any:
+    """x between the limits; constant, with derivative 0, from the limits on."""
+    data = _no_bool(x, name)._data
+    if low > high:
+        raise ValueError(f"{name}: expected min_val <= max_val; got {low} and {high}")
+    return Where.apply(x, np.clip(data, low, high), condition=(data > low) & (data < high))
+
+
+def _normalised(op: Any, name: str, x: TensorBase, axis: Axis, dtype: DTypeLike | None) -> Any:
+    """Softmax or LogSoftmax, float16 in float32: the sum may hold many small terms."""
+    x = as_float(x if dtype is None else cast(x, dtype))
+    given = x._data.dtype
+    wide = cast(x, np.float32) if given == np.float16 else x
+    return cast(op.apply(wide, axes=normalize_axes(axis, x._data.ndim, name)), given)

@@ -1,51 +1,411 @@
-"""Losses."""
+"""Losses: methods of the prediction, which take the target.
 
+A prediction and its target have the same shape: a loss never broadcasts them, since (N, 1) beside
+(N,) would silently become (N, N).
+"""
+
+from math import prod
 from typing import Any, Literal, Self
 
 import numpy as np
 
 from ..graph import Array, TensorBase
-from ..ops.losses import CrossEntropy
-from .operands import as_float, in_single
+from ..ops.activations import LogSoftmax, Softmax, Softplus
+from ..ops.choice import Mask, Where
+from ..ops.elementwise import Cast, Sigmoid
+from ..ops.indexing import Getitem
+from ..ops.losses import BinaryCrossEntropy, CrossEntropy
+from ..recording import warn
+from ..shapes import Shape
+from .operands import Operand, as_float, in_single, matched
 
 Reduction = Literal["mean", "sum", "none"]
 
 
 class LossMethods(TensorBase):
-    """Losses of a model's scores; `reduction` is "mean", "sum" or "none" (one value a sample)."""
+    """Losses; `reduction` is "mean", "sum" or "none" (one value a sample, or an element).
+
+    Integers count as float32; float16 is computed in float32.  Gradients flow to targets too.
+    """
 
     __slots__ = ()
 
+    # Of classes
+
     @in_single
-    def cross_entropy(self, labels: Any, reduction: Reduction = "mean") -> Self:
+    def cross_entropy(
+        self,
+        labels: Any,
+        reduction: Reduction = "mean",
+        label_smoothing: float = 0.0,
+        weight: Any = None,
+        ignore_index: int | None = -100,
+    ) -> Self:
         """Negative log-probability of the true class, from scores before softmax.
 
-        self: (N, classes) of scores; labels: (N,) of integers 0 .. classes - 1, a Tensor or an
-        array.  With "mean" its derivative by the scores is (softmax(scores) - onehot) / N.
+        self: (N, C), (C,) for one sample, or (N, C, d1, ...) for a sample at each place.  With
+        "mean" its derivative by scores (N, C) is (softmax(scores) - onehot) / N.
+
+        labels           integers 0 .. C - 1 of shape (N,), () or (N, d1, ...); or the
+                         probabilities of all classes, floats of the scores' shape
+        label_smoothing  the share of each label that is spread evenly over all classes
+        weight           (C,): how much a sample of each class counts; "mean" divides by the sum
+                         of that over the labels (by the number of samples for probabilities)
+        ignore_index     samples with this label do not count; if all have it, the mean is nan and
+                         the gradient 0
+
+        Warns where the scores are an output of softmax, which this function takes itself.
+
+        Errors: ValueError for a label out of range, TypeError for labels that are no integers.
         """
-        shape = self._data.shape
-        if len(shape) != 2:
-            raise ValueError(f"cross_entropy: expected scores (N, classes); got {shape}")
-        if reduction not in ("mean", "sum", "none"):
-            raise ValueError(f'reduction: expected "mean", "sum" or "none"; got {reduction!r}')
-        classes = check_labels(labels, *shape)
-        losses: Any = CrossEntropy.apply(as_float(self), labels=classes)
-        return losses if reduction == "none" else getattr(losses, reduction)()
+        _check_reduction(reduction)
+        _warn_if_made_by(Softmax, self, "cross_entropy takes softmax itself; pass it the scores")
+        if not 0 <= label_smoothing <= 1:
+            raise ValueError(
+                f"cross_entropy: expected label_smoothing from 0 to 1; got {label_smoothing}"
+            )
+        scores: Any = as_float(self)
+        rows, places = _rows("cross_entropy", scores)
+        weights = _class_weights("cross_entropy", weight, rows)
+        if _are_probabilities(labels, scores.shape):
+            if ignore_index is not None and ignore_index >= 0:
+                raise ValueError("cross_entropy: ignore_index needs labels, not probabilities")
+            shares, _ = _rows("cross_entropy", _tensor(labels, scores))
+            losses = _expected_surprise(rows, shares, label_smoothing, weights)
+            return _reduced(losses.reshape(places), reduction)
+        classes, kept = _labels(labels, places, rows.shape[1], ignore_index)
+        if label_smoothing:
+            truth = np.equal.outer(classes, np.arange(rows.shape[1])).astype(rows.dtype)
+            losses = _expected_surprise(rows, truth, label_smoothing, weights)
+        else:
+            losses = CrossEntropy.apply(rows, labels=classes)
+            losses = losses if weights is None else losses * weights[classes]
+        return _reduced_labels(losses, places, reduction, kept, weights, classes)
+
+    def sparse_categorical_crossentropy(
+        self,
+        Y: Any,
+        ignore_index: int | None = -1,
+        label_smoothing: float = 0.0,
+        reduction: Reduction = "mean",
+    ) -> Self:
+        """cross_entropy of scores (..., C), the classes last, and labels Y (...).
+
+        (tinygrad's lets the label -1 count in the mean, with a loss of 0; here it is ignored.)
+        """
+        scores: Any = self
+        if scores.ndim > 2:
+            scores = scores.permute(0, scores.ndim - 1, *range(1, scores.ndim - 1))
+        return scores.cross_entropy(Y, reduction, label_smoothing, None, ignore_index)
+
+    @in_single
+    def nll_loss(
+        self,
+        labels: Any,
+        weight: Any = None,
+        ignore_index: int | None = -100,
+        reduction: Reduction = "mean",
+    ) -> Self:
+        """Minus the true class's element of self, which holds log-probabilities.
+
+        With log_softmax before it, it is cross_entropy, whose shapes and options it has; that is
+        quicker.
+        """
+        _check_reduction(reduction)
+        _warn_if_made_by(Softmax, self, "nll_loss expects logarithms; use log_softmax before it")
+        rows, places = _rows("nll_loss", as_float(self))
+        weights = _class_weights("nll_loss", weight, rows)
+        classes, kept = _labels(labels, places, rows.shape[1], ignore_index)
+        named = (np.arange(len(classes)), classes)
+        losses = -Getitem.apply(rows, index=named, distinct=True)
+        losses = losses if weights is None else losses * weights[classes]
+        return _reduced_labels(losses, places, reduction, kept, weights, classes)
+
+    # Of probabilities
+
+    @in_single
+    def binary_crossentropy(self, Y: Operand, reduction: Reduction = "mean") -> Self:
+        """-Y log(p) - (1 - Y) log(1 - p), self being probabilities p.
+
+        A logarithm counts as -100 at least, so that a wrong certainty costs 100, with a gradient of
+        1e12.  Prefer `binary_crossentropy_logits`, which is exact.
+        """
+        _check_reduction(reduction)
+        p, truth = _alike("binary_crossentropy", self, Y=Y)
+        outside = ~((p._data >= 0) & (p._data <= 1))
+        if outside.any():
+            raise ValueError(
+                "binary_crossentropy: expected probabilities from 0 to 1; got "
+                f"{p._data[outside][0]}; for scores there is binary_crossentropy_logits"
+            )
+        return _reduced(BinaryCrossEntropy.apply(p, truth), reduction)
+
+    @in_single
+    def binary_crossentropy_logits(
+        self, Y: Operand, reduction: Reduction = "mean", pos_weight: Operand | None = None
+    ) -> Self:
+        """-Y log(sigmoid(x)) - (1 - Y) log(1 - sigmoid(x)), self being scores x; never overflows.
+
+        pos_weight: a factor for the first term, broadcast to x: how much a positive counts.
+
+        Warns where the scores are an output of sigmoid, which this function takes itself.
+        """
+        _check_reduction(reduction)
+        name = "binary_crossentropy_logits"
+        _warn_if_made_by(Sigmoid, self, f"{name} takes sigmoid itself; pass it the scores")
+        x, truth = _alike(name, self, Y=Y)
+        positive = Softplus.apply(-x) * truth
+        if pos_weight is not None:
+            positive = positive * pos_weight
+        return _reduced(positive + Softplus.apply(x) * (1.0 - truth), reduction)
+
+    @in_single
+    def kl_div(
+        self,
+        target: Operand,
+        reduction: Literal["mean", "sum", "none", "batchmean"] = "mean",
+        log_target: bool = False,
+    ) -> Self:
+        """target (log(target) - x), self being log-probabilities x: how far x is from the target.
+
+        log_target: the target holds logarithms too.  The divergence itself is reduction
+        "batchmean", the sum divided by the size of axis 0; "mean" divides by all elements.
+        Where the target is 0, its term and both gradients are 0.
+
+        Source: S. Kullback, R. Leibler, On Information and Sufficiency, 1951.
+        """
+        _check_reduction(reduction, "batchmean")
+        x, truth = _alike("kl_div", self, target=target)
+        if log_target:
+            losses = truth.exp() * (truth - x)
+        else:
+            losses = truth * ((truth != 0).where(truth, 1.0).log() - x)
+        if reduction == "batchmean":
+            return losses.sum() / (x.shape[0] if x.ndim else 1)
+        return _reduced(losses, reduction)
+
+    # Of numbers
+
+    @in_single
+    def mse_loss(self, target: Operand, reduction: Reduction = "mean") -> Self:
+        """(x - target)^2."""
+        _check_reduction(reduction)
+        x, truth = _alike("mse_loss", self, target=target)
+        return _reduced((x - truth).square(), reduction)
+
+    @in_single
+    def l1_loss(self, target: Operand, reduction: Reduction = "mean") -> Self:
+        """|x - target|; the derivative at 0 is 0."""
+        _check_reduction(reduction)
+        x, truth = _alike("l1_loss", self, target=target)
+        return _reduced((x - truth).abs(), reduction)
+
+    @in_single
+    def huber_loss(
+        self, target: Operand, reduction: Reduction = "mean", delta: float = 1.0
+    ) -> Self:
+        """d^2 / 2 up to |d| = delta, then delta (|d| - delta / 2), with d = x - target.
+
+        Source: P. Huber, Robust Estimation of a Location Parameter, 1964.
+        """
+        _check_reduction(reduction)
+        if delta <= 0:
+            raise ValueError(f"huber_loss: expected delta above 0; got {delta}")
+        x, truth = _alike("huber_loss", self, target=target)
+        return _reduced(_huber(x - truth, delta), reduction)
+
+    @in_single
+    def smooth_l1_loss(
+        self, target: Operand, reduction: Reduction = "mean", beta: float = 1.0
+    ) -> Self:
+        """huber_loss with delta = beta, divided by beta; l1_loss for beta = 0."""
+        _check_reduction(reduction)
+        if beta < 0:
+            raise ValueError(f"smooth_l1_loss: expected beta of 0 or more; got {beta}")
+        x, truth = _alike("smooth_l1_loss", self, target=target)
+        difference = x - truth
+        losses = _huber(difference, beta) / beta if beta else difference.abs()
+        return _reduced(losses, reduction)
+
+    # Of pairs.  A margin's derivative is 1 at the corner, as PyTorch's.
+
+    @in_single
+    def hinge_embedding_loss(
+        self, target: Operand, margin: float = 1.0, reduction: Reduction = "mean"
+    ) -> Self:
+        """x where the target is 1, max(0, margin - x) where it is -1, self being distances x."""
+        _check_reduction(reduction)
+        x: Any = as_float(self)
+        similar = _similar("hinge_embedding_loss", target, x.shape)
+        return _reduced(Where.apply(x, _positive(margin - x), condition=similar), reduction)
+
+    @in_single
+    def margin_ranking_loss(
+        self, other: Operand, target: Operand, margin: float = 0.0, reduction: Reduction = "mean"
+    ) -> Self:
+        """max(0, margin - target (x - other)): the target, 1 or -1, says whether x shall win."""
+        _check_reduction(reduction)
+        x, y = _alike("margin_ranking_loss", self, other=other)
+        wins = _similar("margin_ranking_loss", target, x.shape)
+        lead = (x - y) * np.where(wins, 1.0, -1.0).astype(x.dtype)
+        return _reduced(_positive(margin - lead), reduction)
 
 
-def check_labels(labels: Any, samples: int, classes: int) -> Array:
-    """The labels as an array (samples,), each in 0 .. classes - 1."""
+def _check_reduction(reduction: str, *others: str) -> None:
+    if reduction not in ("mean", "sum", "none", *others):
+        more = "".join(f', "{other}"' for other in others)
+        raise ValueError(f'reduction: expected "mean", "sum" or "none"{more}; got {reduction!r}')
+
+
+def _reduced(losses: Any, reduction: str) -> Any:
+    return losses if reduction == "none" else getattr(losses, reduction)()
+
+
+def _warn_if_made_by(op: type, tensor: TensorBase, advice: str) -> None:
+    """A warning if the tensor is what `op` gave, perhaps with another dtype."""
+    node: Any = tensor._node
+    while isinstance(node, Cast):
+        (node,) = node.parents
+    if isinstance(node, op):
+        warn(f"{advice} (they come out of {op.__name__.lower()})")
+
+
+def _alike(name: str, prediction: Any, **others: Any) -> list[Any]:
+    """The prediction and the others as tensors of one float dtype, if they have one shape."""
+    given = matched(name, prediction, *others.values(), floating=True)
+    shape = given[0].shape
+    for key, value in zip(others, given[1:], strict=True):
+        got = np.shape(value)
+        if got != shape:
+            fits = prod(got) == prod(shape)
+            raise ValueError(
+                f"{name}: expected {key} of the prediction's shape {shape}; got {got}; "
+                + (f"did you mean {key}.reshape{shape}?" if fits else "a loss never broadcasts")
+            )
+    return [_tensor(value, given[0]) for value in given]
+
+
+def _tensor(value: Any, prediction: Any) -> Any:
+    """A target that may be an array or a number, as a tensor."""
+    if isinstance(value, TensorBase):
+        return value
+    return prediction._wrap(np.asarray(value, prediction.dtype), None)
+
+
+def _huber(difference: Any, delta: float) -> Any:
+    """d^2 / 2 or delta (|d| - delta / 2), both being c (d - c / 2) with d limited to +-delta as c.
+
+    The derivative by c is d - c: 0 up to delta, and from there on c is constant.
+    """
+    limited = difference.hardtanh(-delta, delta)
+    return limited * (difference - limited * 0.5)
+
+
+def _positive(x: Any) -> Any:
+    """max(x, 0), with the derivative 1 at 0."""
+    return Mask.apply(x, mask=~(x._data < 0))
+
+
+def _similar(name: str, target: Any, shape: Shape) -> Array:
+    """Where the target is 1; it is -1 elsewhere."""
+    signs = np.asarray(target._data if isinstance(target, TensorBase) else target)
+    if signs.shape != shape:
+        raise ValueError(f"{name}: expected a target of shape {shape}; got {signs.shape}")
+    wrong = np.abs(signs) != 1
+    if wrong.any():
+        raise ValueError(f"{name}: expected targets of 1 and -1; got {signs[wrong][0]}")
+    return np.asarray(signs == 1)
+
+
+# Classes: scores (N, C, d1, ...) become rows of C, one for each place of the labels
+
+
+def _rows(name: str, scores: Any) -> tuple[Any, Shape]:
+    """The scores as (samples, C), and the shape of their labels."""
+    shape = scores.shape
+    if not shape:
+        raise ValueError(f"{name}: expected scores (N, C), (C,) or (N, C, d1, ...); got ()")
+    if len(shape) == 2:
+        return scores, shape[:1]
+    if len(shape) == 1:
+        return scores.reshape(1, -1), ()
+    places = (shape[0], *shape[2:])
+    moved = scores.permute(0, *range(2, len(shape)), 1)
+    return moved.reshape(prod(places), shape[1]), places
+
+
+def _class_weights(name: str, weight: Any, rows: Any) -> Array | None:
+    if weight is None:
+        return None
+    weights = np.asarray(weight._data if isinstance(weight, TensorBase) else weight)
+    if weights.shape != rows.shape[1:]:
+        raise ValueError(
+            f"{name}: expected one weight a class, shape {rows.shape[1:]}; got {weights.shape}"
+        )
+    return weights.astype(rows.dtype)
+
+
+def _are_probabilities(labels: Any, shape: Shape) -> bool:
+    """Whether the labels are floats, one for each score."""
+    found = labels._data if isinstance(labels, TensorBase) else np.asarray(labels)
+    return bool(found.dtype.kind == "f" and found.shape == shape)
+
+
+def _expected_surprise(rows: Any, shares: Any, smoothing: float, weights: Array | None) -> Any:
+    """-sum over the classes of share log(softmax(row)): cross entropy by its definition."""
+    if smoothing:
+        shares = shares * (1.0 - smoothing) + smoothing / rows.shape[1]
+    if weights is not None:
+        shares = shares * weights
+    return -(LogSoftmax.apply(rows, axes=(1,)) * shares).sum(1)
+
+
+def _labels(
+    labels: Any, places: Shape, classes: int, ignore_index: int | None
+) -> tuple[Array, Array | None]:
+    """The labels as a flat array, each in 0 .. classes - 1, and a mask of those that count.
+
+    The mask is None where all count; those that do not are 0 in the array.
+    """
     array = np.array(labels)  # a copy, since backward reads it
     if array.dtype.kind not in "iu":
         raise TypeError(f"labels: expected integers, one class a sample; got {array.dtype}")
-    if array.shape != (samples,):
-        raise ValueError(
-            f"labels: expected shape {(samples,)}, as many as scores; got {array.shape}"
-        )
-    outside = (array < 0) | (array >= classes)
+    if array.shape != places:
+        raise ValueError(f"labels: expected shape {places}, as many as scores; got {array.shape}")
+    flat = array.reshape(-1)
+    outside = (flat < 0) | (flat >= classes)
+    if ignore_index is None or not (ignore_index >= 0 or outside.any()):
+        kept = None
+    else:
+        kept = flat != ignore_index
+        outside &= kept
+        flat = np.where(kept, flat, 0)
     if outside.any():
         where = int(outside.argmax())
+        index = where if array.ndim == 1 else tuple(map(int, np.unravel_index(where, places)))
         raise ValueError(
-            f"labels: label {array[where]} at index {where} is outside 0 to {classes - 1}"
+            f"labels: label {flat[where]} at index {index} is outside 0 to {classes - 1}"
         )
-    return array
+    return flat, kept
+
+
+def _reduced_labels(
+    losses: Any,
+    places: Shape,
+    reduction: str,
+    kept: Array | None,
+    weights: Array | None,
+    classes: Array,
+) -> Any:
+    """The losses of labels, without those that do not count; the mean is by their weights."""
+    if kept is not None:
+        losses = Mask.apply(losses, mask=kept)
+    if reduction == "none":
+        return losses if len(places) == 1 else losses.reshape(places)
+    total = losses.sum()
+    if reduction == "sum":
+        return total
+    if weights is not None:
+        counts = weights[classes]
+        return total / float(np.sum(counts if kept is None else counts[kept]))
+    return total / float(len(classes) if kept is None else np.count_nonzero(kept))
