@@ -154,7 +154,7 @@ class Tensor(
         if self._data.size != 1:
             hint = "sum() or mean(), or use tolist()"
             if what == "bool":
-                hint = "any() or all()"
+                hint = "numpy().any() or numpy().all()"
             raise ValueError(
                 f"{what}: expected a tensor of one element; got shape {self._data.shape}; "
                 f"reduce it with {hint}"
