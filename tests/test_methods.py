@@ -21,6 +21,7 @@ ELSEWHERE = {
     "zero_grad": "test_tensor.py",
     "mark_changed": "test_inplace.py",
     "backward": "test_graph.py",
+    "allclose": "test_numpy_by_element.py",
     "manual_seed": "test_tensor.py",
     **dict.fromkeys(
         (

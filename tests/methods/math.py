@@ -1,22 +1,279 @@
 """Rows of the methods in tinygrad_lite/methods/math.py."""
 
+import math
+
 import numpy as np
 from cases.case import ONE, TWO, positive
 
 from tinygrad_lite import Tensor
 
 from .row import Mistake, Row
+from .trigonometry import function
+
+MASK = np.array([[True, False, True, True], [False, True, False, True], [True, False, False, True]])
+SPECIAL = np.array([1.5, np.nan, np.inf, -np.inf])
+HALVES = np.array([0.5, 1.5, 2.5, -0.5, -1.5, 7.0])
+WITH_MASK = [((3, 4),), ((4,),), ((),)]
 
 ROWS: list[Row] = [
-    Row("exp", lambda x: x.exp(), np.exp, lambda torch, x: torch.exp(x), ONE),
-    Row("log", lambda x: x.log(), np.log, lambda torch, x: torch.log(x), ONE, positive),
+    function("exp", np.exp),
+    function("exp2", np.exp2),
+    function("expm1", np.expm1),
+    function("log", np.log, positive),
+    function("log2", np.log2, positive),
+    function("log10", np.log10, positive),
+    function("log1p", np.log1p, positive),
+    function("sqrt", np.sqrt, positive),
+    function("rsqrt", lambda x: 1 / np.sqrt(x), positive),
+    function("reciprocal", np.reciprocal),
+    function("square", np.square),
+    function("erf", np.vectorize(math.erf, otypes=[float])),
     Row(
-        "maximum",
-        lambda a, b: a.maximum(b),
-        np.maximum,
-        lambda torch, a, b: torch.maximum(a, b),
+        "log10",
+        lambda: Tensor(10.0 ** np.arange(16)).log10() + Tensor(2.0 ** np.arange(16)).log2(),
+        lambda: 2.0 * np.arange(16),
+        lambda torch: torch.tensor(2.0 * np.arange(16)),
+        [()],
+        constant=True,
+        casts=True,
+        rtol=0.0,
+        note="of powers of ten, and log2 of powers of two, exactly",
+    ),
+    Row(
+        "logaddexp",
+        lambda a, b: a.logaddexp(b),
+        np.logaddexp,
+        lambda torch, a, b: torch.logaddexp(a, b),
         TWO,
+    ),
+    Row(
+        "logaddexp",
+        lambda a: (a * 10).logaddexp(5.0),
+        lambda a: np.logaddexp(a * 10, 5.0),
+        lambda torch, a: torch.logaddexp(a * 10, torch.tensor(5.0, dtype=a.dtype)),
+        [((3,),)],
+        note="number",
+    ),
+    Row(
+        "xlogy",
+        lambda a, b: a.xlogy(b),
+        lambda a, b: a * np.log(b),
+        lambda torch, a, b: torch.xlogy(a, b),
+        TWO,
+        positive,
+    ),
+    Row(
+        "xlogy",
+        lambda a: a.xlogy(3),
+        lambda a: a * np.log(3),
+        lambda torch, a: torch.xlogy(a, 3),
+        ONE,
+        note="number",
+    ),
+    *(
+        Row(
+            "lerp",
+            lambda a, b, w=weight: a.lerp(b, w),
+            lambda a, b, w=weight: a + (b - a) * w,
+            lambda torch, a, b, w=weight: torch.lerp(a, b, w),
+            TWO,
+            note=f"weight {weight}",
+        )
+        for weight in (0.3, 0.8, -1.5, 0, 1)
+    ),
+    Row(
+        "lerp",
+        lambda a, b, w: a.lerp(b, w),
+        lambda a, b, w: a + (b - a) * w,
+        lambda torch, a, b, w: torch.lerp(a, b, w),
+        [((3, 4), (3, 4), (3, 4)), ((2, 1), (3,), ()), ((0,), (1,), ())],
+        note="tensor as weight",
+    ),
+    Row("abs", lambda x: x.abs(), np.abs, lambda torch, x: torch.abs(x), ONE, kinds="fi"),
+    Row(
+        "sign",
+        lambda x: x.sign(),
+        lambda x: np.sign(x + 0),
+        lambda torch, x: torch.sign(x),
+        ONE,
+        kinds="fi",
+        constant=True,
+    ),
+    Row(
+        "sign",
+        lambda x: x.sign(),
+        np.copy,
+        lambda torch, x: torch.sign(x),
+        ONE,
+        kinds="b",
+        note="of bools",
+    ),
+    Row(
+        "copysign",
+        lambda a, b: a.copysign(b.detach()),
+        np.copysign,
+        lambda torch, a, b: torch.copysign(a, b.detach()),
+        TWO,
+    ),
+    Row(
+        "copysign",
+        lambda a: a.copysign(-0.0),
+        lambda a: -np.abs(a),
+        lambda torch, a: torch.copysign(a, -0.0),
+        ONE,
+        note="number",
+    ),
+    *(
+        Row(
+            name,
+            lambda x, name=name: getattr(x * 3, name)(),
+            lambda x, name=name: getattr(np, name)(x * 3),
+            lambda torch, x, name=name: getattr(torch, name)(x * 3),
+            ONE,
+            kinds="fi",
+            constant=True,
+        )
+        for name in ("ceil", "floor", "trunc", "round")
+    ),
+    Row(
+        "round",
+        lambda: Tensor(HALVES).round(),
+        lambda: np.array([0, 2, 2, -0.0, -2, 7]),
+        lambda torch: torch.round(torch.tensor(HALVES)),
+        [()],
+        constant=True,
+        casts=True,
+        note="halves to even",
+    ),
+    Row(
+        "round",
+        lambda x: x.round(1),
+        lambda x: np.round(x, 1),
+        lambda torch, x: torch.round(x, decimals=1),
+        ONE,
+        constant=True,
+        note="to a decimal",
+    ),
+    *(
+        Row(
+            name,
+            lambda a, b, name=name: getattr(a, name)(b),
+            getattr(np, name),
+            lambda torch, a, b, name=name: getattr(torch, name)(a, b),
+            TWO,
+            kinds="fib",
+        )
+        for name in ("maximum", "minimum")
+    ),
+    *(
+        Row(
+            name,
+            lambda x, name=name: getattr(x, name)(-1, 1),
+            lambda x: np.clip(x, -1, 1),
+            lambda torch, x, name=name: getattr(torch, name)(x, -1, 1),
+            ONE,
+            kinds="fib",
+        )
+        for name in ("clamp", "clip")
+    ),
+    *(
+        Row(
+            "clamp",
+            lambda x, bounds=bounds: x.clamp(*bounds),
+            lambda x, bounds=bounds: np.clip(x, *bounds),
+            lambda torch, x, bounds=bounds: torch.clamp(x, *bounds),
+            ONE,
+            kinds="f",
+            note=f"{bounds}",
+        )
+        for bounds in ((0.5, None), (None, -0.5), (1.0, -1.0), (-np.inf, np.inf))
+    ),
+    Row(
+        "clamp",
+        lambda x: x.clamp(-2, max_=1),
+        lambda x: np.clip(x, -2, 1),
+        lambda torch, x: torch.clamp(x, -2, 1),
+        ONE,
+        kinds="i",
+        note="max by name",
+    ),
+    Row(
+        "clamp",
+        lambda x, low, high: x.clamp(low, high),
+        np.clip,
+        lambda torch, *inputs: torch.clamp(*torch.broadcast_tensors(*inputs)),
+        [((3, 4), (3, 4), (3, 4)), ((3, 1), (4,), ()), ((), (2, 1), (3,))],
+        kinds="fi",
+        note="tensors as bounds",  # which PyTorch differentiates only where they are expanded
+    ),
+    Row(
+        "where",
+        lambda a, b: Tensor(MASK).where(a, b),
+        lambda a, b: np.where(MASK, a, b),
+        lambda torch, a, b: torch.where(torch.tensor(MASK), a, b),
+        [((3, 4), (3, 4)), ((4,), (3, 1)), ((), (3, 4))],
         kinds="fib",
+    ),
+    Row(
+        "where",
+        lambda a: (a > 0).where(a, 0.0),
+        lambda a: np.where(a > 0, a, 0),
+        lambda torch, a: torch.where(a > 0, a, 0.0),
+        ONE,
+        note="number",
+    ),
+    Row(
+        "masked_fill",
+        lambda x: x.masked_fill(Tensor(MASK), 7),
+        lambda x: np.where(MASK, np.asarray(7).astype(x.dtype), x),
+        lambda torch, x: x.expand(3, 4).masked_fill(torch.tensor(MASK), 7),
+        WITH_MASK,
+        kinds="fib",
+    ),
+    Row(
+        "masked_fill",
+        lambda x: x.masked_fill(MASK, -1.5),
+        lambda x: np.where(MASK, np.asarray(-1.5).astype(x.dtype), x),
+        lambda torch, x: x.masked_fill(torch.tensor(MASK), -1.5),
+        [((3, 4),)],
+        kinds="fi",
+        note="the value takes the dtype",
+    ),
+    Row(
+        "masked_fill",
+        lambda x, v: x.masked_fill(MASK, v),
+        lambda x, v: np.where(MASK, v, x),
+        lambda torch, x, v: x.masked_fill(torch.tensor(MASK), v),
+        [((3, 4), ())],
+        note="a tensor as value",
+    ),
+    Row(
+        "nan_to_num",
+        lambda x: x.nan_to_num(),
+        np.copy,
+        lambda torch, x: torch.nan_to_num(x),
+        ONE,
+        kinds="fib",
+    ),
+    Row(
+        "nan_to_num",
+        lambda: Tensor(SPECIAL).nan_to_num(),
+        lambda: np.nan_to_num(SPECIAL),
+        lambda torch: torch.nan_to_num(torch.tensor(SPECIAL)),
+        [()],
+        constant=True,
+        casts=True,
+        note="specials",
+    ),
+    Row(
+        "nan_to_num",
+        lambda: Tensor(SPECIAL).nan_to_num(1.0, 2.0, 3.0),
+        lambda: np.array([1.5, 1, 2, 3]),
+        lambda torch: torch.nan_to_num(torch.tensor(SPECIAL), 1.0, 2.0, 3.0),
+        [()],
+        constant=True,
+        casts=True,
+        note="numbers given",
     ),
 ]
 
@@ -25,5 +282,40 @@ MISTAKES: list[Mistake] = [
         lambda: Tensor([1.0, 2.0]).maximum("3"),
         TypeError,
         "maximum: expected a Tensor, an ndarray or a number; got str",
+    ),
+    Mistake(
+        lambda: Tensor([1.0, 2.0]).clamp(),
+        ValueError,
+        "clamp: expected min_, max_ or both; got None for both",
+    ),
+    Mistake(
+        lambda: Tensor([1.0, 2.0]).clip("0", "1"),
+        TypeError,
+        "clamp: expected a Tensor, an ndarray or a number; got str",
+    ),
+    Mistake(
+        lambda: Tensor([1, 0]).where(1.0, 2.0),
+        TypeError,
+        "where: expected a bool condition, as x > 0 gives; got int64",
+    ),
+    Mistake(
+        lambda: Tensor([1.0, 0.0]).masked_fill(Tensor([1, 0]), 2.0),
+        TypeError,
+        "where: expected a bool condition, as x > 0 gives; got int64",
+    ),
+    Mistake(
+        lambda: Tensor([1.0]).lerp(Tensor([2.0]), None),
+        TypeError,
+        "lerp: expected a Tensor, an ndarray or a number; got NoneType",
+    ),
+    Mistake(
+        lambda: Tensor([1.0, 2.0]).xlogy("3"),
+        TypeError,
+        "xlogy: expected a Tensor, an ndarray or a number; got str",
+    ),
+    Mistake(
+        lambda: Tensor([1.0, 2.0]).minimum(Tensor([1.0, 2.0, 3.0])),
+        ValueError,
+        "minimum: shapes (2,) and (3,) do not broadcast; from the right, sizes must be equal or 1",
     ),
 ]

@@ -53,7 +53,10 @@ def constant(ufunc: Any, name: str, a: Any, b: Any) -> Any:
     tensor = a if isinstance(a, TensorBase) else b
     try:
         return tensor._wrap(ufunc(*arrays), None)
-    except TypeError:  # of bits
+    except ValueError:
+        broadcast_shape(*map(np.shape, arrays), name=name)
+        raise
+    except TypeError:  # floats have no bits
         kind = np.result_type(*arrays)
         raise TypeError(f"{name}: expected integers or bools; got {kind}") from None
 
