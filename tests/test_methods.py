@@ -18,6 +18,7 @@ ELSEWHERE = {
     "numpy": "test_tensor.py",
     "detach": "test_tensor.py",
     "retain_grad": "test_tensor.py",
+    "register_hook": "test_hooks.py",
     "zero_grad": "test_tensor.py",
     "mark_changed": "test_inplace.py",
     "backward": "test_graph.py",

@@ -10,8 +10,9 @@ ROOT = Path(tinygrad_lite.__file__).parent.parent
 
 # Each room may import from those before it, and from itself.
 ENGINE = [
-    *("float_errors", "recording", "memory", "shapes", "dtypes", "graph", "backpropagation"),
-    *("ops", "methods", "tensor", "autograd", "check", "show"),
+    *("float_errors", "recording", "memory", "shapes", "dtypes", "graph"),
+    *("hooks", "backpropagation", "ops", "methods", "tensor", "autograd"),
+    *("transforms", "checkpointing", "check", "show"),
 ]
 NN = ["reflection", "state", "module", "init", "layers", "optim", "data", "datasets"]
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from .float_errors import restore, silence
 from .graph import Array, Function, Node, TensorBase, Wrap, topological_order
+from .hooks import hooks_of, living
 from .memory import memory_owner
 from .recording import no_grad_depth
 from .shapes import Shape, unbroadcast
@@ -88,6 +89,22 @@ def _hand_over(arrived: dict[Node | None, Any], taken: set[int], wrap: Wrap | No
             tensor.grad = held + gradient
 
 
+def gradients_at(
+    frontier: Sequence[Any],
+    roots: Sequence[tuple[Node, Any]],
+    *,
+    retain: bool,
+    wrap: Wrap | None,
+) -> list[Any]:
+    """The gradients that arrive at each vertex of `frontier`, from a walk that does not pass it.
+
+    For a walk inside another one: what becomes of these gradients is the outer one's affair.
+    """
+    gradients = _starting(roots)
+    _pass_back(topological_order(gradients, frontier), gradients, retain, (), wrap)
+    return [gradients.get(node) for node in frontier]
+
+
 def _walk(
     roots: Sequence[tuple[Node, Any]],
     retain: bool,
@@ -96,16 +113,61 @@ def _walk(
     wrap: Wrap | None,
 ) -> dict[Node | None, Any]:
     """The gradients of the wanted vertices, or of all that a tensor holds."""
+    gradients = _starting(roots)
+    order = topological_order(gradients)
+    if wanted is None:
+        return _pass_back(order, gradients, retain, None, wrap)
+    if not allow_unused:
+        _refuse_unused(wanted, order)
+    return _pass_back(_leading_to(wanted, order), gradients, retain, wanted, wrap)
+
+
+def _starting(roots: Sequence[tuple[Node, Any]]) -> dict[Node, Any]:
+    """The gradients that a walk starts with; a vertex may be a root several times."""
     gradients: dict[Node, Any] = {}
-    results: dict[Node | None, Any] = {}
     for root, gradient in roots:
         gradients[root] = gradients[root] + gradient if root in gradients else gradient
-    order = topological_order(gradients)
-    if wanted is not None:
-        if not allow_unused:
-            _refuse_unused(wanted, order)
-        order = _leading_to(wanted, order)
+    return gradients
+
+
+def _pass_back(
+    order: list[Node],
+    gradients: dict[Node, Any],
+    retain: bool,
+    wanted: Sequence[Node | None] | None,
+    wrap: Wrap | None,
+) -> dict[Node | None, Any]:
+    """Pass the gradients back through `order`, its last vertex first.
+
+    At a vertex with hooks all newer ones have been visited, so its gradient is complete there.
+    """
+    results: dict[Node | None, Any] = {}
     targets = None if wanted is None else set(wanted)
+    places = [place for place, node in enumerate(order) if hooks_of(node)] if living else ()
+    for place in reversed(places):
+        newer = order[place + 1 :]
+        del order[place + 1 :]
+        _visit(newer, gradients, results, targets, retain, wrap)
+        hooked = order[-1]
+        if hooked in gradients:
+            gradients[hooked] = hooked.hooks.pass_through(gradients[hooked])
+    _visit(order, gradients, results, targets, retain, wrap)
+    for node in wanted or ():  # where the way ends: their rules are not asked
+        if node in gradients:
+            gradient, hooks = gradients.pop(node), hooks_of(node)
+            results[node] = hooks.pass_through(gradient) if hooks else gradient
+    return results
+
+
+def _visit(
+    order: list[Node],
+    gradients: dict[Node, Any],
+    results: dict[Node | None, Any],
+    targets: set[Node | None] | None,
+    retain: bool,
+    wrap: Wrap | None,
+) -> None:
+    """Take each vertex from the end of `order`, and give its parents their gradients."""
     while order:
         node = order.pop()
         gradient = gradients.pop(node, None)
@@ -128,16 +190,17 @@ def _walk(
                 gradients[parent] = held + given
         if not retain:
             node.release()
-    return results
 
 
 def _leading_to(wanted: Sequence[Node | None], order: list[Node]) -> list[Node]:
-    """The part of `order` on a way from `wanted` to the roots."""
+    """The part of `order` on a way from `wanted` to the roots, without the ends of the way."""
     leading = set(wanted)
+    passed = []
     for node in order:
         if any(parent in leading for parent in node.parents):
             leading.add(node)
-    return [node for node in order if node in leading]
+            passed.append(node)
+    return passed
 
 
 def _fit(gradient: Any, node: Node, shape: Shape) -> Any:

@@ -56,15 +56,17 @@ class Node:
     serial        a number that grows with every vertex and every in-place change
     holder        weak reference to the tensor that takes the gradient: leaves and retain_grad
     line          "file:line" of the user's code, while `record_source_lines` is on
+    hooks         what the gradient passes through (see `hooks.py`); not set where there is nothing
     """
 
-    __slots__ = ("holder", "line", "out_shape", "parents", "serial")
+    __slots__ = ("holder", "hooks", "line", "out_shape", "parents", "serial")
 
     parents: "tuple[Node | None, ...]"
     out_shape: Shape
     serial: int
     holder: "weakref.ref[TensorBase] | None"
     line: str | None
+    hooks: Any
     fresh: ClassVar[bool] = False
 
     def pull_back(self, gradient: Any, wrap: "Wrap | None") -> tuple[Any, ...]:
@@ -241,13 +243,9 @@ class Function(Node):
         """What `backward` makes of the gradient, on arrays, or on tensors made by `wrap`."""
         inputs, output = self.saved_inputs, self.saved_output
         if inputs is None:
-            raise RuntimeError(
-                f"backward: the saved arrays of {type(self).__name__} were released by an earlier "
-                "backward, or by one that failed; pass retain_graph=True to the first one, or, if "
-                "a value of the last training step is used again in this one, detach() it there"
-            )
+            raise self.released()
         if changes.newest > self.serial:
-            changes.check(self)
+            changes.check(self, self.serial)
         if wrap is not None:
             inputs, output = self._as_tensors(inputs, output, wrap)
         if self._foreign:
@@ -272,6 +270,14 @@ class Function(Node):
     def freed(self) -> bool:
         """Whether a backward pass has released what this op kept."""
         return self.saved_inputs is None
+
+    def released(self) -> RuntimeError:
+        """The error for a walk that comes after the release."""
+        return RuntimeError(
+            f"backward: the saved arrays of {type(self).__name__} were released by an earlier "
+            "backward, or by one that failed; pass retain_graph=True to the first one, or, if "
+            "a value of the last training step is used again in this one, detach() it there"
+        )
 
     def release(self) -> None:
         """Let go of the saved arrays."""
@@ -404,18 +410,21 @@ def _run_backward(
     return tuple(checked)
 
 
-def topological_order(roots: Iterable[Node]) -> list[Node]:
+def topological_order(roots: Iterable[Node], frontier: Iterable[Node] = ()) -> list[Node]:
     """Every vertex that `roots` depend on, oldest first: inputs before what was made of them.
+
+    Those of `frontier`, and what only they depend on, are left out.
 
     A vertex is made after its parents and numbered then, so sorting by number is a topological
     order.  (Counting children and releasing them, Kahn's algorithm, takes about twice as long on
     the graphs of benchmarks/graph_order.py.)
     """
-    found = set(roots)
-    stack = list(found)
+    beyond = set(frontier)
+    stack = [root for root in roots if root not in beyond]
+    found = beyond.union(stack)
     while stack:
         for parent in stack.pop().parents:
             if parent is not None and parent not in found:
                 found.add(parent)
                 stack.append(parent)
-    return sorted(found, key=_newest_first)
+    return sorted(found - beyond if beyond else found, key=_newest_first)

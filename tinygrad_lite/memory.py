@@ -36,11 +36,11 @@ class _Changes:
             self.newest = next(serials)
             self.found[key] = (self.newest, line, reference)
 
-    def check(self, op: Any) -> None:
-        """Raise if an array that `op`, a Function, saved was written after it ran."""
+    def check(self, op: Any, since: int) -> None:
+        """Raise if an array that `op`, a Function, saved was written after the serial `since`."""
         for array in op.kept_arrays():
             serial, line, _ = self.found.get(id(memory_owner(array)), (0, "", None))
-            if serial > op.serial:
+            if serial > since:
                 saved_at = f" at {op.line}" if op.line else ""
                 raise RuntimeError(
                     f"backward: {type(op).__name__} saved an array of shape {array.shape}"

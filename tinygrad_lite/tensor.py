@@ -1,6 +1,7 @@
 """The Tensor: an array, its gradient, and the way back to the tensors it was computed from."""
 
 import weakref
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import DTypeLike
 from .backpropagation import backpropagate
 from .dtypes import check_differentiable, check_dtype, new_array
 from .graph import Array, Function, Leaf, TensorBase
+from .hooks import HookHandle, add_hook
 from .memory import changes
 from .methods.activations import ActivationMethods
 from .methods.attention import AttentionMethods
@@ -239,6 +241,26 @@ class Tensor(
         if self._node.holder is None:
             self._node.holder = weakref.ref(self)
         return self
+
+    def register_hook(self, fn: Callable[[Any], Any]) -> HookHandle:
+        """Let `fn` see the gradient of this tensor in every backward, and replace it if it likes.
+
+        fn      gets the whole gradient, a read-only tensor of this one's shape, before it is passed
+                on or added to `.grad`, and returns None, or a tensor of that shape to take its
+                place.  Several hooks run in the order they were registered, each on what the last
+                one left; under create_graph what they compute is recorded
+
+        Returns a handle whose `remove()` takes the hook away.  A hook belongs to the value: it runs
+        when this tensor is gone too, and a later `+=` makes a new value without it.
+
+        Errors: RuntimeError if this tensor does not require grad; in backward, TypeError or
+        ValueError for another result of `fn`.
+        """
+        if self._node is None:
+            raise RuntimeError("register_hook: this tensor does not require grad")
+        if not callable(fn):
+            raise TypeError(f"register_hook: expected a function; got {type(fn).__name__}")
+        return add_hook(self._node, fn, self._wrap)
 
     def zero_grad(self) -> None:
         """Forget the gradient, so that the next backward starts anew."""

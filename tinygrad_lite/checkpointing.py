@@ -1,0 +1,192 @@
+"""Memory for time: what a function computes on the way is forgotten, and computed anew in backward.
+
+A chain of n layers keeps n results for backward.  Run through `checkpoint` in about sqrt(n) pieces
+it keeps those between the pieces, and, while backward is in a piece, those of that piece: for one
+more forward, 2 sqrt(n) results instead of n (T. Chen et al., Training Deep Nets with Sublinear
+Memory Cost, 2016; Griewank and Walther, Evaluating Derivatives, 2008, chapter 12).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from .backpropagation import gradients_at
+from .graph import Array, Function, Leaf, Node, Output, TensorBase, Wrap
+from .memory import changes, link_views
+from .methods.random import random_state, repeated
+from .recording import is_grad_enabled, lines, serials, user_line
+
+
+def checkpoint(fn: Callable[..., Any], *xs: Any, **options: Any) -> Any:
+    """fn(*xs, **options), of which only the result is kept: backward runs `fn` again.
+
+    fn   a function, or a Module, of tensors and anything else, that returns a tensor, or a tuple or
+         list with tensors in it.  Gradients reach the tensors among `xs` and `options`, and those
+         that `fn` gets at by itself, such as the parameters of a Module
+
+    The second run draws the same random numbers from Tensor's generator as the first, so dropout
+    drops the same elements, and leaves the generator where it was.  Whatever else `fn` depends on
+    must not change in between, and `fn` must not change what it was given; statistics that it
+    gathers, it gathers twice.
+
+    Errors: TypeError for a result of another type; in backward, RuntimeError if a tensor that `fn`
+    read was changed in place, or if `fn` does something else than the first time.
+    """
+    if not callable(fn):
+        raise TypeError(f"checkpoint: expected a function; got {type(fn).__name__}")
+    began, state = next(serials), random_state()
+    returned = fn(*xs, **options)
+    recorded = _recorded(returned)
+    if not recorded or not is_grad_enabled():
+        return returned
+    vertex = Checkpoint(fn, xs, options, recorded, began, state)
+    return _with_vertices(returned, vertex.places(recorded))
+
+
+class _Kept(NamedTuple):
+    """A tensor without the tensor, which a vertex must not hold."""
+
+    wrap: Wrap
+    array: Array
+    node: Node | None
+
+
+class Checkpoint(Function):
+    """y = fn(*xs), computed again in backward; then its derivative is that of what `fn` does.
+
+    Its parents are the vertices that were there before `fn` ran and that y depends on: those of the
+    inputs, and of all else that `fn` reads.
+    """
+
+    __slots__ = ("began", "fn", "leaves", "options", "random_state", "results", "xs")
+
+    def __init__(
+        self,
+        fn: Callable[..., Any],
+        xs: tuple[Any, ...],
+        options: dict[str, Any],
+        recorded: Sequence[TensorBase],
+        began: int,
+        state: Any,
+    ) -> None:
+        self.fn: Any = fn
+        self.xs = tuple(_kept(x) for x in xs)
+        self.options = {name: _kept(x) for name, x in options.items()}
+        self.began = began
+        self.random_state = state
+        self.results = _description(recorded)
+        self.parents = _frontier(recorded, began)
+        holders = (node.holder() for node in self.parents if isinstance(node, Leaf) and node.holder)
+        self.leaves = tuple(tensor._data for tensor in holders if tensor is not None)
+        self.needs = (True,) * len(self.parents)
+        self.saved_inputs = ()
+        self.saved_output = None
+        self.serial = next(serials)
+        self.holder = None
+        self.line = user_line() if lines.depth else None
+
+    def places(self, recorded: Sequence[TensorBase]) -> Iterator[Node]:
+        """A vertex for each result."""
+        shapes = [tensor._data.shape for tensor in recorded]
+        if len(shapes) == 1:
+            self.out_shape = shapes[0]
+            return iter([self])
+        self.out_shape = ()
+        return iter([Output(self, index, len(shapes), shape) for index, shape in enumerate(shapes)])
+
+    def pull_back(self, gradient: Any, wrap: Wrap | None) -> tuple[Any, ...]:
+        """Run `fn` again, and walk back through what it records, as far as our parents."""
+        if self.freed:
+            raise self.released()
+        if changes.newest > self.began:
+            changes.check(self, self.began)
+        began = next(serials)
+        with repeated(self.random_state):
+            returned = self.fn(
+                *(_restored(x) for x in self.xs),
+                **{name: _restored(x) for name, x in self.options.items()},
+            )
+        recorded = _recorded(returned)
+        reached = {node for node in _frontier(recorded, began) if node.serial < began}
+        if _description(recorded) != self.results or not reached <= set(self.parents):
+            raise RuntimeError(
+                "checkpoint: fn does something else than the first time; it must depend on nothing "
+                "that changes until backward"
+            )
+        given = [gradient] if len(recorded) == 1 else gradient
+        roots = [
+            (tensor._node, one)
+            for tensor, one in zip(recorded, given, strict=True)
+            if tensor._node is not None and one is not None
+        ]
+        return tuple(gradients_at(self.parents, roots, retain=wrap is not None, wrap=wrap))
+
+    def release(self) -> None:
+        """Let go of `fn` and of its inputs."""
+        super().release()
+        self.fn, self.xs, self.options, self.leaves = None, (), {}, ()
+
+
+def _recorded(returned: Any) -> list[TensorBase]:
+    """The tensors in what `fn` returned that a gradient flows to."""
+    if not isinstance(returned, (TensorBase, tuple, list)):
+        raise TypeError(
+            "checkpoint: expected fn to return a Tensor, or a tuple or list with some in it; "
+            f"got {type(returned).__name__}"
+        )
+    values = [returned] if isinstance(returned, TensorBase) else returned
+    return [value for value in values if isinstance(value, TensorBase) and value._node is not None]
+
+
+def _with_vertices(returned: Any, places: Iterator[Node]) -> Any:
+    """What `fn` returned, each recorded tensor in another vertex."""
+    if isinstance(returned, TensorBase):
+        return _placed(returned, next(places))
+    values = [
+        _placed(value, next(places))
+        if isinstance(value, TensorBase) and value._node is not None
+        else value
+        for value in returned
+    ]
+    make = getattr(type(returned), "_make", type(returned))  # a namedtuple is made by _make
+    return make(values)
+
+
+def _placed(tensor: TensorBase, place: Node) -> TensorBase:
+    """The same memory in another vertex."""
+    placed = tensor._wrap(tensor._data, place)
+    link_views(placed, tensor)
+    return placed
+
+
+def _description(recorded: Sequence[TensorBase]) -> list[Any]:
+    return [(tensor._data.shape, tensor._data.dtype) for tensor in recorded]
+
+
+def _frontier(recorded: Sequence[TensorBase], began: int) -> tuple[Node, ...]:
+    """The first vertices on the way back from the tensors that `fn` has not made, oldest first.
+
+    Those are older than the moment when it began; leaves count as such, though it may make some.
+    """
+    stack = [tensor._node for tensor in recorded if tensor._node is not None]
+    seen = set(stack)
+    found = []
+    while stack:
+        node = stack.pop()
+        if node.serial < began or isinstance(node, Leaf):
+            found.append(node)
+            continue
+        for parent in node.parents:
+            if parent is not None and parent not in seen:
+                seen.add(parent)
+                stack.append(parent)
+    return tuple(sorted(found, key=lambda node: node.serial))
+
+
+def _kept(value: Any) -> Any:
+    if isinstance(value, TensorBase):
+        return _Kept(value._wrap, value._data, value._node)
+    return value
+
+
+def _restored(value: Any) -> Any:
+    return value.wrap(value.array, value.node) if isinstance(value, _Kept) else value

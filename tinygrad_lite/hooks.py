@@ -1,0 +1,76 @@
+"""Functions of the user's that see a gradient while backward walks, and may replace it."""
+
+import weakref
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from .graph import Node, TensorBase, Wrap
+
+# All there are: while it is empty, a walk need not look for any.
+living: "weakref.WeakSet[Hooks]" = weakref.WeakSet()
+_numbers = count()
+
+
+class Hooks:
+    """The functions that the gradient of one vertex passes through, in the order they came."""
+
+    def __init__(self, wrap: Wrap) -> None:
+        self.wrap = wrap
+        self.functions: dict[int, Callable[[Any], Any]] = {}
+        living.add(self)
+
+    def pass_through(self, gradient: Any) -> Any:
+        """The gradient, an array or a tensor, as the functions leave it."""
+        for function in tuple(self.functions.values()):
+            recorded = isinstance(gradient, TensorBase)
+            # A copy, since what the walk holds may change later, and others hold it too.
+            array = np.array(gradient._data if recorded else gradient)
+            array.flags.writeable = False
+            found: Any = function(self.wrap(array, gradient._node if recorded else None))
+            if found is None:
+                continue
+            name = getattr(function, "__name__", type(function).__name__)
+            if not isinstance(found, TensorBase):
+                raise TypeError(
+                    f"hook {name}: expected a Tensor or None; got {type(found).__name__}"
+                )
+            if found._data.shape != gradient.shape:
+                raise ValueError(
+                    f"hook {name}: expected a gradient of shape {gradient.shape}; "
+                    f"got {found._data.shape}"
+                )
+            found = found.astype(gradient.dtype)  # type: ignore[attr-defined]  # always a copy
+            gradient = found if recorded else found._data
+        return gradient
+
+
+class HookHandle:
+    """What `register_hook` returns."""
+
+    __slots__ = ("_functions", "_number")
+
+    def __init__(self, functions: dict[int, Callable[[Any], Any]], number: int) -> None:
+        self._functions = functions
+        self._number = number
+
+    def remove(self) -> None:
+        """Take the hook away; nothing happens if it is gone already."""
+        self._functions.pop(self._number, None)
+
+
+def add_hook(node: Node, function: Callable[[Any], Any], wrap: Wrap) -> HookHandle:
+    """Let the gradient of the vertex pass through `function`; `wrap` makes tensors for it."""
+    hooks = hooks_of(node)
+    if hooks is None:
+        hooks = node.hooks = Hooks(wrap)
+    number = next(_numbers)
+    hooks.functions[number] = function
+    return HookHandle(hooks.functions, number)
+
+
+def hooks_of(node: Node) -> Hooks | None:
+    """The hooks of a vertex; most have none, and no slot is filled for them."""
+    return getattr(node, "hooks", None)

@@ -1,0 +1,252 @@
+"""Derivatives of functions: products with Jacobians and Hessians, and these matrices in full.
+
+`fn` is a function of one tensor or several, `inputs` the tensor or a tuple of them where the
+derivative is taken; a result is a tensor where `inputs` (or what `fn` returns) is one, and a tuple
+where it is a tuple.  Inputs may require grad or not, and their `.grad` stays as it is.  Where an
+output does not depend on an input, the derivative is zeros.  With create_graph=True the results can
+be differentiated again, with respect to inputs that require grad and to whatever else `fn` uses;
+else they carry no graph.
+
+J is the Jacobian, the matrix of d output / d input.  Walking back from a cotangent v of the outputs
+costs about three times what `fn` does and gives v J, so a row of J (Griewank and Walther,
+Evaluating Derivatives, 2008, chapter 3).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from .autograd import grad
+from .methods.operands import as_float
+from .recording import no_grad_depth
+from .tensor import Tensor
+
+Tensors: TypeAlias = Tensor | tuple[Tensor, ...]
+
+
+def vjp(
+    fn: Callable[..., Any], inputs: Any, cotangents: Any = None, create_graph: bool = False
+) -> tuple[Tensors, Tensors]:
+    """What fn(*inputs) returns, and v J for the cotangents v.
+
+    cotangents  one of each output's shape; None for 1 where there is one output of one element
+
+    Returns (outputs, products), the products in the inputs' shapes.
+    """
+    with _recording():
+        leaves, single_input = _leaves("vjp", inputs, create_graph)
+        outputs, single = _outputs("vjp", fn, leaves)
+        v = _directions("vjp: cotangents", cotangents, outputs, "output")
+        found = _gradients(outputs, leaves, v, create_graph)
+    return _packed(outputs, single, create_graph), _packed(found, single_input, create_graph)
+
+
+def jvp(
+    fn: Callable[..., Any], inputs: Any, tangents: Any = None, create_graph: bool = False
+) -> tuple[Tensors, Tensors]:
+    """What fn(*inputs) returns, and J u for the tangents u: the derivative along u.
+
+    tangents  one of each input's shape; None for 1 where there is one input of one element
+
+    Returns (outputs, products), the products in the outputs' shapes.
+
+    Walked back twice: v J is linear in v, so the gradient of (v J) . u with respect to v is J u,
+    whatever v is; which avoids a second, forward set of rules (J. Townsend, A new trick for
+    calculating Jacobian vector products, 2017).
+    """
+    with _recording():
+        leaves, _ = _leaves("jvp", inputs, create_graph)
+        u = _directions("jvp: tangents", tangents, leaves, "input")
+        outputs, single = _outputs("jvp", fn, leaves)
+        v = [_placed(as_float(output).zeros_like(), False) for output in outputs]
+        rows = _gradients(outputs, leaves, v, create_graph=True)
+        found = _gradients(rows, v, u, create_graph)
+    return _packed(outputs, single, create_graph), _packed(found, single, create_graph)
+
+
+def hvp(
+    fn: Callable[..., Any], inputs: Any, vectors: Any = None, create_graph: bool = False
+) -> tuple[Tensor, Tensors]:
+    """What fn(*inputs) returns, a tensor of one element, and H v for its Hessian H.
+
+    vectors  one of each input's shape; None for 1 where there is one input of one element
+
+    Returns (output, products), the products in the inputs' shapes, at the cost of two gradients.
+    H v is the gradient of (gradient of fn) . v, without H itself (B. Pearlmutter, Fast Exact
+    Multiplication by the Hessian, Neural Computation 6, 1994).
+    """
+    with _recording():
+        leaves, single = _leaves("hvp", inputs, create_graph)
+        v = _directions("hvp: vectors", vectors, leaves, "input")
+        output = _scalar("hvp", fn, leaves)
+        slopes = _gradients([output], leaves, [None], create_graph=True)
+        found = _gradients(slopes, leaves, v, create_graph)
+    return _packed([output], True, create_graph), _packed(found, single, create_graph)
+
+
+def jacobian(fn: Callable[..., Any], inputs: Any, create_graph: bool = False) -> Any:
+    """Every d output / d input; of shape output.shape + input.shape.
+
+    A tensor for one output and one input, a tuple where one of the two is a tuple, and where both
+    are, a tuple of tuples: jacobian(...)[i][j] of output i by input j.  One walk for each output
+    element.
+    """
+    return _jacobian("jacobian", fn, inputs, create_graph)
+
+
+def hessian(fn: Callable[..., Any], inputs: Any, create_graph: bool = False) -> Any:
+    """Every second derivative of fn(*inputs), a tensor of one element.
+
+    A tensor of shape input.shape + input.shape, or for a tuple of inputs a tuple of tuples:
+    hessian(...)[i][j] by input i and input j.  The Jacobian of the gradient: one walk for each
+    input element.
+    """
+
+    def gradient(*leaves: Tensor) -> Any:
+        output = _scalar("hessian", fn, leaves)
+        slopes = _gradients([output], leaves, [None], create_graph=True)
+        return slopes[0] if isinstance(inputs, Tensor) else tuple(slopes)
+
+    return _jacobian("hessian", gradient, inputs, create_graph)
+
+
+def _jacobian(name: str, fn: Callable[..., Any], inputs: Any, create_graph: bool) -> Any:
+    with _recording():
+        leaves, single_input = _leaves(name, inputs, create_graph)
+        outputs, single = _outputs(name, fn, leaves)
+        found = [
+            _packed(_rows(output, leaves, create_graph), single_input, create_graph)
+            for output in outputs
+        ]
+    return found[0] if single else tuple(found)
+
+
+def _rows(output: Tensor, leaves: Sequence[Tensor], create_graph: bool) -> list[Tensor]:
+    """d output / d leaf for each leaf, row after row: v runs through the rows of the identity."""
+    shapes = [output.shape + leaf.shape for leaf in leaves]
+    if not output.requires_grad or output.size == 0:
+        return [
+            leaf.zeros(shape, dtype=leaf.dtype) for leaf, shape in zip(leaves, shapes, strict=True)
+        ]
+    rows = []
+    for place in range(output.size):
+        v = np.zeros(output.shape, output.dtype)
+        v.flat[place] = 1.0
+        rows.append(_gradients([output], leaves, [v], create_graph, retain_graph=True))
+    found = []
+    for column, shape in zip(zip(*rows, strict=True), shapes, strict=True):
+        first, *others = (row.reshape((1, *row.shape)) for row in column)
+        found.append(first.cat(*others, axis=0).reshape(shape))
+    return found
+
+
+def _gradients(
+    outputs: Sequence[Tensor],
+    inputs: Sequence[Tensor],
+    v: Sequence[Any],
+    create_graph: bool,
+    retain_graph: bool | None = None,
+) -> list[Tensor]:
+    """v J, with zeros where an input is not depended on."""
+    ends = [end for end in zip(outputs, v, strict=True) if end[0].requires_grad]
+    found: Sequence[Tensor | None] = [None] * len(inputs)
+    if ends:
+        recorded, starts = zip(*ends, strict=True)
+        found = grad(recorded, inputs, starts, retain_graph, create_graph, allow_unused=True)
+    return [x.zeros_like() if g is None else g for x, g in zip(inputs, found, strict=True)]
+
+
+@contextmanager
+def _recording() -> Iterator[None]:
+    """Operations inside record a graph, also within no_grad."""
+    token = no_grad_depth.set(0)
+    try:
+        yield
+    finally:
+        no_grad_depth.reset(token)
+
+
+def _leaves(name: str, inputs: Any, create_graph: bool) -> tuple[list[Tensor], bool]:
+    """The inputs in vertices of their own, so that another use of them in `fn` does not count.
+
+    And whether it was one tensor rather than a tuple.
+    """
+    given, single = _listed(inputs)
+    if not given:
+        raise ValueError(f"{name}: expected a Tensor or a tuple of them as inputs; got none")
+    for position, x in enumerate(given):
+        if not isinstance(x, Tensor):
+            raise TypeError(
+                f"{name}: expected a Tensor or a tuple of them as inputs; got {type(x).__name__}"
+            )
+        if x.dtype.kind != "f":
+            raise TypeError(
+                f"{name}: input {position} is {x.dtype}, and only floats have derivatives; "
+                "cast it, or close fn over it"
+            )
+    return [_placed(x, create_graph) for x in given], single
+
+
+def _placed(x: Tensor, create_graph: bool) -> Tensor:
+    """The same values in a vertex of their own: after that of x if results lead back to x."""
+    if create_graph and x.requires_grad:
+        return x.clone()
+    leaf = x.detach()
+    leaf.requires_grad = True
+    return leaf
+
+
+def _outputs(
+    name: str, fn: Callable[..., Any], leaves: Sequence[Tensor]
+) -> tuple[list[Tensor], bool]:
+    """What `fn` returns, and whether it is one tensor rather than a tuple."""
+    returned, single = _listed(fn(*leaves))
+    for value in returned:
+        if not isinstance(value, Tensor):
+            raise TypeError(
+                f"{name}: expected fn to return a Tensor or a tuple of them; "
+                f"got {type(value).__name__}"
+            )
+    return returned, single
+
+
+def _scalar(name: str, fn: Callable[..., Any], leaves: Sequence[Tensor]) -> Tensor:
+    """What `fn` returns, which must be one tensor of one element."""
+    outputs, _ = _outputs(name, fn, leaves)
+    if len(outputs) != 1 or outputs[0].size != 1:
+        shapes = " and ".join(str(output.shape) for output in outputs)
+        raise ValueError(f"{name}: expected fn to return one element; got shape {shapes}")
+    return outputs[0]
+
+
+def _directions(name: str, given: Any, tensors: Sequence[Tensor], what: str) -> list[Any]:
+    """The vectors, one of each tensor's shape and dtype."""
+    if given is None:
+        if len(tensors) > 1 or tensors[0].size != 1:
+            raise ValueError(
+                f"{name}: expected one of the shape of each {what}; None stands for 1 where there "
+                f"is one {what} of one element"
+            )
+        return [tensors[0].ones_like()]
+    found, _ = _listed(given)
+    if len(found) != len(tensors):
+        raise ValueError(f"{name}: expected {len(tensors)}, one for each {what}; got {len(found)}")
+    for position, (vector, tensor) in enumerate(zip(found, tensors, strict=True)):
+        if np.shape(vector) != tensor.shape:
+            raise ValueError(
+                f"{name}: expected shape {tensor.shape}, that of {what} {position}; "
+                f"got {np.shape(vector)}"
+            )
+    return found
+
+
+def _listed(value: Any) -> tuple[list[Any], bool]:
+    return (list(value), False) if isinstance(value, (tuple, list)) else ([value], True)
+
+
+def _packed(found: Sequence[Tensor], single: bool, create_graph: bool) -> Any:
+    """The tensors as they are returned: one or a tuple, without a graph unless it is wanted."""
+    kept = found if create_graph else [tensor.detach() for tensor in found]
+    return kept[0] if single else tuple(kept)
