@@ -108,8 +108,8 @@ class GatheringMethods(TensorBase):
         total: Any = x + ScatterAdd.apply(value, index=places, distinct=False, shape=shape)
         if reduce == "sum":
             return total
-        count = np.full(shape, int(include_self))
-        np.add.at(count, places, 1)
+        ones = np.ones(value.shape, np.int64)
+        count = ScatterAdd.apply(ones, index=places, distinct=False, shape=shape) + include_self
         count = np.maximum(count, 1).astype(self._data.dtype)
         return total / count if self._data.dtype.kind == "f" else total // count
 
@@ -284,7 +284,7 @@ def _check_range(name: str, places: Array, size: int, what: str) -> None:
 
 def _turn(places: tuple[Array, ...], shape: tuple[int, ...]) -> Array:
     """For each entry of the index, how many entries before it name the same place."""
-    flat = np.broadcast_arrays(np.ravel_multi_index(places, shape), *places)[0].ravel()
+    flat = np.ravel_multi_index(places, shape).ravel()
     order = np.argsort(flat, kind="stable")
     starts = np.flatnonzero(np.diff(flat[order], prepend=-1))
     counts = np.diff(starts, append=flat.size)

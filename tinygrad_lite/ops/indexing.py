@@ -4,6 +4,8 @@ An index is a tuple of integers, slices, None, Ellipsis, integer arrays and mask
 that it holds no integer arrays, or that they name no element twice.
 """
 
+from math import prod
+
 import numpy as np
 
 from ..graph import Function
@@ -49,7 +51,7 @@ class ScatterAdd(Function):
             y[self.index] = x
             return y
         y = np.zeros(self.shape, np.float32 if x.dtype == np.float16 else x.dtype)
-        np.add.at(y, self.index, x)
+        write_at(np.add, y, self.index, x)
         return y.astype(x.dtype, copy=False)
 
     def backward(self, g, y, x):
@@ -110,7 +112,7 @@ class ScatterExtreme(Function):
         y = x.copy()
         if not self.include_self:
             y[self.index] = value  # one of those that are compared, whichever it is
-        self.extreme.at(y, self.index, value)
+        write_at(self.extreme, y, self.index, value)
         return y
 
     def backward(self, g, y, x, value):
@@ -147,3 +149,37 @@ class Diagonal(Function):
         places = np.arange(self.given[-1])
         index = (..., places, places)
         return (ScatterAdd.apply(g, index=index, distinct=True, shape=self.given),)
+
+
+def write_at(ufunc, y, index, x):
+    """ufunc.at(y, index, x) for a contiguous y: y[index] = ufunc(y[index], x) for each in turn.
+
+    NumPy takes a third of the time for positions in flat data.  So integer arrays side by side,
+    with whole axes before and after, are made such: what is written is y[outer, middle, inner].
+    """
+    first, last = 0, len(index)
+    while _is_whole(index[first]):
+        first += 1
+    while _is_whole(index[last - 1]):
+        last -= 1
+    arrays = index[first:last]
+    if x.size < 1000 or not all(map(_holds_positions, arrays)):
+        ufunc.at(y, index, x)
+        return
+    start = y.ndim - len(index) + first if ... in index[:first] else first
+    stop = start + len(arrays)
+    middle = np.ravel_multi_index(arrays, y.shape[start:stop], mode="wrap").reshape(-1, 1)
+    inner = np.arange(prod(y.shape[stop:]))
+    places = middle * inner.size + inner
+    if start:
+        outer = np.arange(prod(y.shape[:start])).reshape(-1, 1, 1)
+        places = outer * prod(y.shape[start:]) + places
+    ufunc.at(y.reshape(-1), places.reshape(-1), x.reshape(-1).astype(y.dtype, copy=False))
+
+
+def _is_whole(part):
+    return part is ... or (isinstance(part, slice) and part == slice(None))
+
+
+def _holds_positions(part):
+    return isinstance(part, np.ndarray) and part.dtype.kind in "iu"
