@@ -540,6 +540,14 @@ def test_views_of_every_kind_are_linked() -> None:
         refused(lambda y=y: y.zero_(), y, "is a view of this memory")
 
 
+def test_writing_into_0_dimensions() -> None:
+    x, v = Tensor(2.0, requires_grad=True), Tensor(3.0, requires_grad=True)
+    y = x * 1.0
+    y[...] = v
+    (y * y).backward()
+    assert (x.grad.item(), v.grad.item()) == (0.0, 6.0)
+
+
 def test_writing_through_a_view_reaches_the_tensor() -> None:
     x = Tensor(np.ones((3, 3)))
     x.diagonal().fill_(0.0)

@@ -210,3 +210,66 @@ def test_a_gradient_through_a_write_keeps_its_dtype(dtype):
     (other * other).sum().backward()
     same(y, other, "value")
     same(mine.grad, reference.grad, "gradient")
+
+
+METHODS = ["add_", "sub_", "mul_", "div_", "copy_"]
+
+
+@pytest.mark.parametrize("shapes", SHAPES, ids=str)
+@pytest.mark.parametrize("name", METHODS)
+def test_methods_by_a_tensor(name, shapes):
+    def run(a, b):
+        y = a * 2.0
+        getattr(y, name)(b)
+        return y * y * b
+
+    rng = np.random.default_rng(8)
+    check(run, run, *(positive(rng, shape) for shape in shapes))
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (), (0,)])
+@pytest.mark.parametrize("name", ["add_", "sub_", "mul_", "div_", "fill_"])
+def test_methods_by_a_number(name, shape):
+    def run(a):
+        y = a * 2.0
+        getattr(y, name)(1.5)
+        return y * a
+
+    check(run, run, positive(np.random.default_rng(9), shape))
+
+
+def test_fill_by_a_tensor_zero_and_masked_fill():
+    mask = np.array([[True, False], [False, False], [True, True]])
+
+    def run(make):
+        def steps(a, b):
+            y, z, u = a * 2.0, a * 3.0, a * 4.0
+            y.fill_(b)
+            z.zero_()
+            u.masked_fill_(make(mask), b)
+            return y * a + z * a + u * a
+
+        return steps
+
+    check(
+        run(Tensor), run(torch.tensor), positive(np.random.default_rng(10), (3, 2)), np.array(1.5)
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "int64", "bool"])
+@pytest.mark.parametrize("other", ["float16", "float64", "int64", "bool"])
+def test_copy_casts(dtype, other):
+    a, b = np.zeros((2, 2), dtype), np.array([0, 1]).astype(other)
+    same(Tensor(a).copy_(Tensor(b)), torch.tensor(a).copy_(torch.tensor(b)), "value")
+    same(Tensor(a).fill_(1), torch.tensor(a).fill_(1), "fill_")
+    same(Tensor(a).zero_(), torch.tensor(a).zero_(), "zero_")
+
+
+@pytest.mark.parametrize("name", [*METHODS, "fill_"])
+def test_methods_refuse_what_pytorch_refuses(name):
+    for leaf in (Tensor([1.0, 2.0], requires_grad=True), torch.ones(2, requires_grad=True)):
+        with pytest.raises(RuntimeError, match="leaf"):
+            getattr(leaf, name)(2.0 if name != "copy_" else leaf.detach())
+    for x, y in ((Tensor([1.0]), Tensor([1.0, 2.0])), (torch.ones(1), torch.ones(2))):
+        with pytest.raises((ValueError, RuntimeError)):
+            getattr(x, name)(y)

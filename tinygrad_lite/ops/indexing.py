@@ -73,7 +73,7 @@ class Setitem(Function):
         self.distinct = distinct
 
     def forward(self, x, value):
-        y = x.copy()
+        y = np.array(x)  # of a number of 0 dimensions, too, which copy() leaves one
         y[self.index] = value
         if not self.distinct and self.needs[1]:
             order = np.zeros(x.shape, np.int64)
