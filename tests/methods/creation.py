@@ -189,6 +189,11 @@ MISTAKES: list[Mistake] = [
         lambda: Tensor.full(2, 300, dtype=np.uint8), ValueError, "full: 300 does not fit into uint8"
     ),
     Mistake(
+        lambda: Tensor.full(2, 1e5, dtype=np.float16),
+        ValueError,
+        "full: 100000.0 does not fit into float16",
+    ),
+    Mistake(
         lambda: X.full_like(float("nan")), ValueError, "full_like: nan does not fit into int64"
     ),
     Mistake(

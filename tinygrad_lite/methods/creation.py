@@ -60,11 +60,13 @@ def filled(name: str, shape: Shape, fill_value: Any, dtype: np.dtype[Any]) -> An
     """An array of one number, which must be one that the dtype has."""
     check_numbers(name, fill_value)
     try:
-        if dtype.kind in "iu":
-            fill_value = int(fill_value)
-        return np.full(shape, fill_value, dtype)
-    except (OverflowError, ValueError):  # too large, or inf or nan among integers
-        raise ValueError(f"{name}: {fill_value} does not fit into {dtype}") from None
+        value = np.array(int(fill_value) if dtype.kind in "iu" else fill_value, dtype)
+        overflows = isfinite(fill_value) and not np.isfinite(value)
+    except (OverflowError, ValueError):  # too large for an integer, or inf or nan
+        overflows = True
+    if overflows:
+        raise ValueError(f"{name}: {fill_value} does not fit into {dtype}")
+    return np.full(shape, value)
 
 
 class CreationMethods(TensorBase):
