@@ -228,9 +228,20 @@ def test_multinomial_shapes_dtypes_and_extremes() -> None:
     assert Tensor.ones(2, 3, dtype=np.float16).multinomial(2).dtype == np.int64
     huge = Tensor(np.array([1e308, 1e308, 0.0]))
     assert set(huge.multinomial(200, replacement=True).tolist()) == {0, 1}
-    tiny = Tensor(np.array([1e-320, 1.0, 0.0]))
-    for _ in range(20):
-        assert 2 not in tiny.multinomial(2).tolist()
+    tiny = Tensor(np.array([0.0, 1e-320, 1.0]))
+    assert tiny.multinomial(2).tolist() == [2, 1]
+
+
+def test_multinomial_of_the_largest_number_below_1(monkeypatch) -> None:
+    """In the second row it is 1 + (1 - 2^-53), which rounds to 2."""
+
+    class Largest:
+        def random(self, shape):
+            return np.full(shape, np.nextafter(1.0, 0.0))
+
+    monkeypatch.setattr("tinygrad_lite.methods.random._generator", Largest)
+    drawn = Tensor([[1.0, 1.0, 0.0], [1.0, 1.0, 0.0]]).multinomial(replacement=True)
+    assert drawn.tolist() == [[1], [1]]
 
 
 def test_other_threads_draw_from_the_same_numbers() -> None:

@@ -308,7 +308,7 @@ def _sample(weights: Any, number: int, replacement: bool) -> Any:
     weights = weights / weights.max(axis=-1, keepdims=True, initial=0.0)  # so that no sum overflows
     if not replacement:
         keys = _generator().standard_exponential(weights.shape) / weights
-        keys[weights == 0] = np.inf
+        keys = np.where(weights > 0, np.minimum(keys, np.finfo(np.float64).max), np.inf)
         return np.argsort(keys, axis=-1)[..., :number]
     # Row r has the part from r to r + 1 of one line, and each weight its share of that.
     rows = np.arange(weights.shape[0], dtype=np.float64)[:, None] if weights.ndim == 2 else 0.0
