@@ -121,8 +121,46 @@ CORNERS = [
     ("read twice", lambda x: x[[0, 0, 1]], ([1.0, 2],), [1.0, 1, 2], [2, 1]),
     ("x - x", lambda x: x - x, (3.0,), 0.0, 0.0),
     ("x * x + x", lambda x: x * x + x, (3.0,), 12.0, 7.0),
-    ("var of one", lambda x: x.var(), ([1.0],), NAN, [NAN]),
     ("var of a constant", lambda x: x.var(), ([2.0, 2],), 0.0, [0, 0]),
+    ("std of a constant", lambda x: x.std(), ([0.1] * 7,), 0.0, [0] * 7),
+    ("std of one, ddof 0", lambda x: x.std(correction=0), ([3.0],), 0.0, [0]),
+    ("norm at 0", lambda x: x.norm(), ([0.0, 0],), 0.0, [0, 0]),
+    ("norm 3 at 0", lambda x: x.norm(3), ([0.0, 0],), 0.0, [0, 0]),
+    ("norm 0.5 at 0", lambda x: x.norm(0.5), ([0.0, 0],), 0.0, [0, 0]),
+    ("norm 0.5 beside 0", lambda x: x.norm(0.5), ([4.0, 0],), 4.0, [1, 0]),
+    ("norm 1", lambda x: x.norm(1), ([2.0, 0, -3],), 5.0, [1, 0, -1]),
+    ("norm inf", lambda x: x.norm(INF), ([-2.0, 2, 0],), 2.0, [-0.5, 0.5, 0]),
+    ("norm -inf", lambda x: x.norm(-INF), ([-2.0, 2, 3],), 2.0, [-0.5, 0.5, 0]),
+    # PyTorch: inf and 0, with gradients 0.
+    ("norm large", lambda x: x.norm(), ([3e200, 4e200],), 5e200, [0.6, 0.8]),
+    ("norm small", lambda x: x.norm(), ([3e-200, 4e-200],), 5e-200, [0.6, 0.8]),
+    ("norm -1", lambda x: x.norm(-1), ([2e200, 2e200],), 1e200, [0.25, 0.25]),
+    ("cumprod one zero", lambda x: x.cumprod(), ([2.0, 0, 4],), [2, 0, 0], [1, 10, 0]),
+    ("cumprod two zeros", lambda x: x.cumprod(), ([2.0, 0, 0],), [2, 0, 0], [1, 2, 0]),
+    ("logcumsumexp", lambda x: x.logcumsumexp(), ([1e3, -1e3],), [1e3, 1e3], [2, 0]),
+    # PyTorch: nan where both are -inf, as for logsumexp.
+    (
+        "logcumsumexp -inf",
+        lambda x: x.logcumsumexp(),
+        ([-INF, -INF, 1],),
+        [-INF, -INF, 1],
+        [0, 0, 1],
+    ),
+    ("cummax ties", lambda x: x.cummax()[0], ([3.0, 3, 1],), [3, 3, 3], [1, 2, 0]),
+    ("cummin nan", lambda x: x.cummin()[0], ([3.0, NAN, 1],), [3, NAN, NAN], [1, 2, 0]),
+    (
+        "sort ties",
+        lambda x: x.sort()[0] * np.array([1, 2, 3]),
+        ([2.0, 1, 2],),
+        [1, 4, 6],
+        [2, 1, 3],
+    ),
+    ("topk ties", lambda x: x.topk(1)[0], ([1.0, 2, 2],), [2], [0, 1, 0]),
+    ("median, even", lambda x: x.median(), ([1.0, 4, 2, 3],), 2.5, [0, 0, 0.5, 0.5]),
+    ("median, odd", lambda x: x.median(), ([1.0, 4, 2],), 2.0, [0, 0, 1]),
+    ("median nan", lambda x: x.median(), ([1.0, NAN, 2],), NAN, [0, 1, 0]),
+    ("median of nothing", lambda x: x.median(), ([],), NAN, []),
+    ("median of infs", lambda x: x.median(), ([-INF, INF, INF, 1],), INF, [0, 0.5, 0, 0.5]),
 ]
 
 
@@ -140,6 +178,15 @@ def test_sigmoid_keeps_the_small_values_of_its_left_tail() -> None:
     np.testing.assert_allclose(
         Tensor(np.array([-40.0])).sigmoid().item(), np.exp(-40.0), rtol=1e-15
     )
+
+
+@pytest.mark.parametrize("name", ["var", "std"])
+def test_the_spread_of_one_is_nan_and_says_so(name) -> None:
+    message = f"{name}: n - correction = 1 - 1 leaves no degree of freedom"
+    with pytest.warns(RuntimeWarning, match=message) as caught:
+        found, gradient = value_and_gradient(lambda x: getattr(x, name)(), [1.0])
+    assert caught[0].filename == __file__
+    np.testing.assert_array_equal([found, *gradient], NAN)
 
 
 def test_softmax_of_no_chances_is_nan_and_says_so() -> None:

@@ -94,9 +94,7 @@ def test_several_elements_are_no_number(convert) -> None:
         ValueError, match=rf"^{convert.__name__}: expected a tensor of one element; "
     ):
         convert(Tensor([1.0, 2.0]))
-    hint = (
-        r"numpy\(\).any\(\) or" if convert is bool else r"sum\(\) or mean\(\), or use tolist\(\)$"
-    )
+    hint = r"any\(\) or all\(\)$" if convert is bool else r"sum\(\) or mean\(\), or use tolist\(\)$"
     with pytest.raises(ValueError, match=rf"reduce it with {hint}"):
         convert(Tensor([1.0, 2.0]))
     with pytest.raises(ValueError, match=r"^item: .* got shape \(0,\)"):

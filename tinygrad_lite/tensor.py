@@ -156,7 +156,7 @@ class Tensor(
         if self._data.size != 1:
             hint = "sum() or mean(), or use tolist()"
             if what == "bool":
-                hint = "numpy().any() or numpy().all()"
+                hint = "any() or all()"
             raise ValueError(
                 f"{what}: expected a tensor of one element; got shape {self._data.shape}; "
                 f"reduce it with {hint}"

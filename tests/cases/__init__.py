@@ -16,6 +16,7 @@ from . import (
     losses,
     movement,
     reduce,
+    scan,
     trigonometry,
 )
 from .case import Case as Case
@@ -32,6 +33,7 @@ THEMES = (
     losses,
     movement,
     reduce,
+    scan,
     trigonometry,
 )
 CASES: list[Case] = [row for theme in THEMES for row in theme.CASES]

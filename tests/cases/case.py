@@ -18,6 +18,7 @@ class Case:
     shapes     the inputs' shapes, one tuple of shapes for each variant
     domain     makes an input of a shape: random numbers away from corners
     copies     whether the result is always new memory
+    rtol       relative error allowed in float64
     note       what sets this row apart from the primitive's others
     """
 
@@ -29,6 +30,7 @@ class Case:
         default=lambda rng, shape: away_from_zero(rng, shape)
     )
     copies: bool = True
+    rtol: float = 1e-14
     note: str = ""
 
     def inputs(self, variant: Shapes, dtype: Any = np.float64) -> list[np.ndarray]:
@@ -60,6 +62,15 @@ def above_one(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
 def off_multiples(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     """Numbers of which none is near a multiple of 0.77 times another: a % b jumps there."""
     return np.asarray(rng.choice([0.83, 1.31, 2.17, -1.31, -2.17, 3.07], shape))
+
+
+def graded(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Matrices with a diagonal of 1.5, 3, 4.5, ... and small numbers beside it; or a vector.
+
+    They are invertible, their singular values differ, and so do the eigenvalues of x + x.T.
+    """
+    rows, columns = np.indices(shape[-2:]) if len(shape) > 1 else (1, 0)
+    return np.asarray(np.where(rows == columns, 1.5 * (columns + 1), rng.uniform(-0.5, 0.5, shape)))
 
 
 def distinct(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:

@@ -67,4 +67,52 @@ CASES: list[Case] = [
         lambda rng, shape: np.where(rng.random(shape) < 0.4, 0.0, away_from_zero(rng, shape)),
         note="zeros",
     ),
+    Case(
+        reduce.Centre,
+        lambda a: a.var(),
+        lambda a: a.var(ddof=1),
+        [((3, 4),), ((2,),)],
+        note="all",
+    ),
+    Case(
+        reduce.Centre,
+        lambda a: reduce.Centre.apply(a, axes=(0, 2)),
+        lambda a: a - a.mean((0, 2), keepdims=True),
+        [((2, 3, 4),), ((1, 3, 1),), ((2, 0, 3),)],
+        note="two axes",
+    ),
+    Case(
+        reduce.Centre,
+        lambda a: reduce.Centre.apply(a, axes=()),
+        lambda a: a - a,
+        [((),), ((3,),)],
+        note="no axis",
+    ),
+    *(
+        Case(
+            reduce.Norm,
+            lambda a, p=p: a.norm(p),
+            lambda a, p=p: (np.abs(a) ** p).sum() ** (1 / p),
+            [((3, 4),), ((),), ((1,),), *([((0,),)] if p > 0 else [])],
+            note=f"p = {p}",
+        )
+        for p in (2, 3, 1.5, 0.5, -1)
+    ),
+    *(
+        Case(
+            reduce.Norm,
+            lambda a, p=p: a.norm(p, (0, 2), keepdim=True),
+            lambda a, p=p: (np.abs(a) ** p).sum((0, 2), keepdims=True) ** (1 / p),
+            [((2, 3, 2),), ((2, 0, 3),)],
+            note=f"p = {p}, two axes",
+        )
+        for p in (2, 3)
+    ),
+    Case(
+        reduce.Norm,
+        lambda a: (a * 1e-160).norm(axis=1),
+        lambda a: 1e-160 * np.sqrt((a * a).sum(1)),
+        [((2, 3),)],
+        note="squares that vanish",
+    ),
 ]

@@ -1,9 +1,307 @@
 """Linear algebra: products, factorisations, and what follows from them."""
 
+from collections.abc import Sequence
+from operator import index as as_index
+from typing import Any, Self
+
+import numpy as np
+
+from ..dtypes import new_array
 from ..graph import TensorBase
+from ..ops.arithmetic import Mul
+from ..ops.decompositions import QR, SVD, Cholesky, Eigh
+from ..ops.determinants import Det, Slogdet
+from ..ops.linalg import Inv, Matmul, Solve
+from ..ops.movement import Concatenate, Expand, Reshape
+from ..shapes import broadcast_shape
+from .einsum import contract, einsum, refuse_bools
+from .operands import Operand, as_float, cast, in_single, matched, operand, pair
 
 
 class LinalgMethods(TensorBase):
-    """Products of matrices, factorisations, determinants."""
+    """Products of matrices, factorisations, determinants.
+
+    Matrices are the last two axes, (..., n, m), so each function works on whole stacks of them.
+    float16 is computed in float32.  What no matrix can give (the inverse of a singular one) raises
+    numpy.linalg.LinAlgError, a ValueError.
+    """
 
     __slots__ = ()
+
+    # Products
+
+    def matmul(self, other: Operand, reverse: bool = False) -> Self:
+        """self @ other, or other @ self if reverse; 1-d is a vector, more than 2-d a stack."""
+        return matrix_product(other, self) if reverse else matrix_product(self, other)
+
+    def dot(self, other: Operand) -> Self:
+        """self @ other, as in tinygrad; np.dot treats stacks of matrices in another way."""
+        return matrix_product(self, other)
+
+    def linear(self, weight: Operand, bias: Operand | None = None) -> Self:
+        """self @ weight + bias.  self: (..., in), weight: (in, out), bias: (out,) -> (..., out).
+
+        A weight of one dimension scales the elements instead.
+        """
+        x: Any = self
+        product = x * weight if getattr(weight, "ndim", 0) == 1 else matrix_product(x, weight)
+        return product if bias is None else product + bias
+
+    def outer(self, other: Operand) -> Self:
+        """y_ij = self_i other_j.  (n,) and (m,) -> (n, m)."""
+        a, b = matched("outer", self, other)
+        if np.ndim(a) != 1 or np.ndim(b) != 1:
+            raise ValueError(
+                f"outer: expected two vectors; got shapes {np.shape(a)} and {np.shape(b)}; "
+                "flatten() them first"
+            )
+        return Mul.apply(Reshape.apply(a, shape=(*a.shape, 1)), b)
+
+    def tensordot(self, other: Operand, axes: Any = 2) -> Self:
+        """The sum of products over pairs of axes; what remains of self comes first, then other's.
+
+        axes: a number n, for the last n of self with the first n of other, or two lists of axes,
+        of which the first ones are a pair, the second ones, and so on.
+        """
+        return tensordot(self, other, axes)
+
+    @classmethod
+    def einsum(cls, subscripts: str, *operands: Any) -> Self:
+        """The sum of products that `subscripts` states: "ij,jk->ik" is the matrix product.
+
+        Each letter names an axis.  Letters that the result (behind ->) does not have are summed; a
+        letter twice in one operand names its diagonal; `...` stands for any other axes, which
+        broadcast.  Without -> the result has the letters that occur once, in alphabetical order.
+        Sizes of one letter are equal or 1.  The operands come as arguments or as one list.
+
+        Errors: ValueError where subscripts and shapes do not fit.
+        """
+        if not isinstance(subscripts, str):
+            got = type(subscripts).__name__
+            raise TypeError(f"einsum: expected subscripts such as 'ij,jk->ik' first; got {got}")
+        if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
+            operands = tuple(operands[0])
+        if not any(isinstance(value, TensorBase) for value in operands):
+            operands = tuple(cls._wrap(new_array(value), None) for value in operands)
+        return sum_of_products(subscripts, operands)
+
+    def trace(self) -> Self:
+        """The sum of the diagonal.  (..., n, m) -> (...)."""
+        return _matrices("trace", self).diagonal(axis1=-2, axis2=-1).sum(-1)
+
+    def matrix_power(self, n: int) -> Self:
+        """self @ self @ ... @ self, n times; n < 0: of the inverse.  (..., n, n)."""
+        x: Any = _square("matrix_power", self)
+        if n < 0:
+            x, n = x.inv(), -n
+        if n == 0:
+            return x.zeros_like() + np.eye(x.shape[-1], dtype=x.dtype)
+        half = x.matrix_power(n // 2) if n > 1 else None
+        if half is None:
+            return x
+        return matrix_product(half @ half, x) if n % 2 else half @ half
+
+    # Inverses and determinants
+
+    @in_single
+    def inv(self) -> Self:
+        """The inverse: y @ self = 1.  (..., n, n).  LinAlgError for a singular matrix."""
+        return Inv.apply(_square("inv", self))
+
+    def solve(self, other: Operand) -> Self:
+        """y with self @ y = other.  (..., n, n) and (n,) or (..., n, k), whose stacks broadcast.
+
+        A stack of vectors (..., n), of the shape of self without its last axis, is one too.
+        LinAlgError for a singular matrix.
+        """
+        return solve(self, other)
+
+    @in_single
+    def det(self) -> Self:
+        """The determinant.  (..., n, n) -> (...).
+
+        The first and second derivatives are exact also for singular matrices.
+        """
+        return Det.apply(_square("det", self))
+
+    @in_single
+    def slogdet(self) -> tuple[Self, Self]:
+        """The sign of the determinant (constant), and the logarithm of its size: each (...).
+
+        det = sign * exp(log), which neither overflows nor underflows.  A singular matrix has sign
+        0 and logarithm -inf, and no derivative: LinAlgError in backward.
+        """
+        sign, logarithm = Slogdet.apply(_square("slogdet", self))
+        return sign.detach(), logarithm
+
+    # Factorisations
+
+    @in_single
+    def cholesky(self) -> Self:
+        """The lower triangular y with y @ y.mT = self, symmetric and positive definite.
+
+        Only the lower triangle of self is read; the gradient is symmetric.  LinAlgError where
+        there is no such y.
+        """
+        return Cholesky.apply(_square("cholesky", self))
+
+    @in_single
+    def qr(self) -> tuple[Self, Self]:
+        """q, r with self = q @ r: q with orthonormal columns, r upper triangular.
+
+        (..., n, m) -> (..., n, k), (..., k, m) with k = min(n, m).  The derivative exists where the
+        first k columns are independent: LinAlgError in backward if not.
+        """
+        x = as_float(_matrices("qr", self))
+        rows, columns = x.shape[-2:]
+        if columns <= rows:
+            q, r = QR.apply(x)
+            return q, r
+        q, r = QR.apply(x[..., :rows])
+        right = Matmul.apply(q.mT, x[..., rows:])
+        return q, Concatenate.apply(r, right, axis=right.ndim - 1)
+
+    @in_single
+    def svd(self, full_matrices: bool = False) -> tuple[Self, Self, Self]:
+        """u, s, vh with self = u @ diag(s) @ vh: orthonormal columns of u and rows of vh; s falls.
+
+        (..., n, m) -> (..., n, k), (..., k), (..., k, m) with k = min(n, m).  With full_matrices u
+        is (..., n, n) and vh (..., m, m); what is added is arbitrary and carries no gradient.
+
+        u and vh have a derivative where the singular values differ, elsewhere it is inf or nan; so
+        use them in functions that do not depend on their signs.  s always has one.
+        """
+        x = as_float(_matrices("svd", self))
+        u, s, vh = SVD.apply(x)
+        if full_matrices:
+            u, vh = _completed(u), _completed(vh.mT).mT
+        return u, s, vh
+
+    @in_single
+    def eigh(self) -> tuple[Self, Self]:
+        """w, v with self = v @ diag(w) @ v.mT, for symmetric matrices: the eigenvalues w rise.
+
+        (..., n, n) -> (..., n), (..., n, n), the eigenvectors being the columns of v.  Only the
+        lower triangle of self is read; the gradient is symmetric.
+
+        v has a derivative where the eigenvalues differ, elsewhere it is inf or nan; so use it in
+        functions that do not depend on its signs.  w always has one.
+        """
+        w, v = Eigh.apply(_square("eigh", self))
+        return w, v
+
+
+HALF = np.dtype(np.float16)  # NumPy adds up products of it in float16; so we take float32
+
+
+def matrix_product(a: Any, b: Any) -> Any:
+    """a @ b, by NumPy's shape rules, for tensors and arrays."""
+    a, b = pair("matmul", operand(a, "matmul"), operand(b, "matmul"))
+    a_shape, b_shape = getattr(a, "shape", ()), getattr(b, "shape", ())
+    if not a_shape or not b_shape:
+        raise ValueError(
+            f"matmul: expected at least one dimension on each side; got {a_shape} @ {b_shape}; "
+            "use * for numbers"
+        )
+    inner = b_shape[-2] if len(b_shape) > 1 else b_shape[0]
+    if a_shape[-1] != inner:
+        fits = len(b_shape) > 1 and a_shape[-1] == b_shape[-1]
+        raise ValueError(
+            f"matmul: inner sizes differ: {a_shape} @ {b_shape}"
+            + ("; did you mean x @ w.T?" if fits else "")
+        )
+    if len(a_shape) > 2 and len(b_shape) > 2:
+        broadcast_shape(a_shape[:-2], b_shape[:-2], name="matmul, stacks of matrices")
+    if a.dtype.char in "e?":
+        refuse_bools("matmul", a)
+        return cast(Matmul.apply(cast(a, np.float32), cast(b, np.float32)), HALF)
+    return Matmul.apply(a, b)
+
+
+def sum_of_products(subscripts: str, operands: Sequence[Any]) -> Any:
+    """`Tensor.einsum` for tensors and arrays, at least one of which is a tensor."""
+    parts = matched("einsum", *operands)
+    dtype = next(part.dtype for part in parts if hasattr(part, "dtype"))
+    wide = np.dtype(np.float32) if dtype == HALF else dtype
+    parts = [cast(x, wide) if hasattr(x, "dtype") else np.asarray(x, wide) for x in parts]
+    result = einsum(subscripts, parts)
+    return cast(result, HALF) if dtype == HALF else result
+
+
+def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
+    """`Tensor.tensordot` for tensors and arrays, at least one of which is a tensor."""
+    a, b = matched("tensordot", a, b)
+    a_shape, b_shape = np.shape(a), np.shape(b)
+    a_labels = list(range(len(a_shape)))
+    b_labels = list(range(len(a_shape), len(a_shape) + len(b_shape)))
+    try:
+        if np.ndim(axes) == 0:
+            pairs: Any = (a_labels[len(a_labels) - as_index(axes) :], range(axes))
+        else:
+            pairs = [np.atleast_1d(part).tolist() for part in axes]
+        for i, j in zip(*pairs, strict=True):
+            b_labels[as_index(j)] = a_labels[as_index(i)]
+        fits = all(a_shape[i] == b_shape[j] for i, j in zip(*pairs, strict=True))
+        fits = fits and len(set(b_labels) - set(a_labels)) == len(b_labels) - len(pairs[0])
+    except (TypeError, ValueError, IndexError):
+        fits = False
+    if not fits:
+        raise ValueError(
+            "tensordot: expected a number of axes, or two lists of axes of the same sizes; got "
+            f"{axes} for shapes {a_shape} and {b_shape}"
+        )
+    kept = set(a_labels) ^ set(b_labels)
+    if a.dtype == HALF:
+        a, b = cast(a, np.float32), cast(b, np.float32)
+        return cast(contract(a, a_labels, b, b_labels, kept)[0], HALF)
+    return contract(a, a_labels, b, b_labels, kept)[0]
+
+
+def solve(a: Any, b: Any, vectors: bool | None = None) -> Any:
+    """`Tensor.solve` for tensors and arrays, at least one of which is a tensor.
+
+    vectors: whether b is a stack of vectors rather than of matrices; None to see by its shape.
+    """
+    a, b = matched("solve", a, b, floating=True)
+    if not np.ndim(b):
+        raise ValueError("solve: expected a vector or a matrix on the right; got a number")
+    a = _square("solve", a)
+    if vectors is None:
+        vectors = b.ndim == 1 or b.shape == a.shape[:-1]
+    columns = Reshape.apply(b, shape=(*b.shape, 1)) if vectors else b
+    if columns.shape[-2] != a.shape[-1]:
+        raise ValueError(
+            f"solve: expected {a.shape[-1]} rows on the right, as {a.shape} has; got {b.shape}"
+        )
+    if a.dtype == HALF:
+        return cast(solve(cast(a, np.float32), cast(b, np.float32), vectors), HALF)
+    stack = broadcast_shape(a.shape[:-2], columns.shape[:-2], name="solve, stacks of matrices")
+    x = Solve.apply(_stacked(a, stack), _stacked(columns, stack))
+    return Reshape.apply(x, shape=x.shape[:-1]) if vectors else x
+
+
+def _stacked(x: Any, stack: tuple[int, ...]) -> Any:
+    """The matrices repeated to a stack of this shape."""
+    shape = (*stack, *x.shape[-2:])
+    return x if x.shape == shape else Expand.apply(x, shape=shape)
+
+
+def _matrices(name: str, x: Any) -> Any:
+    """x, which must be a matrix or a stack of them."""
+    if x.ndim < 2:
+        raise ValueError(f"{name}: expected matrices, (..., n, m); got shape {x.shape}")
+    return x
+
+
+def _square(name: str, x: Any) -> Any:
+    """x in a float dtype; it must be a square matrix or a stack of them."""
+    if x.ndim < 2 or x.shape[-2] != x.shape[-1]:
+        raise ValueError(f"{name}: expected square matrices, (..., n, n); got shape {x.shape}")
+    return as_float(x) if isinstance(x, TensorBase) else x
+
+
+def _completed(q: Any) -> Any:
+    """Orthonormal columns (..., n, k), completed to (..., n, n) with others that are constant."""
+    columns = q.shape[-1]
+    rest = np.linalg.qr(q._data, mode="complete")[0][..., columns:]
+    return Concatenate.apply(q, rest, axis=q.ndim - 1)

@@ -15,10 +15,13 @@ from ..graph import TensorBase
 from ..ops.arithmetic import Fmod
 from ..ops.trigonometry import Atan2
 from .comparison import close
+from .linalg import matrix_product
 from .math import MathMethods, choose
+from .numpy_linalg import LINALG
 from .numpy_movement import MOVEMENT
+from .numpy_reductions import ACCUMULATIONS, REDUCING, REDUCTIONS
 from .operands import cast, pair
-from .operators import constant, matrix_product
+from .operators import constant
 from .trigonometry import TrigonometryMethods
 
 
@@ -73,36 +76,12 @@ def _clip(x: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max:
     return x.clip(a_min if min is None else min, a_max if max is None else max)
 
 
-def _with_axis(name: str) -> Callable[..., Any]:
-    """A reduction under NumPy's argument names."""
-
-    def call(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-        return getattr(x, name)(axis=axis, keepdim=keepdims)
-
-    return call
-
-
-def _reduce(name: str) -> Callable[..., Any]:
-    """`ufunc.reduce`, whose default axis is 0."""
-
-    def call(x: Any, axis: Any = 0, keepdims: bool = False) -> Any:
-        return getattr(x, name)(axis=axis, keepdim=keepdims)
-
-    return call
-
-
 def _tensor_class(*values: Any) -> type[TensorBase]:
     return next(type(value) for value in values if isinstance(value, TensorBase))
 
 
 def _where(condition: Any, a: Any, b: Any) -> Any:
     return choose(condition, a, b, _tensor_class(condition, a, b))
-
-
-def _dot(a: Any, b: Any) -> Any:
-    if np.ndim(a) > 2 or np.ndim(b) > 2:
-        raise TypeError("np.dot: more than 2 dimensions on a Tensor is not supported; use a @ b")
-    return matrix_product(a, b) if np.ndim(a) and np.ndim(b) else np.multiply(a, b)
 
 
 SAME_NAME = (
@@ -156,23 +135,8 @@ UFUNCS: dict[Any, Callable[..., Any]] = {
     np.reciprocal: _reciprocal,
 }
 
-REDUCTIONS: dict[Any, Callable[..., Any]] = {
-    np.add: _reduce("sum"),
-    np.multiply: _reduce("prod"),
-    np.maximum: _reduce("max"),
-    np.minimum: _reduce("min"),
-}
-
 FUNCTIONS: dict[Any, Callable[..., Any]] = {
-    np.sum: lambda x, axis=None, dtype=None, keepdims=False: x.sum(axis, keepdims, dtype),
-    np.mean: _with_axis("mean"),
-    np.prod: _with_axis("prod"),
-    np.max: _with_axis("max"),
-    np.min: _with_axis("min"),
-    np.amax: _with_axis("max"),
-    np.amin: _with_axis("min"),
-    np.argmax: _with_axis("argmax"),
-    np.var: lambda x, axis=None, ddof=0, keepdims=False: x.var(axis, keepdims, correction=ddof),
+    **REDUCING,
     np.where: _where,
     np.clip: _clip,
     np.round: lambda x, decimals=0: x.round(decimals),
@@ -187,7 +151,6 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
         close(a, b, rtol, atol, equal_nan)._data.all()
     ),
     np.astype: lambda x, dtype: x.astype(dtype),
-    np.dot: _dot,
     **MOVEMENT,
     np.copy: lambda x: x.clone(),
     np.empty_like: lambda prototype, dtype=None: prototype.empty_like(dtype),
@@ -197,7 +160,12 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.shape: lambda x: x.shape,
     np.ndim: lambda x: x.ndim,
     np.size: lambda x: x.size,
+    **LINALG,
 }
+
+
+# Of a ufunc: itself, and its methods.
+METHODS = {"__call__": UFUNCS, "reduce": REDUCTIONS, "accumulate": ACCUMULATIONS}
 
 
 class NumpyMethods(TensorBase):
@@ -214,7 +182,7 @@ class NumpyMethods(TensorBase):
                 f"np.{ufunc.__name__}: a Tensor cannot be written into an ndarray (out= or +=); "
                 "write y = x + t, or use t.numpy()"
             )
-        table = UFUNCS if method == "__call__" else REDUCTIONS if method == "reduce" else {}
+        table = METHODS.get(method, {})
         name = f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
         return _call(table.get(ufunc), name, inputs, options)
 

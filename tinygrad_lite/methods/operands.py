@@ -107,12 +107,18 @@ def converted(tensor: TensorBase, dtype: DTypeLike) -> Any:
 
 
 def in_single(method: Method) -> Method:
-    """A method that computes float16 in float32, whose sums may be larger than float16 holds."""
+    """A method that computes float16 in float32, whose sums may be larger than float16 holds.
+
+    Of several results, those in float32 become float16 again.
+    """
 
     @wraps(method)
     def call(self: Any, *args: Any, **options: Any) -> Any:
         if self._data.dtype != np.float16:
             return method(self, *args, **options)
-        return cast(method(cast(self, np.float32), *args, **options), np.float16)
+        result = method(cast(self, np.float32), *args, **options)
+        if isinstance(result, tuple):
+            return tuple(cast(x, np.float16) if x.dtype == np.float32 else x for x in result)
+        return cast(result, np.float16)
 
     return call  # type: ignore[return-value]  # the same signature

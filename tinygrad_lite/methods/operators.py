@@ -19,31 +19,10 @@ from ..ops.arithmetic import (
     trunc_divide,
 )
 from ..ops.choice import Abs
-from ..ops.linalg import Matmul
 from ..shapes import broadcast_shape
 from .inplace import check_writable, overwrite
-from .operands import Operand, matched, operand, pair
-
-
-def matrix_product(a: Any, b: Any) -> Any:
-    """a @ b, by NumPy's shape rules, for tensors and arrays."""
-    a, b = pair("matmul", operand(a, "matmul"), operand(b, "matmul"))
-    a_shape, b_shape = getattr(a, "shape", ()), getattr(b, "shape", ())
-    if not a_shape or not b_shape:
-        raise ValueError(
-            f"matmul: expected at least one dimension on each side; got {a_shape} @ {b_shape}; "
-            "use * for numbers"
-        )
-    inner = b_shape[-2] if len(b_shape) > 1 else b_shape[0]
-    if a_shape[-1] != inner:
-        fits = len(b_shape) > 1 and a_shape[-1] == b_shape[-1]
-        raise ValueError(
-            f"matmul: inner sizes differ: {a_shape} @ {b_shape}"
-            + ("; did you mean x @ w.T?" if fits else "")
-        )
-    if len(a_shape) > 2 and len(b_shape) > 2:
-        broadcast_shape(a_shape[:-2], b_shape[:-2], name="matmul, stacks of matrices")
-    return Matmul.apply(a, b)
+from .linalg import matrix_product
+from .operands import Operand, matched, pair
 
 
 @quiet

@@ -1,9 +1,74 @@
 """Scans: results that run along one axis, such as cumulative sums."""
 
-from ..graph import TensorBase
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from ..graph import Function, TensorBase
+from ..ops.scan import CumProd, CumSum, LogCumSumExp
+from ..shapes import normalize_axes, normalize_axis
+from .operands import as_float, in_single
+from .reduce import accumulable
+from .sorting import read_along
 
 
 class ScanMethods(TensorBase):
-    """Cumulative sums, products and extremes along an axis."""
+    """Cumulative sums, products and extremes along an axis; a 0-d tensor is one element long."""
 
     __slots__ = ()
+
+    def cumsum(self, axis: int = 0, dtype: DTypeLike | None = None) -> Self:
+        """x_0 + ... + x_i along the axis; bools and integers are summed as int64."""
+        return _along(accumulable(self, dtype), "cumsum", CumSum, axis)
+
+    def cumprod(self, axis: int = 0, dtype: DTypeLike | None = None) -> Self:
+        """x_0 x_1 ... x_i along the axis; exact gradients also where elements are 0.
+
+        Bools and integers are multiplied as int64.
+        """
+        return _along(accumulable(self, dtype), "cumprod", CumProd, axis)
+
+    def logcumsumexp(self, axis: int = 0) -> Self:
+        """log(exp(x_0) + ... + exp(x_i)) along the axis, without overflow.
+
+        Where all x so far are -inf, so is the result, and the gradient is 0.
+        """
+        return _along(as_float(self), "logcumsumexp", LogCumSumExp, axis)
+
+    def cummax(self, axis: int = 0) -> tuple[Self, Self]:
+        """The largest of x_0 ... x_i along the axis, and its position (int64).
+
+        Of several that position is the last.  The gradient goes to the element there.  nan wins.
+        """
+        return self._running("cummax", np.maximum, axis)
+
+    def cummin(self, axis: int = 0) -> tuple[Self, Self]:
+        """The smallest of x_0 ... x_i along the axis, and its position (int64).
+
+        Of several that position is the last.  The gradient goes to the element there.  nan wins.
+        """
+        return self._running("cummin", np.minimum, axis)
+
+    def _running(self, name: str, extreme: np.ufunc, axis: int) -> tuple[Self, Self]:
+        x = self._data
+        if not x.ndim:
+            normalize_axes(axis, 0, name)
+            return read_along(self, np.zeros((), np.int64), 0)
+        axis = normalize_axis(axis, x.ndim, name)
+        taken = (x == extreme.accumulate(x, axis=axis)) | (x != x)  # the latter holds for nan only
+        numbers = np.arange(x.shape[axis]).reshape(-1, *(1,) * (x.ndim - axis - 1))
+        positions = np.maximum.accumulate(np.where(taken, numbers, 0), axis=axis)
+        return read_along(self, positions, axis)
+
+
+@in_single
+def _along(x: Any, name: str, op: type[Function], axis: int) -> Any:
+    """`op`, which works along the last axis, along another one."""
+    if not x.ndim:
+        normalize_axes(axis, 0, name)
+        return op.apply(x.reshape(1)).reshape(())
+    axis = normalize_axis(axis, x.ndim, name)
+    if axis == x.ndim - 1:
+        return op.apply(x)
+    return op.apply(x.transpose(axis, -1)).transpose(axis, -1)

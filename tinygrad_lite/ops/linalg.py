@@ -55,3 +55,60 @@ class Matmul(Function):
             if b_rank == 1:
                 gb = np.add.reduce(gb, axis=(*range(gb.ndim - 2), gb.ndim - 1))
         return ga, gb
+
+
+class Inv(Function):
+    """y = x^-1, of square matrices.  The gradient of x is -y^T g y^T (Giles 2008, 2.2.3).
+
+    A singular matrix raises LinAlgError, a ValueError.
+    """
+
+    __slots__ = ("name",)
+    saves = "output"
+    fresh = True
+
+    def __init__(self, name="inv"):
+        self.name = name
+
+    def forward(self, x):
+        try:
+            return np.linalg.inv(x)
+        except np.linalg.LinAlgError:
+            raise singular(self.name) from None
+
+    def backward(self, g, y, x):
+        return (-(y.mT @ g @ y.mT),)
+
+
+class Solve(Function):
+    """y = a^-1 b, the solution of a y = b: (..., n, n) and (..., n, k), the stacks being equal.
+
+    The gradient of b is a^-T g, and that of a is -(a^-T g) y^T (Giles 2008, 2.3.1).  A singular
+    matrix raises LinAlgError, a ValueError.
+    """
+
+    __slots__ = ("name",)
+    saves = "both"
+    reads = ("ay", "a")
+    fresh = True
+
+    def __init__(self, name="solve"):
+        self.name = name
+
+    def forward(self, a, b):
+        try:
+            return np.linalg.solve(a, b)
+        except np.linalg.LinAlgError:
+            raise singular(self.name) from None
+
+    def backward(self, g, y, a, b):
+        gb = Solve.apply(a.mT, g)
+        return -(gb @ y.mT) if self.needs[0] else None, gb
+
+
+def singular(name):
+    """The error of an operation that divides by a matrix, where that cannot be done."""
+    return np.linalg.LinAlgError(
+        f"{name}: a matrix is singular: its columns depend on each other; if that is only by "
+        "rounding, add a little to its diagonal: x + 1e-6 * np.eye(n)"
+    )

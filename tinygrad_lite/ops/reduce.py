@@ -3,6 +3,8 @@
 `axes` is always a tuple of non-negative integers; the reduced axes stay with size 1 when `keepdim`.
 """
 
+from math import prod
+
 import numpy as np
 
 from ..graph import Function
@@ -38,6 +40,7 @@ class _Extreme(Function):
 
     __slots__ = ("axes", "keepdim")
     saves = "both"
+    fresh = True
 
     def __init__(self, axes, keepdim=False):
         self.axes = axes
@@ -45,10 +48,13 @@ class _Extreme(Function):
 
     def backward(self, g, y, x):
         kept = keepdim_shape(x.shape, self.axes)
-        reached = (x == y.reshape(kept)) | (x != x)  # the latter holds for nan only
-        count = np.add.reduce(reached, axis=self.axes, keepdims=True)
-        share = reached.astype(np.float64) / count
-        return (Mask.apply(g.reshape(kept) * share.astype(g.dtype), mask=reached),)
+        y = y.reshape(kept)
+        reached = x == y
+        if np.any(y != y):
+            reached = reached | (x != x)  # the latter holds for nan only
+        count = np.add.reduce(reached, axis=self.axes, keepdims=True).astype(np.float64)
+        share = (g.reshape(kept) / count).astype(g.dtype)
+        return (Mask.apply(np.broadcast_to(share, x.shape), mask=reached),)
 
 
 class Max(_Extreme):
@@ -77,6 +83,7 @@ class Prod(Function):
 
     __slots__ = ("axes", "keepdim")
     saves = "inputs"
+    fresh = True
 
     def __init__(self, axes, keepdim=False):
         self.axes = axes
@@ -110,3 +117,79 @@ def product_of_others(x):
     left, right = x[..., : size // 2], x[..., size // 2 :]
     others = product_of_others(left * right)
     return np.concatenate((others * right, others * left), axis=-1)
+
+
+class Centre(Function):
+    """y = x - mean of x over the axes.  dy/dx: the same map, which is its own transpose.
+
+    All elements are first measured from one of them.  So where they are alike, y is exactly 0,
+    though the mean of seven times 0.1 is not 0.1; a standard deviation of rounding errors would
+    get a gradient as large as that of real ones.
+    """
+
+    __slots__ = ("axes",)
+    fresh = True
+
+    def __init__(self, axes):
+        self.axes = axes
+
+    def forward(self, x):
+        count = prod(x.shape[axis] for axis in self.axes)
+        one = tuple(slice(1) if axis in self.axes else slice(None) for axis in range(x.ndim))
+        y = x - x[one]
+        y -= np.add.reduce(y, axis=self.axes, keepdims=True) / count
+        return y
+
+    def backward(self, g, y, x):
+        return (Centre.apply(g, axes=self.axes),)
+
+
+class Norm(Function):
+    """y = (sum of |x|^p over the axes)^(1/p).  dy/dx = sign(x) (|x| / y)^(p - 1), and 0 at x = 0.
+
+    Powers that overflow or vanish are computed again from x divided by its largest element, so y
+    has the full range of the dtype.  p is finite and not 0.
+    """
+
+    __slots__ = ("axes", "keepdim", "p")
+    saves = "both"
+    fresh = True
+
+    def __init__(self, axes, p, keepdim=False):
+        self.axes = axes
+        self.p = p
+        self.keepdim = keepdim
+
+    def forward(self, x):
+        total = self.total(x)
+        limits = np.finfo(x.dtype)
+        if np.all((total > limits.tiny / limits.eps) & (total < np.inf)):
+            y = self.root(total)
+        else:
+            extreme = np.maximum if self.p > 0 else np.minimum
+            start = 0.0 if self.p > 0 else np.inf  # of no elements, too
+            unit = extreme.reduce(np.abs(x), axis=self.axes, keepdims=True, initial=start)
+            unit = np.where((unit > 0) & (unit < np.inf), unit, 1.0).astype(x.dtype)
+            y = self.root(self.total(x / unit)) * unit
+        return y if self.keepdim else np.squeeze(y, self.axes)
+
+    def total(self, x):
+        """The sum of the powers."""
+        powers = x * x if self.p == 2 else np.abs(x) ** self.p
+        return np.add.reduce(powers, axis=self.axes, keepdims=True, dtype=x.dtype)
+
+    def root(self, total):
+        """The p-th root."""
+        return np.sqrt(total) if self.p == 2 else total ** (1.0 / self.p)
+
+    def backward(self, g, y, x):
+        kept = keepdim_shape(x.shape, self.axes)
+        y = y.reshape(kept)
+        ratio = x / np.where(y == 0, np.inf, y)  # 0 where y is 0
+        if self.p == 2:
+            slope = ratio
+        else:
+            flat = ratio == 0
+            size = np.abs(np.where(flat, 1.0, ratio))
+            slope = np.where(flat, 0.0, np.sign(x) * size ** (self.p - 1.0))
+        return (g.reshape(kept) * slope,)

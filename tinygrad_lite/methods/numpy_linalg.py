@@ -1,0 +1,71 @@
+"""NumPy's own functions of linear algebra on tensors: np.einsum, np.linalg.solve and the others."""
+
+from collections.abc import Callable
+from functools import reduce
+from typing import Any
+
+import numpy as np
+
+from .linalg import matrix_product, solve, sum_of_products, tensordot
+
+
+def _dot(a: Any, b: Any) -> Any:
+    ranks = np.ndim(a), np.ndim(b)
+    if 0 in ranks:
+        return np.multiply(a, b)
+    return matrix_product(a, b) if max(ranks) <= 2 else tensordot(a, b, (-1, max(-2, -ranks[1])))
+
+
+def _inner(a: Any, b: Any) -> Any:
+    return tensordot(a, b, (-1, -1)) if np.ndim(a) and np.ndim(b) else np.multiply(a, b)
+
+
+def _kron(a: Any, b: Any) -> Any:
+    ndim = max(np.ndim(a), np.ndim(b))
+    rows = (1,) * (ndim - np.ndim(a)) + np.shape(a)
+    inside = (1,) * (ndim - np.ndim(b)) + np.shape(b)
+    blocks = np.reshape(a, [n for size in rows for n in (size, 1)]) * np.reshape(
+        b, [n for size in inside for n in (1, size)]
+    )
+    return blocks.reshape([n * m for n, m in zip(rows, inside, strict=True)])
+
+
+def _trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    return x.diagonal(offset, axis1, axis2).sum(-1)
+
+
+def _qr(a: Any, mode: str = "reduced") -> Any:
+    if mode != "reduced":
+        raise ValueError(f"np.linalg.qr on a Tensor: expected mode='reduced'; got {mode!r}")
+    return a.qr()
+
+
+def _svd(a: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
+    return a.svd(full_matrices) if compute_uv else a.svd()[1]
+
+
+LINALG: dict[Any, Callable[..., Any]] = {
+    np.dot: _dot,
+    np.inner: _inner,
+    np.kron: _kron,
+    np.trace: _trace,
+    np.vdot: lambda a, b: matrix_product(np.ravel(a), np.ravel(b)),
+    np.outer: lambda a, b: tensordot(np.ravel(a), np.ravel(b), 0),
+    np.tensordot: tensordot,
+    np.einsum: lambda subscripts, *operands, optimize=True: sum_of_products(subscripts, operands),
+    np.linalg.matmul: matrix_product,
+    np.linalg.tensordot: tensordot,
+    np.linalg.multi_dot: lambda arrays: reduce(matrix_product, arrays),
+    np.linalg.matrix_power: lambda a, n: a.matrix_power(n),
+    np.linalg.trace: lambda x, offset=0: _trace(x, offset, -2, -1),
+    np.linalg.inv: lambda a: a.inv(),
+    np.linalg.solve: lambda a, b: solve(a, b, vectors=np.ndim(b) == 1),
+    np.linalg.det: lambda a: a.det(),
+    np.linalg.slogdet: lambda a: a.slogdet(),
+    np.linalg.cholesky: lambda a: a.cholesky(),
+    np.linalg.qr: _qr,
+    np.linalg.svd: _svd,
+    np.linalg.svdvals: lambda x: x.svd()[1],
+    np.linalg.eigh: lambda a: a.eigh(),
+    np.linalg.eigvalsh: lambda a: a.eigh()[0],
+}

@@ -1,0 +1,159 @@
+"""NumPy's reductions, scans and sorting functions on tensors, with NumPy's arguments and defaults.
+
+Where NumPy means something else than PyTorch, NumPy's meaning holds: ddof=0, np.sort gives values,
+np.cumsum of no axis runs through the flat data.
+"""
+
+from collections.abc import Callable
+from math import inf
+from typing import Any
+
+import numpy as np
+
+from ..shapes import normalize_axes
+
+
+def _with_axis(name: str) -> Callable[..., Any]:
+    """A reduction under NumPy's argument names."""
+
+    def call(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+        return getattr(x, name)(axis=axis, keepdim=keepdims)
+
+    return call
+
+
+def _with_dtype(name: str) -> Callable[..., Any]:
+    """A reduction whose result may be asked for in a dtype."""
+
+    def call(x: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False) -> Any:
+        return getattr(x, name)(axis, keepdims, dtype)
+
+    return call
+
+
+def _spread(name: str) -> Callable[..., Any]:
+    """var or std, which NumPy divides by n."""
+
+    def call(
+        x: Any, axis: Any = None, dtype: Any = None, *, ddof: float = 0, keepdims: bool = False
+    ) -> Any:
+        return getattr(x if dtype is None else x.cast(dtype), name)(axis, keepdims, ddof)
+
+    return call
+
+
+def _reduce(name: str) -> Callable[..., Any]:
+    """`ufunc.reduce`, whose default axis is 0."""
+
+    def call(x: Any, axis: Any = 0, *, keepdims: bool = False) -> Any:
+        return getattr(x, name)(axis=axis, keepdim=keepdims)
+
+    return call
+
+
+def _scan(name: str) -> Callable[..., Any]:
+    """cumsum or cumprod; with no axis, through the flat data."""
+
+    def call(x: Any, axis: int | None = None, dtype: Any = None) -> Any:
+        return getattr(x.reshape(-1) if axis is None else x, name)(axis or 0, dtype)
+
+    return call
+
+
+def _accumulate(name: str) -> Callable[..., Any]:
+    """`ufunc.accumulate`, whose default axis is 0."""
+
+    def call(x: Any, axis: int = 0) -> Any:
+        result = getattr(x, name)(axis)
+        return result[0] if isinstance(result, tuple) else result  # without the positions
+
+    return call
+
+
+def _sort(x: Any, axis: int | None = -1, kind: Any = None, *, stable: Any = None) -> Any:
+    return (x.reshape(-1) if axis is None else x).sort(-1 if axis is None else axis)[0]
+
+
+def _argsort(x: Any, axis: int | None = -1, kind: Any = None, *, stable: Any = None) -> Any:
+    return (x.reshape(-1) if axis is None else x).argsort(-1 if axis is None else axis)
+
+
+def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+    """np.linalg.norm: of vectors along one axis, of matrices along two.
+
+    Matrix norms are those of sums: "fro", 1, -1, inf and -inf; the others need singular values.
+    """
+    if ord is None:
+        return x.norm(axis=axis, keepdim=keepdims)
+    axes = normalize_axes(axis, x.ndim, "np.linalg.norm")
+    if len(axes) == 1 and not isinstance(ord, str):
+        return x.norm(ord, axes, keepdims)
+    if len(axes) == 2 and ord == "fro":
+        return x.norm(axis=axes, keepdim=keepdims)
+    if len(axes) != 2 or ord not in (1, -1, inf, -inf):
+        raise ValueError(
+            f"np.linalg.norm: ord={ord!r} along {len(axes)} axes is not supported on a Tensor; "
+            'along one axis any number is, along two "fro", 1, -1, inf and -inf'
+        )
+    summed, compared = axes if abs(ord) == 1 else axes[::-1]
+    sums = x.abs().sum(summed, keepdim=True)
+    found = (sums.max if ord > 0 else sums.min)(compared, keepdim=True)
+    return found if keepdims else found.squeeze(axes)
+
+
+def _average(x: Any, axis: Any = None, weights: Any = None, *, keepdims: bool = False) -> Any:
+    if weights is None:
+        return x.mean(axis, keepdims)
+    if np.shape(weights) != x.shape:
+        (along,) = normalize_axes(axis, x.ndim, "np.average: with weights for one axis, the axis")
+        if np.shape(weights) != (x.shape[along],):
+            raise ValueError(
+                f"np.average: expected weights of shape {x.shape} or ({x.shape[along]},); "
+                f"got {np.shape(weights)}"
+            )
+        weights = np.reshape(weights, (-1, *(1,) * (x.ndim - along - 1)))
+        return (x * weights).sum(axis, keepdims) / weights.sum()
+    return (x * weights).sum(axis, keepdims) / np.sum(weights, axis=axis, keepdims=keepdims)
+
+
+REDUCTIONS: dict[Any, Callable[..., Any]] = {
+    np.add: _reduce("sum"),
+    np.multiply: _reduce("prod"),
+    np.maximum: _reduce("max"),
+    np.minimum: _reduce("min"),
+    np.logaddexp: _reduce("logsumexp"),
+}
+
+ACCUMULATIONS: dict[Any, Callable[..., Any]] = {
+    np.add: _accumulate("cumsum"),
+    np.multiply: _accumulate("cumprod"),
+    np.maximum: _accumulate("cummax"),
+    np.minimum: _accumulate("cummin"),
+    np.logaddexp: _accumulate("logcumsumexp"),
+}
+
+REDUCING: dict[Any, Callable[..., Any]] = {
+    np.sum: _with_dtype("sum"),
+    np.mean: _with_dtype("mean"),
+    np.prod: _with_dtype("prod"),
+    np.max: _with_axis("max"),
+    np.min: _with_axis("min"),
+    np.amax: _with_axis("max"),
+    np.amin: _with_axis("min"),
+    np.argmax: _with_axis("argmax"),
+    np.argmin: _with_axis("argmin"),
+    np.any: _with_axis("any"),
+    np.all: _with_axis("all"),
+    np.count_nonzero: _with_axis("count_nonzero"),
+    np.var: _spread("var"),
+    np.std: _spread("std"),
+    np.ptp: lambda x, axis=None, *, keepdims=False: x.max(axis, keepdims) - x.min(axis, keepdims),
+    np.average: _average,
+    np.median: _with_axis("median"),
+    np.linalg.norm: _norm,
+    np.cumsum: _scan("cumsum"),
+    np.cumprod: _scan("cumprod"),
+    np.sort: _sort,
+    np.argsort: _argsort,
+    np.nansum: lambda x, axis=None, *, keepdims=False: x.isnan().where(0, x).sum(axis, keepdims),
+}

@@ -1,0 +1,108 @@
+"""The subscripts of an einsum, such as "ij,jk->ik": which axes meet, and in which order."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from string import ascii_letters
+from typing import NamedTuple
+
+import numpy as np
+
+from ..shapes import Shape
+
+
+class Plan(NamedTuple):
+    """What an einsum does, as far as it follows from its subscripts and the shapes.
+
+    terms   for each operand the labels of its axes, with letters for `...`, and without the axes of
+            size 1 that another operand stretches: to be repeated along an axis is to have none
+    shapes  the operands' shapes without these
+    output  the labels of the result
+    order   pairs of positions: these two operands go, and their product comes to the end
+    """
+
+    terms: tuple[str, ...]
+    shapes: tuple[Shape, ...]
+    output: str
+    order: tuple[tuple[int, int], ...]
+
+
+@lru_cache(maxsize=1024)  # a training loop asks for the same again and again
+def plan(subscripts: str, shapes: tuple[Shape, ...]) -> Plan:
+    """The plan for operands of these shapes; ValueError if the subscripts do not fit them."""
+    terms, output = _parsed(subscripts, shapes)
+    size_of: dict[str, int] = {}
+    for position, (term, shape) in enumerate(zip(terms, shapes, strict=True)):
+        for place, (label, size) in enumerate(zip(term, shape, strict=True)):
+            known = size_of.setdefault(label, size)
+            if size != known and (1 not in (size, known) or label in term[:place]):
+                name = label if label in subscripts else "..."
+                raise ValueError(
+                    f"einsum: {name} has size {known}, and size {size} in operand {position}, of "
+                    f"shape {shape}; sizes of one label must be equal or 1"
+                )
+            size_of[label] = size if known == 1 else known
+    kept = [
+        [place for place, label in enumerate(term) if shape[place] == size_of[label]]
+        for term, shape in zip(terms, shapes, strict=True)
+    ]
+    terms = ["".join(term[n] for n in places) for term, places in zip(terms, kept, strict=True)]
+    shapes = tuple(
+        tuple(shape[n] for n in places) for shape, places in zip(shapes, kept, strict=True)
+    )
+    return Plan(tuple(terms), shapes, output, _order(terms, shapes, output))
+
+
+def _parsed(subscripts: str, shapes: Sequence[Shape]) -> tuple[list[str], str]:
+    """The labels of each operand and of the result, with letters in the place of `...`."""
+    text = subscripts.replace(" ", "")
+    inputs, arrow, output = text.partition("->")
+    given = inputs.split(",")
+    if not set(text.replace("...", "").replace("->", "")) <= set(ascii_letters + ","):
+        raise ValueError(f"einsum: expected subscripts such as 'ij,jk->ik'; got '{subscripts}'")
+    if len(given) != len(shapes):
+        raise ValueError(f"einsum: '{inputs}' is for {len(given)} operands; got {len(shapes)}")
+    ranks = []
+    for position, (term, shape) in enumerate(zip(given, shapes, strict=True)):
+        named = len(term.replace("...", ""))
+        if named > len(shape) or (named < len(shape) and "..." not in term):
+            raise ValueError(
+                f"einsum: '{term}' is for {named} axes; operand {position} has shape {shape}"
+                + ("; write ... for the others" if named < len(shape) else "")
+            )
+        ranks.append(len(shape) - named)
+    unused = "".join(letter for letter in ascii_letters if letter not in text)[: max(ranks)]
+    terms = [
+        term.replace("...", unused[len(unused) - rank :], 1)
+        for term, rank in zip(given, ranks, strict=True)
+    ]
+    labels = "".join(terms)
+    if arrow:
+        output = output.replace("...", unused, 1)
+    else:  # NumPy's rule: the labels that occur once, in alphabetical order
+        once = sorted(label for label in set(labels) - set(unused) if labels.count(label) == 1)
+        output = unused + "".join(once)
+    for place, label in enumerate(output):
+        if label not in labels or label in output[:place]:
+            wrong = "twice" if label in labels else "which no operand has"
+            raise ValueError(f"einsum: the result of '{subscripts}' has {label}, {wrong}")
+    return terms, output
+
+
+def _order(
+    terms: Sequence[str], shapes: Sequence[Shape], output: str
+) -> tuple[tuple[int, int], ...]:
+    """The order of the products, by NumPy's search for one of little work."""
+    count = len(terms)
+    path = [tuple(range(count))]
+    if count > 2:
+        stand_ins = [np.broadcast_to(np.float32(0), shape) for shape in shapes]
+        path = np.einsum_path(f"{','.join(terms)}->{output}", *stand_ins)[0][1:]
+    order = []
+    for group in path:
+        left = sorted(group)
+        while len(left) > 1:
+            first, second, *rest = left
+            order.append((first, second))
+            count -= 1
+            left = [place - 2 for place in rest] + [count - 1] if rest else []
+    return tuple(order)

@@ -1,0 +1,131 @@
+"""Factorisations of matrices (..., n, m); several results come as a tuple.
+
+The factors of a matrix may be turned: eigenvectors and singular vectors by their sign, and where
+two eigenvalues or singular values are equal, in the whole plane of their vectors.  There the
+vectors have no derivative, and the rules give inf or nan, as PyTorch's do.
+"""
+
+import numpy as np
+
+from ..graph import Function
+from .linalg import Inv, Solve
+
+
+class Cholesky(Function):
+    """y = lower triangular with y y^T = x, for symmetric positive definite x.
+
+    The gradient of x is y^-T (P + P^T) y^-1 / 2, where P is the lower triangle of y^T g with its
+    diagonal halved (Murray 2016, "Differentiation of the Cholesky decomposition"): symmetric,
+    though only the lower triangle of x is read.  Other x raise LinAlgError, a ValueError.
+    """
+
+    __slots__ = ()
+    saves = "output"
+    fresh = True
+
+    def forward(self, x):
+        try:
+            return np.linalg.cholesky(x)
+        except np.linalg.LinAlgError:
+            raise np.linalg.LinAlgError(
+                "cholesky: a matrix is not positive definite; if it is x @ x.mT and fails only by "
+                "rounding, add a little to its diagonal: + 1e-6 * np.eye(n)"
+            ) from None
+
+    def backward(self, g, y, x):
+        size, inverse = y.shape[-1], Inv.apply(y)
+        lower = np.tri(size, dtype=y.dtype) - np.eye(size, dtype=y.dtype) * 0.5
+        half = (y.mT @ g) * (lower * 0.5)
+        return (inverse.mT @ (half + half.mT) @ inverse,)
+
+
+class QR(Function):
+    """y = q, r with q r = x: q^T q = 1, r upper triangular; for x (..., n, m) with n >= m.
+
+    The gradient of x is (gq + q S) r^-T, where S is symmetric with the lower triangle of
+    r gr^T - gq^T q (Walter and Lehmann 2013, "Algorithmic differentiation of linear algebra
+    functions", 4.2).  Dependent columns make r singular: LinAlgError.
+    """
+
+    __slots__ = ()
+    saves = "output"
+    fresh = True
+
+    def forward(self, x):
+        return np.linalg.qr(x)
+
+    def backward(self, g, y, x):
+        (gq, gr), (q, r) = g, y
+        inner = 0.0 if gr is None else r @ gr.mT
+        if gq is not None:
+            inner = inner - gq.mT @ q
+        lower = np.tri(r.shape[-1], dtype=r.dtype)
+        turned = q @ (inner * lower + (inner * (lower - np.eye(r.shape[-1], dtype=r.dtype))).mT)
+        if gq is not None:
+            turned = gq + turned
+        return (Solve.apply(r, turned.mT, name="qr, backward").mT,)
+
+
+class SVD(Function):
+    """y = u, s, vh with u diag(s) vh = x: u^T u = 1, vh vh^T = 1, s >= 0 falling; all reduced.
+
+    With S = diag(s), v = vh^T and E_ij = s_j^2 - s_i^2 the gradient of x is
+
+        u [diag(gs) + skew(u^T gu) / E S + S skew(v^T gv) / E] v^T
+            + (1 - u u^T) gu S^-1 v^T + u S^-1 gv^T (1 - v v^T),    skew(a) = a - a^T
+
+    (Townsend 2016, "Differentiating the singular value decomposition").  Where only s is used it
+    is u diag(gs) v^T, also for equal singular values.
+    """
+
+    __slots__ = ()
+    saves = "output"
+    fresh = True
+
+    def forward(self, x):
+        return np.linalg.svd(x, full_matrices=False)
+
+    def backward(self, g, y, x):
+        (gu, gs, gvh), (u, s, vh) = g, y
+        row, column = s[..., None, :], s[..., :, None]
+        identity = np.eye(s.shape[-1], dtype=s.dtype)
+        gaps = (row - column) * (row + column) + identity
+        inner = 0.0 if gs is None else gs[..., None, :] * identity
+        outside = 0.0
+        if gu is not None:
+            turn = u.mT @ gu
+            inner = inner + (turn - turn.mT) / gaps * row
+            if u.shape[-2] > s.shape[-1]:
+                outside = ((gu - u @ turn) / row) @ vh
+        if gvh is not None:
+            turn = vh @ gvh.mT
+            inner = inner + column * ((turn - turn.mT) / gaps)
+            if vh.shape[-1] > s.shape[-1]:
+                outside = outside + (u / row) @ (gvh - turn.mT @ vh)
+        return (u @ inner @ vh + outside,)
+
+
+class Eigh(Function):
+    """y = w, v with v diag(w) v^T = x: v^T v = 1, w rising; for symmetric x.
+
+    With E_ij = w_j - w_i the gradient of x is v [diag(gw) + skew(v^T gv) / (2 E)] v^T, skew(a)
+    being a - a^T (Giles 2008, 3.1): symmetric, though only the lower triangle of x is read.  Where
+    only w is used, it is v diag(gw) v^T, also for equal eigenvalues.
+    """
+
+    __slots__ = ()
+    saves = "output"
+    fresh = True
+
+    def forward(self, x):
+        return np.linalg.eigh(x)
+
+    def backward(self, g, y, x):
+        (gw, gv), (w, v) = g, y
+        identity = np.eye(w.shape[-1], dtype=w.dtype)
+        inner = 0.0 if gw is None else gw[..., None, :] * identity
+        if gv is not None:
+            turn = v.mT @ gv
+            gaps = w[..., None, :] - w[..., :, None] + identity
+            inner = inner + (turn - turn.mT) / (gaps * 2.0)
+        return (v @ inner @ v.mT,)

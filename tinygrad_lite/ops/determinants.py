@@ -1,0 +1,82 @@
+"""Determinants of square matrices (..., n, n)."""
+
+import numpy as np
+
+from ..graph import Function
+from .decompositions import SVD
+from .linalg import Inv
+from .reduce import product_of_others
+
+
+class Det(Function):
+    """y = det(x).  dy/dx_ij = the cofactor of x_ij: exact for singular matrices too."""
+
+    __slots__ = ()
+    saves = "inputs"
+    fresh = True
+
+    def forward(self, x):
+        return np.linalg.det(x)
+
+    def backward(self, g, y, x):
+        return (g[..., None, None] * Cofactor.apply(x),)
+
+
+class Cofactor(Function):
+    """y_ij = (-1)^(i + j) det(x without row i and column j) = d det(x) / d x_ij.
+
+    det(x) times x^-T would be nan or wrong for singular matrices.  With the singular value
+    decomposition x = u diag(s) v^T,
+
+        y = det(u v^T) u diag(c) v^T,    c_i = product of all s but s_i,
+
+    since the cofactors of a product are the product of the cofactors.  The derivative follows from
+    the cofactors of diag(s) + t m to first order in t: with p_ij = product of all s but s_i and
+    s_j, those on the diagonal change by sum over j of p_ij m_jj, the others by -p_ij m_ji.  It
+    takes n^3 numbers of memory for each matrix.
+    """
+
+    __slots__ = ("sign",)
+    saves = "inputs"
+    fresh = True
+
+    def forward(self, x):
+        if not x.size:
+            return np.zeros_like(x)
+        u, s, vh = np.linalg.svd(x)
+        self.sign = np.sign(np.linalg.det(u @ vh))[..., None, None]
+        return (u * (product_of_others(s)[..., None, :] * self.sign)) @ vh
+
+    def backward(self, g, y, x):
+        if not x.size:
+            return (np.zeros_like(x),)
+        u, s, vh = SVD.apply(x)
+        identity = np.eye(s.shape[-1], dtype=s.dtype)
+        left_out = (identity[:, None, :] + identity[None, :, :]) > 0
+        others = np.multiply.reduce(np.where(left_out, 1.0, s[..., None, None, :]), axis=-1)
+        others = others * (1.0 - identity)
+        turned = u.mT @ g @ vh.mT
+        diagonal = np.add.reduce(turned * identity, axis=-1)
+        inner = (others @ diagonal[..., None]) * identity - others * turned.mT
+        return ((u @ inner @ vh) * self.sign,)
+
+
+class Slogdet(Function):
+    """y = sign(det(x)), log(|det(x)|).  The gradient of x is g x^-T, g being the logarithm's.
+
+    The sign is constant.  A singular matrix has sign 0 and logarithm -inf; in backward it raises
+    LinAlgError.
+    """
+
+    __slots__ = ()
+    saves = "inputs"
+    fresh = True
+
+    def forward(self, x):
+        return np.linalg.slogdet(x)
+
+    def backward(self, g, y, x):
+        _, g_logarithm = g
+        if g_logarithm is None:
+            return (None,)
+        return (g_logarithm[..., None, None] * Inv.apply(x, name="slogdet, backward").mT,)
