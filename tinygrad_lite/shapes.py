@@ -12,6 +12,7 @@ import numpy as np
 
 Shape = tuple[int, ...]
 Axis = int | Sequence[int] | None
+Sizes = int | Sequence[int]
 
 
 def shape_from(sizes: Sequence[Any]) -> Shape:

@@ -1,17 +1,19 @@
 """Convolutions in one, two and three dimensions, and their transposes."""
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any, Self
 
 import numpy as np
 
 from ..graph import TensorBase
 from ..ops.convolution import Conv, ConvInput
+from ..ops.pooling import OverlapAdd, SlidingWindows
 from ..ops.windows import Windows
-from ..shapes import Shape, padding_pairs, per_axis
-from .operands import Operand, cast, matched
+from ..shapes import Shape, Sizes, padding_pairs, per_axis, shape_from
+from .operands import Operand, cast, in_single, matched
 
-Sizes = int | Sequence[int]
+AXES = {1: "length", 2: "height, width", 3: "depth, height, width"}
 Padding = Sizes | Sequence[tuple[int, int]] | str
 
 
@@ -120,6 +122,63 @@ class ConvolutionMethods(TensorBase):
             *(stride, dilation, padding, output_padding),
         )
 
+    def im2col(
+        self, kernel_size: Sizes, dilation: Sizes = 1, padding: Padding = 0, stride: Sizes = 1
+    ) -> Self:
+        """What each window reads as one column: PyTorch's nn.functional.unfold.
+
+        (N, C, *size) -> (N, C * taps, windows), for any number of spatial axes, in new memory.  A
+        convolution is weight.reshape(O, -1) @ x.im2col(...).
+        """
+        size = self._data.shape[2:]
+        windows = _columns_windows("im2col", size, kernel_size, dilation, padding, stride)
+        n, channels = self._data.shape[:2]
+        shape = (n, channels * prod(windows.kernel), prod(windows.count))
+        y: Any = SlidingWindows.apply(self, windows=windows).reshape(shape)
+        return y.clone() if np.may_share_memory(y._data, self._data) else y
+
+    @in_single
+    def col2im(
+        self,
+        output_size: Sequence[int],
+        kernel_size: Sizes,
+        dilation: Sizes = 1,
+        padding: Padding = 0,
+        stride: Sizes = 1,
+    ) -> Self:
+        """The transpose of im2col, which adds columns up: PyTorch's nn.functional.fold.
+
+        (N, C * taps, windows) -> (N, C, *output_size): each element is the sum of all that im2col
+        made of it.
+        """
+        size, shape = shape_from(output_size), self._data.shape
+        windows = _columns_windows("col2im", size, kernel_size, dilation, padding, stride)
+        taps, count = prod(windows.kernel), prod(windows.count)
+        if len(shape) != 3 or shape[1] % taps or shape[2] != count:
+            raise ValueError(
+                f"col2im: expected columns (N, C * {taps} taps, {count} windows); got {shape}"
+            )
+        columns: Any = self
+        columns = columns.reshape((shape[0], shape[1] // taps, *windows.kernel, *windows.count))
+        return OverlapAdd.apply(columns, windows=windows)
+
+
+def _columns_windows(
+    name: str, size: Shape, kernel_size: Sizes, dilation: Sizes, padding: Padding, stride: Sizes
+) -> Windows:
+    """The windows of im2col and col2im over an image of this size."""
+    rank = len(size)
+    if not rank:
+        raise ValueError(f"{name}: expected images (N, C, *size) with at least one spatial axis")
+    return Windows.over(
+        name,
+        size,
+        per_axis(kernel_size, rank, f"{name}: kernel_size"),
+        per_axis(stride, rank, f"{name}: stride"),
+        per_axis(dilation, rank, f"{name}: dilation"),
+        padding_pairs(padding, rank, f"{name}: padding"),
+    )
+
 
 def convolve(
     name: str,
@@ -147,27 +206,12 @@ def convolve(
         raise ValueError(f"{name}: {groups} groups do not divide the {outputs} output channels")
     strides = per_axis(stride, rank, f"{name}: stride")
     dilations = per_axis(dilation, rank, f"{name}: dilation")
-    spans = [(k - 1) * d for k, d in zip(kernel, dilations, strict=True)]
     if isinstance(padding, str):
+        spans = [(k - 1) * d for k, d in zip(kernel, dilations, strict=True)]
         pairs = _padding_by_name(name, padding, spans, strides)
     else:
         pairs = padding_pairs(padding, rank, f"{name}: padding")
-    padded = tuple(n + sum(pair) for n, pair in zip(size, pairs, strict=True))
-    if any(span >= n for span, n in zip(spans, padded, strict=True)):
-        raise ValueError(
-            f"{name}: a kernel over {tuple(span + 1 for span in spans)} elements does not fit "
-            f"into a padded input of {padded}"
-        )
-    windows = Windows(
-        size=tuple(size),
-        kernel=tuple(kernel),
-        stride=strides,
-        dilation=dilations,
-        before=tuple(before for before, _ in pairs),
-        count=tuple(
-            (n - span - 1) // s + 1 for n, span, s in zip(padded, spans, strides, strict=True)
-        ),
-    )
+    windows = Windows.over(name, tuple(size), tuple(kernel), strides, dilations, pairs)
     return _applied(name, Conv, rank, x, weight, bias, windows, groups)
 
 
@@ -226,13 +270,12 @@ def _checked(name: str, rank: int, x: Any, weight: Any, bias: Any) -> tuple[Any,
     """Input, weight and bias (or None) of one dtype, with the right numbers of dimensions."""
     given = matched(name, x, weight) if bias is None else matched(name, x, weight, bias)
     x, weight, bias = (*given, None)[:3]
-    axes = ", ".join(("length", "height, width", "depth, height, width")[rank - 1 : rank])
-    for what, value, leading in (("input", x, "N, C"), ("weight", weight, "out, in / groups")):
-        ranks = (rank + 1, rank + 2) if value is x else (rank + 2,)
-        if np.ndim(value) not in ranks:
-            raise ValueError(
-                f"{name}: expected the {what} as ({leading}, {axes}); got {np.shape(value)}"
-            )
+    if np.ndim(weight) != rank + 2:
+        raise ValueError(
+            f"{name}: expected the weight as (out, in / groups, {AXES[rank]}); "
+            f"got {np.shape(weight)}"
+        )
+    as_batch(name, x, rank)
     return x, weight, bias
 
 
@@ -256,14 +299,18 @@ def _applied(
     dtype = x.dtype
     if dtype == np.float16:
         x, weight, bias = (None if t is None else cast(t, np.float32) for t in (x, weight, bias))
-    alone = x.ndim == rank + 1
-    if alone:
-        x = x.reshape((1, *x.shape))
-    y = op.apply(x, weight, windows=windows, groups=groups)
+    y = op.apply(as_batch(name, x, rank), weight, windows=windows, groups=groups)
     if bias is not None:
         if np.shape(bias) != (y.shape[1],):
             raise ValueError(
                 f"{name}: expected a bias of shape ({y.shape[1]},); got {np.shape(bias)}"
             )
         y = y + bias.reshape((-1, *(1,) * rank))
-    return cast(y.reshape(y.shape[1:]) if alone else y, dtype)
+    return cast(y.reshape(y.shape[1:]) if x.ndim == rank + 1 else y, dtype)
+
+
+def as_batch(name: str, x: Any, rank: int) -> Any:
+    """Images (N, C, *size) with `rank` spatial axes; one image (C, *size) as a batch of one."""
+    if x._data.ndim not in (rank + 1, rank + 2):
+        raise ValueError(f"{name}: expected the input as (N, C, {AXES[rank]}); got {x._data.shape}")
+    return x if x._data.ndim == rank + 2 else x.reshape((1, *x._data.shape))

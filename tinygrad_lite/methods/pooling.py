@@ -1,9 +1,323 @@
 """Pooling over windows: largest element, mean, and their adaptive forms."""
 
-from ..graph import TensorBase
+from collections.abc import Sequence
+from math import prod
+from typing import Any, Self
+
+import numpy as np
+
+from ..float_errors import quiet
+from ..graph import Array, TensorBase
+from ..ops.choice import Where
+from ..ops.indexing import Getitem, Setitem
+from ..ops.pooling import MaxPool, SlidingWindows, largest
+from ..ops.windows import Windows
+from ..shapes import Shape, Sizes, padding_pairs, per_axis
+from .convolution import Padding, as_batch
+from .operands import as_float, in_single
+
+OutputSize = int | Sequence[int | None]
 
 
 class PoolingMethods(TensorBase):
-    """Pooling in one, two and three dimensions."""
+    """Pooling of images (N, C, *size), or of one image (C, *size), over windows of `kernel_size`.
+
+    kernel_size, stride (that of the kernel if None) and dilation are one number, or one for each
+    spatial axis; padding as for conv2d, at most half a window.  ceil_mode adds the window that
+    juts out behind, if it starts inside.
+    """
 
     __slots__ = ()
+
+    def max_pool1d(
+        self,
+        kernel_size: Sizes = 2,
+        stride: Sizes | None = None,
+        dilation: Sizes = 1,
+        padding: Padding = 0,
+        ceil_mode: bool = False,
+        return_indices: bool = False,
+    ) -> Any:
+        """Largest element of windows over sequences (N, C, length); see max_pool2d."""
+        found = windows_of("max_pool1d", 1, self, kernel_size, stride, dilation, padding, ceil_mode)
+        return self._max_pool(*found[:2], return_indices)
+
+    def max_pool2d(
+        self,
+        kernel_size: Sizes = 2,
+        stride: Sizes | None = None,
+        dilation: Sizes = 1,
+        padding: Padding = 0,
+        ceil_mode: bool = False,
+        return_indices: bool = False,
+    ) -> Any:
+        """Largest element of each window; the first of several takes the gradient, and nan wins.
+
+        (N, C, H, W) -> (N, C, windows down, windows across).  With return_indices also where it
+        was found, int64, counted through the H W elements of its channel: see max_unpool2d.
+        """
+        found = windows_of("max_pool2d", 2, self, kernel_size, stride, dilation, padding, ceil_mode)
+        return self._max_pool(*found[:2], return_indices)
+
+    def max_pool3d(
+        self,
+        kernel_size: Sizes = 2,
+        stride: Sizes | None = None,
+        dilation: Sizes = 1,
+        padding: Padding = 0,
+        ceil_mode: bool = False,
+        return_indices: bool = False,
+    ) -> Any:
+        """Largest element of windows over volumes (N, C, depth, height, width); see max_pool2d."""
+        found = windows_of("max_pool3d", 3, self, kernel_size, stride, dilation, padding, ceil_mode)
+        return self._max_pool(*found[:2], return_indices)
+
+    @quiet
+    def _max_pool(self, x: Any, windows: Windows, return_indices: bool) -> Any:
+        shape = (*self._data.shape[: -len(windows.size)], *windows.count)
+        if not return_indices:
+            return MaxPool.apply(x, windows=windows).reshape(shape)
+        y, winners = largest(x._data, windows, True)
+        if x._data.dtype.kind == "f":
+            y = MaxPool.apply(x, windows=windows, winners=winners)
+        else:
+            y = self._wrap(y, None)
+        return y.reshape(shape), self._wrap(windows.positions(winners).reshape(shape), None)
+
+    def avg_pool1d(
+        self,
+        kernel_size: Sizes = 2,
+        stride: Sizes | None = None,
+        dilation: Sizes = 1,
+        padding: Padding = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+    ) -> Self:
+        """Mean of windows over sequences (N, C, length); see avg_pool2d."""
+        found = windows_of("avg_pool1d", 1, self, kernel_size, stride, dilation, padding, ceil_mode)
+        return self._avg_pool(*found, count_include_pad)
+
+    def avg_pool2d(
+        self,
+        kernel_size: Sizes = 2,
+        stride: Sizes | None = None,
+        dilation: Sizes = 1,
+        padding: Padding = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+    ) -> Self:
+        """Mean of each window; padding counts as zeros, or not at all without count_include_pad.
+
+        (N, C, H, W) -> (N, C, windows down, windows across).  Integers give float32.
+        """
+        found = windows_of("avg_pool2d", 2, self, kernel_size, stride, dilation, padding, ceil_mode)
+        return self._avg_pool(*found, count_include_pad)
+
+    def avg_pool3d(
+        self,
+        kernel_size: Sizes = 2,
+        stride: Sizes | None = None,
+        dilation: Sizes = 1,
+        padding: Padding = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+    ) -> Self:
+        """Mean of windows over volumes (N, C, depth, height, width); see avg_pool2d."""
+        found = windows_of("avg_pool3d", 3, self, kernel_size, stride, dilation, padding, ceil_mode)
+        return self._avg_pool(*found, count_include_pad)
+
+    @in_single
+    def _avg_pool(
+        self, x: Any, windows: Windows, pairs: Sequence[tuple[int, int]], count_include_pad: bool
+    ) -> Any:
+        rank = len(windows.size)
+        taps: Any = SlidingWindows.apply(as_float(x), windows=windows)
+        counts = windows.taps_inside(pairs if count_include_pad else ((0, 0),) * rank)
+        counts = counts.astype(taps.dtype)
+        mean = taps.sum(tuple(range(2, 2 + rank))) / counts
+        return mean.reshape((*self._data.shape[:-rank], *windows.count))
+
+    def max_unpool2d(
+        self,
+        indices: Any,
+        kernel_size: Sizes = 2,
+        stride: Sizes | None = None,
+        dilation: Sizes = 1,
+        padding: Padding = 0,
+        output_size: Sequence[int] | None = None,
+    ) -> Self:
+        """The elements at the indices that max_pool2d returned, zeros elsewhere.
+
+        self and indices: (N, C, h, w) -> (N, C, H, W), the smallest size that has so many windows
+        unless output_size, (H, W) or the whole shape, says another.  Of several elements for one
+        place the last stays, and it alone takes the gradient.
+        """
+        name, shape = "max_unpool2d", self._data.shape
+        x = as_batch(name, self, 2)
+        places = indices._data if isinstance(indices, TensorBase) else np.array(indices)
+        if places.shape != shape or places.dtype.kind not in "iu":
+            raise ValueError(
+                f"{name}: expected integer indices of shape {shape}, as "
+                f"max_pool2d(return_indices=True) gives; got {places.dtype} {places.shape}"
+            )
+        kernel = per_axis(kernel_size, 2, f"{name}: kernel_size")
+        strides = kernel if stride is None else per_axis(stride, 2, f"{name}: stride")
+        dilations = per_axis(dilation, 2, f"{name}: dilation")
+        pairs = padding_pairs(padding, 2, f"{name}: padding")
+        size = tuple(
+            (n - 1) * s + (k - 1) * d + 1 - sum(pair)
+            for n, s, k, d, pair in zip(shape[-2:], strides, kernel, dilations, pairs, strict=True)
+        )
+        if output_size is not None:
+            size = per_axis(tuple(output_size)[-2:], 2, f"{name}: output_size")
+        if places.size and not 0 <= places.min() <= places.max() < prod(size):
+            raise ValueError(
+                f"{name}: indices run from {places.min()} to {places.max()}; an output of size "
+                f"{size} has 0 to {prod(size) - 1}"
+            )
+        n, channels = x.shape[:2]
+        zeros = x._wrap(np.zeros((n, channels, prod(size)), x.dtype), None)
+        index = (*np.ogrid[:n, :channels, :1][:2], places.reshape((n, channels, -1)))
+        y = Setitem.apply(zeros, x.reshape((n, channels, -1)), index=index, basic=False)
+        return y.reshape((*shape[:-2], *size))
+
+    def adaptive_avg_pool1d(self, output_size: OutputSize) -> Self:
+        """Mean of output_size windows over sequences (N, C, length); see adaptive_avg_pool2d."""
+        return self._adaptive_avg_pool("adaptive_avg_pool1d", 1, output_size)
+
+    def adaptive_avg_pool2d(self, output_size: OutputSize) -> Self:
+        """Mean of windows that divide the image evenly: (N, C, H, W) -> (N, C, *output_size).
+
+        Window i of n along an axis of size s runs from floor(i s / n) to ceil((i + 1) s / n).
+        output_size: one number, or one for each axis, None to keep its size.
+        """
+        return self._adaptive_avg_pool("adaptive_avg_pool2d", 2, output_size)
+
+    def adaptive_avg_pool3d(self, output_size: OutputSize) -> Self:
+        """Mean of windows over volumes (N, C, depth, height, width); see adaptive_avg_pool2d."""
+        return self._adaptive_avg_pool("adaptive_avg_pool3d", 3, output_size)
+
+    @in_single
+    def _adaptive_avg_pool(self, name: str, rank: int, output_size: OutputSize) -> Any:
+        y: Any = as_float(self)
+        for axis, n in zip(
+            range(-rank, 0), output_sizes(name, self, rank, output_size), strict=True
+        ):
+            axis += y.ndim
+            before, size, after = y.shape[:axis], y.shape[axis], y.shape[axis + 1 :]
+            if size % n == 0:
+                y = y.reshape((*before, n, size // n, *after)).mean(axis + 1)
+                continue
+            places, inside = adaptive_windows(size, n)
+            mask = inside.reshape((*inside.shape, *(1,) * len(after)))
+            taken = Getitem.apply(y, index=(slice(None),) * axis + (places,), basic=False)
+            counts = mask.sum(1).astype(y.dtype)
+            y = Where.apply(taken, 0.0, condition=mask).sum(axis + 1) / counts
+        return y
+
+    def adaptive_max_pool1d(self, output_size: OutputSize, return_indices: bool = False) -> Any:
+        """Largest element of output_size windows over sequences; see adaptive_max_pool2d."""
+        return self._adaptive_max_pool("adaptive_max_pool1d", 1, output_size, return_indices)
+
+    def adaptive_max_pool2d(self, output_size: OutputSize, return_indices: bool = False) -> Any:
+        """Largest element of windows that divide the image evenly, as for adaptive_avg_pool2d.
+
+        (N, C, H, W) -> (N, C, *output_size).  The first of several takes the gradient, and nan
+        wins.  With return_indices also where it was found, as max_pool2d gives it.
+        """
+        return self._adaptive_max_pool("adaptive_max_pool2d", 2, output_size, return_indices)
+
+    def adaptive_max_pool3d(self, output_size: OutputSize, return_indices: bool = False) -> Any:
+        """Largest element of windows over volumes; see adaptive_max_pool2d."""
+        return self._adaptive_max_pool("adaptive_max_pool3d", 3, output_size, return_indices)
+
+    @quiet
+    def _adaptive_max_pool(
+        self, name: str, rank: int, output_size: OutputSize, return_indices: bool
+    ) -> Any:
+        sizes = output_sizes(name, self, rank, output_size)
+        x = as_batch(name, self, rank)
+        n, channels, *size = x.shape
+        if all(s % count == 0 for s, count in zip(size, sizes, strict=True)):
+            kernel = tuple(s // count for s, count in zip(size, sizes, strict=True))
+            found = windows_of(name, rank, self, kernel, None, 1, 0, False)
+            return self._max_pool(*found[:2], return_indices)
+        chosen = largest_of_adaptive(x._data, sizes)
+        flat = x.reshape((n, channels, -1))
+        index = (*np.ogrid[:n, :channels, :1][:2], chosen.reshape((n, channels, -1)))
+        shape = (*self._data.shape[:-rank], *sizes)
+        y = Getitem.apply(flat, index=index, basic=False).reshape(shape)
+        return (y, self._wrap(chosen.reshape(shape), None)) if return_indices else y
+
+
+def windows_of(
+    name: str,
+    rank: int,
+    x: TensorBase,
+    kernel_size: Sizes,
+    stride: Sizes | None,
+    dilation: Sizes,
+    padding: Padding,
+    ceil_mode: bool,
+) -> tuple[Any, Windows, tuple[tuple[int, int], ...]]:
+    """x as a batch, the windows over it, and the padding (before, after) each axis."""
+    batch = as_batch(name, x, rank)
+    kernel = per_axis(kernel_size, rank, f"{name}: kernel_size")
+    strides = kernel if stride is None else per_axis(stride, rank, f"{name}: stride")
+    dilations = per_axis(dilation, rank, f"{name}: dilation")
+    pairs = padding_pairs(padding, rank, f"{name}: padding")
+    if any(
+        2 * max(pair) > (k - 1) * d + 1 for pair, k, d in zip(pairs, kernel, dilations, strict=True)
+    ):
+        raise ValueError(
+            f"{name}: padding is at most half a window, which spans "
+            f"{tuple((k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True))} elements; "
+            f"got {padding!r}"
+        )
+    size = batch.shape[2:]
+    windows = Windows.over(name, size, kernel, strides, dilations, pairs, ceil_mode)
+    return batch, windows, pairs
+
+
+def output_sizes(name: str, x: TensorBase, rank: int, output_size: OutputSize) -> Shape:
+    """The size of an adaptive pooling's output along each axis."""
+    size = as_batch(name, x, rank).shape[2:]
+    if min(size) == 0:
+        raise ValueError(f"{name}: an image of size {size} has nothing to pool")
+    if isinstance(output_size, (tuple, list)) and len(output_size) == rank:
+        output_size = [
+            given if n is None else n for n, given in zip(output_size, size, strict=True)
+        ]
+    return per_axis(output_size, rank, f"{name}: output_size")  # type: ignore[arg-type]
+
+
+def adaptive_windows(size: int, count: int) -> tuple[Array, Array]:
+    """What `count` windows that divide an axis evenly read, (count, taps), and where they end.
+
+    Windows differ by one element: taps behind a window's end are False in the second array.
+    """
+    number = np.arange(count)
+    start, end = number * size // count, -(-(number + 1) * size // count)
+    places = start[:, None] + np.arange((end - start).max())
+    return np.minimum(places, size - 1), places < end[:, None]
+
+
+def largest_of_adaptive(x: Array, sizes: Shape) -> Array:
+    """Where, in the flat image, the largest element of each window is: (N, C, *sizes)."""
+    rank, size = len(sizes), x.shape[2:]
+    flat: Any = 0
+    inside: Any = True
+    for axis, (n, count) in enumerate(zip(size, sizes, strict=True)):
+        places, valid = adaptive_windows(n, count)
+        shape = [1] * (2 * rank)
+        shape[axis], shape[rank + axis] = places.shape
+        flat = flat * n + places.reshape(shape)
+        inside = inside & valid.reshape(shape)
+    flat = flat.reshape((*sizes, -1))
+    lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
+    read = np.where(inside.reshape(flat.shape), x.reshape((*x.shape[:2], -1))[..., flat], lowest)
+    winner = np.argmax(read, axis=-1)
+    if np.isnan(read).any():  # the last one, as in max_pool2d
+        last = flat.shape[-1] - 1 - np.argmax(np.isnan(read)[..., ::-1], axis=-1)
+        winner = np.where(np.isnan(read).any(-1), last, winner)
+    return np.take_along_axis(np.broadcast_to(flat, read.shape), winner[..., None], -1)[..., 0]

@@ -5,7 +5,7 @@ any memory order.  A window reads one element of the padded image for each place
 a place is called a tap.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
@@ -37,6 +37,39 @@ class Windows:
     dilation: Shape
     before: Shape
     count: Shape
+
+    @classmethod
+    def over(
+        cls,
+        name: str,
+        size: Shape,
+        kernel: Shape,
+        stride: Shape,
+        dilation: Shape,
+        padding: Sequence[tuple[int, int]],
+        ceil_mode: bool = False,
+    ) -> "Windows":
+        """All windows that fit into an image with padding (before, after) each axis.
+
+        ceil_mode: and the last that does not, if it starts in the image or in the padding before.
+        name is the operation, for the error if not one fits.
+        """
+        padded = tuple(n + sum(pair) for n, pair in zip(size, padding, strict=True))
+        spans = tuple((k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True))
+        count = []
+        for n, (before, after), span, s in zip(size, padding, spans, stride, strict=True):
+            room = n + before + after - span
+            windows = (room + (s - 1 if ceil_mode else 0)) // s + 1
+            if ceil_mode and (windows - 1) * s >= n + before:
+                windows -= 1
+            count.append(windows)
+        if min(count) < 1:
+            raise ValueError(
+                f"{name}: a kernel over {spans} elements does not fit into a padded input of "
+                f"{padded}"
+            )
+        first = tuple(before for before, _ in padding)
+        return cls(size, kernel, stride, dilation, first, tuple(count))
 
     @property
     def extent(self) -> Shape:
@@ -94,6 +127,42 @@ class Windows:
             before=tuple((k - 1) * d - before for k, d, before in axes),
             count=self.size,
         )
+
+    def first_inside(self) -> Any:
+        """For each window, the number of the first tap that lies in the image: (*count)."""
+        number: Any = 0
+        axes = zip(self.count, self.stride, self.before, self.kernel, self.dilation, strict=True)
+        for n, stride, before, k, d in axes:
+            outside = np.maximum(before - np.arange(n) * stride, 0)
+            number = np.expand_dims(number, -1) * k + np.minimum(-(-outside // d), k - 1)
+        return number
+
+    def positions(self, taps: Any) -> Any:
+        """Where in the flat image a tap of each window reads; taps: numbers (N, C, *count)."""
+        flat: Any = 0
+        along = np.unravel_index(taps, self.kernel)
+        for axis, (tap, n) in enumerate(zip(along, self.size, strict=True)):
+            first = np.arange(self.count[axis]) * self.stride[axis] - self.before[axis]
+            first = first.reshape((-1, *(1,) * (len(self.size) - 1 - axis)))
+            flat = flat * n + first + tap * self.dilation[axis]
+        return flat
+
+    def taps_inside(self, padding: Sequence[tuple[int, int]]) -> Any:
+        """How many taps of each window are in the image, or in so much padding: (*count)."""
+        number: Any = 1
+        for axis, (before, after) in enumerate(padding):
+            places = np.add.outer(
+                np.arange(self.count[axis]) * self.stride[axis] - self.before[axis],
+                np.arange(self.kernel[axis]) * self.dilation[axis],
+            )
+            inside = (places >= -before) & (places < self.size[axis] + after)
+            number = np.multiply.outer(number, inside.sum(1))
+        return number
+
+    def pieces(self, x: Any) -> Iterator[slice]:
+        """Slices of the batch x, (N, C, *size), so that one of them stays in the cache."""
+        each = 2 * x[:1].size * x.itemsize
+        return pieces(len(x), each)
 
     def trim(self, padded: Any, out: Any) -> None:
         """The transpose of `padded`: write into `out`, which is zeros, what lies inside it."""
