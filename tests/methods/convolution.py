@@ -1,11 +1,17 @@
 """Rows of the methods in tinygrad_lite/methods/convolution.py."""
 
 import numpy as np
-from cases.convolution import convolved, convolved_back
+from cases.convolution import DENSE, convolved, convolved_back
+from cases.pooling import added, slid
 
 from tinygrad_lite import Tensor
+from tinygrad_lite.ops.windows import Windows
 
 from .row import Mistake, Row
+
+# size, kernel, stride, dilation, before, count
+COLUMNS = Windows((4, 2), (2, 1), (1, 1), (1, 1), (0, 0), (3, 2))
+PADDED_COLUMNS = Windows((4, 2), (2, 1), (2, 1), (1, 2), (0, 1), (2, 4))
 
 
 def biased(y: np.ndarray, bias: np.ndarray) -> np.ndarray:
@@ -33,9 +39,9 @@ ROWS: list[Row] = [
     Row(
         "conv2d",
         lambda x, w, b: x.conv2d(w, b),
-        lambda x, w, b: biased(convolved(x, w, (2, 3)), b),
+        lambda x, w, b: biased(convolved(x, w, (1, 2)), b),
         lambda torch, x, w, b: torch.conv2d(x, w, b),
-        [((2, 2, 3, 4), (3, 2, 2, 2), (3,)), ((0, 1, 3, 4), (1, 1, 2, 2), (1,))],
+        [((2, 2, 2, 3), (2, 2, 2, 2), (2,)), ((0, 1, 2, 3), (1, 1, 2, 2), (1,))],
         kinds="fi",
     ),
     Row(
@@ -51,9 +57,9 @@ ROWS: list[Row] = [
     Row(
         "conv2d",
         lambda x, w: x.conv2d(w, groups=2, padding=1),
-        lambda x, w: convolved(x, w, (3, 4), groups=2, before=1),
+        lambda x, w: convolved(x, w, (3, x.shape[3]), groups=2, before=1),
         lambda torch, x, w: torch.conv2d(x, w, groups=2, padding=1),
-        [((1, 2, 3, 4), (2, 1, 3, 3)), ((1, 2, 3, 4), (4, 1, 3, 3))],
+        [((1, 2, 2, 3), (2, 1, 2, 3)), ((1, 2, 2, 2), (4, 1, 2, 3))],
         note="depthwise",
     ),
     Row(
@@ -99,6 +105,39 @@ ROWS: list[Row] = [
         kinds="fi",
     ),
     Row(
+        "im2col",
+        lambda x: x.im2col((2, 1)),
+        lambda x: slid(x, COLUMNS).reshape(len(x), 4, 6),
+        lambda torch, x: torch.nn.functional.unfold(x, (2, 1)),
+        [((2, 2, 4, 2),), ((0, 2, 4, 2),)],
+        kinds="f",
+    ),
+    Row(
+        "im2col",
+        lambda x: x.im2col((2, 1), (1, 2), (0, 1), (2, 1)),
+        lambda x: slid(x, PADDED_COLUMNS).reshape(len(x), 2, 8),
+        lambda torch, x: torch.nn.functional.unfold(x, (2, 1), (1, 2), (0, 1), (2, 1)),
+        [((1, 1, 4, 2),)],
+        kinds="f",
+        note="dilation, padding and stride, by position",
+    ),
+    Row(
+        "im2col",
+        lambda x: x.im2col(2),
+        lambda x: slid(x, DENSE).reshape(len(x), 2, 3),
+        None,
+        [((2, 1, 4),)],
+        kinds="fib",
+        note="of sequences, which PyTorch has not",
+    ),
+    Row(
+        "col2im",
+        lambda x: x.col2im((4, 2), (2, 1), (1, 2), (0, 1), (2, 1)),
+        lambda x: added(x.reshape(len(x), x.shape[1] // 2, 2, 1, 2, 4), PADDED_COLUMNS),
+        lambda torch, x: torch.nn.functional.fold(x, (4, 2), (2, 1), (1, 2), (0, 1), (2, 1)),
+        [((1, 4, 8),), ((0, 2, 8),)],
+    ),
+    Row(
         "conv_transpose1d",
         lambda x, w, b: x.conv_transpose1d(w, b, stride=2, padding=1),
         lambda x, w, b: biased(convolved_back(x, w, (5,), stride=2, before=1), b),
@@ -108,9 +147,9 @@ ROWS: list[Row] = [
     Row(
         "conv_transpose2d",
         lambda x, w, b: x.conv_transpose2d(w, b),
-        lambda x, w, b: biased(convolved_back(x, w, (3, 4)), b),
+        lambda x, w, b: biased(convolved_back(x, w, (2, 3)), b),
         lambda torch, x, w, b: torch.conv_transpose2d(x, w, b),
-        [((2, 2, 2, 3), (2, 3, 2, 2), (3,)), ((0, 1, 2, 3), (1, 1, 2, 2), (1,))],
+        [((2, 2, 1, 2), (2, 1, 2, 2), (1,)), ((0, 1, 1, 2), (1, 1, 2, 2), (1,))],
     ),
     Row(
         "conv_transpose2d",
@@ -225,5 +264,20 @@ MISTAKES: list[Mistake] = [
         lambda: X.conv_transpose2d(Tensor.zeros(4, 1, 3, 3), padding=5),
         ValueError,
         "conv_transpose2d: padding 5 leaves an output of size (-3, -2)",
+    ),
+    Mistake(
+        lambda: X.im2col(7, padding=((1, 0), (1, 0))),
+        ValueError,
+        "im2col: a kernel over (7, 7) elements does not fit into a padded input of (6, 7)",
+    ),
+    Mistake(
+        lambda: X[0, 0].im2col(2),
+        ValueError,
+        "im2col: expected images (N, C, *size) with at least one spatial axis",
+    ),
+    Mistake(
+        lambda: X[0].col2im((5, 3), 2),
+        ValueError,
+        "col2im: expected columns (N, C * 4 taps, 8 windows); got (4, 5, 6)",
     ),
 ]

@@ -1,7 +1,156 @@
 """Rows of the methods in tinygrad_lite/methods/resampling.py."""
 
+from typing import Any
+
+import numpy as np
+from cases.case import Shapes
+
+from tinygrad_lite import Tensor
+
 from .row import Mistake, Row
 
-ROWS: list[Row] = []
 
-MISTAKES: list[Mistake] = []
+def along(x: np.ndarray, axis: int, places: Any) -> np.ndarray:
+    """x read at fractional places along an axis, linearly between two neighbours."""
+    places = np.clip(places, 0, x.shape[axis] - 1)
+    points = np.arange(x.shape[axis])
+    y: np.ndarray = np.apply_along_axis(lambda line: np.interp(places, points, line), axis, x)
+    return y if y.size else np.zeros((*y.shape[:axis], len(places), *y.shape[axis + 1 :]))
+
+
+def centres(n: int, size: int) -> np.ndarray:
+    """The centres of n pixels, among those of `size` pixels."""
+    return (np.arange(n) + 0.5) * size / n - 0.5
+
+
+def resized(x: np.ndarray, sizes: tuple[int, ...], corners: bool = False) -> np.ndarray:
+    """The last axes in another size."""
+    for axis, n in enumerate(sizes, x.ndim - len(sizes)):
+        size = x.shape[axis]
+        x = along(x, axis, np.linspace(0, size - 1, n) if corners else centres(n, size))
+    return x
+
+
+IMAGES: list[Shapes] = [((1, 2, 2, 3),), ((2, 1, 4, 1),)]
+
+ROWS: list[Row] = [
+    Row(
+        "interpolate",
+        lambda x: x.interpolate((3, 2)),
+        lambda x: resized(x, (3, 2)),
+        lambda torch, x: torch.nn.functional.interpolate(x, (3, 2), mode="bilinear"),
+        IMAGES,
+        rtol=1e-12,
+    ),
+    Row(
+        "interpolate",
+        lambda x: x.interpolate(4, "bilinear", True),
+        lambda x: resized(x, (4, 4), corners=True),
+        lambda torch, x: torch.nn.functional.interpolate(x, 4, mode="bilinear", align_corners=True),
+        IMAGES,
+        rtol=1e-12,
+        note="align_corners",
+    ),
+    Row(
+        "interpolate",
+        lambda x: x.interpolate(scale_factor=1.6),
+        lambda x: along(x, 2, (np.arange(4) + 0.5) / 1.6 - 0.5),
+        lambda torch, x: torch.nn.functional.interpolate(x, scale_factor=1.6, mode="linear"),
+        [((1, 2, 3),)],
+        rtol=1e-12,
+        note="scale_factor",
+    ),
+    Row(
+        "interpolate",
+        lambda x: x.interpolate((1, 3, 2), mode="trilinear"),
+        lambda x: resized(x, (1, 3, 2)),
+        lambda torch, x: torch.nn.functional.interpolate(x, (1, 3, 2), mode="trilinear"),
+        [((1, 1, 2, 2, 2),)],
+        rtol=1e-12,
+        note="three axes",
+    ),
+    Row(
+        "interpolate",
+        lambda x: x.interpolate((4, 2), "nearest"),
+        lambda x: x[:, :, np.arange(4) * x.shape[2] // 4][..., np.arange(2) * x.shape[3] // 2],
+        lambda torch, x: torch.nn.functional.interpolate(x, (4, 2), mode="nearest"),
+        IMAGES,
+        note="nearest",
+    ),
+    Row(
+        "interpolate",
+        lambda x: x.interpolate((3, 2), "nearest-exact"),
+        lambda x: x[:, :, [0, 1, 1] if x.shape[2] == 2 else [0, 2, 3]][
+            ..., [0, 2] if x.shape[3] == 3 else [0, 0]
+        ],
+        lambda torch, x: torch.nn.functional.interpolate(x, (3, 2), mode="nearest-exact"),
+        IMAGES,
+        note="nearest-exact",
+    ),
+    Row(
+        "interpolate",
+        lambda x: x.interpolate((3,)),
+        lambda x: resized(x, (3,)),
+        None,
+        [((5,),), ((2, 2),)],
+        kinds="fi",
+        rtol=1e-6,
+        note="only the last axis, as tinygrad; float32 of integers",
+    ),
+    Row(
+        "interpolate",
+        lambda x: x.interpolate((2, 4), "nearest"),
+        lambda x: x[..., [0, 0, 1, 2]],
+        None,
+        [((2, 3),)],
+        kinds="ib",
+        note="nearest of integers, which PyTorch refuses",
+    ),
+]
+
+X = Tensor.zeros(1, 4, 5, 6)
+
+MISTAKES: list[Mistake] = [
+    Mistake(
+        lambda: X.interpolate(),
+        ValueError,
+        "interpolate: expected either size or scale_factor",
+    ),
+    Mistake(
+        lambda: X.interpolate(3, scale_factor=2.0),
+        ValueError,
+        "interpolate: expected either size or scale_factor",
+    ),
+    Mistake(
+        lambda: X.interpolate(3, "cubic"),  # type: ignore[arg-type]
+        ValueError,
+        'interpolate: mode: expected "nearest", "nearest-exact", "linear", "bilinear" or '
+        "\"trilinear\"; got 'cubic'",
+    ),
+    Mistake(
+        lambda: X.interpolate(3, "trilinear"),
+        ValueError,
+        "interpolate: trilinear is for 3 axes; got 2, of shape (1, 4, 5, 6); "
+        '"linear" is for any number',
+    ),
+    Mistake(
+        lambda: X.interpolate(3, "nearest", align_corners=True),
+        ValueError,
+        "interpolate: align_corners is for linear modes; got nearest",
+    ),
+    Mistake(
+        lambda: X.interpolate((3, 0)),
+        ValueError,
+        "interpolate: size: expected an integer from 1 or 2 of them; got (3, 0)",
+    ),
+    Mistake(
+        lambda: X.interpolate(scale_factor=0.1),
+        ValueError,
+        "interpolate: scale_factor 0.1 leaves nothing of (5, 6)",
+    ),
+    Mistake(
+        lambda: X[0, 0].interpolate(3),
+        ValueError,
+        "interpolate: 3 does not fit a shape of (5, 6)",
+    ),
+]

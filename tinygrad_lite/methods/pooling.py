@@ -9,11 +9,12 @@ import numpy as np
 from ..float_errors import quiet
 from ..graph import Array, TensorBase
 from ..ops.choice import Where
-from ..ops.indexing import Getitem, Setitem
+from ..ops.indexing import Getitem
 from ..ops.pooling import MaxPool, SlidingWindows, largest
 from ..ops.windows import Windows
 from ..shapes import Shape, Sizes, padding_pairs, per_axis
 from .convolution import Padding, as_batch
+from .movement import along
 from .operands import as_float, in_single
 
 OutputSize = int | Sequence[int | None]
@@ -177,8 +178,7 @@ class PoolingMethods(TensorBase):
             )
         n, channels = x.shape[:2]
         zeros = x._wrap(np.zeros((n, channels, prod(size)), x.dtype), None)
-        index = (*np.ogrid[:n, :channels, :1][:2], places.reshape((n, channels, -1)))
-        y = Setitem.apply(zeros, x.reshape((n, channels, -1)), index=index, basic=False)
+        y = zeros.scatter(2, places.reshape((n, channels, -1)), x.flatten(2))
         return y.reshape((*shape[:-2], *size))
 
     def adaptive_avg_pool1d(self, output_size: OutputSize) -> Self:
@@ -210,7 +210,7 @@ class PoolingMethods(TensorBase):
                 continue
             places, inside = adaptive_windows(size, n)
             mask = inside.reshape((*inside.shape, *(1,) * len(after)))
-            taken = Getitem.apply(y, index=(slice(None),) * axis + (places,), basic=False)
+            taken = Getitem.apply(y, index=along(axis, places), distinct=False)
             counts = mask.sum(1).astype(y.dtype)
             y = Where.apply(taken, 0.0, condition=mask).sum(axis + 1) / counts
         return y
@@ -243,10 +243,8 @@ class PoolingMethods(TensorBase):
             found = windows_of(name, rank, self, kernel, None, 1, 0, False)
             return self._max_pool(*found[:2], return_indices)
         chosen = largest_of_adaptive(x._data, sizes)
-        flat = x.reshape((n, channels, -1))
-        index = (*np.ogrid[:n, :channels, :1][:2], chosen.reshape((n, channels, -1)))
         shape = (*self._data.shape[:-rank], *sizes)
-        y = Getitem.apply(flat, index=index, basic=False).reshape(shape)
+        y = x.flatten(2).gather(2, chosen.reshape((n, channels, -1))).reshape(shape)
         return (y, self._wrap(chosen.reshape(shape), None)) if return_indices else y
 
 
@@ -262,6 +260,8 @@ def windows_of(
 ) -> tuple[Any, Windows, tuple[tuple[int, int], ...]]:
     """x as a batch, the windows over it, and the padding (before, after) each axis."""
     batch = as_batch(name, x, rank)
+    if x._data.dtype == np.bool_:
+        raise TypeError(f"{name}: expected numbers; got bool")
     kernel = per_axis(kernel_size, rank, f"{name}: kernel_size")
     strides = kernel if stride is None else per_axis(stride, rank, f"{name}: stride")
     dilations = per_axis(dilation, rank, f"{name}: dilation")

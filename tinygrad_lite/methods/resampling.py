@@ -8,6 +8,7 @@ import numpy as np
 from ..graph import Array, TensorBase
 from ..ops.indexing import Getitem
 from ..shapes import Sizes, per_axis
+from .movement import along
 from .operands import as_float, in_single
 
 Mode = Literal["nearest", "nearest-exact", "linear", "bilinear", "trilinear"]
@@ -99,4 +100,4 @@ def taken(x: Any, axis: int, places: Array) -> Any:
     """The elements of x at `places` along the axis; x itself if they are all, in order."""
     if np.array_equal(places, np.arange(x.shape[axis])):
         return x
-    return Getitem.apply(x, index=(slice(None),) * axis + (places,), basic=False)
+    return Getitem.apply(x, index=along(axis, places), distinct=bool((np.diff(places) > 0).all()))
