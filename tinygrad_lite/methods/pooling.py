@@ -85,6 +85,7 @@ class PoolingMethods(TensorBase):
             y = self._wrap(y, None)
         return y.reshape(shape), self._wrap(windows.positions(winners).reshape(shape), None)
 
+    @in_single
     def avg_pool1d(
         self,
         kernel_size: Sizes = 2,
@@ -98,6 +99,7 @@ class PoolingMethods(TensorBase):
         found = windows_of("avg_pool1d", 1, self, kernel_size, stride, dilation, padding, ceil_mode)
         return self._avg_pool(*found, count_include_pad)
 
+    @in_single
     def avg_pool2d(
         self,
         kernel_size: Sizes = 2,
@@ -114,6 +116,7 @@ class PoolingMethods(TensorBase):
         found = windows_of("avg_pool2d", 2, self, kernel_size, stride, dilation, padding, ceil_mode)
         return self._avg_pool(*found, count_include_pad)
 
+    @in_single
     def avg_pool3d(
         self,
         kernel_size: Sizes = 2,
@@ -127,7 +130,6 @@ class PoolingMethods(TensorBase):
         found = windows_of("avg_pool3d", 3, self, kernel_size, stride, dilation, padding, ceil_mode)
         return self._avg_pool(*found, count_include_pad)
 
-    @in_single
     def _avg_pool(
         self, x: Any, windows: Windows, pairs: Sequence[tuple[int, int]], count_include_pad: bool
     ) -> Any:
