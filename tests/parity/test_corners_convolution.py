@@ -210,14 +210,24 @@ def test_46_results_do_not_depend_on_the_memory(channels_last):
     )
 
 
-def test_many_pieces_are_as_one(monkeypatch):
-    """A batch that does not fit the cache is worked through in pieces, the last one smaller."""
-    monkeypatch.setattr(windows, "PIECE", 4096)
-    x, w = RNG.standard_normal((7, 4, 6, 5)), RNG.standard_normal((4, 2, 3, 3))
+@pytest.mark.parametrize("piece", [1, 1000])
+@pytest.mark.parametrize("groups", [1, 4])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_46_pieces_are_as_one(monkeypatch, stride, groups, piece):
+    """A batch that does not fit the cache is worked through in pieces, down to a row of one."""
+    monkeypatch.setattr(windows, "PIECE", piece)
+    x, w = RNG.standard_normal((5, 4, 6, 5)), RNG.standard_normal((4, 4 // groups, 3, 2))
     check(
-        lambda x, w: x.conv2d(w, groups=2, stride=2, padding=1).max_pool2d(2, 1).avg_pool2d(1),
-        lambda x, w: functional.max_pool2d(torch.conv2d(x, w, groups=2, stride=2, padding=1), 2, 1),
+        lambda x, w: x.conv2d(w, None, groups, stride, 1, 1).max_pool2d(2, 1).avg_pool2d(1),
+        lambda x, w: functional.max_pool2d(torch.conv2d(x, w, None, stride, 1, 1, groups), 2, 1),
         x,
         w,
+        second=False,
     )
-    assert len(list(windows.pieces(7, 2000))) == 4
+    check(
+        lambda x, w: x.conv_transpose2d(w, None, groups, stride, 1, 1),
+        lambda x, w: torch.conv_transpose2d(x, w, None, stride, 1, 0, groups, 1),
+        x,
+        w,
+        second=False,
+    )

@@ -4,8 +4,9 @@ y[n, o, p] = sum over channels c and taps t of x[n, c, p stride + t dilation - b
 is linear in x and in w.  So it has a transpose with respect to each, and the derivatives of the
 three, of any order, are the same three again.
 
-Each works through the batch a few images at a time: it unfolds them into a matrix with one row a
-window, which is multiplied while it is in the cache, and never kept.  Results are (N, C, *size) on
+Each works through the batch a few images at a time, or through a large image a few rows at a time:
+it unfolds them into a matrix with one row a window, which is multiplied while it is in the cache,
+and never kept.  Results are (N, C, *size) on
 memory in which the channels of a pixel lie side by side, so that the rows of a matrix are pixels.
 """
 
@@ -14,7 +15,7 @@ from math import prod
 import numpy as np
 
 from ..graph import Function
-from .windows import channels_last, pieces
+from .windows import channels_last
 
 
 class _Convolution(Function):
@@ -42,31 +43,34 @@ class _Convolution(Function):
         return x.shape[1] == self.groups > 1
 
     def pieces(self, x):
-        """Slices of the batch, so that what is unfolded of one stays in the cache."""
-        copies = 2 if self.depthwise(x) else prod(self.windows.kernel)
-        return pieces(len(x), x.shape[1] * prod(self.windows.count) * copies * x.itemsize)
+        """The work in pieces, so that what is unfolded of one stays in the cache.
 
-    def columns(self, x):
+        For each: the images, what they give (an index of y), and the windows that are meant.
+        """
+        copies = 2 if self.depthwise(x) else prod(self.windows.kernel)
+        return self.windows.pieces(len(x), x.shape[1] * copies * x.itemsize)
+
+    def columns(self, x, windows):
         """One row a window, of what it reads: (groups, windows, taps * channels of a group)."""
         n, channels = x.shape[:2]
-        windows, rank, inner = self.windows, len(self.windows.size), channels // self.groups
+        rank, inner = len(windows.size), channels // self.groups
         view = windows.view(windows.padded(x, in_channels_last=True))
         view = view.reshape((n, self.groups, inner, *windows.kernel, *windows.count))
         view = view.transpose((1, 0, *range(3 + rank, 3 + 2 * rank), *range(3, 3 + rank), 2))
         taps = prod(windows.kernel)
         return view.reshape((self.groups, n * prod(windows.count), taps * inner))
 
-    def add_columns(self, columns, x):
+    def add_columns(self, columns, x, windows):
         """The transpose of `columns`: add each element to where it was read from."""
         n, channels = x.shape[:2]
-        windows, rank, inner = self.windows, len(self.windows.size), channels // self.groups
+        rank, inner = len(windows.size), channels // self.groups
         columns = columns.reshape((self.groups, n, *windows.count, *windows.kernel, inner))
         columns = columns.transpose((1, 0, -1, *range(2 + rank, 2 + 2 * rank), *range(2, 2 + rank)))
         padded = channels_last((n, channels, *windows.extent), x.dtype)
         split = padded.reshape((n, self.groups, inner, *windows.extent))
         for tap, read in windows.taps():
             split[read] += columns[(slice(None), slice(None), slice(None), *tap)]
-        windows.trim(padded, x)
+        windows.add_inside(padded, x)
 
     def rows(self, x):
         """One row a pixel: (groups, pixels, channels of a group); a view if they lie so."""
@@ -98,17 +102,17 @@ class Conv(_Convolution):
             return self._depthwise(x, w, channels_last(shape, x.dtype))
         y = channels_last(shape, x.dtype, np.empty)
         matrix = self.matrix(w).mT
-        for images in self.pieces(x):
-            np.matmul(self.columns(x[images]), matrix, out=self.rows(y[images]))
+        for images, given, windows in self.pieces(x):
+            np.matmul(self.columns(x[images], windows), matrix, out=self.rows(y[given]))
         return y
 
     def _depthwise(self, x, w, y):
         rank = len(self.windows.size)
         w = w.reshape((self.groups, len(w) // self.groups, *w.shape[2:], *(1,) * rank))
-        for images in self.pieces(x):
-            padded = self.windows.padded(x[images], in_channels_last=True)[:, :, None]
-            total = self.by_channel(y[images])
-            for tap, read in self.windows.taps():
+        for images, given, windows in self.pieces(x):
+            padded = windows.padded(x[images], in_channels_last=True)[:, :, None]
+            total = self.by_channel(y[given])
+            for tap, read in windows.taps():
                 total += padded[read] * w[(slice(None), slice(None), *tap)]
         return y
 
@@ -138,8 +142,8 @@ class ConvInput(_Convolution):
         if self.depthwise(x):
             return self._depthwise(g, w, x)
         matrix = self.matrix(w)
-        for images in self.pieces(x):
-            self.add_columns(np.matmul(self.rows(g[images]), matrix), x[images])
+        for images, given, windows in self.pieces(x):
+            self.add_columns(np.matmul(self.rows(g[given]), matrix), x[images], windows)
         return x
 
     def turned(self, w):
@@ -150,21 +154,21 @@ class ConvInput(_Convolution):
         return w[(..., *[slice(None, None, -1)] * len(kernel))]
 
     def _depthwise(self, g, w, x):
-        rank, extent = len(self.windows.size), self.windows.extent
+        rank = len(self.windows.size)
         w = w.reshape((self.groups, len(w) // self.groups, *w.shape[2:], *(1,) * rank))
-        for images in self.pieces(x):
-            given = self.by_channel(g[images])
-            padded = channels_last((len(given), self.groups, *extent), x.dtype)
-            for tap, read in self.windows.taps():
+        for images, given, windows in self.pieces(x):
+            split = self.by_channel(g[given])
+            padded = channels_last((len(split), self.groups, *windows.extent), x.dtype)
+            for tap, read in windows.taps():
                 for part in range(w.shape[1]):
-                    padded[read] += given[:, :, part] * w[(slice(None), part, *tap)]
-            self.windows.trim(padded, x[images])
+                    padded[read] += split[:, :, part] * w[(slice(None), part, *tap)]
+            windows.add_inside(padded, x[images])
         return x
 
-    def backward(self, g, y, given, w):
+    def backward(self, g, y, x, w):
         return (
             Conv.apply(g, w, **self.same()) if self.needs[0] else None,
-            ConvWeight.apply(g, given, **self.same()) if self.needs[1] else None,
+            ConvWeight.apply(g, x, **self.same()) if self.needs[1] else None,
         )
 
 
@@ -182,23 +186,23 @@ class ConvWeight(_Convolution):
         if self.depthwise(x):
             return self._depthwise(x, g, np.zeros((g.shape[1], 1, *kernel), x.dtype))
         total = np.zeros((self.groups, outer, prod(kernel) * inner), x.dtype)
-        for images in self.pieces(x):
-            total += np.matmul(self.rows(g[images]).mT, self.columns(x[images]))
+        for images, given, windows in self.pieces(x):
+            total += np.matmul(self.rows(g[given]).mT, self.columns(x[images], windows))
         w = np.moveaxis(total.reshape((g.shape[1], *kernel, inner)), -1, 1)
         return np.ascontiguousarray(w)
 
     def _depthwise(self, x, g, w):
         total = w.reshape((self.groups, len(w) // self.groups, *w.shape[2:]))
         summed = (0, *range(3, x.ndim + 1))
-        for images in self.pieces(x):
-            padded = self.windows.padded(x[images], in_channels_last=True)[:, :, None]
-            given = self.by_channel(g[images])
-            for tap, read in self.windows.taps():
-                total[(slice(None), slice(None), *tap)] += (padded[read] * given).sum(summed)
+        for images, given, windows in self.pieces(x):
+            padded = windows.padded(x[images], in_channels_last=True)[:, :, None]
+            split = self.by_channel(g[given])
+            for tap, read in windows.taps():
+                total[(slice(None), slice(None), *tap)] += (padded[read] * split).sum(summed)
         return w
 
-    def backward(self, g, y, x, given):
+    def backward(self, g, y, x, h):
         return (
-            ConvInput.apply(given, g, **self.same()) if self.needs[0] else None,
+            ConvInput.apply(h, g, **self.same()) if self.needs[0] else None,
             Conv.apply(x, g, **self.same()) if self.needs[1] else None,
         )

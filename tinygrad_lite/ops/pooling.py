@@ -6,7 +6,7 @@ import numpy as np
 
 from ..graph import Function
 from .choice import Mask
-from .windows import Windows
+from .windows import Windows, batches
 
 
 class SlidingWindows(Function):
@@ -44,11 +44,11 @@ class OverlapAdd(Function):
         windows = self.windows
         one_tap = x[(slice(None), slice(None), *(0,) * len(windows.kernel))]
         y = np.zeros_like(one_tap, shape=(*x.shape[:2], *windows.size))
-        for images in windows.pieces(y):
+        for images in batches(y):
             padded = np.zeros_like(y[images], shape=(*y[images].shape[:2], *windows.extent))
             for tap, read in windows.taps():
                 padded[read] += x[(images, slice(None), *tap)]
-            windows.trim(padded, y[images])
+            windows.add_inside(padded, y[images])
         return y
 
     def backward(self, g, y, x):
@@ -74,7 +74,7 @@ class MaxPool(Function):
             y, self.winners = largest(x, self.windows, self.needs[0])
             return y
         y = np.zeros_like(x, shape=self.winners.shape)
-        for images in self.windows.pieces(x):
+        for images in batches(x):
             padded = self.windows.padded(x[images])
             for number, (_, read) in enumerate(self.windows.taps()):
                 y[images] += Mask.apply(padded[read], mask=self.winners[images] == number)
@@ -100,11 +100,11 @@ class MaxUnpool(Function):
     def forward(self, x):
         windows = self.windows
         y = np.zeros_like(self.winners, x.dtype, shape=(*x.shape[:2], *windows.size))
-        for images in windows.pieces(y):
+        for images in batches(y):
             padded = np.zeros_like(y[images], shape=(*y[images].shape[:2], *windows.extent))
             for number, (_, read) in enumerate(windows.taps()):
                 padded[read] += Mask.apply(x[images], mask=self.winners[images] == number)
-            windows.trim(padded, y[images])
+            windows.add_inside(padded, y[images])
         return y
 
     def backward(self, g, y, x):
@@ -121,7 +121,7 @@ def largest(x: Any, windows: Windows, with_winners: bool) -> tuple[Any, Any]:
     taps = list(windows.taps())
     y = np.empty_like(x, shape=(*x.shape[:2], *windows.count))
     winners: Any = np.empty_like(y, np.min_scalar_type(len(taps) - 1))
-    for images in windows.pieces(x):
+    for images in batches(x):
         padded = windows.padded(x[images], lowest)
         best = y[images]
         best[...] = padded[taps[0][1]]

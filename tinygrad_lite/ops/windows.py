@@ -8,6 +8,7 @@ a place is called a tap.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -159,15 +160,29 @@ class Windows:
             number = np.multiply.outer(number, inside.sum(1))
         return number
 
-    def pieces(self, x: Any) -> Iterator[slice]:
-        """Slices of the batch x, (N, C, *size), so that one of them stays in the cache."""
-        each = 2 * x[:1].size * x.itemsize
-        return pieces(len(x), each)
+    def pieces(self, n: int, each: int) -> Iterator[tuple[slice, tuple[slice, ...], "Windows"]]:
+        """A batch of n images in pieces, of as many windows as fit in PIECE at `each` bytes.
 
-    def trim(self, padded: Any, out: Any) -> None:
-        """The transpose of `padded`: write into `out`, which is zeros, what lies inside it."""
+        For each piece: the images, what they give, an index of (N, C, *count), and its windows:
+        all of them, or some rows where one image is too large.
+        """
+        rows, image = self.count[0], max(each * prod(self.count), 1)
+        for start in range(0, n, at_once := max(1, PIECE // image)):
+            images = slice(start, min(start + at_once, n))
+            for row in range(0, rows, rows_at_once := max(1, rows * PIECE // image)):
+                part = slice(row, min(row + rows_at_once, rows))
+                yield images, (images, slice(None), part), self.rows(part)
+
+    def rows(self, part: slice) -> "Windows":
+        """The windows of these rows only (along the first axis), over the same image."""
+        before = self.before[0] - part.start * self.stride[0]
+        count = part.stop - part.start
+        return replace(self, before=(before, *self.before[1:]), count=(count, *self.count[1:]))
+
+    def add_inside(self, padded: Any, out: Any) -> None:
+        """The transpose of `padded`: add to `out` what lies inside it."""
         place, part = self.inside
-        out[part] = padded[place]
+        out[part] += padded[place]
 
     def view(self, padded: Any) -> Any:
         """What each tap of each window reads, (N, C, *kernel, *count), without a copy."""
@@ -187,8 +202,8 @@ def channels_last(shape: Shape, dtype: Any, make: Any = np.zeros) -> Any:
     return np.moveaxis(make((shape[0], *shape[2:], shape[1]), dtype), -1, 1)
 
 
-def pieces(length: int, each: int) -> Iterator[slice]:
-    """Slices of a batch, each of as many images as fit in PIECE if one takes `each` bytes."""
-    step = max(1, PIECE // max(each, 1))
-    for start in range(0, length, step):
-        yield slice(start, min(start + step, length))
+def batches(x: Any) -> Iterator[slice]:
+    """Slices of a batch, of so many images that two copies of them stay in the cache."""
+    at_once = max(1, PIECE // max(2 * x[:1].nbytes, 1))
+    for start in range(0, len(x), at_once):
+        yield slice(start, min(start + at_once, len(x)))
