@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..dtypes import FLOAT, check_dtype, promote, with_number
-from ..float_errors import quiet
 from ..graph import Array, TensorBase
 from ..ops.elementwise import Cast
 
@@ -98,12 +97,11 @@ def cast(value: Any, dtype: DTypeLike) -> Any:
     return value.astype(dtype, copy=False)
 
 
-@quiet
 def converted(tensor: TensorBase, dtype: DTypeLike) -> Any:
     """The tensor with `dtype`, in new memory; integers and bools carry no gradient."""
     if np.dtype(dtype).kind == "f":
         return Cast.apply(tensor, dtype=dtype)
-    return tensor._wrap(tensor._data.astype(dtype), None)
+    return tensor._wrap(Cast.apply(tensor._data, dtype=dtype), None)  # no warning of nan
 
 
 def in_single(method: Method) -> Method:
