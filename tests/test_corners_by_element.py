@@ -127,7 +127,10 @@ def test_steps_and_signs_of_integers() -> None:
     x = Tensor(np.array([-3, 0, 2], np.int16))
     for name in ("ceil", "floor", "trunc", "round", "abs", "sign", "clone", "nan_to_num"):
         assert getattr(x, name)().dtype == np.int16, name
-    assert Tensor([True, False]).sign().tolist() == [True, False]
+    for name in ("sign", "round", "floor", "ceil", "trunc", "abs"):
+        y = getattr(Tensor([True, False]), name)()
+        assert y.dtype == np.bool_, name
+        assert y.tolist() == [True, False]
     assert x.clamp(-1, 1).tolist() == [-1, 0, 1]
     assert x.clamp(-0.5).tolist() == [-0.5, 0, 2]
 

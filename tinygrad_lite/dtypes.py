@@ -20,6 +20,8 @@ KIND_RANK = {"b": 0, "u": 1, "i": 1, "f": 2}
 def check_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     """`dtype` as a native NumPy dtype; a TypeError unless it is bool, integer or float16 to 64."""
     try:
+        if dtype is None:  # float64 to NumPy
+            raise TypeError
         found = np.dtype(dtype).newbyteorder("=")
     except TypeError:
         raise TypeError(

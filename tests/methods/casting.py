@@ -116,6 +116,11 @@ ROWS: list[Row] = [
 
 MISTAKES: list[Mistake] = [
     Mistake(
+        lambda: Tensor([1.0]).cast(None),
+        TypeError,
+        "dtype: expected a NumPy dtype such as np.float32; got None",
+    ),
+    Mistake(
         lambda: Tensor([1.0]).cast("float31"),
         TypeError,
         "dtype: expected a NumPy dtype such as np.float32; got 'float31'",

@@ -273,6 +273,11 @@ MISTAKES: list[Mistake] = [
         "-: not defined for two bools; use ^, which is True where they differ",
     ),
     Mistake(
+        lambda: Tensor([True]).neg(),
+        TypeError,
+        "-: not defined for bools; use ~ for the opposite",
+    ),
+    Mistake(
         lambda: Tensor([True]) ** Tensor([True]),
         TypeError,
         "**: not defined for two bools; cast one of them first",

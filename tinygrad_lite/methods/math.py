@@ -86,8 +86,9 @@ class MathMethods(TensorBase):
     def erf(self) -> Self:
         """The error function, 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x.
 
-        Within 5e-16 of the value, relatively, in float64: W. J. Cody, Rational Chebyshev
-        approximations for the error function, Mathematics of Computation 23 (1969).
+        The relative error is at most 5e-16 in float64, by W. J. Cody, Rational Chebyshev
+        approximations for the error function, Mathematics of Computation 23 (1969), and 5e-7 in
+        float32.
         """
         return Erf.apply(as_float(self))
 
@@ -129,7 +130,8 @@ class MathMethods(TensorBase):
     @quiet
     def round(self, decimals: int = 0) -> Self:
         """x rounded to so many decimals, halves to even.  Carries no gradient."""
-        return self._wrap(np.round(self._data, decimals), None)
+        data = self._data
+        return self._wrap(data.copy() if data.dtype == np.bool_ else np.round(data, decimals), None)
 
     # Bounds and choice
 

@@ -82,7 +82,10 @@ class Neg(Function):
     fresh = True
 
     def forward(self, x):
-        return -x
+        try:
+            return -x
+        except TypeError:
+            raise TypeError("-: not defined for bools; use ~ for the opposite") from None
 
     def backward(self, g, y, x):
         return (-g,)
