@@ -2,6 +2,11 @@
 
 from collections import Counter
 
+import pytest
+
+torch = pytest.importorskip("torch")
+torch.set_num_threads(1)  # tiny tensors, and as many processes as there are cores
+
 
 def pytest_terminal_summary(terminalreporter):
     """Sums what the tests recorded, from all workers."""
