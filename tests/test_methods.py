@@ -157,6 +157,10 @@ def test_dtype_stays(row: Row, variant: Shapes, dtype: type) -> None:
             assert tensor.grad.shape == tensor.shape
 
 
+def test_many_wrong_calls_are_listed() -> None:
+    assert len(MISTAKES) >= 60
+
+
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.line[:60])
 def test_what_a_wrong_call_prints(mistake: Mistake) -> None:
     with pytest.raises(mistake.error) as caught:

@@ -39,15 +39,30 @@ def new_array(data: Any, dtype: DTypeLike | None = None) -> np.ndarray:
     wanted = None if dtype is None else check_dtype(dtype)
     try:
         array = np.array(data)
-    except ValueError as error:
-        raise ValueError(f"Tensor: expected numbers in a regular shape; {error}") from None
+    except ValueError:
+        raise ValueError(
+            "Tensor: expected numbers in a regular shape; got nested lists of different lengths; "
+            "pad them to one length"
+        ) from None
+    if array.dtype.kind not in KIND_RANK:
+        _refuse(array)
     if wanted is None:
         wanted = check_dtype(array.dtype)
         if not isinstance(data, (np.ndarray, np.generic)) and wanted.kind == "f":
             wanted = FLOAT if not _holds_arrays(data) else wanted
-    elif array.dtype.kind not in KIND_RANK:
-        check_dtype(array.dtype)
     return array.astype(wanted, order="C", copy=False)
+
+
+def _refuse(array: np.ndarray) -> None:
+    """The TypeError of an array that holds no real numbers."""
+    got, fix = str(array.dtype), "convert it with astype(np.float32) first"
+    if array.dtype.kind == "c":
+        fix = "make two tensors, of its real and of its imaginary part"
+    elif array.dtype.kind == "O":
+        others = (value for value in array.ravel() if not isinstance(value, (int, float)))
+        got = next((type(value).__name__ for value in others), "integers that no dtype holds")
+        fix = "make numbers of them first"
+    raise TypeError(f"Tensor: expected bools, integers or real numbers; got {got}; {fix}")
 
 
 def _holds_arrays(data: Any) -> bool:

@@ -237,7 +237,10 @@ class Tensor(
     def retain_grad(self) -> Self:
         """Let `backward` leave this tensor's gradient in `.grad` too, though it is no leaf."""
         if self._node is None:
-            raise RuntimeError("retain_grad: this tensor does not require grad")
+            raise RuntimeError(
+                "retain_grad: no gradient flows to this tensor; make what it is computed from with "
+                "requires_grad=True"
+            )
         if self._node.holder is None:
             self._node.holder = weakref.ref(self)
         return self

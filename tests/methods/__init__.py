@@ -26,6 +26,7 @@ from . import (
     resampling,
     scan,
     sorting,
+    tensor_mistakes,
     trigonometry,
 )
 from .row import Mistake as Mistake
@@ -54,6 +55,7 @@ THEMES = (
     resampling,
     scan,
     sorting,
+    tensor_mistakes,
     trigonometry,
 )
 ROWS: list[Row] = [row for theme in THEMES for row in theme.ROWS]
