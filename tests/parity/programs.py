@@ -18,6 +18,7 @@ from methods import ROWS, Row
 from parity import side_by_side
 from parity.own_steps import KINKED, LARGEST, SMOOTH
 from parity.source import Text
+from parity.windows_and_places import PLACES
 
 from tinygrad_lite import Tensor
 
@@ -32,16 +33,26 @@ LEFT_OUT = {"bitcast": "shows the last bits, in which two libraries may differ"}
 # Those that depend on how their input lies in memory.
 LAYOUT_MATTERS = {"view"}
 
-LATER = ("cumsum", "cumprod", "logcumsumexp", "flip", "gather", "stack", "sort", "cummax")
+LATER = (
+    "avg_pool2d",
+    "cumsum",
+    "cumprod",
+    "logcumsumexp",
+    "flip",
+    "gather",
+    "stack",
+    "sort",
+    "cummax",
+)
 
 ROW_STEPS = {
-    f"{row.name}".replace(" ", "_"): row
+    row.name: row
     for row in ROWS
     if row.torch is not None and row.method not in LEFT_OUT and any(row.shapes)
 }
-OWN_STEPS = {
-    name: entry
-    for name, entry in {**SMOOTH, **KINKED}.items()
+OWN_STEPS = {  # named apart from the rows of the same method
+    f"drawn {name}": entry
+    for name, entry in {**SMOOTH, **PLACES, **KINKED}.items()
     if hasattr(Tensor, name) or name not in LATER
 }
 NAMES = [*OWN_STEPS] * max(len(ROW_STEPS) // len(OWN_STEPS), 1) + [*ROW_STEPS]
@@ -225,7 +236,7 @@ class Program:
         else:
             return None
         operands: list[Any] = [(place, self.layout(rng), None) for place in places]
-        if name in KINKED:
+        if name.removeprefix("drawn ") in KINKED:
             x = self.mine[places[0]]
             operands = [(*operands[0][:2], distinct(rng, x.shape).round(3).astype(x.dtype))]
         return Step(name, operands, options)

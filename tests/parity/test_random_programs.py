@@ -36,7 +36,7 @@ def made(drawn):
 
 
 def method_of(name):
-    return ROW_STEPS[name].method if name in ROW_STEPS else name
+    return ROW_STEPS[name].method if name in ROW_STEPS else name.removeprefix("drawn ")
 
 
 @pytest.mark.parametrize("part", range(PARTS))
@@ -103,11 +103,13 @@ def test_a_planted_disagreement_is_printed_as_a_program_that_shows_it(
     wrong, what, monkeypatch, tmp_path
 ):
     right = {wrong_value: lambda x: x.tanh(), wrong_gradient: lambda x: x * x}[wrong]
-    monkeypatch.setitem(programs.OURS, "tanh", right)
-    monkeypatch.setitem(programs.THEIRS, "tanh", wrong)
-    monkeypatch.setitem(programs.CALLS, "tanh", (right, wrong))
+    monkeypatch.setitem(programs.OURS, "drawn tanh", right)
+    monkeypatch.setitem(programs.THEIRS, "drawn tanh", wrong)
+    monkeypatch.setitem(programs.CALLS, "drawn tanh", (right, wrong))
     with pytest.raises(Disagreement) as caught:
-        made(("float64", [(2, 3)], [("square", 3), ("tanh", 0), ("sum", 1)], 5)).check_gradients()
+        made(
+            ("float64", [(2, 3)], [("drawn square", 3), ("drawn tanh", 0), ("drawn sum", 1)], 5)
+        ).check_gradients()
     why, text = str(caught.value).split("\n\nThe program, to be run as it is:\n\n")
     assert what in why
     file = tmp_path / "pasted.py"
