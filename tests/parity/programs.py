@@ -136,6 +136,7 @@ class Step:
     options: dict[str, Any] = field(default_factory=dict)
     first: int = 0
     count: int = 0
+    several: bool = False
 
     def run(self, library: Any, calls: dict[str, Any], values: list[Any]) -> list[Any]:
         """The results."""
@@ -146,7 +147,9 @@ class Step:
                 continue
             x = values[place] if base is None else near(library, base, values[place])
             given.append(getattr(library, layout)(x) if layout else x)
-        return side_by_side.listed(calls[self.name](*given, **self.options))
+        results = calls[self.name](*given, **self.options)
+        self.several = isinstance(results, (tuple, list))
+        return side_by_side.listed(results)
 
     def text(self) -> str:
         """The line."""
@@ -162,7 +165,7 @@ class Step:
         given += [f"{key}={value!r}" for key, value in self.options.items()]
         names = ", ".join(f"v{self.first + k}" for k in range(self.count))
         call = f'calls["{self.name}"]({", ".join(given)})'
-        return f"{names} = {call}" if self.count == 1 else f"{names}, = listed({call})"
+        return f"[{names}] = {call}" if self.several else f"{names} = {call}"
 
 
 def array_text(array: np.ndarray) -> str:

@@ -5,10 +5,16 @@ import sys
 from pathlib import Path
 
 import hypothesis
+import numpy as np
 import pytest
 from hypothesis import strategies as st
 from parity import programs
 from parity.programs import NAMES, ROW_STEPS, SHAPES, WIDTHS, Disagreement, Program
+
+from tinygrad_lite.ops.convolution import Conv
+from tinygrad_lite.ops.elementwise import Tanh
+from tinygrad_lite.ops.indexing import Getitem
+from tinygrad_lite.ops.reduce import Prod
 
 pytestmark = pytest.mark.parity
 
@@ -127,3 +133,25 @@ def test_a_planted_disagreement_is_printed_as_a_program_that_shows_it(
     repaired = text.replace("x.tanh() * 1.001", "x.tanh()").replace("x * x.detach()", "x * x")
     assert repaired != text
     exec(compile(repaired, "repaired", "exec"), {"__name__": "repaired"})
+
+
+@pytest.mark.parametrize("rule", [Tanh, Prod, Getitem, Conv], ids=lambda rule: rule.__name__)
+def test_a_planted_fault_in_a_rule_is_found(rule, monkeypatch):
+    """One gradient in a thousand too large, in one rule: some programs see it."""
+    right = rule.backward
+
+    def wrong(self, *arguments):
+        return tuple(g if g is None else g * 1.001 for g in right(self, *arguments))
+
+    monkeypatch.setattr(rule, "backward", wrong)
+    seen = 0
+    for seed in range(150):
+        rng = np.random.default_rng(seed)
+        steps = [(NAMES[rng.integers(len(NAMES))], int(rng.integers(2**32))) for _ in range(15)]
+        try:
+            made(("float64", [(2, 3), (3, 1), (2, 2, 2)], steps, seed)).check_gradients()
+        except Disagreement:
+            seen += 1
+            if seen == 2:
+                return
+    raise AssertionError(f"{rule.__name__} could be wrong unseen")
