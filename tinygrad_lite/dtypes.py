@@ -58,6 +58,8 @@ def _refuse(array: np.ndarray) -> None:
     got, fix = str(array.dtype), "convert it with astype(np.float32) first"
     if array.dtype.kind == "c":
         fix = "make two tensors, of its real and of its imaginary part"
+    elif array.dtype.kind in "SU":
+        got = f"text ({got})"
     elif array.dtype.kind == "O":
         others = (value for value in array.ravel() if not isinstance(value, (int, float)))
         got = next((type(value).__name__ for value in others), "integers that no dtype holds")

@@ -399,7 +399,7 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: ROW.kl_div(ROW, "batch"),
         ValueError,
-        'reduction: expected "mean", "sum" or "none", "batchmean"; got \'batch\'',
+        'reduction: expected "batchmean", "mean", "sum" or "none"; got \'batch\'',
     ),
     Mistake(
         lambda: ROW.margin_ranking_loss(ROW, [1, 0, -1]),

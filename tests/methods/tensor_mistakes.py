@@ -57,7 +57,7 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: Tensor(["1.5", "2"], dtype=np.float32),
         TypeError,
-        "Tensor: expected bools, integers or real numbers; got <U3; "
+        "Tensor: expected bools, integers or real numbers; got text (<U3); "
         "convert it with astype(np.float32) first",
     ),
     Mistake(

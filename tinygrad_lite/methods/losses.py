@@ -253,8 +253,8 @@ class LossMethods(TensorBase):
 
 def _check_reduction(reduction: str, *others: str) -> None:
     if reduction not in ("mean", "sum", "none", *others):
-        more = "".join(f', "{other}"' for other in others)
-        raise ValueError(f'reduction: expected "mean", "sum" or "none"{more}; got {reduction!r}')
+        first = ", ".join(f'"{name}"' for name in (*others, "mean", "sum"))
+        raise ValueError(f'reduction: expected {first} or "none"; got {reduction!r}')
 
 
 def _reduced(losses: Any, reduction: str) -> Any:
