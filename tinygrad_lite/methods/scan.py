@@ -5,6 +5,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike
 
+from ..float_errors import quiet
 from ..graph import Function, TensorBase
 from ..ops.scan import CumProd, CumSum, LogCumSumExp
 from ..shapes import normalize_axes, normalize_axis
@@ -50,6 +51,7 @@ class ScanMethods(TensorBase):
         """
         return self._running("cummin", np.minimum, axis)
 
+    @quiet
     def _running(self, name: str, extreme: np.ufunc, axis: int) -> tuple[Self, Self]:
         x = self._data
         if not x.ndim:
@@ -59,7 +61,7 @@ class ScanMethods(TensorBase):
         taken = (x == extreme.accumulate(x, axis=axis)) | (x != x)  # the latter holds for nan only
         numbers = np.arange(x.shape[axis]).reshape(-1, *(1,) * (x.ndim - axis - 1))
         positions = np.maximum.accumulate(np.where(taken, numbers, 0), axis=axis)
-        return read_along(self, positions, axis)
+        return read_along(self, positions, axis, distinct=False)
 
 
 @in_single

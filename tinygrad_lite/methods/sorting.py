@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..graph import Array, TensorBase
+from ..ops.indexing import Getitem
 from ..shapes import Axis, keepdim_shape, normalize_axes
 from .operands import as_float
 
@@ -62,7 +63,7 @@ class SortingMethods(TensorBase):
         last = order[..., -1:]  # a nan, if there is one
         spoilt = np.isnan(np.take_along_axis(rows.data, last, -1))
         middle = np.where(spoilt, last, order[..., (count - 1) // 2 : count // 2 + 1])
-        found = read_along(rows, middle, -1)[0].mean(-1)
+        found = read_along(rows, middle, -1, distinct=False)[0].mean(-1)
         return found.reshape(keepdim_shape(x.shape, axes)) if keepdim else found
 
 
@@ -81,9 +82,17 @@ def _order(tensor: TensorBase, name: str, axis: int, descending: bool) -> tuple[
     return order.reshape(x.shape), axis
 
 
-def read_along(tensor: Any, positions: Array, axis: int) -> tuple[Any, Any]:
-    """The elements at `positions` along the axis (see np.take_along_axis), and the positions."""
-    numbers = np.arange(tensor.size).reshape(tensor.shape or 1)
-    flat = np.take_along_axis(numbers, np.atleast_1d(positions), axis)
-    values = tensor.reshape(-1)[flat.reshape(-1)].reshape(positions.shape)
-    return values, tensor._wrap(positions, None)
+def read_along(x: Any, positions: Array, axis: int, distinct: bool = True) -> tuple[Any, Any]:
+    """The elements at `positions` along the axis (see np.take_along_axis), and the positions.
+
+    distinct: whether they name no element twice.
+    """
+    # One index into the flat data: NumPy adds at such ones 25 times as fast as at pairs.
+    shape, places = x.shape or (1,), np.atleast_1d(positions)
+    steps = [prod(shape[number + 1 :]) for number in range(len(shape))]
+    flat = places * steps[axis]
+    for number, (size, step) in enumerate(zip(shape, steps, strict=True)):
+        if number != axis % len(shape):
+            flat += step * np.arange(size).reshape(-1, *(1,) * (len(shape) - number - 1))
+    values = Getitem.apply(x.reshape(-1), index=(flat.reshape(-1),), distinct=distinct)
+    return values.reshape(positions.shape), x._wrap(positions, None)

@@ -189,7 +189,7 @@ class Norm(Function):
         if self.p == 2:
             slope = ratio
         else:
-            flat = ratio == 0
+            flat = (x == 0) | (y == 0)
             size = np.abs(np.where(flat, 1.0, ratio))
             slope = np.where(flat, 0.0, np.sign(x) * size ** (self.p - 1.0))
         return (g.reshape(kept) * slope,)
