@@ -88,6 +88,22 @@ ROWS: list[Row] = [
         )
         for largest in (True, False)
     ),
+    *(
+        Row(
+            "topk",
+            lambda x, largest=largest: x.topk(3, largest=largest),
+            lambda x, largest=largest: (
+                taken(x, first(3, order(x, -1, largest), -1), -1),
+                first(3, order(x, -1, largest), -1),
+            ),
+            None,
+            [((2, 6),)],
+            lambda rng, shape: rng.integers(0, 3, shape).astype(float),
+            kinds="ib",
+            note=f"ties, largest={largest}: PyTorch leaves open which are taken",
+        )
+        for largest in (True, False)
+    ),
     Row(
         "topk",
         lambda x: x.topk(2, sorted_=False)[0],
@@ -117,6 +133,34 @@ ROWS: list[Row] = [
         )
         for keepdim in (False, True)
     ),
+    *(
+        Row(
+            "quantile",
+            lambda x, q=q, axis=axis, keepdim=keepdim: x.quantile(q, axis, keepdim),
+            lambda x, q=q, axis=axis, keepdim=keepdim: np.quantile(x, q, axis, keepdims=keepdim),
+            lambda torch, x, q=q, axis=axis, keepdim=keepdim: torch.quantile(
+                x, torch.tensor(q, dtype=x.dtype), dim=axis, keepdim=keepdim
+            ),
+            shapes,
+            distinct,
+            note=f"q={q}, axis={axis}, keepdim={keepdim}",
+        )
+        for q, axis, keepdim, shapes in (
+            (0.3, None, False, [((3, 3),), ((),), ((1,),), ((2,),)]),
+            (0.5, 0, True, [((3, 2),), ((4, 2),)]),
+            ([0.1, 0.9], -1, False, [((2, 4),), ((5,),)]),
+            ([1.0, 0.0, 0.25], 0, True, [((5, 2),)]),
+        )
+    ),
+    Row(
+        "quantile",
+        lambda x: x.quantile([0.2, 0.4], (0, 2)),
+        lambda x: np.quantile(x, [0.2, 0.4], (0, 2)),
+        lambda torch, x: x.permute(1, 0, 2).flatten(1).quantile(x.new_tensor([0.2, 0.4]), dim=1),
+        [((2, 3, 4),)],
+        distinct,
+        note="two axes",
+    ),
     Row(
         "median",
         lambda x: x.median((0, 2), keepdim=True),
@@ -138,6 +182,11 @@ ROWS: list[Row] = [
 ]
 
 MISTAKES: list[Mistake] = [
+    Mistake(
+        lambda: Tensor([1.0]).topk(1, (0,)),
+        TypeError,
+        "topk: an axis is an integer; got (0,)",
+    ),
     Mistake(
         lambda: Tensor([1.0]).sort(1),
         ValueError,
@@ -162,6 +211,11 @@ MISTAKES: list[Mistake] = [
         lambda: Tensor([1.0, 2.0]).topk(1.5),
         TypeError,
         "topk: k is an integer; got 1.5",
+    ),
+    Mistake(
+        lambda: Tensor([1.0]).quantile(50),
+        ValueError,
+        "quantile: expected q from 0 to 1, a number or several; got 50",
     ),
     Mistake(
         lambda: Tensor([1.0]).median((0, 0)),

@@ -150,6 +150,10 @@ REDUCING: dict[Any, Callable[..., Any]] = {
     np.ptp: lambda x, axis=None, *, keepdims=False: x.max(axis, keepdims) - x.min(axis, keepdims),
     np.average: _average,
     np.median: _with_axis("median"),
+    np.quantile: lambda x, q, axis=None, *, keepdims=False: x.quantile(q, axis, keepdims),
+    np.percentile: lambda x, q, axis=None, *, keepdims=False: x.quantile(
+        np.true_divide(q, 100), axis, keepdims
+    ),
     np.linalg.norm: _norm,
     np.cumsum: _scan("cumsum"),
     np.cumprod: _scan("cumprod"),

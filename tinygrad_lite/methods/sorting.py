@@ -5,6 +5,7 @@ the element that it is.  Sorting is stable: elements that are equal keep their o
 largest come first.  nan counts as the largest.
 """
 
+from collections.abc import Sequence
 from math import prod
 from typing import Any, Self
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from ..graph import Array, TensorBase
 from ..ops.indexing import Getitem
-from ..shapes import Axis, keepdim_shape, normalize_axes
+from ..shapes import Axis, keepdim_shape, normalize_axes, normalize_axis
 from .operands import as_float
 
 
@@ -36,15 +37,16 @@ class SortingMethods(TensorBase):
 
         They come in order, the most extreme first, whatever `sorted_` says.
         """
-        order, axis = _order(self, "topk", axis, descending=largest)
-        size = order.shape[axis] if order.ndim else 1
         if not isinstance(k, (int, np.integer)):
             raise TypeError(f"topk: k is an integer; got {k!r}")
-        if not 0 <= k <= size:
-            raise ValueError(f"topk: expected k from 0 to {size}, the size of axis {axis}; got {k}")
-        if order.ndim:
-            order = order[(slice(None),) * axis + (slice(k),)]
-        return read_along(self, order, axis)
+        axis = _single_axis("topk", axis, self._data.ndim)
+        line = np.atleast_1d(self._data)
+        if not 0 <= k <= line.shape[axis]:
+            raise ValueError(
+                f"topk: expected k from 0 to {line.shape[axis]}, the size of axis {axis}; got {k}"
+            )
+        positions = np.moveaxis(_first(np.moveaxis(line, axis, -1), int(k), largest), -1, axis)
+        return read_along(self, positions if self._data.ndim else positions.reshape(()), axis)
 
     def median(self, axis: Axis = None, keepdim: bool = False) -> Self:
         """The middle element in order; of an even number, the mean of the two middle ones.
@@ -52,34 +54,90 @@ class SortingMethods(TensorBase):
         nan if there is a nan, or no element.  As np.median; PyTorch takes the lower of the two.
         Integers give float32.
         """
+        return self._quantile("median", 0.5, axis, keepdim)
+
+    def quantile(
+        self, q: float | Sequence[float], axis: Axis = None, keepdim: bool = False
+    ) -> Self:
+        """The element at q (n - 1) in order, counted from 0; in between, a straight line.
+
+        q from 0 to 1.  For a sequence of them, the results stand along a new first axis.  nan if
+        there is a nan, or no element.  Integers give float32.
+        """
+        return self._quantile("quantile", q, axis, keepdim)
+
+    def _quantile(self, name: str, q: Any, axis: Axis, keepdim: bool) -> Self:
         x: Any = as_float(self)
-        axes = normalize_axes(axis, x.ndim, "median")
+        axes = normalize_axes(axis, x.ndim, name)
+        places = np.array(q._data if isinstance(q, TensorBase) else q, np.float64)
+        if places.ndim > 1 or not ((places >= 0) & (places <= 1)).all():
+            raise ValueError(f"{name}: expected q from 0 to 1, a number or several; got {q!r}")
         count = prod(x.shape[number] for number in axes)
-        if count == 0:
-            return x.mean(axes, keepdim)  # nan
         rest = tuple(number for number in range(x.ndim) if number not in axes)
         rows = x.permute(rest + axes).reshape(*(x.shape[number] for number in rest), count)
-        order = np.argsort(rows.data, axis=-1, kind="stable")
-        last = order[..., -1:]  # a nan, if there is one
-        spoilt = np.isnan(np.take_along_axis(rows.data, last, -1))
-        middle = np.where(spoilt, last, order[..., (count - 1) // 2 : count // 2 + 1])
-        found = read_along(rows, middle, -1, distinct=False)[0].mean(-1)
-        return found.reshape(keepdim_shape(x.shape, axes)) if keepdim else found
+        if count == 0:
+            found = rows.mean(-1)[..., None].expand(*rows.shape[:-1], places.size)  # nan
+        else:
+            found = _between(rows, places.reshape(-1) * (count - 1))
+        found = found.permute(-1, *range(found.ndim - 1))
+        kept = keepdim_shape(x.shape, axes) if keepdim else found.shape[1:]
+        return found.reshape(*places.shape, *kept)
+
+
+def _between(rows: Any, places: Array) -> Any:
+    """What stands at each of the places, which may lie between two elements, of the sorted rows."""
+    before, after = np.floor(places), np.ceil(places)
+    pairs = np.stack((before, after), axis=-1)
+    shares = np.stack((after - places, places - before), axis=-1)
+    shares[before == after] = 0.5  # both are the same element; not 1 and 0, as 0 inf is nan
+    order = np.argsort(rows.data, axis=-1, kind="stable")
+    last = order[..., -1:]  # a nan, if there is one
+    spoilt = np.isnan(np.take_along_axis(rows.data, last, -1))
+    read = np.where(spoilt, last, order[..., pairs.astype(np.int64).reshape(-1)])
+    values = read_along(rows, read, -1, distinct=False)[0].reshape(*rows.shape[:-1], *pairs.shape)
+    return (values * shares.astype(rows.dtype)).sum(-1)
+
+
+def _single_axis(name: str, axis: int, ndim: int) -> int:
+    """The axis counted from the front; 0 for a 0-d tensor."""
+    if ndim == 0 and axis in (0, -1):
+        return 0
+    return normalize_axis(axis, ndim, name)
+
+
+def _first(rows: Array, k: int, largest: bool) -> Array:
+    """The positions of the k largest or smallest of each row, in order; of equal ones the first.
+
+    Sorting only those k takes a tenth of the time.
+    """
+    size = rows.shape[-1]
+    if k == 0 or k == size or np.isnan(rows).any():
+        return _sorted(rows, -1, largest)[..., :k]
+    place = size - k if largest else k - 1
+    limit = np.partition(rows, place, axis=-1)[..., place : place + 1]
+    inside = rows > limit if largest else rows < limit
+    level = rows == limit
+    room = k - np.count_nonzero(inside, axis=-1, keepdims=True)
+    inside |= level & (np.cumsum(level, axis=-1) <= room)
+    positions = np.nonzero(inside)[-1].reshape(*rows.shape[:-1], k)
+    order = _sorted(np.take_along_axis(rows, positions, -1), -1, largest)
+    return np.take_along_axis(positions, order, -1)
 
 
 def _order(tensor: TensorBase, name: str, axis: int, descending: bool) -> tuple[Array, int]:
     """The positions that put the elements in order along the axis, and the axis from the front."""
     x = tensor._data
-    if isinstance(axis, (tuple, list)) or axis is None:
-        raise TypeError(f"{name}: an axis is an integer; got {axis!r}")
-    (axis,) = normalize_axes(axis, x.ndim, name) or (0,)
-    line = np.atleast_1d(x)
-    if descending:  # from the end, so that equal elements keep their order when all is turned round
-        backwards = np.argsort(np.flip(line, axis), axis=axis, kind="stable")
-        order = line.shape[axis] - 1 - np.flip(backwards, axis)
-    else:
-        order = np.argsort(line, axis=axis, kind="stable")
-    return order.reshape(x.shape), axis
+    axis = _single_axis(name, axis, x.ndim)
+    return _sorted(np.atleast_1d(x), axis, descending).reshape(x.shape), axis
+
+
+def _sorted(x: Array, axis: int, descending: bool) -> Array:
+    """The positions that put the elements in order along the axis."""
+    if not descending:
+        return np.argsort(x, axis=axis, kind="stable")
+    # From the end, so that equal elements keep their order when all is turned round.
+    backwards = np.argsort(np.flip(x, axis), axis=axis, kind="stable")
+    return x.shape[axis] - 1 - np.flip(backwards, axis)
 
 
 def read_along(x: Any, positions: Array, axis: int, distinct: bool = True) -> tuple[Any, Any]:
