@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from operator import index as as_index
+from string import ascii_letters
 from typing import Any, Self
 
 import numpy as np
@@ -14,7 +15,7 @@ from ..ops.determinants import Det, Slogdet
 from ..ops.linalg import Inv, Matmul, Solve
 from ..ops.movement import Concatenate, Expand, Reshape
 from ..shapes import broadcast_shape
-from .einsum import contract, einsum, refuse_bools
+from .einsum import einsum, refuse_bools
 from .operands import Operand, as_float, cast, in_single, matched, operand, pair
 
 
@@ -220,29 +221,28 @@ def matrix_product(a: Any, b: Any) -> Any:
 
 def sum_of_products(subscripts: str, operands: Sequence[Any]) -> Any:
     """`Tensor.einsum` for tensors and arrays, at least one of which is a tensor."""
-    parts = matched("einsum", *operands)
+    parts = (pair if len(operands) == 2 else matched)("einsum", *operands)
     dtype = next(part.dtype for part in parts if hasattr(part, "dtype"))
-    wide = np.dtype(np.float32) if dtype == HALF else dtype
-    parts = [cast(x, wide) if hasattr(x, "dtype") else np.asarray(x, wide) for x in parts]
-    result = einsum(subscripts, parts)
-    return cast(result, HALF) if dtype == HALF else result
+    parts = [np.asarray(x, dtype) if isinstance(x, (int, float)) else x for x in parts]
+    if dtype == HALF:
+        return cast(einsum(subscripts, [cast(part, np.float32) for part in parts]), HALF)
+    return einsum(subscripts, parts)
 
 
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     """`Tensor.tensordot` for tensors and arrays, at least one of which is a tensor."""
-    a, b = matched("tensordot", a, b)
     a_shape, b_shape = np.shape(a), np.shape(b)
-    a_labels = list(range(len(a_shape)))
-    b_labels = list(range(len(a_shape), len(a_shape) + len(b_shape)))
+    a_labels = list(ascii_letters[: len(a_shape)])
+    b_labels = list(ascii_letters[::-1][: len(b_shape)])
     try:
         if np.ndim(axes) == 0:
-            pairs: Any = (a_labels[len(a_labels) - as_index(axes) :], range(axes))
+            pairs: Any = (range(len(a_shape))[len(a_shape) - as_index(axes) :], range(axes))
         else:
             pairs = [np.atleast_1d(part).tolist() for part in axes]
         for i, j in zip(*pairs, strict=True):
             b_labels[as_index(j)] = a_labels[as_index(i)]
         fits = all(a_shape[i] == b_shape[j] for i, j in zip(*pairs, strict=True))
-        fits = fits and len(set(b_labels) - set(a_labels)) == len(b_labels) - len(pairs[0])
+        fits = fits and len(set(b_labels) & set(a_labels)) == len(pairs[0])
     except (TypeError, ValueError, IndexError):
         fits = False
     if not fits:
@@ -250,11 +250,9 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
             "tensordot: expected a number of axes, or two lists of axes of the same sizes; got "
             f"{axes} for shapes {a_shape} and {b_shape}"
         )
-    kept = set(a_labels) ^ set(b_labels)
-    if a.dtype == HALF:
-        a, b = cast(a, np.float32), cast(b, np.float32)
-        return cast(contract(a, a_labels, b, b_labels, kept)[0], HALF)
-    return contract(a, a_labels, b, b_labels, kept)[0]
+    left = [label for label in a_labels if label not in b_labels]
+    right = [label for label in b_labels if label not in a_labels]
+    return sum_of_products("".join((*a_labels, ",", *b_labels, "->", *left, *right)), (a, b))
 
 
 def solve(a: Any, b: Any, vectors: bool | None = None) -> Any:

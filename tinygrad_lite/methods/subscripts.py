@@ -1,7 +1,6 @@
 """The subscripts of an einsum, such as "ij,jk->ik": which axes meet, and in which order."""
 
 from collections.abc import Sequence
-from functools import lru_cache
 from string import ascii_letters
 from typing import NamedTuple
 
@@ -26,7 +25,6 @@ class Plan(NamedTuple):
     order: tuple[tuple[int, int], ...]
 
 
-@lru_cache(maxsize=1024)  # a training loop asks for the same again and again
 def plan(subscripts: str, shapes: tuple[Shape, ...]) -> Plan:
     """The plan for operands of these shapes; ValueError if the subscripts do not fit them."""
     terms, output = _parsed(subscripts, shapes)
