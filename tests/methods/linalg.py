@@ -200,6 +200,7 @@ ROWS: list[Row] = [
             lambda torch, x, n=n: torch.linalg.matrix_power(x, n),
             SQUARE[:2],
             graded,
+            kinds="f" if n < 0 else "fi",
             rtol=1e-12,
             note=f"{n}",
         )
@@ -352,6 +353,11 @@ MISTAKES: list[Mistake] = [
         "einsum: 'ij,jk' is for 2 operands; got 1",
     ),
     Mistake(
+        lambda: Tensor.einsum("ij,jk->ik"),
+        TypeError,
+        "einsum: expected operands after 'ij,jk->ik'; got none",
+    ),
+    Mistake(
         lambda: Tensor.einsum("i->i", TWO_BY_THREE),
         ValueError,
         "einsum: 'i' is for 1 axes; operand 0 has shape (2, 3); write ... for the others",
@@ -392,6 +398,11 @@ MISTAKES: list[Mistake] = [
         lambda: Tensor(np.eye(3)).solve(TWO_BY_THREE),
         ValueError,
         "solve: expected 3 rows on the right, as (3, 3) has; got (2, 3)",
+    ),
+    Mistake(
+        lambda: Tensor(np.eye(3)).solve(2.0),
+        ValueError,
+        "solve: expected a vector or a matrix on the right; got a number",
     ),
     Mistake(
         lambda: Tensor(SINGULAR).solve(np.ones((2, 1))),

@@ -82,6 +82,8 @@ class LinalgMethods(TensorBase):
             raise TypeError(f"einsum: expected subscripts such as 'ij,jk->ik' first; got {got}")
         if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
             operands = tuple(operands[0])
+        if not operands:
+            raise TypeError(f"einsum: expected operands after '{subscripts}'; got none")
         if not any(isinstance(value, TensorBase) for value in operands):
             operands = tuple(cls._wrap(new_array(value), None) for value in operands)
         return sum_of_products(subscripts, operands)
@@ -90,17 +92,18 @@ class LinalgMethods(TensorBase):
         """The sum of the diagonal.  (..., n, m) -> (...)."""
         return _matrices("trace", self).diagonal(axis1=-2, axis2=-1).sum(-1)
 
+    @in_single
     def matrix_power(self, n: int) -> Self:
-        """self @ self @ ... @ self, n times; n < 0: of the inverse.  (..., n, n)."""
-        x: Any = _square("matrix_power", self)
+        """self @ self @ ... @ self, n times, in about log2(n) products; n < 0: of the inverse."""
+        _square("matrix_power", self)
+        x: Any = self
+        n = as_index(n)
         if n < 0:
-            x, n = x.inv(), -n
-        if n == 0:
-            return x.zeros_like() + np.eye(x.shape[-1], dtype=x.dtype)
-        half = x.matrix_power(n // 2) if n > 1 else None
-        if half is None:
-            return x
-        return matrix_product(half @ half, x) if n % 2 else half @ half
+            return x.inv().matrix_power(-n)
+        if n < 2:
+            return x if n else x.zeros_like() + np.eye(x.shape[-1], dtype=x.dtype)
+        half = x.matrix_power(n // 2)
+        return half @ half @ x if n % 2 else half @ half
 
     # Inverses and determinants
 
