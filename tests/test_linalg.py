@@ -233,6 +233,20 @@ def test_bools_have_no_sums_of_products() -> None:
 
 
 def test_nan_goes_through_without_a_word() -> None:
-    x = Tensor(np.full((2, 2), np.nan), requires_grad=True)
-    assert np.isnan(x.det().item())
-    assert np.isnan(x.inv().data).all()
+    """And spoils no other matrix of the stack."""
+    x = leaf([np.full((2, 2), np.nan), [[1.0, 2], [3, 4]], [[np.inf, 1], [1, 1]]])
+    np.testing.assert_allclose(x.det().data[1], -2)
+    assert np.isnan(x.det().data[0])
+    gradients = [grad(y.sum(), [x])[0].data for y in (x.det(), x.slogdet()[1], x[:2].inv())]
+    for found in gradients:
+        assert np.isnan(found[0]).all()
+        assert np.isfinite(found[1]).all()
+    np.testing.assert_allclose(gradients[0][1], [[4, -3], [-2, 1]])
+
+
+@pytest.mark.parametrize("name", ["svd", "eigh"])
+def test_factors_of_nan_are_an_error(name) -> None:
+    """As in PyTorch."""
+    with pytest.raises(np.linalg.LinAlgError) as caught:
+        getattr(Tensor(np.full((3, 3), np.nan)), name)()
+    assert str(caught.value) == f"{name}: it did not converge; does a matrix hold nan or inf?"

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..dtypes import new_array
+from ..float_errors import quiet
 from ..graph import TensorBase
 from ..ops.arithmetic import Mul
 from ..ops.decompositions import QR, SVD, Cholesky, Eigh
@@ -301,6 +302,7 @@ def _square(name: str, x: Any) -> Any:
     return as_float(x) if isinstance(x, TensorBase) else x
 
 
+@quiet
 def _completed(q: Any) -> Any:
     """Orthonormal columns (..., n, k), completed to (..., n, n) with others that are constant."""
     columns = q.shape[-1]

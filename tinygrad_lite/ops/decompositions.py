@@ -83,7 +83,10 @@ class SVD(Function):
     fresh = True
 
     def forward(self, x):
-        return np.linalg.svd(x, full_matrices=False)
+        try:
+            return np.linalg.svd(x, full_matrices=False)
+        except np.linalg.LinAlgError:
+            raise not_finite("svd") from None
 
     def backward(self, g, y, x):
         (gu, gs, gvh), (u, s, vh) = g, y
@@ -118,7 +121,10 @@ class Eigh(Function):
     fresh = True
 
     def forward(self, x):
-        return np.linalg.eigh(x)
+        try:
+            return np.linalg.eigh(x)
+        except np.linalg.LinAlgError:
+            raise not_finite("eigh") from None
 
     def backward(self, g, y, x):
         (gw, gv), (w, v) = g, y
@@ -129,3 +135,8 @@ class Eigh(Function):
             gaps = w[..., None, :] - w[..., :, None] + identity
             inner = inner + (turn - turn.mT) / (gaps * 2.0)
         return (v @ inner @ v.mT,)
+
+
+def not_finite(name):
+    """The error of an iteration that did not end, of which nan and inf are the usual cause."""
+    return np.linalg.LinAlgError(f"{name}: it did not converge; does a matrix hold nan or inf?")

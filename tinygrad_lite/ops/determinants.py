@@ -43,8 +43,9 @@ class Cofactor(Function):
     def forward(self, x):
         if not x.size:
             return np.zeros_like(x)
-        u, s, vh = np.linalg.svd(x)
-        self.sign = np.sign(np.linalg.det(u @ vh))[..., None, None]
+        finite = np.isfinite(x).all(axis=(-2, -1), keepdims=True)  # the SVD refuses nan
+        u, s, vh = np.linalg.svd(np.where(finite, x, 0.0))
+        self.sign = np.where(finite, np.sign(np.linalg.det(u @ vh))[..., None, None], np.nan)
         return (u * (product_of_others(s)[..., None, :] * self.sign)) @ vh
 
     def backward(self, g, y, x):
