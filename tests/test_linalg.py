@@ -79,6 +79,11 @@ def test_numpy_solve_takes_a_square_right_side_as_a_matrix() -> None:
     np.testing.assert_allclose(leaf(stack).solve(b).data, expected)
 
 
+def test_numpys_einsum_takes_subscripts_as_text_only() -> None:
+    with pytest.raises(TypeError, match="expected subscripts such as 'ij,jk->ik' first; got Tens"):
+        np.einsum(leaf(A), [0, 1])
+
+
 @pytest.mark.parametrize("mode", ["complete", "r", "raw"])
 def test_other_modes_of_qr_are_refused(mode) -> None:
     with pytest.raises(ValueError, match="expected mode='reduced'"):

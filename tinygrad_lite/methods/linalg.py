@@ -78,16 +78,9 @@ class LinalgMethods(TensorBase):
 
         Errors: ValueError where subscripts and shapes do not fit.
         """
-        if not isinstance(subscripts, str):
-            got = type(subscripts).__name__
-            raise TypeError(f"einsum: expected subscripts such as 'ij,jk->ik' first; got {got}")
         if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
             operands = tuple(operands[0])
-        if not operands:
-            raise TypeError(f"einsum: expected operands after '{subscripts}'; got none")
-        if not any(isinstance(value, TensorBase) for value in operands):
-            operands = tuple(cls._wrap(new_array(value), None) for value in operands)
-        return sum_of_products(subscripts, operands)
+        return sum_of_products(subscripts, operands, cls)
 
     def trace(self) -> Self:
         """The sum of the diagonal.  (..., n, m) -> (...)."""
@@ -223,8 +216,17 @@ def matrix_product(a: Any, b: Any) -> Any:
     return Matmul.apply(a, b)
 
 
-def sum_of_products(subscripts: str, operands: Sequence[Any]) -> Any:
-    """`Tensor.einsum` for tensors and arrays, at least one of which is a tensor."""
+def sum_of_products(
+    subscripts: str, operands: Sequence[Any], tensor_class: type[TensorBase]
+) -> Any:
+    """`Tensor.einsum` for tensors and arrays; a tensor of this class if none of them is one."""
+    if not isinstance(subscripts, str):
+        got = type(subscripts).__name__
+        raise TypeError(f"einsum: expected subscripts such as 'ij,jk->ik' first; got {got}")
+    if not operands:
+        raise TypeError(f"einsum: expected operands after '{subscripts}'; got none")
+    if not any(isinstance(value, TensorBase) for value in operands):
+        operands = [tensor_class._wrap(new_array(value), None) for value in operands]
     parts = (pair if len(operands) == 2 else matched)("einsum", *operands)
     dtype = next(part.dtype for part in parts if hasattr(part, "dtype"))
     parts = [np.asarray(x, dtype) if isinstance(x, (int, float)) else x for x in parts]
@@ -256,7 +258,8 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
         )
     left = [label for label in a_labels if label not in b_labels]
     right = [label for label in b_labels if label not in a_labels]
-    return sum_of_products("".join((*a_labels, ",", *b_labels, "->", *left, *right)), (a, b))
+    subscripts = "".join((*a_labels, ",", *b_labels, "->", *left, *right))
+    return sum_of_products(subscripts, (a, b), TensorBase)
 
 
 def solve(a: Any, b: Any, vectors: bool | None = None) -> Any:

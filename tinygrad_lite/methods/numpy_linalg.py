@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..graph import TensorBase
 from .linalg import matrix_product, solve, sum_of_products, tensordot
 
 
@@ -34,6 +35,10 @@ def _trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     return x.diagonal(offset, axis1, axis2).sum(-1)
 
 
+def _einsum(subscripts: str, *operands: Any, optimize: Any = True) -> Any:
+    return sum_of_products(subscripts, operands, TensorBase)
+
+
 def _qr(a: Any, mode: str = "reduced") -> Any:
     if mode != "reduced":
         raise ValueError(f"np.linalg.qr on a Tensor: expected mode='reduced'; got {mode!r}")
@@ -52,7 +57,7 @@ LINALG: dict[Any, Callable[..., Any]] = {
     np.vdot: lambda a, b: matrix_product(np.ravel(a), np.ravel(b)),
     np.outer: lambda a, b: tensordot(np.ravel(a), np.ravel(b), 0),
     np.tensordot: tensordot,
-    np.einsum: lambda subscripts, *operands, optimize=True: sum_of_products(subscripts, operands),
+    np.einsum: _einsum,
     np.linalg.matmul: matrix_product,
     np.linalg.tensordot: tensordot,
     np.linalg.multi_dot: lambda arrays: reduce(matrix_product, arrays),
