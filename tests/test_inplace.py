@@ -485,6 +485,7 @@ def test_copy_broadcasts_and_casts() -> None:
             "copy_: v has shape (3,), which does not broadcast to (2,)",
         ),
         (lambda x: x.fill_(x), ValueError, "fill_: expected one number; got shape (2,)"),
+        (lambda x: x.fill_(np.nan), ValueError, "fill_: cannot convert float NaN to integer"),
         (
             lambda x: x.masked_fill_([True, False], x),
             ValueError,

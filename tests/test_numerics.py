@@ -298,3 +298,20 @@ def test_errors(call, error, message) -> None:
     with pytest.raises(error, match=message) as caught:
         call(Tensor(X))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda x: x.scatter(0, [0], 1e9),
+        lambda x: x.scatter_add(0, [0], np.array([1e9])),
+        lambda x: x.index_add(0, [0], np.array([1e9])),
+        lambda x: x.index_fill(0, [0], 1e9),
+        lambda x: x.pad((1, 1), value=1e9),
+        lambda x: x.clone().fill_(1e9),
+        lambda x: x.clone().copy_(np.array([1e9])),
+        lambda x: x.clone().masked_fill_(np.array([True, False]), 1e9),
+    ],
+)
+def test_what_does_not_fit_into_float16_is_inf_without_a_warning(act) -> None:
+    assert act(Tensor(np.ones(2, np.float16))).data[0] == INF

@@ -25,6 +25,14 @@ def shape_from(sizes: Sequence[Any]) -> Shape:
         raise TypeError(f"a shape is made of integers; got {tuple(sizes)}") from None
 
 
+def integer(value: Any, name: str) -> int:
+    """`value` as a Python int.  `name` is the operation, for the error."""
+    try:
+        return as_index(value)
+    except TypeError:
+        raise TypeError(f"{name}: expected an integer; got {value!r}") from None
+
+
 def normalize_axis(axis: int, ndim: int, name: str) -> int:
     """`axis` counted from the front.  `name` is the operation, for the error."""
     try:

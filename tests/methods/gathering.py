@@ -338,8 +338,18 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: X.take_along_axis([[0], [0], [0]], 1),
         ValueError,
-        "take_along_axis: shapes (3, 1) and (2, 1) do not broadcast; "
+        "take_along_axis: shapes (2, 1) and (3, 1) do not broadcast; "
         "from the right, sizes must be equal or 1",
+    ),
+    Mistake(
+        lambda: X.take_along_axis([[0, -4]], 1),
+        IndexError,
+        "take_along_axis: -4 is out of range for axis 1, which has size 3",
+    ),
+    Mistake(
+        lambda: X.take_along_axis([0], 1),
+        ValueError,
+        "take_along_axis: expected an index of 2 axes; got shape (1,)",
     ),
     Mistake(
         lambda: X.scatter(0, [[0, 1]], Tensor([[1.0]])),
@@ -395,6 +405,11 @@ MISTAKES: list[Mistake] = [
         lambda: X.diagonal(0, 1, 1),
         ValueError,
         "diagonal: expected two different axes; got 1 and 1",
+    ),
+    Mistake(
+        lambda: X.triu(0.5),
+        TypeError,
+        "triu: expected an integer; got 0.5",
     ),
     Mistake(
         lambda: Tensor(1.0).diag(),

@@ -154,6 +154,21 @@ MISTAKES: list[Mistake] = [
         "split: the sizes must add up to 3, the size of axis 1; got [1, 1]",
     ),
     Mistake(
+        lambda: Tensor.cat([]),
+        ValueError,
+        "cat: expected at least one tensor; got none",
+    ),
+    Mistake(
+        lambda: X.split(1.5),
+        TypeError,
+        "split: expected an integer; got 1.5",
+    ),
+    Mistake(
+        lambda: Tensor.meshgrid(np.zeros(2)),
+        TypeError,
+        "meshgrid: expected at least one Tensor; got none",
+    ),
+    Mistake(
         lambda: X.split(0),
         ValueError,
         "split: expected parts of 1 element or more; got 0",

@@ -294,6 +294,16 @@ MISTAKES: list[Mistake] = [
         "flip: axis (0, 0) names a dimension twice",
     ),
     Mistake(
+        lambda: X.flip(0.5),
+        TypeError,
+        "flip: an axis is an integer; got 0.5",
+    ),
+    Mistake(
+        lambda: X.roll(0.5),
+        TypeError,
+        "roll: expected an integer; got 0.5",
+    ),
+    Mistake(
         lambda: X.roll((1, 2), 0),
         ValueError,
         "roll: expected a shift for each axis; got (1, 2) for axis 0",

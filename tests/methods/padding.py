@@ -112,6 +112,14 @@ ROWS: list[Row] = [
     ),
     Row(
         "unfold",
+        lambda x: x.unfold(0, 0, 2),
+        lambda x: np.zeros((2, 0)),
+        lambda torch, x: x.unfold(0, 0, 2),
+        [((3,),)],
+        note="of nothing",
+    ),
+    Row(
+        "unfold",
         lambda x: x.unfold(-2, 2, 3).unfold(-2, 2, 1),
         lambda x: np.stack([x[:2], x[3:5]])[:, :, [[0, 1], [1, 2]]].transpose(0, 2, 1, 3),
         lambda torch, x: x.unfold(-2, 2, 3).unfold(-2, 2, 1),
@@ -131,12 +139,12 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: X.pad(((1, 2),)),
         ValueError,
-        "pad: expected a pair or None for each of 2 axes; got ((1, 2),)",
+        "pad: expected a pair of integers or None for each of 2 axes; got ((1, 2),)",
     ),
     Mistake(
         lambda: X.pad((1.5, 2)),
         TypeError,
-        "pad: expected integers, or pairs of them and None; got (1.5, 2)",
+        "pad: expected a pair of integers or None for each of 2 axes; got (1.5, 2)",
     ),
     Mistake(
         lambda: X.pad((1, 1), mode="edge"),
@@ -154,9 +162,19 @@ MISTAKES: list[Mistake] = [
         "shrink: axis 1 has size 3; it has no part from 2 to 1",
     ),
     Mistake(
+        lambda: X.pad((1, 1), value=Tensor(1.0)),
+        TypeError,
+        "pad: expected a number as value; got Tensor",
+    ),
+    Mistake(
+        lambda: X.cast(int).pad((1, 1), value=np.nan),
+        ValueError,
+        "pad: cannot convert float NaN to integer",
+    ),
+    Mistake(
         lambda: X.shrink(((0, 1),)),
         ValueError,
-        "shrink: expected bounds for 2 axes; got 1",
+        "shrink: expected a pair of integers or None for each of 2 axes; got ((0, 1),)",
     ),
     Mistake(
         lambda: X.shrink(((0, 1), (2, 4))),

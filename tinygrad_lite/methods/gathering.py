@@ -9,7 +9,7 @@ from ..ops.choice import Mask
 from ..ops.indexing import Diagonal, Getitem, ScatterAdd, ScatterExtreme, Setitem
 from ..ops.movement import Concatenate
 from ..ops.reduce import Prod
-from ..shapes import broadcast_shape, normalize_axis
+from ..shapes import broadcast_shape, integer, normalize_axis
 from .movement import along
 from .operands import cast, in_single, operand
 
@@ -36,11 +36,17 @@ class GatheringMethods(TensorBase):
 
         np.take_along_axis(x, np.argsort(x, axis), axis) sorts.
         """
-        place, shape = normalize_axis(axis, self._data.ndim, "take_along_axis"), self._data.shape
-        places = integers("take_along_axis", index)
-        places = np.where(places < 0, places + shape[place], places)
-        others = [(*a[:place], 1, *a[place + 1 :]) for a in (places.shape, shape)]
-        common = broadcast_shape(*others, name="take_along_axis")
+        shape, places = self._data.shape, integers("take_along_axis", index)
+        place = normalize_axis(axis, len(shape), "take_along_axis")
+        if places.ndim != len(shape):
+            raise ValueError(
+                f"take_along_axis: expected an index of {len(shape)} axes; got shape {places.shape}"
+            )
+        size = shape[place]
+        _check_range("take_along_axis", places, -size, size, f"axis {place}")
+        places = np.where(places < 0, places + size, places)
+        ones = [(*a[:place], 1, *a[place + 1 :]) for a in (shape, places.shape)]
+        common = broadcast_shape(*ones, name="take_along_axis")
         ours, theirs = (
             (*common[:place], a[place], *common[place + 1 :]) for a in (shape, places.shape)
         )
@@ -80,8 +86,8 @@ class GatheringMethods(TensorBase):
         include_self  whether x's own value at that place is one of those combined
 
         "prod" takes memory for as many copies of x as values come to one place, and has exact
-        gradients also where values are 0.  Where x is left out, it does not share in a tie, as
-        it does in PyTorch.
+        gradients also where values are 0.  Where x is left out, it takes no share of a tie; in
+        PyTorch it does.
         """
         places = self._along("scatter_reduce", axis, index)
         value = self._source("scatter_reduce", src, places)
@@ -160,7 +166,7 @@ class GatheringMethods(TensorBase):
             if not labels.size:
                 raise ValueError("one_hot: no elements, so num_classes must be given")
             num_classes = int(labels.max()) + 1
-        _check_range("one_hot", labels, max(num_classes, 0), "classes")
+        _check_range("one_hot", labels, 0, num_classes, "classes")
         return self._wrap((labels[..., None] == np.arange(num_classes)).astype(np.int64), None)
 
     def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Self:
@@ -171,6 +177,7 @@ class GatheringMethods(TensorBase):
             raise ValueError(f"diagonal: expected two different axes; got {axis1} and {axis2}")
         x: Any = self.moveaxis((first, second), (-2, -1))  # type: ignore[attr-defined]
         rows, columns = x.shape[-2:]
+        offset = integer(offset, "diagonal")
         down, right = max(-offset, 0), max(offset, 0)
         size = max(min(rows - down, columns - right), 0)
         return Diagonal.apply(x[..., down : down + size, right : right + size])
@@ -184,18 +191,18 @@ class GatheringMethods(TensorBase):
             return self.diagonal(diagonal)
         if self._data.ndim != 1:
             raise ValueError(f"diag: expected 1 or 2 dimensions; got shape {self._data.shape}")
-        places = np.arange(self._data.size)
-        index = (places + max(-diagonal, 0), places + max(diagonal, 0))
-        side = self._data.size + abs(diagonal)
+        offset, places = integer(diagonal, "diag"), np.arange(self._data.size)
+        index = (places + max(-offset, 0), places + max(offset, 0))
+        side = places.size + abs(offset)
         return ScatterAdd.apply(self, index=index, distinct=True, shape=(side, side))
 
     def tril(self, diagonal: int = 0) -> Self:
         """The last two axes up to this diagonal, and 0 above it, also where x is nan."""
-        return self._triangle("tril", diagonal, below=True)
+        return self._triangle("tril", integer(diagonal, "tril"), below=True)
 
     def triu(self, diagonal: int = 0) -> Self:
         """The last two axes from this diagonal on, and 0 below it, also where x is nan."""
-        return self._triangle("triu", diagonal - 1, below=False)
+        return self._triangle("triu", integer(diagonal, "triu") - 1, below=False)
 
     def _triangle(self, name: str, diagonal: int, below: bool) -> Self:
         if self._data.ndim < 2:
@@ -233,7 +240,7 @@ class GatheringMethods(TensorBase):
     def _positions(self, name: str, axis: int, index: Any) -> tuple[int, Array]:
         """The axis, and the positions along it, which must be there."""
         place, places = normalize_axis(axis, self._data.ndim, name), integers(name, index)
-        _check_range(name, places, self._data.shape[place], f"axis {place}")
+        _check_range(name, places, 0, self._data.shape[place], f"axis {place}")
         return place, places
 
     def _source(self, name: str, src: Any, places: tuple[Array, ...]) -> Any:
@@ -275,10 +282,11 @@ def integers(name: str, index: Any) -> Array:
     return array.astype(np.int64, copy=False)
 
 
-def _check_range(name: str, places: Array, size: int, what: str) -> None:
-    outside = places[(places < 0) | (places >= size)]
+def _check_range(name: str, places: Array, start: int, stop: int, what: str) -> None:
+    """IndexError unless start <= place < stop for all of them."""
+    outside = places[(places < start) | (places >= stop)]
     if outside.size:
-        where = f"{size} classes" if what == "classes" else f"{what}, which has size {size}"
+        where = f"{stop} classes" if what == "classes" else f"{what}, which has size {stop}"
         raise IndexError(f"{name}: {outside[0]} is out of range for {where}")
 
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from ..float_errors import quiet
 from ..graph import TensorBase
 from ..memory import changes
 from ..ops.indexing import Getitem, Setitem
@@ -84,6 +85,7 @@ class IndexingMethods(TensorBase):
         return (self[position] for position in range(len(self._data)))
 
 
+@quiet
 def write(name: str, tensor: TensorBase, index: Any, value: Any) -> None:
     """tensor[index] = value, recorded if one of the two is; `name` is the operation."""
     data = tensor._data
@@ -98,7 +100,9 @@ def write(name: str, tensor: TensorBase, index: Any, value: Any) -> None:
         else:
             data[items] = getattr(written, "_data", written)
             changes.note(data)
-    except ValueError:
+    except ValueError as error:
+        if not np.ndim(value):  # nan, for integers
+            raise ValueError(f"{name}: {error}") from None
         raise ValueError(
             f"{name}: v has shape {np.shape(value)}, which does not broadcast to "
             f"{data[items].shape}"

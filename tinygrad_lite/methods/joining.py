@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from operator import index as as_index
 from typing import Any, Self
 
 import numpy as np
@@ -11,7 +10,7 @@ from ..dtypes import new_array
 from ..graph import TensorBase
 from ..ops.indexing import Getitem
 from ..ops.movement import Concatenate
-from ..shapes import normalize_axis
+from ..shapes import integer, normalize_axis
 from .movement import along
 from .operands import matched
 
@@ -32,15 +31,15 @@ class JoiningMethods(TensorBase):
     def split(self, sizes: int | Sequence[int], axis: int = 0) -> tuple[Self, ...]:
         """Parts of these sizes along `axis`; with one integer all have it, but a smaller last."""
         place, length = self._length(axis, "split")
-        if isinstance(sizes, (tuple, list)):
-            parts = [as_index(size) for size in sizes]
+        if isinstance(sizes, (tuple, list, np.ndarray)):
+            parts = [integer(size, "split") for size in sizes]
             if sum(parts) != length or min(parts, default=0) < 0:
                 raise ValueError(
                     f"split: the sizes must add up to {length}, the size of axis {place}; "
                     f"got {sizes}"
                 )
         else:
-            size = as_index(sizes)  # type: ignore[arg-type]  # no sequence
+            size = integer(sizes, "split")
             if size < 1 and length:
                 raise ValueError(f"split: expected parts of 1 element or more; got {sizes}")
             parts = [min(size, length - start) for start in range(0, length, size or 1)] or [0]
@@ -49,20 +48,20 @@ class JoiningMethods(TensorBase):
     def chunk(self, chunks: int, axis: int = 0) -> tuple[Self, ...]:
         """At most `chunks` parts of equal size along `axis`, but a smaller last one."""
         place, length = self._length(axis, "chunk")
-        if as_index(chunks) < 1:
+        if integer(chunks, "chunk") < 1:
             raise ValueError(f"chunk: expected 1 part or more; got {chunks}")
         return self.split(-(-length // chunks), place) if length else (self,) * chunks
 
     def tensor_split(self, parts: int | Sequence[int], axis: int = 0) -> tuple[Self, ...]:
         """`parts` parts along `axis`, whose sizes differ by 1 at most; or cut at these places."""
         place, length = self._length(axis, "tensor_split")
-        if not isinstance(parts, (tuple, list)):
-            count = as_index(parts)  # type: ignore[arg-type]  # no sequence
+        if not isinstance(parts, (tuple, list, np.ndarray)):
+            count = integer(parts, "tensor_split")
             if count < 1:
                 raise ValueError(f"tensor_split: expected 1 part or more; got {parts}")
             size, more = divmod(length, count)
             return self.split([size + (number < more) for number in range(count)], place)
-        return self._cut(place, [0, *map(as_index, parts), length])
+        return self._cut(place, [0, *(integer(part, "tensor_split") for part in parts), length])
 
     def meshgrid(self, *others: Any, indexing: str = "ij") -> tuple[Self, ...]:
         """The coordinates of a grid, from those along its axes, of 1 dimension or 0.
@@ -72,7 +71,9 @@ class JoiningMethods(TensorBase):
         if indexing not in ("ij", "xy"):
             raise ValueError(f'meshgrid: indexing must be "ij" or "xy"; got {indexing!r}')
         given = _listed(self, others)
-        wrap = next(line._wrap for line in given if isinstance(line, TensorBase))
+        wrap = next((line._wrap for line in given if isinstance(line, TensorBase)), None)
+        if wrap is None:
+            raise TypeError("meshgrid: expected at least one Tensor; got none")
         lines: list[Any] = [
             line if isinstance(line, TensorBase) else wrap(new_array(line), None) for line in given
         ]
@@ -107,15 +108,14 @@ def _listed(first: Any, others: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def stacked(tensors: Any, axis: int = 0) -> Any:
     """The tensors, of one shape, side by side along a new axis."""
-    shapes = [np.shape(tensor) for tensor in tensors]
-    if not shapes or any(shape != shapes[0] for shape in shapes):
-        given = ", ".join(map(str, shapes)) or "none"
+    parts = _parts("stack", tensors)
+    shapes = [part.shape for part in parts]
+    if any(shape != shapes[0] for shape in shapes):
+        given = ", ".join(map(str, shapes))
         raise ValueError(f"stack: expected tensors of one shape; got {given}")
     place = normalize_axis(axis, len(shapes[0]) + 1, "stack")
     widened = (*shapes[0][:place], 1, *shapes[0][place:])
-    return Concatenate.apply(
-        *(part.reshape(widened) for part in _parts("stack", tensors)), axis=place
-    )
+    return Concatenate.apply(*(part.reshape(widened) for part in parts), axis=place)
 
 
 def concatenate(tensors: Any, axis: int = 0) -> Any:
@@ -132,7 +132,9 @@ def concatenate(tensors: Any, axis: int = 0) -> Any:
 
 
 def _parts(name: str, tensors: Any) -> list[Any]:
-    """The operands of one dtype; none is a number."""
+    """The operands, of one dtype; none is a number."""
+    if not len(tensors):
+        raise ValueError(f"{name}: expected at least one tensor; got none")
     parts = matched(name, *tensors)
     if not all(hasattr(part, "shape") for part in parts):
         raise TypeError(f"{name}: expected tensors or arrays; got a number; make it a Tensor first")

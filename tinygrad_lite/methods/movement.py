@@ -11,6 +11,7 @@ from ..ops.movement import Concatenate, Expand, Permute, Reshape
 from ..shapes import (
     Axis,
     broadcast_shape,
+    integer,
     normalize_axes,
     normalize_axis,
     reshape_target,
@@ -146,7 +147,8 @@ class MovementMethods(TensorBase):
 
     def flip(self, *axes: Any) -> Self:
         """The elements along these axes in reverse order; a view."""
-        turned = normalize_axes(shape_from(axes), self._data.ndim, "flip")
+        given = axes[0] if len(axes) == 1 else axes
+        turned = normalize_axes(given, self._data.ndim, "flip")
         steps = [-1 if axis in turned else None for axis in range(self._data.ndim)]
         index = (*(slice(None, None, step) for step in steps), ...)
         return Getitem.apply(self, index=index, distinct=True)
@@ -159,14 +161,14 @@ class MovementMethods(TensorBase):
         if axis is None:
             return self.reshape(-1).roll(shifts, 0).reshape(self._data.shape)
         given = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
-        distances = shape_from((shifts,) if isinstance(shifts, (tuple, list)) else ((shifts,),))
+        distances = tuple(shifts) if isinstance(shifts, (tuple, list)) else (shifts,)
         if len(distances) != len(given):
             raise ValueError(f"roll: expected a shift for each axis; got {shifts} for axis {axis}")
         rolled = self
         for number, distance in zip(given, distances, strict=True):
             place = normalize_axis(number, self._data.ndim, "roll")
             size = self._data.shape[place]
-            cut = -distance % size if size else 0
+            cut = -integer(distance, "roll") % max(size, 1)
             if cut:
                 halves = [
                     Getitem.apply(rolled, index=along(place, slice(*ends)), distinct=True)

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from ..shapes import normalize_axes, normalize_axis
 from .gathering import integers
-from .joining import concatenate, stacked
+from .joining import JoiningMethods, concatenate, stacked
 from .movement import along
 
 PAD_MODES = {"constant": "constant", "edge": "replicate", "reflect": "reflect", "wrap": "circular"}
@@ -43,10 +44,25 @@ def _tile(x: Any, reps: Any) -> Any:
     return x.repeat((1,) * (x.ndim - len(counts)) + counts)
 
 
+def _roll(x: Any, shift: Any, axis: Any = None) -> Any:
+    if axis is None:
+        return x.roll(int(np.sum(shift)))
+    shifts, axes = np.broadcast_arrays(shift, axis)
+    return x.roll(shifts.ravel().tolist(), axes.ravel().tolist())
+
+
+def _squeeze(x: Any, axis: Any = None) -> Any:
+    for place in () if axis is None else normalize_axes(axis, x.ndim, "np.squeeze"):
+        if x.shape[place] != 1:
+            raise ValueError(f"np.squeeze: axis {place} has size {x.shape[place]}, not 1")
+    return x.squeeze(axis)
+
+
 def _take(x: Any, indices: Any, axis: int | None = None) -> Any:
     if axis is None:
         return x.reshape(-1)[integers("np.take", indices)]
-    return x[along(axis % x.ndim, integers("np.take", indices))]
+    place = normalize_axis(axis, x.ndim, "np.take")
+    return x[along(place, integers("np.take", indices))]
 
 
 def _take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Any:
@@ -79,14 +95,14 @@ MOVEMENT: dict[Any, Callable[..., Any]] = {
     np.swapaxes: lambda x, axis1, axis2: x.transpose(axis1, axis2),
     np.moveaxis: lambda x, source, destination: x.moveaxis(source, destination),
     np.expand_dims: lambda x, axis: x.unsqueeze(axis),
-    np.squeeze: lambda x, axis=None: x.squeeze(axis),
+    np.squeeze: _squeeze,
     np.broadcast_to: lambda x, shape: x.expand(shape),
     np.atleast_1d: lambda x: _at_least(x, 1),
     np.atleast_2d: lambda x: _at_least(x, 2),
     np.flip: lambda m, axis=None: m.flip(tuple(range(m.ndim)) if axis is None else axis),
     np.flipud: lambda m: m.flip(0),
     np.fliplr: lambda m: m.flip(1),
-    np.roll: lambda x, shift, axis=None: x.roll(shift, axis),
+    np.roll: _roll,
     np.repeat: _repeat,
     np.tile: _tile,
     np.pad: _pad,
@@ -95,6 +111,7 @@ MOVEMENT: dict[Any, Callable[..., Any]] = {
     np.stack: stacked,
     np.vstack: lambda tup: concatenate(_rows(tup)),
     np.hstack: lambda tup: concatenate(tup, 1 if np.ndim(tup[0]) > 1 else 0),
+    np.meshgrid: lambda *xi, indexing="xy": JoiningMethods.meshgrid(*xi, indexing=indexing),
     np.split: _split,
     np.array_split: _array_split,
     np.take: _take,

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..dtypes import FLOAT, check_dtype, promote, with_number
+from ..float_errors import quiet
 from ..graph import Array, TensorBase
 from ..ops.elementwise import Cast
 
@@ -94,7 +95,12 @@ def cast(value: Any, dtype: DTypeLike) -> Any:
     """A tensor or an array with another dtype; the same object if it has that dtype already."""
     if isinstance(value, TensorBase):
         return value if value._data.dtype == dtype else converted(value, dtype)
-    return value.astype(dtype, copy=False)
+    return value if value.dtype == dtype else _converted(value, dtype)
+
+
+@quiet
+def _converted(array: Array, dtype: DTypeLike) -> Array:
+    return array.astype(dtype)
 
 
 def converted(tensor: TensorBase, dtype: DTypeLike) -> Any:

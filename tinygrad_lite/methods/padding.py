@@ -7,10 +7,11 @@ from typing import Any, Self
 
 import numpy as np
 
+from ..float_errors import quiet
 from ..graph import Array, TensorBase
 from ..ops.indexing import Getitem
 from ..ops.movement import Pad, Unfold
-from ..shapes import normalize_axis
+from ..shapes import integer, normalize_axis
 from .movement import along
 
 
@@ -53,9 +54,9 @@ class PaddingMethods(TensorBase):
                     for size, (before, after) in zip(self._data.shape, widths, strict=True)
                 )
             )
-        widths = tuple((max(before, 0), max(after, 0)) for before, after in widths)
+        widths = [(max(before, 0), max(after, 0)) for before, after in widths]
         if mode == "constant":
-            return Pad.apply(padded, widths=widths, value=value)
+            return Pad.apply(padded, widths=widths, value=_fill(value, self._data.dtype))
         if mode not in SOURCES:
             raise ValueError(
                 f'pad: mode must be "constant", "reflect", "replicate" or "circular"; got {mode!r}'
@@ -72,12 +73,8 @@ class PaddingMethods(TensorBase):
     def shrink(self, bounds: Sequence[tuple[int, int] | None]) -> Self:
         """The part from start to end, end not included, of each axis; None keeps the axis."""
         shape = self._data.shape
-        if len(bounds) != len(shape):
-            raise ValueError(f"shrink: expected bounds for {len(shape)} axes; got {len(bounds)}")
-        kept = [
-            (0, size) if pair is None else (as_index(pair[0]), as_index(pair[1]))
-            for size, pair in zip(shape, bounds, strict=True)
-        ]
+        pairs = _pairs("shrink", bounds, len(shape))
+        kept = [pair or (0, size) for size, pair in zip(shape, pairs, strict=True)]
         for axis, (size, (start, end)) in enumerate(zip(shape, kept, strict=True)):
             if not 0 <= start <= end <= size:
                 raise ValueError(
@@ -92,6 +89,7 @@ class PaddingMethods(TensorBase):
         """
         place = normalize_axis(axis, self._data.ndim, "unfold")
         length = self._data.shape[place]
+        size, step = integer(size, "unfold"), integer(step, "unfold")
         if not 0 <= size <= length or step < 1:
             raise ValueError(
                 f"unfold: expected 0 to {length} elements a window, and a step of 1 or more; "
@@ -100,24 +98,38 @@ class PaddingMethods(TensorBase):
         return Unfold.apply(self, axis=place, size=size, step=step)
 
 
-def _widths(padding: Sequence[Any], ndim: int) -> tuple[tuple[int, int], ...]:
+@quiet
+def _fill(value: float, dtype: np.dtype[Any]) -> Any:
+    """The number as this dtype holds it."""
+    if not isinstance(value, (int, float, np.number, np.bool_)):
+        raise TypeError(f"pad: expected a number as value; got {type(value).__name__}")
+    try:
+        return dtype.type(value).item()
+    except (ValueError, OverflowError) as error:  # nan, or 300 for uint8
+        raise ValueError(f"pad: {error}") from None
+
+
+def _widths(padding: Any, ndim: int) -> list[tuple[int, int]]:
     """How many elements come before and after, for each axis."""
-    given = tuple(padding)
-    if all(isinstance(width, (int, np.integer)) for width in given):
+    given = tuple(padding) if isinstance(padding, (tuple, list)) else (padding,)
+    if given and all(isinstance(width, (int, np.integer)) for width in given):
         if len(given) % 2 or len(given) > 2 * ndim:
             raise ValueError(
                 f"pad: expected pairs (before, after) for at most {ndim} axes, from the last on; "
                 f"got {padding}"
             )
-        pairs = [(int(a), int(b)) for a, b in zip(given[::2], given[1::2], strict=True)]
-        return ((0, 0),) * (ndim - len(pairs)) + tuple(pairs[::-1])
-    if len(given) != ndim:
-        raise ValueError(f"pad: expected a pair or None for each of {ndim} axes; got {padding}")
+        pairs = [(int(a), int(b)) for a, b in zip(given[-2::-2], given[::-2], strict=True)]
+        return [(0, 0)] * (ndim - len(pairs)) + pairs
+    return [pair or (0, 0) for pair in _pairs("pad", given or (None,) * ndim, ndim)]
+
+
+def _pairs(name: str, given: Any, ndim: int) -> list[tuple[int, int] | None]:
+    """A pair of integers, or None, for each axis."""
+    expected = f"{name}: expected a pair of integers or None for each of {ndim} axes; got {given}"
     try:
-        return tuple(
-            (0, 0) if pair is None else (as_index(pair[0]), as_index(pair[1])) for pair in given
-        )
-    except (TypeError, IndexError):
-        raise TypeError(
-            f"pad: expected integers, or pairs of them and None; got {padding}"
-        ) from None
+        pairs = [None if pair is None else tuple(map(as_index, pair)) for pair in given]
+    except TypeError:
+        raise TypeError(expected) from None
+    if len(pairs) != ndim or any(pair is not None and len(pair) != 2 for pair in pairs):
+        raise ValueError(expected)
+    return pairs  # type: ignore[return-value]  # of length 2, as just asked
