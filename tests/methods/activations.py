@@ -314,6 +314,21 @@ ROWS: list[Row] = [
         MATRIX,
     ),
     Row(
+        "normalize",
+        lambda x: x.normalize(),
+        lambda x: x / np.sqrt((x * x).sum(1, keepdims=True)),
+        lambda torch, x: torch.nn.functional.normalize(x),
+        MATRIX,
+    ),
+    Row(
+        "normalize",
+        lambda x: x.normalize(p=3, axis=0, eps=2.0),
+        lambda x: x / np.maximum((np.abs(x) ** 3).sum(0, keepdims=True) ** (1 / 3), 2.0),
+        lambda torch, x: torch.nn.functional.normalize(x, 3, 0, eps=2.0),
+        [((3, 4),), ((5,),)],
+        note="p, axis and eps",
+    ),
+    Row(
         "dropout",
         lambda x: x.dropout(0.5, training=False),
         lambda x: x,

@@ -311,6 +311,60 @@ ROWS: list[Row] = [
         ),
         ALIKE[:1],
     ),
+    Row(
+        "cosine_similarity",
+        lambda a, b: a.cosine_similarity(b),
+        lambda a, b: cosine(a, b, 1),
+        lambda torch, a, b: torch.nn.functional.cosine_similarity(a, b),
+        [((3, 4), (3, 4)), ((2, 3, 1), (2, 3, 2)), ((0, 3), (0, 3))],
+    ),
+    Row(
+        "cosine_similarity",
+        lambda a, b: a.cosine_similarity(b, axis=-1),
+        lambda a, b: cosine(a, b, -1),
+        lambda torch, a, b: torch.nn.functional.cosine_similarity(a, b, dim=-1),
+        [((2, 1, 3), (4, 3)), ((3,), (3,))],
+        note="broadcast",
+    ),
+    Row(
+        "cosine_embedding_loss",
+        lambda a, b: a.cosine_embedding_loss(b, [1, -1, 1], margin=0.1, reduction="none"),
+        lambda a, b: np.where(
+            [True, False, True], 1 - cosine(a, b, 1), np.maximum(0, cosine(a, b, 1) - 0.1)
+        ),
+        lambda torch, a, b: torch.nn.functional.cosine_embedding_loss(
+            a, b, torch.tensor([1, -1, 1]), margin=0.1, reduction="none"
+        ),
+        ALIKE[:1],
+        spread,
+    ),
+    Row(
+        "cosine_embedding_loss",
+        lambda a, b: a.cosine_embedding_loss(b, 1),
+        lambda a, b: 1 - cosine(a, b, 0),
+        lambda torch, a, b: torch.nn.functional.cosine_embedding_loss(a, b, torch.tensor(1)),
+        [((4,), (4,))],
+        note="one pair",
+    ),
+    Row(
+        "triplet_margin_loss",
+        lambda a, b, c: a.triplet_margin_loss(b, c),
+        lambda a, b, c: np.maximum(0, 1 + distance(a, b) - distance(a, c)).mean(),
+        lambda torch, a, b, c: torch.nn.functional.triplet_margin_loss(a, b, c),
+        [((3, 4),) * 3, ((4,),) * 3],
+    ),
+    Row(
+        "triplet_margin_loss",
+        lambda a, b, c: a.triplet_margin_loss(b, c, margin=3, p=3, swap=True, reduction="none"),
+        lambda a, b, c: np.maximum(
+            0, 3 + distance(a, b, 3) - np.minimum(distance(a, c, 3), distance(b, c, 3))
+        ),
+        lambda torch, a, b, c: torch.nn.functional.triplet_margin_loss(
+            a, b, c, margin=3, p=3, swap=True, reduction="none"
+        ),
+        [((3, 4),) * 3],
+        note="swap",
+    ),
 ]
 
 SCORES = Tensor.zeros(3, 4)
@@ -405,5 +459,10 @@ MISTAKES: list[Mistake] = [
         lambda: ROW.margin_ranking_loss(ROW, [1, 0, -1]),
         ValueError,
         "margin_ranking_loss: expected targets of 1 and -1; got 0",
+    ),
+    Mistake(
+        lambda: SCORES.cosine_embedding_loss(SCORES, [1, 1]),
+        ValueError,
+        "cosine_embedding_loss: expected a target of shape (3,); got (2,)",
     ),
 ]

@@ -11,7 +11,7 @@ from ..ops.activations import LogSoftmax, Softmax, Softplus
 from ..ops.choice import Mask, Relu, Where
 from ..ops.elementwise import Sigmoid, Tanh
 from ..shapes import Axis, normalize_axes, normalize_axis
-from .operands import as_float, cast, matched
+from .operands import as_float, cast, in_single, matched
 
 
 class ActivationMethods(TensorBase):
@@ -193,6 +193,12 @@ class ActivationMethods(TensorBase):
     def softmin(self, axis: Axis = -1, dtype: DTypeLike | None = None) -> Self:
         """softmax(-x)."""
         return (-as_float(self)).softmax(axis, dtype)
+
+    @in_single
+    def normalize(self, p: float = 2.0, axis: int = 1, eps: float = 1e-12) -> Self:
+        """x / max(norm, eps), with the p-norm of x along the axis: vectors of length 1."""
+        x: Any = as_float(self)
+        return x / x.norm(p, axis, keepdim=True).maximum(eps)
 
     # In training
 

@@ -15,11 +15,14 @@ from ..ops.choice import Mask, Where
 from ..ops.elementwise import Cast, Sigmoid
 from ..ops.indexing import Getitem
 from ..ops.losses import BinaryCrossEntropy, CrossEntropy
+from ..ops.reduce import Sum
 from ..recording import warn
 from ..shapes import Shape
 from .operands import Operand, as_float, in_single, matched
 
 Reduction = Literal["mean", "sum", "none"]
+
+UNSIGNED = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}  # by the size in bytes
 
 
 class LossMethods(TensorBase):
@@ -66,14 +69,15 @@ class LossMethods(TensorBase):
             )
         scores: Any = as_float(self)
         rows, places = _rows("cross_entropy", scores)
-        weights = _class_weights("cross_entropy", weight, rows)
-        if _are_probabilities(labels, scores.shape):
+        weights = None if weight is None else _class_weights("cross_entropy", weight, rows)
+        given = labels._data if isinstance(labels, TensorBase) else np.asarray(labels)
+        if given.dtype.kind == "f" and given.shape == scores.shape:  # probabilities
             if ignore_index is not None and ignore_index >= 0:
                 raise ValueError("cross_entropy: ignore_index needs labels, not probabilities")
             shares, _ = _rows("cross_entropy", _tensor(labels, scores))
             losses = _expected_surprise(rows, shares, label_smoothing, weights)
             return _reduced(losses.reshape(places), reduction)
-        classes, kept = _labels(labels, places, rows.shape[1], ignore_index)
+        classes, kept = _labels(given, places, rows.shape[1], ignore_index)
         if label_smoothing:
             truth = np.equal.outer(classes, np.arange(rows.shape[1])).astype(rows.dtype)
             losses = _expected_surprise(rows, truth, label_smoothing, weights)
@@ -114,7 +118,7 @@ class LossMethods(TensorBase):
         _check_reduction(reduction)
         _warn_if_made_by(Softmax, self, "nll_loss expects logarithms; use log_softmax before it")
         rows, places = _rows("nll_loss", as_float(self))
-        weights = _class_weights("nll_loss", weight, rows)
+        weights = None if weight is None else _class_weights("nll_loss", weight, rows)
         classes, kept = _labels(labels, places, rows.shape[1], ignore_index)
         named = (np.arange(len(classes)), classes)
         losses = -Getitem.apply(rows, index=named, distinct=True)
@@ -170,16 +174,13 @@ class LossMethods(TensorBase):
 
         log_target: the target holds logarithms too.  The divergence itself is reduction
         "batchmean", the sum divided by the size of axis 0; "mean" divides by all elements.
-        Where the target is 0, its term and both gradients are 0.
+        Where the target is 0, its term is 0.
 
         Source: S. Kullback, R. Leibler, On Information and Sufficiency, 1951.
         """
         _check_reduction(reduction, "batchmean")
         x, truth = _alike("kl_div", self, target=target)
-        if log_target:
-            losses = truth.exp() * (truth - x)
-        else:
-            losses = truth * ((truth != 0).where(truth, 1.0).log() - x)
+        losses = truth.exp() * (truth - x) if log_target else truth.xlogy(truth) - truth * x
         if reduction == "batchmean":
             return losses.sum() / (x.shape[0] if x.ndim else 1)
         return _reduced(losses, reduction)
@@ -249,6 +250,58 @@ class LossMethods(TensorBase):
         wins = _similar("margin_ranking_loss", target, x.shape)
         lead = (x - y) * np.where(wins, 1.0, -1.0).astype(x.dtype)
         return _reduced(_positive(margin - lead), reduction)
+
+    @in_single
+    def cosine_similarity(self, other: Operand, axis: int = 1, eps: float = 1e-8) -> Self:
+        """x . other / (|x| |other|) along the axis, each length being eps at least.
+
+        The two shapes broadcast.
+        """
+        x, y = (_tensor(each, self) for each in matched("cosine_similarity", self, other))
+        return (x.normalize(2, axis, eps) * y.normalize(2, axis, eps)).sum(axis)
+
+    @in_single
+    def cosine_embedding_loss(
+        self, other: Operand, target: Operand, margin: float = 0.0, reduction: Reduction = "mean"
+    ) -> Self:
+        """1 - cosine where the target is 1, max(0, cosine - margin) where it is -1.
+
+        self, other: (N, E) or (E,); target: (N,) or ().
+        """
+        _check_reduction(reduction)
+        x, y = _alike("cosine_embedding_loss", self, other=other)
+        similar = _similar("cosine_embedding_loss", target, x.shape[:-1])
+        cosine = x.cosine_similarity(y, -1)
+        losses = Where.apply(1.0 - cosine, _positive(cosine - margin), condition=similar)
+        return _reduced(losses, reduction)
+
+    @in_single
+    def triplet_margin_loss(
+        self,
+        positive: Operand,
+        negative: Operand,
+        margin: float = 1.0,
+        p: float = 2,
+        eps: float = 1e-6,
+        swap: bool = False,
+        reduction: Reduction = "mean",
+    ) -> Self:
+        """max(0, margin + |x - positive + eps| - |x - negative + eps|), by the p-norm.
+
+        All three: (N, E) or (E,).  swap: the negative's distance is that to the positive, if that
+        is smaller.
+
+        Source: V. Balntas et al., Learning Shallow Convolutional Feature Descriptors with Triplet
+        Losses, BMVC 2016.
+        """
+        _check_reduction(reduction)
+        given = _alike("triplet_margin_loss", self, positive=positive, negative=negative)
+        anchor, near, far = given
+        between = (anchor - far + eps).norm(p, -1)
+        if swap:
+            between = between.minimum((near - far + eps).norm(p, -1))
+        losses = _positive((anchor - near + eps).norm(p, -1) - between + margin)
+        return _reduced(losses, reduction)
 
 
 def _check_reduction(reduction: str, *others: str) -> None:
@@ -334,21 +387,13 @@ def _rows(name: str, scores: Any) -> tuple[Any, Shape]:
     return moved.reshape(prod(places), shape[1]), places
 
 
-def _class_weights(name: str, weight: Any, rows: Any) -> Array | None:
-    if weight is None:
-        return None
+def _class_weights(name: str, weight: Any, rows: Any) -> Array:
     weights = np.asarray(weight._data if isinstance(weight, TensorBase) else weight)
     if weights.shape != rows.shape[1:]:
         raise ValueError(
             f"{name}: expected one weight a class, shape {rows.shape[1:]}; got {weights.shape}"
         )
     return weights.astype(rows.dtype)
-
-
-def _are_probabilities(labels: Any, shape: Shape) -> bool:
-    """Whether the labels are floats, one for each score."""
-    found = labels._data if isinstance(labels, TensorBase) else np.asarray(labels)
-    return bool(found.dtype.kind == "f" and found.shape == shape)
 
 
 def _expected_surprise(rows: Any, shares: Any, smoothing: float, weights: Array | None) -> Any:
@@ -373,20 +418,20 @@ def _labels(
     if array.shape != places:
         raise ValueError(f"labels: expected shape {places}, as many as scores; got {array.shape}")
     flat = array.reshape(-1)
-    outside = (flat < 0) | (flat >= classes)
-    if ignore_index is None or not (ignore_index >= 0 or outside.any()):
-        kept = None
-    else:
+    outside = flat.view(UNSIGNED[flat.itemsize]) >= classes  # below 0 is far above as unsigned
+    wrong = bool(outside.any())
+    kept = None
+    if ignore_index is not None and (wrong or ignore_index >= 0):
         kept = flat != ignore_index
         outside &= kept
-        flat = np.where(kept, flat, 0)
-    if outside.any():
+        wrong = bool(outside.any())
+    if wrong:
         where = int(outside.argmax())
         index = where if array.ndim == 1 else tuple(map(int, np.unravel_index(where, places)))
         raise ValueError(
             f"labels: label {flat[where]} at index {index} is outside 0 to {classes - 1}"
         )
-    return flat, kept
+    return (flat, None) if kept is None else (np.where(kept, flat, 0), kept)
 
 
 def _reduced_labels(
@@ -402,7 +447,7 @@ def _reduced_labels(
         losses = Mask.apply(losses, mask=kept)
     if reduction == "none":
         return losses if len(places) == 1 else losses.reshape(places)
-    total = losses.sum()
+    total = Sum.apply(losses, axes=(0,))
     if reduction == "sum":
         return total
     if weights is not None:

@@ -34,7 +34,8 @@ class Softmax(Function):
     The largest x is subtracted first, so that exp cannot overflow; it cancels out.  Where all x
     are -inf, y is nan, and a warning says so.
 
-    Composed of exp, sum and a division it took 1.5 to 3 times as long, forward and backward.
+    Composed of exp, sum and a division it took twice as long at (128, 10), and 1.3 to 1.6 times as
+    long at (4096, 64), forward and backward.
     """
 
     __slots__ = ("axes",)
