@@ -1,0 +1,143 @@
+"""NumPy's functions by element on tensors, with NumPy's arguments and defaults."""
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..graph import TensorBase
+from ..ops.arithmetic import Fmod
+from ..ops.trigonometry import Atan2
+from .comparison import close
+from .math import MathMethods, choose
+from .operands import cast, pair
+from .operators import constant
+from .trigonometry import TrigonometryMethods
+
+
+def _either(
+    function: Callable[[Any, Any], Any], reflected: str | None = None
+) -> Callable[[Any, Any], Any]:
+    """A function of which either side may be the tensor; it commutes if none reflects it."""
+
+    def call(a: Any, b: Any) -> Any:
+        if isinstance(a, TensorBase):
+            return function(a, b)
+        return getattr(b, reflected)(a) if reflected else function(b, a)
+
+    return call
+
+
+def _constant(ufunc: Any) -> Callable[[Any, Any], Any]:
+    """A function of two operands without a useful derivative."""
+
+    def call(a: Any, b: Any) -> Any:
+        return constant(ufunc, f"np.{ufunc.__name__}", a, b)
+
+    return call
+
+
+def _unary(name: str) -> Callable[[Any], Any]:
+    """A function of one argument: the method of that name."""
+
+    def call(x: Any) -> Any:
+        return getattr(x, name)()
+
+    return call
+
+
+def _float_power(a: Any, b: Any) -> Any:
+    wide = (x if isinstance(x, TensorBase) else np.asarray(x) for x in (a, b))
+    return operator.pow(*(cast(x, np.float64) for x in wide))
+
+
+def _copysign(a: Any, b: Any) -> Any:
+    if isinstance(a, MathMethods):
+        return a.copysign(b)
+    return constant(np.copysign, "copysign", a, b)
+
+
+def _reciprocal(x: Any) -> Any:
+    whole = x.dtype.kind != "f"  # NumPy's reciprocal of an integer is one
+    return x.div(1, reverse=True, rounding_mode="trunc") if whole else x.reciprocal()
+
+
+def _clip(x: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
+    return x.clip(a_min if min is None else min, a_max if max is None else max)
+
+
+def _tensor_class(*values: Any) -> type[TensorBase]:
+    return next(type(value) for value in values if isinstance(value, TensorBase))
+
+
+def _where(condition: Any, a: Any, b: Any) -> Any:
+    return choose(condition, a, b, _tensor_class(condition, a, b))
+
+
+SAME_NAME = (
+    *(np.square, np.sqrt, np.exp, np.exp2, np.expm1, np.log, np.log2, np.log10, np.log1p),
+    *(np.sin, np.cos, np.tan, np.sinh, np.cosh, np.tanh),
+    *(np.sign, np.ceil, np.floor, np.trunc),
+    *(np.isnan, np.isinf, np.isfinite, np.logical_not),
+)
+OTHER_NAME = {
+    np.arcsin: "asin",
+    np.arccos: "acos",
+    np.arctan: "atan",
+    np.arcsinh: "asinh",
+    np.arccosh: "acosh",
+    np.arctanh: "atanh",
+    np.absolute: "abs",
+    np.rint: "round",
+    np.fabs: "abs",
+}
+UFUNCS: dict[Any, Callable[..., Any]] = {
+    np.add: _either(operator.add, "__radd__"),
+    np.subtract: _either(operator.sub, "__rsub__"),
+    np.multiply: _either(operator.mul, "__rmul__"),
+    np.true_divide: _either(operator.truediv, "__rtruediv__"),
+    np.power: _either(operator.pow, "__rpow__"),
+    np.float_power: _float_power,
+    np.remainder: _either(operator.mod, "__rmod__"),
+    np.floor_divide: _either(operator.floordiv, "__rfloordiv__"),
+    np.fmod: lambda a, b: Fmod.apply(*pair("fmod", a, b)),
+    np.arctan2: lambda a, b: Atan2.apply(*pair("np.arctan2", a, b, floating=True)),
+    np.hypot: _either(TrigonometryMethods.hypot),
+    np.logaddexp: _either(MathMethods.logaddexp),
+    np.copysign: _copysign,
+    np.divmod: _either(divmod, "__rdivmod__"),
+    **{
+        ufunc: _constant(ufunc)
+        for ufunc in (
+            *(np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal),
+            *(np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.left_shift, np.right_shift),
+            *(np.logical_and, np.logical_or, np.logical_xor),
+        )
+    },
+    np.invert: operator.invert,
+    np.negative: operator.neg,
+    np.positive: operator.pos,
+    np.maximum: _either(MathMethods.maximum),
+    np.minimum: _either(MathMethods.minimum),
+    **{ufunc: _unary(ufunc.__name__) for ufunc in SAME_NAME},
+    **{ufunc: _unary(name) for ufunc, name in OTHER_NAME.items()},
+    np.reciprocal: _reciprocal,
+}
+
+ELEMENTWISE: dict[Any, Callable[..., Any]] = {
+    np.where: _where,
+    np.clip: _clip,
+    np.round: lambda x, decimals=0: x.round(decimals),
+    np.around: lambda x, decimals=0: x.round(decimals),
+    np.fix: lambda x: x.trunc(),
+    np.sinc: lambda x: x.sinc(),
+    np.nan_to_num: lambda x, copy=True, nan=0.0, posinf=None, neginf=None: x.nan_to_num(
+        nan, posinf, neginf
+    ),
+    np.isclose: close,
+    np.allclose: lambda a, b, rtol=1e-05, atol=1e-08, equal_nan=False: bool(
+        close(a, b, rtol, atol, equal_nan)._data.all()
+    ),
+    np.astype: lambda x, dtype: x.astype(dtype),
+}
