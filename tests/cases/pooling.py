@@ -86,6 +86,19 @@ CASES: list[Case] = [
         )
     ),
     Case(
+        pooling.SumPool,
+        lambda x: x.avg_pool2d() * 4.0,
+        lambda x: slid(x, PLAIN).sum((2, 3)),
+        [((2, 1, 2, 4),), ((0, 1, 2, 4),)],
+    ),
+    Case(
+        pooling.SumPool,
+        lambda x: x.avg_pool2d((3, 2), (2, 1), (1, 2), 1) * 6.0,
+        lambda x: slid(x, PADDED).sum((2, 3)),
+        [((2, 1, 4, 3),)],
+        note="padded",
+    ),
+    Case(
         pooling.MaxPool,
         lambda x: x.max_pool2d(),
         lambda x: pooled(x, PLAIN),

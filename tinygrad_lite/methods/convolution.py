@@ -270,7 +270,7 @@ def _checked(name: str, rank: int, x: Any, weight: Any, bias: Any) -> tuple[Any,
     """Input, weight and bias (or None) of one dtype, with the right numbers of dimensions."""
     given = matched(name, x, weight) if bias is None else matched(name, x, weight, bias)
     x, weight, bias = (*given, None)[:3]
-    if np.ndim(weight) != rank + 2:
+    if getattr(weight, "ndim", 0) != rank + 2:
         raise ValueError(
             f"{name}: expected the weight as (out, in / groups, {AXES[rank]}); "
             f"got {np.shape(weight)}"
@@ -301,7 +301,7 @@ def _applied(
         x, weight, bias = (None if t is None else cast(t, np.float32) for t in (x, weight, bias))
     y = op.apply(as_batch(name, x, rank), weight, windows=windows, groups=groups)
     if bias is not None:
-        if np.shape(bias) != (y.shape[1],):
+        if getattr(bias, "shape", ()) != (y.shape[1],):
             raise ValueError(
                 f"{name}: expected a bias of shape ({y.shape[1]},); got {np.shape(bias)}"
             )

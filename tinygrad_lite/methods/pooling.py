@@ -10,7 +10,7 @@ from ..float_errors import quiet
 from ..graph import Array, TensorBase
 from ..ops.choice import Where
 from ..ops.indexing import Getitem
-from ..ops.pooling import MaxPool, SlidingWindows, largest
+from ..ops.pooling import MaxPool, SumPool, largest
 from ..ops.windows import Windows
 from ..shapes import Shape, Sizes, padding_pairs, per_axis
 from .convolution import Padding, as_batch
@@ -134,10 +134,9 @@ class PoolingMethods(TensorBase):
         self, x: Any, windows: Windows, pairs: Sequence[tuple[int, int]], count_include_pad: bool
     ) -> Any:
         rank = len(windows.size)
-        taps: Any = SlidingWindows.apply(as_float(x), windows=windows)
+        total: Any = SumPool.apply(as_float(x), windows=windows)
         counts = windows.taps_inside(pairs if count_include_pad else ((0, 0),) * rank)
-        counts = counts.astype(taps.dtype)
-        mean = taps.sum(tuple(range(2, 2 + rank))) / counts
+        mean = total / counts.astype(total.dtype)
         return mean.reshape((*self._data.shape[:-rank], *windows.count))
 
     def max_unpool2d(

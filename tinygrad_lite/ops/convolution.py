@@ -15,7 +15,7 @@ from math import prod
 import numpy as np
 
 from ..graph import Function
-from .windows import channels_last
+from .windows import channels_last, last, second
 
 
 class _Convolution(Function):
@@ -74,14 +74,14 @@ class _Convolution(Function):
 
     def rows(self, x):
         """One row a pixel: (groups, pixels, channels of a group); a view if they lie so."""
-        pixels = np.ascontiguousarray(np.moveaxis(x, 1, -1))
+        pixels = np.ascontiguousarray(last(x))
         shape = (prod(pixels.shape[:-1]), self.groups, x.shape[1] // self.groups)
         return pixels.reshape(shape).swapaxes(0, 1)
 
     def matrix(self, w):
         """(O, C, *kernel) as (groups, O of a group, taps * C)."""
         shape = (self.groups, len(w) // self.groups, prod(w.shape[1:]))
-        return np.moveaxis(w, 1, -1).reshape(shape)
+        return last(w).reshape(shape)
 
     def by_channel(self, x):
         """(N, channels * m, ...) as (N, channels, m, ...), for a depthwise convolution."""
@@ -188,7 +188,7 @@ class ConvWeight(_Convolution):
         total = np.zeros((self.groups, outer, prod(kernel) * inner), x.dtype)
         for images, given, windows in self.pieces(x):
             total += np.matmul(self.rows(g[given]).mT, self.columns(x[images], windows))
-        w = np.moveaxis(total.reshape((g.shape[1], *kernel, inner)), -1, 1)
+        w = second(total.reshape((g.shape[1], *kernel, inner)))
         return np.ascontiguousarray(w)
 
     def _depthwise(self, x, g, w):

@@ -55,6 +55,34 @@ class OverlapAdd(Function):
         return (SlidingWindows.apply(g, windows=self.windows),)
 
 
+class SumPool(Function):
+    """y = the sum of x over each window.  dy/dx = 1 for what a window reads: see OverlapAdd.
+
+    x: (N, C, *size), y: (N, C, *count).  It adds up one shifted image a tap; a sum over the axes of
+    SlidingWindows took three times as long for 3x3 windows, and nine times for 2x2.
+    """
+
+    __slots__ = ("windows",)
+    fresh = True
+
+    def __init__(self, windows):
+        self.windows = windows
+
+    def forward(self, x):
+        y = np.zeros_like(x, shape=(*x.shape[:2], *self.windows.count))
+        for images in batches(x):
+            padded, total = self.windows.padded(x[images]), y[images]
+            for _, read in self.windows.taps():
+                total += padded[read]
+        return y
+
+    def backward(self, g, y, x):
+        kernel, count = self.windows.kernel, self.windows.count
+        one_tap = g.reshape((*g.shape[:2], *(1,) * len(kernel), *count))
+        taps = np.broadcast_to(one_tap, (*g.shape[:2], *kernel, *count))
+        return (OverlapAdd.apply(taps, windows=self.windows),)
+
+
 class MaxPool(Function):
     """y = the largest x of each window.  dy/dx = 1 for the first that is largest, 0 for the others.
 
