@@ -12,6 +12,7 @@ from tinygrad_lite import draw
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+WITH_CODE = [page for page in PAGES if page.name != "operations.md"]  # that one is all tables
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\s*^```text\n(.*?)^```)?", re.MULTILINE | re.DOTALL)
 
 
@@ -28,7 +29,7 @@ def run_blocks(page: Path) -> dict:
     return names
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: page.name)
 def test_code_blocks(page, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     run_blocks(page)

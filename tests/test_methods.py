@@ -9,7 +9,7 @@ import pytest
 from cases import Shapes
 from methods import MISTAKES, ROWS, Mistake, Row, listed
 
-from tinygrad_lite import Tensor, gradcheck, gradgradcheck
+from tinygrad_lite import Tensor, grad, gradcheck, gradgradcheck
 
 # Public methods whose tests are not rows, and where they stand.
 ELSEWHERE = {
@@ -155,6 +155,24 @@ def test_dtype_stays(row: Row, variant: Shapes, dtype: type) -> None:
             assert type(tensor.grad.data) is np.ndarray
             assert tensor.grad.dtype == dtype
             assert tensor.grad.shape == tensor.shape
+
+
+def test_of_several_results_none_is_made_of_another() -> None:
+    """Or the gradient of one would hold that of the other, when somebody asks for it."""
+    several = 0
+    for row in ROWS:
+        if "f" not in row.kinds or row.note == "without signs":  # those go on computing
+            continue
+        for variant in row.shapes:
+            results = listed(row.call(*leaves(row.inputs(variant))))
+            recorded = [y for y in results if y.requires_grad]
+            several += len(recorded) > 1
+            for y in recorded:
+                others = [x for x in recorded if x is not y]
+                start = np.ones(y.shape, y.dtype)
+                found = grad(y, others, start, retain_graph=True, allow_unused=True)
+                assert found == (None,) * len(others), row.name
+    assert several > 10
 
 
 def test_many_wrong_calls_are_listed() -> None:

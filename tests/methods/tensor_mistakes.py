@@ -90,6 +90,11 @@ MISTAKES: list[Mistake] = [
         "reduce it with sum() or mean(), or use tolist()",
     ),
     Mistake(
+        lambda: bool(leaf() > 1.0),
+        ValueError,
+        "bool: expected a tensor of one element; got shape (2,); reduce it with any() or all()",
+    ),
+    Mistake(
         lambda: leaf().item(),
         ValueError,
         "item: expected a tensor of one element; got shape (2,); "

@@ -33,27 +33,13 @@ LEFT_OUT = {"bitcast": "shows the last bits, in which two libraries may differ"}
 # Those that depend on how their input lies in memory.
 LAYOUT_MATTERS = {"view"}
 
-LATER = (
-    "avg_pool2d",
-    "cumsum",
-    "cumprod",
-    "logcumsumexp",
-    "flip",
-    "gather",
-    "stack",
-    "sort",
-    "cummax",
-)
-
 ROW_STEPS = {
     row.name: row
     for row in ROWS
     if row.torch is not None and row.method not in LEFT_OUT and any(row.shapes)
 }
 OWN_STEPS = {  # named apart from the rows of the same method
-    f"drawn {name}": entry
-    for name, entry in {**SMOOTH, **PLACES, **KINKED}.items()
-    if hasattr(Tensor, name) or name not in LATER
+    f"drawn {name}": entry for name, entry in {**SMOOTH, **PLACES, **KINKED}.items()
 }
 NAMES = [*OWN_STEPS] * max(len(ROW_STEPS) // len(OWN_STEPS), 1) + [*ROW_STEPS]
 
@@ -305,6 +291,8 @@ class Program:
 
     def take_up(self, place: int) -> None:
         values = self.mine[place].numpy()
+        if values.dtype == np.float32:
+            self.width = "float32"  # what is computed from it has that many digits
         if values.dtype not in (np.float32, np.float64) or values.size > LARGEST:
             return
         if values.ndim > 5 or not np.isfinite(values).all():

@@ -10,7 +10,7 @@ from tinygrad_lite import Tensor, grad
 
 # Of each value against its own largest element, and against the largest of all gradients: far
 # above what rounding leaves in a program of thirty steps, far below any wrong derivative.
-TOLERANCE = {"float64": (1e-7, 1e-10), "float32": (5e-3, 1e-4)}
+TOLERANCE = {"float64": (1e-7, 1e-10), "float32": (5e-3, 1e-4), "float16": (2e-2, 1e-3)}
 
 
 def demand_the_same(ours, theirs, what, width, scale=1.0):
@@ -20,7 +20,7 @@ def demand_the_same(ours, theirs, what, width, scale=1.0):
     if ours.dtype.kind != "f":
         np.testing.assert_array_equal(ours, theirs, err_msg=what)
         return
-    relative, absolute = TOLERANCE[width]
+    relative, absolute = TOLERANCE["float16" if ours.dtype == np.float16 else width]
     finite = np.abs(theirs[np.isfinite(theirs)])
     allowed = relative * finite.max(initial=0.0) + absolute * scale
     np.testing.assert_allclose(ours, theirs, rtol=relative, atol=allowed, err_msg=what)

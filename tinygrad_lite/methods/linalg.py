@@ -157,7 +157,8 @@ class LinalgMethods(TensorBase):
             return q, r
         q, r = QR.apply(x[..., :rows])
         right = Matmul.apply(q.mT, x[..., rows:])
-        return q, Concatenate.apply(r, right, axis=right.ndim - 1)
+        # Another vertex for the q that is returned: its gradient is that of its own uses alone.
+        return q[...], Concatenate.apply(r, right, axis=right.ndim - 1)
 
     @in_single
     def svd(self, full_matrices: bool = False) -> tuple[Self, Self, Self]:
