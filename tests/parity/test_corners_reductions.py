@@ -241,6 +241,7 @@ def test_41_of_0_d_with_positions(name, axis):
     agree(lambda x: getattr(x, name)(axis)[0], lambda x: getattr(torch, name)(x, dim=axis)[0], 1.5)
     same(getattr(Tensor(1.5), name)()[1], getattr(torch.tensor(1.5), name)(0)[1], "position")
     same(Tensor(1.5).topk(1)[1], torch.tensor(1.5).topk(1)[1], "position")
+    assert Tensor(1.5).topk(0, axis)[0].shape == (0,)  # on purpose: PyTorch gives one element
     same(Tensor(1.5).argmin(axis), torch.tensor(1.5).argmin(axis), "position")
 
 

@@ -46,7 +46,9 @@ class SortingMethods(TensorBase):
                 f"topk: expected k from 0 to {line.shape[axis]}, the size of axis {axis}; got {k}"
             )
         positions = np.moveaxis(_first(np.moveaxis(line, axis, -1), int(k), largest), -1, axis)
-        return read_along(self, positions if self._data.ndim else positions.reshape(()), axis)
+        if not self._data.ndim and k:
+            positions = positions.reshape(())
+        return read_along(self, positions, axis)
 
     def median(self, axis: Axis = None, keepdim: bool = False) -> Self:
         """The middle element in order; of an even number, the mean of the two middle ones.
