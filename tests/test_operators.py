@@ -305,6 +305,7 @@ def test_operands_that_need_no_gradient_make_no_graph() -> None:
         lambda m, x: m.moveaxis(x, 0, -1),
         lambda m, x: m.expand_dims(x, 1),
         lambda m, x: m.squeeze(m.expand_dims(x, 0)),
+        lambda m, x: m.squeeze(m.expand_dims(x, 0), axis=0),
         lambda m, x: m.broadcast_to(x, (4, 2, 3)),
         lambda m, x: m.copy(x),
         lambda m, x: m.permute_dims(x),
@@ -411,3 +412,30 @@ def test_numpy_functions_without_a_gradient() -> None:
 def test_unsupported_numpy_raises_instead_of_making_an_object_array(call, message) -> None:
     with pytest.raises(TypeError, match=message):
         call(Tensor([1.0, 2.0], requires_grad=True))
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "line"),
+    [
+        (
+            lambda x: np.split(x, 3),
+            ValueError,
+            "np.split: the parts would not be equal; np.array_split makes such",
+        ),
+        (lambda x: np.squeeze(x, 1), ValueError, "np.squeeze: axis 1 has size 3, not 1"),
+        (
+            lambda x: np.take(x, 0, axis=2),
+            ValueError,
+            "np.take: axis 2 is out of range for 2 dimensions; use -2 to 1",
+        ),
+        (
+            lambda x: np.lib.stride_tricks.sliding_window_view(x, 2),
+            TypeError,
+            "sliding_window_view on a Tensor: expected one integer and its axis",
+        ),
+    ],
+)
+def test_what_numpy_refuses_is_refused(call, error, line) -> None:
+    with pytest.raises(error) as caught:
+        call(Tensor(VALUES))
+    assert str(caught.value) == line
