@@ -35,3 +35,17 @@ def test_nothing_is_dropped_outside_training_or_at_0() -> None:
     x = Tensor.ones(3)
     assert x.dropout(0.5, training=False) is x
     assert x.dropout(0.0) is x
+
+
+def test_attention_drops_weights_whether_training_or_not() -> None:
+    query, key = Tensor(np.zeros((1, 2))), Tensor(np.zeros((1000, 2)))
+    value = Tensor(np.eye(1000))  # so that the result is the weights
+
+    def weights() -> np.ndarray:
+        return query.scaled_dot_product_attention(key, value, dropout_p=0.25).data
+
+    Tensor.manual_seed(5)
+    first, second = weights(), weights()
+    np.testing.assert_allclose(first[first != 0], 1 / 750, rtol=1e-6)
+    assert 0.7 < np.mean(first != 0) < 0.8
+    assert (first != second).any()

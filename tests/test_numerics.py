@@ -161,6 +161,36 @@ CORNERS = [
     ("median nan", lambda x: x.median(), ([1.0, NAN, 2],), NAN, [0, 1, 0]),
     ("median of nothing", lambda x: x.median(), ([],), NAN, []),
     ("median of infs", lambda x: x.median(), ([-INF, INF, INF, 1],), INF, [0, 0.5, 0, 0.5]),
+    ("leaky_relu", lambda x: x.leaky_relu(), ([-0.0, 0, -2],), [0, 0, -0.02], [0.01] * 3),
+    ("elu", lambda x: x.elu(2.0), ([-800.0, 0, 3],), [-2, 0, 3], [0, 2, 1]),
+    ("celu", lambda x: x.celu(2.0), ([0.0, 800, INF],), [0, 800, INF], [1, 1, 1]),
+    ("relu6", lambda x: x.relu6(), ([0.0, 6, 1, NAN],), [0, 6, 1, NAN], [0, 0, 1, 0]),
+    ("hardtanh", lambda x: x.hardtanh(), ([-1.0, 1, INF],), [-1, 1, 1], [0, 0, 0]),
+    ("hardsigmoid", lambda x: x.hardsigmoid(), ([-3.0, 3, 0],), [0, 1, 0.5], [0, 0, 1 / 6]),
+    ("hardswish", lambda x: x.hardswish(), ([-3.0, 3, 0],), [0, 3, 0], [0, 1, 0.5]),
+    ("softplus", lambda x: x.softplus(), ([-800.0, 0, 800],), [0, np.log(2), 800], [0, 0.5, 1]),
+    ("logsigmoid", lambda x: x.logsigmoid(), ([-800.0, 800],), [-800, 0], [1, 0]),
+    ("silu", lambda x: x.silu(), ([-800.0, 0, 800],), [0, 0, 800], [0, 0.5, 1]),
+    ("normalize", lambda x: x.normalize(), ([[0.0, 0]],), [[0, 0]], [[1e12, 1e12]]),
+    ("l1", lambda x: x.l1_loss(np.ones(2), "sum"), ([1.0, 3],), 2, [0, 1]),
+    ("huber", lambda x: x.huber_loss(np.zeros(3), "sum"), ([1.0, -1, INF],), INF, [1, -1, 1]),
+    ("hinge", lambda x: x.hinge_embedding_loss([-1, -1], 1, "sum"), ([1.0, 2],), 0, [-1, 0]),
+    (
+        "binary cross entropy",
+        lambda p: p.binary_crossentropy(np.array([0, 1, 0, 1.0]), "none"),
+        ([0.0, 0, 1, 1],),
+        [0, 100, 100, 0],
+        [0, -1e12, 1e12, 0],
+    ),
+    (
+        "binary cross entropy of scores",
+        lambda x: x.binary_crossentropy_logits(np.array([0, 1, 1.0]), "none"),
+        ([800.0, -800, 800],),
+        [800, 800, 0],
+        [1, -1, 0],
+    ),
+    ("all ignored", lambda x: x.cross_entropy([-100]), ([[1.0, 2]],), NAN, [[0, 0]]),
+    ("kl_div of 0", lambda x: x.kl_div(np.zeros(2), "sum"), ([-1.0, -2],), 0, [0, 0]),
 ]
 
 
@@ -193,6 +223,27 @@ def test_softmax_of_no_chances_is_nan_and_says_so() -> None:
     with pytest.warns(RuntimeWarning, match="softmax: all scores along axis 0 are -inf"):
         found, gradient = value_and_gradient(lambda x: x.softmax(), [-INF, -INF])
     np.testing.assert_array_equal([found, gradient], NAN)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_cross_entropy_of_softmax_warns_at_the_line_that_calls_it(dtype) -> None:
+    scores = Tensor(np.zeros((2, 3)), dtype=dtype, requires_grad=True)
+    with pytest.warns(UserWarning, match="^cross_entropy takes softmax itself") as caught:
+        scores.softmax().cross_entropy([0, 1])
+    assert [warning.filename for warning in caught] == [__file__]
+    scores.cross_entropy([0, 1])
+    scores.log_softmax().nll_loss([0, 1])  # what warnings are errors for would stop here
+
+
+def test_a_query_that_may_look_nowhere_gets_0() -> None:
+    mask = np.array([[True, False], [False, False]])
+    query = Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    key = Tensor([[1.0, 0.0], [0.0, 1.0]])
+    y = query.scaled_dot_product_attention(key, key, mask)
+    mask[:] = True  # a mask is copied
+    y.sum().backward()
+    assert y.tolist() == [[1, 0], [0, 0]]
+    assert query.grad.tolist() == [[0, 0], [0, 0]]
 
 
 def test_second_derivative_of_a_product_with_two_zeros() -> None:

@@ -82,6 +82,15 @@ ROWS: list[Row] = [
         note="limits",
     ),
     Row(
+        "hardtanh",
+        lambda x: x.hardtanh(-2.5, 2.5),
+        lambda x: np.clip(x, -2, 2),
+        lambda torch, x: torch.nn.functional.hardtanh(x, -2.5, 2.5),
+        [((3, 4),)],
+        kinds="i",
+        note="fractional limits of integers",
+    ),
+    Row(
         "hardsigmoid",
         lambda x: x.hardsigmoid(),
         lambda x: np.clip(x / 6 + 0.5, 0, 1),
@@ -386,6 +395,11 @@ MISTAKES: list[Mistake] = [
         lambda: X.prelu(Tensor([0.1, 0.2])),
         ValueError,
         "prelu: expected a weight of 1 or 3 elements, for x of shape (1, 3); got shape (2,)",
+    ),
+    Mistake(
+        lambda: X.prelu(0.1),
+        TypeError,
+        "prelu: expected the weight as a Tensor; got a number; for that there is leaky_relu",
     ),
     Mistake(
         lambda: X.dropout(1.5),

@@ -60,7 +60,11 @@ class ActivationMethods(TensorBase):
         Source: K. He et al., Delving Deep into Rectifiers, ICCV 2015.
         """
         x, slopes = matched("prelu", self, weight, floating=True)
-        shape, size = x.shape, np.size(slopes)
+        if isinstance(slopes, (int, float)):
+            raise TypeError(
+                "prelu: expected the weight as a Tensor; got a number; for that there is leaky_relu"
+            )
+        shape, size = x.shape, slopes.size
         channels = shape[1] if len(shape) > 1 else 1
         if size not in (1, channels):
             raise ValueError(
@@ -232,7 +236,8 @@ def _limited(name: str, x: TensorBase, low: float, high: float) -> Any:
     data = _no_bool(x, name)._data
     if low > high:
         raise ValueError(f"{name}: expected min_val <= max_val; got {low} and {high}")
-    return Where.apply(x, np.clip(data, low, high), condition=(data > low) & (data < high))
+    limited = np.clip(data, low, high).astype(data.dtype, copy=False)  # float limits of integers
+    return Where.apply(x, limited, condition=(data > low) & (data < high))
 
 
 def _normalised(op: Any, name: str, x: TensorBase, axis: Axis, dtype: DTypeLike | None) -> Any:

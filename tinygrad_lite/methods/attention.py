@@ -76,7 +76,7 @@ def _masked_softmax(scores: Any, attn_mask: Any) -> Any:
             f"{NAME}: expected an attn_mask that broadcasts to {scores.shape}; got {mask.shape}"
         )
     if mask.dtype == np.bool_:
-        scores = Where.apply(scores, -np.inf, condition=mask._data)
+        scores = Where.apply(scores, -np.inf, condition=mask._data.copy())
     elif mask.dtype.kind == "f":
         scores = scores + cast(mask, scores.dtype)
     else:
