@@ -215,6 +215,11 @@ MISTAKES: list[Mistake] = [
         "conv2d: expected the weight as (out, in / groups, height, width); got (2, 4)",
     ),
     Mistake(
+        lambda: (X > 0).conv2d(Tensor.zeros(2, 4, 3, 3) > 0),
+        TypeError,
+        "conv2d: expected numbers to add up; got bools; cast one side to np.int64",
+    ),
+    Mistake(
         lambda: X.conv2d([[1.0]]),
         TypeError,
         "conv2d: expected a Tensor, an ndarray or a number; got list; make it a Tensor first",

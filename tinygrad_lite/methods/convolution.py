@@ -11,6 +11,7 @@ from ..ops.convolution import Conv, ConvInput
 from ..ops.pooling import OverlapAdd, SlidingWindows
 from ..ops.windows import Windows
 from ..shapes import Shape, Sizes, padding_pairs, per_axis, shape_from
+from .einsum import refuse_bools
 from .operands import Operand, cast, in_single, matched
 
 AXES = {1: "length", 2: "height, width", 3: "depth, height, width"}
@@ -276,6 +277,7 @@ def _checked(name: str, rank: int, x: Any, weight: Any, bias: Any) -> tuple[Any,
             f"got {np.shape(weight)}"
         )
     as_batch(name, x, rank)
+    refuse_bools(name, x)
     return x, weight, bias
 
 

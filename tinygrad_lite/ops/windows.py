@@ -16,8 +16,10 @@ from numpy.lib.stride_tricks import as_strided
 
 from ..shapes import Shape
 
-# How many bytes an operation works on at a time, so that they stay in a core's second-level cache.
-PIECE = 1 << 20
+# How many bytes an operation works on at a time, so that they stay in the cache.  With 1 to 4 MiB a
+# training step of four convolutions, on one core with 1 MiB of its own, took the same to 10 %; with
+# 256 KiB it took 40 % longer (more calls), with 16 MiB 20 %.
+PIECE = 1 << 21
 
 
 @dataclass(frozen=True, slots=True)
