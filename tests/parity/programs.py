@@ -150,7 +150,7 @@ class Step:
             given.append(f"library.{layout}({x})" if layout else x)
         given += [f"{key}={value!r}" for key, value in self.options.items()]
         names = ", ".join(f"v{self.first + k}" for k in range(self.count))
-        call = f'calls["{self.name}"]({", ".join(given)})'
+        call = f"calls[{self.name!r}]({', '.join(given)})"
         return f"[{names}] = {call}" if self.several else f"{names} = {call}"
 
 

@@ -70,7 +70,13 @@ class Text:
         defaults = iter(function.__defaults__ or ())
         arguments = tree.args
         arguments.defaults = [self.parsed(next(defaults)) for _ in arguments.defaults]
-        inner = {a.arg for a in ast.walk(tree) if isinstance(a, ast.arg)}
+        inner = set()
+        for part in ast.walk(tree):
+            if isinstance(part, ast.arg):
+                inner.add(part.arg)
+                part.annotation = None  # it may need an import
+            elif isinstance(part, ast.FunctionDef):
+                part.returns = None
         found = {name: self.parsed(value) for name, value in values.items() if name not in inner}
         return Named(found).visit(tree)
 
