@@ -1,0 +1,34 @@
+"""docs/operations.md, which docs/make_operations.py writes."""
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+from tinygrad_lite import Function
+
+DOCS = Path(__file__).parent.parent / "docs"
+TEXT = (DOCS / "operations.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def generator() -> dict:
+    return runpy.run_path(str(DOCS / "make_operations.py"), run_name="make_operations")
+
+
+def test_every_line_has_the_columns_of_its_table() -> None:
+    columns = 0
+    for line in TEXT.splitlines():
+        bars = len(re.findall(r"(?<!\\)\|", line)) if line.startswith("|") else 0
+        assert bars in (0, columns) or columns == 0, line
+        columns = bars
+
+
+def test_primitive_or_composed_is_found_in_the_graph(generator) -> None:
+    lines = {line.split("`")[1].split("(")[0]: line for line in TEXT.splitlines() if "| `" in line}
+    assert "| primitive Relu |" in lines["x.relu"]
+    assert "dy/dx = 1 for x > 0" in lines["x.relu"]
+    assert "| composed: Sum, Div" in lines["x.mean"]
+    assert "by the chain rule" in lines["x.mean"]
+    assert generator["since"](Function) == "0.1.0"
