@@ -78,6 +78,7 @@ def test_attributes_and_conversion() -> None:
     assert (tensor.shape, tensor.ndim, tensor.size, len(tensor)) == ((3, 2), 2, 6, 3)
     assert tensor.tolist() == [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
     assert tensor.T.shape == (2, 3)
+    assert tensor.numel() == tensor.size
     assert tensor.numpy() is tensor.data
     assert np.asarray(tensor) is tensor.data
     assert [row.tolist() for row in tensor] == tensor.tolist()
@@ -197,6 +198,15 @@ def test_requires_grad_can_be_taken_back_from_a_leaf_only() -> None:
         y.requires_grad = False
     x.requires_grad = False
     assert not (x * 2.0).requires_grad
+
+
+def test_requires_grad_gives_the_tensor_itself() -> None:
+    x = Tensor([1.0, 2.0])
+    assert x.requires_grad_() is x
+    assert x.requires_grad
+    assert not x.requires_grad_(False).requires_grad
+    with pytest.raises(TypeError, match="int64"):
+        Tensor([1, 2]).requires_grad_()
 
 
 def test_retain_grad() -> None:

@@ -139,6 +139,10 @@ class Tensor(
         """The number of elements."""
         return self._data.size
 
+    def numel(self) -> int:
+        """`size`, as tinygrad and PyTorch call it."""
+        return self._data.size
+
     def numpy(self) -> Array:
         """The ndarray, not copied."""
         return self._data
@@ -216,6 +220,11 @@ class Tensor(
             )
         elif not value:
             self._node = None
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Set `requires_grad`; gives the tensor itself, so that it can stand in an expression."""
+        self.requires_grad = requires_grad
+        return self
 
     @property
     def is_leaf(self) -> bool:

@@ -26,6 +26,10 @@ def softmax(x, axis=-1):
     return np.exp(x) / np.exp(x).sum(axis, keepdims=True)
 
 
+def standard(x, axis, eps=1e-5):
+    return (x - x.mean(axis, keepdims=True)) / np.sqrt(x.var(axis, keepdims=True) + eps)
+
+
 def elu(x, alpha=1.0):
     return np.where(x > 0, x, alpha * (np.exp(x) - 1))
 
@@ -323,6 +327,29 @@ ROWS: list[Row] = [
         MATRIX,
     ),
     Row(
+        "layernorm",
+        lambda x: x.layernorm(),
+        lambda x: standard(x, -1),
+        lambda torch, x: torch.nn.functional.layer_norm(x, x.shape[-1:]),
+        [((3, 4),), ((4,),), ((2, 3, 1),), ((0, 3),)],
+    ),
+    Row(
+        "layernorm",
+        lambda x: x.layernorm(axis=(1, 2), eps=0.1),
+        lambda x: standard(x, (1, 2), 0.1),
+        lambda torch, x: torch.nn.functional.layer_norm(x, x.shape[1:], eps=0.1),
+        [((2, 3, 4),)],
+        note="two axes, eps",
+    ),
+    Row(
+        "layernorm",
+        lambda x: x.layernorm((0, 2, 3)),
+        lambda x: standard(x, (0, 2, 3)),
+        lambda torch, x: torch.nn.functional.batch_norm(x, None, None, training=True),
+        [((3, 2, 2, 3),)],
+        note="batch normalisation",
+    ),
+    Row(
         "normalize",
         lambda x: x.normalize(),
         lambda x: x / np.sqrt((x * x).sum(1, keepdims=True)),
@@ -336,6 +363,14 @@ ROWS: list[Row] = [
         lambda torch, x: torch.nn.functional.normalize(x, 3, 0, eps=2.0),
         [((3, 4),), ((5,),)],
         note="p, axis and eps",
+    ),
+    Row(
+        "normalize",
+        lambda x: x.normalize(axis=(0, -1)),
+        lambda x: x / np.sqrt((x * x).sum((0, -1), keepdims=True)),
+        lambda torch, x: torch.nn.functional.normalize(x, dim=(0, -1)),
+        [((2, 3, 2),)],
+        note="two axes",
     ),
     Row(
         "dropout",
@@ -358,6 +393,11 @@ ROWS: list[Row] = [
 X = Tensor([[1.0, 2.0, 3.0]])
 
 MISTAKES: list[Mistake] = [
+    Mistake(
+        lambda: Tensor.zeros(3, 4).layernorm(2),
+        ValueError,
+        "layernorm: axis 2 is out of range for 2 dimensions; use -2 to 1",
+    ),
     Mistake(
         lambda: Tensor([True]).relu(), TypeError, "relu: expected numbers; got bool; cast it first"
     ),

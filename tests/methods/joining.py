@@ -100,6 +100,22 @@ ROWS: list[Row] = [
         note="places",
     ),
     Row(
+        "unbind",
+        lambda x: x.unbind(),
+        lambda x: list(x),
+        lambda torch, x: x.unbind(),
+        [((2, 3),), ((1,),)],
+        kinds="fib",
+    ),
+    Row(
+        "unbind",
+        lambda x: x.unbind(-1),
+        lambda x: [x[:, :, 0], x[:, :, 1]],
+        lambda torch, x: x.unbind(-1),
+        [((2, 3, 2),), ((0, 1, 2),)],
+        note="the last axis",
+    ),
+    Row(
         "meshgrid",
         lambda a, b: a.meshgrid(b),
         lambda a, b: np.meshgrid(a, b, indexing="ij"),
@@ -182,6 +198,11 @@ MISTAKES: list[Mistake] = [
         lambda: X.tensor_split(0),
         ValueError,
         "tensor_split: expected 1 part or more; got 0",
+    ),
+    Mistake(
+        lambda: Tensor(1.0).unbind(),
+        ValueError,
+        "unbind: axis 0 is out of range for 0 dimensions; there is no axis to name",
     ),
     Mistake(
         lambda: X.meshgrid(X),

@@ -1,4 +1,4 @@
-"""Activation functions, and dropout."""
+"""Activation functions, normalisation, and dropout."""
 
 from math import pi, sqrt
 from typing import Any, Literal, Self
@@ -10,6 +10,7 @@ from ..graph import TensorBase
 from ..ops.activations import LogSoftmax, Softmax, Softplus
 from ..ops.choice import Mask, Relu, Where
 from ..ops.elementwise import Sigmoid, Tanh
+from ..ops.reduce import Centre
 from ..shapes import Axis, normalize_axes, normalize_axis
 from .operands import as_float, cast, in_single, matched
 
@@ -199,7 +200,20 @@ class ActivationMethods(TensorBase):
         return (-as_float(self)).softmax(axis, dtype)
 
     @in_single
-    def normalize(self, p: float = 2.0, axis: int = 1, eps: float = 1e-12) -> Self:
+    def layernorm(self, axis: Axis = -1, eps: float = 1e-5) -> Self:
+        """(x - mean) / sqrt(var + eps) over one axis or several, with var of correction 0.
+
+        Over the axes (0, 2, 3) of images that is batch normalisation in training.
+
+        Source: J. Ba et al., Layer Normalization, 2016.
+        """
+        x: Any = as_float(self)
+        axes = normalize_axes(axis, x.ndim, "layernorm")
+        deviation = Centre.apply(x, axes=axes)
+        return deviation * ((deviation * deviation).mean(axes, keepdim=True) + eps).rsqrt()
+
+    @in_single
+    def normalize(self, p: float = 2.0, axis: Axis = 1, eps: float = 1e-12) -> Self:
         """x / max(norm, eps), with the p-norm of x along the axis: vectors of length 1."""
         x: Any = as_float(self)
         return x / x.norm(p, axis, keepdim=True).maximum(eps)

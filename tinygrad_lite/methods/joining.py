@@ -63,6 +63,14 @@ class JoiningMethods(TensorBase):
             return self.split([size + (number < more) for number in range(count)], place)
         return self._cut(place, [0, *(integer(part, "tensor_split") for part in parts), length])
 
+    def unbind(self, axis: int = 0) -> tuple[Self, ...]:
+        """One part for each place along `axis`, without that axis: the opposite of `stack`."""
+        place, length = self._length(axis, "unbind")
+        return tuple(
+            Getitem.apply(self, index=along(place, number), distinct=True)
+            for number in range(length)
+        )
+
     def meshgrid(self, *others: Any, indexing: str = "ij") -> tuple[Self, ...]:
         """The coordinates of a grid, from those along its axes, of 1 dimension or 0.
 
