@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tinygrad_lite import Tensor
+from tinygrad_lite import Tensor, grad
 
 VALUES = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 0.5]])
 SIGNED = np.array([[-1.5, 0.5, 2.5], [np.nan, np.inf, -np.inf]])
@@ -84,10 +84,14 @@ def test_with_a_gradient(name) -> None:
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # NumPy's own
 @pytest.mark.parametrize("values", [VALUES, SIGNED], ids=["plain", "special"])
 @pytest.mark.parametrize("name", CONSTANT)
-def test_without_a_gradient(name, values) -> None:
-    result = CONSTANT[name](Tensor(values, requires_grad=True))
+def test_constant_between_the_jumps(name, values) -> None:
+    x = Tensor(values, requires_grad=True)
+    result = CONSTANT[name](x)
     assert type(result) is Tensor
-    assert not result.requires_grad
+    if result.requires_grad:  # constant between its jumps
+        assert not np.any(grad(result.sum(), x)[0].data)
+    else:
+        assert result.dtype == np.bool_ or name == "copysign of an array and x"
     expected = CONSTANT[name](values)
     assert result.dtype == expected.dtype
     np.testing.assert_array_equal(result.data, expected)

@@ -32,4 +32,19 @@ CASES: list[Case] = [
         TWO,
         off_multiples,
     ),
+    Case(
+        ar.FloorDivide,
+        lambda a, b: (a * 0.77) // b,
+        lambda a, b: np.floor(a * 0.77 / b),
+        TWO,
+        off_multiples,
+    ),
+    Case(
+        ar.FloorDivide,
+        lambda a, b: (a * 0.77).div(b, rounding_mode="trunc"),
+        lambda a, b: np.trunc(a * 0.77 / b),
+        TWO,
+        off_multiples,
+        note="to zero",
+    ),
 ]

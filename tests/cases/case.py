@@ -73,6 +73,11 @@ def graded(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     return np.asarray(np.where(rows == columns, 1.5 * (columns + 1), rng.uniform(-0.5, 0.5, shape)))
 
 
+def off_whole(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Numbers of which none is near a whole one."""
+    return np.asarray(rng.integers(-3, 3, shape) + rng.uniform(0.2, 0.8, shape))
+
+
 def distinct(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     """All different by at least 0.1, in random order: no ties near."""
     size = int(np.prod(shape))

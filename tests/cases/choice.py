@@ -5,7 +5,7 @@ import numpy as np
 from tinygrad_lite import Tensor
 from tinygrad_lite.ops import choice
 
-from .case import ONE, TWO, Case
+from .case import ONE, TWO, Case, off_whole
 
 MASK = np.array([[True, False, True, True], [False, True, False, True], [True, False, False, True]])
 
@@ -41,5 +41,7 @@ CASES: list[Case] = [
         lambda a, b: np.where(MASK, a, b),
         [((3, 4), (3, 4)), ((4,), (3, 1)), ((), (3, 4))],
     ),
+    Case(choice.Step, lambda a: a.sign(), np.sign, ONE),
+    Case(choice.Step, lambda a: a.floor(), np.floor, ONE, off_whole, note="floor"),
     Case(choice.Abs, lambda a: a.abs(), np.abs, ONE),
 ]

@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from cases.case import ONE, TWO, positive
+from cases.case import ONE, TWO, off_whole, positive
 
 from tinygrad_lite import Tensor
 
@@ -97,7 +97,6 @@ ROWS: list[Row] = [
         lambda torch, x: torch.sign(x),
         ONE,
         kinds="fi",
-        constant=True,
     ),
     Row(
         "sign",
@@ -126,12 +125,12 @@ ROWS: list[Row] = [
     *(
         Row(
             name,
-            lambda x, name=name: getattr(x * 3, name)(),
-            lambda x, name=name: getattr(np, name)(x * 3),
-            lambda torch, x, name=name: getattr(torch, name)(x * 3),
+            lambda x, name=name: getattr(x, name)(),
+            lambda x, name=name: getattr(np, name)(x),
+            lambda torch, x, name=name: getattr(torch, name)(x),
             ONE,
+            off_whole,
             kinds="fi",
-            constant=True,
         )
         for name in ("ceil", "floor", "trunc", "round")
     ),
@@ -151,7 +150,7 @@ ROWS: list[Row] = [
         lambda x: np.round(x, 1),
         lambda torch, x: torch.round(x, decimals=1),
         ONE,
-        constant=True,
+        lambda rng, shape: off_whole(rng, shape) / 10,
         note="to a decimal",
     ),
     *(

@@ -37,7 +37,6 @@ ROWS: list[Row] = [
             REVERSED,
             positive if name == "pow" else off_multiples,
             note="reverse",
-            constant=name == "floor_divide",
         )
         for name, ufunc, peer in (
             ("add", np.add, "add"),
@@ -45,8 +44,16 @@ ROWS: list[Row] = [
             ("mul", np.multiply, "mul"),
             ("div", np.divide, "div"),
             ("pow", np.power, "pow"),
-            ("floor_divide", np.floor_divide, "floor_divide"),
         )
+    ),
+    Row(
+        "floor_divide",
+        lambda a, b: b.floor_divide(a * 0.77, reverse=True),
+        lambda a, b: np.floor(a * 0.77 / b),
+        lambda torch, a, b: torch.div(a * 0.77, b, rounding_mode="floor"),
+        REVERSED,
+        off_multiples,
+        note="reverse",
     ),
     Row(
         "div",
@@ -55,9 +62,8 @@ ROWS: list[Row] = [
         lambda torch, a, b: torch.div(a, b, rounding_mode="floor"),
         TWO,
         off_multiples,
-        kinds="fi",
-        constant=True,
-        note="floor",
+        kinds="i",
+        note="floor, integers",
     ),
     Row(
         "div",
@@ -66,9 +72,8 @@ ROWS: list[Row] = [
         lambda torch, a, b: torch.div(a, b, rounding_mode="trunc"),
         TWO,
         off_multiples,
-        kinds="fi",
-        constant=True,
-        note="trunc",
+        kinds="i",
+        note="trunc, integers",
     ),
     Row(
         "div",
@@ -78,18 +83,33 @@ ROWS: list[Row] = [
         ONE,
         off_multiples,
         kinds="fi",
-        constant=True,
         note="trunc, reverse",
     ),
     Row(
         "floor_divide",
         lambda a, b: a.floor_divide(b),
         np.floor_divide,
-        lambda torch, a, b: torch.floor_divide(a, b),
+        lambda torch, a, b: torch.div(a, b, rounding_mode="floor"),
         TWO,
         off_multiples,
-        kinds="fi",
-        constant=True,
+        kinds="i",
+        note="integers",
+    ),
+    *(
+        Row(
+            method,
+            lambda a, b, method=method, options=options: getattr(a * 0.77, method)(b, **options),
+            lambda a, b, rounded=rounded: rounded(a * 0.77 / b),
+            lambda torch, a, b, mode=mode: torch.div(a * 0.77, b, rounding_mode=mode),
+            TWO,
+            off_multiples,
+            note=f"{mode}, floats",
+        )
+        for method, options, mode, rounded in (
+            ("div", {"rounding_mode": "floor"}, "floor", np.floor),
+            ("div", {"rounding_mode": "trunc"}, "trunc", np.trunc),
+            ("floor_divide", {}, "floor", np.floor),
+        )
     ),
     Row(
         "mod",

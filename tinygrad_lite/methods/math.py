@@ -1,5 +1,6 @@
 """Elementwise functions: powers, exponentials, logarithms, rounding, bounds, choice."""
 
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -8,7 +9,7 @@ from ..dtypes import new_array
 from ..float_errors import quiet
 from ..graph import TensorBase
 from ..ops.arithmetic import Div, Pow
-from ..ops.choice import Abs, Clip, Maximum, Minimum, Where
+from ..ops.choice import Abs, Clip, Maximum, Minimum, Step, Where
 from ..ops.elementwise import Erf, Exp, Expm1, Log, Log1p, Logaddexp, LogBase, Sqrt
 from .operands import Operand, as_float, cast, converted, matched, operand, pair
 
@@ -99,16 +100,15 @@ class MathMethods(TensorBase):
             return a + (b - a) * part if part < 0.5 else b - (b - a) * (1.0 - part)
         return choose(part < 0.5, a + (b - a) * part, b - (b - a) * (1.0 - part), type(self))
 
-    # Sign and rounding.  Constant between the jumps: the rounded carry no gradient.
+    # Sign and rounding.  Constant between the jumps, so their derivative is 0.
 
     def abs(self) -> Self:
         """Absolute value; its derivative at 0 is 0."""
         return Abs.apply(self)
 
     def sign(self) -> Self:
-        """-1, 0 or 1; nan for nan.  Constant between the jumps, so it carries no gradient."""
-        data = self._data
-        return self._wrap(data.copy() if data.dtype == np.bool_ else np.sign(data), None)
+        """-1, 0 or 1; nan for nan.  The derivative is 0."""
+        return Step.apply(self, function=np.sign)
 
     def copysign(self, other: Operand) -> Self:
         """The absolute value of self with the sign of `other`, which carries no gradient."""
@@ -116,22 +116,20 @@ class MathMethods(TensorBase):
         return abs(x) * np.copysign(1.0, y._data if isinstance(y, TensorBase) else y)
 
     def ceil(self) -> Self:
-        """The smallest integer >= x, in the dtype of x.  Carries no gradient."""
-        return self._wrap(np.ceil(self._data), None)
+        """The smallest integer >= x, in the dtype of x.  The derivative is 0."""
+        return Step.apply(self, function=np.ceil)
 
     def floor(self) -> Self:
-        """The largest integer <= x, in the dtype of x.  Carries no gradient."""
-        return self._wrap(np.floor(self._data), None)
+        """The largest integer <= x, in the dtype of x.  The derivative is 0."""
+        return Step.apply(self, function=np.floor)
 
     def trunc(self) -> Self:
-        """x without its fraction, in the dtype of x.  Carries no gradient."""
-        return self._wrap(np.trunc(self._data), None)
+        """x without its fraction, in the dtype of x.  The derivative is 0."""
+        return Step.apply(self, function=np.trunc)
 
-    @quiet
     def round(self, decimals: int = 0) -> Self:
-        """x rounded to so many decimals, halves to even.  Carries no gradient."""
-        data = self._data
-        return self._wrap(data.copy() if data.dtype == np.bool_ else np.round(data, decimals), None)
+        """x rounded to so many decimals, halves to even.  The derivative is 0."""
+        return Step.apply(self, function=partial(np.round, decimals=decimals))
 
     # Bounds and choice
 

@@ -9,14 +9,13 @@ from ..graph import Function, Leaf, TensorBase
 from ..ops.arithmetic import (
     Add,
     Div,
+    FloorDivide,
     Fmod,
     Mod,
     Mul,
     Neg,
     Pow,
     Sub,
-    floor_divide,
-    trunc_divide,
 )
 from ..ops.choice import Abs
 from ..shapes import broadcast_shape
@@ -152,10 +151,10 @@ class OperatorMethods(TensorBase):
         return constant(np.right_shift, ">>", other, self)
 
     def __floordiv__(self, other: Operand) -> Self:
-        return constant(floor_divide, "//", self, other)
+        return FloorDivide.apply(*pair("//", self, other))
 
     def __rfloordiv__(self, other: Operand) -> Self:
-        return constant(floor_divide, "//", other, self)
+        return FloorDivide.apply(*pair("//", other, self))
 
     def __mod__(self, other: Operand) -> Self:
         return Mod.apply(*pair("%", self, other))
@@ -188,7 +187,7 @@ class OperatorMethods(TensorBase):
 
         rounding_mode   None for the quotient itself, "trunc" for it without its fraction, "floor"
                         for `//`; with the latter two, integers stay integers, which divided by 0
-                        raise ZeroDivisionError, and there is no gradient
+                        raise ZeroDivisionError, and the derivatives are 0
         """
         if rounding_mode is None:
             return self.__rtruediv__(other) if reverse else self / other
@@ -196,11 +195,11 @@ class OperatorMethods(TensorBase):
             raise ValueError(
                 f'div: expected rounding_mode None, "trunc" or "floor"; got {rounding_mode!r}'
             )
-        divide = floor_divide if rounding_mode == "floor" else trunc_divide
-        return constant(divide, "//", *((other, self) if reverse else (self, other)))
+        a, b = pair("//", other, self) if reverse else pair("//", self, other)
+        return FloorDivide.apply(a, b, to_zero=rounding_mode == "trunc")
 
     def floor_divide(self, other: Operand, reverse: bool = False) -> Self:
-        """floor(self / other); `reverse` exchanges the two.  Carries no gradient."""
+        """floor(self / other); `reverse` exchanges the two.  The derivatives are 0."""
         return self.__rfloordiv__(other) if reverse else self // other
 
     def mod(self, other: Operand, reverse: bool = False) -> Self:
@@ -302,7 +301,7 @@ class OperatorMethods(TensorBase):
         return self
 
     def __ifloordiv__(self, other: Operand) -> Self:
-        return self._assign("//=", floor_divide, other)
+        return self._update("//=", FloorDivide, other)
 
     def __iand__(self, other: Operand) -> Self:
         return self._assign("&=", np.bitwise_and, other)

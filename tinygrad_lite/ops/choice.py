@@ -140,6 +140,25 @@ class Where(Function):
         )
 
 
+class Step(Function):
+    """y = a function that is constant between its jumps: sign, floor, ceil.  dy/dx = 0.
+
+    The derivative is 0 at the jumps too.  It is recorded, so that a gradient arrives and is 0.
+    """
+
+    __slots__ = ("function",)
+    fresh = True
+
+    def __init__(self, function):
+        self.function = function
+
+    def forward(self, x):
+        return x.copy() if x.dtype == np.bool_ else self.function(x)
+
+    def backward(self, g, y, x):
+        return (np.zeros_like(g),)
+
+
 class Abs(Function):
     """y = |x|.  dy/dx = sign(x), which is 0 at 0."""
 
