@@ -225,15 +225,6 @@ def test_several_results_that_are_views() -> None:
         sine.sum().backward()
 
 
-def test_floor_division_in_place_ends_the_graph_of_one_of_several_results() -> None:
-    """Between its jumps a // b is constant: nothing may flow back through what was there before."""
-    x = Tensor(np.array([1.0, 2.0, 3.0]), requires_grad=True)
-    sine, cosine = SinCos.apply(x)
-    sine //= 0.5
-    assert not sine.requires_grad
-    assert cosine.requires_grad
-
-
 def test_a_namedtuple_is_several_results() -> None:
     class Slogdet(Function):
         saves = "inputs"

@@ -73,7 +73,10 @@ def _call(found: Any, name: str, inputs: tuple[Any, ...], options: dict[str, Any
             f"{name}(t.numpy(), ...), which records no gradient"
         )
     try:
-        signature(found).bind(*inputs, **options)
-    except TypeError as error:
-        raise TypeError(f"{name} on a Tensor: {error}") from None
-    return found(*inputs, **options)
+        return found(*inputs, **options)
+    except TypeError:
+        try:
+            signature(found).bind(*inputs, **options)
+        except TypeError as error:  # an argument that we do not have
+            raise TypeError(f"{name} on a Tensor: {error}") from None
+        raise
