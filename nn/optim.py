@@ -139,7 +139,13 @@ class Optimizer:
     def _check(self, **options: float) -> None:
         """Raise unless the options are finite and not negative."""
         for name, value in options.items():
-            if not 0 <= value < math.inf:
+            try:
+                fits = 0 <= value < math.inf
+            except TypeError:
+                raise TypeError(
+                    f"{type(self).__name__}: expected {name} as a number; got {value!r}"
+                ) from None
+            if not fits:
                 raise ValueError(
                     f"{type(self).__name__}: expected {name} to be 0 or more; got {value}"
                 )

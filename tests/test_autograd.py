@@ -309,6 +309,11 @@ def test_they_agree_with_each_other() -> None:
             "hessian: expected fn to return one element; got shape () and (3,)",
         ),
         (
+            lambda x: jacobian(x, x),
+            TypeError,
+            "jacobian: expected a function first; got Tensor",
+        ),
+        (
             lambda x: jacobian(lambda x: x.data, x),
             TypeError,
             "jacobian: expected fn to return a Tensor or a tuple of them; got ndarray",

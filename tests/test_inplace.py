@@ -494,7 +494,7 @@ def test_copy_broadcasts_and_casts() -> None:
         (
             lambda x: x.masked_fill_([1, 0], 2.0),
             TypeError,
-            "where: expected a bool condition, as x > 0 gives; got int64",
+            "masked_fill_: expected a bool condition, as x > 0 gives; got int64",
         ),
         (
             lambda x: x.add_(0.5),

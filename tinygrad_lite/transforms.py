@@ -202,6 +202,8 @@ def _outputs(
     name: str, fn: Callable[..., Any], leaves: Sequence[Tensor]
 ) -> tuple[list[Tensor], bool]:
     """What `fn` returns, and whether it is one tensor rather than a tuple."""
+    if not callable(fn):
+        raise TypeError(f"{name}: expected a function first; got {type(fn).__name__}")
     returned, single = _listed(fn(*leaves))
     for value in returned:
         if not isinstance(value, Tensor):

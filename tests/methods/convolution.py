@@ -189,6 +189,12 @@ MISTAKES: list[Mistake] = [
         "conv2d: the weight (2, 3, 3, 3) takes 3 channels; got 4 in (1, 4, 5, 6)",
     ),
     Mistake(
+        lambda: Tensor.zeros(1, 5, 6, 3).conv2d(np.zeros((2, 3, 3, 3))),
+        ValueError,
+        "conv2d: the weight (2, 3, 3, 3) takes 3 channels; got 5 in (1, 5, 6, 3); "
+        "did you mean x.moveaxis(-1, -3)?",
+    ),
+    Mistake(
         lambda: X.conv2d(Tensor.zeros(2, 4, 3, 3), groups=2),
         ValueError,
         "conv2d: the weight (2, 4, 3, 3) takes 4 channels in each of 2 groups; got 4 in "

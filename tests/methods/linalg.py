@@ -322,6 +322,11 @@ MISTAKES: list[Mistake] = [
         "matmul: inner sizes differ: (2, 3) @ (2, 3); did you mean x @ w.T?",
     ),
     Mistake(
+        lambda: Tensor.zeros(2, 3).linear(Tensor.zeros(4, 3)),
+        ValueError,
+        "linear: inner sizes differ: (2, 3) @ (4, 3); did you mean x.linear(w.T)?",
+    ),
+    Mistake(
         lambda: TWO_BY_THREE.dot(2.0),
         ValueError,
         "matmul: expected at least one dimension on each side; got (2, 3) @ (); use * for numbers",

@@ -384,12 +384,24 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: SCORES.cross_entropy([1.0, 2.0, 0.0]),
         TypeError,
-        "labels: expected integers, one class a sample; got float64",
+        "labels: expected integers, one class a sample; got float64; write labels.astype(np.int64)",
     ),
     Mistake(
         lambda: SCORES.cross_entropy([[1], [2], [0]]),
         ValueError,
-        "labels: expected shape (3,), as many as scores; got (3, 1)",
+        "labels: expected shape (3,), as many as scores; got (3, 1); "
+        "did you mean labels.reshape(3,)?",
+    ),
+    Mistake(
+        lambda: SCORES.cross_entropy(np.eye(4, dtype=int)[:3]),
+        ValueError,
+        "labels: expected shape (3,), as many as scores; got (3, 4); "
+        "labels.argmax(-1) gives the classes of one-hot rows",
+    ),
+    Mistake(
+        lambda: SCORES.cross_entropy([1, 2]),
+        ValueError,
+        "labels: expected shape (3,), as many as scores; got (2,)",
     ),
     Mistake(
         lambda: SCORES.cross_entropy([1, 2, 0], "average"),

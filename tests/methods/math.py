@@ -300,7 +300,7 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: Tensor([1.0, 0.0]).masked_fill(Tensor([1, 0]), 2.0),
         TypeError,
-        "where: expected a bool condition, as x > 0 gives; got int64",
+        "masked_fill: expected a bool condition, as x > 0 gives; got int64",
     ),
     Mistake(
         lambda: Tensor([1.0]).lerp(Tensor([2.0]), None),

@@ -287,6 +287,11 @@ def test_options_out_of_range(make, text):
         make([leaf(2)])
 
 
+def test_an_option_that_is_no_number():
+    with pytest.raises(TypeError, match=r"^Adam: expected lr as a number; got '1e-3'"):
+        optim.Adam([leaf(2)], lr="1e-3")
+
+
 def test_a_step_without_any_gradient_says_what_to_do():
     with pytest.raises(RuntimeError, match=r"no parameter has a gradient; call loss\.backward"):
         optim.SGD([leaf(2)]).step()

@@ -199,9 +199,11 @@ def convolve(
     channels, *size = x.shape[-rank - 1 :]
     if channels != inner * groups:
         each = f" in each of {groups} groups" if groups > 1 else ""
+        last = x.shape[-1] == inner * groups
+        hint = f"; did you mean x.moveaxis(-1, {-rank - 1})?" if last else ""
         raise ValueError(
             f"{name}: the weight {weight.shape} takes {inner} channels{each}; "
-            f"got {channels} in {x.shape}"
+            f"got {channels} in {x.shape}{hint}"
         )
     if outputs % groups:
         raise ValueError(f"{name}: {groups} groups do not divide the {outputs} output channels")

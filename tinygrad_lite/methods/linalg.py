@@ -46,7 +46,9 @@ class LinalgMethods(TensorBase):
         A weight of one dimension scales the elements instead.
         """
         x: Any = self
-        product = x * weight if getattr(weight, "ndim", 0) == 1 else matrix_product(x, weight)
+        product = (
+            x * weight if getattr(weight, "ndim", 0) == 1 else matrix_product(x, weight, "linear")
+        )
         return product if bias is None else product + bias
 
     def outer(self, other: Operand) -> Self:
@@ -193,26 +195,27 @@ class LinalgMethods(TensorBase):
 HALF = np.dtype(np.float16)  # NumPy adds up products of it in float16; so we take float32
 
 
-def matrix_product(a: Any, b: Any) -> Any:
+def matrix_product(a: Any, b: Any, name: str = "matmul") -> Any:
     """a @ b, by NumPy's shape rules, for tensors and arrays."""
-    a, b = pair("matmul", operand(a, "matmul"), operand(b, "matmul"))
+    a, b = pair(name, operand(a, name), operand(b, name))
     a_shape, b_shape = getattr(a, "shape", ()), getattr(b, "shape", ())
     if not a_shape or not b_shape:
         raise ValueError(
-            f"matmul: expected at least one dimension on each side; got {a_shape} @ {b_shape}; "
+            f"{name}: expected at least one dimension on each side; got {a_shape} @ {b_shape}; "
             "use * for numbers"
         )
     inner = b_shape[-2] if len(b_shape) > 1 else b_shape[0]
     if a_shape[-1] != inner:
         fits = len(b_shape) > 1 and a_shape[-1] == b_shape[-1]
+        fix = "x.linear(w.T)" if name == "linear" else "x @ w.T"
         raise ValueError(
-            f"matmul: inner sizes differ: {a_shape} @ {b_shape}"
-            + ("; did you mean x @ w.T?" if fits else "")
+            f"{name}: inner sizes differ: {a_shape} @ {b_shape}"
+            + (f"; did you mean {fix}?" if fits else "")
         )
     if len(a_shape) > 2 and len(b_shape) > 2:
         broadcast_shape(a_shape[:-2], b_shape[:-2], name="matmul, stacks of matrices")
     if a.dtype.char in "e?":
-        refuse_bools("matmul", a)
+        refuse_bools(name, a)
         return cast(Matmul.apply(cast(a, np.float32), cast(b, np.float32)), HALF)
     return Matmul.apply(a, b)
 

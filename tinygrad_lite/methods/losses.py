@@ -414,9 +414,19 @@ def _labels(
     """
     array = np.array(labels)  # a copy, since backward reads it
     if array.dtype.kind not in "iu":
-        raise TypeError(f"labels: expected integers, one class a sample; got {array.dtype}")
+        raise TypeError(
+            f"labels: expected integers, one class a sample; got {array.dtype}; "
+            "write labels.astype(np.int64)"
+        )
     if array.shape != places:
-        raise ValueError(f"labels: expected shape {places}, as many as scores; got {array.shape}")
+        hint = ""
+        if array.size == prod(places):
+            hint = f"; did you mean labels.reshape{places}?"
+        elif array.shape == (*places, classes):
+            hint = "; labels.argmax(-1) gives the classes of one-hot rows"
+        raise ValueError(
+            f"labels: expected shape {places}, as many as scores; got {array.shape}{hint}"
+        )
     flat = array.reshape(-1)
     outside = flat.view(UNSIGNED[flat.itemsize]) >= classes  # below 0 is far above as unsigned
     wrong = bool(outside.any())

@@ -170,7 +170,7 @@ class MathMethods(TensorBase):
         value = operand(value, "masked_fill")
         if not isinstance(value, TensorBase):
             value = self._wrap(np.asarray(value, self._data.dtype), None)
-        return choose(mask, cast(value, self._data.dtype), self, type(self))
+        return choose(mask, cast(value, self._data.dtype), self, type(self), "masked_fill")
 
     def nan_to_num(
         self, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
@@ -185,13 +185,15 @@ class MathMethods(TensorBase):
         return Where.apply(self, fixed, condition=np.isfinite(self._data))
 
 
-def choose(condition: Any, a: Any, b: Any, tensor_class: type[TensorBase]) -> Any:
+def choose(
+    condition: Any, a: Any, b: Any, tensor_class: type[TensorBase], name: str = "where"
+) -> Any:
     """np.where on tensors, arrays and numbers.  condition: bool."""
     mask = condition._data if isinstance(condition, TensorBase) else np.array(condition)
     if mask.dtype != np.bool_:
-        raise TypeError(f"where: expected a bool condition, as x > 0 gives; got {mask.dtype}")
-    a, b = operand(a, "where"), operand(b, "where")
+        raise TypeError(f"{name}: expected a bool condition, as x > 0 gives; got {mask.dtype}")
+    a, b = operand(a, name), operand(b, name)
     if not isinstance(a, TensorBase) and not isinstance(b, TensorBase):
         a = tensor_class._wrap(new_array(a), None)
-    a, b = matched("where", a, b)
+    a, b = matched(name, a, b)
     return Where.apply(a, b, condition=mask)

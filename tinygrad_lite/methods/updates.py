@@ -54,5 +54,5 @@ class UpdateMethods(OperatorMethods):
         """value, a number, where the bool mask is True; the gradient there goes to it."""
         value = one_number("masked_fill_", value)
         check_writable("masked_fill_", self, self._data, value)
-        overwrite("masked_fill_", self, choose(mask, value, self, type(self)))
+        overwrite("masked_fill_", self, choose(mask, value, self, type(self), "masked_fill_"))
         return self
