@@ -10,19 +10,17 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from ..graph import Array, TensorBase
-from ..ops.activations import LogSoftmax, Softmax, Softplus
+from ..ops.activations import Softmax, Softplus
 from ..ops.choice import Mask, Where
 from ..ops.elementwise import Cast, Sigmoid
 from ..ops.indexing import Getitem
 from ..ops.losses import BinaryCrossEntropy, CrossEntropy
-from ..ops.reduce import Sum
 from ..recording import warn
 from ..shapes import Shape
+from .labels import as_rows, checked_labels, class_weights, expected_surprise, reduced_by_labels
 from .operands import Operand, as_float, in_single, matched
 
 Reduction = Literal["mean", "sum", "none"]
-
-UNSIGNED = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}  # by the size in bytes
 
 
 class LossMethods(TensorBase):
@@ -68,23 +66,23 @@ class LossMethods(TensorBase):
                 f"cross_entropy: expected label_smoothing from 0 to 1; got {label_smoothing}"
             )
         scores: Any = as_float(self)
-        rows, places = _rows("cross_entropy", scores)
-        weights = None if weight is None else _class_weights("cross_entropy", weight, rows)
+        rows, places = as_rows("cross_entropy", scores)
+        weights = None if weight is None else class_weights("cross_entropy", weight, rows)
         given = labels._data if isinstance(labels, TensorBase) else np.asarray(labels)
         if given.dtype.kind == "f" and given.shape == scores.shape:  # probabilities
             if ignore_index is not None and ignore_index >= 0:
                 raise ValueError("cross_entropy: ignore_index needs labels, not probabilities")
-            shares, _ = _rows("cross_entropy", _tensor(labels, scores))
-            losses = _expected_surprise(rows, shares, label_smoothing, weights)
+            shares, _ = as_rows("cross_entropy", _tensor(labels, scores))
+            losses = expected_surprise(rows, shares, label_smoothing, weights)
             return _reduced(losses.reshape(places), reduction)
-        classes, kept = _labels(given, places, rows.shape[1], ignore_index)
+        classes, kept = checked_labels(given, places, rows.shape[1], ignore_index)
         if label_smoothing:
             truth = np.equal.outer(classes, np.arange(rows.shape[1])).astype(rows.dtype)
-            losses = _expected_surprise(rows, truth, label_smoothing, weights)
+            losses = expected_surprise(rows, truth, label_smoothing, weights)
         else:
             losses = CrossEntropy.apply(rows, labels=classes)
             losses = losses if weights is None else losses * weights[classes]
-        return _reduced_labels(losses, places, reduction, kept, weights, classes)
+        return reduced_by_labels(losses, places, reduction, kept, weights, classes)
 
     def sparse_categorical_crossentropy(
         self,
@@ -117,13 +115,13 @@ class LossMethods(TensorBase):
         """
         _check_reduction(reduction)
         _warn_if_made_by(Softmax, self, "nll_loss expects logarithms; use log_softmax before it")
-        rows, places = _rows("nll_loss", as_float(self))
-        weights = None if weight is None else _class_weights("nll_loss", weight, rows)
-        classes, kept = _labels(labels, places, rows.shape[1], ignore_index)
+        rows, places = as_rows("nll_loss", as_float(self))
+        weights = None if weight is None else class_weights("nll_loss", weight, rows)
+        classes, kept = checked_labels(labels, places, rows.shape[1], ignore_index)
         named = (np.arange(len(classes)), classes)
         losses = -Getitem.apply(rows, index=named, distinct=True)
         losses = losses if weights is None else losses * weights[classes]
-        return _reduced_labels(losses, places, reduction, kept, weights, classes)
+        return reduced_by_labels(losses, places, reduction, kept, weights, classes)
 
     # Of probabilities
 
@@ -368,99 +366,3 @@ def _similar(name: str, target: Any, shape: Shape) -> Array:
     if wrong.any():
         raise ValueError(f"{name}: expected targets of 1 and -1; got {signs[wrong][0]}")
     return np.asarray(signs == 1)
-
-
-# Classes: scores (N, C, d1, ...) become rows of C, one for each place of the labels
-
-
-def _rows(name: str, scores: Any) -> tuple[Any, Shape]:
-    """The scores as (samples, C), and the shape of their labels."""
-    shape = scores.shape
-    if not shape:
-        raise ValueError(f"{name}: expected scores (N, C), (C,) or (N, C, d1, ...); got ()")
-    if len(shape) == 2:
-        return scores, shape[:1]
-    if len(shape) == 1:
-        return scores.reshape(1, -1), ()
-    places = (shape[0], *shape[2:])
-    moved = scores.permute(0, *range(2, len(shape)), 1)
-    return moved.reshape(prod(places), shape[1]), places
-
-
-def _class_weights(name: str, weight: Any, rows: Any) -> Array:
-    weights = np.asarray(weight._data if isinstance(weight, TensorBase) else weight)
-    if weights.shape != rows.shape[1:]:
-        raise ValueError(
-            f"{name}: expected one weight a class, shape {rows.shape[1:]}; got {weights.shape}"
-        )
-    return weights.astype(rows.dtype)
-
-
-def _expected_surprise(rows: Any, shares: Any, smoothing: float, weights: Array | None) -> Any:
-    """-sum over the classes of share log(softmax(row)): cross entropy by its definition."""
-    if smoothing:
-        shares = shares * (1.0 - smoothing) + smoothing / rows.shape[1]
-    if weights is not None:
-        shares = shares * weights
-    return -(LogSoftmax.apply(rows, axes=(1,)) * shares).sum(1)
-
-
-def _labels(
-    labels: Any, places: Shape, classes: int, ignore_index: int | None
-) -> tuple[Array, Array | None]:
-    """The labels as a flat array, each in 0 .. classes - 1, and a mask of those that count.
-
-    The mask is None where all count; those that do not are 0 in the array.
-    """
-    array = np.array(labels)  # a copy, since backward reads it
-    if array.dtype.kind not in "iu":
-        raise TypeError(
-            f"labels: expected integers, one class a sample; got {array.dtype}; "
-            "write labels.astype(np.int64)"
-        )
-    if array.shape != places:
-        hint = ""
-        if array.size == prod(places):
-            hint = f"; did you mean labels.reshape{places}?"
-        elif array.shape == (*places, classes):
-            hint = "; labels.argmax(-1) gives the classes of one-hot rows"
-        raise ValueError(
-            f"labels: expected shape {places}, as many as scores; got {array.shape}{hint}"
-        )
-    flat = array.reshape(-1)
-    outside = flat.view(UNSIGNED[flat.itemsize]) >= classes  # below 0 is far above as unsigned
-    wrong = bool(outside.any())
-    kept = None
-    if ignore_index is not None and (wrong or ignore_index >= 0):
-        kept = flat != ignore_index
-        outside &= kept
-        wrong = bool(outside.any())
-    if wrong:
-        where = int(outside.argmax())
-        index = where if array.ndim == 1 else tuple(map(int, np.unravel_index(where, places)))
-        raise ValueError(
-            f"labels: label {flat[where]} at index {index} is outside 0 to {classes - 1}"
-        )
-    return (flat, None) if kept is None else (np.where(kept, flat, 0), kept)
-
-
-def _reduced_labels(
-    losses: Any,
-    places: Shape,
-    reduction: str,
-    kept: Array | None,
-    weights: Array | None,
-    classes: Array,
-) -> Any:
-    """The losses of labels, without those that do not count; the mean is by their weights."""
-    if kept is not None:
-        losses = Mask.apply(losses, mask=kept)
-    if reduction == "none":
-        return losses if len(places) == 1 else losses.reshape(places)
-    total = Sum.apply(losses, axes=(0,))
-    if reduction == "sum":
-        return total
-    if weights is not None:
-        counts = weights[classes]
-        return total / float(np.sum(counts if kept is None else counts[kept]))
-    return total / float(len(classes) if kept is None else np.count_nonzero(kept))

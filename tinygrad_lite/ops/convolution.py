@@ -6,8 +6,8 @@ three, of any order, are the same three again.
 
 Each works through the batch a few images at a time, or through a large image a few rows at a time:
 it unfolds them into a matrix with one row a window, which is multiplied while it is in the cache,
-and never kept.  Results are (N, C, *size) on
-memory in which the channels of a pixel lie side by side, so that the rows of a matrix are pixels.
+and never kept.  Results are (N, C, *size) on memory in which the channels of a pixel lie side by
+side, so that the rows of a matrix are pixels.
 """
 
 from math import prod

@@ -1,0 +1,111 @@
+"""Class labels and the scores beside them: what cross entropy and its relatives have in common.
+
+Scores (N, C, d1, ...) become rows of C, one for each place of the labels (N, d1, ...).
+"""
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ..graph import Array, TensorBase
+from ..ops.activations import LogSoftmax
+from ..ops.choice import Mask
+from ..ops.reduce import Sum
+from ..shapes import Shape
+
+UNSIGNED = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}  # by the size in bytes
+
+
+def as_rows(name: str, scores: Any) -> tuple[Any, Shape]:
+    """The scores as (samples, C), and the shape of their labels."""
+    shape = scores.shape
+    if not shape:
+        raise ValueError(f"{name}: expected scores (N, C), (C,) or (N, C, d1, ...); got ()")
+    if len(shape) == 2:
+        return scores, shape[:1]
+    if len(shape) == 1:
+        return scores.reshape(1, -1), ()
+    places = (shape[0], *shape[2:])
+    moved = scores.permute(0, *range(2, len(shape)), 1)
+    return moved.reshape(prod(places), shape[1]), places
+
+
+def class_weights(name: str, weight: Any, rows: Any) -> Array:
+    """The weights (C,) in the dtype of the rows."""
+    weights = np.asarray(weight._data if isinstance(weight, TensorBase) else weight)
+    if weights.shape != rows.shape[1:]:
+        raise ValueError(
+            f"{name}: expected one weight a class, shape {rows.shape[1:]}; got {weights.shape}"
+        )
+    return weights.astype(rows.dtype)
+
+
+def expected_surprise(rows: Any, shares: Any, smoothing: float, weights: Array | None) -> Any:
+    """-sum over the classes of share log(softmax(row)): cross entropy by its definition."""
+    if smoothing:
+        shares = shares * (1.0 - smoothing) + smoothing / rows.shape[1]
+    if weights is not None:
+        shares = shares * weights
+    return -(LogSoftmax.apply(rows, axes=(1,)) * shares).sum(1)
+
+
+def checked_labels(
+    labels: Any, places: Shape, classes: int, ignore_index: int | None
+) -> tuple[Array, Array | None]:
+    """The labels as a flat array, each in 0 .. classes - 1, and a mask of those that count.
+
+    The mask is None where all count; those that do not are 0 in the array.
+    """
+    array = np.array(labels)  # a copy, since backward reads it
+    if array.dtype.kind not in "iu":
+        raise TypeError(
+            f"labels: expected integers, one class a sample; got {array.dtype}; "
+            "write labels.astype(np.int64)"
+        )
+    if array.shape != places:
+        hint = ""
+        if array.size == prod(places):
+            hint = f"; did you mean labels.reshape{places}?"
+        elif array.shape == (*places, classes):
+            hint = "; labels.argmax(-1) gives the classes of one-hot rows"
+        raise ValueError(
+            f"labels: expected shape {places}, as many as scores; got {array.shape}{hint}"
+        )
+    flat = array.reshape(-1)
+    outside = flat.view(UNSIGNED[flat.itemsize]) >= classes  # below 0 is far above as unsigned
+    wrong = bool(outside.any())
+    kept = None
+    if ignore_index is not None and (wrong or ignore_index >= 0):
+        kept = flat != ignore_index
+        outside &= kept
+        wrong = bool(outside.any())
+    if wrong:
+        where = int(outside.argmax())
+        index = where if array.ndim == 1 else tuple(map(int, np.unravel_index(where, places)))
+        raise ValueError(
+            f"labels: label {flat[where]} at index {index} is outside 0 to {classes - 1}"
+        )
+    return (flat, None) if kept is None else (np.where(kept, flat, 0), kept)
+
+
+def reduced_by_labels(
+    losses: Any,
+    places: Shape,
+    reduction: str,
+    kept: Array | None,
+    weights: Array | None,
+    classes: Array,
+) -> Any:
+    """The losses of labels, without those that do not count; the mean is by their weights."""
+    if kept is not None:
+        losses = Mask.apply(losses, mask=kept)
+    if reduction == "none":
+        return losses if len(places) == 1 else losses.reshape(places)
+    total = Sum.apply(losses, axes=(0,))
+    if reduction == "sum":
+        return total
+    if weights is not None:
+        counts = weights[classes]
+        return total / float(np.sum(counts if kept is None else counts[kept]))
+    return total / float(len(classes) if kept is None else np.count_nonzero(kept))
