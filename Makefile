@@ -55,7 +55,8 @@ bench: $(TORCH_STAMP) ## measure beside the peers
 bench-quick: $(TORCH_STAMP) ## one small round of each benchmark
 	@$(TORCH_BIN)/python benchmarks/run.py --quick $(ARGS)
 
-docs: .venv/.docs ## write the API pages to build/docs
+docs: .venv/.docs ## write docs/operations.md, and the API pages to build/docs
+	@$(BIN)/python docs/make_operations.py
 	@$(BIN)/python -m pdoc --docformat google --template-directory docs/theme \
 	  --output-directory build/docs $(DOCUMENTED)
 	@echo "API pages: build/docs/index.html"

@@ -51,6 +51,33 @@ def themes() -> Iterator[tuple[str, str, list[tuple[str, Any]]]]:
             yield module, summary(cls), found
 
 
+# The themes in the order of the page, by their file in tinygrad_lite/methods.
+TITLES = {
+    "operators": "Operators",
+    "math": "Functions by element",
+    "trigonometry": "Trigonometric and hyperbolic functions",
+    "comparison": "Comparison and logic",
+    "casting": "Dtypes and copies",
+    "activations": "Activations",
+    "reduce": "Reductions",
+    "scan": "Scans",
+    "sorting": "Sorting",
+    "movement": "Shapes and axes",
+    "joining": "Joining and splitting",
+    "padding": "Padding and windows",
+    "gathering": "Gather, scatter and diagonals",
+    "linalg": "Linear algebra",
+    "convolution": "Convolution",
+    "pooling": "Pooling",
+    "resampling": "Interpolation",
+    "attention": "Attention",
+    "losses": "Losses",
+    "creation": "Creation",
+    "random": "Random numbers",
+    "updates": "Writing in place",
+}
+
+
 def plain(member: Any) -> Any:
     """The function behind a method, a class method or a property."""
     if isinstance(member, property):
@@ -255,13 +282,14 @@ def page() -> str:
     """The whole text."""
     known = registry()
     parts = [INTRODUCTION]
-    for module, text, members in themes():
-        title = module.split(".")[-1].capitalize()
+    by_theme = {module.split(".")[-1]: (module, *rest) for module, *rest in themes()}
+    for theme, title in TITLES.items():
+        module, text, members = by_theme[theme]
         path = module.replace(".", "/") + ".py"
         parts.append(f"## {title}\n\n{text} ([{path}](../{path}))\n")
         parts.append("\n".join(method_table(members, known)) + "\n")
     parts.append(
-        "# Primitives\n\nWhat stands under *keeps* is what the graph holds for backward.\n"
+        f"# Primitives\n\nThere are {len(known)}. *keeps* says what the graph holds for backward.\n"
     )
     for module in dict.fromkeys(cls.__module__ for cls in known.values()):
         path = module.replace(".", "/") + ".py"

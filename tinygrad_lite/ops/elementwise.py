@@ -107,9 +107,9 @@ class Logaddexp(Function):
 
 
 class Erf(Function):
-    """y = erf(x), 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x.
+    """y = erf(x) = 2 / sqrt(pi) integral of exp(-t^2) from 0 to x.  dy/dx = 2 / sqrt(pi) exp(-x^2).
 
-    dy/dx = 2 / sqrt(pi) exp(-x^2).  By the rational approximations of W. J. Cody (1969), see
+    By the rational approximations of W. J. Cody (1969), see
     ops/error_function.py: in float64 within 5e-16 of y, relatively.
     """
 
