@@ -249,6 +249,15 @@ def test_cross_entropy_of_softmax_warns_at_the_line_that_calls_it(dtype) -> None
     scores.log_softmax().nll_loss([0, 1])  # what warnings are errors for would stop here
 
 
+def test_losses_of_logarithms_warn_of_probabilities() -> None:
+    shares = Tensor([[0.0, 1.0]], requires_grad=True).softmax()
+    with pytest.warns(UserWarning, match="^nll_loss expects logarithms"):
+        shares.nll_loss([0])
+    with pytest.warns(UserWarning, match="^kl_div expects logarithms"):
+        shares.kl_div(np.array([[0.5, 0.5]], np.float32))
+    shares.log().kl_div(shares)  # what warnings are errors for would stop here
+
+
 def test_a_query_that_may_look_nowhere_gets_0() -> None:
     mask = np.array([[True, False], [False, False]])
     query = Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)

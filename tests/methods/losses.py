@@ -399,6 +399,12 @@ MISTAKES: list[Mistake] = [
         "labels.argmax(-1) gives the classes of one-hot rows",
     ),
     Mistake(
+        lambda: Tensor.zeros(2, 5, 7).cross_entropy(np.zeros((2, 5), int)),
+        ValueError,
+        "labels: expected shape (2, 7), as many as scores; got (2, 5); "
+        "classes lie along axis 1; sparse_categorical_crossentropy takes them last",
+    ),
+    Mistake(
         lambda: SCORES.cross_entropy([1, 2]),
         ValueError,
         "labels: expected shape (3,), as many as scores; got (2,)",

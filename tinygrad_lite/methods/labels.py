@@ -67,6 +67,8 @@ def checked_labels(
         hint = ""
         if array.size == prod(places):
             hint = f"; did you mean labels.reshape{places}?"
+        elif len(places) > 1 and array.shape == (places[0], classes, *places[1:-1]):
+            hint = "; classes lie along axis 1; sparse_categorical_crossentropy takes them last"
         elif array.shape == (*places, classes):
             hint = "; labels.argmax(-1) gives the classes of one-hot rows"
         raise ValueError(

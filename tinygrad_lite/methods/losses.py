@@ -172,11 +172,12 @@ class LossMethods(TensorBase):
 
         log_target: the target holds logarithms too.  The divergence itself is reduction
         "batchmean", the sum divided by the size of axis 0; "mean" divides by all elements.
-        Where the target is 0, its term is 0.
+        Where the target is 0, its term is 0.  Warns where self is an output of softmax.
 
         Source: S. Kullback, R. Leibler, On Information and Sufficiency, 1951.
         """
         _check_reduction(reduction, "batchmean")
+        _warn_if_made_by(Softmax, self, "kl_div expects logarithms; use log_softmax before it")
         x, truth = _alike("kl_div", self, target=target)
         losses = truth.exp() * (truth - x) if log_target else truth.xlogy(truth) - truth * x
         if reduction == "batchmean":
