@@ -405,6 +405,12 @@ MISTAKES: list[Mistake] = [
         "classes lie along axis 1; sparse_categorical_crossentropy takes them last",
     ),
     Mistake(
+        lambda: Tensor([2, 0, 3]).cross_entropy(SCORES),
+        TypeError,
+        "labels: expected integers, one class a sample; got float32; "
+        "write scores.cross_entropy(labels)",
+    ),
+    Mistake(
         lambda: SCORES.cross_entropy([1, 2]),
         ValueError,
         "labels: expected shape (3,), as many as scores; got (2,)",

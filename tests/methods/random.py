@@ -13,6 +13,12 @@ ROWS: list[Row] = []
 
 MISTAKES: list[Mistake] = [
     Mistake(
+        lambda: Tensor.randint(0, 4, (2, 3)),
+        TypeError,
+        "randint: expected a shape, low and high; got (0, 4, (2, 3)); "
+        "write randint(2, 3, low=0, high=4)",
+    ),
+    Mistake(
         lambda: Tensor.rand(2, dtype=np.int64),
         TypeError,
         "rand: expected a float dtype; got int64; use randint for integers",

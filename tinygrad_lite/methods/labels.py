@@ -59,9 +59,10 @@ def checked_labels(
     """
     array = np.array(labels)  # a copy, since backward reads it
     if array.dtype.kind not in "iu":
+        swapped = array.ndim > len(places) + 1
+        fix = "scores.cross_entropy(labels)" if swapped else "labels.astype(np.int64)"
         raise TypeError(
-            f"labels: expected integers, one class a sample; got {array.dtype}; "
-            "write labels.astype(np.int64)"
+            f"labels: expected integers, one class a sample; got {array.dtype}; write {fix}"
         )
     if array.shape != places:
         hint = ""

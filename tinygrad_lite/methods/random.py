@@ -148,6 +148,12 @@ class RandomMethods(TensorBase):
         cls, *shape: Any, low: int = 0, high: int = 10, dtype: DTypeLike | None = None
     ) -> Self:
         """Integers from low to high - 1, all equally likely."""
+        if len(shape) == 3 and isinstance(shape[2], (tuple, list)):  # as in PyTorch
+            sizes = ", ".join(map(str, shape[2]))
+            raise TypeError(
+                f"randint: expected a shape, low and high; got {shape}; "
+                f"write randint({sizes}, low={shape[0]}, high={shape[1]})"
+            )
         wanted = _integer_dtype("randint", dtype)
         try:
             first, end = as_index(low), as_index(high)
