@@ -267,6 +267,23 @@ def test_the_line_that_saved_it_is_named_while_lines_are_recorded() -> None:
     assert (x * 2.0)._node.line is None
 
 
+@pytest.mark.parametrize("name", ["x[i] = v", "copy_", "fill_", "zero_", "masked_fill_"])
+def test_the_line_is_the_users_for_every_way_to_write(name) -> None:
+    """Not that of NumPy's errstate, which stands between the user and some of our functions."""
+    y = Tensor([1.0, 2.0], requires_grad=True).exp()
+    write = {
+        "x[i] = v": lambda: y.detach().__setitem__(0, 3.0),
+        "copy_": lambda: y.detach().copy_(3.0),
+        "fill_": lambda: y.detach().fill_(3.0),
+        "zero_": lambda: y.detach().zero_(),
+        "masked_fill_": lambda: y.detach().masked_fill_(np.array([True, False]), 0.0),
+    }
+    with tl.no_grad():
+        write[name]()
+    with pytest.raises(RuntimeError, match=r", and \S*test_inplace.py:\d+ changed it"):
+        y.sum().backward()
+
+
 def test_a_change_under_no_grad_is_allowed_and_seen() -> None:
     """As an optimiser that steps between forward and backward."""
     w = Tensor([1.0, 2.0], requires_grad=True)

@@ -77,11 +77,11 @@ class record_source_lines(ContextDecorator):  # used as a function, like no_grad
 
 
 def user_frame() -> FrameType:
-    """The innermost caller outside this project's two packages."""
+    """The innermost caller outside this project's two packages, and NumPy, which calls `quiet`."""
     frame = sys._getframe(1)
     while frame.f_back is not None:
         package = frame.f_globals.get("__name__", "").partition(".")[0]
-        if package not in ("tinygrad_lite", "nn"):
+        if package not in ("tinygrad_lite", "nn", "numpy"):
             break
         frame = frame.f_back
     return frame
