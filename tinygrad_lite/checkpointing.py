@@ -38,7 +38,7 @@ def checkpoint(fn: Callable[..., Any], *xs: Any, **options: Any) -> Any:
     recorded = _recorded(returned)
     if not recorded or not is_grad_enabled():
         return returned
-    vertex = Checkpoint(fn, xs, options, recorded, began, state)
+    vertex = Checkpoint(xs, options, recorded, began, state, fn=fn)
     return _with_vertices(returned, vertex.places(recorded))
 
 
@@ -61,12 +61,13 @@ class Checkpoint(Function):
 
     def __init__(
         self,
-        fn: Callable[..., Any],
         xs: tuple[Any, ...],
         options: dict[str, Any],
         recorded: Sequence[TensorBase],
         began: int,
         state: Any,
+        /,  # what follows is shown in pictures
+        fn: Callable[..., Any],
     ) -> None:
         self.fn: Any = fn
         self.xs = tuple(_kept(x) for x in xs)

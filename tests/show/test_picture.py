@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tinygrad_lite import Function, Tensor, record_source_lines
+from tinygrad_lite import Function, Tensor, checkpoint, record_source_lines
 from tinygrad_lite.show import Picture, draw, outline
 
 
@@ -179,6 +179,30 @@ def test_options_of_every_kind_are_short_and_hold_no_address() -> None:
         "thing object",
         "[..., None, ::-1, [1]]",
         "step 4",
+        "(1,)",
+        "output",
+    ]
+
+
+def test_windows_are_worded_as_a_call_words_them() -> None:
+    x = Tensor(np.ones((1, 1, 8, 8), np.float32))
+    w = Tensor(np.ones((1, 1, 3, 3), np.float32), requires_grad=True)
+    plain, strided = x.conv2d(w), x.conv2d(w, stride=2, padding=1, dilation=2)
+    texts = list(boxes_of(draw((plain.max_pool2d(2)).sum() + strided.sum())).values())
+    assert ["Conv", "kernel (3, 3)", "(1, 1, 6, 6)"] in texts
+    assert ["MaxPool", "kernel (2, 2)", "stride (2, 2)", "(1, 1, 3, 3)"] in texts
+    strided_text = ["stride (2, 2)", "dilation (2, 2)", "padding before (1, 1)", "(1, 1, 3, 3)"]
+    assert ["Conv", "kernel (3, 3)", *strided_text] in texts
+
+
+def test_a_checkpoint_names_its_function() -> None:
+    def block(x: Tensor) -> Tensor:
+        return x.exp()
+
+    x = Tensor([1.0], requires_grad=True)
+    assert boxes_of(draw(checkpoint(block, x)))["v2"] == [
+        "Checkpoint",
+        "fn block",
         "(1,)",
         "output",
     ]

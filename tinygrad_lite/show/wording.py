@@ -1,11 +1,13 @@
 """How pictures word shapes, values and the options of an op: short, and the same every time."""
 
 import inspect
+from types import FunctionType
 from typing import Any
 
 import numpy as np
 
 from ..graph import Array, Node
+from ..ops.windows import Windows
 from ..shapes import Shape
 
 LONGEST = 40  # characters of one option
@@ -38,17 +40,35 @@ def options_of(op: Node) -> list[str]:
         value = getattr(op, name, default)
         said_by_shape = name == "shape" and value == op.out_shape
         if not (said_by_shape or _is(value, default) or value is False):
-            lines.append(_option(name, value))
+            lines += _windows(value) if isinstance(value, Windows) else [_option(name, value)]
     return lines
 
 
+def _windows(windows: Windows) -> list[str]:
+    """Where windows lie, as far as the shapes do not say it."""
+    rank = len(windows.kernel)
+    axes = {
+        "stride": (windows.stride, 1),
+        "dilation": (windows.dilation, 1),
+        "padding before": (windows.before, 0),
+    }
+    unusual = [
+        f"{name} {found}" for name, (found, usual) in axes.items() if found != (usual,) * rank
+    ]
+    return [f"kernel {windows.kernel}", *unusual]
+
+
 def _init_options(kind: Any) -> tuple[tuple[str, Any], ...]:
-    """The names and defaults of what `__init__` takes; `distinct` repeats what an index says."""
+    """The names and defaults of what `__init__` takes.
+
+    `distinct` only repeats what an index says, and `winners` are found from the values.
+    """
     if kind.__init__ is object.__init__:
         return ()
     given = list(inspect.signature(kind.__init__).parameters.values())[1:]
+    hidden = ("distinct", "winners")
     plain = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    return tuple((p.name, p.default) for p in given if p.kind in plain and p.name != "distinct")
+    return tuple((p.name, p.default) for p in given if p.kind in plain and p.name not in hidden)
 
 
 def _is(value: Any, default: Any) -> bool:
@@ -82,7 +102,7 @@ def _item(value: Any) -> str:
     if isinstance(value, (tuple, list)):
         items = ", ".join(map(_item, value))
         return f"[{items}]" if isinstance(value, list) else f"({items})"
-    if isinstance(value, type):
+    if isinstance(value, (type, np.ufunc, FunctionType)):
         return value.__name__
     if isinstance(value, (str, np.dtype)):
         return str(value)
