@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from operator import index as as_index
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -15,21 +15,15 @@ from .inplace import check_writable, overwrite
 from .operands import Operand, cast, operand
 
 
-class Index(NamedTuple):
-    """What stands in the brackets of x[...], as NumPy takes it.
+def array_index(index: Any) -> tuple[tuple[Any, ...], bool, bool]:
+    """`index`, what stands in the brackets of x[...], as NumPy takes it: (items, basic, distinct).
 
     items     its parts; arrays are copies
     basic     whether it holds no arrays, so that NumPy answers with a view
     distinct  whether it holds no integer arrays, and so names no element twice
+
+    Errors: TypeError for what is no index.
     """
-
-    items: tuple[Any, ...]
-    basic: bool
-    distinct: bool
-
-
-def array_index(index: Any) -> Index:
-    """`index` as NumPy takes it; TypeError for what is no index."""
     found: list[Any] = []
     basic = distinct = True
     for item in index if isinstance(index, tuple) else (index,):
@@ -59,7 +53,7 @@ def array_index(index: Any) -> Index:
         found.append(item)
     if basic and Ellipsis not in found:
         found.append(Ellipsis)  # so that a single element, too, is a view
-    return Index(tuple(found), basic, distinct)
+    return tuple(found), basic, distinct  # a named tuple takes 0.2 us, a twentieth of x[3]
 
 
 class IndexingMethods(TensorBase):

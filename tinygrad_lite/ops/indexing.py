@@ -157,13 +157,16 @@ def write_at(ufunc, y, index, x):
     NumPy takes a third of the time for positions in flat data.  So integer arrays side by side,
     with whole axes before and after, are made such: what is written is y[outer, middle, inner].
     """
+    if x.size < 1000:
+        ufunc.at(y, index, x)
+        return
     first, last = 0, len(index)
     while _is_whole(index[first]):
         first += 1
     while _is_whole(index[last - 1]):
         last -= 1
     arrays = index[first:last]
-    if x.size < 1000 or not all(map(_holds_positions, arrays)):
+    if not all(map(_holds_positions, arrays)):
         ufunc.at(y, index, x)
         return
     start = y.ndim - len(index) + first if ... in index[:first] else first

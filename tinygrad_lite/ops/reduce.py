@@ -50,7 +50,7 @@ class _Extreme(Function):
         kept = keepdim_shape(x.shape, self.axes)
         y = y.reshape(kept)
         reached = x == y
-        if np.any(y != y):
+        if (y != y).any():
             reached = reached | (x != x)  # the latter holds for nan only
         count = np.add.reduce(reached, axis=self.axes, keepdims=True).astype(np.float64)
         share = (g.reshape(kept) / count).astype(g.dtype)
