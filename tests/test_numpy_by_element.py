@@ -42,7 +42,7 @@ RECORDED = {
     "fabs": lambda x: np.fabs(x),
     "clip": lambda x: np.clip(x, 1.5, 3.5),
     "clip below": lambda x: np.clip(x, 1.5, None),
-    "clip by name": lambda x: np.clip(x, max=VALUES[0] + 0.7),
+    "clip by name": lambda x: np.clip(x, None, a_max=VALUES[0] + 0.7),
     "nan_to_num": lambda x: np.nan_to_num(x, posinf=5.0),
 }
 CONSTANT = {
@@ -117,7 +117,7 @@ def test_constant_between_the_jumps(name, values) -> None:
 )
 def test_integers_stay_integers(call) -> None:
     result, expected = call(Tensor(WHOLE)), call(WHOLE)
-    assert result.dtype == expected.dtype
+    assert result.dtype.kind == "i"  # before 2.1 NumPy's floor gave floats
     np.testing.assert_array_equal(result.data, expected)
 
 

@@ -117,15 +117,15 @@ class MathMethods(TensorBase):
 
     def ceil(self) -> Self:
         """The smallest integer >= x, in the dtype of x.  The derivative is 0."""
-        return Step.apply(self, function=np.ceil)
+        return _rounded(self, np.ceil)
 
     def floor(self) -> Self:
         """The largest integer <= x, in the dtype of x.  The derivative is 0."""
-        return Step.apply(self, function=np.floor)
+        return _rounded(self, np.floor)
 
     def trunc(self) -> Self:
         """x without its fraction, in the dtype of x.  The derivative is 0."""
-        return Step.apply(self, function=np.trunc)
+        return _rounded(self, np.trunc)
 
     def round(self, decimals: int = 0) -> Self:
         """x rounded to so many decimals, halves to even.  The derivative is 0."""
@@ -197,3 +197,8 @@ def choose(
         a = tensor_class._wrap(new_array(a), None)
     a, b = matched(name, a, b)
     return Where.apply(a, b, condition=mask)
+
+
+def _rounded(x: Any, function: Any) -> Any:
+    """What a rounding function gives: integers and bools are whole already."""
+    return Step.apply(x, function=function if x.dtype.kind == "f" else np.copy)

@@ -6,6 +6,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..graph import TensorBase
+from ..memory import memory_owner
 from ..ops.indexing import Getitem
 from ..ops.movement import Concatenate, Expand, Permute, Reshape
 from ..shapes import (
@@ -34,15 +35,13 @@ class MovementMethods(TensorBase):
 
         As in PyTorch: who asks for a view means to write through it.
         """
-        target = reshape_target(self._data.shape, shape_from(shape))
-        try:
-            np.reshape(self._data, target, copy=False)
-        except ValueError:
+        result = self.reshape(*shape)
+        if memory_owner(result._data) is not memory_owner(self._data):
             raise ValueError(
-                f"view: {self._data.shape} does not lie in memory so that {target} could share it; "
-                "use reshape"
-            ) from None
-        return self.reshape(target)
+                f"view: {self._data.shape} does not lie in memory so that {result._data.shape} "
+                "could share it; use reshape"
+            )
+        return result
 
     def ravel(self) -> Self:
         """All elements along one axis."""
