@@ -1,6 +1,7 @@
 """checkpoint: the same gradients, bit for bit, without what lies between."""
 
 import gc
+import threading
 import tracemalloc
 import weakref
 from collections import namedtuple
@@ -53,6 +54,21 @@ def test_51_the_second_run_drops_the_same_and_disturbs_nothing() -> None:
     net, x = model(), leaf(VALUES.astype(np.float32))
     for ours, plain in zip(run(net, x, True), run(net, x, False), strict=True):
         np.testing.assert_array_equal(ours, plain)
+
+
+def test_what_another_thread_draws_does_not_come_in_between() -> None:
+    """It did: then the second run dropped other elements, and the gradient was wrong."""
+
+    def dropped(x: Tensor) -> Tensor:
+        drawing = threading.Thread(target=Tensor.rand, args=(3,))
+        drawing.start()
+        drawing.join()
+        return x.dropout(0.5, training=True)
+
+    x = Tensor(np.ones(64), requires_grad=True)
+    y = checkpoint(dropped, x)
+    y.sum().backward()
+    np.testing.assert_array_equal(x.grad.data, y.data)
 
 
 def test_a_seed_set_inside_is_set_inside_again() -> None:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from .backpropagation import gradients_at
 from .graph import Array, Function, Leaf, Node, Output, TensorBase, Wrap
 from .memory import changes, link_views
-from .methods.random import random_state, repeated
+from .methods.random import repeatable, repeated
 from .recording import is_grad_enabled, lines, serials, user_line
 
 
@@ -33,8 +33,9 @@ def checkpoint(fn: Callable[..., Any], *xs: Any, **options: Any) -> Any:
     """
     if not callable(fn):
         raise TypeError(f"checkpoint: expected a function; got {type(fn).__name__}")
-    began, state = next(serials), random_state()
-    returned = fn(*xs, **options)
+    began = next(serials)
+    with repeatable() as state:
+        returned = fn(*xs, **options)
     recorded = _recorded(returned)
     if not recorded or not is_grad_enabled():
         return returned

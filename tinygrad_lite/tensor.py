@@ -263,7 +263,7 @@ class Tensor(
                 one left; under create_graph what they compute is recorded
 
         Returns a handle whose `remove()` takes the hook away.  A hook belongs to the value: it runs
-        when this tensor is gone too, and a later `+=` makes a new value without it.
+        when this tensor is gone too, and a later `+=` makes a new value without it, as does a copy.
 
         Errors: RuntimeError if this tensor does not require grad; in backward, TypeError or
         ValueError for another result of `fn`.

@@ -19,8 +19,8 @@ from ..graph import TensorBase
 from ..shapes import Shape
 from .creation import check_numbers, count, like, made, new_shape
 
-# The generator of a computation that is repeated (see `repeated`); None anywhere else.
-_repeating: ContextVar[np.random.Generator | None] = ContextVar("_repeating", default=None)
+# The generator of a computation that is or can be repeated (see below); None anywhere else.
+_own: ContextVar[np.random.Generator | None] = ContextVar("_own", default=None)
 
 
 class RandomMethods(TensorBase):
@@ -36,11 +36,7 @@ class RandomMethods(TensorBase):
     @staticmethod
     def manual_seed(seed: int) -> None:
         """Start the random numbers anew: the same seed, the same numbers."""
-        fresh = np.random.default_rng(seed)
-        if _repeating.get() is None:
-            RandomMethods._shared = fresh
-        else:
-            _repeating.set(fresh)
+        _replace_generator(np.random.default_rng(seed))
 
     @classmethod
     def rand(cls, *shape: Any, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Self:
@@ -227,24 +223,46 @@ class RandomMethods(TensorBase):
 
 
 @contextmanager
-def repeated(state: dict[str, Any]) -> Iterator[None]:
+def repeatable() -> Iterator[Any]:
+    """Inside, this thread draws from a copy of the generator, which then goes on from there.
+
+    So nothing that other threads draw comes in between.  Gives the state, for `repeated`.
+    """
+    state = _generator().bit_generator.state
+    token = _own.set(_generator_at(state))
+    try:
+        yield state
+    finally:
+        moved = _generator()
+        _own.reset(token)
+        _replace_generator(moved)
+
+
+@contextmanager
+def repeated(state: Any) -> Iterator[None]:
     """Inside, this thread draws the numbers that followed `state`; the generator stays as it is."""
-    generator = np.random.Generator(getattr(np.random, state["bit_generator"])())
-    generator.bit_generator.state = state
-    token = _repeating.set(generator)
+    token = _own.set(_generator_at(state))
     try:
         yield
     finally:
-        _repeating.reset(token)
-
-
-def random_state() -> Any:
-    """Where the random numbers stand now, for `repeated`."""
-    return _generator().bit_generator.state
+        _own.reset(token)
 
 
 def _generator() -> np.random.Generator:
-    return _repeating.get() or RandomMethods._shared
+    return _own.get() or RandomMethods._shared
+
+
+def _generator_at(state: Any) -> np.random.Generator:
+    generator = np.random.Generator(getattr(np.random, state["bit_generator"])(0))
+    generator.bit_generator.state = state
+    return generator
+
+
+def _replace_generator(generator: np.random.Generator) -> None:
+    if _own.get() is None:
+        RandomMethods._shared = generator
+    else:
+        _own.set(generator)
 
 
 def _fan_in(name: str, sizes: Any) -> tuple[Shape, int]:
