@@ -1,6 +1,7 @@
 """The direction of the imports, and that no module bears the name of a public function."""
 
 import ast
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import nn
@@ -41,6 +42,34 @@ def test_imports_run_one_way() -> None:
         assert len(pairs) > 10
         for importer, imported in pairs:
             assert rooms.index(imported) <= rooms.index(importer), (importer, imported)
+
+
+def test_inside_a_room_imports_run_one_way_too() -> None:
+    """Say methods/operands.py <- ... <- methods/numpy_functions.py: a circle raises CycleError."""
+    for room in ("ops", "methods", "check", "show"):
+        graph = {
+            path.stem: {
+                name
+                for node in ast.walk(ast.parse(path.read_text()))
+                if isinstance(node, ast.ImportFrom) and node.level == 1
+                for name in ([node.module] if node.module else [a.name for a in node.names])
+            }
+            for path in (ROOT / "tinygrad_lite" / room).glob("*.py")
+        }
+        assert sum(map(len, graph.values())) > 2
+        TopologicalSorter(graph).prepare()
+
+
+def test_no_import_of_ours_hides_in_a_function() -> None:
+    for package in ("tinygrad_lite", "nn"):
+        for path in (ROOT / package).rglob("*.py"):
+            for function in ast.walk(ast.parse(path.read_text())):
+                if isinstance(function, (ast.FunctionDef, ast.Lambda)):
+                    for node in ast.walk(function):
+                        assert not (isinstance(node, ast.ImportFrom) and node.level), path
+                        names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+                        names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+                        assert not {name.split(".")[0] for name in names} & {"tinygrad_lite", "nn"}
 
 
 def test_the_engine_knows_nothing_of_nn() -> None:
