@@ -29,6 +29,7 @@ INDICES: dict[str, Any] = {
     "new axes": (None, 1, None, ..., None),
     "ellipsis for nothing": (1, 2, ..., 3),
     "list": ([2, 0, 2],),
+    "range": (range(2, -1, -2), slice(None), range(3)[1:2]),
     "empty list": ([],),
     "empty array": (np.zeros(0, np.int8), slice(None)),
     "tensor": (Tensor(I), I),
@@ -200,7 +201,7 @@ def test_float16_is_added_in_single() -> None:
             TypeError,
             "index: expected integers or a bool mask; got an array of float64",
         ),
-        (slice(0.5), TypeError, "'float' object cannot be interpreted as an integer"),
+        (slice(0.5), TypeError, "index: expected an integer; got 0.5"),
     ],
 )
 def test_what_a_wrong_index_prints(index: Any, error: type[Exception], line: str) -> None:

@@ -224,6 +224,24 @@ def test_sigmoid_keeps_the_small_values_of_its_left_tail() -> None:
     )
 
 
+@pytest.mark.parametrize(("dtype", "large"), [(np.float16, 60_000.0), (np.float64, 1e308)])
+def test_a_number_too_large_for_decimals_is_rounded_to_itself(dtype, large) -> None:
+    x = np.array([large, -large, 1.26, NAN, INF], dtype)
+    np.testing.assert_array_equal(Tensor(x).round(1).data, np.array([*x[:2], 1.3, NAN, INF], dtype))
+
+
+def test_sinc_of_float16_is_rounded_once() -> None:
+    x = np.linspace(-9, 9, 100).astype(np.float16)
+    expected = np.sinc(x.astype(np.float32)).astype(np.float16)
+    np.testing.assert_allclose(Tensor(x).sinc().data, expected, rtol=2e-3, atol=1e-5)
+
+
+def test_the_spread_of_nothing_has_no_correction_to_advise() -> None:
+    message = "n - correction = 0 - 0 leaves no degree of freedom, so the result is not finite$"
+    with pytest.warns(RuntimeWarning, match=message):
+        np.var(Tensor([]))
+
+
 @pytest.mark.parametrize("name", ["var", "std"])
 def test_the_spread_of_one_is_nan_and_says_so(name) -> None:
     message = f"{name}: n - correction = 1 - 1 leaves no degree of freedom"

@@ -421,4 +421,19 @@ MISTAKES: list[Mistake] = [
         ValueError,
         "tril: expected 2 dimensions or more; got shape (3,)",
     ),
+    Mistake(
+        lambda: Tensor([1, 2], dtype=np.int8).scatter(0, [0], 300),
+        ValueError,
+        "scatter: 300 does not fit into int8; cast the tensor first",
+    ),
+    Mistake(
+        lambda: Tensor([1, 2], dtype=np.int8).index_fill(0, [0], 300),
+        ValueError,
+        "index_fill: 300 does not fit into int8; cast the tensor first",
+    ),
+    Mistake(
+        lambda: Tensor([1, 2]).index_add(0, [0], np.array([2.5])),
+        TypeError,
+        "index_add: src is float64, which does not fit into int64",
+    ),
 ]

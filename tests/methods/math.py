@@ -317,4 +317,19 @@ MISTAKES: list[Mistake] = [
         ValueError,
         "minimum: shapes (2,) and (3,) do not broadcast; from the right, sizes must be equal or 1",
     ),
+    Mistake(
+        lambda: Tensor([True, False]).where(Tensor([1, 2], dtype=np.uint8), -1),  # not 255
+        ValueError,
+        "where: -1 does not fit into uint8; cast the tensor first",
+    ),
+    Mistake(
+        lambda: Tensor([1, 2], dtype=np.int8).masked_fill(Tensor([True, False]), 128),
+        ValueError,
+        "masked_fill: 128 does not fit into int8; cast the tensor first",
+    ),
+    Mistake(
+        lambda: Tensor([1.5]).round(0.5),
+        TypeError,
+        "round: expected an integer; got 0.5",
+    ),
 ]

@@ -322,4 +322,14 @@ MISTAKES: list[Mistake] = [
         ValueError,
         "lt: shapes (2,) and (3,) do not broadcast; from the right, sizes must be equal or 1",
     ),
+    Mistake(
+        lambda: Tensor([1, 2], dtype=np.uint8) + 300,
+        ValueError,
+        "+: 300 does not fit into uint8; cast the tensor first",
+    ),
+    Mistake(
+        lambda: Tensor([1, 2], dtype=np.int8).bitwise_and(-129),
+        ValueError,
+        "&: -129 does not fit into int8; cast the tensor first",
+    ),
 ]

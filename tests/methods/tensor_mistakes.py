@@ -218,4 +218,14 @@ MISTAKES: list[Mistake] = [
         TypeError,
         "/=: the result is float32, which does not fit in place into int64; cast the tensor first",
     ),
+    Mistake(
+        lambda: Tensor([1, 2], dtype=np.uint8).fill_(-1),
+        ValueError,
+        "fill_: -1 does not fit into uint8; cast the tensor first",
+    ),
+    Mistake(
+        lambda: operator.setitem(Tensor([1, 2], dtype=np.int8), 0, 300),
+        ValueError,
+        "x[i] = v: 300 does not fit into int8; cast the tensor first",
+    ),
 ]

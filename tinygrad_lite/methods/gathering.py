@@ -11,7 +11,7 @@ from ..ops.movement import Concatenate
 from ..ops.reduce import Prod
 from ..shapes import broadcast_shape, integer, normalize_axis
 from .movement import along
-from .operands import cast, in_single, operand
+from .operands import cast, check_fits, in_single, operand
 
 EXTREMES = {"amax": np.maximum, "amin": np.minimum}
 
@@ -128,7 +128,7 @@ class GatheringMethods(TensorBase):
         """x with the slices of src along `axis` added at these positions.  index: (n,)."""
         place, places = self._lines("index_add", axis, index)
         shape = self._data.shape
-        value = cast(operand(src, "index_add"), self._data.dtype)
+        value = self._castable("index_add", operand(src, "index_add"))
         expected = (*shape[:place], places.size, *shape[place + 1 :])
         if value.shape != expected:
             raise ValueError(f"index_add: expected src of shape {expected}; got {value.shape}")
@@ -139,6 +139,7 @@ class GatheringMethods(TensorBase):
         """x with `value`, a number, at these positions along `axis`.  index: (n,)."""
         place, places = self._lines("index_fill", axis, index)
         fill = one_number("index_fill", value)
+        check_fits("index_fill", self._data, fill)
         if isinstance(fill, TensorBase):
             fill = cast(fill, self._data.dtype)
         return Setitem.apply(self, fill, index=along(place, places), distinct=False)
@@ -247,13 +248,8 @@ class GatheringMethods(TensorBase):
         """What is written there: the leading part of src, or a number."""
         shape = np.broadcast_shapes(*(array.shape for array in places))
         value = operand(src, name)
-        if not isinstance(value, (TensorBase, np.ndarray)):
-            value = np.asarray(value)
-        if not np.can_cast(value.dtype, self._data.dtype, "same_kind"):
-            raise TypeError(
-                f"{name}: src is {value.dtype}, which does not fit into {self._data.dtype}"
-            )
-        value = cast(value, self._data.dtype)
+        check_fits(name, self._data, value)
+        value = self._castable(name, value)
         if not value.ndim:
             tensor = value if isinstance(value, TensorBase) else self._wrap(value, None)
             return tensor.expand(shape)  # type: ignore[attr-defined]  # Tensor has it
@@ -264,6 +260,16 @@ class GatheringMethods(TensorBase):
                 f"{name}: expected a src of the index's shape {shape} or larger; got {value.shape}"
             )
         return value if value.shape == shape else value[tuple(map(slice, shape))]
+
+    def _castable(self, name: str, value: Any) -> Any:
+        """The operand in our dtype, which must be of its kind or a higher one."""
+        if not isinstance(value, (TensorBase, np.ndarray)):
+            value = np.asarray(value)
+        if not np.can_cast(value.dtype, self._data.dtype, "same_kind"):
+            raise TypeError(
+                f"{name}: src is {value.dtype}, which does not fit into {self._data.dtype}"
+            )
+        return cast(value, self._data.dtype)
 
 
 def one_number(name: str, value: Any) -> Any:

@@ -1,7 +1,6 @@
 """Reading and writing by index: x[...] and x[...] = value."""
 
 from collections.abc import Iterator
-from operator import index as as_index
 from typing import Any, Self
 
 import numpy as np
@@ -11,8 +10,9 @@ from ..graph import TensorBase
 from ..memory import changes
 from ..ops.indexing import Getitem, Setitem
 from ..recording import is_grad_enabled
+from ..shapes import integer
 from .inplace import check_writable, overwrite
-from .operands import Operand, cast, operand
+from .operands import Operand, cast, check_fits, operand
 
 
 def array_index(index: Any) -> tuple[tuple[Any, ...], bool, bool]:
@@ -29,7 +29,7 @@ def array_index(index: Any) -> tuple[tuple[Any, ...], bool, bool]:
     for item in index if isinstance(index, tuple) else (index,):
         if isinstance(item, TensorBase):
             item = item._data
-        if isinstance(item, (np.ndarray, list)):
+        if isinstance(item, (np.ndarray, list, range)):
             item = np.array(item, dtype=np.int64 if isinstance(item, list) and not item else None)
             if item.dtype.kind not in "biu":
                 raise TypeError(
@@ -42,7 +42,7 @@ def array_index(index: Any) -> tuple[tuple[Any, ...], bool, bool]:
                 distinct = distinct and item.dtype.kind == "b"
         elif isinstance(item, slice):  # a tensor in it may change before backward reads it
             bounds = (item.start, item.stop, item.step)
-            item = slice(*(None if bound is None else as_index(bound) for bound in bounds))
+            item = slice(*(None if bound is None else integer(bound, "index") for bound in bounds))
         elif isinstance(item, (bool, np.bool_)):
             basic = False
         elif not isinstance(item, (int, np.integer)) and item is not None and item is not ...:
@@ -86,6 +86,7 @@ def write(name: str, tensor: TensorBase, index: Any, value: Any) -> None:
     items, basic, distinct = array_index(index)
     check_writable(name, tensor, data[items] if basic else data, value)
     written: Any = operand(value, name)
+    check_fits(name, data, written)
     try:
         if isinstance(written, TensorBase):
             written = _without_leading_ones(cast(written, data.dtype), data[items].ndim)

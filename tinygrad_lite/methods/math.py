@@ -11,7 +11,17 @@ from ..graph import TensorBase
 from ..ops.arithmetic import Div, Pow
 from ..ops.choice import Abs, Clip, Maximum, Minimum, Step, Where
 from ..ops.elementwise import Erf, Exp, Expm1, Log, Log1p, Logaddexp, LogBase, Sqrt
-from .operands import Operand, as_float, cast, converted, matched, operand, pair
+from ..shapes import integer
+from .operands import (
+    Operand,
+    as_float,
+    cast,
+    check_fits,
+    converted,
+    matched,
+    operand,
+    pair,
+)
 
 
 class MathMethods(TensorBase):
@@ -129,7 +139,7 @@ class MathMethods(TensorBase):
 
     def round(self, decimals: int = 0) -> Self:
         """x rounded to so many decimals, halves to even.  The derivative is 0."""
-        return Step.apply(self, function=partial(np.round, decimals=decimals))
+        return Step.apply(self, function=partial(_to_decimals, decimals=integer(decimals, "round")))
 
     # Bounds and choice
 
@@ -168,6 +178,7 @@ class MathMethods(TensorBase):
     def masked_fill(self, mask: Any, value: Operand) -> Self:
         """`value`, cast to the dtype of self, where the bool `mask` is True; self elsewhere."""
         value = operand(value, "masked_fill")
+        check_fits("masked_fill", self._data, value)
         if not isinstance(value, TensorBase):
             value = self._wrap(np.asarray(value, self._data.dtype), None)
         return choose(mask, cast(value, self._data.dtype), self, type(self), "masked_fill")
@@ -185,6 +196,13 @@ class MathMethods(TensorBase):
         return Where.apply(self, fixed, condition=np.isfinite(self._data))
 
 
+def _to_decimals(x: Any, decimals: int) -> Any:
+    y = np.round(x, decimals)
+    if decimals <= 0 or x.dtype.kind != "f":
+        return y
+    return np.where(np.isfinite(y), y, x)  # where x 10^decimals overflows, x has no decimals
+
+
 def choose(
     condition: Any, a: Any, b: Any, tensor_class: type[TensorBase], name: str = "where"
 ) -> Any:
@@ -196,6 +214,7 @@ def choose(
     if not isinstance(a, TensorBase) and not isinstance(b, TensorBase):
         a = tensor_class._wrap(new_array(a), None)
     a, b = matched(name, a, b)
+    check_fits(name, a, b)
     return Where.apply(a, b, condition=mask)
 
 

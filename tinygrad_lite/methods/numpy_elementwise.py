@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..dtypes import new_array
 from ..graph import TensorBase
 from ..ops.arithmetic import Fmod
 from ..ops.trigonometry import Atan2
@@ -64,7 +65,12 @@ def _reciprocal(x: Any) -> Any:
 
 
 def _clip(x: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
-    return x.clip(a_min if min is None else min, a_max if max is None else max)
+    if (a_min is not None and min is not None) or (a_max is not None and max is not None):
+        raise ValueError("np.clip: expected each bound once; got a_min and min, or a_max and max")
+    low, high = a_min if min is None else min, a_max if max is None else max
+    if not isinstance(x, TensorBase):
+        x = _tensor_class(low, high)._wrap(new_array(x), None)
+    return x.clip(low, high)
 
 
 def _tensor_class(*values: Any) -> type[TensorBase]:

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from ..shapes import normalize_axes, normalize_axis
+from ..graph import TensorBase
+from ..shapes import integer, normalize_axes, normalize_axis
 from .gathering import integers
 from .joining import JoiningMethods, concatenate, stacked
 from .movement import along
@@ -21,7 +22,39 @@ def _pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float 
 
 
 def _at_least(x: Any, ndim: int) -> Any:
+    if not hasattr(x, "ndim"):
+        return x  # a number or a list, which joining refuses
     return x.reshape((1,) * (ndim - x.ndim) + x.shape) if x.ndim < ndim else x
+
+
+def _all_at_least(ndim: int) -> Callable[..., Any]:
+    """np.atleast_1d and its like: of several arrays, a tuple."""
+
+    def call(*xs: Any) -> Any:
+        tensors = (x if isinstance(x, TensorBase) else np.asarray(x) for x in xs)
+        found = tuple(_at_least(x, ndim) for x in tensors)
+        return found if len(found) > 1 else found[0]
+
+    return call
+
+
+def _expand_dims(x: Any, axis: Any) -> Any:
+    axes = axis if isinstance(axis, (tuple, list)) else (axis,)
+    ndim = x.ndim + len(axes)
+    for place in sorted(normalize_axes(axes, ndim, "np.expand_dims")):
+        x = x.unsqueeze(place)
+    return x
+
+
+def _concatenate(arrays: Any, axis: int | None = 0) -> Any:
+    if axis is None:
+        return concatenate([np.ravel(_at_least(x, 1)) for x in arrays])
+    return concatenate(arrays, axis)
+
+
+def _hstack(tup: Any) -> Any:
+    parts = [_at_least(x, 1) for x in tup]
+    return concatenate(parts, 1 if np.ndim(parts[0]) > 1 else 0)
 
 
 def _array_split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
@@ -30,7 +63,8 @@ def _array_split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
 
 
 def _split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
-    if np.ndim(indices_or_sections) == 0 and x.shape[axis] % indices_or_sections:
+    length = x.shape[normalize_axis(axis, x.ndim, "np.split")]
+    if np.ndim(indices_or_sections) == 0 and length % max(indices_or_sections, 1):
         raise ValueError("np.split: the parts would not be equal; np.array_split makes such")
     return _array_split(x, indices_or_sections, axis)
 
@@ -46,7 +80,7 @@ def _tile(x: Any, reps: Any) -> Any:
 
 def _roll(x: Any, shift: Any, axis: Any = None) -> Any:
     if axis is None:
-        return x.roll(int(np.sum(shift)))
+        return x.roll(integer(np.sum(shift), "np.roll"))
     shifts, axes = np.broadcast_arrays(shift, axis)
     return x.roll(shifts.ravel().tolist(), axes.ravel().tolist())
 
@@ -71,10 +105,6 @@ def _take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Any:
     return x.take_along_axis(indices, axis)
 
 
-def _rows(tensors: Any) -> list[Any]:
-    return [_at_least(x, 2) if np.ndim(x) < 2 else x for x in tensors]
-
-
 def _nonzero(x: Any) -> tuple[Any, ...]:
     places = x.nonzero()
     return tuple(places[:, axis] for axis in range(x.ndim))
@@ -94,11 +124,11 @@ MOVEMENT: dict[Any, Callable[..., Any]] = {
     np.permute_dims: lambda x, axes=None: x.T if axes is None else x.permute(axes),
     np.swapaxes: lambda x, axis1, axis2: x.transpose(axis1, axis2),
     np.moveaxis: lambda x, source, destination: x.moveaxis(source, destination),
-    np.expand_dims: lambda x, axis: x.unsqueeze(axis),
+    np.expand_dims: _expand_dims,
     np.squeeze: _squeeze,
     np.broadcast_to: lambda x, shape: x.expand(shape),
-    np.atleast_1d: lambda x: _at_least(x, 1),
-    np.atleast_2d: lambda x: _at_least(x, 2),
+    np.atleast_1d: _all_at_least(1),
+    np.atleast_2d: _all_at_least(2),
     np.flip: lambda m, axis=None: m.flip(tuple(range(m.ndim)) if axis is None else axis),
     np.flipud: lambda m: m.flip(0),
     np.fliplr: lambda m: m.flip(1),
@@ -107,10 +137,10 @@ MOVEMENT: dict[Any, Callable[..., Any]] = {
     np.tile: _tile,
     np.pad: _pad,
     np.lib.stride_tricks.sliding_window_view: _windows,
-    np.concatenate: concatenate,
+    np.concatenate: _concatenate,
     np.stack: stacked,
-    np.vstack: lambda tup: concatenate(_rows(tup)),
-    np.hstack: lambda tup: concatenate(tup, 1 if np.ndim(tup[0]) > 1 else 0),
+    np.vstack: lambda tup: concatenate([_at_least(x, 2) for x in tup]),
+    np.hstack: _hstack,
     np.meshgrid: lambda *xi, indexing="xy": JoiningMethods.meshgrid(*xi, indexing=indexing),
     np.split: _split,
     np.array_split: _array_split,

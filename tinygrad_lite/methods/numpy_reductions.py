@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..shapes import normalize_axes
+from .reduce import floats
 
 
 def _with_axis(name: str) -> Callable[..., Any]:
@@ -37,7 +38,7 @@ def _spread(name: str) -> Callable[..., Any]:
     def call(
         x: Any, axis: Any = None, dtype: Any = None, *, ddof: float = 0, keepdims: bool = False
     ) -> Any:
-        return getattr(x if dtype is None else x.cast(dtype), name)(axis, keepdims, ddof)
+        return getattr(x if dtype is None else floats(x, name, dtype), name)(axis, keepdims, ddof)
 
     return call
 
@@ -105,13 +106,14 @@ def _average(x: Any, axis: Any = None, weights: Any = None, *, keepdims: bool = 
     if weights is None:
         return x.mean(axis, keepdims)
     if np.shape(weights) != x.shape:
-        (along,) = normalize_axes(axis, x.ndim, "np.average: with weights for one axis, the axis")
-        if np.shape(weights) != (x.shape[along],):
+        axes = normalize_axes(axis, x.ndim, "np.average")
+        if len(axes) != 1 or np.shape(weights) != (x.shape[axes[0]],):
+            expected = f"{x.shape}, or one for each place along one axis"
             raise ValueError(
-                f"np.average: expected weights of shape {x.shape} or ({x.shape[along]},); "
-                f"got {np.shape(weights)}"
+                f"np.average: expected weights of shape {expected}; "
+                f"got {np.shape(weights)} for axis {axis}"
             )
-        weights = np.reshape(weights, (-1, *(1,) * (x.ndim - along - 1)))
+        weights = np.reshape(weights, (-1, *(1,) * (x.ndim - axes[0] - 1)))
         return (x * weights).sum(axis, keepdims) / weights.sum()
     return (x * weights).sum(axis, keepdims) / np.sum(weights, axis=axis, keepdims=keepdims)
 

@@ -83,7 +83,20 @@ def pair(name: str, a: Any, b: Any, floating: bool = False) -> Any:
                 return a, b
     elif (type(a) is float or type(a) is int) and b._data.dtype.kind == "f":
         return a, b
-    return matched(name, a, b, floating=floating)
+    operands = matched(name, a, b, floating=floating)
+    check_fits(name, *operands)
+    return operands
+
+
+def check_fits(name: str, *operands: Any) -> None:
+    """ValueError where a Python integer has no place in the integer dtype that it stands beside."""
+    dtype = next(value.dtype for value in operands if not isinstance(value, (bool, int, float)))
+    if dtype.kind not in "iu":
+        return
+    limits = np.iinfo(dtype)
+    for number in operands:
+        if isinstance(number, int) and not limits.min <= number <= limits.max:
+            raise ValueError(f"{name}: {number} does not fit into {dtype}; cast the tensor first")
 
 
 def as_float(tensor: TensorBase) -> Any:

@@ -21,7 +21,7 @@ from ..ops.choice import Abs
 from ..shapes import broadcast_shape
 from .inplace import check_writable, overwrite
 from .linalg import matrix_product
-from .operands import Operand, matched, pair
+from .operands import Operand, check_fits, matched, pair
 
 
 @quiet
@@ -31,6 +31,9 @@ def constant(ufunc: Any, name: str, a: Any, b: Any) -> Any:
     tensor = a if isinstance(a, TensorBase) else b
     try:
         return tensor._wrap(ufunc(*arrays), None)
+    except OverflowError:
+        check_fits(name, *arrays)
+        raise
     except ValueError:
         broadcast_shape(*map(np.shape, arrays), name=name)
         raise

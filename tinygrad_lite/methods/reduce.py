@@ -36,7 +36,7 @@ class ReduceMethods(TensorBase):
         self, axis: Axis = None, keepdim: bool = False, dtype: DTypeLike | None = None
     ) -> Self:
         """Arithmetic mean, sum(x) / n; bools and integers give float32.  nan for no elements."""
-        return _mean(_floats(self, "mean", dtype), axis, keepdim)
+        return _mean(floats(self, "mean", dtype), axis, keepdim)
 
     def prod(
         self, axis: Axis = None, keepdim: bool = False, dtype: DTypeLike | None = None
@@ -127,8 +127,9 @@ class ReduceMethods(TensorBase):
         0.  At 0 the gradient is 0; where several |x| are the largest, they share it.
         """
         x: Any = as_float(self)
-        if isinstance(p, bool) or not isinstance(p, (int, float)) or p != p:
+        if isinstance(p, bool) or not isinstance(p, (int, float, np.number)) or p != p:
             raise TypeError(f"norm: expected p as a number; got {p!r}")
+        p = float(p)  # a NumPy scalar would decide the dtype
         axes = normalize_axes(axis, x.ndim, "norm")
         if p == 0:
             return cast(self.count_nonzero(axes, keepdim), x.dtype)
@@ -186,7 +187,7 @@ def accumulable(x: TensorBase, dtype: DTypeLike | None) -> Any:
     return cast(x, np.int64) if x._data.dtype.kind in "bui" else x
 
 
-def _floats(x: TensorBase, name: str, dtype: DTypeLike | None) -> Any:
+def floats(x: TensorBase, name: str, dtype: DTypeLike | None) -> Any:
     """The tensor as `dtype`, which must be a float one; where none is given, in a float dtype."""
     if dtype is None:
         return as_float(x)
@@ -214,9 +215,10 @@ def _deviation(
     axes = normalize_axes(axis, deviation.ndim, name)
     count = prod(deviation.shape[number] for number in axes)
     if count <= correction:
+        fix = "; use correction=0" if count else ""
         warnings.warn(
             f"{name}: n - correction = {count} - {correction} leaves no degree of freedom, so the "
-            "result is not finite; use correction=0",
+            f"result is not finite{fix}",
             RuntimeWarning,
             stacklevel=4,
         )

@@ -1,0 +1,78 @@
+"""Arguments of NumPy's functions on Tensors that are easily taken for something else."""
+
+import numpy as np
+import pytest
+
+from tinygrad_lite import Tensor
+
+VALUES = np.array([[1.0, 2.5, 3.0], [4.0, -5.0, 0.5]])
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: np.expand_dims(x, (0, -1)),
+        lambda x: np.expand_dims(x, (-1, 1)),
+        lambda x: np.concatenate([x, VALUES[0]], axis=None),
+        lambda x: np.concatenate([VALUES, x], axis=None),
+        lambda x: np.atleast_1d(x[0, 0], VALUES)[0],
+        lambda x: np.atleast_2d(VALUES[0], x[0])[1],
+        lambda x: np.atleast_1d(2.0, x)[1],
+        lambda x: np.hstack([x[0, 0], x[1, 1]]),
+        lambda x: np.hstack([np.array(2.0), x[0]]),
+        lambda x: np.clip(VALUES, x[0], 3.0),
+        lambda x: np.clip(2.0, None, x),
+        lambda x: np.linalg.norm(x, np.float32(3), axis=0),
+    ],
+)
+def test_numpy_s_values_and_a_graph(call) -> None:
+    result = call(Tensor(VALUES, requires_grad=True))
+    assert type(result) is Tensor
+    assert result.requires_grad
+    assert result.dtype == np.float64
+    np.testing.assert_allclose(result.data, call(VALUES), rtol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "line"),
+    [
+        (
+            lambda x: np.var(x, dtype=np.int32),  # of the numbers without their fractions?
+            TypeError,
+            "var: expected a float dtype; got int32",
+        ),
+        (lambda x: np.std(x, 0, bool), TypeError, "std: expected a float dtype; got bool"),
+        (lambda x: np.roll(x, 1.5), TypeError, "np.roll: expected an integer; got np.float64(1.5)"),
+        (
+            lambda x: np.clip(x, 1, 2, max=3),
+            ValueError,
+            "np.clip: expected each bound once; got a_min and min, or a_max and max",
+        ),
+        (lambda x: np.split(x, 0), ValueError, "tensor_split: expected 1 part or more; got 0"),
+        (
+            lambda x: np.split(x, 2, axis=2),
+            ValueError,
+            "np.split: axis 2 is out of range for 2 dimensions; use -2 to 1",
+        ),
+        (
+            lambda x: np.average(x, weights=np.ones(3)),
+            ValueError,
+            "np.average: expected weights of shape (2, 3), or one for each place along one axis; "
+            "got (3,) for axis None",
+        ),
+        (
+            lambda x: np.vstack([x, [1.0, 2.0, 3.0]]),
+            TypeError,
+            "cat: expected a Tensor, an ndarray or a number; got list; make it a Tensor first",
+        ),
+        (
+            lambda x: np.expand_dims(x, (0, 0)),
+            ValueError,
+            "np.expand_dims: axis (0, 0) names a dimension twice",
+        ),
+    ],
+)
+def test_what_is_refused(call, error, line) -> None:
+    with pytest.raises(error) as caught:
+        call(Tensor(VALUES))
+    assert str(caught.value) == line
