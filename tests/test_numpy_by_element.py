@@ -82,6 +82,7 @@ def test_with_a_gradient(name) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # NumPy's own
+@pytest.mark.filterwarnings("ignore:numpy.fix is deprecated:DeprecationWarning")  # since 2.5
 @pytest.mark.parametrize("values", [VALUES, SIGNED], ids=["plain", "special"])
 @pytest.mark.parametrize("name", CONSTANT)
 def test_constant_between_the_jumps(name, values) -> None:
