@@ -181,7 +181,9 @@ class GatheringMethods(TensorBase):
         offset = integer(offset, "diagonal")
         down, right = max(-offset, 0), max(offset, 0)
         size = max(min(rows - down, columns - right), 0)
-        return Diagonal.apply(x[..., down : down + size, right : right + size])
+        if (rows, columns) != (size, size):
+            x = x[..., down : down + size, right : right + size]
+        return Diagonal.apply(x)
 
     def diag(self, diagonal: int = 0) -> Self:
         """A matrix with x, of 1 dimension, on this diagonal and 0 elsewhere; of a matrix, its own.
