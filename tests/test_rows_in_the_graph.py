@@ -1,4 +1,4 @@
-"""What the engine promises of every graph, on every row of tests/cases."""
+"""What the engine promises of every graph, on every row of tests/cases and of tests/methods."""
 
 import gc
 import weakref
@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cases import CASES, Case, Shapes
+from methods import ROWS as METHODS
+from methods import Row, listed
 
 from tinygrad_lite import Function, Tensor, no_grad, record_source_lines
 from tinygrad_lite.graph import topological_order
@@ -68,7 +70,8 @@ def test_every_op_names_the_line_that_called_it(case: Case, variant: Shapes) -> 
     leaves = [Tensor(array, requires_grad=True) for array in case.inputs(variant)]
     with record_source_lines():
         result = case.call(*leaves)
-    assert {Path(op.line).parent.name for op in ops_of(result)} <= {"cases", "methods"}
+    for op in ops_of(result):
+        assert Path(__file__).parent in Path(op.line).parents, op.line
 
 
 @every_row
@@ -151,3 +154,60 @@ def test_what_every_op_says_of_its_memory(case: Case, variant: Shapes) -> None:
         assert np.asarray(gradient).flags.writeable
         assert not any(memory_owner(gradient) is memory_owner(other) for other in others)
         others.append(gradient)
+
+
+# Methods, which read `_data` here and there while they compose ops
+
+
+every_method = pytest.mark.parametrize(
+    "row", [pytest.param(row, id=row.name) for row in METHODS if "f" in row.kinds]
+)
+
+
+def call(row: Row, variant: Shapes) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+    """Leaves, copies of them that may be written, and the results that have a gradient."""
+    Tensor.manual_seed(0)
+    leaves = [Tensor(array, requires_grad=True) for array in row.inputs(variant)]
+    inputs = [leaf.clone() for leaf in leaves]
+    return leaves, inputs, [x for x in listed(row.call(*inputs)) if x.requires_grad]
+
+
+def total_of(results: list[Tensor]) -> Tensor:
+    total = Tensor(0.0, dtype=np.float64)
+    for result in results:
+        total += (result * cotangent(result)).sum()
+    return total
+
+
+@every_method
+def test_a_method_whose_input_is_changed_raises_or_is_right(row: Row) -> None:
+    for variant in row.shapes:
+        leaves, _, results = call(row, variant)
+        if not results:
+            continue
+        total_of(results).backward()
+        right = [leaf.grad for leaf in leaves]
+        for position in range(len(leaves)):
+            leaves, inputs, results = call(row, variant)
+            if any(np.shares_memory(x.data, inputs[position].data) for x in results):
+                continue
+            total = total_of(results)
+            with no_grad():
+                inputs[position].detach().mul_(0.75)
+            raised = raised_by(total, np.ones(()))
+            if raised:
+                assert "changed it in place afterwards" in raised
+            else:
+                for leaf, expected in zip(leaves, right, strict=True):
+                    assert (leaf.grad is None) == (expected is None)
+                    if expected is not None:
+                        np.testing.assert_array_equal(leaf.grad.data, expected.data)
+
+
+@every_method
+def test_every_op_of_a_method_names_the_line_that_called_it(row: Row) -> None:
+    with record_source_lines():
+        _, _, results = call(row, row.shapes[0])
+    for result in results:
+        for op in ops_of(result):
+            assert Path(__file__).parent in Path(op.line).parents, op.line
