@@ -42,6 +42,7 @@ def huber(d, delta):
 
 
 def cosine(a, b, axis):
+    a, b = np.broadcast_arrays(a, b)
     lengths = np.sqrt((a * a).sum(axis)) * np.sqrt((b * b).sum(axis))
     return (a * b).sum(axis) / lengths
 
@@ -323,8 +324,16 @@ ROWS: list[Row] = [
         lambda a, b: a.cosine_similarity(b, axis=-1),
         lambda a, b: cosine(a, b, -1),
         lambda torch, a, b: torch.nn.functional.cosine_similarity(a, b, dim=-1),
-        [((2, 1, 3), (4, 3)), ((3,), (3,))],
+        [((2, 1, 3), (4, 3)), ((3,), (3,)), ((2, 1), (2, 3))],
         note="broadcast",
+    ),
+    Row(
+        "cosine_similarity",
+        lambda a, b: a.cosine_similarity(b),
+        lambda a, b: cosine(a, b, 1),
+        lambda torch, a, b: torch.nn.functional.cosine_similarity(a, b),
+        [((3, 2), (2, 3, 2))],
+        note="broadcast to more axes, of which 1 is another one",
     ),
     Row(
         "cosine_embedding_loss",

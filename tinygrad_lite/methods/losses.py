@@ -16,7 +16,7 @@ from ..ops.elementwise import Cast, Sigmoid
 from ..ops.indexing import Getitem
 from ..ops.losses import BinaryCrossEntropy, CrossEntropy
 from ..recording import warn
-from ..shapes import Shape
+from ..shapes import Shape, broadcast_shape
 from .labels import as_rows, checked_labels, class_weights, expected_surprise, reduced_by_labels
 from .operands import Operand, as_float, in_single, matched
 
@@ -257,6 +257,8 @@ class LossMethods(TensorBase):
         The two shapes broadcast.
         """
         x, y = (_tensor(each, self) for each in matched("cosine_similarity", self, other))
+        shape = broadcast_shape(x.shape, y.shape, name="cosine_similarity")
+        x, y = (each if each.shape == shape else each.expand(shape) for each in (x, y))
         return (x.normalize(2, axis, eps) * y.normalize(2, axis, eps)).sum(axis)
 
     @in_single
