@@ -167,6 +167,7 @@ ROWS: list[Row] = [
     einsum("ij,jk->ik", (2, 1), (3, 4), note="size 1 stretched and summed"),
     einsum("ij,ij->ij", (2, 1), (1, 3), note="size 1 stretched"),
     einsum("ii,ij->j", (1, 1), (3, 2), note="diagonal of size 1 stretched"),
+    einsum("ii,ii->i", (2, 2), (1, 1), note="diagonal of size 1 stretched, of a known label"),
     einsum("i->", (1,), note="size 1"),
     einsum("ij,jk->ik", (2, 0), (0, 3), note="a sum of nothing"),
     einsum("ij,j->i", (0, 3), (3,), note="no rows"),

@@ -30,9 +30,10 @@ def plan(subscripts: str, shapes: tuple[Shape, ...]) -> Plan:
     terms, output = _parsed(subscripts, shapes)
     size_of: dict[str, int] = {}
     for position, (term, shape) in enumerate(zip(terms, shapes, strict=True)):
-        for place, (label, size) in enumerate(zip(term, shape, strict=True)):
+        for label, size in zip(term, shape, strict=True):
             known = size_of.setdefault(label, size)
-            if size != known and (1 not in (size, known) or label in term[:place]):
+            own = shape[term.index(label)]  # a diagonal is of a square, which may be of size 1
+            if size != own or (size != known and 1 not in (size, known)):
                 name = label if label in subscripts else "..."
                 raise ValueError(
                     f"einsum: {name} has size {known}, and size {size} in operand {position}, of "
