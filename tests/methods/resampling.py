@@ -79,6 +79,14 @@ ROWS: list[Row] = [
     ),
     Row(
         "interpolate",
+        lambda x: x.interpolate((18,), "nearest"),
+        lambda x: x[..., np.arange(18) * 14 // 18],
+        lambda torch, x: torch.nn.functional.interpolate(x, 18, mode="nearest"),
+        [((1, 1, 14),)],
+        note="nearest, where 9 / (18 / 14) is rounded to less than 7",
+    ),
+    Row(
+        "interpolate",
         lambda x: x.interpolate((3, 2), "nearest-exact"),
         lambda x: x[:, :, [0, 1, 1] if x.shape[2] == 2 else [0, 2, 3]][
             ..., [0, 2] if x.shape[3] == 3 else [0, 0]

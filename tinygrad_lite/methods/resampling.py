@@ -49,7 +49,7 @@ class ResamplingMethods(TensorBase):
         if mode.startswith("nearest"):
             if align_corners:
                 raise ValueError(f"interpolate: align_corners is for linear modes; got {mode}")
-            return self._nearest(sizes, scales, 0.5 if mode == "nearest-exact" else 0.0)
+            return self._nearest(sizes, scales, exact=mode == "nearest-exact")
         return self._linear(sizes, scales, align_corners)
 
     def _new_sizes(self, size: Any, scale_factor: Any) -> tuple[list[int], list[float]]:
@@ -71,11 +71,16 @@ class ResamplingMethods(TensorBase):
             raise ValueError(f"interpolate: scale_factor {wanted} leaves nothing of {old}")
         return sizes, scales
 
-    def _nearest(self, sizes: list[int], scales: list[float], middle: float) -> Any:
+    def _nearest(self, sizes: list[int], scales: list[float], exact: bool) -> Any:
         x: Any = self
         for axis, (n, scale) in enumerate(zip(sizes, scales, strict=True), x.ndim - len(sizes)):
-            place = np.floor((np.arange(n) + middle) / scale).astype(int)
-            x = taken(x, axis, np.minimum(place, x.shape[axis] - 1))
+            size = x.shape[axis]
+            halves = 2 * np.arange(n) + int(exact)
+            if scale == n / size:  # in integers, so that nothing is rounded
+                place = halves * size // (2 * n)
+            else:
+                place = (halves / (2 * scale)).astype(int)
+            x = taken(x, axis, np.minimum(place, size - 1))
         return x
 
     @in_single
