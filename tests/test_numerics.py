@@ -392,6 +392,25 @@ def test_errors(call, error, message) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["gelu", "hardswish", "silu", "mish", "quick_gelu", "celu"])
+def test_43_a_gate_does_not_overflow_on_its_way(name) -> None:
+    largest = Tensor(np.array([60_000, 800, -800], np.float16), requires_grad=True)
+    y = getattr(largest, name)()
+    y.sum().backward()
+    assert y.tolist() == [60_000, 800, -1 if name == "celu" else 0]
+    assert largest.grad.tolist() == [1, 1, 0]
+
+
+@pytest.mark.parametrize("requires_grad", [False, True])
+@pytest.mark.parametrize("return_indices", [False, True])
+def test_the_largest_of_a_window_over_padding_only_is_minus_inf(
+    requires_grad, return_indices
+) -> None:
+    x = Tensor([[[5.0]]], requires_grad=requires_grad)  # read at -1, 1 and 3
+    y = x.max_pool1d(3, 3, 2, 1, ceil_mode=True, return_indices=return_indices)
+    assert (y[0] if return_indices else y).tolist() == [[[-INF]]]
+
+
 @pytest.mark.parametrize(
     "act",
     [

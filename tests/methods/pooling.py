@@ -293,6 +293,11 @@ MISTAKES: list[Mistake] = [
         "max_pool2d: expected numbers; got bool",
     ),
     Mistake(
+        lambda: (X > 0).adaptive_max_pool2d(3),
+        TypeError,
+        "adaptive_max_pool2d: expected numbers; got bool",
+    ),
+    Mistake(
         lambda: X.adaptive_avg_pool2d(0),
         ValueError,
         "adaptive_avg_pool2d: output_size: expected an integer from 1 or 2 of them; got 0",

@@ -58,6 +58,13 @@ def test_4_padding_does_not_win_against_minus_infinity(dilation):
     )
 
 
+def test_a_window_that_reads_padding_only():
+    mine = Tensor([[[5.0]]], requires_grad=True).max_pool1d(3, 3, 2, 1, True, True)
+    reference = functional.max_pool1d(torch.tensor([[[5.0]]]), 3, 3, 1, 2, True, True)
+    for a, b in zip(mine, reference, strict=True):
+        same(a, b, "value, index")
+
+
 def test_3_the_last_nan_wins_a_window():
     x = np.where(RNG.random((2, 2, 6, 5)) < 0.3, NAN, RNG.standard_normal((2, 2, 6, 5)))
     agree(lambda x: x.max_pool2d(3, 1), lambda x: functional.max_pool2d(x, 3, 1), x)

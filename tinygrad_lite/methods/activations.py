@@ -45,7 +45,7 @@ class ActivationMethods(TensorBase):
     def hardswish(self) -> Self:
         """x min(max(x + 3, 0), 6) / 6."""
         x: Any = as_float(self)
-        return x * (x + 3.0).relu6() * (1 / 6)
+        return x * ((x + 3.0).relu6() / 6.0)  # x * 6 could overflow
 
     def leaky_relu(self, neg_slope: float = 0.01) -> Self:
         """x where x > 0, else neg_slope x; so the derivative at 0 is neg_slope."""
@@ -129,6 +129,7 @@ class ActivationMethods(TensorBase):
 
     # x times a gate
 
+    @in_single
     def gelu(self, approximate: Literal["tanh", "none"] = "tanh") -> Self:
         """x times the probability that a standard normal number is below x.
 

@@ -76,13 +76,10 @@ class PoolingMethods(TensorBase):
     @quiet
     def _max_pool(self, x: Any, windows: Windows, return_indices: bool) -> Any:
         shape = (*self._data.shape[: -len(windows.size)], *windows.count)
+        y = MaxPool.apply(x, windows=windows)
         if not return_indices:
-            return MaxPool.apply(x, windows=windows).reshape(shape)
-        y, winners = largest(x._data, windows, True)
-        if x._data.dtype.kind == "f":
-            y = MaxPool.apply(x, windows=windows, winners=winners)
-        else:
-            y = self._wrap(y, None)
+            return y.reshape(shape)
+        winners = y._node.winners if y.requires_grad else largest(x._data, windows, True)[1]
         return y.reshape(shape), self._wrap(windows.positions(winners).reshape(shape), None)
 
     @in_single
@@ -249,6 +246,13 @@ class PoolingMethods(TensorBase):
         return (y, self._wrap(chosen.reshape(shape), None)) if return_indices else y
 
 
+def images_of(name: str, x: TensorBase, rank: int) -> Any:
+    """x as a batch of images with `rank` spatial axes; they may not be bools."""
+    if x._data.dtype == np.bool_:
+        raise TypeError(f"{name}: expected numbers; got bool")
+    return as_batch(name, x, rank)
+
+
 def windows_of(
     name: str,
     rank: int,
@@ -260,9 +264,7 @@ def windows_of(
     ceil_mode: bool,
 ) -> tuple[Any, Windows, tuple[tuple[int, int], ...]]:
     """x as a batch, the windows over it, and the padding (before, after) each axis."""
-    batch = as_batch(name, x, rank)
-    if x._data.dtype == np.bool_:
-        raise TypeError(f"{name}: expected numbers; got bool")
+    batch = images_of(name, x, rank)
     kernel = per_axis(kernel_size, rank, f"{name}: kernel_size")
     strides = kernel if stride is None else per_axis(stride, rank, f"{name}: stride")
     dilations = per_axis(dilation, rank, f"{name}: dilation")
@@ -282,7 +284,7 @@ def windows_of(
 
 def output_sizes(name: str, x: TensorBase, rank: int, output_size: OutputSize) -> Shape:
     """The size of an adaptive pooling's output along each axis."""
-    size = as_batch(name, x, rank).shape[2:]
+    size = images_of(name, x, rank).shape[2:]
     if min(size) == 0:
         raise ValueError(f"{name}: an image of size {size} has nothing to pool")
     if isinstance(output_size, (tuple, list)) and len(output_size) == rank:
