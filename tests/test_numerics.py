@@ -401,6 +401,22 @@ def test_43_a_gate_does_not_overflow_on_its_way(name) -> None:
     assert largest.grad.tolist() == [1, 1, 0]
 
 
+def test_labels_in_the_byte_order_of_files() -> None:
+    scores = Tensor([[0.0, 0.0], [0.0, 1.0]])
+    labels = np.array([0, 1])
+    expected = scores.cross_entropy(labels).item()
+    assert scores.cross_entropy(labels.astype(">i4")).item() == expected
+
+
+def test_40_adaptive_pooling_and_unpooling_of_no_images() -> None:
+    x = Tensor(np.zeros((0, 2, 3, 4)), requires_grad=True)
+    y = x.adaptive_max_pool2d(2)
+    z = x.max_unpool2d(np.zeros((0, 2, 3, 4), int))
+    assert (y.shape, z.shape) == ((0, 2, 2, 2), (0, 2, 6, 8))
+    (y.sum() + z.sum()).backward()
+    assert x.grad.shape == x.shape
+
+
 @pytest.mark.parametrize("requires_grad", [False, True])
 @pytest.mark.parametrize("return_indices", [False, True])
 def test_the_largest_of_a_window_over_padding_only_is_minus_inf(

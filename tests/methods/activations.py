@@ -394,6 +394,14 @@ X = Tensor([[1.0, 2.0, 3.0]])
 
 MISTAKES: list[Mistake] = [
     Mistake(
+        lambda: X.leaky_relu(Tensor(0.1)),  # type: ignore[arg-type]
+        TypeError,
+        "leaky_relu: expected a number as neg_slope; a learned one is prelu's",
+    ),
+    Mistake(
+        lambda: X.celu(0), ValueError, "celu: expected an alpha other than 0, by which it divides"
+    ),
+    Mistake(
         lambda: Tensor.zeros(3, 4).layernorm(2),
         ValueError,
         "layernorm: axis 2 is out of range for 2 dimensions; use -2 to 1",

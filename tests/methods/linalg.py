@@ -354,6 +354,11 @@ MISTAKES: list[Mistake] = [
         "einsum: expected subscripts such as 'ij,jk->ik'; got 'i1->i'",
     ),
     Mistake(
+        lambda: Tensor.einsum("......->", TWO_BY_THREE),
+        ValueError,
+        "einsum: expected ... once in each term; got '......->'",
+    ),
+    Mistake(
         lambda: Tensor.einsum("ij,jk->ik", TWO_BY_THREE),
         ValueError,
         "einsum: 'ij,jk' is for 2 operands; got 1",

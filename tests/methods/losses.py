@@ -381,6 +381,16 @@ COLUMN, ROW = Tensor.zeros(3, 1), Tensor.zeros(3)
 
 MISTAKES: list[Mistake] = [
     Mistake(
+        lambda: SCORES.cross_entropy([1, 2, 0], weight=Tensor(np.ones(4), requires_grad=True)),
+        ValueError,
+        "cross_entropy: the weight is a constant; detach() it, no gradient flows there",
+    ),
+    Mistake(
+        lambda: SCORES[0].binary_crossentropy_logits(np.ones(4), pos_weight=np.ones((2, 4))),
+        ValueError,
+        "binary_crossentropy_logits: expected a pos_weight that broadcasts to (4,); got (2, 4)",
+    ),
+    Mistake(
         lambda: SCORES.cross_entropy([1, 4, 0]),
         ValueError,
         "labels: label 4 at index 1 is outside 0 to 3",

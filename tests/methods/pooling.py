@@ -314,6 +314,11 @@ MISTAKES: list[Mistake] = [
         "max_pool2d(return_indices=True) gives; got float64 (1, 4, 5, 6)",
     ),
     Mistake(
+        lambda: X.max_unpool2d(np.zeros((1, 4, 5, 6), int), padding=9),
+        ValueError,
+        "max_unpool2d: padding 9 leaves an output of size (-8, -6)",
+    ),
+    Mistake(
         lambda: X.max_unpool2d(np.full((1, 4, 5, 6), 120)),
         ValueError,
         "max_unpool2d: indices run from 120 to 120; an output of size (10, 12) has 0 to 119",

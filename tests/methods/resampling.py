@@ -136,6 +136,11 @@ MISTAKES: list[Mistake] = [
         "\"trilinear\"; got 'cubic'",
     ),
     Mistake(
+        lambda: X.interpolate(scale_factor=np.nan),
+        ValueError,
+        "interpolate: scale_factor: expected a number above 0, or 2 of them; got nan",
+    ),
+    Mistake(
         lambda: X.interpolate(3, "trilinear"),
         ValueError,
         "interpolate: trilinear is for 3 axes; got 2, of shape (1, 4, 5, 6); "

@@ -49,6 +49,8 @@ class ActivationMethods(TensorBase):
 
     def leaky_relu(self, neg_slope: float = 0.01) -> Self:
         """x where x > 0, else neg_slope x; so the derivative at 0 is neg_slope."""
+        if isinstance(neg_slope, TensorBase):
+            raise TypeError("leaky_relu: expected a number as neg_slope; a learned one is prelu's")
         x: Any = as_float(self)
         slopes = np.array([neg_slope, 1.0], x.dtype)
         return x * slopes.take((x._data > 0).view(np.int8))
@@ -91,6 +93,8 @@ class ActivationMethods(TensorBase):
 
         Source: J. Barron, Continuously Differentiable Exponential Linear Units, 2017.
         """
+        if alpha == 0:
+            raise ValueError("celu: expected an alpha other than 0, by which it divides")
         x: Any = as_float(self)
         return Relu.apply(x) + (Mask.apply(x, mask=x._data <= 0) / alpha).expm1() * alpha
 

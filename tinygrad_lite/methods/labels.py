@@ -33,6 +33,8 @@ def as_rows(name: str, scores: Any) -> tuple[Any, Shape]:
 
 def class_weights(name: str, weight: Any, rows: Any) -> Array:
     """The weights (C,) in the dtype of the rows."""
+    if isinstance(weight, TensorBase) and weight._node is not None:
+        raise ValueError(f"{name}: the weight is a constant; detach() it, no gradient flows there")
     weights = np.asarray(weight._data if isinstance(weight, TensorBase) else weight)
     if weights.shape != rows.shape[1:]:
         raise ValueError(
@@ -75,7 +77,7 @@ def checked_labels(
         raise ValueError(
             f"labels: expected shape {places}, as many as scores; got {array.shape}{hint}"
         )
-    flat = array.reshape(-1)
+    flat = array.reshape(-1).astype(array.dtype.newbyteorder("="), copy=False)
     outside = flat.view(UNSIGNED[flat.itemsize]) >= classes  # below 0 is far above as unsigned
     wrong = bool(outside.any())
     kept = None

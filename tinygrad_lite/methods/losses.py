@@ -158,7 +158,13 @@ class LossMethods(TensorBase):
         x, truth = _alike(name, self, Y=Y)
         positive = Softplus.apply(-x) * truth
         if pos_weight is not None:
-            positive = positive * pos_weight
+            _, weights = matched(name, x, pos_weight)
+            if broadcast_shape(x.shape, np.shape(weights), name=name) != x.shape:
+                raise ValueError(
+                    f"{name}: expected a pos_weight that broadcasts to {x.shape}; "
+                    f"got {np.shape(weights)}"
+                )
+            positive = positive * weights
         return _reduced(positive + Softplus.apply(x) * (1.0 - truth), reduction)
 
     @in_single

@@ -169,6 +169,8 @@ class PoolingMethods(TensorBase):
         )
         if output_size is not None:
             size = per_axis(tuple(output_size)[-2:], 2, f"{name}: output_size")
+        if min(size) < 1:
+            raise ValueError(f"{name}: padding {padding!r} leaves an output of size {size}")
         if places.size and not 0 <= places.min() <= places.max() < prod(size):
             raise ValueError(
                 f"{name}: indices run from {places.min()} to {places.max()}; an output of size "
@@ -176,7 +178,7 @@ class PoolingMethods(TensorBase):
             )
         n, channels = x.shape[:2]
         zeros = x._wrap(np.zeros((n, channels, prod(size)), x.dtype), None)
-        y = zeros.scatter(2, places.reshape((n, channels, -1)), x.flatten(2))
+        y = zeros.scatter(2, places.reshape((n, channels, prod(shape[-2:]))), x.flatten(2))
         return y.reshape((*shape[:-2], *size))
 
     def adaptive_avg_pool1d(self, output_size: OutputSize) -> Self:
@@ -242,7 +244,7 @@ class PoolingMethods(TensorBase):
             return self._max_pool(*found[:2], return_indices)
         chosen = largest_of_adaptive(x._data, sizes)
         shape = (*self._data.shape[:-rank], *sizes)
-        y = x.flatten(2).gather(2, chosen.reshape((n, channels, -1))).reshape(shape)
+        y = x.flatten(2).gather(2, chosen.reshape((n, channels, prod(sizes)))).reshape(shape)
         return (y, self._wrap(chosen.reshape(shape), None)) if return_indices else y
 
 
@@ -318,7 +320,9 @@ def largest_of_adaptive(x: Array, sizes: Shape) -> Array:
         inside = inside & valid.reshape(shape)
     flat = flat.reshape((*sizes, -1))
     lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
-    read = np.where(inside.reshape(flat.shape), x.reshape((*x.shape[:2], -1))[..., flat], lowest)
+    read = np.where(
+        inside.reshape(flat.shape), x.reshape((*x.shape[:2], prod(size)))[..., flat], lowest
+    )
     winner = np.argmax(read, axis=-1)
     if np.isnan(read).any():  # the last one, as in max_pool2d
         last = flat.shape[-1] - 1 - np.argmax(np.isnan(read)[..., ::-1], axis=-1)

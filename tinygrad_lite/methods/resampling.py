@@ -1,6 +1,7 @@
 """Images in another resolution."""
 
 from collections.abc import Sequence
+from math import inf
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -66,6 +67,12 @@ class ResamplingMethods(TensorBase):
             sizes = list(per_axis(size, rank, "interpolate: size"))
             return sizes, [n / before for n, before in zip(sizes, old, strict=True)]
         scales = [*wanted] if isinstance(wanted, (tuple, list)) else [wanted] * rank
+        for scale in scales:
+            if not isinstance(scale, (int, float, np.number)) or not 0 < scale < inf:
+                raise ValueError(
+                    f"interpolate: scale_factor: expected a number above 0, or {rank} of them; "
+                    f"got {wanted!r}"
+                )
         sizes = [int(before * scale) for before, scale in zip(old, scales, strict=True)]
         if min(sizes) < 1:
             raise ValueError(f"interpolate: scale_factor {wanted} leaves nothing of {old}")

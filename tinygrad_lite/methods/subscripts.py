@@ -58,6 +58,8 @@ def _parsed(subscripts: str, shapes: Sequence[Shape]) -> tuple[list[str], str]:
     given = inputs.split(",")
     if not set(text.replace("...", "").replace("->", "")) <= set(ascii_letters + ","):
         raise ValueError(f"einsum: expected subscripts such as 'ij,jk->ik'; got '{subscripts}'")
+    if any(term.count("...") > 1 for term in (*given, output)):
+        raise ValueError(f"einsum: expected ... once in each term; got '{subscripts}'")
     if len(given) != len(shapes):
         raise ValueError(f"einsum: '{inputs}' is for {len(given)} operands; got {len(shapes)}")
     ranks = []
