@@ -211,3 +211,10 @@ def test_what_a_wrong_index_prints(index: Any, error: type[Exception], line: str
             act()
         assert str(caught.value) == line
     np.testing.assert_array_equal(x.data, X)
+
+
+def test_in_asks_all_elements() -> None:
+    x = Tensor([[1, 2], [3, 4]])
+    assert 3 in x
+    assert 5 not in x
+    assert Tensor([1, 9]) in x  # as in NumPy: one that is equal in its place is enough

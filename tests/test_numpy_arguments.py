@@ -23,6 +23,8 @@ VALUES = np.array([[1.0, 2.5, 3.0], [4.0, -5.0, 0.5]])
         lambda x: np.clip(VALUES, x[0], 3.0),
         lambda x: np.clip(2.0, None, x),
         lambda x: np.linalg.norm(x, np.float32(3), axis=0),
+        lambda x: np.average(x, weights=[[1, 2, 3], [4, 5, 6]]),
+        lambda x: np.average(VALUES, 0, x[:, 0]),
     ],
 )
 def test_numpy_s_values_and_a_graph(call) -> None:
@@ -76,3 +78,36 @@ def test_what_is_refused(call, error, line) -> None:
     with pytest.raises(error) as caught:
         call(Tensor(VALUES))
     assert str(caught.value) == line
+
+
+def test_an_average_is_of_floats_and_of_halves_in_single() -> None:
+    small = np.array([100, 100], np.int8)
+    assert np.average(Tensor(small), weights=np.array([2, 3], np.int8)).item() == 100
+    many = np.ones(70_000, np.float16)
+    average = np.average(Tensor(many), weights=many)
+    assert (average.item(), average.dtype) == (1.0, np.float16)
+
+
+@pytest.mark.parametrize(
+    "copy",
+    [
+        lambda x: x.repeat(1, 1),
+        lambda x: x.repeat(2, 1),  # of one row
+        lambda x: x.T.repeat(1, 2),
+        lambda x: x.repeat_interleave(1, 0),
+        lambda x: x.repeat_interleave(2, 0),
+        lambda x: x.roll(3, 1),
+        lambda x: x.roll(0),
+        lambda x: np.repeat(x, 1),
+        lambda x: np.tile(x, 1),
+        lambda x: np.roll(x, 3, axis=1),
+        lambda x: np.take(x, 0, axis=0),
+        lambda x: np.take(x, 1),
+    ],
+)
+def test_what_repeats_or_shifts_or_takes_is_a_copy(copy) -> None:
+    x = Tensor(VALUES[:1])
+    y = copy(x)
+    y += 1.0
+    np.testing.assert_array_equal(x.data, VALUES[:1])
+    assert np.all(y.data == copy(x).data + 1)

@@ -18,6 +18,7 @@ from ..shapes import (
     reshape_target,
     shape_from,
 )
+from .operands import converted
 
 
 class MovementMethods(TensorBase):
@@ -155,7 +156,7 @@ class MovementMethods(TensorBase):
     def roll(self, shifts: Axis, axis: Axis = None) -> Self:
         """Shifted along axes by so many places; what leaves at the end comes in at the start.
 
-        Several shifts go with as many axes.  With axis None the flat data are shifted.
+        Several shifts go with as many axes.  With axis None the flat data are shifted.  A copy.
         """
         if axis is None:
             return self.reshape(-1).roll(shifts, 0).reshape(self._data.shape)
@@ -174,10 +175,13 @@ class MovementMethods(TensorBase):
                     for ends in ((cut, None), (0, cut))
                 ]
                 rolled = Concatenate.apply(*halves, axis=place)
-        return rolled
+        return _own(rolled, self)
 
     def repeat(self, *repeats: Any) -> Self:
-        """The whole tensor so many times along each axis; more numbers than axes make new ones."""
+        """The whole tensor so many times along each axis; more numbers than axes make new ones.
+
+        A copy, also where it is repeated once.
+        """
         counts = shape_from(repeats)
         shape = (1,) * (len(counts) - self._data.ndim) + self._data.shape
         if len(counts) < len(shape) or min(counts, default=0) < 0:
@@ -187,9 +191,10 @@ class MovementMethods(TensorBase):
             )
         pairs = list(zip(counts, shape, strict=True))
         apart = self.reshape([size for one in shape for size in (1, one)])
-        return apart.expand([size for both in pairs for size in both]).reshape(
+        repeated = apart.expand([size for both in pairs for size in both]).reshape(
             [count * size for count, size in pairs]
         )
+        return _own(repeated, self)
 
     def repeat_interleave(self, repeats: Any, axis: int | None = None) -> Self:
         """Each element along `axis` so many times in a row; along the flat data with axis None.
@@ -213,7 +218,16 @@ class MovementMethods(TensorBase):
             return Getitem.apply(self, index=along(place, places), distinct=False)
         count = int(counts)
         apart = self.unsqueeze(place + 1).expand(*shape[: place + 1], count, *shape[place + 1 :])
-        return apart.reshape(*shape[:place], shape[place] * count, *shape[place + 1 :])
+        repeated = apart.reshape(*shape[:place], shape[place] * count, *shape[place + 1 :])
+        return _own(repeated, self)
+
+
+def _own(result: Any, given: TensorBase) -> Any:
+    """The result, copied unless it has memory of its own, which can be written."""
+    data = result._data
+    if data.flags.writeable and memory_owner(data) is not memory_owner(given._data):
+        return result
+    return converted(result, data.dtype)
 
 
 def along(axis: int, part: Any) -> tuple[Any, ...]:

@@ -94,9 +94,11 @@ def _squeeze(x: Any, axis: Any = None) -> Any:
 
 def _take(x: Any, indices: Any, axis: int | None = None) -> Any:
     if axis is None:
-        return x.reshape(-1)[integers("np.take", indices)]
+        return _take(x.reshape(-1), indices, 0)
     place = normalize_axis(axis, x.ndim, "np.take")
-    return x[along(place, integers("np.take", indices))]
+    places = integers("np.take", indices)
+    taken = x[along(place, places.reshape(-1))]  # not by one integer, which gives a view
+    return taken.reshape(x.shape[:place] + places.shape + x.shape[place + 1 :])
 
 
 def _take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Any:

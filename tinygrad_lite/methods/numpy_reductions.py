@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from ..graph import TensorBase
 from ..shapes import normalize_axes
+from .operands import cast, in_single, matched
 from .reduce import floats
 
 
@@ -105,6 +107,19 @@ def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> 
 def _average(x: Any, axis: Any = None, weights: Any = None, *, keepdims: bool = False) -> Any:
     if weights is None:
         return x.mean(axis, keepdims)
+    wrap = (x if isinstance(x, TensorBase) else weights)._wrap
+    x, weights = matched("np.average", *map(_array, (x, weights)), floating=True)
+    x = x if isinstance(x, TensorBase) else wrap(np.asarray(x), None)
+    return _weighted(x, axis, weights, keepdims)
+
+
+def _array(x: Any) -> Any:
+    return x if isinstance(x, TensorBase) else np.asarray(x)
+
+
+@in_single
+def _weighted(x: Any, axis: Any, weights: Any, keepdims: bool) -> Any:
+    weights = cast(weights, x.dtype)
     if np.shape(weights) != x.shape:
         axes = normalize_axes(axis, x.ndim, "np.average")
         if len(axes) != 1 or np.shape(weights) != (x.shape[axes[0]],):

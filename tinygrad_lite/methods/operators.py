@@ -116,6 +116,10 @@ class OperatorMethods(TensorBase):
             return NotImplemented
         return constant(np.not_equal, "!=", self, other)
 
+    def __contains__(self, value: Operand) -> bool:
+        """Whether an element equals the value, as in NumPy and PyTorch."""
+        return bool(constant(np.equal, "in", self, value)._data.any())
+
     __hash__ = object.__hash__  # tensors are keys by identity
 
     def __and__(self, other: Operand) -> Self:
