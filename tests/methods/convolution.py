@@ -184,6 +184,11 @@ X = Tensor.zeros(1, 4, 5, 6)
 
 MISTAKES: list[Mistake] = [
     Mistake(
+        lambda: Tensor.zeros(1, 2, 5, 5).conv2d(Tensor.zeros(1, 2, 0, 3)),
+        ValueError,
+        "conv2d: the kernel has no elements; got a weight of (1, 2, 0, 3)",
+    ),
+    Mistake(
         lambda: X.conv2d(Tensor.zeros(2, 3, 3, 3)),
         ValueError,
         "conv2d: the weight (2, 3, 3, 3) takes 3 channels; got 4 in (1, 4, 5, 6)",

@@ -278,6 +278,8 @@ def _checked(name: str, rank: int, x: Any, weight: Any, bias: Any) -> tuple[Any,
             f"{name}: expected the weight as (out, in / groups, {AXES[rank]}); "
             f"got {np.shape(weight)}"
         )
+    if 0 in weight.shape[2:]:
+        raise ValueError(f"{name}: the kernel has no elements; got a weight of {weight.shape}")
     as_batch(name, x, rank)
     refuse_bools(name, x)
     return x, weight, bias

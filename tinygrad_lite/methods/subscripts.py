@@ -32,8 +32,13 @@ def plan(subscripts: str, shapes: tuple[Shape, ...]) -> Plan:
     for position, (term, shape) in enumerate(zip(terms, shapes, strict=True)):
         for label, size in zip(term, shape, strict=True):
             known = size_of.setdefault(label, size)
-            own = shape[term.index(label)]  # a diagonal is of a square, which may be of size 1
-            if size != own or (size != known and 1 not in (size, known)):
+            own = shape[term.index(label)]
+            if size != own:
+                raise ValueError(
+                    f"einsum: {label} names a diagonal of operand {position}, whose sizes must be "
+                    f"equal; got shape {shape}"
+                )
+            if size != known and 1 not in (size, known):
                 name = label if label in subscripts else "..."
                 raise ValueError(
                     f"einsum: {name} has size {known}, and size {size} in operand {position}, of "
