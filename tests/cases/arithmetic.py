@@ -15,6 +15,10 @@ CASES: list[Case] = [
     Case(ar.Neg, lambda a: -a, np.negative, ONE),
     Case(ar.Pow, lambda a, b: a**b, np.power, TWO, positive),
     Case(ar.Pow, lambda a: a**3, lambda a: a * a * a, ONE, note="integer exponent"),
+    *(
+        Case(ar.Pow, lambda a, b=b: a**b, lambda a, b=b: np.power(a, float(b)), ONE, note=f"to {b}")
+        for b in (-2, -1, 4, 5)
+    ),
     Case(ar.Pow, lambda a: a**0.5, np.sqrt, ONE, positive, note="float exponent"),
     Case(ar.Pow, lambda a: a**0, np.ones_like, ONE, note="exponent zero"),
     Case(ar.Pow, lambda a: 2.0**a, np.exp2, ONE, note="number as base"),

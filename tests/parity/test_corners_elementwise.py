@@ -29,6 +29,11 @@ def test_a_function_at_its_corners(name):
     agree(lambda x: getattr(x, name)(), getattr(torch, name), POINTS)
 
 
+@pytest.mark.parametrize("exponent", [3, 4, -2, -1, 5, 3.0])
+def test_powers_by_products_at_their_corners(exponent):
+    agree(lambda x: x**exponent, lambda x: x**exponent, POINTS)
+
+
 def second(function, x):
     """The second derivative at each element."""
     x = Tensor(np.asarray(x, np.float64), requires_grad=True)
