@@ -159,7 +159,7 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: X.pad((-2, -2)),
         ValueError,
-        "shrink: axis 1 has size 3; it has no part from 2 to 1",
+        "pad: axis 1 has size 3; (-2, -2) takes away more",
     ),
     Mistake(
         lambda: X.pad((1, 1), value=Tensor(1.0)),

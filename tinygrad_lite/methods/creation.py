@@ -122,7 +122,7 @@ class CreationMethods(TensorBase):
     ) -> Self:
         """start, start + step, ... below stop; with one argument 0 to it.  int64 or float32.
 
-        None where step leads away from stop.
+        Empty where step leads away from stop.
         """
         first, end = (0, start) if stop is None else (start, stop)
         check_numbers("arange", first, end, step)

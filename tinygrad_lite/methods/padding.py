@@ -46,6 +46,9 @@ class PaddingMethods(TensorBase):
         away than there is, or a mode finds no element to repeat.
         """
         widths = _widths(padding, self._data.ndim)
+        for axis, (size, pair) in enumerate(zip(self._data.shape, widths, strict=True)):
+            if size + sum(min(width, 0) for width in pair) < 0:
+                raise ValueError(f"pad: axis {axis} has size {size}; {pair} takes away more")
         padded = self
         if any(min(pair) < 0 for pair in widths):
             padded = self.shrink(
