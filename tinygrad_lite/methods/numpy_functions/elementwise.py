@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import new_array
-from ..graph import TensorBase
-from ..ops.arithmetic import Fmod
-from ..ops.trigonometry import Atan2
-from .comparison import close
-from .math import MathMethods, choose
-from .operands import cast, pair
-from .operators import constant
-from .trigonometry import TrigonometryMethods
+from ...dtypes import new_array
+from ...graph import TensorBase
+from ...ops.arithmetic import Fmod
+from ...ops.trigonometry import Atan2
+from ..comparison import close
+from ..math import MathMethods, choose
+from ..operands import cast, pair
+from ..operators import constant
+from ..trigonometry import TrigonometryMethods
 
 
 def _either(

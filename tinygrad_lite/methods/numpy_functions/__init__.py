@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import TensorBase
-from .linalg import matrix_product
-from .numpy_elementwise import ELEMENTWISE, UFUNCS
-from .numpy_linalg import LINALG
-from .numpy_movement import MOVEMENT
-from .numpy_reductions import ACCUMULATIONS, REDUCING, REDUCTIONS
+from ...graph import TensorBase
+from ..linalg import matrix_product
+from .elementwise import ELEMENTWISE, UFUNCS
+from .linalg import LINALG
+from .movement import MOVEMENT
+from .reductions import ACCUMULATIONS, REDUCING, REDUCTIONS
 
 FUNCTIONS: dict[Any, Callable[..., Any]] = {
     **REDUCING,
