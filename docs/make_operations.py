@@ -27,8 +27,10 @@ PAGE = ROOT / "docs" / "operations.md"
 FIRST = "0.1.0"
 INTRODUCTION = """# Operations
 
-Every public method of `Tensor`, by theme, and below them the primitives that they are made of. This
+Every operation of `Tensor`, by theme, and below them the primitives that they are made of. This
 page is written from the docstrings and from graphs that were recorded: `make docs` writes it anew.
+`x[i]` and `x[i] = v` take NumPy's indices in full. What is no operation (`data`, `grad`,
+`backward`, `item`, `register_hook` ...) stands in the API pages, which `make docs` builds.
 
 A **primitive** has a derivative of its own; what is **composed** gets its derivative by the chain
 rule from those of its parts. Where a function has a corner, [this page](gradients-at-corners.md)
@@ -106,7 +108,8 @@ def call_of(name: str, member: Any) -> str:
     if isinstance(member, property):
         return f"x.{name}"
     arguments = []
-    for parameter in list(inspect.signature(plain(member)).parameters.values())[1:]:
+    first = 0 if isinstance(member, staticmethod) else 1  # self, or the class
+    for parameter in list(inspect.signature(plain(member)).parameters.values())[first:]:
         star = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
         default = "" if parameter.default is parameter.empty else f"={shown(parameter.default)}"
         arguments.append(f"{star}{parameter.name}{default}")
@@ -222,7 +225,8 @@ def derivative_of(thing: Any) -> str:
     lines = itertools.takewhile(
         lambda line: not re.match(r"\w+(, \w+)*  +\S|Errors?:", line), text.splitlines()
     )
-    for part in ("\n".join(lines).split("\n\n")[0], "\n".join(lines)):
+    whole = "\n".join(lines)
+    for part in (whole.split("\n\n")[0], whole):
         told = re.compile(r"dy(_\w+)?/d|derivative|gradient")
         found = [
             sentence for sentence in sentences(" ".join(part.split())) if told.search(sentence)
@@ -252,12 +256,13 @@ def method_table(members: list[tuple[str, Any]], known: dict[str, type[Function]
         function = plain(member)
         parts = recorded(name) or bare(name, member) or applied(member)
         parts = list(dict.fromkeys(part for part in parts if part in known))
+        parts = [part for part in parts if part != "Cast"] or parts  # an option, or float16
         own = derivative_of(function)
         own = "" if own in summary(function) else own  # it stands there already
         if not parts:
             made, slope = "", own
         elif len(parts) == 1 and is_it(parts[0], name, member):
-            made, slope = f"primitive {parts[0]}", derivative_of(known[parts[0]]) or own
+            made, slope = f"primitive {parts[0]}", own or derivative_of(known[parts[0]])
         else:
             made, slope = "composed: " + ", ".join(parts), own or "by the chain rule"
         row = [code(call_of(name, member)), cell(summary(function)), cell(slope), made]

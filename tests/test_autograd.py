@@ -176,7 +176,7 @@ def test_another_use_of_the_input_does_not_count() -> None:
     """fn is differentiated by its argument, not by the tensor of that name outside."""
     x = Tensor(X, requires_grad=True)
     for create_graph in (False, True):
-        found = jacobian(lambda a: a * x, x, create_graph)
+        found = jacobian(lambda a: a * x, x, create_graph=create_graph)
         np.testing.assert_array_equal(found.data, np.diag(X))
 
 

@@ -27,7 +27,7 @@ Tensors: TypeAlias = Tensor | tuple[Tensor, ...]
 
 
 def vjp(
-    fn: Callable[..., Any], inputs: Any, cotangents: Any = None, create_graph: bool = False
+    fn: Callable[..., Any], inputs: Any, cotangents: Any = None, *, create_graph: bool = False
 ) -> tuple[Tensors, Tensors]:
     """What fn(*inputs) returns, and v J for the cotangents v.
 
@@ -44,7 +44,7 @@ def vjp(
 
 
 def jvp(
-    fn: Callable[..., Any], inputs: Any, tangents: Any = None, create_graph: bool = False
+    fn: Callable[..., Any], inputs: Any, tangents: Any = None, *, create_graph: bool = False
 ) -> tuple[Tensors, Tensors]:
     """What fn(*inputs) returns, and J u for the tangents u: the derivative along u.
 
@@ -67,7 +67,7 @@ def jvp(
 
 
 def hvp(
-    fn: Callable[..., Any], inputs: Any, vectors: Any = None, create_graph: bool = False
+    fn: Callable[..., Any], inputs: Any, vectors: Any = None, *, create_graph: bool = False
 ) -> tuple[Tensor, Tensors]:
     """What fn(*inputs) returns, a tensor of one element, and H v for its Hessian H.
 
@@ -86,7 +86,7 @@ def hvp(
     return _packed([output], True, create_graph), _packed(found, single, create_graph)
 
 
-def jacobian(fn: Callable[..., Any], inputs: Any, create_graph: bool = False) -> Any:
+def jacobian(fn: Callable[..., Any], inputs: Any, *, create_graph: bool = False) -> Any:
     """Every d output / d input; of shape output.shape + input.shape.
 
     A tensor for one output and one input, a tuple where one of the two is a tuple, and where both
@@ -96,7 +96,7 @@ def jacobian(fn: Callable[..., Any], inputs: Any, create_graph: bool = False) ->
     return _jacobian("jacobian", fn, inputs, create_graph)
 
 
-def hessian(fn: Callable[..., Any], inputs: Any, create_graph: bool = False) -> Any:
+def hessian(fn: Callable[..., Any], inputs: Any, *, create_graph: bool = False) -> Any:
     """Every second derivative of fn(*inputs), a tensor of one element.
 
     A tensor of shape input.shape + input.shape, or for a tuple of inputs a tuple of tuples:

@@ -409,7 +409,7 @@ MISTAKES: list[Mistake] = [
         lambda: SCORES.cross_entropy([[1], [2], [0]]),
         ValueError,
         "labels: expected shape (3,), as many as scores; got (3, 1); "
-        "did you mean labels.reshape(3,)?",
+        "did you mean labels.reshape((3,))?",
     ),
     Mistake(
         lambda: SCORES.cross_entropy(np.eye(4, dtype=int)[:3]),
@@ -463,7 +463,7 @@ MISTAKES: list[Mistake] = [
         lambda: COLUMN.mse_loss(ROW),
         ValueError,
         "mse_loss: expected target of the prediction's shape (3, 1); got (3,); "
-        "did you mean target.reshape(3, 1)?",
+        "did you mean target.reshape((3, 1))?",
     ),
     Mistake(
         lambda: SCORES.l1_loss(0.0),
@@ -475,7 +475,7 @@ MISTAKES: list[Mistake] = [
         lambda: ROW.binary_crossentropy_logits(COLUMN),
         ValueError,
         "binary_crossentropy_logits: expected Y of the prediction's shape (3,); got (3, 1); "
-        "did you mean Y.reshape(3,)?",
+        "did you mean Y.reshape((3,))?",
     ),
     Mistake(
         lambda: ROW.mse_loss([1.0, 2.0, 3.0]),

@@ -69,7 +69,7 @@ def checked_labels(
     if array.shape != places:
         hint = ""
         if array.size == prod(places):
-            hint = f"; did you mean labels.reshape{places}?"
+            hint = f"; did you mean labels.reshape({places})?"
         elif len(places) > 1 and array.shape == (places[0], classes, *places[1:-1]):
             hint = "; classes lie along axis 1; sparse_categorical_crossentropy takes them last"
         elif array.shape == (*places, classes):

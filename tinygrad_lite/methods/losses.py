@@ -340,7 +340,7 @@ def _alike(name: str, prediction: Any, **others: Any) -> list[Any]:
             fits = prod(got) == prod(shape)
             raise ValueError(
                 f"{name}: expected {key} of the prediction's shape {shape}; got {got}; "
-                + (f"did you mean {key}.reshape{shape}?" if fits else "a loss never broadcasts")
+                + (f"did you mean {key}.reshape({shape})?" if fits else "a loss never broadcasts")
             )
     return [_tensor(value, given[0]) for value in given]
 

@@ -44,7 +44,10 @@ class MathMethods(TensorBase):
         return Div.apply(1.0, Sqrt.apply(as_float(self)))
 
     def reciprocal(self) -> Self:
-        """1 / x; inf at 0."""
+        """1 / x; inf at 0.
+
+        dy/dx = -y^2.
+        """
         return Div.apply(1.0, as_float(self))
 
     def exp(self) -> Self:
@@ -52,7 +55,10 @@ class MathMethods(TensorBase):
         return Exp.apply(as_float(self))
 
     def exp2(self) -> Self:
-        """2 to the power of each element."""
+        """2 to the power of each element.
+
+        dy/dx = y log(2).
+        """
         return Pow.apply(2.0, as_float(self))
 
     def expm1(self) -> Self:
