@@ -209,6 +209,12 @@ class Report:
                 known = {key: x if math.isfinite(x) else None for key, x in record.items()}
                 file.write(json.dumps(known) + "\n")
 
+    def judge(self, accuracy: float, target: float) -> int:
+        """The exit status: 1, and why, where the accuracy is below the target; both in percent."""
+        if accuracy < target:
+            print(f"that is below the target of {target:g} %, so the status is 1", file=sys.stderr)
+        return int(accuracy < target)
+
     def stopped(self, step: int, steps: int) -> None:
         """Say that the user ended the training."""
         kept = "the best weights so far are" if self.finished else "the weights as they are now are"

@@ -110,7 +110,7 @@ def main() -> int:
     report.keep(nn.state.get_state_dict(model), images, Y_test, answers)
     accuracy, seconds = 100 * right / len(Y_test), time.perf_counter() - began
     print(f"test accuracy {accuracy:.2f} % ({right} of {len(Y_test)}) in {seconds:.1f} s")
-    return int(accuracy < target)
+    return report.judge(accuracy, target)
 
 
 if __name__ == "__main__":

@@ -93,19 +93,20 @@ class TestFunctional:
     def test_vjp(self, fn, arguments, dtype, create_graph):
         call, mine, theirs = self.given(fn, arguments, dtype, create_graph)
         v = self.cast(directions(call(*(theirs if isinstance(theirs, tuple) else [theirs]))), dtype)
-        found = tl.vjp(call, mine, tensors(v, Tensor), create_graph)
+        found = tl.vjp(call, mine, tensors(v, Tensor), create_graph=create_graph)
         agree(found, functional.vjp(call, theirs, tensors(v, torch.tensor), create_graph))
 
     def test_jvp(self, fn, arguments, dtype, create_graph):
         call, mine, theirs = self.given(fn, arguments, dtype, create_graph)
         u = self.cast(directions(theirs), dtype)
-        found = tl.jvp(call, mine, tensors(u, Tensor), create_graph)
+        found = tl.jvp(call, mine, tensors(u, Tensor), create_graph=create_graph)
         agree(found, functional.jvp(call, theirs, tensors(u, torch.tensor), create_graph))
 
     def test_jacobian(self, fn, arguments, dtype, create_graph):
         call, mine, theirs = self.given(fn, arguments, dtype, create_graph)
         agree(
-            tl.jacobian(call, mine, create_graph), functional.jacobian(call, theirs, create_graph)
+            tl.jacobian(call, mine, create_graph=create_graph),
+            functional.jacobian(call, theirs, create_graph),
         )
 
     def test_hessian_and_hvp(self, fn, arguments, dtype, create_graph):
@@ -116,10 +117,10 @@ class TestFunctional:
             results = results if isinstance(results, tuple) else (results,)
             return sum((one * one).sum() for one in results)
 
-        found = tl.hessian(total, mine, create_graph)
+        found = tl.hessian(total, mine, create_graph=create_graph)
         agree(found, functional.hessian(total, theirs, create_graph))
         v = self.cast(directions(theirs), dtype)
-        found = tl.hvp(total, mine, tensors(v, Tensor), create_graph)
+        found = tl.hvp(total, mine, tensors(v, Tensor), create_graph=create_graph)
         agree(found, functional.hvp(total, theirs, tensors(v, torch.tensor), create_graph))
 
 
