@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .float_errors import restore, silence
-from .graph import Array, Function, Node, TensorBase, Wrap, topological_order
+from .graph import Function, Node, TensorBase, Wrap, array_of, topological_order
 from .hooks import hooks_of, living
 from .memory import memory_owner
 from .recording import no_grad_depth
@@ -41,7 +41,7 @@ def backpropagate(
     errors = silence()
     try:
         arrived = _walk(roots, retain, targets, allow_unused, wrap)
-        taken = {id(memory_owner(_array(gradient))) for _, gradient in roots}
+        taken = {id(memory_owner(array_of(gradient))) for _, gradient in roots}
         if wanted is not None:
             return [
                 _own(tensor, arrived[tensor._node], taken) if tensor._node in arrived else None
@@ -224,12 +224,8 @@ def _own(tensor: TensorBase, gradient: Any, taken: set[int]) -> TensorBase:
     dtype = tensor._data.dtype
     if gradient.dtype != dtype:
         gradient = gradient.astype(dtype)
-    array = _array(gradient)
+    array = array_of(gradient)
     if id(memory_owner(array)) in taken or not array.flags.writeable:
         gradient = gradient.astype(dtype)  # always a copy, and recorded if it is a tensor
-    taken.add(id(memory_owner(_array(gradient))))
+    taken.add(id(memory_owner(array_of(gradient))))
     return gradient if isinstance(gradient, TensorBase) else tensor._wrap(gradient, None)
-
-
-def _array(gradient: Any) -> Array:
-    return gradient._data if isinstance(gradient, TensorBase) else np.asarray(gradient)

@@ -48,6 +48,11 @@ class TensorBase:
         return tensor
 
 
+def array_of(value: Any) -> Array:
+    """The array of a tensor, or of anything that NumPy makes one of; not copied if it is one."""
+    return value._data if isinstance(value, TensorBase) else np.asarray(value)
+
+
 class Node:
     """One vertex of the graph.
 

@@ -8,7 +8,7 @@ from ..graph import TensorBase
 from ..ops.activations import Softmax
 from ..ops.choice import Mask, Where
 from ..shapes import Shape
-from .operands import Operand, cast, in_single, matched, operand
+from .operands import Operand, as_tensor, cast, in_single, matched, operand
 
 NAME = "scaled_dot_product_attention"
 
@@ -47,7 +47,7 @@ class AttentionMethods(TensorBase):
         GQA, 2023.
         """
         given = matched(NAME, self, key, value, floating=True)
-        query, keys, values = (_tensor(each, self) for each in given)
+        query, keys, values = (as_tensor(each, self) for each in given)
         _check_shapes(query.shape, keys.shape, values.shape)
         if enable_gqa:
             keys, values = (_repeat_heads(each, query.shape) for each in (keys, values))
@@ -66,7 +66,7 @@ def _masked_softmax(scores: Any, attn_mask: Any) -> Any:
     axes = (scores.ndim - 1,)
     if attn_mask is None:
         return Softmax.apply(scores, axes=axes)
-    mask = _tensor(operand(attn_mask, NAME), scores)
+    mask = as_tensor(operand(attn_mask, NAME), scores)
     try:
         fits = np.broadcast_shapes(mask.shape, scores.shape) == scores.shape
     except ValueError:
@@ -87,10 +87,6 @@ def _masked_softmax(scores: Any, attn_mask: Any) -> Any:
         return Softmax.apply(scores, axes=axes)
     finite = Where.apply(scores, 0.0, condition=sees)
     return Mask.apply(Softmax.apply(finite, axes=axes), mask=sees)
-
-
-def _tensor(value: Any, like: TensorBase) -> Any:
-    return value if isinstance(value, TensorBase) else like._wrap(np.asarray(value), None)
 
 
 def _check_shapes(query: Shape, key: Shape, value: Shape) -> None:

@@ -4,7 +4,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..graph import Array, TensorBase
+from ..graph import Array, TensorBase, array_of
 from ..ops.choice import Mask
 from ..ops.indexing import Diagonal, Getitem, ScatterAdd, ScatterExtreme, Setitem
 from ..ops.movement import Concatenate
@@ -146,7 +146,7 @@ class GatheringMethods(TensorBase):
 
     def masked_select(self, mask: Any) -> Self:
         """The elements where the bool mask is True, along one axis.  x and the mask broadcast."""
-        array = mask._data if isinstance(mask, TensorBase) else np.asarray(mask)
+        array = array_of(mask)
         if array.dtype != np.bool_:
             raise TypeError(f"masked_select: expected a bool mask; got {array.dtype}")
         shape = broadcast_shape(self._data.shape, array.shape, name="masked_select")

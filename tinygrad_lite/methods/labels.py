@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import Array, TensorBase
+from ..graph import Array, TensorBase, array_of
 from ..ops.activations import LogSoftmax
 from ..ops.choice import Mask
 from ..ops.reduce import Sum
@@ -35,7 +35,7 @@ def class_weights(name: str, weight: Any, rows: Any) -> Array:
     """The weights (C,) in the dtype of the rows."""
     if isinstance(weight, TensorBase) and weight._node is not None:
         raise ValueError(f"{name}: the weight is a constant; detach() it, no gradient flows there")
-    weights = np.asarray(weight._data if isinstance(weight, TensorBase) else weight)
+    weights = array_of(weight)
     if weights.shape != rows.shape[1:]:
         raise ValueError(
             f"{name}: expected one weight a class, shape {rows.shape[1:]}; got {weights.shape}"

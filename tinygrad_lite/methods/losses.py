@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
-from ..graph import Array, TensorBase
+from ..graph import Array, TensorBase, array_of
 from ..ops.activations import Softmax, Softplus
 from ..ops.choice import Mask, Where
 from ..ops.elementwise import Cast, Sigmoid
@@ -18,7 +18,7 @@ from ..ops.losses import BinaryCrossEntropy, CrossEntropy
 from ..recording import warn
 from ..shapes import Shape, broadcast_shape
 from .labels import as_rows, checked_labels, class_weights, expected_surprise, reduced_by_labels
-from .operands import Operand, as_float, in_single, matched
+from .operands import Operand, as_float, as_tensor, in_single, matched
 
 Reduction = Literal["mean", "sum", "none"]
 
@@ -68,11 +68,11 @@ class LossMethods(TensorBase):
         scores: Any = as_float(self)
         rows, places = as_rows("cross_entropy", scores)
         weights = None if weight is None else class_weights("cross_entropy", weight, rows)
-        given = labels._data if isinstance(labels, TensorBase) else np.asarray(labels)
+        given = array_of(labels)
         if given.dtype.kind == "f" and given.shape == scores.shape:  # probabilities
             if ignore_index is not None and ignore_index >= 0:
                 raise ValueError("cross_entropy: ignore_index needs labels, not probabilities")
-            shares, _ = as_rows("cross_entropy", _tensor(labels, scores))
+            shares, _ = as_rows("cross_entropy", as_tensor(labels, scores, scores.dtype))
             losses = expected_surprise(rows, shares, label_smoothing, weights)
             return _reduced(losses.reshape(places), reduction)
         classes, kept = checked_labels(given, places, rows.shape[1], ignore_index)
@@ -262,7 +262,8 @@ class LossMethods(TensorBase):
 
         The two shapes broadcast.
         """
-        x, y = (_tensor(each, self) for each in matched("cosine_similarity", self, other))
+        given = matched("cosine_similarity", self, other)
+        x, y = (as_tensor(each, self, self._data.dtype) for each in given)
         shape = broadcast_shape(x.shape, y.shape, name="cosine_similarity")
         x, y = (each if each.shape == shape else each.expand(shape) for each in (x, y))
         return (x.normalize(2, axis, eps) * y.normalize(2, axis, eps)).sum(axis)
@@ -342,14 +343,7 @@ def _alike(name: str, prediction: Any, **others: Any) -> list[Any]:
                 f"{name}: expected {key} of the prediction's shape {shape}; got {got}; "
                 + (f"did you mean {key}.reshape({shape})?" if fits else "a loss never broadcasts")
             )
-    return [_tensor(value, given[0]) for value in given]
-
-
-def _tensor(value: Any, prediction: Any) -> Any:
-    """A target that may be an array or a number, as a tensor."""
-    if isinstance(value, TensorBase):
-        return value
-    return prediction._wrap(np.asarray(value, prediction.dtype), None)
+    return [as_tensor(value, given[0], given[0].dtype) for value in given]
 
 
 def _huber(difference: Any, delta: float) -> Any:
@@ -368,7 +362,7 @@ def _positive(x: Any) -> Any:
 
 def _similar(name: str, target: Any, shape: Shape) -> Array:
     """Where the target is 1; it is -1 elsewhere."""
-    signs = np.asarray(target._data if isinstance(target, TensorBase) else target)
+    signs = array_of(target)
     if signs.shape != shape:
         raise ValueError(f"{name}: expected a target of shape {shape}; got {signs.shape}")
     wrong = np.abs(signs) != 1

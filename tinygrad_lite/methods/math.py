@@ -15,6 +15,7 @@ from ..shapes import integer
 from .operands import (
     Operand,
     as_float,
+    as_tensor,
     cast,
     check_fits,
     converted,
@@ -96,7 +97,7 @@ class MathMethods(TensorBase):
         x: Any
         y: Any
         x, y = pair("xlogy", self, other, floating=True)
-        y = y if isinstance(y, TensorBase) else self._wrap(np.asarray(y, x._data.dtype), None)
+        y = as_tensor(y, self, x._data.dtype)
         vanishes = (x == 0) & ((y <= 0) | (y == np.inf))
         return x * choose(vanishes, 1.0, y, type(self)).log()
 
@@ -133,19 +134,20 @@ class MathMethods(TensorBase):
 
     def ceil(self) -> Self:
         """The smallest integer >= x, in the dtype of x.  The derivative is 0."""
-        return _rounded(self, np.ceil)
+        return Step.apply(self, function=np.ceil, unchanged="bui")
 
     def floor(self) -> Self:
         """The largest integer <= x, in the dtype of x.  The derivative is 0."""
-        return _rounded(self, np.floor)
+        return Step.apply(self, function=np.floor, unchanged="bui")
 
     def trunc(self) -> Self:
         """x without its fraction, in the dtype of x.  The derivative is 0."""
-        return _rounded(self, np.trunc)
+        return Step.apply(self, function=np.trunc, unchanged="bui")
 
     def round(self, decimals: int = 0) -> Self:
         """x rounded to so many decimals, halves to even.  The derivative is 0."""
-        return Step.apply(self, function=partial(_to_decimals, decimals=integer(decimals, "round")))
+        rounded = partial(_to_decimals, decimals=integer(decimals, "round"))
+        return Step.apply(self, function=rounded)
 
     # Bounds and choice
 
@@ -185,8 +187,7 @@ class MathMethods(TensorBase):
         """`value`, cast to the dtype of self, where the bool `mask` is True; self elsewhere."""
         value = operand(value, "masked_fill")
         check_fits("masked_fill", self._data, value)
-        if not isinstance(value, TensorBase):
-            value = self._wrap(np.asarray(value, self._data.dtype), None)
+        value = as_tensor(value, self, self._data.dtype)
         return choose(mask, cast(value, self._data.dtype), self, type(self), "masked_fill")
 
     def nan_to_num(
@@ -222,8 +223,3 @@ def choose(
     a, b = matched(name, a, b)
     check_fits(name, a, b)
     return Where.apply(a, b, condition=mask)
-
-
-def _rounded(x: Any, function: Any) -> Any:
-    """What a rounding function gives: integers and bools are whole already."""
-    return Step.apply(x, function=function if x.dtype.kind == "f" else np.copy)

@@ -5,7 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..graph import TensorBase
+from ..graph import TensorBase, array_of
 from ..memory import memory_owner
 from ..ops.indexing import Getitem
 from ..ops.movement import Concatenate, Expand, Permute, Reshape
@@ -205,7 +205,7 @@ class MovementMethods(TensorBase):
             return self.reshape(-1).repeat_interleave(repeats, 0)
         shape = self._data.shape
         place = normalize_axis(axis, len(shape), "repeat_interleave")
-        counts = np.asarray(repeats._data if isinstance(repeats, TensorBase) else repeats)
+        counts = array_of(repeats)
         if counts.dtype.kind not in "iu" or counts.shape not in ((), (1,), (shape[place],)):
             raise ValueError(
                 f"repeat_interleave: expected one integer, or {shape[place]} of them; "

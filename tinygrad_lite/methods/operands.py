@@ -99,6 +99,13 @@ def check_fits(name: str, *operands: Any) -> None:
             raise ValueError(f"{name}: {number} does not fit into {dtype}; cast the tensor first")
 
 
+def as_tensor(value: Any, beside: TensorBase, dtype: DTypeLike | None = None) -> Any:
+    """The value itself if it is a tensor, else in a tensor of the class of the one beside it."""
+    if isinstance(value, TensorBase):
+        return value
+    return beside._wrap(np.asarray(value, dtype), None)
+
+
 def as_float(tensor: TensorBase) -> Any:
     """The tensor itself if it is of a float dtype, else as float32."""
     return tensor if tensor._data.dtype.kind == "f" else Cast.apply(tensor, dtype=FLOAT)

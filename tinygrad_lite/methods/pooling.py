@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..float_errors import quiet
-from ..graph import Array, TensorBase
+from ..graph import Array, TensorBase, array_of
 from ..ops.choice import Where
 from ..ops.indexing import Getitem
 from ..ops.pooling import MaxPool, SumPool, largest
@@ -153,7 +153,7 @@ class PoolingMethods(TensorBase):
         """
         name, shape = "max_unpool2d", self._data.shape
         x = as_batch(name, self, 2)
-        places = indices._data if isinstance(indices, TensorBase) else np.array(indices)
+        places = array_of(indices)
         if places.shape != shape or places.dtype.kind not in "iu":
             raise ValueError(
                 f"{name}: expected integer indices of shape {shape}, as "
@@ -324,7 +324,8 @@ def largest_of_adaptive(x: Array, sizes: Shape) -> Array:
         inside.reshape(flat.shape), x.reshape((*x.shape[:2], prod(size)))[..., flat], lowest
     )
     winner = np.argmax(read, axis=-1)
-    if np.isnan(read).any():  # the last one, as in max_pool2d
-        last = flat.shape[-1] - 1 - np.argmax(np.isnan(read)[..., ::-1], axis=-1)
-        winner = np.where(np.isnan(read).any(-1), last, winner)
+    missing = np.isnan(read)
+    if missing.any():  # the last one, as in max_pool2d
+        last = flat.shape[-1] - 1 - np.argmax(missing[..., ::-1], axis=-1)
+        winner = np.where(missing.any(-1), last, winner)
     return np.take_along_axis(np.broadcast_to(flat, read.shape), winner[..., None], -1)[..., 0]

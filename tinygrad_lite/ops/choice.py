@@ -144,16 +144,18 @@ class Step(Function):
     """y = a function that is constant between its jumps: sign, floor, ceil.  dy/dx = 0.
 
     The derivative is 0 at the jumps too.  It is recorded, so that a gradient arrives and is 0.
+    `unchanged` are the kinds of dtype whose values are all steps already, and are copied.
     """
 
-    __slots__ = ("function",)
+    __slots__ = ("function", "unchanged")
     fresh = True
 
-    def __init__(self, function):
+    def __init__(self, function, unchanged="b"):
         self.function = function
+        self.unchanged = unchanged
 
     def forward(self, x):
-        return x.copy() if x.dtype == np.bool_ else self.function(x)
+        return x.copy() if x.dtype.kind in self.unchanged else self.function(x)
 
     def backward(self, g, y, x):
         return (np.zeros_like(g),)

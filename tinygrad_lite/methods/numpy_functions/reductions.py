@@ -12,7 +12,7 @@ import numpy as np
 
 from ...graph import TensorBase
 from ...shapes import normalize_axes
-from ..operands import cast, in_single, matched
+from ..operands import as_tensor, cast, in_single, matched
 from ..reduce import floats
 
 
@@ -107,10 +107,9 @@ def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> 
 def _average(x: Any, axis: Any = None, weights: Any = None, *, keepdims: bool = False) -> Any:
     if weights is None:
         return x.mean(axis, keepdims)
-    wrap = (x if isinstance(x, TensorBase) else weights)._wrap
+    tensor = x if isinstance(x, TensorBase) else weights
     x, weights = matched("np.average", *map(_array, (x, weights)), floating=True)
-    x = x if isinstance(x, TensorBase) else wrap(np.asarray(x), None)
-    return _weighted(x, axis, weights, keepdims)
+    return _weighted(as_tensor(x, tensor), axis, weights, keepdims)
 
 
 def _array(x: Any) -> Any:
