@@ -1,0 +1,270 @@
+"""The pool of threads: what comes out, what it leaves behind, and that no size changes a bit."""
+
+import contextvars
+import gc
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+import weakref
+
+import numpy as np
+import pytest
+
+from tinygrad_lite import threads
+from tinygrad_lite.float_errors import restore, silence
+
+SIZES = (1, 2, 3, 8)
+
+
+@pytest.fixture(params=SIZES)
+def pool(request, monkeypatch):
+    pool = threads.Pool(request.param)
+    monkeypatch.setattr(threads, "_pool", pool)
+    return pool
+
+
+@pytest.fixture
+def pair(monkeypatch):
+    pool = threads.Pool(2)
+    monkeypatch.setattr(threads, "_pool", pool)
+    return pool
+
+
+def blas_threads() -> list[int]:
+    return [library.get_num_threads() for library in threads._blas_libraries()]
+
+
+def run_python(program: str, **environment: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", program],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def both_at_work():
+    """A task for two pieces that ends only when another thread has begun the other piece."""
+    meeting = threading.Barrier(2, timeout=30)
+    return lambda piece: meeting.wait() is not None and threading.current_thread()
+
+
+def test_results_come_in_the_order_of_the_pieces(pool) -> None:
+    pieces = list(range(100))
+    assert threads.spread(lambda n: n * n, pieces) == [n * n for n in pieces]
+    assert threads.spread(lambda n: n * n, [7]) == [49]
+    assert threads.spread(lambda n: n * n, []) == []
+
+
+def test_threads_run_side_by_side(pair) -> None:
+    one, other = threads.spread(both_at_work(), (0, 1))
+    assert one is not other
+    assert threading.main_thread() in (one, other)
+
+
+def test_an_exception_comes_out_and_the_pool_lives_on(pool) -> None:
+    def fail(n):
+        if n == 3:
+            raise KeyError("three")
+        return n
+
+    for multiplies in (False, True):
+        with pytest.raises(KeyError, match="three"):
+            threads.spread(fail, range(10), multiplies)
+    assert threads.spread(str, range(10)) == [*"0123456789"]
+
+
+def test_an_exception_of_a_helper_comes_out(pair) -> None:
+    meet = both_at_work()
+
+    def fail(piece):
+        if meet(piece) is not threading.main_thread():
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        threads.spread(fail, (0, 1))
+    threads.spread(both_at_work(), (0, 1))  # and the helper still serves
+
+
+def test_the_caller_waits_for_helpers_when_it_fails_itself(pair) -> None:
+    meet, ended = both_at_work(), []
+
+    def fail(piece):
+        if meet(piece) is threading.main_thread():
+            raise KeyboardInterrupt
+        time.sleep(0.05)
+        ended.append(piece)
+
+    with pytest.raises(KeyboardInterrupt):
+        threads.spread(fail, (0, 1))
+    assert len(ended) == 1
+
+
+def test_nested_pieces_run_where_they_are(pool) -> None:
+    def outer(n):
+        here = threading.current_thread()
+        assert set(threads.spread(lambda _: threading.current_thread(), range(5))) == {here}
+        return sum(threads.spread(lambda m: n * m, range(4), multiplies=True))
+
+    assert threads.spread(outer, range(6), multiplies=True) == [6 * n for n in range(6)]
+
+
+def test_two_user_threads_at_once(pool) -> None:
+    found = {}
+
+    def use(name):
+        x = np.arange(1000.0) + name
+        for _ in range(50):
+            sums = threads.spread(lambda n: float((x * n).sum()), range(8), multiplies=True)
+        found[name] = sums
+
+    before = blas_threads()
+    users = [threading.Thread(target=use, args=(name,)) for name in range(4)]
+    for user in users:
+        user.start()
+    for user in users:
+        user.join()
+    for name in range(4):
+        assert found[name] == [float(((np.arange(1000.0) + name) * n).sum()) for n in range(8)]
+    assert blas_threads() == before
+
+
+def test_blas_is_held_to_one_thread_and_let_go(pool) -> None:
+    before = blas_threads()
+    seen = threads.spread(lambda _: blas_threads(), range(3), multiplies=True)
+    assert seen == [[1] * len(before)] * 3
+    assert blas_threads() == before
+    with pytest.raises(ZeroDivisionError):
+        threads.spread(lambda _: 1 / 0, range(3), multiplies=True)
+    assert blas_threads() == before
+    with threads.blas_held:
+        threads.spread(str, range(3), multiplies=True)
+        assert blas_threads() == [1] * len(before)  # the first one in holds it
+    assert blas_threads() == before
+
+
+def test_context_holds_in_every_thread(pair) -> None:
+    """NumPy's error state lies in the context: no warning (an error in tests) may leak."""
+    variable = contextvars.ContextVar("variable")
+    token, mine = silence(), variable.set("mine")
+    meet = both_at_work()
+
+    def divide(piece):
+        meet(piece)
+        return np.float32(1) / np.zeros(10, np.float32), variable.get()
+
+    try:
+        for quotient, found in threads.spread(divide, (0, 1)):
+            assert np.isinf(quotient).all()
+            assert found == "mine"
+    finally:
+        variable.reset(mine)
+        restore(token)
+
+
+def test_nothing_is_kept_alive(pool) -> None:
+    gc.disable()
+    try:
+        for fails in (False, True):
+            array = np.ones(10)
+            pieces = [array[:5], array[5:]]
+
+            def work(piece, array=array, fails=fails):
+                if fails:
+                    raise KeyError
+                return array + piece[0]
+
+            gone = weakref.ref(array)
+            try:
+                threads.spread(work, pieces)
+            except KeyError:
+                assert fails
+            del array, pieces, work
+            assert gone() is None
+    finally:
+        gc.enable()
+
+
+def test_importing_starts_nothing() -> None:
+    program = """
+import sys, threading
+import tinygrad_lite, nn
+from tinygrad_lite import threads
+assert threading.active_count() == 1 and threads._pool is None
+assert "threadpoolctl" not in sys.modules and "concurrent.futures" not in sys.modules
+threads.spread(str, range(4))
+assert threading.active_count() == 3, threading.enumerate()
+"""
+    done = run_python(program, TINYGRAD_LITE_THREADS="3")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_pool_of_one_starts_no_thread() -> None:
+    program = """
+import threading
+from tinygrad_lite import threads
+assert threads.spread(str, range(4), multiplies=True) == [*"0123"]
+assert threading.active_count() == 1
+"""
+    done = run_python(program, TINYGRAD_LITE_THREADS="1")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("wrong", ["0", "-2", "two", "1.5"])
+def test_a_wrong_size(wrong, monkeypatch) -> None:
+    monkeypatch.setenv("TINYGRAD_LITE_THREADS", wrong)
+    monkeypatch.setattr(threads, "_pool", None)
+    expected = f"TINYGRAD_LITE_THREADS: expected a number of threads from 1; got '{wrong}'"
+    with pytest.raises(ValueError, match=f"^{re.escape(expected)}$"):
+        threads.spread(str, range(2))
+
+
+def test_the_size_by_default_is_the_number_of_cores_we_may_use(monkeypatch) -> None:
+    for empty in ("", " "):
+        monkeypatch.setenv("TINYGRAD_LITE_THREADS", empty)
+        assert threads.size_from_environment() == len(os.sched_getaffinity(0))
+    monkeypatch.setenv("TINYGRAD_LITE_THREADS", "5")
+    assert threads.size_from_environment() == 5
+    monkeypatch.delenv("TINYGRAD_LITE_THREADS")
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert threads.size_from_environment() == os.cpu_count()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_works() -> None:
+    """It forks in the middle of another thread's job, which holds BLAS and every lock there is."""
+    program = """
+import os, threading, time
+import numpy as np
+from tinygrad_lite import threads
+def blas():
+    return [library.get_num_threads() for library in threads._blas_libraries()]
+before = blas()
+entered, go_on = threading.Event(), threading.Event()
+def task(piece):
+    entered.set()
+    go_on.wait()
+    return blas()
+user = threading.Thread(target=lambda: threads.spread(task, range(3), multiplies=True))
+user.start()
+entered.wait()
+with threads._making, threads.blas_held.lock:
+    child = os.fork()
+    if child == 0:
+        assert blas() == before
+        x = np.ones((300, 300), np.float32)
+        sums = threads.spread(lambda n: float((x @ x).sum()) * n, range(4), multiplies=True)
+        assert sums == [300.0**3 * n for n in range(4)]
+        assert threading.active_count() == 3 and blas() == before
+        os._exit(7)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+go_on.set()
+user.join()
+assert blas() == before
+"""
+    done = run_python(program, TINYGRAD_LITE_THREADS="3", OPENBLAS_NUM_THREADS="2")
+    assert (done.returncode, done.stderr) == (0, "")
