@@ -38,7 +38,7 @@ class Linear(Module):
         x = _with_dtype(x, self.weight.dtype)
         if not x.ndim or x.shape[-1] != self.weight.shape[1]:
             raise ValueError(_misfit(x.shape, self.weight.shape[1]))
-        return x.linear(self.weight.T, self.bias)
+        return x.linear(self.weight, self.bias, transposed=True)
 
     def extra_repr(self) -> str:
         out_features, in_features = self.weight.shape

@@ -176,7 +176,9 @@ def _visit(
         if node.holder is not None if targets is None else node in targets:
             results[node] = gradient
         parents = node.parents
-        for parent, given in zip(parents, node.pull_back(gradient, wrap), strict=True):
+        if not parents:
+            continue
+        for parent, given in zip(parents, node.pull_back(gradient, wrap)):  # noqa: B905  # slower
             if parent is None or given is None:
                 continue
             if given.shape != parent.out_shape:
@@ -222,10 +224,11 @@ def _own(tensor: TensorBase, gradient: Any, taken: set[int]) -> TensorBase:
     An array that is free is taken over as it is, so the usual gradient is never copied.
     """
     dtype = tensor._data.dtype
-    if gradient.dtype != dtype:
+    if gradient.dtype is not dtype and gradient.dtype != dtype:
         gradient = gradient.astype(dtype)
-    array = array_of(gradient)
-    if id(memory_owner(array)) in taken or not array.flags.writeable:
+    owner = id(memory_owner(array_of(gradient)))
+    if owner in taken or not array_of(gradient).flags.writeable:
         gradient = gradient.astype(dtype)  # always a copy, and recorded if it is a tensor
-    taken.add(id(memory_owner(array_of(gradient))))
+        owner = id(memory_owner(array_of(gradient)))
+    taken.add(owner)
     return gradient if isinstance(gradient, TensorBase) else tensor._wrap(gradient, None)

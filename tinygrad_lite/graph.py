@@ -121,9 +121,10 @@ class Function(Node):
     broadcasts    True if forward broadcasts its inputs as NumPy does: the engine then sums each
                   gradient back to its input's shape
     views         True if forward may return a view of its first input
-    reads         for an op of two inputs a and b with the result y: what the gradient of a reads,
-                  and what that of b does, such as ("b", "a") for a product.  Of what `saves` names
-                  only that is kept which a gradient that is asked for reads; the rest is None
+    reads         for each input the letters of what its gradient reads, a and b for the first and
+                  second input and so on, y for the result; such as ("b", "a") for a product.  Of
+                  what `saves` names only that is kept which a gradient that is asked for reads; the
+                  rest is None
     fresh         True if each gradient that backward returns is a new array which nothing else
                   holds: the walk may then add another one to it in place
     needs         on an instance: for each input, whether its gradient is asked for
@@ -140,11 +141,11 @@ class Function(Node):
     saves: ClassVar[Literal["inputs", "output", "both", "nothing"]] = "nothing"
     broadcasts: ClassVar[bool] = False
     views: ClassVar[bool] = False
-    reads: ClassVar[tuple[str, str] | None] = None
-    _kept: ClassVar[dict[tuple[bool, ...], tuple[bool, bool, bool]]]
+    reads: ClassVar[tuple[str, ...] | None] = None
+    _unread: ClassVar[dict[tuple[bool, ...], tuple[tuple[int, ...], bool]]]
     _keeps_inputs: ClassVar[bool] = False
-    _keeps_output: ClassVar[bool] = False
     _foreign: ClassVar[bool] = True
+    _may_share: ClassVar[bool] = True
 
     needs: tuple[bool, ...]
     saved_inputs: tuple[Any, ...] | None
@@ -157,16 +158,9 @@ class Function(Node):
                 f"got {cls.saves!r}"
             )
         cls._keeps_inputs = cls.saves in ("inputs", "both")
-        cls._keeps_output = cls.saves in ("output", "both")
-        if cls.reads is not None:
-            cls._kept = {
-                needs: tuple(  # type: ignore[misc]  # three letters, three flags
-                    any(letter in read for read, need in zip(cls.reads, needs, strict=True) if need)
-                    for letter in "aby"
-                )
-                for needs in ((True, True), (True, False), (False, True))
-            }
+        cls._unread = {}
         cls._foreign = not cls.__module__.startswith("tinygrad_lite.ops.")
+        cls._may_share = cls.views or cls._foreign  # a user's forward may return what it was given
 
     def forward(self, *arrays: Any) -> Any:
         """The result, an array or a tuple of arrays; must not change its inputs."""
@@ -183,28 +177,35 @@ class Function(Node):
         Tensors in, a tensor of the first one's class out; with no tensor among the inputs, just
         what `forward` returns.
         """
+        # Every operation runs through here, so it is written flat: calls, comprehensions and
+        # checks that are not needed each cost a twentieth of a small operation.
         op = cls(**options) if options else cls()
-        tensor_class = None
+        tensor_class: Any = None
         recorded = False
         arrays: list[Any] = []
         parents: list[Node | None] = []
+        needs: list[bool] = []
         for given in inputs:
             if isinstance(given, TensorBase):
                 if tensor_class is None:
                     tensor_class = type(given)
+                arrays.append(given._data)
                 node = given._node
                 parents.append(node)
-                arrays.append(given._data)
-                if node is not None:
+                if node is None:
+                    needs.append(False)
+                else:
+                    needs.append(True)
                     recorded = True
             else:
-                parents.append(None)
                 arrays.append(given)
+                parents.append(None)
+                needs.append(False)
         if recorded and not no_grad_depth.get():
-            op.needs = tuple([parent is not None for parent in parents])
+            op.needs = tuple(needs)
         else:
             recorded = False
-            op.needs = (False,) * len(parents)
+            op.needs = (False,) * len(needs)
         token = silence()
         try:
             result = op.forward(*arrays)
@@ -218,31 +219,45 @@ class Function(Node):
             return result
         if cls._foreign:
             recorded = _check_use(op, result, recorded)
-        if not recorded:
-            node = None
-        else:
+        if recorded:
+            unread = cls._unread.get(op.needs) or cls._find_unread(op.needs)
+            for position in unread[0]:
+                arrays[position] = None
             op.parents = tuple(parents)
-            keeps_output = cls._keeps_output
-            if cls.reads is not None:
-                keep_a, keep_b, keeps_output = cls._kept[op.needs]
-                op.saved_inputs = (arrays[0] if keep_a else None, arrays[1] if keep_b else None)
-            elif cls._keeps_inputs:
-                op.saved_inputs = tuple(arrays)
-            else:
-                op.saved_inputs = (None,) * len(arrays)
+            op.saved_inputs = tuple(arrays)
             op.serial = next(serials)
             op.holder = None
             op.line = user_line() if lines.depth else None
-            node = op
-        if isinstance(result, tuple):
-            return _wrap_outputs(tensor_class, op, inputs, node, result)
-        tensor = tensor_class._wrap(result, node)
-        if node is not None:
-            op.saved_output = tensor._data if keeps_output else None
-            op.out_shape = tensor._data.shape
-        if cls.views or cls._foreign:  # a user's forward may return what it was given
+        if type(result) is not np.ndarray:
+            if isinstance(result, tuple):
+                return _wrap_outputs(tensor_class, op, inputs, recorded, result)
+            result = np.asarray(result)
+        tensor = tensor_class.__new__(tensor_class)
+        tensor._data = result
+        tensor._views = tensor.grad = None
+        if recorded:
+            tensor._node = op
+            op.saved_output = result if unread[1] else None
+            op.out_shape = result.shape
+        else:
+            tensor._node = None
+        if cls._may_share:
             _link_views(tensor, inputs)
         return tensor
+
+    @classmethod
+    def _find_unread(cls, needs: tuple[bool, ...]) -> tuple[tuple[int, ...], bool]:
+        """What to keep: the positions of the inputs that no gradient reads, whether it reads y."""
+        places = range(len(needs))
+        if cls.reads is None:
+            unread = () if cls._keeps_inputs else tuple(places)
+            keeps_output = cls.saves in ("output", "both")
+        else:
+            read = "".join(letters for letters, need in zip(cls.reads, needs, strict=True) if need)
+            unread = tuple(place for place in places if chr(ord("a") + place) not in read)
+            keeps_output = "y" in read
+        cls._unread[needs] = unread, keeps_output
+        return unread, keeps_output
 
     def pull_back(self, gradient: Any, wrap: Wrap | None) -> tuple[Any, ...]:
         """What `backward` makes of the gradient, on arrays, or on tensors made by `wrap`."""
@@ -346,17 +361,17 @@ def _wrap_outputs(
     tensor_class: Any,
     op: Function,
     inputs: tuple[Any, ...],
-    node: Node | None,
+    recorded: bool,
     results: tuple[Any, ...],
 ) -> Any:
     """The tensors of an op with several results."""
     arrays = tuple(np.asarray(result) for result in results)
-    if node is not None:
-        op.saved_output = arrays if op._keeps_output else None
+    if recorded:
+        op.saved_output = arrays if op.saves in ("output", "both") else None
         op.out_shape = ()
     tensors = []
     for index, array in enumerate(arrays):
-        place = None if node is None else Output(op, index, len(arrays), array.shape)
+        place = Output(op, index, len(arrays), array.shape) if recorded else None
         tensors.append(tensor_class._wrap(array, place))
         _link_views(tensors[-1], (*inputs, *tensors[:-1]))
     return tuple(tensors)

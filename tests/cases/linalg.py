@@ -56,6 +56,34 @@ CASES: list[Case] = [
         [((3, 4), (2, 4)), ((2, 3, 4), (5, 4))],
         note="transposed weight",
     ),
+    Case(
+        linalg.Linear,
+        lambda x, w, b: x.linear(w, b),
+        lambda x, w, b: x @ w + b,
+        [
+            ((3, 4), (4, 2), (2,)),
+            ((2, 4), (4, 5), (5,)),  # fewer rows than columns
+            ((4,), (4, 2), (2,)),
+            ((2, 3, 4), (4, 2), (2,)),
+            ((0, 4), (4, 2), (2,)),
+            ((2, 0), (0, 3), (3,)),
+            ((2, 0, 4), (4, 3), (3,)),
+        ],
+    ),
+    Case(
+        linalg.Linear,
+        lambda x, w: x.linear(w, transposed=True),
+        lambda x, w: x @ w.T,
+        [((3, 4), (2, 4)), ((2, 4), (5, 4)), ((2, 3, 4), (2, 4))],
+        note="transposed, without a bias",
+    ),
+    Case(
+        linalg.Linear,
+        lambda x, w, b: x.linear(w.T, b),
+        lambda x, w, b: x @ w.T + b,
+        [((3, 4), (2, 4), (2,)), ((2, 4), (5, 4), (5,))],
+        note="a weight laid out in columns",
+    ),
     Case(linalg.Inv, lambda a: a.inv(), np.linalg.inv, SQUARE, graded),
     Case(
         linalg.Solve,

@@ -7,6 +7,19 @@ from tinygrad_lite.ops import reduce
 from .case import ONE, Case, away_from_zero, distinct
 
 CASES: list[Case] = [
+    Case(
+        reduce.Mean,
+        lambda a: a.mean(),
+        np.mean,
+        [variant for variant in ONE if 0 not in variant[0]],
+    ),
+    Case(
+        reduce.Mean,
+        lambda a: a.mean((0, -1), keepdim=True),
+        lambda a: a.mean((0, -1), keepdims=True),
+        [((3, 4),), ((2, 3, 4),), ((1, 1),)],
+        note="two axes, kept",
+    ),
     Case(reduce.Sum, lambda a: a.sum(), np.sum, ONE),
     Case(
         reduce.Sum,

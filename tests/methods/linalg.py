@@ -99,6 +99,22 @@ ROWS: list[Row] = [
     ),
     Row(
         "linear",
+        lambda x, weight, bias: x.linear(weight, bias, transposed=True),
+        lambda x, weight, bias: x @ weight.T + bias,
+        lambda torch, x, weight, bias: torch.nn.functional.linear(x, weight, bias),
+        [((2, 3), (4, 3), (4,)), ((4, 3), (2, 3), (2,)), ((3,), (2, 3), (2,))],
+        note="the weight as PyTorch's layers keep it",
+    ),
+    Row(
+        "linear",
+        lambda x, weight, bias: x.linear(weight, bias, transposed=True),
+        lambda x, weight, bias: x @ weight.T + bias,
+        lambda torch, x, weight, bias: x @ weight.mT + bias,
+        [((2, 3), (4, 3), (2, 1)), ((2, 3), (4, 3), (1,))],
+        note="a bias that broadcasts otherwise: composed",
+    ),
+    Row(
+        "linear",
         lambda x, weight, bias: x.linear(weight, bias),
         lambda x, weight, bias: x * weight + bias,
         lambda torch, x, weight, bias: x * weight + bias,

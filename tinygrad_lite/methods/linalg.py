@@ -13,7 +13,7 @@ from ..graph import TensorBase
 from ..ops.arithmetic import Mul
 from ..ops.decompositions import QR, SVD, Cholesky, Eigh
 from ..ops.determinants import Det, Slogdet
-from ..ops.linalg import Inv, Matmul, Solve
+from ..ops.linalg import Inv, Linear, Matmul, Solve
 from ..ops.movement import Concatenate, Expand, Reshape
 from ..shapes import broadcast_shape
 from .einsum import einsum, refuse_bools
@@ -40,16 +40,23 @@ class LinalgMethods(TensorBase):
         """self @ other, as in tinygrad; np.dot treats stacks of matrices in another way."""
         return matrix_product(self, other)
 
-    def linear(self, weight: Operand, bias: Operand | None = None) -> Self:
+    def linear(
+        self, weight: Operand, bias: Operand | None = None, transposed: bool = False
+    ) -> Self:
         """self @ weight + bias.  self: (..., in), weight: (in, out), bias: (out,) -> (..., out).
 
-        A weight of one dimension scales the elements instead.
+        transposed: the weight is (out, in), as layers keep it.  A weight of one dimension scales
+        the elements instead.
         """
         x: Any = self
-        product = (
-            x * weight if getattr(weight, "ndim", 0) == 1 else matrix_product(x, weight, "linear")
-        )
-        return product if bias is None else product + bias
+        w: Any = weight
+        if _is_layer(x, w, bias, transposed):
+            return Linear.apply(x, w, bias, transposed=transposed)
+        w = operand(w, "linear")
+        if np.ndim(w) > 1:
+            w = w.mT if transposed else w
+        y = x * w if np.ndim(w) == 1 else matrix_product(x, w, "linear")
+        return y if bias is None else y + bias
 
     def outer(self, other: Operand) -> Self:
         """y_ij = self_i other_j.  (n,) and (m,) -> (n, m)."""
@@ -193,6 +200,20 @@ class LinalgMethods(TensorBase):
 
 
 HALF = np.dtype(np.float16)  # NumPy adds up products of it in float16; so we take float32
+
+
+def _is_layer(x: Any, w: Any, b: Any, transposed: bool) -> bool:
+    """Whether tensors have the shapes and dtypes that the primitive Linear asks for."""
+    if not isinstance(w, TensorBase) or not (b is None or isinstance(b, TensorBase)):
+        return False
+    dtype, shape = x._data.dtype, w._data.shape
+    return (
+        dtype.char in "fd"
+        and w._data.dtype is dtype
+        and len(shape) == 2
+        and x._data.shape[-1:] == shape[transposed:][:1]
+        and (b is None or (b._data.dtype is dtype and b._data.shape == shape[not transposed :][:1]))
+    )
 
 
 def matrix_product(a: Any, b: Any, name: str = "matmul") -> Any:

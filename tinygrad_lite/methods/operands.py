@@ -79,7 +79,10 @@ def pair(name: str, a: Any, b: Any, floating: bool = False) -> Any:
             kind = type(b)
             if kind is float or kind is int:
                 return a, b
-            if isinstance(b, TensorBase) and b._data.dtype is dtype:
+            if isinstance(b, TensorBase):
+                if b._data.dtype is dtype:
+                    return a, b
+            elif kind is np.ndarray and b.dtype is dtype and b.ndim:
                 return a, b
     elif (type(a) is float or type(a) is int) and b._data.dtype.kind == "f":
         return a, b

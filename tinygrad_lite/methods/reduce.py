@@ -15,7 +15,7 @@ from numpy.typing import DTypeLike
 from ..dtypes import check_dtype
 from ..graph import TensorBase
 from ..ops.choice import Where
-from ..ops.reduce import Centre, Max, Min, Norm, Prod, Sum
+from ..ops.reduce import Centre, Max, Mean, Min, Norm, Prod, Sum
 from ..shapes import Axis, normalize_axes, normalize_axis
 from .operands import as_float, cast, in_single
 
@@ -198,8 +198,7 @@ def floats(x: TensorBase, name: str, dtype: DTypeLike | None) -> Any:
 
 @in_single
 def _mean(x: Any, axis: Axis, keepdim: bool) -> Any:
-    axes = normalize_axes(axis, x.ndim, "mean")
-    return Sum.apply(x, axes=axes, keepdim=keepdim) / prod(x.shape[number] for number in axes)
+    return Mean.apply(x, axes=normalize_axes(axis, x.ndim, "mean"), keepdim=keepdim)
 
 
 @in_single

@@ -23,7 +23,7 @@ class Matmul(Function):
     def forward(self, a, b):
         self.ranks = a.ndim, b.ndim
         self.columns = b.ndim == 2 and b.strides[0] < b.strides[1]
-        return a @ b
+        return product(a, b) if a.ndim == b.ndim == 2 else a @ b
 
     def backward(self, g, y, a, b):
         a_rank, b_rank = self.ranks
@@ -31,7 +31,7 @@ class Matmul(Function):
         if a_rank == 1 or b_rank == 1:
             return self._with_vectors(g, a, b)
         if self.needs[0]:
-            ga = g @ b.mT
+            ga = product(g, b.mT) if g.ndim == b_rank == 2 else g @ b.mT
         if self.needs[1]:
             if b_rank == 2 and a_rank > 2:  # one product for the whole stack
                 rows = prod(a.shape[:-1])
@@ -55,6 +55,59 @@ class Matmul(Function):
             if b_rank == 1:
                 gb = np.add.reduce(gb, axis=(*range(gb.ndim - 2), gb.ndim - 1))
         return ga, gb
+
+
+class Linear(Function):
+    """y = x w + b, or x w^T + b.  dy/dx = w^T, dw = x^T g, db = the sum of g over all rows.
+
+    x: (..., in), w: (in, out), or (out, in) if it is `transposed`, b: (out,) or None.
+
+    The layer that every network is made of: composed of Permute, Matmul and Add it took twice as
+    long for a small one, and made one more pass over the result of a large one.
+    """
+
+    __slots__ = ("columns", "transposed")
+    saves = "inputs"
+    reads = ("b", "a", "")
+    fresh = True
+
+    def __init__(self, transposed=False):
+        self.transposed = transposed
+
+    def forward(self, x, w, b):
+        if self.transposed:
+            w = w.T
+        self.columns = w.strides[0] < w.strides[1]
+        y = product(rows(x), w)
+        if b is not None:
+            y += b
+        return y if x.ndim == 2 else y.reshape((*x.shape[:-1], w.shape[1]))
+
+    def backward(self, g, y, x, w, b):
+        g, gx, gw = rows(g), None, None
+        if self.needs[0]:
+            gx = product(g, w if self.transposed else w.mT)
+            gx = gx.reshape((*self.out_shape[:-1], gx.shape[1]))
+        if self.needs[1]:
+            x = rows(x)
+            gw = (g.mT @ x).mT if self.columns else x.mT @ g  # laid out in memory as w is
+            gw = gw.mT if self.transposed else gw
+        return gx, gw, np.add.reduce(g, axis=0) if self.needs[2] else None
+
+
+def rows(x):
+    """(..., n) as a matrix of rows of length n.  Array or Tensor."""
+    return x if x.ndim == 2 else x.reshape((prod(x.shape[:-1]), x.shape[-1]))
+
+
+def product(a, b):
+    """a @ b, of matrices.  Array or Tensor.
+
+    OpenBLAS multiplies into a result with fewer rows than columns up to twice as slowly as into its
+    transpose: on two threads (32, 256) @ (256, 512) took 103 us, transposed 53, (128, 784) @
+    (784, 1024) 1.4 ms, transposed 1.05.  The result then lies in memory column by column.
+    """
+    return (b.mT @ a.mT).mT if a.shape[0] < b.shape[1] else a @ b
 
 
 class Inv(Function):

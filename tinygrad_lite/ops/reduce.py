@@ -29,7 +29,33 @@ class Sum(Function):
         return np.add.reduce(x, axis=self.axes, keepdims=self.keepdim, dtype=x.dtype)
 
     def backward(self, g, y, x):
-        return (np.broadcast_to(g.reshape(keepdim_shape(self.given, self.axes)), self.given),)
+        return (self.spread(g),)
+
+    def spread(self, g):
+        """A gradient of the sum, at every element that was added."""
+        if g.size == 1 and isinstance(g, (np.ndarray, np.generic)):
+            # np.broadcast_to takes ten times as long.
+            same = np.ndarray(self.given, g.dtype, np.asarray(g), 0, (0,) * len(self.given))
+            same.flags.writeable = False
+            return same
+        return np.broadcast_to(g.reshape(keepdim_shape(self.given, self.axes)), self.given)
+
+
+class Mean(Sum):
+    """y = sum of x / n over the axes.  dy/dx = 1 / n.  nan where n = 0.
+
+    Most losses end in one.  Composed of Sum and Div it took twice as long for a small model.
+    """
+
+    __slots__ = ("count",)
+
+    def forward(self, x):
+        self.given = x.shape
+        self.count = prod([x.shape[axis] for axis in self.axes])
+        return np.add.reduce(x, axis=self.axes, keepdims=self.keepdim) / self.count
+
+    def backward(self, g, y, x):
+        return (self.spread(g / self.count),)
 
 
 class _Extreme(Function):
