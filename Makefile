@@ -3,14 +3,16 @@
 # quick, and without network, until pyproject.toml changes. Written for GNU make 3.81 and later.
 
 PYTHON ?= python3
-# The parity tests and the benchmarks compare with exactly this PyTorch. Any build will do, and the
-# CPU build is by far the smallest: PIP_FIND_LINKS names a folder that holds its wheel.
+# The parity tests compare with exactly this PyTorch, and so do the benchmarks, whose peers stand in
+# benchmarks/requirements.txt. Any build will do, and the CPU build is by far the smallest:
+# PIP_FIND_LINKS names a folder that holds its wheel.
 TORCH ?= torch==2.13.0
 # Options for the program that a target runs: make mnist ARGS="--epochs 3 --seed 1"
 ARGS ?=
 
 BIN := .venv/bin
 TORCH_BIN := .venv-torch/bin
+BENCH_BIN := .venv-bench/bin
 TORCH_STAMP := .venv-torch/.dev-$(subst ==,-,$(notdir $(TORCH)))
 # Twice quiet: errors only, so that what pip warns of does not bury the one line of ours.
 PIP_INSTALL := -m pip install -qq --disable-pip-version-check
@@ -49,11 +51,11 @@ format: .venv/.dev ## put the style right where ruff can
 types: .venv/.dev ## check types
 	@$(BIN)/mypy
 
-bench: $(TORCH_STAMP) ## measure beside the peers
-	@$(TORCH_BIN)/python benchmarks/run.py $(ARGS)
+bench: .venv-bench/.peers ## measure beside the peers; ARGS="--peers torch tiny_mlp" chooses
+	@$(BENCH_BIN)/python benchmarks/run.py $(ARGS)
 
-bench-quick: $(TORCH_STAMP) ## one small round of each benchmark
-	@$(TORCH_BIN)/python benchmarks/run.py --quick $(ARGS)
+bench-quick: .venv-bench/.peers ## one small round of each benchmark
+	@$(BENCH_BIN)/python benchmarks/run.py --quick $(ARGS)
 
 docs: .venv/.docs ## write docs/operations.md, and the API pages to build/docs
 	@$(BIN)/python docs/make_operations.py
@@ -88,6 +90,12 @@ $(TORCH_STAMP): pyproject.toml
 	$(call make_venv,.venv-torch)
 	@echo "installing the library, its test tools and $(TORCH) into .venv-torch (once)"
 	@$(TORCH_BIN)/python $(PIP_INSTALL) --editable '.[dev]' $(TORCH)
+	@touch $@
+
+.venv-bench/.peers: pyproject.toml benchmarks/requirements.txt
+	$(call make_venv,.venv-bench)
+	@echo "installing the library and its peers into .venv-bench (once)"
+	@$(BENCH_BIN)/python $(PIP_INSTALL) --editable '.[train]' -r benchmarks/requirements.txt
 	@touch $@
 
 # An environment that works is kept as it is; one whose Python is gone is made anew.

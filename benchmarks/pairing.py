@@ -6,62 +6,216 @@ alternate in one run share its moods, and the ratio of each round tells them apa
 
 import multiprocessing
 import os
-import statistics
 import time
-from collections.abc import Callable, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from results import Outcome, compared
 
 PAUSE = 0.1  # seconds before each block: BLAS threads that another block left spin for a while
 ROUNDS = 30
-GENERATIONS = 6  # of processes
+ROUNDS_OF_A_PROCESS = 5
 THREADS = 2
-TOLERANCE = 1e-4  # largest difference between two sides' results, relative to the largest value
+CHECKED_STEPS = 3  # before the sides are compared
+TOLERANCE = 1e-4  # largest difference between two sides' numbers, relative to the largest of them
+PATIENCE = 600  # seconds for a side to answer: a compiler may take long
+OWN = ("ours", "numpy")  # packages that must be here and must work; any other side may fail
+
+# What a side is made of: one training step, which returns its loss; and the arrays that all sides
+# must agree on after the same number of steps.
+Stepper = tuple[Callable[[], float], Callable[[], list[Any]]]
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a comparison.
+
+    make     called in a process of its own; returns the step and the result
+    package  what `--peers` calls it
+    targets  for the ratio ours / this side
+    floor    it does only a part of the work, so there is nothing to compare but time
+    """
+
+    name: str
+    make: Callable[[], Stepper]
+    package: str = "ours"
+    targets: Sequence[float] = ()
+    floor: bool = False
+
+
+@dataclass(frozen=True)
+class Case:
+    """Sides that do the same arithmetic on the same numbers; the first is ours."""
+
+    what: str
+    sides: Sequence[Side]
+    steps: int  # in one block; so many that it takes 0.05 s or more
+    tolerance: float = TOLERANCE
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to measure: how often, and with which peers (all, if none is named)."""
+
+    quick: bool = False
+    rounds: int = ROUNDS
+    peers: Sequence[str] = ()
+
+    def wants(self, side: Side) -> bool:
+        """Whether this side takes part."""
+        if self.quick and side.package == "torch.compile":  # compiles for half a minute
+            return False
+        return side.package == "ours" or not self.peers or side.package in self.peers
+
+    def shares(self) -> list[int]:
+        """The rounds, shared among generations of processes.
+
+        Where its arrays come to lie decides up to a tenth of a side's speed for as long as its
+        process lives, so no process does all of the rounds.
+        """
+        count = max(1, self.rounds // ROUNDS_OF_A_PROCESS)
+        return [self.rounds // count + (number < self.rounds % count) for number in range(count)]
 
 
 class Skipped(Exception):  # no error: the reason is printed
     """A workload cannot run here."""
 
 
-@dataclass
-class Row:
-    """One comparison: `ours` took `ratio` times as long as `peer`, with the quartiles."""
-
-    workload: str
-    ours: str
-    peer: str
-    ours_seconds: float
-    peer_seconds: float
-    ratio: float
-    quartiles: tuple[float, float]
-    rounds: int
-    target: float | None = None
+class SideBroke(Exception):  # what a process of a side told of its end
+    """A side cannot be made, or its step fails."""
 
 
-def compared(
-    workload: str,
-    times: Mapping[str, list[float]],
-    ours: str,
-    peer: str,
-    target: float | None = None,
-) -> Row:
-    """The row of two sides, from the times that `alternate` returned."""
-    ratios = [a / b for a, b in zip(times[ours], times[peer], strict=True)]
-    low, middle, high = statistics.quantiles(ratios * (2 if len(ratios) == 1 else 1), n=4)
-    medians = statistics.median(times[ours]), statistics.median(times[peer])
-    return Row(workload, ours, peer, *medians, middle, (low, high), len(ratios), target)
+def hold_to_threads() -> None:
+    """Two threads, on the same two cores, for this process and all that it starts."""
+    for library in ("OMP", "OPENBLAS", "MKL", "TINYGRAD_LITE"):
+        os.environ[library + ("_THREADS" if library == "TINYGRAD_LITE" else "_NUM_THREADS")] = str(
+            THREADS
+        )
+    if hasattr(os, "sched_setaffinity"):  # jax has no setting; it counts the cores it may use
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])
 
 
-def alternate(sides: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """The seconds that each side answers, in turn: A B C A B C ..."""
-    times: dict[str, list[float]] = {name: [] for name in sides}
-    for _ in range(rounds):
-        for name, block in sides.items():
-            times[name].append(block())
-    return times
+def compare_all(cases: Sequence[Case], settings: Settings) -> Outcome:
+    """Every case, one after the other."""
+    outcome = Outcome()
+    for case in cases:
+        outcome.add(compare(case, settings))
+    return outcome
+
+
+def compare(case: Case, settings: Settings) -> Outcome:
+    """Let every side do a few steps, demand the same numbers of all, and then time them in turn.
+
+    A peer that is missing or breaks becomes a note. Errors: SideBroke if ours does, RuntimeError
+    if a side comes to other numbers than ours.
+    """
+    ours, *peers = sides = [side for side in case.sides if settings.wants(side)]
+    if not peers:
+        return Outcome()
+    times: dict[Side, list[float]] = {side: [] for side in sides}
+    notes: list[str] = []
+    for rounds in settings.shares():
+        with workers({side.name: side.make for side in times}) as ask:
+
+            def attempt(side: Side, steps: int, ask: Any = ask) -> Any:
+                try:
+                    return ask(side.name, steps)
+                except SideBroke as error:
+                    if side.package in OWN:
+                        raise
+                    notes.append(f"{case.what}, {side.name}: {error}")
+                    del times[side]
+                    return None
+
+            expected = attempt(ours, 0)
+            for side in list(times)[1:]:
+                found = attempt(side, 0)
+                if found is not None and not side.floor:
+                    demand_close(side.name, found, ours.name, expected, case.tolerance)
+            for _ in range(rounds):
+                for side in list(times):
+                    seconds = attempt(side, 1 if settings.quick else case.steps)
+                    if seconds is not None:
+                        times[side].append(seconds)
+    by_name = {side.name: seconds for side, seconds in times.items()}
+    rows = [
+        compared(case.what, by_name, ours.name, side.name, side.targets)
+        for side in times
+        if side is not ours
+    ]
+    return Outcome(rows, notes=notes)
+
+
+def in_a_process(function: Callable[..., Any], *arguments: Any) -> Any:
+    """What the function returns, from a process of its own."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(function, arguments)
+
+
+@contextmanager
+def workers(sides: Mapping[str, Callable[[], Stepper]]) -> Iterator[Callable[[str, int], Any]]:
+    """A process for each side, by name, so that no two share a thread pool or a heap.
+
+    `ask(name, steps)` runs a block and gives the seconds of a step; with 0 it runs a few steps and
+    gives their losses and the result.
+    """
+    context = multiprocessing.get_context("spawn")
+    pipes = {}
+    processes = []
+    for name, make in sides.items():
+        pipes[name], theirs = context.Pipe()
+        process = context.Process(target=_work, args=(theirs, make), daemon=True)
+        process.start()
+        theirs.close()
+        processes.append(process)
+
+    def ask(name: str, steps: int) -> Any:
+        with suppress(OSError):  # it broke before it was asked; what it had to say lies ready
+            pipes[name].send(steps)
+        try:
+            if not pipes[name].poll(PATIENCE):
+                raise SideBroke(f"no answer in {PATIENCE} s")
+            failure, answer = pipes[name].recv()
+        except (EOFError, OSError):
+            raise SideBroke("its process ended") from None
+        if failure:
+            raise SideBroke(failure)
+        return answer
+
+    try:
+        yield ask
+    finally:
+        for pipe in pipes.values():
+            pipe.close()
+        for process in processes:
+            process.join(5)
+            if process.is_alive():
+                process.kill()
+
+
+def _work(pipe: Any, make: Callable[[], Stepper]) -> None:
+    # As in a program that has loaded a data set: freeing a large array once tells glibc to keep
+    # freed memory. Until then it goes back to the system and every step pays for new pages: that
+    # made the plain NumPy step 1.5 times, and ours by formula twice, as long (3034 page faults).
+    np.empty(30 * 2**20, np.uint8)
+    try:
+        step, result = make()
+        while True:
+            steps = pipe.recv()
+            if steps:
+                pipe.send(("", timed_block(step, steps)))
+            else:
+                losses = np.array([step() for _ in range(CHECKED_STEPS)])
+                pipe.send(("", [losses, *map(np.asarray, result())]))
+    except (EOFError, BrokenPipeError):  # the parent is done with this side
+        return
+    except ImportError as error:
+        pipe.send((f"not here: {error}", None))
+    except Exception as error:
+        pipe.send((f"{type(error).__name__}: {' '.join(str(error).split())[:300]}", None))
 
 
 def timed_block(step: Callable[[], Any], steps: int) -> float:
@@ -74,85 +228,30 @@ def timed_block(step: Callable[[], Any], steps: int) -> float:
     return (time.perf_counter() - began) / steps
 
 
-@contextmanager
-def workers(sides: Mapping[str, Callable[[], Any]]):
-    """A process for each side, by name; `ask(name, steps)` runs a block, 0 steps give the result.
+def moved(now: Sequence[Any], start: Sequence[Any]) -> list[Any]:
+    """How far training took each parameter.
 
-    A side is a function that returns an object with step(), one training step, and result(), a
-    list of arrays. It runs in the worker, so that no two sides share a thread pool or a heap.
+    This is what sides compare: beside the parameter itself, a wrong gradient times a small learning
+    rate would not be seen.
     """
-    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[variable] = str(THREADS)
-    context = multiprocessing.get_context("spawn")
-    pipes = {}
-    processes = []
-    for name, make in sides.items():
-        pipes[name], theirs = context.Pipe()
-        process = context.Process(target=_work, args=(theirs, make), daemon=True)
-        process.start()
-        theirs.close()
-        processes.append(process)
-
-    def ask(name: str, steps: int) -> Any:
-        pipes[name].send(steps)
-        try:
-            return pipes[name].recv()
-        except EOFError:
-            raise RuntimeError(f"the side {name!r} broke; its traceback is above") from None
-
-    try:
-        yield ask
-    finally:
-        for pipe in pipes.values():
-            pipe.close()
-        for process in processes:
-            process.join()
+    return [np.asarray(a) - np.asarray(b) for a, b in zip(now, start, strict=True)]
 
 
-def _work(pipe: Any, make: Callable[[], Any]) -> None:
-    # As in a program that has loaded a data set: freeing a large array once tells glibc to keep
-    # freed memory. Until then it goes back to the system and every step pays for new pages: that
-    # made the plain NumPy step 1.5 times, and ours by formula twice, as long (3034 page faults).
-    np.empty(30 * 2**20, np.uint8)
-    side = make()
-    while True:
-        try:
-            steps = pipe.recv()
-        except EOFError:
-            return
-        pipe.send(timed_block(side.step, steps) if steps else side.result())
-
-
-def compare_sides(
-    sides: Mapping[str, Callable[[], Any]], rounds: int, steps: int
-) -> dict[str, list[float]]:
-    """Let every side do a few steps, demand the same result of all, and then time them.
-
-    Where its arrays come to lie decides up to a tenth of a side's speed for as long as its process
-    lives, so the rounds are shared among several generations of processes.
-    """
-    times: dict[str, list[float]] = {name: [] for name in sides}
-    generations = min(GENERATIONS, rounds)
-    for _ in range(generations):
-        with workers(sides) as ask:
-            first, *others = sides
-            for name in sides:
-                ask(name, 3)
-            expected = ask(first, 0)
-            for name in others:
-                demand_close(name, ask(name, 0), first, expected)
-            blocks = {name: lambda name=name: ask(name, steps) for name in sides}
-            for name, found in alternate(blocks, rounds // generations).items():
-                times[name] += found
-    return times
-
-
-def demand_close(name: str, result: list[Any], other: str, expected: list[Any]) -> None:
-    """Raise unless two sides came to the same numbers."""
+def demand_close(
+    name: str,
+    result: Sequence[Any],
+    other: str,
+    expected: Sequence[Any],
+    tolerance: float = TOLERANCE,
+) -> None:
+    """Raise unless two sides came to the same numbers: losses first, then the arrays."""
     for position, (a, b) in enumerate(zip(result, expected, strict=True)):
-        apart = float(np.abs(a - b).max() / np.abs(b).max())
-        if not apart <= TOLERANCE:
+        what = f"array {position} of" if position else "the loss of"
+        if a.shape != b.shape:
+            raise RuntimeError(f"{what} {name} has shape {a.shape}; that of {other} has {b.shape}")
+        apart = float(np.abs(a - b).max() / (np.abs(b).max() or 1.0))
+        if not apart <= tolerance:
             raise RuntimeError(
-                f"array {position} of {name!r} differs from that of {other!r} by {apart:.1e} "
-                f"of its largest value; at most {TOLERANCE} is allowed"
+                f"{what} {name} differs from that of {other} by {apart:.1e} of its largest "
+                f"value; at most {tolerance} is allowed"
             )

@@ -1,6 +1,6 @@
 """Measure beside the peers: every workload, or those named. Writes benchmarks/RESULTS.md.
 
-    python benchmarks/run.py [--quick] [NAME...]
+    python benchmarks/run.py [--quick] [--peers torch,jax] [--rounds N] [NAME...]
 
 --quick runs one small round of each, compares the results, and judges no time: for CI.
 """
@@ -9,77 +9,76 @@ import argparse
 import datetime
 import os
 import platform
+import subprocess
 import sys
 import time
+import traceback
 from importlib import import_module, metadata
 from pathlib import Path
 
-from pairing import PAUSE, THREADS, Row, Skipped
+from pairing import PAUSE, ROUNDS, THREADS, Settings, Skipped, hold_to_threads
+from results import Outcome, table
 
-WORKLOADS = ("mlp_step", "mnist_seconds", "graph_order")
-RESULTS = Path(__file__).with_name("RESULTS.md")
-HEADER = (
-    "workload",
-    "ours",
-    "peer",
-    "ours, s",
-    "peer, s",
-    "ratio",
-    "quartiles",
-    "rounds",
-    "target",
+FOLDER = Path(__file__).parent
+RESULTS = FOLDER / "RESULTS.md"
+WORKLOADS = (
+    "mlp_step",
+    "example_step",
+    "tiny_mlp",
+    "scalar_chain",
+    "convnet_step",
+    "gpt_step",
+    "lstm_step",
+    "adam_step",
+    "mnist_seconds",
+    "footprint",
+    "steady_memory",
+    "graph_order",
 )
-
-
-def cells(row: Row) -> list[str]:
-    """One line of the table."""
-    low, high = row.quartiles
-    verdict = ""
-    if row.target is not None:
-        verdict = f"<= {row.target}: {'met' if row.ratio <= row.target else 'missed'}"
-    return [
-        row.workload,
-        row.ours,
-        row.peer,
-        f"{row.ours_seconds:.3g}",
-        f"{row.peer_seconds:.3g}",
-        f"{row.ratio:.2f}",
-        f"{low:.2f} to {high:.2f}",
-        str(row.rounds),
-        verdict,
-    ]
-
-
-def table(rows: list[Row]) -> list[str]:
-    """The lines of a Markdown table, which a terminal shows aligned."""
-    lines = [list(HEADER), *(cells(row) for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(HEADER))]
-    lines.insert(1, ["-" * width for width in widths])
-    return [
-        "| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |"
-        for line in lines
-    ]
+PACKAGES = ("numpy", "torch", "jax", "autograd", "mygrad", "micrograd", "tinygrad")
 
 
 def machine() -> list[str]:
     """What it ran on."""
+    import threadpoolctl
+
+    import tinygrad_lite
+
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         named = (line for line in cpuinfo.read_text().splitlines() if line.startswith("model name"))
         model = next(named, model).partition(":")[2].strip() or model
     versions = []
-    for name in ("tinygrad-lite", "numpy", "torch"):
+    for name in PACKAGES:
         try:
             versions.append(f"{name} {metadata.version(name)}")
         except metadata.PackageNotFoundError:
             versions.append(f"no {name}")
+    blas = [pool for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
+    kernel = f", {blas[0]['internal_api']} {blas[0]['version']} in NumPy" if blas else ""
     load = ", ".join(f"{number:.2f}" for number in os.getloadavg())
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=FOLDER, capture_output=True, text=True
+    ).stdout.strip()
+    ours = f"tinygrad_lite {tinygrad_lite.__version__}" + (f" at {commit}" if commit else "")
     return [
         f"- {datetime.date.today()}, {model}, {os.cpu_count()} cores, {platform.platform()}",
-        f"- Python {platform.python_version()}, {', '.join(versions)}; {THREADS} threads a side",
-        f"- load average before: {load}",
+        f"- Python {platform.python_version()}, {ours}; {', '.join(versions)}{kernel}",
+        f"- {THREADS} threads a side; load average before: {load}",
     ]
+
+
+def section(title: str, outcome: Outcome) -> list[str]:
+    """The lines on one workload: a table, and sentences."""
+    lines = [f"## {title}", ""]
+    if outcome.rows:
+        lines += [*table(outcome.rows), ""]
+    sentences = [
+        f"- {fact.text}" + (f" ({fact.verdict})" if fact.verdict else "") for fact in outcome.facts
+    ]
+    sentences += [f"- {note}" for note in dict.fromkeys(outcome.notes)]
+    return [*lines, *sentences, ""] if sentences else lines
 
 
 def main() -> int:
@@ -87,43 +86,58 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(WORKLOADS)}")
     parser.add_argument("--quick", action="store_true", help="one small round, no time judged")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"{ROUNDS} if not given")
+    parser.add_argument("--peers", default="", help="only these: torch,torch.compile,jax,numpy,...")
     args = parser.parse_args()
     if unknown := set(args.names) - set(WORKLOADS):
         parser.error(f"no workload {', '.join(sorted(unknown))}; there are {', '.join(WORKLOADS)}")
-    about, rows, notes, broken = machine(), [], [], 0
+    peers = tuple(args.peers.split(",")) if args.peers else ()
+    settings = Settings(args.quick, 1 if args.quick else args.rounds, peers)
+
+    hold_to_threads()
+    about, sections, outcomes, broken = machine(), [], [], []
     for name in args.names or WORKLOADS:
         began = time.perf_counter()
+        outcome = Outcome()
+        title = name
         try:
-            found, remarks = import_module(name).run(args.quick)
-            rows += found
-            notes += [f"- {name}: {remark}" for remark in remarks]
+            workload = import_module(f"workloads.{name}")
+            title = workload.__doc__.partition("\n")[0]
+            outcome = workload.run(settings)
         except Skipped as reason:
-            notes.append(f"- {name}: skipped; {reason}")
+            outcome.notes.append(f"skipped: {reason}")
         except Exception as error:
-            broken += 1
-            notes.append(f"- {name}: BROKEN; {type(error).__name__}: {error}")
+            traceback.print_exc()
+            broken.append(name)
+            outcome.notes.append(f"BROKEN: {type(error).__name__}: {error}")
+        outcomes.append(outcome)
+        sections += section(title, outcome)
         print(f"{name}: {time.perf_counter() - began:.1f} s", file=sys.stderr)
+    verdicts = [row.verdict for outcome in outcomes for row in outcome.rows + outcome.facts]
+    met = sum(verdict.count("met") for verdict in verdicts)
+    missed = sum(verdict.count("missed") for verdict in verdicts)
     if args.quick:  # one round says nothing of speed
-        lines = [*notes, f"{len(rows)} comparisons ran, {broken} workloads broke"]
-        print("\n".join(lines))
-        return int(broken > 0)
+        notes = [f"- {note}" for outcome in outcomes for note in outcome.notes]
+        rows = sum(len(outcome.rows) for outcome in outcomes)
+        print("\n".join([*dict.fromkeys(notes), f"{rows} comparisons ran, {len(broken)} broke"]))
+        return int(bool(broken))
     lines = [
         "# Benchmarks",
         "",
         f"Written by `make bench`. The sides run in turn in one run, a pause of {PAUSE} s and an",
         "untimed step before each block; the ratio is ours / peer within a round, its median and",
-        "quartiles over the rounds. Below 1, ours is quicker.",
+        "quartiles over the rounds. Below 1, ours is quicker. Where the time goes, and what was",
+        "done about it, stands in [PROFILES.md](PROFILES.md).",
         "",
         *about,
+        f"- targets: {met} met, {missed} missed" + (f"; BROKEN: {broken}" if broken else ""),
         "",
-        *table(rows),
-        "",
-        *notes,
+        *sections,
     ]
-    print("\n".join(lines[6:]))
-    if not broken and not args.names:
+    print("\n".join(lines[7:]))
+    if not (broken or args.names or peers) and settings.rounds >= ROUNDS:
         RESULTS.write_text("\n".join(lines).rstrip() + "\n")
-    return int(broken > 0)
+    return int(bool(broken))
 
 
 if __name__ == "__main__":

@@ -437,7 +437,7 @@ def topological_order(roots: Iterable[Node], frontier: Iterable[Node] = ()) -> l
 
     A vertex is made after its parents and numbered then, so sorting by number is a topological
     order.  (Counting children and releasing them, Kahn's algorithm, takes about twice as long on
-    the graphs of benchmarks/graph_order.py.)
+    the graphs of benchmarks/workloads/graph_order.py.)
     """
     beyond = set(frontier)
     stack = [root for root in roots if root not in beyond]

@@ -1,12 +1,15 @@
 """A topological order in two ways: sorting by serial number (ours), and Kahn's counting."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
-from pairing import ROUNDS, Row, alternate, compared, timed_block
+from pairing import Case, Outcome, Settings, Side, Stepper, compare_all
 
 from tinygrad_lite import Tensor
 from tinygrad_lite.graph import Node, topological_order
+
+Order = Callable[[list[Node]], list[Node]]
 
 
 def kahn(roots: list[Node]) -> list[Node]:
@@ -60,45 +63,48 @@ def tree(leaves: int) -> Tensor:
     return level[0]
 
 
-def mlp_step() -> Tensor:
+def mlp(batch: int) -> Tensor:
     """The loss of the network of examples/mnist_mlp.py, by formula, small."""
     sizes = [(4, 5), (5,), (5, 3), (3,)]
     W1, b1, W2, b2 = (Tensor.randn(*size, requires_grad=True) for size in sizes)
-    scores = (Tensor.randn(2, 4) @ W1 + b1).relu() @ W2 + b2
+    scores = (Tensor.randn(batch, 4) @ W1 + b1).relu() @ W2 + b2
     shifted = scores - scores.max(axis=1, keepdim=True).detach()
     log_probabilities = shifted - shifted.exp().sum(axis=1, keepdim=True).log()
-    data_loss = -log_probabilities[np.arange(2), np.arange(2)].mean()
+    data_loss = -log_probabilities[np.arange(batch), np.arange(batch)].mean()
     return data_loss + 0.5 * (W1 * W1).sum() + 0.5 * (W2 * W2).sum()
 
 
-def demand_order(order: list[Node]) -> None:
-    """Raise unless every vertex stands once, and after its parents."""
-    place = {node: position for position, node in enumerate(order)}
-    assert len(place) == len(order)
-    for node in order:
+def sorting(order: Order, graph: Callable[[int], Tensor], size: int) -> Stepper:
+    """One order of one graph: every vertex once, and after its parents."""
+    loss = graph(size)
+    roots = [loss._node]
+    found = order(roots)
+    place = {node: position for position, node in enumerate(found)}
+    assert len(place) == len(found)
+    for node in found:
         assert all(place[parent] < place[node] for parent in node.parents if parent is not None)
 
+    def step() -> float:
+        order(roots)
+        return 0.0
 
-def run(quick: bool) -> tuple[list[Row], list[str]]:
-    """The rows of the table, and what else is to be said."""
-    graphs = {
-        "chain": (chain(100 if quick else 100_000), 1),
-        "ladder": (ladder(50 if quick else 50_000), 1),
-        "tree": (tree(64 if quick else 65_536), 1),
-        "MLP step": (mlp_step(), 1 if quick else 1000),
-    }
-    rows = []
-    for name, (tensor, repeats) in graphs.items():
-        roots = [tensor._node]
-        by_serial, by_count = topological_order(roots), kahn(roots)
-        demand_order(by_serial)
-        demand_order(by_count)
-        assert set(by_serial) == set(by_count)
-        ours, peer = "sort by serial number", "Kahn"
-        blocks: dict[str, Callable[[], float]] = {
-            ours: lambda roots=roots, n=repeats: timed_block(lambda: topological_order(roots), n),
-            peer: lambda roots=roots, n=repeats: timed_block(lambda: kahn(roots), n),
-        }
-        times = alternate(blocks, 1 if quick else ROUNDS)
-        rows.append(compared(f"graph order, {name} of {len(by_count):,}", times, ours, peer))
-    return rows, []
+    return step, lambda: [len(found)]
+
+
+def run(settings: Settings) -> Outcome:
+    graphs = [
+        ("chain of 100,000", chain, 100_000, 1),
+        ("ladder of 50,000", ladder, 50_000, 1),
+        ("tree of 65,536 leaves", tree, 65_536, 1),
+        ("MLP step of 26 vertices", mlp, 2, 1000),
+    ]
+    cases = []
+    for what, graph, size, steps in graphs:
+        if settings.quick:
+            size = min(size, 64)
+        sides = [
+            Side("sort by serial number", partial(sorting, topological_order, graph, size)),
+            Side("Kahn", partial(sorting, kahn, graph, size), "numpy"),
+        ]
+        cases.append(Case(what, sides, steps))
+    return compare_all(cases, settings)
