@@ -3,10 +3,13 @@
 The corner cases are those of PyTorch unless a comment says otherwise.
 """
 
+import itertools
+
 import numpy as np
 import pytest
 
 from tinygrad_lite import Tensor, gradcheck, gradgradcheck
+from tinygrad_lite.shapes import sum_along
 
 INF, NAN = np.inf, np.nan
 RNG = np.random.default_rng(5)
@@ -442,3 +445,52 @@ def test_the_largest_of_a_window_over_padding_only_is_minus_inf(
 )
 def test_what_does_not_fit_into_float16_is_inf_without_a_warning(act) -> None:
     assert act(Tensor(np.ones(2, np.float16))).data[0] == INF
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("shape", [(64, 40), (6, 20, 30), (1, 5000), (5000, 1), (2, 3, 4, 100)])
+def test_sums_along_any_axes_whatever_the_layout(shape: tuple[int, ...], order: str) -> None:
+    """Large arrays are summed by products with ones, along the axes first or last in memory."""
+    x = np.asarray(np.random.default_rng(0).standard_normal(shape), order=order)
+    for count in range(1, len(shape) + 1):
+        for axes in itertools.combinations(range(len(shape)), count):
+            for keepdims in (False, True):
+                expected = np.sum(x, axis=axes, keepdims=keepdims)
+                for dtype, digits in ((np.float64, 1e-12), (np.float32, 2e-4)):
+                    found = sum_along(x.astype(dtype), axes, keepdims)
+                    assert found.dtype == dtype
+                    assert found.shape == expected.shape
+                    np.testing.assert_allclose(found, expected, rtol=0, atol=digits)
+
+
+def test_a_sum_along_an_axis_passes_inf_and_nan_on_in_their_rows_only() -> None:
+    x = Tensor.ones(100, 50)
+    x.data[3, 4], x.data[5, 6] = np.inf, np.nan
+    found = x.sum(1).data
+    assert found[3] == np.inf
+    assert np.isnan(found[5])
+    assert (np.delete(found, [3, 5]) == 50).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_softmax_of_rows_far_from_each_other_and_from_0(dtype: type) -> None:
+    """Each row by itself, though the way of computing is chosen for all of them."""
+    row = np.array([0, 1, -np.inf, 2], dtype)
+    rows = np.stack([row, row - 90, row + 90, row - 1000, row * 3 + 39]).astype(dtype)
+    expected = np.exp(rows - rows.max(1, keepdims=True).astype(np.float64))
+    expected /= expected.sum(1, keepdims=True)
+    tolerance = {np.float16: 2e-3, np.float32: 1e-6, np.float64: 1e-14}[dtype]
+    together = Tensor(rows).softmax(1).data
+    np.testing.assert_allclose(together, expected, rtol=tolerance)
+    for number in range(len(rows)):
+        alone = Tensor(rows[number]).softmax().data
+        np.testing.assert_allclose(alone, expected[number], rtol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_gelu_far_out(dtype: type) -> None:
+    x = Tensor(np.array([-1e18, -50, 0, 50, 1e18], dtype), requires_grad=True)
+    y = x.gelu()
+    np.testing.assert_array_equal(y.data, np.array([0, 0, 0, 50, 1e18], dtype))
+    y.sum().backward()
+    np.testing.assert_array_equal(x.grad.data, [0, 0, 0.5, 1, 1])

@@ -381,6 +381,8 @@ def _link_views(tensor: TensorBase, others: Iterable[Any]) -> None:
     for other in others:
         if isinstance(other, TensorBase):
             link_views(tensor, other)
+            if tensor._views is not None:  # which holds all that share this memory
+                return
 
 
 def _check_use(op: Function, result: Any, recorded: bool) -> bool:

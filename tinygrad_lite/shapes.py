@@ -99,7 +99,42 @@ def unbroadcast(gradient: Any, shape: Shape) -> Any:
         for axis, size in enumerate(shape)
         if size == 1 and gradient.shape[axis + extra] != 1
     )
-    return np.add.reduce(gradient, axis=axes).reshape(shape)
+    return sum_along(gradient, axes).reshape(shape)
+
+
+def sum_along(x: Any, axes: Shape, keepdims: bool = False) -> Any:
+    """np.add.reduce(x, axis=axes, keepdims=keepdims); axes count from the front.  Array or Tensor.
+
+    NumPy starts its inner loop anew for each row: to sum the rows of (1024, 64) takes it 28 us and
+    the columns 19.  A product with ones takes 5.
+    """
+    if type(x) is np.ndarray and x.size >= 2048 and x.dtype.char in "fd":
+        sums = _product_with_ones(x, axes)
+        if sums is not None:
+            return sums.reshape(keepdim_shape(x.shape, axes)) if keepdims else sums
+    total: Any = np.add.reduce
+    return total(x, axis=axes, keepdims=keepdims)
+
+
+def _product_with_ones(x: Any, axes: Shape) -> Any:
+    """The sums over axes that come first or last in memory; None for others, and for long sums.
+
+    BLAS adds up a sum in fewer parts than NumPy does, so a very long one would be less exact.
+    """
+    if not x.flags.c_contiguous:
+        if not x.flags.f_contiguous:
+            return None
+        sums = _product_with_ones(x.T, tuple([x.ndim - 1 - axis for axis in reversed(axes)]))
+        return None if sums is None else sums.T
+    count, left = len(axes), x.ndim - len(axes)
+    terms = prod([x.shape[axis] for axis in axes])
+    if not count or not left or terms > 4096:
+        return None
+    if axes == tuple(range(left, x.ndim)):
+        return (x.reshape(-1, terms) @ np.ones(terms, x.dtype)).reshape(x.shape[:left])
+    if axes == tuple(range(count)):
+        return (np.ones(terms, x.dtype) @ x.reshape(terms, -1)).reshape(x.shape[count:])
+    return None
 
 
 def keepdim_shape(shape: Shape, axes: Shape) -> Shape:

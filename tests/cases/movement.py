@@ -21,6 +21,11 @@ def folded(x: np.ndarray, step: int, size: int) -> np.ndarray:
     return y
 
 
+def swapped(parts):
+    """The last part three times, then the first."""
+    return (parts[-1] * 3.0).cat(parts[0], axis=-1)
+
+
 CASES: list[Case] = [
     Case(
         movement.Reshape,
@@ -50,6 +55,25 @@ CASES: list[Case] = [
         lambda *xs: xs[0].cat(*xs[1:], axis=1),
         lambda *xs: np.concatenate(xs, axis=1),
         [((3, 4), (3, 1), (3, 2)), ((2, 3),), ((2, 0), (2, 3)), ((2, 1, 2), (2, 2, 2))],
+    ),
+    Case(
+        movement.Split,
+        lambda a: swapped(a.split([2, 0, 1], axis=1)),
+        lambda a: np.concatenate((a[:, 2:] * 3.0, a[:, :2]), axis=1),
+        [((2, 3),), ((0, 3),)],
+    ),
+    Case(
+        movement.Split,
+        lambda a: a.chunk(3, axis=-1)[1] * 1.0,
+        lambda a: a[..., 2:4],
+        [((6,),), ((2, 5),)],
+        note="one part only",
+    ),
+    Case(
+        movement.Unstack,
+        lambda a: swapped([part[None] for part in a.unbind(1)[1:]]),
+        lambda a: np.concatenate((a[:, 2] * 3.0, a[:, 1]), axis=-1)[None],
+        [((2, 3, 2),), ((0, 3),)],
     ),
     Case(
         movement.Pad,

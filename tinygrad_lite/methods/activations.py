@@ -1,16 +1,16 @@
 """Activation functions, normalisation, and dropout."""
 
-from math import pi, sqrt
+from math import sqrt
 from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from ..graph import TensorBase
-from ..ops.activations import LogSoftmax, Softmax, Softplus
+from ..ops.activations import Gelu, LogSoftmax, Softmax, Softplus
 from ..ops.choice import Mask, Relu, Where
 from ..ops.elementwise import Sigmoid, Tanh
-from ..ops.reduce import Centre
+from ..ops.normalisation import LayerNorm
 from ..shapes import Axis, normalize_axes, normalize_axis
 from .operands import as_float, cast, in_single, matched
 
@@ -145,7 +145,7 @@ class ActivationMethods(TensorBase):
         """
         x: Any = as_float(self)
         if approximate == "tanh":
-            return x * 0.5 * ((x * (x * x * 0.044715 + 1.0) * sqrt(2 / pi)).tanh() + 1.0)
+            return Gelu.apply(x)[0]
         if approximate == "none":
             return x * 0.5 * ((x * sqrt(0.5)).erf() + 1.0)
         raise ValueError(f'gelu: expected approximate="tanh" or "none"; got {approximate!r}')
@@ -214,8 +214,7 @@ class ActivationMethods(TensorBase):
         """
         x: Any = as_float(self)
         axes = normalize_axes(axis, x.ndim, "layernorm")
-        deviation = Centre.apply(x, axes=axes)
-        return deviation * ((deviation * deviation).mean(axes, keepdim=True) + eps).rsqrt()
+        return LayerNorm.apply(x, axes=axes, eps=eps)[0]
 
     @in_single
     def normalize(self, p: float = 2.0, axis: Axis = 1, eps: float = 1e-12) -> Self:

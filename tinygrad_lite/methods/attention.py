@@ -6,7 +6,6 @@ import numpy as np
 
 from ..graph import TensorBase
 from ..ops.activations import Softmax
-from ..ops.choice import Mask, Where
 from ..shapes import Shape
 from .operands import Operand, as_tensor, cast, in_single, matched, operand
 
@@ -76,17 +75,13 @@ def _masked_softmax(scores: Any, attn_mask: Any) -> Any:
             f"{NAME}: expected an attn_mask that broadcasts to {scores.shape}; got {mask.shape}"
         )
     if mask.dtype == np.bool_:
-        scores = Where.apply(scores, -np.inf, condition=mask._data.copy())
+        shown = mask._data.astype(scores.dtype)
     elif mask.dtype.kind == "f":
         scores = scores + cast(mask, scores.dtype)
+        shown = np.ones((), scores.dtype)  # where a score is -inf, that is mask enough
     else:
         raise TypeError(f"{NAME}: expected an attn_mask of bools or floats; got {mask.dtype}")
-    largest = np.maximum.reduce(scores._data, axis=axes, keepdims=True, initial=-np.inf)
-    sees = largest != -np.inf
-    if sees.all():
-        return Softmax.apply(scores, axes=axes)
-    finite = Where.apply(scores, 0.0, condition=sees)
-    return Mask.apply(Softmax.apply(finite, axes=axes), mask=sees)
+    return Softmax.apply(scores, axes=axes, mask=shown)
 
 
 def _check_shapes(query: Shape, key: Shape, value: Shape) -> None:

@@ -1,7 +1,7 @@
 """Putting tensors together, and taking one apart."""
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -9,7 +9,7 @@ import numpy as np
 from ..dtypes import new_array
 from ..graph import TensorBase
 from ..ops.indexing import Getitem
-from ..ops.movement import Concatenate
+from ..ops.movement import Concatenate, Split, Unstack
 from ..shapes import integer, normalize_axis
 from .movement import along
 from .operands import matched
@@ -43,7 +43,7 @@ class JoiningMethods(TensorBase):
             if size < 1 and length:
                 raise ValueError(f"split: expected parts of 1 element or more; got {sizes}")
             parts = [min(size, length - start) for start in range(0, length, size or 1)] or [0]
-        return self._cut(place, np.cumsum([0, *parts]).tolist())
+        return Split.apply(self, axis=place, ends=list(accumulate(parts)))
 
     def chunk(self, chunks: int, axis: int = 0) -> tuple[Self, ...]:
         """At most `chunks` parts of equal size along `axis`, but a smaller last one."""
@@ -66,10 +66,7 @@ class JoiningMethods(TensorBase):
     def unbind(self, axis: int = 0) -> tuple[Self, ...]:
         """One part for each place along `axis`, without that axis: the opposite of `stack`."""
         place, length = self._length(axis, "unbind")
-        return tuple(
-            Getitem.apply(self, index=along(place, number), distinct=True)
-            for number in range(length)
-        )
+        return Unstack.apply(self, axis=place) if length else ()
 
     def meshgrid(self, *others: Any, indexing: str = "ij") -> tuple[Self, ...]:
         """The coordinates of a grid, from those along its axes, of 1 dimension or 0.

@@ -3,10 +3,13 @@
 `axes` is a tuple of non-negative integers, as of the reductions.
 """
 
+from math import pi, sqrt
+
 import numpy as np
 
 from ..graph import Function
 from ..recording import warn
+from ..shapes import sum_along
 from .elementwise import Sigmoid
 
 
@@ -28,37 +31,139 @@ class Softplus(Function):
         return (g * Sigmoid.apply(x),)
 
 
+MODERATE = 40.0  # exp of it, added up or divided by, is far from the ends of float32
+
+# The argument of tanh in gelu is u = SCALE x + CUBIC x^3.
+SCALE = sqrt(2 / pi)
+CUBIC = 0.044715 * SCALE
+
+
+class Gelu(Function):
+    """y = x s, s = (1 + tanh(u)) / 2, u = sqrt(2 / pi) (x + 0.044715 x^3).  dy/dx: see GeluSlope.
+
+    s, by which x is weighted, is a second result, so that the rule finds it both in first and in
+    higher order; ds/dx = 2 s (1 - s) u'.
+
+    Composed of eight operations it kept five arrays of x's size, and for (16, 64, 256) took
+    870 us, forward and backward; as one it keeps x and s and takes 470.
+    """
+
+    __slots__ = ()
+    saves = "both"
+    fresh = True
+
+    def forward(self, x):
+        s = x * x
+        s *= CUBIC
+        s += SCALE
+        s *= x
+        s = np.tanh(s, out=s if s.ndim else None)
+        s += 1.0
+        s *= 0.5
+        return x * s, s
+
+    def backward(self, g, y, x):
+        (g, h), s = g, y[1]
+        gx = None
+        if g is not None:
+            gx = g * GeluSlope.apply(x, s)
+        if h is not None:
+            from_s = h * (s * (1.0 - s) * (x * x * (6.0 * CUBIC) + 2.0 * SCALE))
+            gx = from_s if gx is None else gx + from_s
+        return (gx,)
+
+
+class GeluSlope(Function):
+    """y = s + s (1 - s) v, v = 2 x u': the slope of Gelu, to which x and s are two inputs.
+
+    dy/dx = s (1 - s) dv/dx, dy/ds = 1 + (1 - 2 s) v.  One primitive, since the steps in place take
+    half the time of operations one by one.
+    """
+
+    __slots__ = ()
+    saves = "inputs"
+    fresh = True
+
+    def forward(self, x, s):
+        y = x * x
+        y *= 6.0 * CUBIC
+        y += 2.0 * SCALE
+        bend = 1.0 - s
+        bend *= s
+        bend *= x  # 0 far out, where x u' overflows
+        y *= bend
+        y += s
+        return y
+
+    def backward(self, g, y, x, s):
+        gx = gs = None
+        square = x * x
+        if self.needs[0]:
+            gx = g * (s * (1.0 - s) * (square * (18.0 * CUBIC) + 2.0 * SCALE))
+        if self.needs[1]:
+            gs = g * ((square * (6.0 * CUBIC) + 2.0 * SCALE) * x * (1.0 - s * 2.0) + 1.0)
+        return gx, gs
+
+
 class Softmax(Function):
     """y = exp(x) / sum of exp(x) over the axes.  dy_i/dx_k = y_i ([i = k] - y_k).
 
-    The largest x is subtracted first, so that exp cannot overflow; it cancels out.  Where all x
-    are -inf, y is nan, and a warning says so.
+    mask  1 for the x that count and 0 for the others, of x's dtype; it broadcasts to x.  The others
+          get y = 0, as all do where none counts; x = -inf counts as little
+
+    Where exp could overflow or vanish, the largest x is subtracted first; it cancels out.  Where
+    all x are -inf, and there is no mask, y is nan, and a warning says so.
 
     Composed of exp, sum and a division it took twice as long at (128, 10), and 1.3 to 1.6 times as
     long at (4096, 64), forward and backward.
     """
 
-    __slots__ = ("axes",)
+    __slots__ = ("axes", "mask")
     saves = "output"
     fresh = True
 
-    def __init__(self, axes):
+    def __init__(self, axes, mask=None):
         self.axes = axes
+        self.mask = mask
 
     def forward(self, x):
-        powers = np.exp(below_zero(x, self.axes))
-        powers /= np.add.reduce(powers, axis=self.axes, keepdims=True)
-        return powers
+        y, total = self.moderate(x)
+        if total is None:
+            if self.mask is None:
+                y = np.exp(below_zero(x, self.axes))
+                total = sum_along(y, self.axes, keepdims=True)
+            else:
+                shown = np.where(self.mask, x, -np.inf)
+                largest = np.maximum.reduce(shown, axis=self.axes, keepdims=True, initial=-np.inf)
+                y = np.exp(shown - np.where(largest == -np.inf, 0.0, largest))
+                total = sum_along(y, self.axes, keepdims=True)
+                total = np.where(total == 0, 1.0, total)
+        y /= total
+        return y
+
+    def moderate(self, x):
+        """exp(x) and its sums, None if they come near an end of the dtype.
+
+        The largest x of all is found in 14 us in (16, 4, 64, 64), and that of each row in 240.
+        """
+        if x.dtype != np.float16 and x.size and np.maximum.reduce(x, axis=None) < MODERATE:
+            y = np.exp(x)
+            if self.mask is not None:
+                y *= self.mask
+            total = sum_along(y, self.axes, keepdims=True)
+            if np.minimum.reduce(total, axis=None) > 1.0 / np.exp(MODERATE):
+                return y, total
+        return None, None
 
     def backward(self, g, y, x):
-        gy = g * y
-        return (gy - y * np.add.reduce(gy, axis=self.axes, keepdims=True),)
+        return ((g - sum_along(g * y, self.axes, keepdims=True)) * y,)
 
 
 class LogSoftmax(Function):
     """y = x - log(sum of exp(x) over the axes).  dy_i/dx_k = [i = k] - exp(y_k).
 
-    Shifted and warned of as Softmax, and one primitive for the same reason.
+    The largest x is subtracted first; of -inf it warns as Softmax, and is one primitive for the
+    same reason.
     """
 
     __slots__ = ("axes",)
@@ -70,11 +175,11 @@ class LogSoftmax(Function):
 
     def forward(self, x):
         y = below_zero(x, self.axes)
-        y -= np.log(np.add.reduce(np.exp(y), axis=self.axes, keepdims=True))
+        y -= np.log(sum_along(np.exp(y), self.axes, keepdims=True))
         return y
 
     def backward(self, g, y, x):
-        return (g - np.exp(y) * np.add.reduce(g, axis=self.axes, keepdims=True),)
+        return (g - np.exp(y) * sum_along(g, self.axes, keepdims=True),)
 
 
 def below_zero(x, axes):

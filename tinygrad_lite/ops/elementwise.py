@@ -155,7 +155,9 @@ class Tanh(Function):
 class Sigmoid(Function):
     """y = 1 / (1 + exp(-x)).  dy/dx = y (1 - y).
 
-    Computed from exp(-|x|), which never overflows and keeps the small values of the left tail.
+    So computed, with each step in place, it keeps the small values of the left tail; where exp(-x)
+    overflows, y is 0 and not a subnormal number.  From exp(-|x|), which never does, it takes twice
+    the time.
     """
 
     __slots__ = ()
@@ -163,8 +165,10 @@ class Sigmoid(Function):
     fresh = True
 
     def forward(self, x):
-        small = np.exp(-np.abs(x))
-        return np.where(x >= 0, 1.0, small) / (small + 1.0)
+        y = np.negative(x, out=np.empty_like(x))
+        np.exp(y, out=y)
+        y += 1.0
+        return np.divide(1.0, y, out=y)
 
     def backward(self, g, y, x):
         return (g * (y * (1.0 - y)),)

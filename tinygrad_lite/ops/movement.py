@@ -77,6 +77,63 @@ class Concatenate(Function):
         )
 
 
+class Split(Function):
+    """y_0, y_1, ... = stretches of x along `axis`, up to each of `ends`.
+
+    Their gradients stand side by side again.  As so many indexed reads, each gradient would be set
+    among zeros, and those added up: for a (32, 512) in 52 us instead of 27.
+    """
+
+    __slots__ = ("axis", "ends", "shapes")
+    fresh = True
+
+    def __init__(self, axis, ends):
+        self.axis = axis
+        self.ends = ends
+
+    def forward(self, x):
+        before = (slice(None),) * self.axis
+        starts = (0, *self.ends[:-1])
+        parts = tuple(
+            [x[(*before, slice(*place))] for place in zip(starts, self.ends, strict=True)]
+        )
+        self.shapes = [part.shape for part in parts]
+        return parts
+
+    def backward(self, g, y, x):
+        return (np.concatenate(_filled(g, self.shapes), axis=self.axis),)
+
+
+class Unstack(Function):
+    """y_0, y_1, ... = x at each place along `axis`, without that axis.
+
+    The gradients are stacked, for the same reason as in Split.
+    """
+
+    __slots__ = ("axis", "shape")
+    fresh = True
+
+    def __init__(self, axis):
+        self.axis = axis
+
+    def forward(self, x):
+        self.shape = x.shape[: self.axis] + x.shape[self.axis + 1 :]
+        before = (slice(None),) * self.axis
+        return tuple([x[(*before, place, ...)] for place in range(x.shape[self.axis])])
+
+    def backward(self, g, y, x):
+        return (np.stack(_filled(g, [self.shape] * len(g)), axis=self.axis),)
+
+
+def _filled(gradients, shapes):
+    """The gradients of several results, zeros where none came."""
+    dtype = next(g.dtype for g in gradients if g is not None)
+    return [
+        np.zeros(shape, dtype) if g is None else g
+        for g, shape in zip(gradients, shapes, strict=True)
+    ]
+
+
 class Pad(Function):
     """y = x with `value` around it.  dy/dx = 1, so the gradient is the part of g inside.
 

@@ -8,7 +8,7 @@ from math import prod
 import numpy as np
 
 from ..graph import Function
-from ..shapes import keepdim_shape
+from ..shapes import keepdim_shape, sum_along
 from .choice import Mask
 
 
@@ -26,6 +26,8 @@ class Sum(Function):
         if x.dtype == np.float16:
             wide = np.add.reduce(x, axis=self.axes, keepdims=self.keepdim, dtype=np.float32)
             return wide.astype(np.float16)  # inf where float16 ends
+        if x.dtype.kind == "f":
+            return sum_along(x, self.axes, self.keepdim)
         return np.add.reduce(x, axis=self.axes, keepdims=self.keepdim, dtype=x.dtype)
 
     def backward(self, g, y, x):
@@ -52,7 +54,7 @@ class Mean(Sum):
     def forward(self, x):
         self.given = x.shape
         self.count = prod([x.shape[axis] for axis in self.axes])
-        return np.add.reduce(x, axis=self.axes, keepdims=self.keepdim) / self.count
+        return sum_along(x, self.axes, self.keepdim) / self.count
 
     def backward(self, g, y, x):
         return (self.spread(g / self.count),)
@@ -160,14 +162,18 @@ class Centre(Function):
         self.axes = axes
 
     def forward(self, x):
-        count = prod(x.shape[axis] for axis in self.axes)
-        one = tuple(slice(1) if axis in self.axes else slice(None) for axis in range(x.ndim))
-        y = x - x[one]
-        y -= np.add.reduce(y, axis=self.axes, keepdims=True) / count
-        return y
+        return centred(x, self.axes)
 
     def backward(self, g, y, x):
         return (Centre.apply(g, axes=self.axes),)
+
+
+def centred(x, axes):
+    """What Centre says, of an array."""
+    count = prod([x.shape[axis] for axis in axes])
+    y = x - x[tuple([slice(1) if axis in axes else slice(None) for axis in range(x.ndim)])]
+    y -= sum_along(y, axes, keepdims=True) / count
+    return y
 
 
 class Norm(Function):
