@@ -95,7 +95,7 @@ $(TORCH_STAMP): pyproject.toml
 .venv-bench/.peers: pyproject.toml benchmarks/requirements.txt
 	$(call make_venv,.venv-bench)
 	@echo "installing the library and its peers into .venv-bench (once)"
-	@$(BENCH_BIN)/python $(PIP_INSTALL) --editable '.[train]' -r benchmarks/requirements.txt
+	@$(BENCH_BIN)/python $(PIP_INSTALL) --editable . -r benchmarks/requirements.txt
 	@touch $@
 
 # An environment that works is kept as it is; one whose Python is gone is made anew.

@@ -4,15 +4,14 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-HEADER = ("what", "ours", "peer", "ours takes", "peer takes", "ratio", "quartiles", "n", "target")
+HEADER = ("what", "peer", "ours takes", "peer takes", "ratio", "quartiles", "rounds", "target")
 
 
 @dataclass
 class Row:
-    """One comparison: `ours` took `ratio` times as much as `peer`, with the quartiles."""
+    """One comparison: ours took `ratio` times as much as `peer`, with the quartiles."""
 
     what: str
-    ours: str
     peer: str
     ours_median: float
     peer_median: float
@@ -72,14 +71,14 @@ def compared(
     low, _, high = statistics.quantiles(ratios * (2 if len(ratios) == 1 else 1), n=4)
     medians = [statistics.median(measured[name]) for name in (ours, peer)]
     ratio = statistics.median(ratios)
-    return Row(what, ours, peer, *medians, ratio, (low, high), len(ratios), targets, unit)
+    return Row(what, peer, *medians, ratio, (low, high), len(ratios), targets, unit)
 
 
 def amount(value: float, unit: str) -> str:
     """A number as a person reads it: 3.74 ms, 28.1 us, 7.07 s, 214 MB."""
     if unit == "s":
         for scale, name in ((1.0, "s"), (1e-3, "ms"), (1e-6, "us")):
-            if value >= scale:
+            if value >= scale or name == "us":
                 return f"{value / scale:.3g} {name}"
     return f"{value:.3g} {unit}"
 
@@ -98,7 +97,6 @@ def table(rows: Sequence[Row]) -> list[str]:
 def _cells(row: Row) -> list[str]:
     return [
         row.what,
-        row.ours,
         row.peer,
         amount(row.ours_median, row.unit),
         amount(row.peer_median, row.unit),

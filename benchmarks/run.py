@@ -71,7 +71,7 @@ def machine() -> list[str]:
 
 def section(title: str, outcome: Outcome) -> list[str]:
     """The lines on one workload: a table, and sentences."""
-    lines = [f"## {title}", ""]
+    lines = [f"## {title.removesuffix('.')}", ""]
     if outcome.rows:
         lines += [*table(outcome.rows), ""]
     sentences = [

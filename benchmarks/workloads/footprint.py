@@ -28,9 +28,8 @@ MEMORY_ROUNDS = 5
 
 def import_seconds(package: str) -> float:
     """The time of one import statement in a new process."""
-    program = (
-        f"import time; t = time.perf_counter(); import {package}; print(time.perf_counter() - t)"
-    )
+    clock = "time.perf_counter()"
+    program = f"import time; began = {clock}; import {package}; print({clock} - began)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     return float(done.stdout)
 

@@ -7,6 +7,7 @@ is rounding alone where a gradient is 0, as for the bias of the keys, and no two
 
 from functools import partial
 from itertools import cycle
+from typing import Any
 
 import numpy as np
 from pairing import Case, Outcome, Settings, Side, Stepper, compare_all, moved
@@ -75,7 +76,7 @@ def ours() -> Stepper:
     return step, lambda: moved([p.numpy() for p in parameters], weights())
 
 
-def pytorch(compiled: bool = False) -> Stepper:
+def pytorch_model() -> Any:
     import torch
     from torch import nn
     from torch.nn import functional as F
@@ -106,7 +107,13 @@ def pytorch(compiled: bool = False) -> Stepper:
             scores = self.out(self.norm(self.blocks(x)))
             return F.cross_entropy(scores.view(-1, WORDS), following.view(-1))
 
-    model = GPT()
+    return GPT()
+
+
+def pytorch(compiled: bool = False) -> Stepper:
+    import torch
+
+    model = pytorch_model()
     named = dict(model.named_parameters())
     with torch.no_grad():
         for (name, parameter), start in zip(named.items(), weights(), strict=True):
@@ -172,9 +179,8 @@ def jax_jit() -> Stepper:
     return step, lambda: moved(state[0], weights())
 
 
-def hips_autograd() -> Stepper:
+def autograd_loss() -> Any:
     import autograd.numpy as anp
-    from autograd import value_and_grad
     from autograd.scipy.special import logsumexp
 
     hidden = np.triu(np.full((CONTEXT, CONTEXT), -np.inf, np.float32), 1)
@@ -208,7 +214,13 @@ def hips_autograd() -> Stepper:
         true = scores[anp.arange(BATCH * CONTEXT), following.reshape(-1)]
         return anp.mean(logsumexp(scores, axis=1) - true)
 
-    both, parameters, data = value_and_grad(loss_of), weights(), cycle(batches())
+    return loss_of
+
+
+def hips_autograd() -> Stepper:
+    from autograd import value_and_grad
+
+    both, parameters, data = value_and_grad(autograd_loss()), weights(), cycle(batches())
 
     def step() -> float:
         loss, gradients = both(parameters, *next(data))

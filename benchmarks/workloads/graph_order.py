@@ -103,7 +103,7 @@ def run(settings: Settings) -> Outcome:
         if settings.quick:
             size = min(size, 64)
         sides = [
-            Side("sort by serial number", partial(sorting, topological_order, graph, size)),
+            Side("ours", partial(sorting, topological_order, graph, size)),
             Side("Kahn", partial(sorting, kahn, graph, size), "numpy"),
         ]
         cases.append(Case(what, sides, steps))

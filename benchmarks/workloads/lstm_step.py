@@ -38,7 +38,11 @@ def ours() -> Stepper:
     import nn
     from tinygrad_lite import Tensor
 
-    Wx, Wh, b = parameters = [Tensor(w, requires_grad=True) for w in weights()]
+    from_input = nn.Linear(INPUTS, 4 * UNITS)
+    from_state = nn.Linear(UNITS, 4 * UNITS, bias=False)
+    parameters = [from_input.weight, from_state.weight, from_input.bias]
+    for parameter, start in zip(parameters, weights(), strict=True):
+        parameter.data[...] = start
     optimiser = nn.optim.SGD(parameters, LR)
     data = cycle(batches())
 
@@ -46,8 +50,7 @@ def ours() -> Stepper:
         xs, target = next(data)
         h = c = Tensor.zeros(BATCH, UNITS)
         for x in xs:
-            gates = x @ Wx.T + h @ Wh.T + b
-            i, f, g, o = gates.chunk(4, axis=1)
+            i, f, g, o = (from_input(Tensor(x)) + from_state(h)).chunk(4, axis=1)
             c = f.sigmoid() * c + i.sigmoid() * g.tanh()
             h = o.sigmoid() * c.tanh()
         loss = (h - target).square().mean()

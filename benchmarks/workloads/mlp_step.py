@@ -221,9 +221,8 @@ def numpy_plain(size: int, momentum: float = 0.0, penalty: bool = False) -> Step
 def numpy_reused(size: int, momentum: float = 0.0, penalty: bool = False) -> Stepper:
     """By hand, with every array made once: about the best that NumPy can do."""
     W1, b1, W2, b2 = parameters = weights()
-    velocities = [np.zeros_like(parameter) for parameter in parameters]
-    dW1, db1, dW2, db2 = gradients = [np.empty_like(parameter) for parameter in parameters]
-    spares = [np.empty_like(parameter) for parameter in parameters]
+    velocities, gradients, spares = ([np.zeros_like(p) for p in parameters] for _ in range(3))
+    dW1, db1, dW2, db2 = gradients
     hidden, dhidden, active = np.empty((3, size, HIDDEN), np.float32)
     scores, row = np.empty((size, CLASSES), np.float32), np.empty((size, 1), np.float32)
     rows, data = np.arange(size), cycle(batches(size))
@@ -232,8 +231,8 @@ def numpy_reused(size: int, momentum: float = 0.0, penalty: bool = False) -> Ste
         x, y = next(data)
         np.maximum(np.add(np.matmul(x, W1, out=hidden), b1, out=hidden), 0, out=hidden)
         np.add(np.matmul(hidden, W2, out=scores), b2, out=scores)
-        np.subtract(scores, scores.max(axis=1, keepdims=True, out=row), out=scores)
-        np.exp(scores, out=scores)
+        scores.max(axis=1, keepdims=True, out=row)
+        np.exp(np.subtract(scores, row, out=scores), out=scores)
         np.divide(scores, scores.sum(axis=1, keepdims=True, out=row), out=scores)
         loss = -np.log(scores[rows, y]).mean()
         if penalty:
@@ -247,18 +246,21 @@ def numpy_reused(size: int, momentum: float = 0.0, penalty: bool = False) -> Ste
         np.multiply(dhidden, np.sign(hidden, out=active), out=dhidden)
         np.matmul(x.T, dhidden, out=dW1)
         np.add.reduce(dhidden, axis=0, out=db1)
-        for k, (parameter, direction, spare) in enumerate(
-            zip(parameters, gradients, spares, strict=True)
-        ):
-            if k in (0, 2):  # the matrices
-                np.add(direction, np.multiply(parameter, REG, out=spare), out=direction)
-            if momentum:
-                np.multiply(velocities[k], momentum, out=velocities[k])
-                direction = np.add(velocities[k], direction, out=velocities[k])
-            np.subtract(parameter, np.multiply(direction, LR, out=spare), out=parameter)
+        for k, decay in enumerate((REG, 0.0, REG, 0.0)):
+            update_reused(parameters[k], gradients[k], velocities[k], spares[k], momentum, decay)
         return float(loss)
 
     return step, lambda: moved(parameters, weights())
+
+
+def update_reused(parameter, gradient, velocity, spare, momentum: float, decay: float) -> None:
+    """SGD in place."""
+    if decay:
+        np.add(gradient, np.multiply(parameter, decay, out=spare), out=gradient)
+    if momentum:
+        np.multiply(velocity, momentum, out=velocity)
+        gradient = np.add(velocity, gradient, out=velocity)
+    np.subtract(parameter, np.multiply(gradient, LR, out=spare), out=parameter)
 
 
 def products(size: int, all_five: bool) -> Stepper:

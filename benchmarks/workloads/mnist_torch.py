@@ -35,35 +35,28 @@ def correct(model: nn.Module, X: torch.Tensor, Y: torch.Tensor) -> int:
     return int((model(X).argmax(dim=1) == Y).sum())
 
 
-def main() -> None:
-    """Train, choose the best weights on the held-out images, count the test images once."""
-    began = time.perf_counter()
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--data", type=Path)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--batch-size", type=int, default=128)
-    args = parser.parse_args()
-    torch.set_num_threads(2)
-    torch.manual_seed(args.seed)
-    X, Y, X_test, Y_test = load(args.data)
-    cut = len(X) - len(X) // HELD_OUT
-
+def network() -> tuple[nn.Module, torch.optim.Optimizer]:
+    """The model with its start, and SGD with the L2 penalty on the two matrices."""
     first, second = nn.Linear(784, HIDDEN), nn.Linear(HIDDEN, 10)
     nn.init.normal_(first.weight, std=(2 / 784) ** 0.5)
     nn.init.normal_(second.weight, std=(1 / HIDDEN) ** 0.5)
     nn.init.zeros_(first.bias)
     nn.init.zeros_(second.bias)
-    model = nn.Sequential(first, nn.ReLU(), second)
     groups = [
         {"params": [first.weight, second.weight], "weight_decay": REG},
         {"params": [first.bias, second.bias]},
     ]
-    optimiser = torch.optim.SGD(groups, LR, MOMENTUM)
+    return nn.Sequential(first, nn.ReLU(), second), torch.optim.SGD(groups, LR, MOMENTUM)
+
+
+def train(X: torch.Tensor, Y: torch.Tensor, epochs: int, batch_size: int) -> nn.Module:
+    """The model as it was after the epoch that was best on the held-out images."""
+    model, optimiser = network()
+    cut = len(X) - len(X) // HELD_OUT
     best, weights, step = -1, {}, 0
-    steps = args.epochs * -(-cut // args.batch_size)
-    for _ in range(args.epochs):
-        for index in torch.randperm(cut).split(args.batch_size):
+    steps = epochs * -(-cut // batch_size)
+    for _ in range(epochs):
+        for index in torch.randperm(cut).split(batch_size):
             loss = nn.functional.cross_entropy(model(X[index]), Y[index])
             optimiser.zero_grad()
             loss.backward()
@@ -75,7 +68,21 @@ def main() -> None:
         if held_out > best:
             best, weights = held_out, copy.deepcopy(model.state_dict())
     model.load_state_dict(weights)
-    right = correct(model, X_test, Y_test)
+    return model
+
+
+def main() -> None:
+    """Train, and count the test images once."""
+    began = time.perf_counter()
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--batch-size", type=int, default=128)
+    args = parser.parse_args()
+    torch.manual_seed(args.seed)
+    X, Y, X_test, Y_test = load(args.data)
+    right = correct(train(X, Y, args.epochs, args.batch_size), X_test, Y_test)
     accuracy, seconds = 100 * right / len(Y_test), time.perf_counter() - began
     print(f"test accuracy {accuracy:.2f} % ({right} of {len(Y_test)}) in {seconds:.1f} s")
 
