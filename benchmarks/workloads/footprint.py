@@ -2,14 +2,15 @@
 
 import compileall
 import io
+import os
 import resource
 import runpy
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
-from contextlib import redirect_stdout, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout, suppress
 from functools import partial
 from importlib import metadata
 from importlib.util import find_spec
@@ -26,25 +27,38 @@ STEPS = 100  # of the MLP
 MEMORY_ROUNDS = 5
 
 
-def import_seconds(package: str) -> float:
+@contextmanager
+def as_installed() -> Iterator[Path]:
+    """A folder with our two packages as pip installs them: with byte code."""
+    with tempfile.TemporaryDirectory() as folder:
+        for package in ("tinygrad_lite", "nn"):
+            without = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(ROOT / package, Path(folder, package), ignore=without)
+        compileall.compile_dir(folder, quiet=2)
+        yield Path(folder)
+
+
+def import_seconds(package: str, folder: Path) -> float:
     """The time of one import statement in a new process."""
     clock = "time.perf_counter()"
     program = f"import time; began = {clock}; import {package}; print({clock} - began)"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    command = [sys.executable, "-c", program]
+    environment = os.environ | {"PYTHONPATH": str(folder)}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=True)
     return float(done.stdout)
 
 
-def import_times(settings: Settings) -> Outcome:
+def import_times(settings: Settings, folder: Path) -> Outcome:
     """`import tinygrad_lite` beside the imports of its peers."""
     ours, targets = "tinygrad_lite", {"numpy": (1.3,), "torch": (), "jax": ()}
     names = [name for name in targets if not settings.peers or name in settings.peers]
     names = [ours, *filter(find_spec, names)]
     for name in names:  # byte code and the system's cache
-        import_seconds(name)
+        import_seconds(name, folder)
     times: dict[str, list[float]] = {name: [] for name in names}
     for _ in range(settings.rounds):
         for name in names:
-            times[name].append(import_seconds(name))
+            times[name].append(import_seconds(name, folder))
     return Outcome([compared("import", times, ours, n, targets[n]) for n in names[1:]])
 
 
@@ -109,19 +123,10 @@ def size_of(distribution: str) -> float:
     return sum(file.stat().st_size for f in files if (file := Path(f.locate())).is_file()) / 1e6
 
 
-def own_size() -> float:
-    """The two packages as a wheel installs them, with byte code, in MB."""
-    with tempfile.TemporaryDirectory() as folder:
-        for package in ("tinygrad_lite", "nn"):
-            without = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(ROOT / package, Path(folder, package), ignore=without)
-        compileall.compile_dir(folder, quiet=2)
-        return sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file()) / 1e6
-
-
-def installed_size() -> Fact:
+def installed_size(folder: Path) -> Fact:
     """What `pip install tinygrad-lite` brings, without its extras."""
-    numpy, ours = size_of("numpy"), own_size()
+    ours = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6
+    numpy = size_of("numpy")
     others = sum(size_of(name) for name in BROUGHT)
     text = (
         f"installed size: NumPy {numpy:.1f} MB and {ours + others:.1f} MB more "
@@ -133,7 +138,8 @@ def installed_size() -> Fact:
 
 
 def run(settings: Settings) -> Outcome:
-    outcome = import_times(settings)
+    with as_installed() as folder:
+        outcome = import_times(settings, folder)
+        outcome.facts.append(installed_size(folder))
     outcome.add(peaks(settings))
-    outcome.facts.append(installed_size())
     return outcome
