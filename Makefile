@@ -51,7 +51,7 @@ format: .venv/.dev ## put the style right where ruff can
 types: .venv/.dev ## check types
 	@$(BIN)/mypy
 
-bench: .venv-bench/.peers ## measure beside the peers; ARGS="--peers torch tiny_mlp" chooses
+bench: .venv-bench/.peers ## measure beside the peers; ARGS="--peers torch tiny_mlp" for a part
 	@$(BENCH_BIN)/python benchmarks/run.py $(ARGS)
 
 bench-quick: .venv-bench/.peers ## one small round of each benchmark
