@@ -11,7 +11,7 @@ import numpy as np
 from ..graph import Array, TensorBase, array_of
 from ..ops.activations import LogSoftmax
 from ..ops.choice import Mask
-from ..ops.reduce import Sum
+from ..ops.reduce import Mean, Sum
 from ..shapes import Shape
 
 UNSIGNED = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}  # by the size in bytes
@@ -107,10 +107,13 @@ def reduced_by_labels(
         losses = Mask.apply(losses, mask=kept)
     if reduction == "none":
         return losses if len(places) == 1 else losses.reshape(places)
-    total = Sum.apply(losses, axes=(0,))
     if reduction == "sum":
-        return total
+        return Sum.apply(losses, axes=(0,))
     if weights is not None:
         counts = weights[classes]
-        return total / float(np.sum(counts if kept is None else counts[kept]))
-    return total / float(len(classes) if kept is None else np.count_nonzero(kept))
+        total = float(np.sum(counts if kept is None else counts[kept]))
+    elif kept is not None:
+        total = float(np.count_nonzero(kept))
+    else:
+        return Mean.apply(losses, axes=(0,))
+    return Sum.apply(losses, axes=(0,)) / total
