@@ -11,7 +11,7 @@ ROOT = Path(tinygrad_lite.__file__).parent.parent
 
 # Each room may import from those before it, and from itself.
 ENGINE = [
-    *("float_errors", "threads", "recording", "memory", "shapes", "dtypes", "graph"),
+    *("float_errors", "threads", "products", "recording", "memory", "shapes", "dtypes", "graph"),
     *("hooks", "backpropagation", "ops", "methods", "tensor", "autograd"),
     *("transforms", "checkpointing", "check", "show"),
 ]

@@ -13,7 +13,7 @@ import weakref
 import numpy as np
 import pytest
 
-from tinygrad_lite import threads
+from tinygrad_lite import Tensor, grad, products, threads
 from tinygrad_lite.float_errors import restore, silence
 
 SIZES = (1, 2, 3, 8)
@@ -193,7 +193,7 @@ def test_importing_starts_nothing() -> None:
     program = """
 import sys, threading
 import tinygrad_lite, nn
-from tinygrad_lite import threads
+from tinygrad_lite import Tensor, grad, products, threads
 assert threading.active_count() == 1 and threads._pool is None
 assert "threadpoolctl" not in sys.modules and "concurrent.futures" not in sys.modules
 threads.spread(str, range(4))
@@ -206,7 +206,7 @@ assert threading.active_count() == 3, threading.enumerate()
 def test_a_pool_of_one_starts_no_thread() -> None:
     program = """
 import threading
-from tinygrad_lite import threads
+from tinygrad_lite import Tensor, grad, products, threads
 assert threads.spread(str, range(4), multiplies=True) == [*"0123"]
 assert threading.active_count() == 1
 """
@@ -240,7 +240,7 @@ def test_a_forked_child_works() -> None:
     program = """
 import os, threading, time
 import numpy as np
-from tinygrad_lite import threads
+from tinygrad_lite import Tensor, grad, products, threads
 def blas():
     return [library.get_num_threads() for library in threads._blas_libraries()]
 before = blas()
@@ -268,3 +268,88 @@ assert blas() == before
 """
     done = run_python(program, TINYGRAD_LITE_THREADS="3", OPENBLAS_NUM_THREADS="2")
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_after_the_pool_has_multiplied_products_leave_blas_threads_alone(pool, monkeypatch) -> None:
+    a, b = (np.random.default_rng(n).standard_normal((300, 320), np.float32) for n in (0, 1))
+    monkeypatch.setattr(threads, "blas_held", threads._OneBlasThread())
+    monkeypatch.setattr(products, "blas_held", threads.blas_held)
+    counts = []
+    enter = threads._OneBlasThread.__enter__
+    monkeypatch.setattr(
+        threads._OneBlasThread, "__enter__", lambda self: counts.append(1) or enter(self)
+    )
+    monkeypatch.setattr(threads._OneBlasThread, "used", property(lambda self: False))
+    expected = products.multiply(a, b.T)
+    assert not counts
+    monkeypatch.setattr(threads._OneBlasThread, "used", True)
+    for left, right in ((a, b.T), (a.T, b), (a[:200], b.T), (b, a[:200].T)):
+        np.testing.assert_allclose(products.multiply(left, right), left @ right, 1e-4, 1e-4)
+    np.testing.assert_allclose(products.multiply(np.ones(300, "f4"), a), a.sum(0), 1e-4, 1e-4)
+    assert len(counts) == 5
+    large = np.concatenate([a] * 3)
+    np.testing.assert_allclose(products.multiply(large, b.T)[:300], expected, 1e-4, 1e-4)
+    np.testing.assert_allclose(products.multiply(a, large.T)[:, :300], a @ a.T, 1e-4, 1e-4)
+    assert products.multiply(a[:2], b[:2].T).shape == (2, 2)
+    assert len(counts) == 7
+
+
+def program() -> dict[str, np.ndarray]:
+    """What every operation gives that uses the pool, and its gradients."""
+    random = np.random.default_rng(0)
+
+    def parameter(*shape, dtype=np.float32):
+        values = random.standard_normal(shape).astype(dtype)
+        return Tensor(values, requires_grad=True)
+
+    x, found = parameter(32, 8, 40, 40), {}
+    for name, weight, options in (
+        ("conv", parameter(8, 8, 3, 3), {"padding": 1}),
+        ("strided", parameter(12, 8, 3, 3), {"stride": 2}),
+        ("groups", parameter(8, 4, 3, 3), {"groups": 2}),
+        ("depthwise", parameter(8, 1, 3, 3), {"groups": 8, "padding": 1}),
+        ("depthwise strided", parameter(16, 1, 3, 3), {"groups": 8, "stride": 2}),
+    ):
+        bias = parameter(len(weight))
+        y = x.conv2d(weight, bias, **options)
+        back = grad(y, [x, weight, bias], random.standard_normal(y.shape).astype(np.float32))
+        found |= {f"{name} {n}": t.numpy() for n, t in enumerate((y, *back))}
+    weight = parameter(8, 4, 3, 3)
+    y = x.conv_transpose2d(weight, stride=2)
+    back = grad(y, [x, weight], random.standard_normal(y.shape).astype(np.float32))
+    found |= {f"transposed {n}": t.numpy() for n, t in enumerate((y, *back))}
+    for name, pool in (
+        ("max", lambda t: t.max_pool2d(2)),
+        ("max overlapping", lambda t: t.max_pool2d(3, 2, padding=1)),
+        ("mean", lambda t: t.avg_pool2d(3, 2)),
+        ("relu", lambda t: t.relu()),
+        ("product", lambda t: t.reshape(-1, 1600) @ t.reshape(-1, 1600).T),
+    ):
+        y = pool(x)
+        (back,) = grad(y, [x], random.standard_normal(y.shape).astype(np.float32))
+        found |= {name: y.numpy(), f"{name} back": back.numpy()}
+    return found
+
+
+def test_the_same_bits_come_out_for_any_size(monkeypatch) -> None:
+    results = []
+    for size in SIZES:
+        monkeypatch.setattr(threads, "_pool", threads.Pool(size))
+        results.append(program())
+    first, *others = results
+    for name, array in first.items():
+        for size, other in zip(SIZES[1:], others, strict=True):
+            assert np.array_equal(array, other[name]), (name, size)
+
+
+def test_large_arrays_give_what_small_ones_do(pair) -> None:
+    """The pool has its own path through relu and its gradient, which inf and nan take too."""
+    x = np.random.default_rng(0).standard_normal((64, 300, 80)).astype(np.float32)
+    x[::7, ::5] = [np.nan, np.inf, -np.inf, 0.0] * 20
+    g = np.full_like(x, np.inf)
+    for array in (x, x.transpose(2, 0, 1), x[:, ::-1]):
+        t = Tensor(array, requires_grad=True)
+        y = t.relu()
+        (back,) = grad(y, [t], g.reshape(array.shape))
+        assert np.array_equal(y.numpy(), np.maximum(array, 0), equal_nan=True)
+        assert np.array_equal(back.numpy(), np.where(array <= 0, 0, np.inf))

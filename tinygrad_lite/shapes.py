@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from .products import multiply
+
 Shape = tuple[int, ...]
 Axis = int | Sequence[int] | None
 Sizes = int | Sequence[int]
@@ -131,9 +133,9 @@ def _product_with_ones(x: Any, axes: Shape) -> Any:
     if not count or not left or terms > 4096:
         return None
     if axes == tuple(range(left, x.ndim)):
-        return (x.reshape(-1, terms) @ np.ones(terms, x.dtype)).reshape(x.shape[:left])
+        return multiply(x.reshape(-1, terms), np.ones(terms, x.dtype)).reshape(x.shape[:left])
     if axes == tuple(range(count)):
-        return (np.ones(terms, x.dtype) @ x.reshape(terms, -1)).reshape(x.shape[count:])
+        return multiply(np.ones(terms, x.dtype), x.reshape(terms, -1)).reshape(x.shape[count:])
     return None
 
 

@@ -22,6 +22,10 @@ Result = TypeVar("Result")
 
 SETTING = "TINYGRAD_LITE_THREADS"
 
+# How many bytes a thread works on at a time, so that they stay in the cache; smaller pieces cost
+# more calls into NumPy, each of which has to wait for Python's lock.
+PIECE = 1 << 21
+
 # Whether this is a piece's work already: what it spreads in its turn, it does itself.
 _inside: ContextVar[bool] = ContextVar("inside a piece", default=False)
 
@@ -37,13 +41,20 @@ def spread(
     were not begun are left.  Each thread works in a copy of the caller's context, so that
     what is set there (NumPy's error state, no_grad) holds in it too.
     """
-    if len(pieces) < 2 or _inside.get():
+    if _inside.get():
         return [task(piece) for piece in pieces]
-    pool = _the_pool()
-    if not multiplies:
-        return pool.run(task, pieces)
-    with blas_held:
-        return pool.run(task, pieces)
+    if multiplies:
+        with blas_held:
+            return spread(task, pieces)
+    if len(pieces) < 2:
+        return [task(piece) for piece in pieces]
+    return _the_pool().run(task, pieces)
+
+
+def slices(array: Any) -> list[slice]:
+    """The first axis of an array in slices, each of which holds about PIECE bytes."""
+    length = max(1, PIECE * len(array) // max(array.nbytes, 1))
+    return [slice(start, start + length) for start in range(0, len(array), length)]
 
 
 class Pool:
@@ -163,6 +174,11 @@ class _OneBlasThread:
         self.entered = 0
         self.libraries: list[Any] | None = None  # looking for them takes milliseconds
         self.before: list[Any] = []
+
+    @property
+    def used(self) -> bool:
+        """Whether anything has entered so far."""
+        return self.libraries is not None
 
     def __enter__(self) -> None:
         with self.lock:

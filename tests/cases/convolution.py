@@ -68,6 +68,20 @@ CASES: list[Case] = [
     ),
     Case(
         convolution.Conv,
+        lambda x, w, b: x.conv2d(w, b),
+        lambda x, w, b: convolved(x, w, (3, 2)) + b[:, None, None],
+        [((1, 2, 4, 3), (3, 2, 2, 2), (3,)), ((0, 1, 4, 3), (1, 1, 2, 2), (1,))],
+        note="bias",
+    ),
+    Case(
+        convolution.Conv,
+        lambda x, w, b: x.conv2d(w, b, groups=2),
+        lambda x, w, b: convolved(x, w, (2, 3), groups=2) + b[:, None, None],
+        [((2, 2, 3, 4), (2, 1, 2, 2), (2,)), ((1, 4, 3, 4), (2, 2, 2, 2), (2,))],
+        note="groups, bias",
+    ),
+    Case(
+        convolution.Conv,
         lambda x, w: x.conv2d(
             w, groups=2, stride=(2, 1), dilation=(1, 2), padding=((1, 0), (2, 1))
         ),

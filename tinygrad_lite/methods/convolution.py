@@ -305,12 +305,13 @@ def _applied(
     dtype = x.dtype
     if dtype == np.float16:
         x, weight, bias = (None if t is None else cast(t, np.float32) for t in (x, weight, bias))
-    y = op.apply(as_batch(name, x, rank), weight, windows=windows, groups=groups)
-    if bias is not None:
-        if getattr(bias, "shape", ()) != (y.shape[1],):
-            raise ValueError(
-                f"{name}: expected a bias of shape ({y.shape[1]},); got {np.shape(bias)}"
-            )
+    transposed = op is ConvInput
+    outputs = weight.shape[1] * groups if transposed else len(weight)
+    if bias is not None and getattr(bias, "shape", ()) != (outputs,):
+        raise ValueError(f"{name}: expected a bias of shape ({outputs},); got {np.shape(bias)}")
+    given = (as_batch(name, x, rank), weight, *(() if transposed else (bias,)))
+    y = op.apply(*given, windows=windows, groups=groups)
+    if transposed and bias is not None:
         y = y + bias.reshape((-1, *(1,) * rank))
     return cast(y.reshape(y.shape[1:]) if x.ndim == rank + 1 else y, dtype)
 

@@ -3,6 +3,10 @@
 import numpy as np
 
 from ..graph import Function
+from ..threads import slices, spread
+
+# From so many bytes on the pool gains: the maximum of 13 MB and 0 took 0.7 instead of 1.2 ms.
+LARGE = 1 << 22
 
 INTEGERS = {2: np.int16, 4: np.int32, 8: np.int64}  # for each size of float, in bytes
 
@@ -23,7 +27,17 @@ class Mask(Function):
     def forward(self, x):
         whole = INTEGERS[x.dtype.itemsize]
         # -1 has all bits set, and keeps those of x; 0 keeps none.
-        return (x.view(whole) & np.negative(self.mask.view(np.int8)).astype(whole)).view(x.dtype)
+        if x.nbytes < LARGE or self.mask.shape != x.shape:
+            bits = np.negative(self.mask.view(np.int8)).astype(whole)
+            return (x.view(whole) & bits).view(x.dtype)
+        y = np.empty_like(x)
+
+        def keep(part):
+            bits = np.negative(self.mask[part].view(np.int8)).astype(whole)
+            np.bitwise_and(bits, x[part].view(whole), out=y[part].view(whole))
+
+        spread(keep, slices(x))
+        return y
 
     def backward(self, g, y, x):
         return (Mask.apply(g, mask=self.mask),)
@@ -37,9 +51,13 @@ class Relu(Function):
     fresh = True
 
     def forward(self, x):
-        if x.size > 4096 and x.dtype.kind == "f":  # a third of the time for 131,072 elements
-            return x.clip(0, np.inf)
-        return np.maximum(x, 0)
+        if x.size <= 4096 or x.dtype.kind != "f":
+            return np.maximum(x, 0)
+        if x.nbytes < LARGE:
+            return x.clip(0, np.inf)  # a third of the time for 131,072 elements
+        y = np.empty_like(x)
+        spread(lambda part: x[part].clip(0, np.inf, out=y[part]), slices(x))
+        return y
 
     def backward(self, g, y, x):
         return (Mask.apply(g, mask=y != 0),)  # y is never negative; nan passes its gradient on

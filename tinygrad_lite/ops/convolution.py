@@ -15,7 +15,8 @@ from math import prod
 import numpy as np
 
 from ..graph import Function
-from .windows import channels_last, in_channels_last, last, second
+from ..threads import slices, spread
+from .windows import by_images, channels_last, in_channels_last, last, second, shares
 
 
 class _Convolution(Function):
@@ -28,7 +29,6 @@ class _Convolution(Function):
 
     __slots__ = ("groups", "windows")
     saves = "inputs"
-    reads = ("b", "a")
     fresh = True
 
     def __init__(self, windows, groups=1):
@@ -43,10 +43,7 @@ class _Convolution(Function):
         return x.shape[1] == self.groups > 1
 
     def pieces(self, x):
-        """The work in pieces, so that what is unfolded of one stays in the cache.
-
-        For each: the images, what they give (an index of y), and the windows that are meant.
-        """
+        """The work in pieces, so that what is unfolded of one stays in the cache."""
         copies = 2 if self.depthwise(x) else prod(self.windows.kernel)
         return self.windows.pieces(len(x), x.shape[1] * copies * x.itemsize)
 
@@ -78,10 +75,38 @@ class _Convolution(Function):
         shape = (prod(pixels.shape[:-1]), self.groups, x.shape[1] // self.groups)
         return pixels.reshape(shape).swapaxes(0, 1)
 
+    def turns(self, g, channels):
+        """Whether the transpose by x had better be a convolution of g, with the kernels turned.
+
+        Not where g has far more channels: to unfold it would be more than to fold what x gets.
+        """
+        most = channels if channels == self.groups > 1 else 2 * channels
+        return max(self.windows.stride) == 1 and g.shape[1] <= most
+
+    def turns_both(self, g, x):
+        """Whether the transpose by w is taken from the unfolded g too, so that both share it."""
+        return self.turns(g, x.shape[1]) and not (self.depthwise(x) or self.depthwise(g))
+
     def matrix(self, w):
         """(O, C, *kernel) as (groups, O of a group, taps * C)."""
         shape = (self.groups, len(w) // self.groups, prod(w.shape[1:]))
         return last(w).reshape(shape)
+
+    def turned(self, w):
+        """(O, C / groups, *kernel) as (C, O / groups, *kernel), each kernel back to front."""
+        kernel = self.windows.kernel
+        w = w.reshape((self.groups, len(w) // self.groups, *w.shape[1:])).swapaxes(1, 2)
+        w = w.reshape((w.shape[0] * w.shape[1], w.shape[2], *kernel))
+        return w[(..., *[slice(None, None, -1)] * len(kernel))]
+
+    def added_up(self, multiply, pieces):
+        """The sum of multiply(piece), each (groups, taps * C, O of a group), as (O, C, *kernel)."""
+
+        def add(pieces):
+            return sum_of(multiply(piece) for piece in pieces)
+
+        total = sum_of(spread(add, shares(pieces), multiplies=True)).mT
+        return second(total.reshape((total.shape[0] * total.shape[1], *self.windows.kernel, -1)))
 
     def along_rows(self, w, width):
         """A depthwise w as (groups, m, *kernel, 1, ..., width), each weight repeated for a row.
@@ -102,83 +127,119 @@ class _Convolution(Function):
 
 
 class Conv(_Convolution):
-    """y = x convolved with w, as above.  dy/dx is ConvInput of w, dy/dw is ConvWeight of x.
+    """y = x convolved with w, as above, plus b.  dy/dx is ConvInput of w, dy/dw ConvWeight of x.
 
-    x: (N, C, *size), w: (O, C / groups, *kernel), y: (N, O, *count).
+    x: (N, C, *size), w: (O, C / groups, *kernel), b: (O,) or None, y: (N, O, *count).
     """
 
     __slots__ = ()
+    reads = ("b", "a", "")
 
-    def forward(self, x, w):
-        shape = (len(x), len(w), *self.windows.count)
+    def forward(self, x, w, b):
+        y = channels_last((len(x), len(w), *self.windows.count), x.dtype, np.empty)
+        b = None if b is None else np.tile(b, y.shape[-1])  # for a row of pixels: see along_rows
         if self.depthwise(x):
-            return self._depthwise(x, w, channels_last(shape, x.dtype))
-        y = channels_last(shape, x.dtype, np.empty)
-        matrix = self.matrix(w).mT
-        for images, given, windows in self.pieces(x):
-            np.matmul(self.columns(x[images], windows), matrix, out=self.rows(y[given]))
+            return self._depthwise(x, w, b, y)
+        matrix = np.ascontiguousarray(self.matrix(w).mT)
+
+        def multiply(piece):
+            columns, given = self.columns(x[piece.images], piece.windows), y[piece.given]
+            np.matmul(columns, matrix, out=self.rows(given))
+            if b is not None:
+                rows = last(given).reshape((-1, len(b)))  # a view
+                rows += b
+
+        spread(multiply, self.pieces(x), multiplies=True)
         return y
 
-    def _depthwise(self, x, w, y):
-        w = self.along_rows(w, y.shape[-1])
-        for images, given, windows in self.pieces(x):
-            padded = windows.padded(x[images], in_channels_last=True)[:, :, None]
-            total = self.by_channel(y[given])
-            for tap, read in windows.taps():
+    def _depthwise(self, x, w, b, y):
+        w, row = self.along_rows(w, y.shape[-1]), y.shape[1] * y.shape[-1]
+
+        def add(piece):
+            rows = last(y[piece.given]).reshape((-1, row))
+            rows[...] = 0 if b is None else b
+            padded = piece.windows.padded(x[piece.images], in_channels_last=True)[:, :, None]
+            total = self.by_channel(y[piece.given])
+            for tap, read in piece.windows.taps():
                 total += padded[read] * w[(slice(None), slice(None), *tap)]
+
+        spread(add, self.pieces(x))
         return y
 
-    def backward(self, g, y, x, w):
+    def backward(self, g, y, x, w, b):
+        gb = over_pixels(g) if self.needs[2] else None
+        both = self.needs[0] and self.needs[1] and type(g) is np.ndarray and g.size
+        if both and self.turns_both(g, x):
+            return *self._from_columns(g, x, w), gb
         return (
             ConvInput.apply(g, w, **self.same()) if self.needs[0] else None,
             ConvWeight.apply(x, g, **self.same()) if self.needs[1] else None,
+            gb,
         )
+
+    def _from_columns(self, g, x, w):
+        """The gradients of x and of w by unfolding g only, where ConvWeight would unfold x.
+
+        The sum of x g over the windows is also one over the windows that each pixel of x is in.
+        """
+        back = Conv(self.windows.turned(), self.groups)
+        gx = channels_last(x.shape, g.dtype, np.empty)
+        matrix = np.ascontiguousarray(self.matrix(self.turned(w)).mT)
+
+        def multiply(piece):
+            columns = back.columns(g[piece.images], piece.windows)
+            np.matmul(columns, matrix, out=self.rows(gx[piece.given]))
+            return np.matmul(columns.mT, self.rows(x[piece.given]))
+
+        gw = back.added_up(multiply, back.pieces(g))
+        return gx, np.ascontiguousarray(self.turned(gw))
 
 
 class ConvInput(_Convolution):
     """x = the sum over windows of g w: the transpose of Conv by x.  dx/dg: Conv, dx/dw: ConvWeight.
 
     g: (N, O, *count), w: (O, C / groups, *kernel), x: (N, C, *size).  At stride 1 it is also the
-    convolution of g with w turned around, which takes two thirds of the time where g has no more
-    channels than x.
+    convolution of g with w turned around, which takes two thirds of the time (see `turns`).
     """
 
     __slots__ = ()
+    reads = ("b", "a")
 
     def forward(self, g, w):
         channels = w.shape[1] * self.groups
-        if max(self.windows.stride) == 1 and g.shape[1] <= channels:
+        if self.turns(g, channels):
             turned = self.windows.turned()
-            return Conv.apply(g, self.turned(w), windows=turned, groups=self.groups)
+            return Conv.apply(g, self.turned(w), None, windows=turned, groups=self.groups)
         x = channels_last((len(g), channels, *self.windows.size), g.dtype)
         if self.depthwise(x):
             return self._depthwise(g, w, x)
         matrix = self.matrix(w)
-        for images, given, windows in self.pieces(x):
-            self.add_columns(np.matmul(self.rows(g[given]), matrix), x[images], windows)
-        return x
 
-    def turned(self, w):
-        """(O, C / groups, *kernel) as (C, O / groups, *kernel), each kernel back to front."""
-        kernel = self.windows.kernel
-        w = w.reshape((self.groups, len(w) // self.groups, *w.shape[1:])).swapaxes(1, 2)
-        w = w.reshape((w.shape[0] * w.shape[1], w.shape[2], *kernel))
-        return w[(..., *[slice(None, None, -1)] * len(kernel))]
+        def multiply(pieces):
+            for images, given, windows in pieces:
+                self.add_columns(np.matmul(self.rows(g[given]), matrix), x[images], windows)
+
+        spread(multiply, by_images(self.pieces(x)), multiplies=True)
+        return x
 
     def _depthwise(self, g, w, x):
         w, g = self.along_rows(w, g.shape[-1]), in_channels_last(g)
-        for images, given, windows in self.pieces(x):
-            split = self.by_channel(g[given])
-            padded = channels_last((len(split), self.groups, *windows.extent), x.dtype)
-            for tap, read in windows.taps():
-                for part in range(w.shape[1]):
-                    padded[read] += split[:, :, part] * w[(slice(None), part, *tap)]
-            windows.add_inside(padded, x[images])
+
+        def add(pieces):
+            for images, given, windows in pieces:
+                split = self.by_channel(g[given])
+                padded = channels_last((len(split), self.groups, *windows.extent), x.dtype)
+                for tap, read in windows.taps():
+                    for part in range(w.shape[1]):
+                        padded[read] += split[:, :, part] * w[(slice(None), part, *tap)]
+                windows.add_inside(padded, x[images])
+
+        spread(add, by_images(self.pieces(x)))
         return x
 
     def backward(self, g, y, x, w):
         return (
-            Conv.apply(g, w, **self.same()) if self.needs[0] else None,
+            Conv.apply(g, w, None, **self.same()) if self.needs[0] else None,
             ConvWeight.apply(g, x, **self.same()) if self.needs[1] else None,
         )
 
@@ -190,33 +251,69 @@ class ConvWeight(_Convolution):
     """
 
     __slots__ = ()
+    reads = ("b", "a")
 
     def forward(self, x, g):
         kernel = self.windows.kernel
-        inner, outer = x.shape[1] // self.groups, g.shape[1] // self.groups
+        inner = x.shape[1] // self.groups
+        if not x.size:
+            return np.zeros((g.shape[1], inner, *kernel), x.dtype)
         if self.depthwise(x):
-            return self._depthwise(x, g, np.zeros((g.shape[1], 1, *kernel), x.dtype))
-        total = np.zeros((self.groups, outer, prod(kernel) * inner), x.dtype)
-        for images, given, windows in self.pieces(x):
-            total += np.matmul(self.rows(g[given]).mT, self.columns(x[images], windows))
-        w = second(total.reshape((g.shape[1], *kernel, inner)))
-        return np.ascontiguousarray(w)
+            return self._depthwise(x, g)
+        if self.turns_both(g, x):
+            back = ConvWeight(self.windows.turned(), self.groups)
+            return np.ascontiguousarray(self.turned(back.unfolding(g, x)))
+        return np.ascontiguousarray(self.unfolding(x, g))
 
-    def _depthwise(self, x, g, w):
-        total, g = (
-            w.reshape((self.groups, len(w) // self.groups, *w.shape[2:])),
-            in_channels_last(g),
-        )
+    def unfolding(self, x, g):
+        """The sum as products of the unfolded x."""
+
+        def multiply(piece):
+            columns = self.columns(x[piece.images], piece.windows)
+            return np.matmul(columns.mT, self.rows(g[piece.given]))
+
+        return self.added_up(multiply, self.pieces(x))
+
+    def _depthwise(self, x, g):
+        g = in_channels_last(g)
+        shape = (self.groups, g.shape[1] // self.groups, *self.windows.kernel)
         summed = (0, *range(3, x.ndim + 1))
-        for images, given, windows in self.pieces(x):
-            padded = windows.padded(x[images], in_channels_last=True)[:, :, None]
-            split = self.by_channel(g[given])
-            for tap, read in windows.taps():
-                total[(slice(None), slice(None), *tap)] += (padded[read] * split).sum(summed)
-        return w
+
+        def add(pieces):
+            total = np.zeros(shape, x.dtype)
+            for images, given, windows in pieces:
+                padded = windows.padded(x[images], in_channels_last=True)[:, :, None]
+                split = self.by_channel(g[given])
+                for tap, read in windows.taps():
+                    total[(slice(None), slice(None), *tap)] += (padded[read] * split).sum(summed)
+            return total
+
+        total = sum_of(spread(add, shares(self.pieces(x))))
+        return total.reshape((g.shape[1], 1, *self.windows.kernel))
 
     def backward(self, g, y, x, h):
         return (
             ConvInput.apply(h, g, **self.same()) if self.needs[0] else None,
-            Conv.apply(x, g, **self.same()) if self.needs[1] else None,
+            Conv.apply(x, g, None, **self.same()) if self.needs[1] else None,
         )
+
+
+def sum_of(arrays):
+    """The sum of new arrays, in their order and in the memory of the first."""
+    arrays = iter(arrays)
+    total = next(arrays)
+    for array in arrays:
+        total += array
+    return total
+
+
+def over_pixels(g):
+    """The sum of images (N, C, *size) over all their pixels, for each channel.  Array or Tensor."""
+    if type(g) is not np.ndarray or not g.size:
+        return np.add.reduce(g, axis=(0, *range(2, g.ndim)))
+
+    def add(images):
+        rows = last(g[images]).reshape((-1, g.shape[1]))
+        return np.ones(len(rows), g.dtype) @ rows
+
+    return sum_of(spread(add, slices(g), multiplies=True))

@@ -5,6 +5,7 @@ from math import prod
 import numpy as np
 
 from ..graph import Function
+from ..products import multiply
 from ..shapes import sum_along
 
 
@@ -45,7 +46,10 @@ class Matmul(Function):
             ga = ga.reshape((*stack, ga.shape[-1]))
         if self.needs[1]:
             a = rows(a) if b_rank == 2 else a
-            gb = (g.mT @ a).mT if self.columns else a.mT @ g
+            if a.ndim == 2:
+                gb = multiply(g.mT, a).mT if self.columns else multiply(a.mT, g)
+            else:
+                gb = (g.mT @ a).mT if self.columns else a.mT @ g
         return ga, gb
 
     def _with_vectors(self, g, a, b):
@@ -99,7 +103,8 @@ class Linear(Function):
             gx = gx.reshape((*self.out_shape[:-1], gx.shape[1]))
         if self.needs[1]:
             x = rows(x)
-            gw = (g.mT @ x).mT if self.columns else x.mT @ g  # laid out in memory as w is
+            # laid out in memory as w is
+            gw = multiply(g.mT, x).mT if self.columns else multiply(x.mT, g)
             gw = gw.mT if self.transposed else gw
         return gx, gw, sum_along(g, (0,)) if self.needs[2] else None
 
@@ -116,7 +121,7 @@ def product(a, b):
     transpose: on two threads (32, 256) @ (256, 512) took 103 us, transposed 53, (128, 784) @
     (784, 1024) 1.4 ms, transposed 1.05.  The result then lies in memory column by column.
     """
-    return (b.mT @ a.mT).mT if a.shape[0] < b.shape[1] else a @ b
+    return multiply(b.mT, a.mT).mT if a.shape[0] < b.shape[1] else multiply(a, b)
 
 
 class Inv(Function):

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 
 from ..graph import Function
+from ..threads import slices, spread
 from .choice import Mask
-from .windows import Windows, batches
+from .windows import Windows
 
 
 class SlidingWindows(Function):
@@ -44,11 +45,14 @@ class OverlapAdd(Function):
         windows = self.windows
         one_tap = x[(slice(None), slice(None), *(0,) * len(windows.kernel))]
         y = np.zeros_like(one_tap, shape=(*x.shape[:2], *windows.size))
-        for images in batches(y):
+
+        def add(images):
             padded = np.zeros_like(y[images], shape=(*y[images].shape[:2], *windows.extent))
             for tap, read in windows.taps():
                 padded[read] += x[(images, slice(None), *tap)]
             windows.add_inside(padded, y[images])
+
+        spread(add, slices(y))
         return y
 
     def backward(self, g, y, x):
@@ -70,10 +74,13 @@ class SumPool(Function):
 
     def forward(self, x):
         y = np.zeros_like(x, shape=(*x.shape[:2], *self.windows.count))
-        for images in batches(x):
+
+        def add(images):
             padded, total = self.windows.padded(x[images]), y[images]
             for _, read in self.windows.taps():
                 total += padded[read]
+
+        spread(add, slices(x))
         return y
 
     def backward(self, g, y, x):
@@ -102,10 +109,13 @@ class MaxPool(Function):
             y, self.winners = largest(x, self.windows, self.needs[0])
             return y
         y = np.zeros_like(x, shape=self.winners.shape)
-        for images in batches(x):
+
+        def take(images):
             padded = self.windows.padded(x[images])
             for number, (_, read) in enumerate(self.windows.taps()):
                 y[images] += Mask.apply(padded[read], mask=self.winners[images] == number)
+
+        spread(take, slices(x))
         return y
 
     def backward(self, g, y, x):
@@ -127,12 +137,23 @@ class MaxUnpool(Function):
 
     def forward(self, x):
         windows = self.windows
-        y = np.zeros_like(self.winners, x.dtype, shape=(*x.shape[:2], *windows.size))
-        for images in batches(y):
-            padded = np.zeros_like(y[images], shape=(*y[images].shape[:2], *windows.extent))
+        make = np.empty_like if windows.tile else np.zeros_like
+        y = make(self.winners, x.dtype, shape=(*x.shape[:2], *windows.size))
+
+        def put(images):
+            padded = y[images]
+            if not windows.tile:
+                padded = np.zeros_like(padded, shape=(*padded.shape[:2], *windows.extent))
             for number, (_, read) in enumerate(windows.taps()):
-                padded[read] += Mask.apply(x[images], mask=self.winners[images] == number)
-            windows.add_inside(padded, y[images])
+                taken = Mask.apply(x[images], mask=self.winners[images] == number)
+                if windows.tile:  # nothing is there to add to: half the time
+                    padded[read] = taken
+                else:
+                    padded[read] += taken
+            if not windows.tile:
+                windows.add_inside(padded, y[images])
+
+        spread(put, slices(y))
         return y
 
     def backward(self, g, y, x):
@@ -149,7 +170,8 @@ def largest(x: Any, windows: Windows, with_winners: bool) -> tuple[Any, Any]:
     taps = list(windows.taps())
     y = np.empty_like(x, shape=(*x.shape[:2], *windows.count))
     winners: Any = np.empty_like(y, np.min_scalar_type(len(taps) - 1))
-    for images in batches(x):
+
+    def find(images):
         padded = windows.padded(x[images], lowest)
         best = y[images]
         best[...] = padded[taps[0][1]]
@@ -164,4 +186,6 @@ def largest(x: Any, windows: Windows, with_winners: bool) -> tuple[Any, Any]:
         if with_winners and np.isnan(best).any():
             for number, (_, read) in enumerate(taps):
                 found[np.isnan(padded[read])] = number
+
+    spread(find, slices(x))
     return y, winners if with_winners else None

@@ -7,19 +7,19 @@ a place is called a tap.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import groupby, product
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from ..shapes import Shape
+from ..threads import PIECE
 
-# How many bytes an operation works on at a time, so that they stay in the cache.  With 1 to 4 MiB a
-# training step of four convolutions, on one core with 1 MiB of its own, took the same to 10 %; with
-# 256 KiB it took 40 % longer (more calls), with 16 MiB 20 %.
-PIECE = 1 << 21
+# A sum over the batch is made of so many partial sums, whatever the number of threads: the same
+# bits come out, and up to that many threads have something to do.
+SHARES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,12 @@ class Windows:
             places.append(slice(start, max(start, end)))
             parts.append(slice(max(-before, 0), max(start, end) - before))
         return tuple(places), tuple(parts)
+
+    @property
+    def tile(self) -> bool:
+        """Whether each element of the image is read by one window, and once."""
+        apart = self.kernel == self.stride and max(self.dilation) == 1
+        return apart and not any(self.before) and self.extent == self.size
 
     def taps(self) -> Iterator[tuple[tuple[int, ...], tuple[Any, ...]]]:
         """Each tap of the kernel, and the index of what all windows read there."""
@@ -162,18 +168,16 @@ class Windows:
             number = np.multiply.outer(number, inside.sum(1))
         return number
 
-    def pieces(self, n: int, each: int) -> Iterator[tuple[slice, tuple[slice, ...], "Windows"]]:
-        """A batch of n images in pieces, of as many windows as fit in PIECE at `each` bytes.
-
-        For each piece: the images, what they give, an index of (N, C, *count), and its windows:
-        all of them, or some rows where one image is too large.
-        """
+    def pieces(self, n: int, each: int) -> "list[Piece]":
+        """A batch of n images in pieces, of as many windows as fit in PIECE at `each` bytes."""
+        found = []
         rows, image = self.count[0], max(each * prod(self.count), 1)
         for start in range(0, n, at_once := max(1, PIECE // image)):
             images = slice(start, min(start + at_once, n))
             for row in range(0, rows, rows_at_once := max(1, rows * PIECE // image)):
                 part = slice(row, min(row + rows_at_once, rows))
-                yield images, (images, slice(None), part), self.rows(part)
+                found.append(Piece(images, (images, slice(None), part), self.rows(part)))
+        return found
 
     def rows(self, part: slice) -> "Windows":
         """The windows of these rows only (along the first axis), over the same image."""
@@ -201,6 +205,25 @@ class Windows:
         )
 
 
+class Piece(NamedTuple):
+    """A part of a batch: some images, or some rows of what one image gives."""
+
+    images: slice
+    given: tuple[slice, ...]  # what they give, an index of (N, C, *count)
+    windows: Windows
+
+
+def by_images(pieces: list[Piece]) -> list[list[Piece]]:
+    """Those of the same images together: where windows overlap, rows of an image add to others."""
+    return [list(found) for _, found in groupby(pieces, key=lambda piece: piece.images.start)]
+
+
+def shares(pieces: list[Piece]) -> list[list[Piece]]:
+    """The pieces in at most SHARES runs: within one what they give is added up, then over them."""
+    length = -(-len(pieces) // SHARES)
+    return [pieces[start : start + length] for start in range(0, len(pieces), length)]
+
+
 def channels_last(shape: Shape, dtype: Any, make: Any = np.zeros) -> Any:
     """A new array (N, C, *size) in whose memory the channels of a pixel lie side by side."""
     return second(make((shape[0], *shape[2:], shape[1]), dtype))
@@ -219,10 +242,3 @@ def last(x: Any) -> Any:
 def second(x: Any) -> Any:
     """(N, *size, C) seen as (N, C, *size)."""
     return x.transpose((0, x.ndim - 1, *range(1, x.ndim - 1)))
-
-
-def batches(x: Any) -> Iterator[slice]:
-    """Slices of a batch, of so many images that two copies of them stay in the cache."""
-    at_once = max(1, PIECE // max(2 * x[:1].nbytes, 1))
-    for start in range(0, len(x), at_once):
-        yield slice(start, min(start + at_once, len(x)))
