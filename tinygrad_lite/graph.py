@@ -342,7 +342,8 @@ class Output(Node):
 
     def pull_back(self, gradient: Any, wrap: Wrap | None) -> tuple[Any, ...]:
         """The gradient at our place among those of the op's results."""
-        placed = (gradient if index == self.index else None for index in range(self.count))
+        placed: list[Any] = [None] * self.count
+        placed[self.index] = gradient
         return (OutputGradients(placed),)
 
 
@@ -365,15 +366,19 @@ def _wrap_outputs(
     results: tuple[Any, ...],
 ) -> Any:
     """The tensors of an op with several results."""
-    arrays = tuple(np.asarray(result) for result in results)
+    arrays = tuple(
+        [result if type(result) is np.ndarray else np.asarray(result) for result in results]
+    )
     if recorded:
         op.saved_output = arrays if op.saves in ("output", "both") else None
         op.out_shape = ()
-    tensors = []
+    tensors: list[Any] = []
     for index, array in enumerate(arrays):
         place = Output(op, index, len(arrays), array.shape) if recorded else None
-        tensors.append(tensor_class._wrap(array, place))
-        _link_views(tensors[-1], (*inputs, *tensors[:-1]))
+        tensor = tensor_class._wrap(array, place)
+        if op._may_share or array.base is not None:
+            _link_views(tensor, (*inputs, *tensors))
+        tensors.append(tensor)
     return tuple(tensors)
 
 

@@ -124,16 +124,19 @@ def _product_with_ones(x: Any, axes: Shape) -> Any:
     BLAS adds up a sum in fewer parts than NumPy does, so a very long one would be less exact.
     """
     if not x.flags.c_contiguous:
-        if not x.flags.f_contiguous:
+        order = sorted(range(x.ndim), key=x.strides.__getitem__, reverse=True)
+        turned = x.transpose(order)
+        if not turned.flags.c_contiguous:
             return None
-        sums = _product_with_ones(x.T, tuple([x.ndim - 1 - axis for axis in reversed(axes)]))
-        return None if sums is None else sums.T
-    count, left = len(axes), x.ndim - len(axes)
+        sums = _product_with_ones(turned, tuple(sorted(map(order.index, axes))))
+        left = [axis for axis in order if axis not in axes]
+        return None if sums is None else sums.transpose([left.index(axis) for axis in sorted(left)])
+    count, rest = len(axes), x.ndim - len(axes)
     terms = prod([x.shape[axis] for axis in axes])
-    if not count or not left or terms > 4096:
+    if not count or not rest or terms > 4096:
         return None
-    if axes == tuple(range(left, x.ndim)):
-        return multiply(x.reshape(-1, terms), np.ones(terms, x.dtype)).reshape(x.shape[:left])
+    if axes == tuple(range(rest, x.ndim)):
+        return multiply(x.reshape(-1, terms), np.ones(terms, x.dtype)).reshape(x.shape[:rest])
     if axes == tuple(range(count)):
         return multiply(np.ones(terms, x.dtype), x.reshape(terms, -1)).reshape(x.shape[count:])
     return None

@@ -12,6 +12,14 @@ def shares(rng, shape):
     return np.asarray(rng.uniform(0.1, 0.9, shape))
 
 
+def probabilities(a):
+    return np.exp(a) / np.exp(a).sum(1, keepdims=True)
+
+
+def product(y, p):
+    return y[:, None] * p
+
+
 CASES: list[Case] = [
     Case(
         losses.CrossEntropy,
@@ -25,6 +33,27 @@ CASES: list[Case] = [
         lambda a: a.sum(1),
         [((0, 3),)],
         note="empty batch",
+    ),
+    Case(
+        losses.CrossEntropy,
+        lambda a: a.cross_entropy(np.array([[2, 0], [1, 1]]), reduction="none"),
+        lambda a: -np.log(probabilities(a))[[[0, 0], [1, 1]], [[2, 0], [1, 1]], [[0, 1], [0, 1]]],
+        [((2, 3, 2),)],
+        note="at each place",
+    ),
+    Case(
+        losses.CrossEntropy,
+        lambda a: product(*losses.CrossEntropy.apply(a, labels=np.array([3, 0, 1]))),
+        lambda a: -np.log(probabilities(a))[[0, 1, 2], [3, 0, 1]][:, None] * probabilities(a),
+        [((3, 4),)],
+        note="both results",
+    ),
+    Case(
+        losses.CrossEntropy,
+        lambda a: losses.CrossEntropy.apply(a, labels=np.array([3, 0, 1]))[1] * 2.0,
+        lambda a: probabilities(a) * 2,
+        [((3, 4),)],
+        note="its second result",
     ),
     Case(
         losses.BinaryCrossEntropy,

@@ -1,6 +1,6 @@
 """Class labels and the scores beside them: what cross entropy and its relatives have in common.
 
-Scores (N, C, d1, ...) become rows of C, one for each place of the labels (N, d1, ...).
+Scores (N, C, d1, ...) have a row of C for each place of the labels (N, d1, ...).
 """
 
 from math import prod
@@ -11,36 +11,50 @@ import numpy as np
 from ..graph import Array, TensorBase, array_of
 from ..ops.activations import LogSoftmax
 from ..ops.choice import Mask
+from ..ops.losses import CrossEntropy
 from ..ops.reduce import Mean, Sum
 from ..shapes import Shape
 
 UNSIGNED = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}  # by the size in bytes
 
 
-def as_rows(name: str, scores: Any) -> tuple[Any, Shape]:
-    """The scores as (samples, C), and the shape of their labels."""
+def places_and_classes(name: str, scores: Any) -> tuple[Shape, int]:
+    """The shape of the labels that belong to the scores, and the number of classes."""
     shape = scores.shape
     if not shape:
         raise ValueError(f"{name}: expected scores (N, C), (C,) or (N, C, d1, ...); got ()")
-    if len(shape) == 2:
-        return scores, shape[:1]
-    if len(shape) == 1:
-        return scores.reshape(1, -1), ()
-    places = (shape[0], *shape[2:])
+    return ((), shape[0]) if len(shape) == 1 else ((shape[0], *shape[2:]), shape[1])
+
+
+def as_rows(scores: Any) -> Any:
+    """The scores as (samples, C)."""
+    shape = scores.shape
+    if len(shape) < 3:
+        return scores if len(shape) == 2 else scores.reshape(1, -1)
     moved = scores.permute(0, *range(2, len(shape)), 1)
-    return moved.reshape(prod(places), shape[1]), places
+    return moved.reshape(prod((shape[0], *shape[2:])), shape[1])
 
 
-def class_weights(name: str, weight: Any, rows: Any) -> Array:
-    """The weights (C,) in the dtype of the rows."""
+def class_weights(name: str, weight: Any, count: int, dtype: np.dtype[Any]) -> Array:
+    """The weights (C,) in the dtype of the scores."""
     if isinstance(weight, TensorBase) and weight._node is not None:
         raise ValueError(f"{name}: the weight is a constant; detach() it, no gradient flows there")
     weights = array_of(weight)
-    if weights.shape != rows.shape[1:]:
+    if weights.shape != (count,):
         raise ValueError(
-            f"{name}: expected one weight a class, shape {rows.shape[1:]}; got {weights.shape}"
+            f"{name}: expected one weight a class, shape {(count,)}; got {weights.shape}"
         )
-    return weights.astype(rows.dtype)
+    return weights.astype(dtype)
+
+
+def surprise(scores: Any, classes: Array) -> Any:
+    """-log(softmax(scores)) of each sample's class, flat, by one primitive; nothing is moved."""
+    shape = scores.shape
+    if len(shape) > 2:
+        places = shape[0], prod(shape[2:])
+        scores = scores.reshape(shape[0], shape[1], places[1])
+        return CrossEntropy.apply(scores, labels=classes.reshape(places))[0].reshape(-1)
+    return CrossEntropy.apply(as_rows(scores), labels=classes)[0]
 
 
 def expected_surprise(rows: Any, shares: Any, smoothing: float, weights: Array | None) -> Any:

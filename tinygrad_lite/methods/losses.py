@@ -14,10 +14,18 @@ from ..ops.activations import Softmax, Softplus
 from ..ops.choice import Mask, Where
 from ..ops.elementwise import Cast, Sigmoid
 from ..ops.indexing import Getitem
-from ..ops.losses import BinaryCrossEntropy, CrossEntropy
+from ..ops.losses import BinaryCrossEntropy
 from ..recording import warn
 from ..shapes import Shape, broadcast_shape
-from .labels import as_rows, checked_labels, class_weights, expected_surprise, reduced_by_labels
+from .labels import (
+    as_rows,
+    checked_labels,
+    class_weights,
+    expected_surprise,
+    places_and_classes,
+    reduced_by_labels,
+    surprise,
+)
 from .operands import Operand, as_float, as_tensor, in_single, matched
 
 Reduction = Literal["mean", "sum", "none"]
@@ -66,21 +74,23 @@ class LossMethods(TensorBase):
                 f"cross_entropy: expected label_smoothing from 0 to 1; got {label_smoothing}"
             )
         scores: Any = as_float(self)
-        rows, places = as_rows("cross_entropy", scores)
-        weights = None if weight is None else class_weights("cross_entropy", weight, rows)
+        places, count = places_and_classes("cross_entropy", scores)
+        weights = None
+        if weight is not None:
+            weights = class_weights("cross_entropy", weight, count, scores.dtype)
         given = array_of(labels)
         if given.dtype.kind == "f" and given.shape == scores.shape:  # probabilities
             if ignore_index is not None and ignore_index >= 0:
                 raise ValueError("cross_entropy: ignore_index needs labels, not probabilities")
-            shares, _ = as_rows("cross_entropy", as_tensor(labels, scores, scores.dtype))
-            losses = expected_surprise(rows, shares, label_smoothing, weights)
+            shares = as_rows(as_tensor(labels, scores, scores.dtype))
+            losses = expected_surprise(as_rows(scores), shares, label_smoothing, weights)
             return _reduced(losses.reshape(places), reduction)
-        classes, kept = checked_labels(given, places, rows.shape[1], ignore_index)
+        classes, kept = checked_labels(given, places, count, ignore_index)
         if label_smoothing:
-            truth = np.equal.outer(classes, np.arange(rows.shape[1])).astype(rows.dtype)
-            losses = expected_surprise(rows, truth, label_smoothing, weights)
+            truth = np.equal.outer(classes, np.arange(count)).astype(scores.dtype)
+            losses = expected_surprise(as_rows(scores), truth, label_smoothing, weights)
         else:
-            losses = CrossEntropy.apply(rows, labels=classes)
+            losses = surprise(scores, classes)
             losses = losses if weights is None else losses * weights[classes]
         return reduced_by_labels(losses, places, reduction, kept, weights, classes)
 
@@ -115,11 +125,14 @@ class LossMethods(TensorBase):
         """
         _check_reduction(reduction)
         _warn_if_made_by(Softmax, self, "nll_loss expects logarithms; use log_softmax before it")
-        rows, places = as_rows("nll_loss", as_float(self))
-        weights = None if weight is None else class_weights("nll_loss", weight, rows)
-        classes, kept = checked_labels(labels, places, rows.shape[1], ignore_index)
+        scores: Any = as_float(self)
+        places, count = places_and_classes("nll_loss", scores)
+        weights = None
+        if weight is not None:
+            weights = class_weights("nll_loss", weight, count, scores.dtype)
+        classes, kept = checked_labels(labels, places, count, ignore_index)
         named = (np.arange(len(classes)), classes)
-        losses = -Getitem.apply(rows, index=named, distinct=True)
+        losses = -Getitem.apply(as_rows(scores), index=named, distinct=True)
         losses = losses if weights is None else losses * weights[classes]
         return reduced_by_labels(losses, places, reduction, kept, weights, classes)
 

@@ -3,36 +3,59 @@
 import numpy as np
 
 from ..graph import Function
+from ..shapes import sum_along
 
 
 class CrossEntropy(Function):
-    """y_n = log(sum_k exp(x_nk)) - x_nt with t = labels[n].  dy_n/dx_nk = softmax(x)_nk - [k = t].
+    """y_n = log(sum_k exp(x_nk)) - x_nt with t = labels[n].  dy_n/dx_nk = p_nk - [k = t].
 
-    That is -log of the probability that softmax gives the true class; x: (N, K), y: (N,).  The
-    largest x of each row is subtracted first, so that exp cannot overflow; it cancels out.
+    That is -log of p_nt, the probability that softmax gives the true class.  x: (N, K), y: (N,), or
+    x: (N, K, M), y: (N, M) for a sample at each of M places.  The largest x of each sample is
+    subtracted first, so that exp cannot overflow; it cancels out.
+
+    p is a second result, so that the rule finds it in first and in higher order; a gradient h of it
+    adds p (h - <h, p>), <> being the sum over the classes.
 
     Composed of log_softmax and an index it is nine operations.  As one, a training step of the
     784-1024-10 network at batch 128 takes 2 to 3 % less time, and a small network's much less.
     """
 
-    __slots__ = ("labels", "largest")
-    saves = "inputs"
+    __slots__ = ("labels",)
+    saves = "output"
     fresh = True
 
     def __init__(self, labels):
         self.labels = labels
 
     def forward(self, x):
-        self.largest = np.maximum.reduce(x, axis=1, keepdims=True, initial=-np.inf)
-        shifted = x - self.largest
-        total = np.add.reduce(np.exp(shifted), axis=1)
-        return np.log(total) - shifted[np.arange(len(x)), self.labels]
+        p = x - np.maximum.reduce(x, axis=1, keepdims=True, initial=-np.inf)
+        true = p[self.places(x.shape)]
+        np.exp(p, out=p)
+        total = sum_along(p, (1,), keepdims=True)
+        p /= total
+        return np.log(total).reshape(true.shape) - true, p
+
+    def places(self, shape):
+        """The index of each sample's score of its class."""
+        if len(shape) == 2:
+            return np.arange(shape[0]), self.labels
+        return np.arange(shape[0])[:, None], self.labels, np.arange(shape[2])
 
     def backward(self, g, y, x):
-        powers = np.exp(x - self.largest)
-        probabilities = powers / np.add.reduce(powers, axis=1, keepdims=True)
-        truth = self.labels[:, None] == np.arange(x.shape[1])
-        return ((probabilities - truth) * g.reshape((x.shape[0], 1)),)
+        (g, h), (_, p) = g, y
+        gx = None
+        if g is not None:
+            gx = (p - self.truth(p)) * g.reshape((p.shape[0], 1, *p.shape[2:]))
+        if h is not None:
+            more = p * (h - sum_along(h * p, (1,), keepdims=True))
+            gx = more if gx is None else gx + more
+        return (gx,)
+
+    def truth(self, p):
+        """1 for each sample's class and 0 for the others, a constant in the shape of p."""
+        truth = np.zeros(p.shape, p.dtype)
+        truth[self.places(p.shape)] = 1.0
+        return truth
 
 
 class BinaryCrossEntropy(Function):

@@ -85,6 +85,7 @@ class Split(Function):
     """
 
     __slots__ = ("axis", "ends", "shapes")
+    views = True
     fresh = True
 
     def __init__(self, axis, ends):
@@ -111,6 +112,7 @@ class Unstack(Function):
     """
 
     __slots__ = ("axis", "shape")
+    views = True
     fresh = True
 
     def __init__(self, axis):
