@@ -36,9 +36,12 @@ class Linear(Module):
 
     def forward(self, x: Input) -> Tensor:
         x = _with_dtype(x, self.weight.dtype)
-        if not x.ndim or x.shape[-1] != self.weight.shape[1]:
-            raise ValueError(_misfit(x.shape, self.weight.shape[1]))
-        return x.linear(self.weight, self.bias, transposed=True)
+        try:
+            return x.linear(self.weight, self.bias, transposed=True)
+        except ValueError:
+            if x.shape[-1:] == self.weight.shape[1:]:
+                raise
+            raise ValueError(_misfit(x.shape, self.weight.shape[1])) from None
 
     def extra_repr(self) -> str:
         out_features, in_features = self.weight.shape

@@ -226,9 +226,10 @@ def _own(tensor: TensorBase, gradient: Any, taken: set[int]) -> TensorBase:
     dtype = tensor._data.dtype
     if gradient.dtype is not dtype and gradient.dtype != dtype:
         gradient = gradient.astype(dtype)
-    owner = id(memory_owner(array_of(gradient)))
-    if owner in taken or not array_of(gradient).flags.writeable:
+    array = gradient._data if isinstance(gradient, TensorBase) else gradient
+    owner = array if array.base is None else memory_owner(array)
+    if id(owner) in taken or not array.flags.writeable:
         gradient = gradient.astype(dtype)  # always a copy, and recorded if it is a tensor
-        owner = id(memory_owner(array_of(gradient)))
-    taken.add(owner)
+        owner = memory_owner(array_of(gradient))
+    taken.add(id(owner))
     return gradient if isinstance(gradient, TensorBase) else tensor._wrap(gradient, None)

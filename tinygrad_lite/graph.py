@@ -83,6 +83,9 @@ class Node:
 
 
 Wrap = Callable[[Any, Node | None], Any]
+# `needs`; the positions of the inputs that no gradient reads; if that is all of them, what is saved
+# in their place; whether a gradient reads the result.
+Plan = tuple[tuple[bool, ...], tuple[int, ...], tuple[None, ...], bool]
 
 
 class Leaf(Node):
@@ -127,6 +130,8 @@ class Function(Node):
                   rest is None
     fresh         True if each gradient that backward returns is a new array which nothing else
                   holds: the walk may then add another one to it in place
+    scalars       True if 0-d arrays are to come as NumPy's scalars, with which + and * take a
+                  seventh of the time; they are kept as such, so a later change does not reach them
     needs         on an instance: for each input, whether its gradient is asked for
 
     Keyword arguments of `apply` go to `__init__`; keep options and constants (axes, masks, shapes)
@@ -142,7 +147,8 @@ class Function(Node):
     broadcasts: ClassVar[bool] = False
     views: ClassVar[bool] = False
     reads: ClassVar[tuple[str, ...] | None] = None
-    _unread: ClassVar[dict[tuple[bool, ...], tuple[tuple[int, ...], bool]]]
+    scalars: ClassVar[bool] = False
+    _plans: ClassVar[dict[int, Plan]]
     _keeps_inputs: ClassVar[bool] = False
     _foreign: ClassVar[bool] = True
     _may_share: ClassVar[bool] = True
@@ -158,7 +164,7 @@ class Function(Node):
                 f"got {cls.saves!r}"
             )
         cls._keeps_inputs = cls.saves in ("inputs", "both")
-        cls._unread = {}
+        cls._plans = {}
         cls._foreign = not cls.__module__.startswith("tinygrad_lite.ops.")
         cls._may_share = cls.views or cls._foreign  # a user's forward may return what it was given
 
@@ -181,31 +187,29 @@ class Function(Node):
         # checks that are not needed each cost a twentieth of a small operation.
         op = cls(**options) if options else cls()
         tensor_class: Any = None
-        recorded = False
+        scalars = cls.scalars
         arrays: list[Any] = []
         parents: list[Node | None] = []
-        needs: list[bool] = []
+        needs = 1  # then a binary digit for each input
         for given in inputs:
+            needs += needs
             if isinstance(given, TensorBase):
                 if tensor_class is None:
                     tensor_class = type(given)
-                arrays.append(given._data)
+                array = given._data
+                arrays.append(array[()] if scalars and not array.ndim else array)
                 node = given._node
                 parents.append(node)
-                if node is None:
-                    needs.append(False)
-                else:
-                    needs.append(True)
-                    recorded = True
+                if node is not None:
+                    needs += 1
             else:
                 arrays.append(given)
                 parents.append(None)
-                needs.append(False)
-        if recorded and not no_grad_depth.get():
-            op.needs = tuple(needs)
-        else:
+        recorded = needs & needs - 1 != 0  # more than the first digit
+        if recorded and no_grad_depth.get():
             recorded = False
-            op.needs = (False,) * len(needs)
+            needs = 1 << len(parents)
+        op.needs, unread, nothing, keeps_output = cls._plans.get(needs) or cls._plan(needs)
         token = silence()
         try:
             result = op.forward(*arrays)
@@ -220,11 +224,10 @@ class Function(Node):
         if cls._foreign:
             recorded = _check_use(op, result, recorded)
         if recorded:
-            unread = cls._unread.get(op.needs) or cls._find_unread(op.needs)
-            for position in unread[0]:
-                arrays[position] = None
             op.parents = tuple(parents)
-            op.saved_inputs = tuple(arrays)
+            for position in unread:
+                arrays[position] = None
+            op.saved_inputs = nothing or tuple(arrays)
             op.serial = next(serials)
             op.holder = None
             op.line = user_line() if lines.depth else None
@@ -237,7 +240,7 @@ class Function(Node):
         tensor._views = tensor.grad = None
         if recorded:
             tensor._node = op
-            op.saved_output = result if unread[1] else None
+            op.saved_output = result if keeps_output else None
             op.out_shape = result.shape
         else:
             tensor._node = None
@@ -246,18 +249,20 @@ class Function(Node):
         return tensor
 
     @classmethod
-    def _find_unread(cls, needs: tuple[bool, ...]) -> tuple[tuple[int, ...], bool]:
-        """What to keep: the positions of the inputs that no gradient reads, whether it reads y."""
-        places = range(len(needs))
+    def _plan(cls, needs: int) -> Plan:
+        """What `needs`, its digits behind the first, mean for this op; remembered."""
+        wanted = tuple(digit == "1" for digit in f"{needs:b}"[1:])
+        places = range(len(wanted))
         if cls.reads is None:
             unread = () if cls._keeps_inputs else tuple(places)
             keeps_output = cls.saves in ("output", "both")
         else:
-            read = "".join(letters for letters, need in zip(cls.reads, needs, strict=True) if need)
+            read = "".join(letters for letters, need in zip(cls.reads, wanted, strict=True) if need)
             unread = tuple(place for place in places if chr(ord("a") + place) not in read)
             keeps_output = "y" in read
-        cls._unread[needs] = unread, keeps_output
-        return unread, keeps_output
+        nothing = (None,) * len(unread) if len(unread) == len(wanted) else ()
+        plan = cls._plans[needs] = wanted, () if nothing else unread, nothing, keeps_output
+        return plan
 
     def pull_back(self, gradient: Any, wrap: Wrap | None) -> tuple[Any, ...]:
         """What `backward` makes of the gradient, on arrays, or on tensors made by `wrap`."""
@@ -275,7 +280,7 @@ class Function(Node):
     def _as_tensors(self, inputs: tuple[Any, ...], output: Any, wrap: Wrap) -> tuple[Any, Any]:
         """The saved arrays as tensors in their places in the graph."""
         inputs = tuple(
-            wrap(value, parent) if isinstance(value, np.ndarray) else value
+            wrap(value, parent) if isinstance(value, (np.ndarray, np.generic)) else value
             for value, parent in zip(inputs, self.parents, strict=True)
         )
         if isinstance(output, tuple):

@@ -206,14 +206,13 @@ def _is_layer(x: Any, w: Any, b: Any, transposed: bool) -> bool:
     """Whether tensors have the shapes and dtypes that the primitive Linear asks for."""
     if not isinstance(w, TensorBase) or not (b is None or isinstance(b, TensorBase)):
         return False
-    dtype, shape = x._data.dtype, w._data.shape
-    return (
-        dtype.char in "fd"
-        and w._data.dtype is dtype
-        and len(shape) == 2
-        and x._data.shape[-1:] == shape[transposed:][:1]
-        and (b is None or (b._data.dtype is dtype and b._data.shape == shape[not transposed :][:1]))
-    )
+    dtype, x_shape, w_shape = x._data.dtype, x._data.shape, w._data.shape
+    if len(w_shape) != 2 or not x_shape or w._data.dtype is not dtype or dtype.char not in "fd":
+        return False
+    width, breadth = w_shape[::-1] if transposed else w_shape
+    if x_shape[-1] != width:
+        return False
+    return b is None or (b._data.shape == (breadth,) and b._data.dtype is dtype)
 
 
 def matrix_product(a: Any, b: Any, name: str = "matmul") -> Any:

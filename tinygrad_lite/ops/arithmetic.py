@@ -12,6 +12,7 @@ class Add(Function):
 
     __slots__ = ()
     broadcasts = True
+    scalars = True
 
     def forward(self, a, b):
         return a + b
@@ -25,6 +26,7 @@ class Sub(Function):
 
     __slots__ = ()
     broadcasts = True
+    scalars = True
 
     def forward(self, a, b):
         return a - b
@@ -40,6 +42,7 @@ class Mul(Function):
     saves = "inputs"
     reads = ("b", "a")
     broadcasts = True
+    scalars = True
     fresh = True
 
     def forward(self, a, b):
@@ -65,6 +68,7 @@ class Div(Function):
     saves = "inputs"
     reads = ("b", "ab")
     broadcasts = True
+    scalars = True
     fresh = True
 
     def forward(self, a, b):
@@ -80,6 +84,7 @@ class Neg(Function):
 
     __slots__ = ()
     fresh = True
+    scalars = True
 
     def forward(self, x):
         try:
