@@ -14,7 +14,7 @@ import numpy as np
 from .float_errors import restore, silence
 from .graph import Function, Node, TensorBase, Wrap, array_of, topological_order
 from .hooks import hooks_of, living
-from .memory import memory_owner
+from .memory import keep_freed_memory, memory_owner
 from .recording import no_grad_depth
 from .shapes import Shape, unbroadcast
 
@@ -36,6 +36,7 @@ def backpropagate(
     wrap        makes a tensor of an array and a vertex: the walk then runs on tensors, and so
                 records a graph of its own (create_graph)
     """
+    keep_freed_memory()
     targets = None if wanted is None else [tensor._node for tensor in wanted]
     recording = no_grad_depth.set(0)  # the rules record if, and only if, they run on tensors
     errors = silence()
