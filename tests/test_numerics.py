@@ -498,3 +498,31 @@ def test_gelu_far_out(dtype: type) -> None:
     np.testing.assert_array_equal(y.data, np.array([0, 0, 0, 50, 1e18], dtype))
     y.sum().backward()
     np.testing.assert_array_equal(x.grad.data, [0, 0, 0.5, 1, 1])
+
+
+def test_remainders_of_float32_are_exact() -> None:
+    """As np.remainder's, whichever way they are computed."""
+    rng = np.random.default_rng(3)
+    sizes = np.float32(10) ** rng.uniform(-8, 8, (2, 4000)).astype(np.float32)
+    a, b = sizes * rng.choice([-1, 1], sizes.shape).astype(np.float32)
+    whole = np.round(rng.uniform(-50, 50, 4000)).astype(np.float32)
+    with np.errstate(all="ignore"):
+        for x, y in ((a, b), (a, np.float32(0.7)), (whole, np.float32(7)), (b * whole, b)):
+            found = (Tensor(x) % y).data
+            np.testing.assert_array_equal(found, np.remainder(x, y))
+            assert (np.signbit(found) == np.signbit(np.broadcast_to(y, x.shape))).all()
+
+
+def test_remainders_of_large_arrays_at_corners() -> None:
+    numbers = [0.0, -0.0, 1.0, -1.0, 5.5, -5.5, 1e30, -1e30, INF, -INF, NAN, 1e-40]
+    x, y = (part.ravel().astype(np.float32) for part in np.meshgrid(numbers, numbers))
+    with np.errstate(all="ignore"):
+        expected = np.remainder(x, y)
+    np.testing.assert_array_equal((Tensor(x) % y).data, expected)
+    finite = np.tile(np.array(numbers[:6], np.float32), 20)
+    for divisor in numbers:
+        with np.errstate(all="ignore"):
+            expected = np.remainder(finite, np.float32(divisor))
+        found = (Tensor(finite) % divisor).data
+        np.testing.assert_array_equal(found, expected)
+        np.testing.assert_array_equal(np.signbit(found), np.signbit(expected))

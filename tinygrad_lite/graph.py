@@ -360,7 +360,7 @@ class OutputGradients(tuple[Any, ...]):
 
     def __add__(self, other: Any) -> "OutputGradients":
         pairs = zip(self, other, strict=True)
-        return OutputGradients(b if a is None else a if b is None else a + b for a, b in pairs)
+        return OutputGradients([b if a is None else a if b is None else a + b for a, b in pairs])
 
 
 def _wrap_outputs(
@@ -382,7 +382,9 @@ def _wrap_outputs(
         place = Output(op, index, len(arrays), array.shape) if recorded else None
         tensor = tensor_class._wrap(array, place)
         if op._may_share or array.base is not None:
-            _link_views(tensor, (*inputs, *tensors))
+            _link_views(tensor, inputs)
+            if tensor._views is None:
+                _link_views(tensor, tensors)
         tensors.append(tensor)
     return tuple(tensors)
 

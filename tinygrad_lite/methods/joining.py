@@ -43,7 +43,7 @@ class JoiningMethods(TensorBase):
             if size < 1 and length:
                 raise ValueError(f"split: expected parts of 1 element or more; got {sizes}")
             parts = [min(size, length - start) for start in range(0, length, size or 1)] or [0]
-        return Split.apply(self, axis=place, ends=list(accumulate(parts)))
+        return Split.apply(self, axis=place, ends=tuple(accumulate(parts)))
 
     def chunk(self, chunks: int, axis: int = 0) -> tuple[Self, ...]:
         """At most `chunks` parts of equal size along `axis`, but a smaller last one."""

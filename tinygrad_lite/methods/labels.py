@@ -50,7 +50,7 @@ def class_weights(name: str, weight: Any, count: int, dtype: np.dtype[Any]) -> A
 def surprise(scores: Any, classes: Array) -> Any:
     """-log(softmax(scores)) of each sample's class, flat, by one primitive; nothing is moved."""
     shape = scores.shape
-    if len(shape) > 2:
+    if len(shape) > 2 and not np.moveaxis(scores._data, 1, -1).flags.c_contiguous:
         places = shape[0], prod(shape[2:])
         scores = scores.reshape(shape[0], shape[1], places[1])
         return CrossEntropy.apply(scores, labels=classes.reshape(places))[0].reshape(-1)

@@ -160,7 +160,7 @@ class Mod(Function):
     broadcasts = True
 
     def forward(self, a, b):
-        return whole(np.remainder, a, b)
+        return whole(remainder, a, b)
 
     def backward(self, g, y, a, b):
         return g, -(g * (a // b)) if self.needs[1] else None
@@ -176,6 +176,23 @@ class Fmod(Mod):
 
     def backward(self, g, y, a, b):
         return g, -(g * np.trunc(a / b)) if self.needs[1] else None
+
+
+def remainder(a, b):
+    """np.remainder; where float64 has digits enough to be exact, float32 in a tenth of the time.
+
+    The quotient of two numbers of 24 digits, if it is below 2^28 and no integer, is further from
+    the next one than float64 rounds; and the product of its floor and b has 52 digits at most.
+    """
+    if np.result_type(a, b) == np.float32 and isinstance(a, np.ndarray) and a.size > 100:
+        b = np.asarray(b, np.float32)
+        y = a.astype(np.float64)
+        floor = np.floor(y / b)
+        if np.maximum.reduce(np.abs(floor), axis=None) < 1 << 28:
+            y = y - floor * b
+            if np.isfinite(y).all():
+                return np.copysign(y.astype(np.float32), b)
+    return np.remainder(a, b)
 
 
 def whole(ufunc, a, b):

@@ -4,6 +4,7 @@ import numpy as np
 
 from ..graph import Function
 from ..shapes import sum_along
+from .reduce import largest_along
 
 
 class CrossEntropy(Function):
@@ -28,7 +29,7 @@ class CrossEntropy(Function):
         self.labels = labels
 
     def forward(self, x):
-        p = x - np.maximum.reduce(x, axis=1, keepdims=True, initial=-np.inf)
+        p = x - largest_along(x, (1,), keepdims=True, initial=-np.inf)
         true = p[self.places(x.shape)]
         np.exp(p, out=p)
         total = sum_along(p, (1,), keepdims=True)

@@ -1,5 +1,8 @@
 """Operations that arrange elements anew without computing; the results may be views."""
 
+from functools import lru_cache
+from itertools import pairwise
+
 import numpy as np
 
 from ..graph import Function
@@ -84,25 +87,29 @@ class Split(Function):
     among zeros, and those added up: for a (32, 512) in 52 us instead of 27.
     """
 
-    __slots__ = ("axis", "ends", "shapes")
-    views = True
+    __slots__ = ("axis", "ends", "shape")
     fresh = True
+    views = True
 
     def __init__(self, axis, ends):
         self.axis = axis
         self.ends = ends
 
     def forward(self, x):
-        before = (slice(None),) * self.axis
-        starts = (0, *self.ends[:-1])
-        parts = tuple(
-            [x[(*before, slice(*place))] for place in zip(starts, self.ends, strict=True)]
-        )
-        self.shapes = [part.shape for part in parts]
-        return parts
+        self.shape = x.shape
+        return tuple([x[index] for index in stretches(self.axis, self.ends)])
 
     def backward(self, g, y, x):
-        return (np.concatenate(_filled(g, self.shapes), axis=self.axis),)
+        before, after = self.shape[: self.axis], self.shape[self.axis + 1 :]
+        shapes = [(*before, end - start, *after) for start, end in pairwise((0, *self.ends))]
+        return (np.concatenate(_filled(g, shapes), axis=self.axis),)
+
+
+@lru_cache(256)
+def stretches(axis, ends):
+    """The indices of stretches along the axis, up to each of `ends`."""
+    before = (slice(None),) * axis
+    return [(*before, slice(start, end)) for start, end in pairwise((0, *ends))]
 
 
 class Unstack(Function):
