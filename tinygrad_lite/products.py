@@ -8,7 +8,7 @@ from .threads import blas_held, spread
 
 ALONE = 1 << 13  # so few multiplications BLAS does with one thread anyway
 LARGE = 1 << 23  # so many take a sixth of a millisecond, and gain from a second thread
-PIECE = 1 << 24
+PIECE = 1 << 25
 
 
 def multiply(a: Any, b: Any) -> Any:

@@ -51,11 +51,17 @@ class _Convolution(Function):
         """One row a window, of what it reads: (groups, windows, taps * channels of a group)."""
         n, channels = x.shape[:2]
         rank, inner = len(windows.size), channels // self.groups
-        view = windows.view(windows.padded(x, in_channels_last=True))
-        view = view.reshape((n, self.groups, inner, *windows.kernel, *windows.count))
-        view = view.transpose((1, 0, *range(3 + rank, 3 + 2 * rank), *range(3, 3 + rank), 2))
-        taps = prod(windows.kernel)
-        return view.reshape((self.groups, n * prod(windows.count), taps * inner))
+        if self.groups == 1:
+            padded = windows.padded(x, in_channels_last=True)
+        else:  # each group as images of its own: their channels then lie side by side
+            padded = channels_last((self.groups * n, inner, *windows.extent), x.dtype)
+            place, part = windows.inside
+            split = x.reshape((n, self.groups, inner, *windows.size)).swapaxes(0, 1)
+            padded.reshape((self.groups, n, inner, *windows.extent))[place] = split[part]
+        view = windows.view(padded)  # (images, channels, *kernel, *count)
+        view = view.transpose((0, *range(2 + rank, 2 + 2 * rank), *range(2, 2 + rank), 1))
+        shape = (self.groups, n * prod(windows.count), prod(windows.kernel) * inner)
+        return view.reshape(shape)
 
     def add_columns(self, columns, x, windows):
         """The transpose of `columns`: add each element to where it was read from."""
@@ -99,13 +105,13 @@ class _Convolution(Function):
         w = w.reshape((w.shape[0] * w.shape[1], w.shape[2], *kernel))
         return w[(..., *[slice(None, None, -1)] * len(kernel))]
 
-    def added_up(self, multiply, pieces):
-        """The sum of multiply(piece), each (groups, taps * C, O of a group), as (O, C, *kernel)."""
+    def added_up(self, multiply, pieces, each):
+        """The sum of multiply(piece), (groups, taps * C, O of a group), as (O, C, *kernel)."""
 
         def add(pieces):
             return sum_of(multiply(piece) for piece in pieces)
 
-        total = sum_of(spread(add, shares(pieces), multiplies=True)).mT
+        total = sum_of(spread(add, shares(pieces, each), multiplies=True)).mT
         return second(total.reshape((total.shape[0] * total.shape[1], *self.windows.kernel, -1)))
 
     def along_rows(self, w, width):
@@ -191,7 +197,7 @@ class Conv(_Convolution):
             np.matmul(columns, matrix, out=self.rows(gx[piece.given]))
             return np.matmul(columns.mT, self.rows(x[piece.given]))
 
-        gw = back.added_up(multiply, back.pieces(g))
+        gw = back.added_up(multiply, back.pieces(g), w.nbytes)
         return gx, np.ascontiguousarray(self.turned(gw))
 
 
@@ -272,7 +278,8 @@ class ConvWeight(_Convolution):
             columns = self.columns(x[piece.images], piece.windows)
             return np.matmul(columns.mT, self.rows(g[piece.given]))
 
-        return self.added_up(multiply, self.pieces(x))
+        each = prod(self.windows.kernel) * x.shape[1] * g.shape[1] // self.groups * x.itemsize
+        return self.added_up(multiply, self.pieces(x), each)
 
     def _depthwise(self, x, g):
         g = in_channels_last(g)
@@ -288,7 +295,7 @@ class ConvWeight(_Convolution):
                     total[(slice(None), slice(None), *tap)] += (padded[read] * split).sum(summed)
             return total
 
-        total = sum_of(spread(add, shares(self.pieces(x))))
+        total = sum_of(spread(add, shares(self.pieces(x), prod(shape) * x.itemsize)))
         return total.reshape((g.shape[1], 1, *self.windows.kernel))
 
     def backward(self, g, y, x, h):

@@ -167,7 +167,7 @@ def largest(x: Any, windows: Windows, with_winners: bool) -> tuple[Any, Any]:
     the window's first tap inside the image: padding, which is -inf, does not win against -inf.
     """
     lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
-    taps = list(windows.taps())
+    taps, strided = list(windows.taps()), max(windows.stride) > 1
     y = np.empty_like(x, shape=(*x.shape[:2], *windows.count))
     winners: Any = np.empty_like(y, np.min_scalar_type(len(taps) - 1))
 
@@ -180,6 +180,8 @@ def largest(x: Any, windows: Windows, with_winners: bool) -> tuple[Any, Any]:
             found[...] = windows.first_inside()
         for number, (_, read) in enumerate(taps[1:], 1):
             shifted = padded[read]
+            if with_winners and strided:  # read twice: quicker where its elements lie together
+                shifted = shifted.copy("K")
             if with_winners:  # numbers grow, so the larger one is the later one
                 np.maximum(found, (shifted > best) * found.dtype.type(number), out=found)
             np.maximum(best, shifted, out=best)

@@ -20,6 +20,7 @@ from ..threads import PIECE
 # A sum over the batch is made of so many partial sums, whatever the number of threads: the same
 # bits come out, and up to that many threads have something to do.
 SHARES = 16
+SUMS = 1 << 25  # but they take no more than so many bytes, or two are made
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,9 +219,9 @@ def by_images(pieces: list[Piece]) -> list[list[Piece]]:
     return [list(found) for _, found in groupby(pieces, key=lambda piece: piece.images.start)]
 
 
-def shares(pieces: list[Piece]) -> list[list[Piece]]:
-    """The pieces in at most SHARES runs: within one what they give is added up, then over them."""
-    length = -(-len(pieces) // SHARES)
+def shares(pieces: list[Piece], each: int) -> list[list[Piece]]:
+    """The pieces in runs, in each of which what they give, `each` bytes, is added up."""
+    length = -(-len(pieces) // max(2, min(SHARES, SUMS // each)))
     return [pieces[start : start + length] for start in range(0, len(pieces), length)]
 
 
