@@ -47,7 +47,7 @@ class Batches:
         *arrays: Indexable,
         batch_size: int,
         shuffle: bool = True,
-        seed: int | np.random.Generator | None = None,
+        seed: "int | np.random.Generator | None" = None,  # quoted, for np.random imports slowly
         drop_last: bool = False,
     ) -> None:
         self.arrays = arrays

@@ -1,6 +1,5 @@
 """Module: a part of a model, which finds its parameters by itself and names itself in errors."""
 
-from dataclasses import dataclass
 from typing import Any, ParamSpec, Protocol, Self, TypeVar
 
 from tinygrad_lite import Tensor
@@ -109,7 +108,6 @@ class Module:
 # The path in an error's message
 
 
-@dataclass
 class _Trail:
     """What an error carries along about the calls that it has left.  Strings, so it pickles.
 
@@ -122,13 +120,13 @@ class _Trail:
     note        the note that holds the path
     """
 
-    origin: str
-    callee: int
-    name: str
-    place: str = ""
-    step: str | None = None
-    message: str | None = None
-    note: str | None = None
+    def __init__(self, origin: str, callee: int) -> None:
+        self.origin = self.name = origin
+        self.callee = callee
+        self.place = ""
+        self.step: str | None = None
+        self.message: str | None = None
+        self.note: str | None = None
 
 
 def locate(error: Exception, callee: object, step: str | None = None) -> None:
@@ -143,7 +141,7 @@ def locate(error: Exception, callee: object, step: str | None = None) -> None:
         name = getattr(callee, "__name__", type(callee).__name__)
         trail: _Trail | None = error.__dict__.get("_module_trail")
         if trail is None:
-            trail = error.__dict__["_module_trail"] = _Trail(name, id(callee), name)
+            trail = error.__dict__["_module_trail"] = _Trail(name, id(callee))
             if len(error.args) == 1 and error.args[0] == str(error):
                 trail.message = str(error)
         elif trail.callee != id(callee):  # the same one: a module that calls itself

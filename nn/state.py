@@ -6,7 +6,6 @@ Files are in the safetensors format, which holds arrays and text and cannot run 
 import os
 from collections.abc import Mapping
 from importlib import import_module
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -117,6 +116,8 @@ def safe_save(
     for name, text in (metadata or {}).items():
         if not isinstance(name, str) or not isinstance(text, str):
             raise TypeError(f"safe_save: expected text as metadata; got {name!r}: {text!r}")
+    from pathlib import Path  # here, for it takes twice as long to import as all of nn
+
     target = Path(path)
     unfinished = target.with_name(f".{target.name}.{os.urandom(8).hex()}")
     try:
@@ -135,7 +136,8 @@ def safe_load(path: FilePath) -> dict[str, Tensor]:
     Errors: OSError where it cannot be read, ValueError where it is no such file or not a whole
     one, ImportError where the package safetensors is missing.
     """
-    content = Path(path).read_bytes()
+    with open(path, "rb") as file:
+        content = file.read()
     safetensors = _safetensors("safe_load")
     try:
         return {name: Tensor(array) for name, array in safetensors.load(content).items()}

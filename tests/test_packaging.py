@@ -52,6 +52,46 @@ def test_that_probe_sees_a_foreign_import():
     assert done.stdout.split() == ["threadpoolctl"]
 
 
+# What would make an import slow, and is loaded when it is first used: together twice as much as
+# all the rest. NumPy's own import may bring some of it, as NumPy 2.0 brings numpy.random.
+LOADED_LATER = {
+    *("numpy.random", "dataclasses", "html", "pathlib", "queue", "shutil", "string", "subprocess"),
+    *("secrets", "urllib", "tempfile", "gzip", "concurrent.futures", "threadpoolctl", "graphviz"),
+    *("tinygrad_lite.check", "tinygrad_lite.checkpointing", "tinygrad_lite.show"),
+    *("tinygrad_lite.transforms", "nn.datasets"),
+}
+LOADED = """
+import sys, numpy
+before = set(sys.modules)
+import {package}
+print(*(set(sys.modules) - before))
+"""
+
+
+@pytest.mark.parametrize("package", [*PACKAGES, "tinygrad_lite.show"])
+def test_import_loads_nothing_slow_that_most_programs_do_without(package):
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED.format(package=package)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = LOADED_LATER & set(done.stdout.split())
+    if package in PACKAGES:
+        assert found == set()
+    else:  # the test would see it
+        assert found > {package, "html"}
+
+
+def test_names_that_are_loaded_later_are_listed_and_others_are_errors():
+    assert set(tinygrad_lite.__all__) <= set(dir(tinygrad_lite))
+    with pytest.raises(AttributeError, match="module tinygrad_lite has no attribute 'drow'"):
+        tinygrad_lite.drow  # noqa: B018
+    with pytest.raises(ImportError, match="cannot import name 'drow'"):
+        exec("from tinygrad_lite import drow")
+
+
 @pytest.mark.parametrize("package", [tinygrad_lite, nn], ids=PACKAGES)
 def test_py_typed_lies_in_both_packages(package):
     assert (Path(package.__file__).parent / "py.typed").is_file()

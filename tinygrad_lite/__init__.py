@@ -1,13 +1,18 @@
 """An autograd engine on NumPy: tensors that record a graph, and gradients by walking it back."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from .autograd import grad
-from .check import GradientError, gradcheck, gradgradcheck
-from .checkpointing import checkpoint
 from .graph import Function
 from .recording import is_grad_enabled, no_grad, record_source_lines
-from .show import draw
 from .tensor import Tensor
-from .transforms import hessian, hvp, jacobian, jvp, vjp
+
+if TYPE_CHECKING:
+    from .check import GradientError, gradcheck, gradgradcheck
+    from .checkpointing import checkpoint
+    from .show import draw
+    from .transforms import hessian, hvp, jacobian, jvp, vjp
 
 __version__ = "0.1.0"
 
@@ -29,3 +34,25 @@ __all__ = [
     "record_source_lines",
     "vjp",
 ]
+
+# What a training does without is imported when it is first used: with the parts of the standard
+# library that these need, a third of the time of all the others.
+_LATER = {
+    **dict.fromkeys(("GradientError", "gradcheck", "gradgradcheck"), "check"),
+    "checkpoint": "checkpointing",
+    "draw": "show",
+    **dict.fromkeys(("hessian", "hvp", "jacobian", "jvp", "vjp"), "transforms"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """A public name that is used for the first time."""
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    """What is here, and what will be once it is used."""
+    return sorted({*globals(), *_LATER})

@@ -13,7 +13,6 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar, copy_context
-from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -61,6 +60,8 @@ class Pool:
     """Threads that wait for jobs; `size` counts the caller's, so one less is started."""
 
     def __init__(self, size: int) -> None:
+        from queue import SimpleQueue  # here, for most programs never need a pool
+
         self.size = size
         self.jobs: SimpleQueue[_Job] = SimpleQueue()
         for number in range(1, size):

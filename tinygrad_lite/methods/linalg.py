@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from operator import index as as_index
-from string import ascii_letters
 from typing import Any, Self
 
 import numpy as np
@@ -18,6 +17,7 @@ from ..ops.movement import Concatenate, Expand, Reshape
 from ..shapes import broadcast_shape
 from .einsum import einsum, refuse_bools
 from .operands import Operand, as_float, cast, in_single, matched, operand, pair
+from .subscripts import LETTERS
 
 
 class LinalgMethods(TensorBase):
@@ -262,8 +262,8 @@ def sum_of_products(
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     """`Tensor.tensordot` for tensors and arrays, at least one of which is a tensor."""
     a_shape, b_shape = np.shape(a), np.shape(b)
-    a_labels = list(ascii_letters[: len(a_shape)])
-    b_labels = list(ascii_letters[::-1][: len(b_shape)])
+    a_labels = list(LETTERS[: len(a_shape)])
+    b_labels = list(LETTERS[::-1][: len(b_shape)])
     try:
         if np.ndim(axes) == 0:
             pairs: Any = (range(len(a_shape))[len(a_shape) - as_index(axes) :], range(axes))

@@ -6,6 +6,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from math import isfinite, prod, sqrt
 from operator import index as as_index
 from typing import Any, ClassVar, Self
@@ -19,8 +20,11 @@ from ..graph import TensorBase
 from ..shapes import Shape
 from .creation import check_numbers, count, like, made, new_shape
 
+# np.random takes a fifth of NumPy's own time to import, so nothing here asks for it until a number
+# is drawn: that is why the types stand in quotes.
+
 # The generator of a computation that is or can be repeated (see below); None anywhere else.
-_own: ContextVar[np.random.Generator | None] = ContextVar("_own", default=None)
+_own: "ContextVar[np.random.Generator | None]" = ContextVar("_own", default=None)
 
 
 class RandomMethods(TensorBase):
@@ -31,7 +35,7 @@ class RandomMethods(TensorBase):
 
     __slots__ = ()
 
-    _shared: ClassVar[np.random.Generator] = np.random.default_rng()
+    _shared: "ClassVar[np.random.Generator | None]" = None  # until a seed is set
 
     @staticmethod
     def manual_seed(seed: int) -> None:
@@ -248,17 +252,23 @@ def repeated(state: Any) -> Iterator[None]:
         _own.reset(token)
 
 
-def _generator() -> np.random.Generator:
-    return _own.get() or RandomMethods._shared
+def _generator() -> "np.random.Generator":
+    return _own.get() or RandomMethods._shared or _unseeded()
 
 
-def _generator_at(state: Any) -> np.random.Generator:
+@cache
+def _unseeded() -> "np.random.Generator":
+    """The one generator of a program that sets no seed."""
+    return np.random.default_rng()
+
+
+def _generator_at(state: Any) -> "np.random.Generator":
     generator = np.random.Generator(getattr(np.random, state["bit_generator"])(0))
     generator.bit_generator.state = state
     return generator
 
 
-def _replace_generator(generator: np.random.Generator) -> None:
+def _replace_generator(generator: "np.random.Generator") -> None:
     if _own.get() is None:
         RandomMethods._shared = generator
     else:

@@ -1,12 +1,13 @@
 """The subscripts of an einsum, such as "ij,jk->ik": which axes meet, and in which order."""
 
 from collections.abc import Sequence
-from string import ascii_letters
 from typing import NamedTuple
 
 import numpy as np
 
 from ..shapes import Shape
+
+LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 class Plan(NamedTuple):
@@ -61,7 +62,7 @@ def _parsed(subscripts: str, shapes: Sequence[Shape]) -> tuple[list[str], str]:
     text = subscripts.replace(" ", "")
     inputs, arrow, output = text.partition("->")
     given = inputs.split(",")
-    if not set(text.replace("...", "").replace("->", "")) <= set(ascii_letters + ","):
+    if not set(text.replace("...", "").replace("->", "")) <= set(LETTERS + ","):
         raise ValueError(f"einsum: expected subscripts such as 'ij,jk->ik'; got '{subscripts}'")
     if any(term.count("...") > 1 for term in (*given, output)):
         raise ValueError(f"einsum: expected ... once in each term; got '{subscripts}'")
@@ -76,7 +77,7 @@ def _parsed(subscripts: str, shapes: Sequence[Shape]) -> tuple[list[str], str]:
                 + ("; write ... for the others" if named < len(shape) else "")
             )
         ranks.append(len(shape) - named)
-    unused = "".join(letter for letter in ascii_letters if letter not in text)[: max(ranks)]
+    unused = "".join(letter for letter in LETTERS if letter not in text)[: max(ranks)]
     terms = [
         term.replace("...", unused[len(unused) - rank :], 1)
         for term, rank in zip(given, ranks, strict=True)
