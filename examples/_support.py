@@ -99,6 +99,38 @@ def load(folder: str | None, quiet: bool) -> tuple[str, tuple[np.ndarray, ...]]:
     return "MNIST", data
 
 
+def mean_and_deviation(images: np.ndarray) -> tuple[float, float]:
+    """Of all pixels, a few images at a time: `std` makes an array of eight times their memory."""
+    total = squares = 0.0
+    for start in range(0, len(images), 500):
+        pixels = images[start : start + 500].astype(np.float64).ravel()
+        total += float(pixels.sum())
+        squares += float(pixels @ pixels)
+    mean = total / images.size
+    return mean, math.sqrt(squares / images.size - mean**2)
+
+
+class Scaled:
+    """Rows of float32 pixels, (image - mean) / deviation, made when they are asked for.
+
+    images: (N, 1, h, w).  They stay the bytes that they are: as floats, all of MNIST would take 188
+    MB, and as long to make as forty training steps.
+    """
+
+    def __init__(self, images: np.ndarray, mean: float, deviation: float) -> None:
+        self.rows = images.reshape(len(images), -1)
+        self.mean, self.deviation = np.float32(mean), np.float32(deviation)
+
+    def __len__(self) -> int:
+        """The number of images."""
+        return len(self.rows)
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        """(n, pixels), for the numbers of n images."""
+        rows: np.ndarray = self.rows[index]
+        return (rows - self.mean) / self.deviation
+
+
 class Report:
     """Progress on a terminal, a line an epoch in a pipe; files in `out` where that is given.
 

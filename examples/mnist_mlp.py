@@ -11,7 +11,7 @@ import sys
 import time
 
 import numpy as np
-from _support import Report, load, parse_arguments, run
+from _support import Report, Scaled, load, mean_and_deviation, parse_arguments, run
 
 import nn
 from tinygrad_lite import Tensor, no_grad
@@ -58,25 +58,28 @@ def loss_by_library(model: MLP, scores: Tensor, Y: np.ndarray, reg: float) -> Te
 
 
 @no_grad()
-def correct(model: MLP, X: np.ndarray, Y: np.ndarray) -> int:
+def scores_of_all(model: MLP, X: Scaled) -> np.ndarray:
+    """The scores of many images, (N, 10), a thousand at a time."""
+    batches = nn.data.Batches(X, batch_size=1000, shuffle=False)
+    return np.concatenate([model.scores(Tensor(x)).numpy() for x in batches])
+
+
+def correct(model: MLP, X: Scaled, Y: np.ndarray) -> int:
     """How many images have their highest score for the true class."""
-    return int((model.scores(Tensor(X)).numpy().argmax(axis=1) == Y).sum())
+    return int((scores_of_all(model, X).argmax(axis=1) == Y).sum())
 
 
 def main() -> int:
     """Train, choose the best weights on the held-out images, count the test images once."""
     began, args = time.perf_counter(), parse_arguments(__doc__, globals())
     name, (X, Y, images, Y_test) = load(args.data, args.quiet)
-    X, X_test = (part.reshape(len(part), -1).astype(np.float32) for part in (X, images))
-    mean, deviation = X.mean(), X.std()
-    X, X_test = (X - mean) / deviation, (X_test - mean) / deviation
-    cut = len(X) - len(X) // HELD_OUT
+    cut, scale = len(X) - len(X) // HELD_OUT, mean_and_deviation(X)
+    train, held_out, test = (Scaled(part, *scale) for part in (X[:cut], X[cut:], images))
     epochs = args.epochs or (EPOCHS if name == "MNIST" else DIGITS_EPOCHS)
     target = args.target if args.target is not None else TARGET if name == "MNIST" else 0.0
-
     Tensor.manual_seed(args.seed)
-    model = MLP(X.shape[1], args.hidden)
-    batches = nn.data.Batches(X[:cut], Y[:cut], batch_size=args.batch_size, seed=args.seed)
+    model = MLP(X[0].size, args.hidden)
+    batches = nn.data.Batches(train, Y[:cut], batch_size=args.batch_size, seed=args.seed)
     loss_of, decay = (loss_by_library, args.reg) if args.library else (loss_by_formula, 0.0)
     optimisers = [
         nn.optim.SGD([model.W1, model.W2], args.lr, args.momentum, weight_decay=decay),
@@ -96,16 +99,15 @@ def main() -> int:
                     optimiser.zero_grad()
                 step += 1
                 report.step(loss.item(), scores.numpy().argmax(axis=1) == y)
-            held_out = correct(model, X[cut:], Y[cut:])
-            if held_out > best:
-                best, weights = held_out, copy.deepcopy(nn.state.get_state_dict(model))
-            report.epoch(held_out / (len(X) - cut))
+            right = correct(model, held_out, Y[cut:])
+            if right > best:
+                best, weights = right, copy.deepcopy(nn.state.get_state_dict(model))
+            report.epoch(right / len(held_out))
     except KeyboardInterrupt:
         report.stopped(step, steps)
     if weights:
         nn.state.load_state_dict(model, weights)
-    with no_grad():
-        answers = model.scores(Tensor(X_test)).numpy()
+    answers = scores_of_all(model, test)
     right = int((answers.argmax(axis=1) == Y_test).sum())
     report.keep(nn.state.get_state_dict(model), images, Y_test, answers)
     accuracy, seconds = 100 * right / len(Y_test), time.perf_counter() - began
