@@ -7,7 +7,7 @@ import numpy as np
 from ..graph import Function
 from ..threads import slices, spread
 from .choice import Mask
-from .windows import Windows
+from .windows import Windows, laid_out_as
 
 
 class SlidingWindows(Function):
@@ -141,11 +141,12 @@ class MaxUnpool(Function):
         y = make(self.winners, x.dtype, shape=(*x.shape[:2], *windows.size))
 
         def put(images):
-            padded = y[images]
+            padded, winners = y[images], self.winners[images]
+            given = laid_out_as(winners, x[images])
             if not windows.tile:
                 padded = np.zeros_like(padded, shape=(*padded.shape[:2], *windows.extent))
             for number, (_, read) in enumerate(windows.taps()):
-                taken = Mask.apply(x[images], mask=self.winners[images] == number)
+                taken = Mask.apply(given, mask=winners == number)
                 if windows.tile:  # nothing is there to add to: half the time
                     padded[read] = taken
                 else:

@@ -6,7 +6,7 @@ a place is called a tap.
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby, product
+from itertools import groupby, pairwise, product
 from math import prod
 from typing import Any, NamedTuple
 
@@ -223,8 +223,18 @@ def by_images(pieces: list[Piece]) -> list[list[Piece]]:
 
 def shares(pieces: list[Piece], each: int) -> list[list[Piece]]:
     """The pieces in runs, in each of which what they give, `each` bytes, is added up."""
-    length = -(-len(pieces) // max(2, min(SHARES, SUMS // each)))
-    return [pieces[start : start + length] for start in range(0, len(pieces), length)]
+    count = min(max(2, min(SHARES, SUMS // each)), len(pieces))
+    ends = [len(pieces) * number // count for number in range(count + 1)]
+    return [pieces[start:end] for start, end in pairwise(ends)]
+
+
+def laid_out_as(other: Any, x: Any) -> Any:
+    """x in the memory order of another array of its shape: itself, or a copy."""
+    if [step // x.itemsize for step in x.strides] == [n // other.itemsize for n in other.strides]:
+        return x
+    copy = np.empty_like(other, x.dtype)
+    copy[...] = x
+    return copy
 
 
 def channels_last(shape: Shape, dtype: Any, make: Any = np.zeros) -> Any:
