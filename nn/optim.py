@@ -10,6 +10,7 @@ one.
 
 import math
 from collections.abc import Iterable
+from functools import cache
 from threading import get_ident
 from typing import Any, TypeAlias
 
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_lite import Tensor
+from tinygrad_lite.memory import changes
 from tinygrad_lite.threads import spread
 
 from .module import Module
@@ -98,9 +100,9 @@ class Optimizer:
         else:
             for bundle in bundles:
                 self._apply(bundle)
-        for work, (_, parameter, _) in zip(works, due, strict=True):
+        for work in works:
             work.finish()
-            parameter.mark_changed()
+        changes.note(*(parameter.data for _, parameter, _ in due))
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""
@@ -165,32 +167,44 @@ class _Work:
     def __init__(
         self, parameter: Array, gradient: Array, state: dict[str, Any], names: tuple[str, ...]
     ) -> None:
-        self.state = state
         # Axes from the longest stride to the shortest, so that the flat arrays are views, in the
         # order of memory; reshape copies what does not lie in one piece, or in another order.
-        axes = list(range(parameter.ndim))
+        self.axes: list[int] | None = None
         if not parameter.flags.c_contiguous:
-            axes.sort(key=lambda axis: -abs(parameter.strides[axis]))
-        self.axes = axes
-        self.turned = parameter.transpose(axes)
-        self.flat = self.turned.reshape(-1)
-        self.kept = {name: state[name].transpose(axes).reshape(-1) for name in names}
-        flat_gradient = gradient.transpose(axes).reshape(-1)
-        step = {"step": state["step"]}
+            strides = parameter.strides
+            self.axes = sorted(range(parameter.ndim), key=lambda axis: -abs(strides[axis]))
+        self.copies: list[tuple[Array, Array]] = []
+        flat = self._written(parameter)
+        kept = {name: self._written(state[name]) for name in names}
+        flat_gradient = self._turned(gradient).reshape(-1)
         self.pieces: list[Piece] = []
-        for start in range(0, self.flat.size, PIECE):
+        for start in range(0, flat.size, PIECE):
             part = slice(start, start + PIECE)
-            kept = step | {name: array[part] for name, array in self.kept.items()}
-            self.pieces.append((flat_gradient[part], self.flat[part], kept))
+            piece = {name: array[part] for name, array in kept.items()}
+            piece["step"] = state["step"]
+            self.pieces.append((flat_gradient[part], flat[part], piece))
+
+    def _turned(self, array: Array) -> Array:
+        return array if self.axes is None else array.transpose(self.axes)
+
+    def _written(self, array: Array) -> Array:
+        """The array as a flat one, whose changes will reach it."""
+        turned = self._turned(array)
+        flat = turned.reshape(-1)
+        if not turned.flags.c_contiguous and not np.may_share_memory(flat, turned):
+            self.copies.append((turned, flat))
+        return flat
 
     def finish(self) -> None:
         """Write back what `reshape` had to copy."""
-        if not np.may_share_memory(self.flat, self.turned):
-            self.turned[...] = self.flat.reshape(self.turned.shape)
-        for name, array in self.kept.items():
-            if not np.may_share_memory(array, self.state[name]):
-                unturned = array.reshape(self.turned.shape).transpose(np.argsort(self.axes))
-                self.state[name] = unturned
+        for turned, flat in self.copies:
+            turned[...] = flat.reshape(turned.shape)
+
+
+@cache
+def _smallest(dtype: np.dtype[Any]) -> float:
+    """The smallest number above 0 that the dtype holds with all its digits."""
+    return float(np.finfo(dtype).smallest_normal)
 
 
 def _bundles(pieces: Iterable[Piece]) -> list[list[Piece]]:
@@ -308,7 +322,7 @@ class Adam(Optimizer):
         correction = math.sqrt(1 - self.b2 ** state["step"])
         np.sqrt(square, out=change)
         # Not below what the dtype holds: with float16, 1e-8 would be 0, and 0 / 0 not a number.
-        change += max(self.eps * correction, float(np.finfo(change.dtype).smallest_normal))
+        change += max(self.eps * correction, _smallest(change.dtype))
         np.divide(mean, change, out=change)
         change *= float(self.lr) * correction / (1 - self.b1 ** state["step"])
         parameter -= change

@@ -6,7 +6,7 @@ seen from here; what is seen are the writes of tensors and optimisers.
 
 import threading
 import weakref
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -27,15 +27,18 @@ class _Changes:
         self.lock = threading.Lock()
         self.found: dict[int, tuple[int, str, weakref.ref[Array]]] = {}
 
-    def note(self, array: Array) -> None:
-        """Remember that `array` was written now, and by which line of user code."""
-        owner = memory_owner(array)
-        key = id(owner)
+    def note(self, *arrays: Array) -> None:
+        """Remember that `arrays` were written now, and by which line of user code."""
         line = user_line()
-        reference = weakref.ref(owner, lambda _: self.found.pop(key, None))
-        with self.lock:  # so that `newest` never goes back
-            self.newest = next(serials)
-            self.found[key] = (self.newest, line, reference)
+        for array in arrays:
+            owner = memory_owner(array)
+            reference = weakref.ref(owner, partial(self._forget, id(owner)))
+            with self.lock:  # so that `newest` never goes back
+                self.newest = next(serials)
+                self.found[id(owner)] = (self.newest, line, reference)
+
+    def _forget(self, key: int, _: object) -> None:
+        self.found.pop(key, None)
 
     def check(self, op: Any, since: int) -> None:
         """Raise if an array that `op`, a Function, saved was written after the serial `since`."""
