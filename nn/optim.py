@@ -175,14 +175,19 @@ class _Work:
             self.axes = sorted(range(parameter.ndim), key=lambda axis: -abs(strides[axis]))
         self.copies: list[tuple[Array, Array]] = []
         flat = self._written(parameter)
-        kept = {name: self._written(state[name]) for name in names}
+        kept: dict[str, Any] = {name: self._written(state[name]) for name in names}
         flat_gradient = self._turned(gradient).reshape(-1)
-        self.pieces: list[Piece] = []
-        for start in range(0, flat.size, PIECE):
-            part = slice(start, start + PIECE)
-            piece = {name: array[part] for name, array in kept.items()}
-            piece["step"] = state["step"]
-            self.pieces.append((flat_gradient[part], flat[part], piece))
+        kept["step"] = state["step"]
+        self.pieces: list[Piece] = [(flat_gradient, flat, kept)]
+        if flat.size > PIECE:
+            self.pieces = [
+                (
+                    flat_gradient[start : start + PIECE],
+                    flat[start : start + PIECE],
+                    kept | {name: kept[name][start : start + PIECE] for name in names},
+                )
+                for start in range(0, flat.size, PIECE)
+            ]
 
     def _turned(self, array: Array) -> Array:
         return array if self.axes is None else array.transpose(self.axes)

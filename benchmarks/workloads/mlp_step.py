@@ -45,11 +45,11 @@ def ours(size: int) -> Stepper:
         nn.optim.SGD([first.weight, second.weight], LR, weight_decay=REG),
         nn.optim.SGD([first.bias, second.bias], LR),
     ]
-    data = cycle(batches(size))
+    data = cycle([(Tensor(x), y) for x, y in batches(size)])
 
     def step() -> float:
         x, y = next(data)
-        loss = model(Tensor(x)).cross_entropy(y)
+        loss = model(x).cross_entropy(y)
         loss.backward()
         for optimiser in optimisers:
             optimiser.step()
