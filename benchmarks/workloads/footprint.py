@@ -105,6 +105,7 @@ def peaks(settings: Settings) -> Outcome:
         runs["peak memory, MNIST program"] = {
             name: (peak_of_program, script, (*arguments, *options))
             for name, (script, *arguments) in mnist_seconds.PROGRAMS.items()
+            if name in sides
         }
     except Skipped as reason:
         outcome.notes.append(f"peak memory of the MNIST program: {reason}")

@@ -1,7 +1,9 @@
 """Seconds from process start to a network that reads 97.87 % of MNIST's test images.
 
 Whole processes in turn: examples/mnist_mlp.py, and the same network and recipe in PyTorch
-(mnist_torch.py). Both train the same number of steps and print their accuracy.
+(mnist_torch.py). All train the same number of steps and print their accuracy. The example computes
+its loss by formula, with the value of the penalty, unless it is told `--library`: then it leaves
+the penalty to the optimiser, as the program in PyTorch does.
 """
 
 import os
@@ -20,6 +22,7 @@ ROOT = Path(__file__).parents[2]
 TARGET = 97.87  # per cent
 PROGRAMS = {
     "ours": (ROOT / "examples/mnist_mlp.py", "--quiet", "--target", "0"),
+    "ours, --library": (ROOT / "examples/mnist_mlp.py", "--quiet", "--target", "0", "--library"),
     "PyTorch": (Path(__file__).with_name("mnist_torch.py"),),
 }
 
@@ -65,5 +68,9 @@ def run(settings: Settings) -> Outcome:
         f"{TARGET} %"
         for name, found in accuracies.items()
     ]
-    row = compared("process start to end", times, "ours", "PyTorch", (0.7, 0.6))
-    return Outcome([row], notes=[] if settings.quick else notes)
+    rows = [
+        compared(f"process start to end: {ours}", times, ours, "PyTorch", (0.7, 0.6))
+        for ours in PROGRAMS
+        if ours != "PyTorch"
+    ]
+    return Outcome(rows, notes=[] if settings.quick else notes)
