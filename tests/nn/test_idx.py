@@ -3,6 +3,7 @@
 import gzip
 import math
 import re
+import tracemalloc
 import zlib
 from pathlib import Path
 
@@ -170,6 +171,19 @@ def test_gzip_stream_with_something_after_it(tmp_path):
         "expected a whole gzip stream, got a broken one (Not a gzipped file (b'ju')); "
         "remove it and get it again"
     )
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+def test_what_is_read_stands_in_memory_once(tmp_path, pack):
+    images = np.arange(2**22, dtype=np.uint8).reshape(64, 256, 256)
+    path = write(tmp_path, pack(idx(images)))
+    tracemalloc.start()
+    try:
+        read_idx(path)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert images.nbytes < most < 1.2 * images.nbytes
 
 
 def test_gzip_compresses_zeros_within_the_limit_that_the_reader_trusts(tmp_path):
