@@ -294,6 +294,20 @@ def test_after_the_pool_has_multiplied_products_leave_blas_threads_alone(pool, m
     assert len(counts) == 7
 
 
+def test_a_large_matrix_times_a_stack_after_the_pool_has_multiplied(pair, monkeypatch) -> None:
+    monkeypatch.setattr(products, "ALONE", 1)
+    monkeypatch.setattr(products, "LARGE", 1)
+    with threads.blas_held:
+        pass
+    random = np.random.default_rng(0)
+    a = Tensor(random.standard_normal((7, 5)), requires_grad=True)
+    b = Tensor(random.standard_normal((2, 5, 3)), requires_grad=True)
+    g = random.standard_normal((2, 7, 3))
+    by_a, by_b = grad(a @ b, [a, b], g)
+    np.testing.assert_allclose(by_a.data, np.einsum("sik,sjk->ij", g, b.data))
+    np.testing.assert_allclose(by_b.data, np.einsum("ij,sik->sjk", a.data, g))
+
+
 def program() -> dict[str, np.ndarray]:
     """What every operation gives that uses the pool, and its gradients."""
     random = np.random.default_rng(0)

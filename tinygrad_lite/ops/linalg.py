@@ -46,7 +46,7 @@ class Matmul(Function):
             ga = ga.reshape((*stack, ga.shape[-1]))
         if self.needs[1]:
             a = rows(a) if b_rank == 2 else a
-            if a.ndim == 2:
+            if a.ndim == g.ndim == 2:
                 gb = multiply(g.mT, a).mT if self.columns else multiply(a.mT, g)
             else:
                 gb = (g.mT @ a).mT if self.columns else a.mT @ g
