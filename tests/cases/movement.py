@@ -76,6 +76,13 @@ CASES: list[Case] = [
         [((2, 3, 2),), ((0, 3),)],
     ),
     Case(
+        movement.Unstack,
+        lambda a: a.unbind(-1)[1] * 1.0,
+        lambda a: a[..., 1],
+        [((3,),), ((2, 3),)],
+        note="one place only",
+    ),
+    Case(
         movement.Pad,
         lambda a: a.pad(((1, 2), (0, 1)), value=-3.0),
         lambda a: np.pad(a, ((1, 2), (0, 1)), constant_values=-3.0),

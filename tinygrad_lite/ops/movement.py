@@ -126,12 +126,13 @@ class Unstack(Function):
         self.axis = axis
 
     def forward(self, x):
-        self.shape = x.shape[: self.axis] + x.shape[self.axis + 1 :]
+        self.shape = (*x.shape[: self.axis], 1, *x.shape[self.axis + 1 :])
         before = (slice(None),) * self.axis
         return tuple([x[(*before, place, ...)] for place in range(x.shape[self.axis])])
 
     def backward(self, g, y, x):
-        return (np.stack(_filled(g, [self.shape] * len(g)), axis=self.axis),)
+        thin = [None if each is None else each.reshape(self.shape) for each in g]
+        return (np.concatenate(_filled(thin, [self.shape] * len(g)), axis=self.axis),)
 
 
 def _filled(gradients, shapes):
