@@ -476,6 +476,14 @@ def test_a_sum_along_an_axis_passes_inf_and_nan_on_in_their_rows_only() -> None:
     assert (np.delete(found, [3, 5]) == 50).all()
 
 
+def test_a_bias_of_a_convolution_gets_the_sum_of_millions_with_all_digits() -> None:
+    x = Tensor.zeros(1, 1, 1500, 1501)
+    weight, bias = Tensor.ones(1, 1, 1, 1), Tensor.zeros(1, requires_grad=True)
+    gradient = np.full(x.shape, 0.1, np.float32)
+    x.conv2d(weight, bias).backward(gradient)
+    np.testing.assert_allclose(bias.grad.data, gradient.sum(dtype=np.float64), rtol=2e-6)
+
+
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_softmax_of_rows_far_from_each_other_and_from_0(dtype: type) -> None:
     """Each row by itself, though the way of computing is chosen for all of them."""

@@ -18,6 +18,8 @@ from ..graph import Function
 from ..threads import slices, spread
 from .windows import by_images, channels_last, in_channels_last, last, second, shares
 
+RUN = 1024  # pixels that BLAS sums at a time
+
 
 class _Convolution(Function):
     """The shared rule: where the windows lie, and how images and weights become matrices.
@@ -323,13 +325,23 @@ def sum_of(arrays):
 
 
 def over_pixels(g):
-    """The sum of images (N, C, *size) over all their pixels, for each channel.  Array or Tensor."""
+    """The sum of images (N, C, *size) over all their pixels, for each channel.  Array or Tensor.
+
+    In runs, since BLAS adds one number after the other: of nine million times 0.1 in float32, in
+    one run, only three digits were right.
+    """
     if type(g) is not np.ndarray or not g.size:
         return np.add.reduce(g, axis=(0, *range(2, g.ndim)))
 
     def add(images):
         rows = last(g[images]).reshape((-1, g.shape[1]))
-        return np.ones(len(rows), g.dtype) @ rows
+        runs, rest = divmod(len(rows), RUN)
+        ones = np.ones(RUN, g.dtype)
+        total = ones[:rest] @ rows[len(rows) - rest :]
+        if runs:
+            parts = ones @ rows[: runs * RUN].reshape((runs, RUN, -1))
+            total += np.add.reduce(parts, axis=0)
+        return total
 
     return sum_of(spread(add, slices(g), multiplies=True))
 
