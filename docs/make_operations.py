@@ -73,6 +73,7 @@ TITLES = {
     "pooling": "Pooling",
     "resampling": "Interpolation",
     "attention": "Attention",
+    "recurrent": "Recurrent cells",
     "losses": "Losses",
     "creation": "Creation",
     "random": "Random numbers",

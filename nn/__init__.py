@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from . import data, init, optim, state
-from .layers import Dropout, Flatten, Linear, ReLU, Sequential
+from .layers import Dropout, Flatten, LayerNorm, Linear, LSTMCell, ReLU, Sequential
 from .module import Module
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Dropout",
     "Flatten",
+    "LSTMCell",
+    "LayerNorm",
     "Linear",
     "Module",
     "ReLU",

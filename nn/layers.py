@@ -1,7 +1,7 @@
 """Layers.  Each states its formula and its shapes."""
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from math import prod
 from typing import Any, TypeAlias, overload
 
@@ -46,6 +46,91 @@ class Linear(Module):
     def extra_repr(self) -> str:
         out_features, in_features = self.weight.shape
         return f"{in_features}, {out_features}" + (", bias=False" if self.bias is None else "")
+
+
+class LSTMCell(Module):
+    """h' = o tanh(c'), c' = f c + i g: one step of a network that remembers (`Tensor.lstm_cell`).
+
+        h, c = cell(x)
+        h, c = cell(x, (h, c))
+
+    i, f, g, o are the quarters of x @ weight_ih.T + bias_ih + h @ weight_hh.T + bias_hh, i, f and o
+    through the sigmoid and g through tanh.  x: (N, in) or (in,), h and c: (N, H) or (H,), zeros
+    where no state is given.
+
+    weight_ih: (4 H, in), weight_hh: (4 H, H), bias_ih and bias_hh: (4 H,), drawn uniformly from
+    +-1 / sqrt(H), all as in PyTorch.  x and the state take the dtype of the weights as in `Linear`.
+
+    Source: S. Hochreiter and J. Schmidhuber, Long Short-Term Memory, 1997; the forget gate f:
+    F. Gers et al., Learning to Forget, 2000.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, bias: bool = True) -> None:
+        if input_size < 1 or hidden_size < 1:
+            raise ValueError(
+                "LSTMCell: expected input_size and hidden_size of 1 or more; "
+                f"got {input_size} and {hidden_size}"
+            )
+        rows, bound = 4 * hidden_size, hidden_size**-0.5
+        self.weight_ih = init.uniform(rows, input_size, bound=bound)
+        self.weight_hh = init.uniform(rows, hidden_size, bound=bound)
+        self.bias_ih = init.uniform(rows, bound=bound) if bias else None
+        self.bias_hh = init.uniform(rows, bound=bound) if bias else None
+
+    def forward(self, x: Input, state: tuple[Input, Input] | None = None) -> tuple[Tensor, Tensor]:
+        dtype = self.weight_ih.dtype
+        x = _with_dtype(x, dtype)
+        if state is None:
+            zeros = Tensor.zeros(*x.shape[:-1], self.weight_hh.shape[1], dtype=dtype)
+            h = c = zeros
+        else:
+            h, c = _with_dtype(state[0], dtype), _with_dtype(state[1], dtype)
+        return x.lstm_cell((h, c), self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
+
+    def extra_repr(self) -> str:
+        inputs, units = self.weight_ih.shape[1], self.weight_hh.shape[1]
+        return f"{inputs}, {units}" + (", bias=False" if self.bias_ih is None else "")
+
+
+class LayerNorm(Module):
+    """y = (x - mean) / sqrt(var + eps) * weight + bias, over the last axes of x.
+
+    normalized_shape: the sizes of those axes, or the size of the last one; weight, at first ones,
+    and bias, at first zeros, have it.  var is of correction 0.
+
+    elementwise_affine: False for no weight and no bias, which are then None; bias: False for no
+    bias.  x takes the dtype of the weight as in `Linear`.
+
+    Source: J. Ba et al., Layer Normalization, 2016.
+    """
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+    ) -> None:
+        given = normalized_shape
+        shape = (given,) if isinstance(given, int) else tuple(given)
+        if not shape or min(shape) < 1:
+            raise ValueError(f"LayerNorm: expected sizes of 1 or more; got {normalized_shape}")
+        self.normalized_shape = shape
+        self.eps = eps
+        self.weight = init.ones(*shape) if elementwise_affine else None
+        self.bias = init.zeros(*shape) if elementwise_affine and bias else None
+
+    def forward(self, x: Input) -> Tensor:
+        x = _tensor(x) if self.weight is None else _with_dtype(x, self.weight.dtype)
+        shape = self.normalized_shape
+        if x.shape[-len(shape) :] != shape:
+            raise ValueError(f"expected (..., {', '.join(map(str, shape))}); got {x.shape}")
+        axes = tuple(range(-len(shape), 0))
+        return x.layernorm(axes, self.eps, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        affine = "" if self.weight is not None else ", elementwise_affine=False"
+        return f"{self.normalized_shape}, eps={self.eps}{affine}"
 
 
 class Sequential(Module):

@@ -29,6 +29,7 @@ from .methods.numpy_functions import NumpyMethods
 from .methods.padding import PaddingMethods
 from .methods.pooling import PoolingMethods
 from .methods.random import RandomMethods
+from .methods.recurrent import RecurrentMethods
 from .methods.reduce import ReduceMethods
 from .methods.resampling import ResamplingMethods
 from .methods.scan import ScanMethods
@@ -58,6 +59,7 @@ class Tensor(
     ResamplingMethods,
     ActivationMethods,
     AttentionMethods,
+    RecurrentMethods,
     LossMethods,
     CreationMethods,
     RandomMethods,

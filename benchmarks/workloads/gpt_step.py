@@ -55,10 +55,11 @@ def ours() -> Stepper:
         return x.reshape(BATCH, CONTEXT, HEADS, WIDTH // HEADS).transpose(1, 2)
 
     def block(x: Tensor, gain1, shift1, Wa, ba, Wp, bp, gain2, shift2, W1, b1, W2, b2) -> Tensor:
-        q, k, v = (x.layernorm() * gain1 + shift1).linear(Wa, ba).chunk(3, axis=-1)
+        q, k, v = x.layernorm(weight=gain1, bias=shift1).linear(Wa, ba).chunk(3, axis=-1)
         mixed = heads(q).scaled_dot_product_attention(heads(k), heads(v), is_causal=True)
         x = x + mixed.transpose(1, 2).reshape(BATCH, CONTEXT, WIDTH).linear(Wp, bp)
-        return x + (x.layernorm() * gain2 + shift2).linear(W1, b1).gelu().linear(W2, b2)
+        x_norm = x.layernorm(weight=gain2, bias=shift2)
+        return x + x_norm.linear(W1, b1).gelu().linear(W2, b2)
 
     def step() -> float:
         tokens, following = next(data)
@@ -66,7 +67,7 @@ def ours() -> Stepper:
         x = words[tokens] + places
         for start in range(0, len(layers), PER_LAYER):
             x = block(x, *layers[start : start + PER_LAYER])
-        scores = (x.layernorm() * gain + shift) @ out
+        scores = x.layernorm(weight=gain, bias=shift) @ out
         loss = scores.reshape(-1, WORDS).cross_entropy(following.reshape(-1))
         optimiser.zero_grad()
         loss.backward()

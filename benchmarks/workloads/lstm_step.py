@@ -1,7 +1,7 @@
 """LSTM step: 128 units over 50 steps, inputs of 128, batch 32, loss on the last h, plain SGD.
 
-The cell is written out by hand: gates = x @ Wx.T + h @ Wh.T + b, in the order i, f, g, o; its loss
-is the mean squared difference between the last h and a target.
+Ours and PyTorch's are nn.LSTMCell, the others written out by hand: gates = x @ Wx.T + h @ Wh.T + b,
+in the order i, f, g, o; the loss is the mean squared difference between the last h and a target.
 """
 
 from functools import partial
@@ -38,11 +38,11 @@ def ours() -> Stepper:
     import nn
     from tinygrad_lite import Tensor
 
-    from_input = nn.Linear(INPUTS, 4 * UNITS)
-    from_state = nn.Linear(UNITS, 4 * UNITS, bias=False)
-    parameters = [from_input.weight, from_state.weight, from_input.bias]
+    cell = nn.LSTMCell(INPUTS, UNITS)
+    parameters = [cell.weight_ih, cell.weight_hh, cell.bias_ih]
     for parameter, start in zip(parameters, weights(), strict=True):
         parameter.data[...] = start
+    cell.bias_hh = None  # one bias, as on all sides
     optimiser = nn.optim.SGD(parameters, LR)
     data = cycle(batches())
 
@@ -50,9 +50,7 @@ def ours() -> Stepper:
         xs, target = next(data)
         h = c = Tensor.zeros(BATCH, UNITS)
         for x in xs:
-            i, f, g, o = (from_input(Tensor(x)) + from_state(h)).chunk(4, axis=1)
-            c = f.sigmoid() * c + i.sigmoid() * g.tanh()
-            h = o.sigmoid() * c.tanh()
+            h, c = cell(x, (h, c))
         loss = (h - target).square().mean()
         optimiser.zero_grad()
         loss.backward()

@@ -350,6 +350,40 @@ ROWS: list[Row] = [
         note="batch normalisation",
     ),
     Row(
+        "layernorm",
+        lambda x, w, b: x.layernorm(weight=w, bias=b),
+        lambda x, w, b: standard(x, -1) * w + b,
+        lambda torch, x, w, b: torch.nn.functional.layer_norm(x, x.shape[-1:], w, b),
+        [((3, 4), (4,), (4,)), ((2, 2, 3), (3,), (3,)), ((4,), (4,), (4,))],
+        note="weight and bias",
+    ),
+    Row(
+        "layernorm",
+        lambda x, w: x.layernorm((1, 2), 0.1, w),
+        lambda x, w: standard(x, (1, 2), 0.1) * w,
+        lambda torch, x, w: torch.nn.functional.layer_norm(x, x.shape[1:], w, eps=0.1),
+        [((2, 3, 4), (3, 4))],
+        note="weight of two axes",
+    ),
+    Row(
+        "layernorm",
+        lambda x, w, b: x.layernorm((0, 2), weight=w, bias=b),
+        lambda x, w, b: standard(x, (0, 2)) * w + b,
+        lambda torch, x, w, b: torch.nn.functional.batch_norm(
+            x, None, None, w.flatten(), b.flatten(), training=True
+        ),
+        [((3, 2, 2), (2, 1), (2, 1))],
+        note="weight and bias that broadcast otherwise: composed",
+    ),
+    Row(
+        "layernorm",
+        lambda x, b: x.layernorm(bias=b),
+        lambda x, b: standard(x, -1) + b,
+        lambda torch, x, b: torch.nn.functional.layer_norm(x, x.shape[-1:]) + b,
+        [((3, 4), (4,))],
+        note="bias alone",
+    ),
+    Row(
         "normalize",
         lambda x: x.normalize(),
         lambda x: x / np.sqrt((x * x).sum(1, keepdims=True)),

@@ -100,6 +100,145 @@ def test_linear_in_float64():
     assert layer(np.ones((1, 3))).dtype == np.float64
 
 
+# LSTMCell
+
+
+def test_lstm_cell_by_hand():
+    """With every weight 0 the biases alone decide: i = f = o = 1/2, g = tanh(1)."""
+    cell = nn.LSTMCell(3, 2)
+    for parameter in cell.parameters():
+        parameter.data[...] = 0
+    cell.bias_ih.data[4:6] = 0.25
+    cell.bias_hh.data[4:6] = 0.75
+    h, c = cell(Tensor.ones(1, 3), (Tensor.ones(1, 2), Tensor([[1.0, -2.0]])))
+    expected = np.array([[0.5, -1.0]]) + 0.5 * np.tanh(1)
+    np.testing.assert_allclose(c.data, expected, rtol=1e-6)
+    np.testing.assert_allclose(h.data, 0.5 * np.tanh(expected), rtol=1e-6)
+
+
+def test_lstm_cell_by_formula():
+    cell, rng = nn.LSTMCell(3, 2), np.random.default_rng(0)
+    x, h, c = (rng.standard_normal((4, n)).astype(np.float32) for n in (3, 2, 2))
+    w, v, b, d = (parameter.data for parameter in cell.parameters())
+    z = x @ w.T + b + h @ v.T + d
+    i, f, o = (1 / (1 + np.exp(-z[:, start : start + 2])) for start in (0, 2, 6))
+    new = f * c + i * np.tanh(z[:, 4:6])
+    for given in ((h, c), [Tensor(h), Tensor(c)]):
+        found = cell(x, given)
+        np.testing.assert_allclose(found[1].data, new, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(found[0].data, o * np.tanh(new), rtol=1e-5, atol=1e-6)
+
+
+def test_lstm_cell_starts_from_zeros():
+    cell, zeros = nn.LSTMCell(3, 2), Tensor.zeros(4, 2)
+    x = Tensor.randn(4, 3)
+    for found, expected in zip(cell(x), cell(x, (zeros, zeros)), strict=True):
+        assert np.array_equal(found.data, expected.data)
+    assert [result.shape for result in cell(x[0])] == [(2,), (2,)]
+
+
+def test_lstm_cell_has_pytorchs_parameters():
+    names = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"]
+    shapes = [(8, 3), (8, 2), (8,), (8,)]
+    cell = nn.LSTMCell(3, 2)
+    assert [(n, p.shape) for n, p in cell.named_parameters()] == [*zip(names, shapes, strict=True)]
+    assert list(nn.state.get_state_dict(nn.LSTMCell(3, 2, bias=False))) == names[:2]
+    assert max(np.abs(p.data).max() for p in cell.parameters()) <= 2**-0.5
+    assert repr(cell).startswith("LSTMCell(3, 2)")
+    assert repr(nn.LSTMCell(3, 2, bias=False)).startswith("LSTMCell(3, 2, bias=False)")
+
+
+def test_lstm_cell_learns_to_remember_the_first_input():
+    Tensor.manual_seed(0)
+    cell, rng = nn.LSTMCell(1, 8), np.random.default_rng(0)
+    optimizer = nn.optim.Adam(cell.parameters(), lr=0.02)
+    for _ in range(150):
+        xs = rng.choice([-1.0, 1.0], (8, 32, 1)).astype(np.float32)
+        state = None
+        for x in xs:
+            state = cell(x, state)
+        loss = (state[0].mean(1) - 0.5 * xs[0, :, 0]).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert loss.item() < 0.01  # 0.25 for one that knows nothing
+
+
+def test_lstm_cell_casts_integers_and_warns_of_other_floats():
+    cell = nn.LSTMCell(3, 2)
+    assert cell(np.ones((1, 3), np.int64))[0].dtype == np.float32
+    with pytest.warns(UserWarning, match="float64 input to the float32"):
+        h, _ = cell(np.ones((1, 3), np.float32), (np.ones((1, 2)), Tensor.ones(1, 2)))
+    assert h.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        (lambda: nn.LSTMCell(0, 2), "expected input_size and hidden_size of 1 or more; got 0 and"),
+        (
+            lambda: nn.LSTMCell(3, 2)(Tensor.ones(5, 4)),
+            r"LSTMCell: lstm_cell: expected weight_ih of \(8, 4\), for x of \(5, 4\) and h of "
+            r"\(5, 2\); got \(8, 3\)",
+        ),
+    ],
+)
+def test_lstm_cell_names_what_does_not_fit(call, expected):
+    with pytest.raises(ValueError, match=expected):
+        call()
+
+
+# LayerNorm
+
+
+def test_layer_norm_by_hand():
+    layer = nn.LayerNorm(2, eps=0.0)
+    x = Tensor([[1.0, 5.0], [3.0, 2.0]])
+    assert layer(x).tolist() == [[-1.0, 1.0], [1.0, -1.0]]
+    layer.weight.data[:] = 2.0, 3.0
+    layer.bias.data[:] = 0.5, 0.0
+    assert layer(x).tolist() == [[-1.5, 3.0], [2.5, -3.0]]
+
+
+@pytest.mark.parametrize("shape", [5, (5,), [3, 5]])
+def test_layer_norm_by_formula(shape):
+    layer, rng = nn.LayerNorm(shape, eps=0.1), np.random.default_rng(0)
+    axes = (1, 2) if shape == [3, 5] else (2,)
+    x = rng.standard_normal((2, 3, 5)).astype(np.float32)
+    for parameter in layer.parameters():
+        parameter.data = rng.standard_normal(parameter.shape).astype(np.float32)
+    centred = x - x.mean(axes, keepdims=True)
+    expected = centred / np.sqrt(x.var(axes, keepdims=True) + 0.1)
+    expected = expected * layer.weight.data + layer.bias.data
+    np.testing.assert_allclose(layer(x).data, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_layer_norm_has_pytorchs_parameters():
+    assert list(nn.state.get_state_dict(nn.LayerNorm((3, 5)))) == ["weight", "bias"]
+    assert list(nn.state.get_state_dict(nn.LayerNorm(5, bias=False))) == ["weight"]
+    assert nn.LayerNorm(5, elementwise_affine=False).parameters() == []
+    assert nn.LayerNorm((3, 5)).weight.shape == (3, 5)
+    assert repr(nn.LayerNorm(5, elementwise_affine=False)) == (
+        "LayerNorm((5,), eps=1e-05, elementwise_affine=False)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        (lambda: nn.LayerNorm(()), r"LayerNorm: expected sizes of 1 or more; got \(\)"),
+        (lambda: nn.LayerNorm(0), "LayerNorm: expected sizes of 1 or more; got 0"),
+        (
+            lambda: nn.LayerNorm((3, 5))(Tensor.ones(2, 5)),
+            r"LayerNorm: expected \(\.\.\., 3, 5\); got \(2, 5\)",
+        ),
+    ],
+)
+def test_layer_norm_names_what_does_not_fit(call, expected):
+    with pytest.raises(ValueError, match=expected):
+        call()
+
+
 # Sequential
 
 
@@ -138,7 +277,9 @@ def test_sequential_refuses_what_is_no_layer(layers, expected):
     assert str(caught.value) == expected
 
 
-@pytest.mark.parametrize("layer", [nn.Linear(3, 2), nn.ReLU(), nn.Flatten(), nn.Dropout(0.5)])
+@pytest.mark.parametrize(
+    "layer", [nn.Linear(3, 2), nn.LayerNorm(3), nn.ReLU(), nn.Flatten(), nn.Dropout(0.5)]
+)
 @pytest.mark.parametrize(
     ("given", "got"), [([1.0, 2.0, 3.0], "list"), (np.ones((1, 3), np.complex64), "complex64")]
 )

@@ -10,9 +10,9 @@ from ..graph import TensorBase
 from ..ops.activations import Gelu, LogSoftmax, Softmax, Softplus
 from ..ops.choice import Mask, Relu, Where
 from ..ops.elementwise import Sigmoid, Tanh
-from ..ops.normalisation import LayerNorm
+from ..ops.normalisation import LayerNorm, LayerNormAffine
 from ..shapes import Axis, normalize_axes, normalize_axis
-from .operands import as_float, cast, in_single, matched
+from .operands import Operand, as_float, cast, in_single, matched
 
 
 class ActivationMethods(TensorBase):
@@ -205,16 +205,30 @@ class ActivationMethods(TensorBase):
         return (-as_float(self)).softmax(axis, dtype)
 
     @in_single
-    def layernorm(self, axis: Axis = -1, eps: float = 1e-5) -> Self:
+    def layernorm(
+        self,
+        axis: Axis = -1,
+        eps: float = 1e-5,
+        weight: Operand | None = None,
+        bias: Operand | None = None,
+    ) -> Self:
         """(x - mean) / sqrt(var + eps) over one axis or several, with var of correction 0.
 
         Over the axes (0, 2, 3) of images that is batch normalisation in training.
+
+        weight, bias: what the result is multiplied with, and what is then added, of any shape that
+        broadcasts to it; with a weight of the sizes of the last axes, if those are the axes, and a
+        bias of its shape, all is one primitive
 
         Source: J. Ba et al., Layer Normalization, 2016.
         """
         x: Any = as_float(self)
         axes = normalize_axes(axis, x.ndim, "layernorm")
-        return LayerNorm.apply(x, axes=axes, eps=eps)[0]
+        if weight is not None and _is_affine(x, axes, weight, bias):
+            return LayerNormAffine.apply(x, weight, bias, eps=eps)[0]
+        y = LayerNorm.apply(x, axes=axes, eps=eps)[0]
+        y = y if weight is None else y * weight
+        return y if bias is None else y + bias
 
     @in_single
     def normalize(self, p: float = 2.0, axis: Axis = 1, eps: float = 1e-12) -> Self:
@@ -247,6 +261,17 @@ def _no_bool(x: TensorBase, name: str) -> TensorBase:
     if x._data.dtype.kind == "b":
         raise TypeError(f"{name}: expected numbers; got bool; cast it first")
     return x
+
+
+def _is_affine(x: Any, axes: tuple[int, ...], weight: Any, bias: Any) -> bool:
+    """Whether tensors have the shapes and dtypes that the primitive LayerNormAffine asks for."""
+    given = (weight,) if bias is None else (weight, bias)
+    last = tuple(range(x.ndim - len(axes), x.ndim))
+    sizes = x.shape[x.ndim - len(axes) :]
+    return axes == last and all(
+        isinstance(each, TensorBase) and each._data.dtype == x.dtype and each._data.shape == sizes
+        for each in given
+    )
 
 
 def _limited(name: str, x: TensorBase, low: float, high: float) -> Any:

@@ -1,0 +1,78 @@
+"""Recurrent cells."""
+
+from typing import Any, Self
+
+from ..graph import TensorBase
+from ..ops.recurrent import LSTMCell
+from ..shapes import Shape
+from .operands import Operand, as_tensor, in_single, matched
+
+
+class RecurrentMethods(TensorBase):
+    """Cells of recurrent networks, one step in time a call."""
+
+    __slots__ = ()
+
+    @in_single
+    def lstm_cell(
+        self,
+        hx: tuple[Operand, Operand],
+        weight_ih: Operand,
+        weight_hh: Operand,
+        bias_ih: Operand | None = None,
+        bias_hh: Operand | None = None,
+    ) -> tuple[Self, Self]:
+        """h' = o tanh(c') and c' = f c + i g: one step of a long short-term memory.
+
+        i, f, o are the sigmoid of their quarters of
+        self @ weight_ih.T + h @ weight_hh.T + bias_ih + bias_hh, and g is the tanh of its.
+
+        self: (N, in), h and c: (N, H), weight_ih: (4 H, in), weight_hh: (4 H, H), each bias: (4 H,)
+        -> (N, H) both; or self: (in,), h and c: (H,) -> (H,).  float16 is computed in float32.
+
+        hx: the state before, (h, c).
+
+        Source: S. Hochreiter and J. Schmidhuber, Long Short-Term Memory, 1997; the forget gate f:
+        F. Gers et al., Learning to Forget, 2000.
+        """
+        if not isinstance(hx, (tuple, list)) or len(hx) != 2:
+            raise TypeError(f"lstm_cell: expected the state as (h, c); got {type(hx).__name__}")
+        given: list[Any] = [self, *hx, weight_ih, weight_hh]
+        biases: list[Any] = [bias for bias in (bias_ih, bias_hh) if bias is not None]
+        if not _alike(self, [*given, *biases]):
+            values = matched("lstm_cell", *given, *biases, floating=True)
+            given, biases = [as_tensor(value, self) for value in values[:5]], values[5:]
+            biases = [as_tensor(bias, self) for bias in biases]
+        _check_shapes(*[value._data.shape for value in given + biases])
+        single = self._data.ndim == 1
+        if single:
+            given[:3] = [tensor.reshape(1, -1) for tensor in given[:3]]
+        h, c, _ = LSTMCell.apply(*given, *biases, *[None] * (2 - len(biases)))
+        return (h.reshape(-1), c.reshape(-1)) if single else (h, c)
+
+
+def _alike(x: TensorBase, values: list[Any]) -> bool:
+    """Whether all are tensors of x's dtype, and that is a float one."""
+    dtype = x._data.dtype
+    if dtype.kind != "f":
+        return False
+    for value in values:  # flat, since this runs at every step
+        if not isinstance(value, TensorBase) or value._data.dtype is not dtype:
+            return False
+    return True
+
+
+def _check_shapes(x: Shape, h: Shape, *others: Shape) -> None:
+    """ValueError if a shape does not fit those of x and h."""
+    if len(x) not in (1, 2) or len(h) != len(x) or h[:-1] != x[:-1]:
+        raise ValueError(
+            f"lstm_cell: expected x of (N, in) and h of (N, H), or (in,) and (H,); got {x} and {h}"
+        )
+    rows = (4 * h[-1],)
+    wanted = h, rows + x[-1:], rows + h[-1:], rows, rows
+    if others != wanted[: len(others)]:
+        names = "c", "weight_ih", "weight_hh", "a bias", "a bias"
+        for name, expected, got in zip(names, wanted, others, strict=False):
+            if got != expected:
+                given = f"for x of {x} and h of {h}"
+                raise ValueError(f"lstm_cell: expected {name} of {expected}, {given}; got {got}")

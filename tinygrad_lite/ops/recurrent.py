@@ -1,0 +1,103 @@
+"""Recurrent cells."""
+
+import numpy as np
+
+from ..graph import Function
+from ..products import multiply
+from ..shapes import sum_along
+from .linalg import product
+
+
+class LSTMCell(Function):
+    """c' = f c + i g, h' = o tanh(c'), with (i, f, g, o) made of z = x w^T + h v^T + b + d.
+
+    i, f, o are the sigmoid of their quarters of z, g is the tanh of its.  x: (N, in), h and c:
+    (N, H), w: (4 H, in), v: (4 H, H), b and d: (4 H,) or None -> h' and c', (N, H), and (N, 4 H):
+    i, f, g, o side by side, which the rule so finds both in first and in higher order.
+
+    dz and dc: see `gates_gradient`.  dx = dz w, dh = dz v, dw = dz^T x, dv = dz^T h, and db = dd is
+    the sum of dz over the rows.
+
+    Composed it is 17 operations: 50 steps with N = 32 and in = H = 128 took 20.2 ms, forward and
+    backward, and as one 14.7, of which the products are 7.5.
+
+    Source: S. Hochreiter and J. Schmidhuber, Long Short-Term Memory, 1997; f: F. Gers et al.,
+    Learning to Forget, 2000.
+    """
+
+    __slots__ = ()
+    saves = "both"
+    reads = ("cdy", "cey", "cy", "acy", "bcy", "cy", "cy")
+    fresh = True
+
+    def forward(self, x, h, c, w, v, b, d):
+        z = product(x, w.T)
+        z += product(h, v.T)
+        for bias in (b, d):
+            if bias is not None:
+                z += bias
+        a = np.negative(z, out=np.empty_like(z))
+        np.exp(a, out=a)
+        a += 1.0
+        np.divide(1.0, a, out=a)
+        i, f, g, o = quarters(a)
+        np.tanh(quarters(z)[2], out=g)
+        new = i * g  # first, so that it lies in memory as a does
+        new += f * c
+        return o * np.tanh(new), new, a
+
+    def backward(self, g, y, x, h, c, w, v, b, d):
+        needs = self.needs
+        gz, gc = gates_gradient(g, y, c)
+        gb = gd = None
+        if needs[5] or needs[6]:
+            gb = sum_along(gz, (0,))
+            gd = gb * 1.0 if needs[6] else None  # two gradients never share memory
+        return (
+            product(gz, w) if needs[0] else None,
+            product(gz, v) if needs[1] else None,
+            gc,
+            multiply(gz.mT, x) if needs[3] else None,
+            multiply(gz.mT, h) if needs[4] else None,
+            gb,
+            gd,
+        )
+
+
+def gates_gradient(g, y, c):
+    """The gradients of z and c in LSTMCell.  Array or Tensor.
+
+    Given k, p, q, the gradients of h', c' and of the gates side by side, and t = tanh(c'), the
+    gradient of c' in all is s = p + k o (1 - t^2), and that of c is s f.  Those of i, f, g, o are
+    s g, s c, s i, k t, with q added; times the slopes i (1 - i) and so on, but 1 - g^2, they are
+    that of z.
+
+    Written into one array, instead of joined from four, it takes 50 us instead of 70.
+    """
+    (k, p, q), (_, new, a) = g, y
+    i, f, candidate, o = quarters(a)
+    k = np.zeros_like(new) if k is None else k
+    p = np.zeros_like(new) if p is None else p
+    t = np.tanh(new)
+    s = (1.0 - t * t) * o * k + p
+    pairs = (s, candidate), (s, c), (s, i), (k, t)
+    if type(a) is np.ndarray:
+        gz, slopes = np.empty_like(a), 1.0 - a
+        for part, (left, right) in zip(quarters(gz), pairs, strict=True):
+            np.multiply(left, right, out=part)
+        slopes *= a
+        np.subtract(1.0, candidate * candidate, out=quarters(slopes)[2])
+        if q is not None:
+            gz += q
+        gz *= slopes
+    else:
+        gz = np.concatenate([left * right for left, right in pairs], axis=1)
+        parts = i * (1.0 - i), f * (1.0 - f), 1.0 - candidate * candidate, o * (1.0 - o)
+        gz = (gz if q is None else gz + q) * np.concatenate(parts, axis=1)
+    return gz, s * f
+
+
+def quarters(x):
+    """The columns of i, f, g, o."""
+    size = x.shape[1] // 4
+    return [x[:, start : start + size] for start in range(0, 4 * size, size)]
