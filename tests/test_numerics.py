@@ -499,6 +499,12 @@ def test_softmax_of_rows_far_from_each_other_and_from_0(dtype: type) -> None:
         np.testing.assert_allclose(alone, expected[number], rtol=tolerance)
 
 
+def test_softmax_keeps_small_chances_below_a_small_largest_score() -> None:
+    x = np.array([[-39.0, -100.0, -110.0], [-9.0, -80.0, -84.0]], np.float32)
+    expected = np.exp(x - x.max(1, keepdims=True).astype(np.float64))
+    np.testing.assert_allclose(Tensor(x).softmax(1).data, expected, rtol=1e-5)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_gelu_far_out(dtype: type) -> None:
     x = Tensor(np.array([-1e18, -50, 0, 50, 1e18], dtype), requires_grad=True)

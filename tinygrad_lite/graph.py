@@ -125,9 +125,9 @@ class Function(Node):
                   gradient back to its input's shape
     views         True if forward may return a view of its first input
     reads         for each input the letters of what its gradient reads, a and b for the first and
-                  second input and so on, y for the result; such as ("b", "a") for a product.  Of
-                  what `saves` names only that is kept which a gradient that is asked for reads; the
-                  rest is None
+                  second input and so on, y for the result, or all of several, z for the last of
+                  several only; such as ("b", "a") for a product.  Of what `saves` names only that
+                  is kept which a gradient that is asked for reads; the rest is None
     fresh         True if each gradient that backward returns is a new array which nothing else
                   holds: the walk may then add another one to it in place
     scalars       True if 0-d arrays are to come as NumPy's scalars, with which + and * take a
@@ -286,7 +286,7 @@ class Function(Node):
         if isinstance(output, tuple):
             count = len(output)
             return inputs, tuple(
-                wrap(value, Output(self, index, count, value.shape))
+                None if value is None else wrap(value, Output(self, index, count, value.shape))
                 for index, value in enumerate(output)
             )
         return inputs, None if output is None else wrap(output, self)
@@ -376,6 +376,8 @@ def _wrap_outputs(
     )
     if recorded:
         op.saved_output = arrays if op.saves in ("output", "both") else None
+        if op.reads and "z" in "".join(op.reads) and "y" not in "".join(op.reads):
+            op.saved_output = (*(None,) * (len(arrays) - 1), arrays[-1])
         op.out_shape = ()
     tensors: list[Any] = []
     for index, array in enumerate(arrays):

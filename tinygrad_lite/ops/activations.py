@@ -32,8 +32,8 @@ class Softplus(Function):
         return (g * Sigmoid.apply(x),)
 
 
-MODERATE = 40.0  # exp of it, added up or divided by, is far from the ends of float32
-SMALL_TOTAL = exp(-MODERATE)
+MODERATE = 40.0  # exp of it, added up, is far from the upper end of float32
+SMALL_TOTAL = exp(-10.0)  # above the lower end by so much that 1e-33 of it has all its digits
 
 # The argument of tanh in gelu is u = SCALE x + CUBIC x^3.
 SCALE = sqrt(2 / pi)
@@ -52,6 +52,7 @@ class Gelu(Function):
 
     __slots__ = ()
     saves = "both"
+    reads = ("az",)
     fresh = True
 
     def forward(self, x):

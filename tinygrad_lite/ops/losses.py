@@ -23,6 +23,7 @@ class CrossEntropy(Function):
 
     __slots__ = ("labels",)
     saves = "output"
+    reads = ("z",)
     fresh = True
 
     def __init__(self, labels):
