@@ -17,6 +17,7 @@ from tinygrad_lite import Tensor, grad, products, threads
 from tinygrad_lite.float_errors import restore, silence
 
 SIZES = (1, 2, 3, 8)
+AFFINITY = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
 
 
 @pytest.fixture(params=SIZES)
@@ -367,3 +368,22 @@ def test_large_arrays_give_what_small_ones_do(pair) -> None:
         (back,) = grad(y, [t], g.reshape(array.shape))
         assert np.array_equal(y.numpy(), np.maximum(array, 0), equal_nan=True)
         assert np.array_equal(back.numpy(), np.where(array <= 0, 0, np.inf))
+
+
+@pytest.mark.skipif(len(AFFINITY) < 2, reason="needs two cores, and Linux to tell them apart")
+def test_helpers_keep_off_the_core_of_the_caller(pair) -> None:
+    caller, before = threading.get_ident(), os.sched_getaffinity(0)
+    allowed: dict[bool, set[int]] = {}
+    meet = threading.Barrier(2)
+
+    def look(_: int) -> None:
+        meet.wait(10)
+        allowed[threading.get_ident() == caller] = os.sched_getaffinity(0)
+
+    try:
+        for core in sorted(before)[:2]:
+            os.sched_setaffinity(0, {core})
+            threads.spread(look, [0, 1])
+            assert allowed == {True: {core}, False: before - {core}}
+    finally:
+        os.sched_setaffinity(0, before)
