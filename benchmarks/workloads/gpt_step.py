@@ -58,8 +58,8 @@ def ours() -> Stepper:
         q, k, v = x.layernorm(weight=gain1, bias=shift1).linear(Wa, ba).chunk(3, axis=-1)
         mixed = heads(q).scaled_dot_product_attention(heads(k), heads(v), is_causal=True)
         x = x + mixed.transpose(1, 2).reshape(BATCH, CONTEXT, WIDTH).linear(Wp, bp)
-        x_norm = x.layernorm(weight=gain2, bias=shift2)
-        return x + x_norm.linear(W1, b1).gelu().linear(W2, b2)
+        normal = x.layernorm(weight=gain2, bias=shift2)
+        return x + normal.linear(W1, b1).gelu().linear(W2, b2)
 
     def step() -> float:
         tokens, following = next(data)
