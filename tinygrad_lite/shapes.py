@@ -123,6 +123,8 @@ def _product_with_ones(x: Any, axes: Shape) -> Any:
 
     BLAS adds up a sum in fewer parts than NumPy does, so a very long one would be less exact.
     """
+    if axes == (0,) and x.ndim == 2 and x.flags.forc and len(x) <= 4096:  # a bias: 4 us, not 7
+        return multiply(np.ones(len(x), x.dtype), x)
     if not x.flags.c_contiguous:
         order = sorted(range(x.ndim), key=x.strides.__getitem__, reverse=True)
         turned = x.transpose(order)

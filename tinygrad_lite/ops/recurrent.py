@@ -41,7 +41,7 @@ class LSTMCell(Function):
         a += 1.0
         np.divide(1.0, a, out=a)
         i, f, g, o = quarters(a)
-        np.tanh(quarters(z)[2], out=g)
+        np.tanh(z[:, 2 * h.shape[1] : 3 * h.shape[1]], out=g)
         new = i * g  # first, so that it lies in memory as a does
         new += f * c
         return o * np.tanh(new), new, a
@@ -86,7 +86,8 @@ def gates_gradient(g, y, c):
         for part, (left, right) in zip(quarters(gz), pairs, strict=True):
             np.multiply(left, right, out=part)
         slopes *= a
-        np.subtract(1.0, candidate * candidate, out=quarters(slopes)[2])
+        units = c.shape[1]
+        np.subtract(1.0, candidate * candidate, out=slopes[:, 2 * units : 3 * units])
         if q is not None:
             gz += q
         gz *= slopes
