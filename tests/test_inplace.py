@@ -422,11 +422,14 @@ def test_changing_what_no_rule_reads_is_fine() -> None:
     assert x.grad.tolist() == [4.0, 4.0]
 
 
-@pytest.mark.parametrize("name", ["gelu", "cross_entropy"])
+@pytest.mark.parametrize("name", ["gelu", "cross_entropy", "lstm_cell"])
 def test_changing_a_result_of_which_a_rule_reads_only_what_was_kept_beside_it(name) -> None:
     x = Tensor([[1.0, 2.0]], requires_grad=True)
 
     def apply():
+        if name == "lstm_cell":
+            state, weight = Tensor([[0.5]]), Tensor([[0.1, 0.2]] * 4)
+            return x.lstm_cell((state, state), weight, weight[:, :1])[0]
         return x.gelu() if name == "gelu" else x.cross_entropy(np.array([0]), reduction="none")
 
     (expected,) = tl.grad((apply() * 3.0).sum(), [x])

@@ -27,7 +27,7 @@ class LSTMCell(Function):
 
     __slots__ = ()
     saves = "both"
-    reads = ("cdy", "cey", "cy", "acy", "bcy", "cy", "cy")
+    reads = ("cdz", "cez", "cz", "acz", "bcz", "cz", "cz")
     fresh = True
 
     def forward(self, x, h, c, w, v, b, d):
@@ -48,7 +48,7 @@ class LSTMCell(Function):
 
     def backward(self, g, y, x, h, c, w, v, b, d):
         needs = self.needs
-        gz, gc = gates_gradient(g, y, c)
+        gz, gc = gates_gradient(g, y[2], c)
         gb = gd = None
         if needs[5] or needs[6]:
             gb = sum_along(gz, (0,))
@@ -64,8 +64,8 @@ class LSTMCell(Function):
         )
 
 
-def gates_gradient(g, y, c):
-    """The gradients of z and c in LSTMCell.  Array or Tensor.
+def gates_gradient(g, a, c):
+    """The gradients of z and c in LSTMCell, a being the gates side by side.  Array or Tensor.
 
     Given k, p, q, the gradients of h', c' and of the gates side by side, and t = tanh(c'), the
     gradient of c' in all is s = p + k o (1 - t^2), and that of c is s f.  Those of i, f, g, o are
@@ -74,11 +74,11 @@ def gates_gradient(g, y, c):
 
     Written into one array, instead of joined from four, it takes 50 us instead of 70.
     """
-    (k, p, q), (_, new, a) = g, y
+    k, p, q = g
     i, f, candidate, o = quarters(a)
-    k = np.zeros_like(new) if k is None else k
-    p = np.zeros_like(new) if p is None else p
-    t = np.tanh(new)
+    k = np.zeros_like(c) if k is None else k
+    p = np.zeros_like(c) if p is None else p
+    t = np.tanh(i * candidate + f * c)  # of c' anew, so that h' and c' need not be kept
     s = (1.0 - t * t) * o * k + p
     pairs = (s, candidate), (s, c), (s, i), (k, t)
     if type(a) is np.ndarray:
