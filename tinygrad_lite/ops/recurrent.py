@@ -19,7 +19,7 @@ class LSTMCell(Function):
     the sum of dz over the rows.
 
     Composed it is 17 operations: 50 steps with N = 32 and in = H = 128 took 20.2 ms, forward and
-    backward, and as one 14.7, of which the products are 7.5.
+    backward, and as one 13.8, of which the products are 7.5.
 
     Source: S. Hochreiter and J. Schmidhuber, Long Short-Term Memory, 1997; f: F. Gers et al.,
     Learning to Forget, 2000.
@@ -72,30 +72,48 @@ def gates_gradient(g, a, c):
     s g, s c, s i, k t, with q added; times the slopes i (1 - i) and so on, but 1 - g^2, they are
     that of z.
 
-    Written into one array, instead of joined from four, it takes 50 us instead of 70.
+    Arrays take the way in place: a step of 50 cells takes 13.8 ms instead of 15.6.
     """
     k, p, q = g
-    i, f, candidate, o = quarters(a)
     k = np.zeros_like(c) if k is None else k
     p = np.zeros_like(c) if p is None else p
-    t = np.tanh(i * candidate + f * c)  # of c' anew, so that h' and c' need not be kept
-    s = (1.0 - t * t) * o * k + p
-    pairs = (s, candidate), (s, c), (s, i), (k, t)
     if type(a) is np.ndarray:
-        gz, slopes = np.empty_like(a), 1.0 - a
-        for part, (left, right) in zip(quarters(gz), pairs, strict=True):
-            np.multiply(left, right, out=part)
-        slopes *= a
-        units = c.shape[1]
-        np.subtract(1.0, candidate * candidate, out=slopes[:, 2 * units : 3 * units])
-        if q is not None:
-            gz += q
-        gz *= slopes
-    else:
-        gz = np.concatenate([left * right for left, right in pairs], axis=1)
-        parts = i * (1.0 - i), f * (1.0 - f), 1.0 - candidate * candidate, o * (1.0 - o)
-        gz = (gz if q is None else gz + q) * np.concatenate(parts, axis=1)
-    return gz, s * f
+        return gates_gradient_in_place(k, p, q, a, c)
+    i, f, candidate, o = quarters(a)
+    t = np.tanh(i * candidate + f * c)  # of c' anew, so that h' and c' need not be kept
+    s = k * o * (1.0 - t * t) + p
+    gz = np.concatenate((s * candidate, s * c, s * i, k * t), axis=1)
+    slopes = i * (1.0 - i), f * (1.0 - f), 1.0 - candidate * candidate, o * (1.0 - o)
+    return (gz if q is None else gz + q) * np.concatenate(slopes, axis=1), s * f
+
+
+def gates_gradient_in_place(k, p, q, a, c):
+    """What gates_gradient says, of arrays."""
+    gz = np.empty_like(a)
+    i, f, candidate, o = quarters(a)
+    of_i, of_f, of_g, of_o = quarters(gz)
+    t = i * candidate
+    t += np.multiply(f, c, out=of_f)
+    np.tanh(t, out=t)
+    np.multiply(k, t, out=of_o)
+    t *= t
+    s = np.subtract(1.0, t, out=t)
+    s *= o
+    s *= k
+    s += p
+    np.multiply(s, candidate, out=of_i)
+    np.multiply(s, c, out=of_f)
+    np.multiply(s, i, out=of_g)
+    if q is not None:
+        gz += q
+    slopes = 1.0 - a
+    slopes *= a
+    of_g = quarters(slopes)[2]
+    np.multiply(candidate, candidate, out=of_g)
+    np.subtract(1.0, of_g, out=of_g)
+    gz *= slopes
+    s *= f
+    return gz, s
 
 
 def quarters(x):
