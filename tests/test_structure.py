@@ -11,8 +11,8 @@ ROOT = Path(tinygrad_lite.__file__).parent.parent
 
 # Each room may import from those before it, and from itself.
 ENGINE = [
-    *("float_errors", "threads", "products", "recording", "memory", "shapes", "dtypes", "graph"),
-    *("hooks", "backpropagation", "ops", "methods", "tensor", "autograd"),
+    *("float_errors", "threads", "products", "recording", "memory", "shapes", "sums", "dtypes"),
+    *("graph", "hooks", "backpropagation", "ops", "methods", "tensor", "autograd"),
     *("transforms", "checkpointing", "check", "show"),
 ]
 NN = ["reflection", "state", "module", "init", "layers", "optim", "data", "datasets"]

@@ -16,7 +16,8 @@ from .graph import Function, Node, TensorBase, Wrap, array_of, topological_order
 from .hooks import hooks_of, living
 from .memory import keep_freed_memory, memory_owner
 from .recording import no_grad_depth
-from .shapes import Shape, unbroadcast
+from .shapes import Shape
+from .sums import unbroadcast
 
 
 def backpropagate(

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..graph import Function
 from ..recording import warn
-from ..shapes import sum_along
+from ..sums import sum_along
 from .elementwise import Sigmoid
 from .reduce import largest_along
 

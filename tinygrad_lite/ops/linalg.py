@@ -6,7 +6,7 @@ import numpy as np
 
 from ..graph import Function
 from ..products import multiply
-from ..shapes import sum_along
+from ..sums import sum_along
 
 
 class Matmul(Function):

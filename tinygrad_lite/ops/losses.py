@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..graph import Function
-from ..shapes import sum_along
+from ..sums import sum_along
 from .reduce import largest_along
 
 

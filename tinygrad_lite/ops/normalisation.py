@@ -5,7 +5,7 @@ from math import prod
 import numpy as np
 
 from ..graph import Function
-from ..shapes import sum_along
+from ..sums import sum_along
 from .reduce import centred
 
 
@@ -80,7 +80,7 @@ class LayerNormAffine(Function):
                 gw = sum_along(product, self.front)
             if self.needs[2]:
                 gb = sum_along(g, self.front)
-        if self.needs[0] and not from_n is from_r is None:
+        if self.needs[0] and not (from_n is None and from_r is None):
             more = normalised_gradient(from_n, from_r, n, r, self.axes, self.count)
             gx = more if gx is None else gx + more
         return gx, gw, gb

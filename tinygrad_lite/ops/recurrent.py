@@ -4,7 +4,7 @@ import numpy as np
 
 from ..graph import Function
 from ..products import multiply
-from ..shapes import sum_along
+from ..sums import sum_along
 from .linalg import product
 
 

@@ -8,7 +8,8 @@ from math import prod
 import numpy as np
 
 from ..graph import Function
-from ..shapes import keepdim_shape, sum_along
+from ..shapes import keepdim_shape
+from ..sums import sum_along
 from .choice import Mask
 
 
@@ -31,9 +32,9 @@ class Sum(Function):
         return np.add.reduce(x, axis=self.axes, keepdims=self.keepdim, dtype=x.dtype)
 
     def backward(self, g, y, x):
-        return (self.spread(g),)
+        return (self.repeated(g),)
 
-    def spread(self, g):
+    def repeated(self, g):
         """A gradient of the sum, at every element that was added."""
         if g.size == 1 and isinstance(g, (np.ndarray, np.generic)):
             # np.broadcast_to takes ten times as long.
@@ -57,7 +58,7 @@ class Mean(Sum):
         return sum_along(x, self.axes, self.keepdim) / self.count
 
     def backward(self, g, y, x):
-        return (self.spread(g / self.count),)
+        return (self.repeated(g / self.count),)
 
 
 class _Extreme(Function):
