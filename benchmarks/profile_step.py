@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import nn
-from tinygrad_lite.graph import Function
+from tinygrad_lite import Function
 
 STEPS = 100
 

@@ -1,7 +1,7 @@
 """Writes docs/operations.md: every public method of Tensor and every primitive, from the code.
 
 What a method does and since when stands in its docstring; of which primitives it is made is seen by
-running its rows in tests/methods and looking at the vertices that they record.
+running its rows in tests/catalogue/methods and looking at the vertices that they record.
 """
 
 import ast
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "catalogue")]
 
 import numpy as np  # noqa: E402
 from methods import ROWS, Row, listed  # noqa: E402
@@ -56,7 +56,7 @@ def themes() -> Iterator[tuple[str, str, list[tuple[str, Any]]]]:
 # The themes in the order of the page, by their file in tinygrad_lite/methods.
 TITLES = {
     "operators": "Operators",
-    "math": "Functions by element",
+    "elementwise": "Elementwise functions",
     "trigonometry": "Trigonometric and hyperbolic functions",
     "comparison": "Comparison and logic",
     "casting": "Dtypes and copies",

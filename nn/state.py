@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_lite import Tensor
-from tinygrad_lite.memory import memory_owner
+from tinygrad_lite.engine.memory import memory_owner
 
 from .reflection import walk
 

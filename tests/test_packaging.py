@@ -58,7 +58,7 @@ LOADED_LATER = {
     *("numpy.random", "dataclasses", "html", "pathlib", "queue", "shutil", "string", "subprocess"),
     *("secrets", "urllib", "tempfile", "gzip", "concurrent.futures", "threadpoolctl", "graphviz"),
     *("tinygrad_lite.check", "tinygrad_lite.checkpointing", "tinygrad_lite.show"),
-    *("tinygrad_lite.transforms", "nn.datasets"),
+    *("tinygrad_lite.derivatives", "nn.datasets"),
 }
 LOADED = """
 import sys, numpy

@@ -1,8 +1,14 @@
-"""The direction of the imports, and that no module bears the name of a public function."""
+"""The rooms of the house: which may import which, how large the engine is, what is public."""
 
 import ast
-from graphlib import TopologicalSorter
+import io
+import tokenize
+from collections import Counter
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+
+import pytest
 
 import nn
 import tinygrad_lite
@@ -10,84 +16,150 @@ import tinygrad_lite
 ROOT = Path(tinygrad_lite.__file__).parent.parent
 
 # Each room may import from those before it, and from itself.
-ENGINE = [
-    *("float_errors", "threads", "products", "recording", "memory", "shapes", "sums", "dtypes"),
-    *("graph", "hooks", "backpropagation", "ops", "methods", "tensor", "autograd"),
-    *("transforms", "checkpointing", "check", "show"),
+ROOMS = {
+    "tinygrad_lite": [
+        *("arrays", "engine", "ops", "methods", "numpy_protocol", "tensor", "derivatives"),
+        *("checkpointing", "check", "show"),
+    ],
+    "nn": ["reflection", "state", "module", "init", "layers", "optim", "data", "datasets"],
+}
+# Where the small files of a room are tested for circles too.
+FOLDERS = [
+    *(f"tinygrad_lite/{room}" for room in ("arrays", "engine", "ops", "methods")),
+    *(f"tinygrad_lite/{room}" for room in ("numpy_protocol", "check", "show")),
+    *("nn/layers", "nn/optim", "nn/datasets"),
 ]
-NN = ["reflection", "state", "module", "init", "layers", "optim", "data", "datasets"]
+ENGINE_LINES = 900
 
 
-def imports(package: str) -> list[tuple[str, str]]:
-    """Pairs of rooms, (importer, imported), inside one package, wherever the import stands."""
-    found = []
-    for path in sorted((ROOT / package).rglob("*.py")):
-        place = path.relative_to(ROOT).with_suffix("").parts
-        for node in ast.walk(ast.parse(path.read_text())):
-            targets = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            if isinstance(node, ast.ImportFrom):
-                base = place[: len(place) - node.level] if node.level else ()
-                stem = (*base, *(node.module or "").split(".")) if node.module else base
-                targets = [".".join((*stem, alias.name)) for alias in node.names]
-            for target in targets:
-                parts = target.split(".")
-                if parts[0] == package and len(parts) > 1 and len(place) > 1:
-                    found.append((place[1], parts[1]))
+def files(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+def imported(path: Path) -> Iterator[tuple[ast.AST, str]]:
+    """Every import of a file, wherever it stands, with the full name of what it imports."""
+    place = path.relative_to(ROOT).with_suffix("").parts
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            base = place[: len(place) - node.level] if node.level else ()
+            stem = (*base, *node.module.split(".")) if node.module else base
+            for alias in node.names:
+                yield node, ".".join((*stem, alias.name))
+
+
+def arrows(package: str) -> Counter[tuple[str, str]]:
+    """How many imports run from one room of a package to another."""
+    found: Counter[tuple[str, str]] = Counter()
+    for path in files(package):
+        room = path.relative_to(ROOT / package).with_suffix("").parts[0]
+        for _, name in imported(path):
+            parts = name.split(".")
+            if parts[0] == package and len(parts) > 1 and room not in ("__init__", parts[1]):
+                found[room, parts[1]] += 1
     return found
 
 
-def test_imports_run_one_way() -> None:
-    for package, rooms in (("tinygrad_lite", ENGINE), ("nn", NN)):
-        pairs = [(a, b) for a, b in imports(package) if a != "__init__"]
-        assert len(pairs) > 10
-        for importer, imported in pairs:
-            assert rooms.index(imported) <= rooms.index(importer), (importer, imported)
+def lines_of_code(source: str) -> int:
+    """Lines that hold code: no blank lines, comments and docstrings."""
+    tree = ast.parse(source)
+    documented = {
+        line
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        and ast.get_docstring(node, clean=False) is not None
+        for line in range(node.body[0].lineno, node.body[0].end_lineno + 1)
+    }
+    code: set[int] = set()
+    empty = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT)
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type not in (*empty, tokenize.ENDMARKER):
+            code.update(range(token.start[0], token.end[0] + 1))
+    return len(code - documented)
 
 
-def test_inside_a_room_imports_run_one_way_too() -> None:
-    """Say methods/operands.py <- ... <- methods/numpy_functions/: a circle raises CycleError."""
-    for room in ("ops", "methods", "methods/numpy_functions", "check", "show"):
-        graph = {
-            path.stem: {
-                name
-                for node in ast.walk(ast.parse(path.read_text()))
-                if isinstance(node, ast.ImportFrom) and node.level == 1
-                for name in ([node.module] if node.module else [a.name for a in node.names])
-            }
-            for path in (ROOT / "tinygrad_lite" / room).glob("*.py")
+@pytest.mark.parametrize("package", ROOMS)
+def test_imports_run_one_way(package: str) -> None:
+    """`pytest -s -k one_way` prints the diagram: the rooms, and the arrows between them."""
+    rooms, found = ROOMS[package], arrows(package)
+    for room in rooms:
+        targets = [f"{b} ({found[a, b]})" for a, b in sorted(found) if a == room]
+        print(f"{package}/{room:<15} -> {', '.join(targets) or 'nothing'}")
+    against = [(a, b) for a, b in found if rooms.index(a) < rooms.index(b)]
+    print(f"{len(rooms)} rooms, {len(found)} arrows, {len(against)} of them upward")
+    assert len(found) > 5
+    assert against == []
+
+
+def test_arrays_know_nothing() -> None:
+    assert not [arrow for arrow in arrows("tinygrad_lite") if arrow[0] == "arrays"]
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_inside_a_room_there_are_no_circles(folder: str) -> None:
+    package = folder.replace("/", ".")
+    graph: dict[str, set[str]] = {}
+    for path in (ROOT / folder).glob("*.py"):
+        names = [name.removeprefix(f"{package}.") for _, name in imported(path)]
+        graph[path.stem] = {name.split(".")[0] for name in names} & {
+            other.stem for other in (ROOT / folder).glob("*.py")
         }
-        assert sum(map(len, graph.values())) > 2
+    try:
         TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"{folder}: {' -> '.join(error.args[1])}")
+    assert len(graph) > 1
+
+
+def test_the_engine_reads_in_an_evening() -> None:
+    """At most 900 lines of code; `pytest -s -k evening` prints how many there are."""
+    sources = {path.name: path.read_text() for path in files("tinygrad_lite/engine")}
+    code = {name: lines_of_code(source) for name, source in sources.items()}
+    for name, source in sources.items():
+        print(f"{name:<15} {code[name]:4} lines of code, {len(source.splitlines()):4} in all")
+    whole = sum(len(source.splitlines()) for source in sources.values())
+    print(f"engine          {sum(code.values()):4} lines of code, {whole:4} in all")
+    assert sum(code.values()) <= ENGINE_LINES
+
+
+def test_lines_of_code_are_counted_without_words() -> None:
+    source = (
+        '"""Two\nlines."""\n\n# why\nx = """a\nb"""\n\n\ndef f():\n    """Doc."""\n    return x\n'
+    )
+    assert lines_of_code(source) == 4
 
 
 def test_no_import_of_ours_hides_in_a_function() -> None:
-    for package in ("tinygrad_lite", "nn"):
-        for path in (ROOT / package).rglob("*.py"):
+    for package in ROOMS:
+        for path in files(package):
             for function in ast.walk(ast.parse(path.read_text())):
-                if isinstance(function, (ast.FunctionDef, ast.Lambda)):
+                if isinstance(function, ast.FunctionDef | ast.Lambda):
                     for node in ast.walk(function):
                         assert not (isinstance(node, ast.ImportFrom) and node.level), path
                         names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
                         names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-                        assert not {name.split(".")[0] for name in names} & {"tinygrad_lite", "nn"}
+                        assert not {name.split(".")[0] for name in names} & set(ROOMS)
 
 
-def test_the_engine_knows_nothing_of_nn() -> None:
-    for path in (ROOT / "tinygrad_lite").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Import):
-                assert not any(alias.name.split(".")[0] == "nn" for alias in node.names), path
-            if isinstance(node, ast.ImportFrom) and node.level == 0:
-                assert (node.module or "").split(".")[0] != "nn", path
+def test_tinygrad_lite_knows_nothing_of_nn() -> None:
+    for path in files("tinygrad_lite"):
+        assert "nn" not in {name.split(".")[0] for _, name in imported(path)}, path
 
 
-def test_no_module_bears_the_name_of_a_public_function() -> None:
-    for package in (tinygrad_lite, nn, nn.datasets):
-        folder = Path(package.__file__).parent
-        modules = {path.stem for path in folder.iterdir() if path.suffix == ".py" or path.is_dir()}
-        functions = {name for name in package.__all__ if callable(getattr(package, name))}
-        assert functions
-        assert not modules & functions
+def test_no_module_or_folder_bears_the_name_of_a_public_function() -> None:
+    functions = {
+        name
+        for package in (tinygrad_lite, nn, nn.datasets)
+        for name in package.__all__
+        if callable(getattr(package, name))
+    }
+    assert len(functions) > 20
+    for package in ROOMS:
+        for path in (ROOT / package).rglob("*"):
+            if path.suffix == ".py" or (path.is_dir() and path.name != "__pycache__"):
+                assert path.stem not in functions, path
 
 
 def test_every_public_name_is_there_and_documented() -> None:

@@ -3,16 +3,15 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .autograd import grad
-from .graph import Function
-from .recording import is_grad_enabled, no_grad, record_source_lines
+from .engine.function import Function
+from .engine.recording import is_grad_enabled, no_grad, record_source_lines
 from .tensor import Tensor
 
 if TYPE_CHECKING:
     from .check import GradientError, gradcheck, gradgradcheck
     from .checkpointing import checkpoint
+    from .derivatives import grad, hessian, hvp, jacobian, jvp, vjp
     from .show import draw
-    from .transforms import hessian, hvp, jacobian, jvp, vjp
 
 __version__ = "0.1.0"
 
@@ -41,7 +40,7 @@ _LATER = {
     **dict.fromkeys(("GradientError", "gradcheck", "gradgradcheck"), "check"),
     "checkpoint": "checkpointing",
     "draw": "show",
-    **dict.fromkeys(("hessian", "hvp", "jacobian", "jvp", "vjp"), "transforms"),
+    **dict.fromkeys(("grad", "hessian", "hvp", "jacobian", "jvp", "vjp"), "derivatives"),
 }
 
 

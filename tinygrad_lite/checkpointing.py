@@ -9,11 +9,12 @@ Memory Cost, 2016; Griewank and Walther, Evaluating Derivatives, 2008, chapter 1
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from .backpropagation import gradients_at
-from .graph import Array, Function, Leaf, Node, Output, TensorBase, Wrap
-from .memory import changes, link_views
-from .methods.random import repeatable, repeated
-from .recording import is_grad_enabled, lines, serials, user_line
+from .arrays.generator import repeatable, repeated
+from .engine.backward import gradients_at
+from .engine.function import Function
+from .engine.graph import Array, Leaf, Node, Output, TensorBase, Wrap
+from .engine.memory import changes, link_views
+from .engine.recording import is_grad_enabled, lines, serials, user_line
 
 
 def checkpoint(fn: Callable[..., Any], *xs: Any, **options: Any) -> Any:

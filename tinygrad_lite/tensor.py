@@ -7,25 +7,26 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike
 
-from .backpropagation import backpropagate
-from .dtypes import check_differentiable, check_dtype, new_array
-from .graph import Array, Function, Leaf, TensorBase
-from .hooks import HookHandle, add_hook
-from .memory import changes
+from .arrays.dtypes import check_differentiable, check_dtype, new_array
+from .arrays.shapes import Shape
+from .engine.backward import backpropagate
+from .engine.function import Function
+from .engine.graph import Array, Leaf, TensorBase
+from .engine.hooks import HookHandle, add_hook
+from .engine.memory import changes
 from .methods.activations import ActivationMethods
 from .methods.attention import AttentionMethods
 from .methods.casting import CastingMethods
 from .methods.comparison import ComparisonMethods
 from .methods.convolution import ConvolutionMethods
 from .methods.creation import CreationMethods
+from .methods.elementwise import MathMethods
 from .methods.gathering import GatheringMethods
 from .methods.indexing import IndexingMethods
 from .methods.joining import JoiningMethods
 from .methods.linalg import LinalgMethods
 from .methods.losses import LossMethods
-from .methods.math import MathMethods
 from .methods.movement import MovementMethods
-from .methods.numpy_functions import NumpyMethods
 from .methods.padding import PaddingMethods
 from .methods.pooling import PoolingMethods
 from .methods.random import RandomMethods
@@ -36,7 +37,7 @@ from .methods.scan import ScanMethods
 from .methods.sorting import SortingMethods
 from .methods.trigonometry import TrigonometryMethods
 from .methods.updates import UpdateMethods
-from .shapes import Shape
+from .numpy_protocol import NumpyMethods
 
 
 class Tensor(

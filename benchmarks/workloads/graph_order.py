@@ -7,7 +7,7 @@ import numpy as np
 from pairing import Case, Outcome, Settings, Side, Stepper, compare_all
 
 from tinygrad_lite import Tensor
-from tinygrad_lite.graph import Node, topological_order
+from tinygrad_lite.engine.graph import Node, topological_order
 
 Order = Callable[[list[Node]], list[Node]]
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from tinygrad_lite import Tensor
 
-from . import init
-from .module import Module, locate
+from .. import init
+from ..module import Module, locate
 
 Input: TypeAlias = Tensor | NDArray[Any]
 

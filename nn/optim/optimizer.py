@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_lite import Tensor
-from tinygrad_lite.memory import changes
-from tinygrad_lite.threads import spread
+from tinygrad_lite.arrays.threads import spread
+from tinygrad_lite.engine.memory import changes
 
-from .module import Module
+from ..module import Module
 
 Array = NDArray[Any]
 Piece: TypeAlias = tuple[Array, Array, dict[str, Any]]  # of a gradient, a parameter, and its state

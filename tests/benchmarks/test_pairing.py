@@ -8,7 +8,7 @@ import pytest
 from pairing import Case, Settings, Side, SideBroke, compare, demand_close, in_a_process, moved
 from workloads.graph_order import chain, kahn, sorting
 
-from tinygrad_lite.graph import topological_order
+from tinygrad_lite.engine.graph import topological_order
 
 QUICK = Settings(quick=True, rounds=1)
 

@@ -1,4 +1,4 @@
-"""What the rows of tests/methods/casting.py cannot say: narrow floats, nan as integer, memory."""
+"""What the rows of methods/casting.py cannot say: narrow floats, nan as integer, memory."""
 
 import numpy as np
 import pytest

@@ -9,7 +9,7 @@ import pytest
 
 from tinygrad_lite import Tensor, grad
 
-PAGE = Path(__file__).parent.parent / "docs" / "gradients-at-corners.md"
+PAGE = Path(__file__).parents[2] / "docs" / "gradients-at-corners.md"
 HEADER = "| code | at | value | gradient | elsewhere |"
 
 

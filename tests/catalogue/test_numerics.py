@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tinygrad_lite import Tensor, gradcheck, gradgradcheck
-from tinygrad_lite.sums import sum_along
+from tinygrad_lite.arrays.sums import sum_along
 
 INF, NAN = np.inf, np.nan
 RNG = np.random.default_rng(5)

@@ -1,4 +1,4 @@
-"""Every check of every row of tests/cases.py, and that the table is complete both ways."""
+"""Every check of every row of catalogue/cases.py, and that the table is complete both ways."""
 
 import numpy as np
 import pytest

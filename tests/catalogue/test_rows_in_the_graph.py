@@ -1,4 +1,4 @@
-"""What the engine promises of every graph, on every row of tests/cases and of tests/methods."""
+"""What the engine promises of every graph, on every row of cases/ and of methods/."""
 
 import gc
 import weakref
@@ -12,8 +12,8 @@ from methods import ROWS as METHODS
 from methods import Row, listed
 
 from tinygrad_lite import Function, Tensor, no_grad, record_source_lines
-from tinygrad_lite.graph import topological_order
-from tinygrad_lite.memory import memory_owner
+from tinygrad_lite.engine.graph import topological_order
+from tinygrad_lite.engine.memory import memory_owner
 
 ROWS = [
     pytest.param(case, variant, id=f"{case.op.__name__}-{case.note or 'plain'}-{variant}")

@@ -8,7 +8,7 @@ import pytest
 
 from tinygrad_lite import Function, Tensor
 
-DOCS = Path(__file__).parent.parent / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 TEXT = (DOCS / "operations.md").read_text()
 
 

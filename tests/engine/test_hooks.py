@@ -226,7 +226,7 @@ def test_no_cycles_and_nothing_left_behind() -> None:
         array = weakref.ref(h.data)
         del h
         assert array() is None
-        from tinygrad_lite.hooks import living
+        from tinygrad_lite.engine.hooks import living
 
         assert len(living) == 0  # so walks do not look for hooks any more
         handle.remove()

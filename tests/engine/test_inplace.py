@@ -404,7 +404,7 @@ def test_a_mask_changed_afterwards_is_seen() -> None:
 
 
 def test_changes_do_not_pile_up() -> None:
-    from tinygrad_lite.memory import changes
+    from tinygrad_lite.engine.memory import changes
 
     before = len(changes.found)
     for _ in range(1000):

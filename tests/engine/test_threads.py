@@ -13,8 +13,9 @@ import weakref
 import numpy as np
 import pytest
 
-from tinygrad_lite import Tensor, grad, products, threads
-from tinygrad_lite.float_errors import restore, silence
+from tinygrad_lite import Tensor, grad
+from tinygrad_lite.arrays import products, threads
+from tinygrad_lite.arrays.float_errors import restore, silence
 
 SIZES = (1, 2, 3, 8)
 AFFINITY = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
@@ -194,7 +195,8 @@ def test_importing_starts_nothing() -> None:
     program = """
 import sys, threading
 import tinygrad_lite, nn
-from tinygrad_lite import Tensor, grad, products, threads
+from tinygrad_lite import Tensor, grad
+from tinygrad_lite.arrays import products, threads
 assert threading.active_count() == 1 and threads._pool is None
 assert "threadpoolctl" not in sys.modules and "concurrent.futures" not in sys.modules
 threads.spread(str, range(4))
@@ -207,7 +209,8 @@ assert threading.active_count() == 3, threading.enumerate()
 def test_a_pool_of_one_starts_no_thread() -> None:
     program = """
 import threading
-from tinygrad_lite import Tensor, grad, products, threads
+from tinygrad_lite import Tensor, grad
+from tinygrad_lite.arrays import products, threads
 assert threads.spread(str, range(4), multiplies=True) == [*"0123"]
 assert threading.active_count() == 1
 """
@@ -241,7 +244,8 @@ def test_a_forked_child_works() -> None:
     program = """
 import os, threading, time
 import numpy as np
-from tinygrad_lite import Tensor, grad, products, threads
+from tinygrad_lite import Tensor, grad
+from tinygrad_lite.arrays import products, threads
 def blas():
     return [library.get_num_threads() for library in threads._blas_libraries()]
 before = blas()

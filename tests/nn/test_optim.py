@@ -105,7 +105,7 @@ LAYOUTS = {
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
 @pytest.mark.parametrize("shape", [(3, 4, 5), (3, 1, 5), (1, 1, 1), (2, 0, 3)])
 def test_memory_layouts_make_no_difference(make, layout, gradient_layout, shape, monkeypatch):
-    monkeypatch.setattr(optim, "PIECE", 7)
+    monkeypatch.setattr(optim.optimizer, "PIECE", 7)
     start = RNG.standard_normal(shape)
     plain, laid_out = (Tensor(start, requires_grad=True) for _ in range(2))
     laid_out.data = memory = layout(start)
@@ -128,7 +128,7 @@ def test_pieces_make_no_difference(make, monkeypatch):
     start, gradient = RNG.standard_normal((2, 100))
     results = []
     for size in (100, 33, 1):
-        monkeypatch.setattr(optim, "PIECE", size)
+        monkeypatch.setattr(optim.optimizer, "PIECE", size)
         parameter = Tensor(start, requires_grad=True)
         parameter.grad = Tensor(gradient)
         optimizer = make([parameter])

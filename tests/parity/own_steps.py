@@ -1,6 +1,6 @@
 """Operations with drawn axes, shapes and indices, for random programs.
 
-The rows of tests/methods have shapes and options of their own; these here take a value as it is.
+The rows of catalogue/methods have shapes and options of their own; these take a value as it is.
 An entry is name: (ours, PyTorch's, draw).  `draw(rng, *values)` gives the options of a call, or
 None where the operation cannot take these values: our tensors, as many as draw has arguments.
 """

@@ -1,7 +1,7 @@
 """Random programs: up to thirty operations that run on our tensors and on PyTorch's side by side.
 
-A step is a row of tests/methods, on its own shapes or, if it takes any, on the shape that a value
-has, or an operation of own_steps.py with drawn axes and indices.  A row has a domain where it is
+A step is a row of catalogue/methods, on its own shapes or, if it takes any, on the shape of a
+value, or an operation of own_steps.py with drawn axes and indices.  A row has a domain where it is
 smooth: it gets numbers of that domain, moved a little by a value of the program, so that gradients
 flow on through it.
 """

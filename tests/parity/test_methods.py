@@ -1,4 +1,4 @@
-"""Every row of tests/methods beside PyTorch: value, first and second gradients, and dtypes."""
+"""Every row of catalogue/methods beside PyTorch: value, first and second gradients, and dtypes."""
 
 import numpy as np
 import pytest

@@ -1,6 +1,11 @@
 """The error function, which NumPy does not have: rational approximations, a few passes each."""
 
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
 import numpy as np
+
+Array: TypeAlias = np.ndarray[Any, Any]
 
 # float64.  W. J. Cody, Rational Chebyshev approximations for the error function, Mathematics of
 # Computation 23 (1969), pages 631 to 637: erf(x) = x P(x^2) / Q(x^2) up to EDGE, and from there
@@ -28,7 +33,7 @@ SINGLE_Q = (3.8091827879e-5, 1.1625213248e-3, 1.4969090807e-2, 0.11410849859, 0.
 PIECE = 16384  # elements at a time, so that all the passes run within the second-level cache
 
 
-def erf(x):
+def erf(x: Array) -> Array:
     """The error function of each element, in the dtype of x.
 
     The relative error is at most 5e-16 in float64 and 5e-7 in float32, which float16 uses too.
@@ -43,7 +48,7 @@ def erf(x):
     return y.reshape(x.shape).astype(x.dtype, copy=False)
 
 
-def double(x):
+def double(x: Array) -> Array:
     """The error function of float64 elements."""
     size = np.minimum(np.abs(x), LAST)
     square = size * size
@@ -52,7 +57,7 @@ def double(x):
     return np.where(size <= EDGE, near, np.copysign(1.0 - rest, x))
 
 
-def single(x):
+def single(x: Array) -> Array:
     """The error function of float32 elements."""
     inside = np.clip(x, -SINGLE_LAST, SINGLE_LAST)
     square = inside * inside
@@ -61,7 +66,7 @@ def single(x):
     return np.where(np.abs(x) < SINGLE_LAST, y, np.sign(x))
 
 
-def polynomial(coefficients, x):
+def polynomial(coefficients: Sequence[float], x: Array) -> Array:
     """The value at x, highest power first (Horner)."""
     total = coefficients[0] * x
     total += coefficients[1]

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from ..shapes import Shape
-from ..threads import PIECE
+from .shapes import Shape
+from .threads import PIECE
 
 # A sum over the batch is made of so many partial sums, whatever the number of threads: the same
 # bits come out, and up to that many threads have something to do.

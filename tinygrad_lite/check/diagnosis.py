@@ -11,8 +11,8 @@ from itertools import combinations
 
 import numpy as np
 
-from ..graph import Array
-from ..shapes import Shape
+from ..arrays.shapes import Shape
+from ..engine.graph import Array
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from ..graph import Array, Function
-from ..recording import is_grad_enabled
-from ..shapes import Shape
+from ..arrays.shapes import Shape
+from ..engine.function import Function
+from ..engine.graph import Array
+from ..engine.recording import is_grad_enabled
 from ..tensor import Tensor
 
 EPS = float(np.finfo(np.float64).eps)

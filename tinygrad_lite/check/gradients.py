@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd import grad
-from ..graph import Array, Function
+from ..derivatives import grad
+from ..engine.function import Function
+from ..engine.graph import Array
 from ..tensor import Tensor
 from .diagnosis import Comparison, diagnose
 from .differences import (

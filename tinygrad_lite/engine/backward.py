@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from .float_errors import restore, silence
-from .graph import Function, Node, TensorBase, Wrap, array_of, topological_order
+from ..arrays.float_errors import restore, silence
+from ..arrays.shapes import Shape
+from ..arrays.sums import unbroadcast
+from .function import Function
+from .graph import Node, TensorBase, Wrap, array_of, topological_order
 from .hooks import hooks_of, living
 from .memory import keep_freed_memory, memory_owner
 from .recording import no_grad_depth
-from .shapes import Shape
-from .sums import unbroadcast
 
 
 def backpropagate(

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import Array, Leaf, TensorBase
-from ..memory import changes
-from ..recording import is_grad_enabled
-from .operands import cast
+from ..engine.graph import Array, Leaf, TensorBase
+from ..engine.memory import changes
+from ..engine.recording import is_grad_enabled
+from ._operands import cast
 
 
 def check_writable(name: str, tensor: TensorBase, region: Array, other: Any) -> None:

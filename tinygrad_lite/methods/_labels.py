@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import Array, TensorBase, array_of
+from ..arrays.shapes import Shape
+from ..engine.graph import Array, TensorBase, array_of
 from ..ops.activations import LogSoftmax
-from ..ops.choice import Mask
 from ..ops.losses import CrossEntropy
 from ..ops.reduce import Mean, Sum
-from ..shapes import Shape
+from ..ops.selection import Mask
 
 UNSIGNED = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}  # by the size in bytes
 

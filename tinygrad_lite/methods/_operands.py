@@ -7,9 +7,9 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..dtypes import FLOAT, check_dtype, promote, with_number
-from ..float_errors import quiet
-from ..graph import Array, TensorBase
+from ..arrays.dtypes import FLOAT, check_dtype, promote, with_number
+from ..arrays.float_errors import quiet
+from ..engine.graph import Array, TensorBase
 from ..ops.elementwise import Cast
 
 Method = TypeVar("Method", bound=Callable[..., Any])

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..shapes import Shape
+from ..arrays.shapes import Shape
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 

@@ -6,13 +6,13 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..graph import TensorBase
+from ..arrays.shapes import Axis, normalize_axes, normalize_axis
+from ..engine.graph import TensorBase
 from ..ops.activations import Gelu, LogSoftmax, Softmax, Softplus
-from ..ops.choice import Mask, Relu, Where
 from ..ops.elementwise import Sigmoid, Tanh
 from ..ops.normalisation import LayerNorm, LayerNormAffine
-from ..shapes import Axis, normalize_axes, normalize_axis
-from .operands import Operand, as_float, cast, in_single, matched
+from ..ops.selection import Mask, Relu, Where
+from ._operands import Operand, as_float, cast, in_single, matched
 
 
 class ActivationMethods(TensorBase):

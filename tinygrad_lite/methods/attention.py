@@ -4,10 +4,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..graph import TensorBase
+from ..arrays.shapes import Shape
+from ..engine.graph import TensorBase
 from ..ops.activations import Softmax
-from ..shapes import Shape
-from .operands import Operand, as_tensor, cast, in_single, matched, operand
+from ._operands import Operand, as_tensor, cast, in_single, matched, operand
 
 NAME = "scaled_dot_product_attention"
 

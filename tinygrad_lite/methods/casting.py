@@ -5,10 +5,10 @@ from typing import Self
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..dtypes import check_dtype
-from ..graph import TensorBase
+from ..arrays.dtypes import check_dtype
+from ..engine.graph import TensorBase
 from ..ops.elementwise import Cast
-from .operands import cast, converted
+from ._operands import cast, converted
 
 
 class CastingMethods(TensorBase):

@@ -5,8 +5,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..graph import TensorBase
-from .operands import Operand
+from ..engine.graph import TensorBase
+from ._operands import Operand
 from .operators import constant
 
 

@@ -6,13 +6,13 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..graph import TensorBase
+from ..arrays.shapes import Shape, Sizes, padding_pairs, per_axis, shape_from
+from ..arrays.windows import Windows
+from ..engine.graph import TensorBase
 from ..ops.convolution import Conv, ConvInput
 from ..ops.pooling import OverlapAdd, SlidingWindows
-from ..ops.windows import Windows
-from ..shapes import Shape, Sizes, padding_pairs, per_axis, shape_from
+from ._operands import Operand, cast, in_single, matched
 from .einsum import refuse_bools
-from .operands import Operand, cast, in_single, matched
 
 AXES = {1: "length", 2: "height, width", 3: "depth, height, width"}
 Padding = Sizes | Sequence[tuple[int, int]] | str

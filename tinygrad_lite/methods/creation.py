@@ -7,10 +7,10 @@ from typing import Any, Self, TypeVar
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..dtypes import INT, check_differentiable, check_dtype, float_dtype, new_array
-from ..float_errors import quiet
-from ..graph import Leaf, TensorBase
-from ..shapes import Shape, shape_from
+from ..arrays.dtypes import INT, check_differentiable, check_dtype, float_dtype, new_array
+from ..arrays.float_errors import quiet
+from ..arrays.shapes import Shape, shape_from
+from ..engine.graph import Leaf, TensorBase
 
 Made = TypeVar("Made", bound=TensorBase)
 

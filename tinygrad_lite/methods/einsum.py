@@ -15,14 +15,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..arrays.shapes import Shape
 from ..ops.arithmetic import Mul
 from ..ops.indexing import Diagonal
 from ..ops.linalg import Matmul
 from ..ops.movement import Permute, Reshape
 from ..ops.reduce import Sum
-from ..shapes import Shape
-from .operands import cast
-from .subscripts import plan
+from ._operands import cast
+from ._subscripts import plan
 
 
 class Stage(NamedTuple):

@@ -5,14 +5,14 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..dtypes import new_array
-from ..float_errors import quiet
-from ..graph import TensorBase
+from ..arrays.dtypes import new_array
+from ..arrays.float_errors import quiet
+from ..arrays.shapes import integer
+from ..engine.graph import TensorBase
 from ..ops.arithmetic import Div, Pow
-from ..ops.choice import Abs, Clip, Maximum, Minimum, Step, Where
 from ..ops.elementwise import Erf, Exp, Expm1, Log, Log1p, Logaddexp, LogBase, Sqrt
-from ..shapes import integer
-from .operands import (
+from ..ops.selection import Abs, Clip, Maximum, Minimum, Step, Where
+from ._operands import (
     Operand,
     as_float,
     as_tensor,

@@ -4,14 +4,14 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..graph import Array, TensorBase, array_of
-from ..ops.choice import Mask
+from ..arrays.shapes import broadcast_shape, integer, normalize_axis
+from ..engine.graph import Array, TensorBase, array_of
 from ..ops.indexing import Diagonal, Getitem, ScatterAdd, ScatterExtreme, Setitem
 from ..ops.movement import Concatenate
 from ..ops.reduce import Prod
-from ..shapes import broadcast_shape, integer, normalize_axis
+from ..ops.selection import Mask
+from ._operands import cast, check_fits, in_single, operand
 from .movement import along
-from .operands import cast, check_fits, in_single, operand
 
 EXTREMES = {"amax": np.maximum, "amin": np.minimum}
 

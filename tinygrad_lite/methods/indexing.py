@@ -5,14 +5,14 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..float_errors import quiet
-from ..graph import TensorBase
-from ..memory import changes
+from ..arrays.float_errors import quiet
+from ..arrays.shapes import integer
+from ..engine.graph import TensorBase
+from ..engine.memory import changes
+from ..engine.recording import is_grad_enabled
 from ..ops.indexing import Getitem, Setitem
-from ..recording import is_grad_enabled
-from ..shapes import integer
-from .inplace import check_writable, overwrite
-from .operands import Operand, cast, check_fits, operand
+from ._inplace import check_writable, overwrite
+from ._operands import Operand, cast, check_fits, operand
 
 
 def array_index(index: Any) -> tuple[tuple[Any, ...], bool, bool]:

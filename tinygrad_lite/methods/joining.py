@@ -6,13 +6,13 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..dtypes import new_array
-from ..graph import TensorBase
+from ..arrays.dtypes import new_array
+from ..arrays.shapes import integer, normalize_axis
+from ..engine.graph import TensorBase
 from ..ops.indexing import Getitem
 from ..ops.movement import Concatenate, Split, Unstack
-from ..shapes import integer, normalize_axis
+from ._operands import matched
 from .movement import along
-from .operands import matched
 
 
 class JoiningMethods(TensorBase):

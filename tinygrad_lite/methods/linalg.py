@@ -6,18 +6,18 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..dtypes import new_array
-from ..float_errors import quiet
-from ..graph import TensorBase
+from ..arrays.dtypes import new_array
+from ..arrays.float_errors import quiet
+from ..arrays.shapes import broadcast_shape
+from ..engine.graph import TensorBase
 from ..ops.arithmetic import Mul
 from ..ops.decompositions import QR, SVD, Cholesky, Eigh
 from ..ops.determinants import Det, Slogdet
 from ..ops.linalg import Inv, Linear, Matmul, Solve
 from ..ops.movement import Concatenate, Expand, Reshape
-from ..shapes import broadcast_shape
+from ._operands import Operand, as_float, cast, in_single, matched, operand, pair
+from ._subscripts import LETTERS
 from .einsum import einsum, refuse_bools
-from .operands import Operand, as_float, cast, in_single, matched, operand, pair
-from .subscripts import LETTERS
 
 
 class LinalgMethods(TensorBase):

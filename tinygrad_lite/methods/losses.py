@@ -9,15 +9,15 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
-from ..graph import Array, TensorBase, array_of
+from ..arrays.shapes import Shape, broadcast_shape
+from ..engine.graph import Array, TensorBase, array_of
+from ..engine.recording import warn
 from ..ops.activations import Softmax, Softplus
-from ..ops.choice import Mask, Where
 from ..ops.elementwise import Cast, Sigmoid
 from ..ops.indexing import Getitem
 from ..ops.losses import BinaryCrossEntropy
-from ..recording import warn
-from ..shapes import Shape, broadcast_shape
-from .labels import (
+from ..ops.selection import Mask, Where
+from ._labels import (
     as_rows,
     checked_labels,
     class_weights,
@@ -26,7 +26,7 @@ from .labels import (
     reduced_by_labels,
     surprise,
 )
-from .operands import Operand, as_float, as_tensor, in_single, matched
+from ._operands import Operand, as_float, as_tensor, in_single, matched
 
 Reduction = Literal["mean", "sum", "none"]
 

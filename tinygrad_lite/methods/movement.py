@@ -5,11 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..graph import TensorBase, array_of
-from ..memory import memory_owner
-from ..ops.indexing import Getitem
-from ..ops.movement import Concatenate, Expand, Permute, Reshape
-from ..shapes import (
+from ..arrays.shapes import (
     Axis,
     broadcast_shape,
     integer,
@@ -18,7 +14,11 @@ from ..shapes import (
     reshape_target,
     shape_from,
 )
-from .operands import converted
+from ..engine.graph import TensorBase, array_of
+from ..engine.memory import memory_owner
+from ..ops.indexing import Getitem
+from ..ops.movement import Concatenate, Expand, Permute, Reshape
+from ._operands import converted
 
 
 class MovementMethods(TensorBase):

@@ -4,8 +4,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..float_errors import quiet
-from ..graph import Function, Leaf, TensorBase
+from ..arrays.float_errors import quiet
+from ..arrays.shapes import broadcast_shape
+from ..engine.function import Function
+from ..engine.graph import Leaf, TensorBase
 from ..ops.arithmetic import (
     Add,
     Div,
@@ -17,11 +19,10 @@ from ..ops.arithmetic import (
     Pow,
     Sub,
 )
-from ..ops.choice import Abs
-from ..shapes import broadcast_shape
-from .inplace import check_writable, overwrite
+from ..ops.selection import Abs
+from ._inplace import check_writable, overwrite
+from ._operands import Operand, check_fits, matched, pair
 from .linalg import matrix_product
-from .operands import Operand, check_fits, matched, pair
 
 
 @quiet

@@ -7,11 +7,11 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..float_errors import quiet
-from ..graph import Array, TensorBase
+from ..arrays.float_errors import quiet
+from ..arrays.shapes import integer, normalize_axis
+from ..engine.graph import Array, TensorBase
 from ..ops.indexing import Getitem
 from ..ops.movement import Pad, Unfold
-from ..shapes import integer, normalize_axis
 from .movement import along
 
 

@@ -6,16 +6,16 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..float_errors import quiet
-from ..graph import Array, TensorBase, array_of
-from ..ops.choice import Where
+from ..arrays.float_errors import quiet
+from ..arrays.shapes import Shape, Sizes, padding_pairs, per_axis
+from ..arrays.windows import Windows
+from ..engine.graph import Array, TensorBase, array_of
 from ..ops.indexing import Getitem
 from ..ops.pooling import MaxPool, SumPool, largest
-from ..ops.windows import Windows
-from ..shapes import Shape, Sizes, padding_pairs, per_axis
+from ..ops.selection import Where
+from ._operands import as_float, in_single
 from .convolution import Padding, as_batch
 from .movement import along
-from .operands import as_float, in_single
 
 OutputSize = int | Sequence[int | None]
 

@@ -1,30 +1,18 @@
-"""Random numbers, from one generator of ours.
+"""Random tensors.  `Tensor.manual_seed` seeds the one generator they are drawn from."""
 
-`Tensor.manual_seed` sets it; NumPy's global state is neither read nor changed.
-"""
-
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from functools import cache
 from math import isfinite, prod, sqrt
 from operator import index as as_index
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..dtypes import INT, check_dtype, float_dtype
-from ..float_errors import quiet
-from ..graph import TensorBase
-from ..shapes import Shape
+from ..arrays import generator
+from ..arrays.dtypes import INT, check_dtype, float_dtype
+from ..arrays.float_errors import quiet
+from ..arrays.shapes import Shape
+from ..engine.graph import TensorBase
 from .creation import check_numbers, count, like, made, new_shape
-
-# np.random takes a fifth of NumPy's own time to import, so nothing here asks for it until a number
-# is drawn: that is why the types stand in quotes.
-
-# The generator of a computation that is or can be repeated (see below); None anywhere else.
-_own: "ContextVar[np.random.Generator | None]" = ContextVar("_own", default=None)
 
 
 class RandomMethods(TensorBase):
@@ -35,12 +23,10 @@ class RandomMethods(TensorBase):
 
     __slots__ = ()
 
-    _shared: "ClassVar[np.random.Generator | None]" = None  # until a seed is set
-
     @staticmethod
     def manual_seed(seed: int) -> None:
         """Start the random numbers anew: the same seed, the same numbers."""
-        _replace_generator(np.random.default_rng(seed))
+        generator.seed(seed)
 
     @classmethod
     def rand(cls, *shape: Any, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Self:
@@ -166,7 +152,7 @@ class RandomMethods(TensorBase):
         limits = np.iinfo(wanted)
         if first < limits.min or end - 1 > limits.max:
             raise ValueError(f"randint: {first} to {end - 1} does not fit into {wanted}")
-        values = _generator().integers(first, end, new_shape("randint", shape), wanted)
+        values = generator.current().integers(first, end, new_shape("randint", shape), wanted)
         return made(cls, values, False)
 
     @classmethod
@@ -176,7 +162,7 @@ class RandomMethods(TensorBase):
         number = count("randperm: n", n)
         if number - 1 > np.iinfo(wanted).max:
             raise ValueError(f"randperm: {number - 1} does not fit into {wanted}")
-        return made(cls, _generator().permutation(number).astype(wanted, copy=False), False)
+        return made(cls, generator.current().permutation(number).astype(wanted, copy=False), False)
 
     def rand_like(self, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Self:
         """Uniform on [0, 1), in this tensor's shape and dtype."""
@@ -193,7 +179,7 @@ class RandomMethods(TensorBase):
         probability = self._data
         if probability.dtype.kind != "f" or not np.all((probability >= 0) & (probability <= 1)):
             raise ValueError("bernoulli: expected floats from 0 to 1, the probabilities of a 1")
-        drawn = _generator().random(probability.shape) < probability
+        drawn = generator.current().random(probability.shape) < probability
         return self._wrap(np.asarray(drawn).astype(probability.dtype), None)
 
     def multinomial(self, num_samples: int = 1, replacement: bool = False) -> Self:
@@ -226,55 +212,6 @@ class RandomMethods(TensorBase):
         return self._wrap(_sample(weights, num_samples, replacement), None)
 
 
-@contextmanager
-def repeatable() -> Iterator[Any]:
-    """Inside, this thread draws from a copy of the generator, which then goes on from there.
-
-    So nothing that other threads draw comes in between.  Gives the state, for `repeated`.
-    """
-    state = _generator().bit_generator.state
-    token = _own.set(_generator_at(state))
-    try:
-        yield state
-    finally:
-        moved = _generator()
-        _own.reset(token)
-        _replace_generator(moved)
-
-
-@contextmanager
-def repeated(state: Any) -> Iterator[None]:
-    """Inside, this thread draws the numbers that followed `state`; the generator stays as it is."""
-    token = _own.set(_generator_at(state))
-    try:
-        yield
-    finally:
-        _own.reset(token)
-
-
-def _generator() -> "np.random.Generator":
-    return _own.get() or RandomMethods._shared or _unseeded()
-
-
-@cache
-def _unseeded() -> "np.random.Generator":
-    """The one generator of a program that sets no seed."""
-    return np.random.default_rng()
-
-
-def _generator_at(state: Any) -> "np.random.Generator":
-    generator = np.random.Generator(getattr(np.random, state["bit_generator"])(0))
-    generator.bit_generator.state = state
-    return generator
-
-
-def _replace_generator(generator: "np.random.Generator") -> None:
-    if _own.get() is None:
-        RandomMethods._shared = generator
-    else:
-        _own.set(generator)
-
-
 def _fan_in(name: str, sizes: Any) -> tuple[Shape, int]:
     """The shape, and the number of inputs that an output is summed from."""
     shape = new_shape(name, sizes)
@@ -292,7 +229,7 @@ def _uniform(name: str, shape: Shape, low: float, high: float, dtype: DTypeLike 
     if not (start <= end and isfinite(end - start)):
         raise ValueError(f"{name}: expected finite low <= high in {wanted}; got {low} and {high}")
     wide = _drawn_dtype(wanted)
-    drawn = np.asarray(_generator().random(shape, wide))
+    drawn = np.asarray(generator.current().random(shape, wide))
     if (low, high) != (0.0, 1.0):
         drawn = drawn * wide(high - low) + wide(low)
     elif wanted == wide:
@@ -309,7 +246,7 @@ def _normal(name: str, shape: Shape, mean: float, std: float, dtype: DTypeLike |
     if not std >= 0:
         raise ValueError(f"{name}: expected a standard deviation of 0 or more; got {std}")
     wide = _drawn_dtype(wanted)
-    drawn = np.asarray(_generator().standard_normal(shape, wide))
+    drawn = np.asarray(generator.current().standard_normal(shape, wide))
     if (mean, std) != (0.0, 1.0):
         drawn = drawn * wide(std) + wide(mean)
     return drawn.astype(wanted, copy=False)
@@ -341,14 +278,14 @@ def _sample(weights: Any, number: int, replacement: bool) -> Any:
     """Positions along the last axis, in proportion to the weights."""
     weights = weights / weights.max(axis=-1, keepdims=True, initial=0.0)  # so that no sum overflows
     if not replacement:
-        keys = _generator().standard_exponential(weights.shape) / weights
+        keys = generator.current().standard_exponential(weights.shape) / weights
         keys = np.where(weights > 0, np.minimum(keys, np.finfo(np.float64).max), np.inf)
         return np.argsort(keys, axis=-1)[..., :number]
     # Row r has the part from r to r + 1 of one line, and each weight its share of that.
     rows = np.arange(weights.shape[0], dtype=np.float64)[:, None] if weights.ndim == 2 else 0.0
     bounds = np.cumsum(weights, axis=-1)
     line = bounds / bounds[..., -1:] + rows
-    drawn = _generator().random((*weights.shape[:-1], number)) + rows
+    drawn = generator.current().random((*weights.shape[:-1], number)) + rows
     found = np.searchsorted(line.ravel(), drawn, side="right")
     offset = (rows * weights.shape[-1]).astype(np.int64) if weights.ndim == 2 else 0
     # Rounding up may lead past the last weight above 0.

@@ -2,10 +2,10 @@
 
 from typing import Any, Self
 
-from ..graph import TensorBase
+from ..arrays.shapes import Shape
+from ..engine.graph import TensorBase
 from ..ops.recurrent import LSTMCell
-from ..shapes import Shape
-from .operands import Operand, as_tensor, in_single, matched
+from ._operands import Operand, as_tensor, in_single, matched
 
 
 class RecurrentMethods(TensorBase):

@@ -12,12 +12,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..dtypes import check_dtype
-from ..graph import TensorBase
-from ..ops.choice import Where
+from ..arrays.dtypes import check_dtype
+from ..arrays.shapes import Axis, normalize_axes, normalize_axis
+from ..engine.graph import TensorBase
 from ..ops.reduce import Centre, Max, Mean, Min, Norm, Prod, Sum
-from ..shapes import Axis, normalize_axes, normalize_axis
-from .operands import as_float, cast, in_single
+from ..ops.selection import Where
+from ._operands import as_float, cast, in_single
 
 
 class ReduceMethods(TensorBase):

@@ -6,11 +6,11 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
-from ..graph import Array, TensorBase
+from ..arrays.shapes import Sizes, per_axis
+from ..engine.graph import Array, TensorBase
 from ..ops.indexing import Getitem
-from ..shapes import Sizes, per_axis
+from ._operands import as_float, in_single
 from .movement import along
-from .operands import as_float, in_single
 
 Mode = Literal["nearest", "nearest-exact", "linear", "bilinear", "trilinear"]
 RANKS = {"bilinear": 2, "trilinear": 3}  # PyTorch's names for "linear" over so many axes

@@ -5,11 +5,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..float_errors import quiet
-from ..graph import Function, TensorBase
+from ..arrays.float_errors import quiet
+from ..arrays.shapes import normalize_axes, normalize_axis
+from ..engine.function import Function
+from ..engine.graph import TensorBase
 from ..ops.scan import CumProd, CumSum, LogCumSumExp
-from ..shapes import normalize_axes, normalize_axis
-from .operands import as_float, in_single
+from ._operands import as_float, in_single
 from .reduce import accumulable
 from .sorting import read_along
 

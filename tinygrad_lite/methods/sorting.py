@@ -11,10 +11,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..graph import Array, TensorBase
+from ..arrays.shapes import Axis, keepdim_shape, normalize_axes, normalize_axis
+from ..engine.graph import Array, TensorBase
 from ..ops.indexing import Getitem
-from ..shapes import Axis, keepdim_shape, normalize_axes, normalize_axis
-from .operands import as_float
+from ._operands import as_float
 
 
 class SortingMethods(TensorBase):

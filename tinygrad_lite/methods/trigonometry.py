@@ -3,7 +3,7 @@
 import math
 from typing import Self
 
-from ..graph import TensorBase
+from ..engine.graph import TensorBase
 from ..ops.trigonometry import (
     Acos,
     Acosh,
@@ -20,7 +20,7 @@ from ..ops.trigonometry import (
     Sinh,
     Tan,
 )
-from .operands import Operand, as_float, in_single, pair
+from ._operands import Operand, as_float, in_single, pair
 
 
 class TrigonometryMethods(TensorBase):

@@ -6,11 +6,11 @@ They are refused, recorded and noted as `+=` and `x[i] = v` are: see `inplace`.
 from typing import Any, Self
 
 from ..ops.arithmetic import Add, Div, Mul, Sub
+from ._inplace import check_writable, overwrite
+from ._operands import Operand
+from .elementwise import choose
 from .gathering import one_number
 from .indexing import write
-from .inplace import check_writable, overwrite
-from .math import choose
-from .operands import Operand
 from .operators import OperatorMethods
 
 

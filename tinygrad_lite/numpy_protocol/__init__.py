@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ...graph import TensorBase
-from ..linalg import matrix_product
+from ..engine.graph import TensorBase
+from ..methods.linalg import matrix_product
 from .elementwise import ELEMENTWISE, UFUNCS
 from .linalg import LINALG
 from .movement import MOVEMENT

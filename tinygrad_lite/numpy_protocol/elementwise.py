@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from ...dtypes import new_array
-from ...graph import TensorBase
-from ...ops.arithmetic import Fmod
-from ...ops.trigonometry import Atan2
-from ..comparison import close
-from ..math import MathMethods, choose
-from ..operands import cast, pair
-from ..operators import constant
-from ..trigonometry import TrigonometryMethods
+from ..arrays.dtypes import new_array
+from ..engine.graph import TensorBase
+from ..methods._operands import cast, pair
+from ..methods.comparison import close
+from ..methods.elementwise import MathMethods, choose
+from ..methods.operators import constant
+from ..methods.trigonometry import TrigonometryMethods
+from ..ops.arithmetic import Fmod
+from ..ops.trigonometry import Atan2
 
 
 def _either(

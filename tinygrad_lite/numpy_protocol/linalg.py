@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ...graph import TensorBase
-from ..linalg import matrix_product, solve, sum_of_products, tensordot
+from ..engine.graph import TensorBase
+from ..methods.linalg import matrix_product, solve, sum_of_products, tensordot
 
 
 def _dot(a: Any, b: Any) -> Any:

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from ...graph import TensorBase
-from ...shapes import integer, normalize_axes, normalize_axis
-from ..gathering import integers
-from ..joining import JoiningMethods, concatenate, stacked
-from ..movement import along
+from ..arrays.shapes import integer, normalize_axes, normalize_axis
+from ..engine.graph import TensorBase
+from ..methods.gathering import integers
+from ..methods.joining import JoiningMethods, concatenate, stacked
+from ..methods.movement import along
 
 PAD_MODES = {"constant": "constant", "edge": "replicate", "reflect": "reflect", "wrap": "circular"}
 

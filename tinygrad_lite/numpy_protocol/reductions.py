@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from ...graph import TensorBase
-from ...shapes import normalize_axes
-from ..operands import as_tensor, cast, in_single, matched
-from ..reduce import floats
+from ..arrays.shapes import normalize_axes
+from ..engine.graph import TensorBase
+from ..methods._operands import as_tensor, cast, in_single, matched
+from ..methods.reduce import floats
 
 
 def _with_axis(name: str) -> Callable[..., Any]:

@@ -7,9 +7,9 @@ from math import exp, pi, sqrt
 
 import numpy as np
 
-from ..graph import Function
-from ..recording import warn
-from ..sums import sum_along
+from ..arrays.sums import sum_along
+from ..engine.function import Function
+from ..engine.recording import warn
 from .elementwise import Sigmoid
 from .reduce import largest_along
 

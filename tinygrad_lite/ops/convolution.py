@@ -14,9 +14,9 @@ from math import prod
 
 import numpy as np
 
-from ..graph import Function
-from ..threads import slices, spread
-from .windows import by_images, channels_last, in_channels_last, last, second, shares
+from ..arrays.threads import slices, spread
+from ..arrays.windows import by_images, channels_last, in_channels_last, last, second, shares
+from ..engine.function import Function
 
 RUN = 1024  # pixels that BLAS sums at a time
 

@@ -7,7 +7,7 @@ vectors have no derivative, and the rules give inf or nan, as PyTorch's do.
 
 import numpy as np
 
-from ..graph import Function
+from ..engine.function import Function
 from .linalg import Inv, Solve
 
 

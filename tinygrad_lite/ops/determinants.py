@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..graph import Function
+from ..engine.function import Function
 from .decompositions import SVD
 from .linalg import Inv
 from .reduce import product_of_others

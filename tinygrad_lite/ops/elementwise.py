@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from ..graph import Function
-from .error_function import erf
+from ..arrays.error_function import erf
+from ..engine.function import Function
 
 
 class Exp(Function):
@@ -110,7 +110,7 @@ class Erf(Function):
     """y = erf(x) = 2 / sqrt(pi) integral of exp(-t^2) from 0 to x.  dy/dx = 2 / sqrt(pi) exp(-x^2).
 
     By the rational approximations of W. J. Cody (1969), see
-    ops/error_function.py: in float64 within 5e-16 of y, relatively.
+    arrays/error_function.py: in float64 within 5e-16 of y, relatively.
     """
 
     __slots__ = ()

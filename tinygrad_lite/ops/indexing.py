@@ -8,8 +8,8 @@ from math import prod
 
 import numpy as np
 
-from ..graph import Function
-from .choice import Mask
+from ..engine.function import Function
+from .selection import Mask
 
 
 class Getitem(Function):

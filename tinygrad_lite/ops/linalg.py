@@ -4,9 +4,9 @@ from math import prod
 
 import numpy as np
 
-from ..graph import Function
-from ..products import multiply
-from ..sums import sum_along
+from ..arrays.products import multiply
+from ..arrays.sums import sum_along
+from ..engine.function import Function
 
 
 class Matmul(Function):

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ..graph import Function
-from ..sums import sum_along
+from ..arrays.sums import sum_along
+from ..engine.function import Function
 from .reduce import largest_along
 
 

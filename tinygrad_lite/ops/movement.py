@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from ..graph import Function
+from ..engine.function import Function
 
 
 class Reshape(Function):

@@ -4,8 +4,8 @@ from math import prod
 
 import numpy as np
 
-from ..graph import Function
-from ..sums import sum_along
+from ..arrays.sums import sum_along
+from ..engine.function import Function
 from .reduce import centred
 
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import Function
-from ..threads import slices, spread
-from .choice import Mask
-from .windows import Windows, laid_out_as
+from ..arrays.threads import slices, spread
+from ..arrays.windows import Windows, laid_out_as
+from ..engine.function import Function
+from .selection import Mask
 
 
 class SlidingWindows(Function):

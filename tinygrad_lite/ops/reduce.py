@@ -7,10 +7,10 @@ from math import prod
 
 import numpy as np
 
-from ..graph import Function
-from ..shapes import keepdim_shape
-from ..sums import sum_along
-from .choice import Mask
+from ..arrays.shapes import keepdim_shape
+from ..arrays.sums import sum_along
+from ..engine.function import Function
+from .selection import Mask
 
 
 class Sum(Function):

@@ -5,7 +5,7 @@ In backward, what reaches the i-th element comes from all later results: a scan 
 
 import numpy as np
 
-from ..graph import Function
+from ..engine.function import Function
 
 
 class CumSum(Function):

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ..graph import Function
-from ..threads import slices, spread
+from ..arrays.threads import slices, spread
+from ..engine.function import Function
 
 # From so many bytes on the pool gains: the maximum of 13 MB and 0 took 0.7 instead of 1.2 ms.
 LARGE = 1 << 22

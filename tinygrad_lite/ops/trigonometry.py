@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ..graph import Function
+from ..engine.function import Function
 
 
 class Sin(Function):

@@ -14,7 +14,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..graph import Array, Function, Leaf, Node, Output, TensorBase, topological_order
+from ..engine.function import Function
+from ..engine.graph import Array, Leaf, Node, Output, TensorBase, topological_order
 from .wording import ELLIPSIS, array_text, number_text, options_of, shape_text
 
 LIMIT = 200  # boxes in a picture

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..graph import TensorBase
+from ..engine.graph import TensorBase
 from .outline import Box, Outline, outline_of
 
 RENDERED = ("svg", "png", "pdf")

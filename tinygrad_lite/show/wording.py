@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import Array, Node
-from ..ops.windows import Windows
-from ..shapes import Shape
+from ..arrays.shapes import Shape
+from ..arrays.windows import Windows
+from ..engine.graph import Array, Node
 
 LONGEST = 40  # characters of one option
 MOST_VALUES = 3  # elements of an array that is shown with its values

@@ -1,14 +1,13 @@
 """The table of every primitive: how it is called, what NumPy says, and on which inputs.
 
-`tests/test_primitives.py` runs all checks on all rows, and fails if a primitive has no row or a row
-no primitive.  A row's `reference` is written with NumPy alone, so that values, and gradients by
+`catalogue/test_primitives.py` runs all checks on all rows, and fails if a primitive has no row or
+a row no primitive.  A row's `reference` is written with NumPy alone, so that values, and gradients by
 finite differences of the reference, are compared with something that is not ours.
 """
 
 from . import (
     activations,
     arithmetic,
-    choice,
     convolution,
     elementwise,
     indexing,
@@ -20,6 +19,7 @@ from . import (
     recurrent,
     reduce,
     scan,
+    selection,
     trigonometry,
 )
 from .case import Case as Case
@@ -28,7 +28,6 @@ from .case import Shapes as Shapes
 THEMES = (
     activations,
     arithmetic,
-    choice,
     convolution,
     elementwise,
     indexing,
@@ -40,6 +39,7 @@ THEMES = (
     recurrent,
     reduce,
     scan,
+    selection,
     trigonometry,
 )
 CASES: list[Case] = [row for theme in THEMES for row in theme.CASES]

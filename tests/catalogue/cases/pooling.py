@@ -5,8 +5,8 @@ from itertools import product
 
 import numpy as np
 
+from tinygrad_lite.arrays.windows import Windows
 from tinygrad_lite.ops import pooling
-from tinygrad_lite.ops.windows import Windows
 
 from .case import Case, distinct
 

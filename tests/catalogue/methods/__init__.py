@@ -1,6 +1,6 @@
 """The table of Tensor's methods: every public one has a row here, or a test file of its own.
 
-One file per theme, as in tinygrad_lite/methods.  `tests/test_methods.py` compares each row with
+One file per theme, as in tinygrad_lite/methods.  `catalogue/test_methods.py` compares each row with
 NumPy and with finite differences, `tests/parity/test_methods.py` with PyTorch.
 """
 
@@ -11,12 +11,11 @@ from . import (
     comparison,
     convolution,
     creation,
+    elementwise,
     gathering,
-    inplace,
     joining,
     linalg,
     losses,
-    math,
     movement,
     operators,
     padding,
@@ -41,12 +40,11 @@ THEMES = (
     comparison,
     convolution,
     creation,
+    elementwise,
     gathering,
-    inplace,
     joining,
     linalg,
     losses,
-    math,
     movement,
     operators,
     padding,

@@ -412,7 +412,7 @@ ROWS: list[Row] = [
         lambda x: x,
         lambda torch, x: torch.nn.functional.dropout(x, 0.5, training=False),
         ONE,
-        note="not in training: the random part stands in tests/test_dropout.py",
+        note="not in training: the random part stands in catalogue/test_dropout.py",
     ),
     Row(
         "dropout",

@@ -5,7 +5,7 @@ from cases.convolution import DENSE, convolved, convolved_back
 from cases.pooling import added, slid
 
 from tinygrad_lite import Tensor
-from tinygrad_lite.ops.windows import Windows
+from tinygrad_lite.arrays.windows import Windows
 
 from .row import Mistake, Row
 

@@ -1,4 +1,4 @@
-"""Rows of the methods in tinygrad_lite/methods/math.py."""
+"""Rows of the methods in tinygrad_lite/methods/elementwise.py."""
 
 import math
 

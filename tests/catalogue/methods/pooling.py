@@ -9,7 +9,7 @@ from cases.case import distinct
 from cases.pooling import pooled, slid
 
 from tinygrad_lite import Tensor
-from tinygrad_lite.ops.windows import Windows
+from tinygrad_lite.arrays.windows import Windows
 
 from .row import Mistake, Row
 

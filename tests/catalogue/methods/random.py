@@ -1,6 +1,6 @@
 """Wrong calls of the methods in tinygrad_lite/methods/random.py.
 
-What is drawn is random, so the tests of it are in tests/test_random.py.
+What is drawn is random, so the tests of it are in catalogue/test_random.py.
 """
 
 import numpy as np

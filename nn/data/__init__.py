@@ -1,0 +1,3 @@
+"""Batches."""
+
+from .batches import Batches as Batches
