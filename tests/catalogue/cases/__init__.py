@@ -1,8 +1,8 @@
 """The table of every primitive: how it is called, what NumPy says, and on which inputs.
 
 `catalogue/test_primitives.py` runs all checks on all rows, and fails if a primitive has no row or
-a row no primitive.  A row's `reference` is written with NumPy alone, so that values, and gradients by
-finite differences of the reference, are compared with something that is not ours.
+a row no primitive.  A row's `reference` is written with NumPy alone, so that values, and gradients
+by finite differences of the reference, are compared with something that is not ours.
 """
 
 from . import (
