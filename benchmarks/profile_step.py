@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import nn
-from tinygrad_lite import Function
+from tinygrad_lite.engine.function import Primitive
 
 STEPS = 100
 
@@ -53,7 +53,7 @@ class Clock:
 def profile(step: Callable[[], Any], steps: int) -> list[tuple[str, float, float]]:
     """Name, microseconds and calls a step of every operation, and of the whole, largest first."""
     clock = Clock()
-    kinds = [Function]
+    kinds = [Primitive]
     for kind in kinds:
         kinds += kind.__subclasses__()
     for kind in kinds:

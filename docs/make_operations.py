@@ -20,8 +20,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "catalogue")]
 import numpy as np  # noqa: E402
 from methods import ROWS, Row, listed  # noqa: E402
 
-from tinygrad_lite import Function, Tensor  # noqa: E402
-from tinygrad_lite import ops as primitives  # noqa: E402
+from tinygrad_lite import Tensor  # noqa: E402
+from tinygrad_lite.engine.function import Primitive  # noqa: E402
+from tinygrad_lite.ops import primitives  # noqa: E402
 
 PAGE = ROOT / "docs" / "operations.md"
 FIRST = "0.1.0"
@@ -186,7 +187,7 @@ def names_between(results: Any, stop: set[Any]) -> list[str]:
             found.add(node)
             stack += node.parents
     ordered = sorted(found, key=lambda node: node.serial)
-    return [type(node).__name__ for node in ordered if isinstance(node, Function)]
+    return [type(node).__name__ for node in ordered if isinstance(node, Primitive)]
 
 
 def applied(member: Any) -> list[str]:
@@ -206,18 +207,11 @@ def is_it(primitive: str, name: str, member: Any) -> bool:
     return primitive.lower() == name.replace("_", "") or primitive in applied(member)
 
 
-def registry() -> dict[str, type[Function]]:
+def registry() -> dict[str, type[Primitive]]:
     """The primitives by name, in the order of their files."""
-    found: dict[str, type[Function]] = {}
-    stack: list[type[Function]] = [Function]
-    while stack:
-        for cls in stack.pop().__subclasses__():
-            stack.append(cls)
-            if cls.__module__.startswith(primitives.__name__ + ".") and cls.__name__[0] != "_":
-                found[cls.__name__] = cls
-    line = {cls: inspect.getsourcelines(cls)[1] for cls in found.values()}
-    ordered = sorted(found.values(), key=lambda cls: (cls.__module__, line[cls]))
-    return {cls.__name__: cls for cls in ordered}
+    found = primitives()
+    line = {cls: inspect.getsourcelines(cls)[1] for cls in found}
+    return {cls.__name__: cls for cls in sorted(found, key=lambda cls: (cls.__module__, line[cls]))}
 
 
 def derivative_of(thing: Any) -> str:
@@ -247,7 +241,7 @@ def code(text: str) -> str:
     return "`" + text.replace("|", "\\|") + "`"
 
 
-def method_table(members: list[tuple[str, Any]], known: dict[str, type[Function]]) -> list[str]:
+def method_table(members: list[tuple[str, Any]], known: dict[str, type[Primitive]]) -> list[str]:
     """The lines of a theme's table."""
     lines = [
         "| call | what it computes | derivative | made of | since |",
@@ -271,7 +265,13 @@ def method_table(members: list[tuple[str, Any]], known: dict[str, type[Function]
     return lines
 
 
-def primitive_table(module: str, known: dict[str, type[Function]]) -> list[str]:
+def keeps(cls: type[Primitive]) -> str:
+    """What the graph holds of an operation whose gradients are all wanted."""
+    read = dict.fromkeys(name for names in cls.reads.values() for name in names)
+    return ", ".join(sorted(read, key=lambda name: name == "y")) or "nothing"
+
+
+def primitive_table(module: str, known: dict[str, type[Primitive]]) -> list[str]:
     """The lines of the table of one file of primitives."""
     lines = [
         "| primitive | formula, derivative, corners | keeps | since |",
@@ -280,7 +280,7 @@ def primitive_table(module: str, known: dict[str, type[Function]]) -> list[str]:
     for name, cls in known.items():
         if cls.__module__ == module:
             text = " ".join((inspect.getdoc(cls) or "").split())
-            lines.append(f"| {name} | {cell(text)} | {cls.saves} | {since(cls)} |")
+            lines.append(f"| {name} | {cell(text)} | {keeps(cls)} | {since(cls)} |")
     return lines
 
 

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 from .arrays.generator import repeatable, repeated
 from .engine.backward import gradients_at
 from .engine.function import Function
-from .engine.graph import Array, Leaf, Node, Output, TensorBase, Wrap
+from .engine.graph import Array, Leaf, Node, Output, TensorBase
 from .engine.memory import changes, link_views
-from .engine.recording import is_grad_enabled, lines, serials, user_line
+from .engine.recording import is_grad_enabled, modes, serials
 
 
 def checkpoint(fn: Callable[..., Any], *xs: Any, **options: Any) -> Any:
@@ -35,19 +35,19 @@ def checkpoint(fn: Callable[..., Any], *xs: Any, **options: Any) -> Any:
     if not callable(fn):
         raise TypeError(f"checkpoint: expected a function; got {type(fn).__name__}")
     began = next(serials)
-    with repeatable() as state:
+    with repeatable() as state, changes.noting_all():
         returned = fn(*xs, **options)
     recorded = _recorded(returned)
     if not recorded or not is_grad_enabled():
         return returned
-    vertex = Checkpoint(xs, options, recorded, began, state, fn=fn)
-    return _with_vertices(returned, vertex.places(recorded))
+    node = Checkpoint(xs, options, recorded, began, state, fn=fn)
+    return _with_nodes(returned, node, node.positions(recorded))
 
 
 class _Kept(NamedTuple):
-    """A tensor without the tensor, which a vertex must not hold."""
+    """A tensor without the tensor, which a node must not hold."""
 
-    wrap: Wrap
+    wrap: Callable[[Any, Node | None], TensorBase]
     array: Array
     node: Node | None
 
@@ -55,11 +55,11 @@ class _Kept(NamedTuple):
 class Checkpoint(Function):
     """y = fn(*xs), computed again in backward; then its derivative is that of what `fn` does.
 
-    Its parents are the vertices that were there before `fn` ran and that y depends on: those of the
+    Its parents are the nodes that were there before `fn` ran and that y depends on: those of the
     inputs, and of all else that `fn` reads.
     """
 
-    __slots__ = ("began", "fn", "leaves", "options", "random_state", "results", "xs")
+    __slots__ = ("began", "description", "fn", "leaves", "options", "random_state", "xs")
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class Checkpoint(Function):
         self.options = {name: _kept(x) for name, x in options.items()}
         self.began = began
         self.random_state = state
-        self.results = _description(recorded)
+        self.description = _description(recorded)
         self.parents = _frontier(recorded, began)
         holders = (node.holder() for node in self.parents if isinstance(node, Leaf) and node.holder)
         self.leaves = tuple(tensor._data for tensor in holders if tensor is not None)
@@ -85,10 +85,10 @@ class Checkpoint(Function):
         self.saved_output = None
         self.serial = next(serials)
         self.holder = None
-        self.line = user_line() if lines.depth else None
+        self.line = None
 
-    def places(self, recorded: Sequence[TensorBase]) -> Iterator[Node]:
-        """A vertex for each result."""
+    def positions(self, recorded: Sequence[TensorBase]) -> Iterator[Node]:
+        """A node for each result."""
         shapes = [tensor._data.shape for tensor in recorded]
         if len(shapes) == 1:
             self.out_shape = shapes[0]
@@ -96,8 +96,8 @@ class Checkpoint(Function):
         self.out_shape = ()
         return iter([Output(self, index, len(shapes), shape) for index, shape in enumerate(shapes)])
 
-    def pull_back(self, gradient: Any, wrap: Wrap | None) -> tuple[Any, ...]:
-        """Run `fn` again, and walk back through what it records, as far as our parents."""
+    def pull_back(self, gradient: Any) -> tuple[Any, ...]:
+        """Run `fn` again, and pass the gradient back through it, as far as the parents."""
         if self.freed:
             raise self.released()
         if changes.newest > self.began:
@@ -110,7 +110,7 @@ class Checkpoint(Function):
             )
         recorded = _recorded(returned)
         reached = {node for node in _frontier(recorded, began) if node.serial < began}
-        if _description(recorded) != self.results or not reached <= set(self.parents):
+        if _description(recorded) != self.description or not reached <= set(self.parents):
             raise RuntimeError(
                 "checkpoint: fn does something else than the first time; it must depend on nothing "
                 "that changes until backward"
@@ -121,7 +121,8 @@ class Checkpoint(Function):
             for tensor, one in zip(recorded, given, strict=True)
             if tensor._node is not None and one is not None
         ]
-        return tuple(gradients_at(self.parents, roots, retain=wrap is not None, wrap=wrap))
+        retain = any(isinstance(one, TensorBase) for _, one in roots)  # the rules are recorded
+        return tuple(gradients_at(self.parents, roots, retain=retain))
 
     def release(self) -> None:
         """Let go of `fn` and of its inputs."""
@@ -140,12 +141,12 @@ def _recorded(returned: Any) -> list[TensorBase]:
     return [value for value in values if isinstance(value, TensorBase) and value._node is not None]
 
 
-def _with_vertices(returned: Any, places: Iterator[Node]) -> Any:
-    """What `fn` returned, each recorded tensor in another vertex."""
+def _with_nodes(returned: Any, checkpoint: Checkpoint, nodes: Iterator[Node]) -> Any:
+    """What `fn` returned, each recorded tensor with another node."""
     if isinstance(returned, TensorBase):
-        return _placed(returned, next(places))
+        return _placed(returned, checkpoint, next(nodes))
     values = [
-        _placed(value, next(places))
+        _placed(value, checkpoint, next(nodes))
         if isinstance(value, TensorBase) and value._node is not None
         else value
         for value in returned
@@ -154,10 +155,13 @@ def _with_vertices(returned: Any, places: Iterator[Node]) -> Any:
     return make(values)
 
 
-def _placed(tensor: TensorBase, place: Node) -> TensorBase:
-    """The same memory in another vertex."""
-    placed = tensor._wrap(tensor._data, place)
+def _placed(tensor: TensorBase, checkpoint: Checkpoint, node: Node) -> TensorBase:
+    """The same memory with another node."""
+    placed = tensor._wrap(tensor._data, node)
     link_views(placed, tensor)
+    observer = modes.get().observer
+    if observer is not None:
+        observer.recorded(checkpoint, placed)
     return placed
 
 
@@ -166,7 +170,7 @@ def _description(recorded: Sequence[TensorBase]) -> list[Any]:
 
 
 def _frontier(recorded: Sequence[TensorBase], began: int) -> tuple[Node, ...]:
-    """The first vertices on the way back from the tensors that `fn` has not made, oldest first.
+    """The first nodes on the way back from the tensors that `fn` has not made, oldest first.
 
     Those are older than the moment when it began; leaves count as such, though it may make some.
     """

@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from .engine.backward import backpropagate
-from .engine.recording import no_grad_depth
+from .engine.recording import Mode, modes
 from .methods._operands import as_float
 from .tensor import Tensor
 
@@ -72,7 +72,6 @@ def grad(
         retain=create_graph if retain_graph is None else retain_graph,
         wanted=targets,
         allow_unused=allow_unused,
-        wrap=ends[0]._wrap if create_graph else None,
     )
     return tuple(found)  # type: ignore[arg-type]  # of the inputs' class
 
@@ -212,11 +211,12 @@ def _gradients(
 @contextmanager
 def _recording() -> Iterator[None]:
     """Operations inside record a graph, also within no_grad."""
-    token = no_grad_depth.set(0)
+    mode = modes.get()
+    token = modes.set(Mode(True, mode.observer, mode.outer))
     try:
         yield
     finally:
-        no_grad_depth.reset(token)
+        modes.reset(token)
 
 
 def _leaves(name: str, inputs: Any, create_graph: bool) -> tuple[list[Tensor], bool]:

@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike
 from .arrays.dtypes import check_differentiable, check_dtype, new_array
 from .arrays.shapes import Shape
 from .engine.backward import backpropagate
-from .engine.function import Function
+from .engine.function import Primitive
 from .engine.graph import Array, Leaf, TensorBase
 from .engine.hooks import HookHandle, add_hook
 from .engine.memory import changes
@@ -238,9 +238,9 @@ class Tensor(
     def op(self) -> str | None:
         """The name of the operation that made this tensor; None for a leaf."""
         node = self._node
-        while node is not None and not isinstance(node, (Function, Leaf)):
+        while node is not None and not isinstance(node, (Primitive, Leaf)):
             (node,) = node.parents  # one of several results
-        return type(node).__name__ if isinstance(node, Function) else None
+        return type(node).__name__ if isinstance(node, Primitive) else None
 
     def detach(self) -> Self:
         """A tensor on the same memory that no gradient flows through."""
@@ -286,7 +286,7 @@ class Tensor(
 
         A later backward that still needs the old values then raises, as it does for `+=`.
         """
-        changes.note(self._data)
+        changes.note(self)
 
     def backward(
         self, gradient: Any = None, retain_graph: bool = False, create_graph: bool = False
@@ -305,7 +305,6 @@ class Tensor(
         backpropagate(
             [(root, start if create_graph else start._data)],
             retain=retain_graph or create_graph,
-            wrap=self._wrap if create_graph else None,
         )
 
     def _root(self, name: str) -> Any:

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from tinygrad_lite import Tensor
 from tinygrad_lite.arrays.threads import spread
-from tinygrad_lite.engine.memory import changes
 
 from ..module import Module
 
@@ -103,7 +102,8 @@ class Optimizer:
                 self._apply(bundle)
         for work in works:
             work.finish()
-        changes.note(*(parameter.data for _, parameter, _ in due))
+        for _, parameter, _ in due:
+            parameter.mark_changed()
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""

@@ -11,7 +11,8 @@ from cases import CASES, Case, Shapes
 from methods import ROWS as METHODS
 from methods import Row, listed
 
-from tinygrad_lite import Function, Tensor, no_grad, record_source_lines
+from tinygrad_lite import Tensor, no_grad, record_source_lines
+from tinygrad_lite.engine.function import Primitive
 from tinygrad_lite.engine.graph import topological_order
 from tinygrad_lite.engine.memory import memory_owner
 
@@ -39,8 +40,8 @@ def run(case: Case, variant: Shapes) -> tuple[list[Tensor], list[Tensor], Tensor
     return leaves, inputs, case.call(*inputs)
 
 
-def ops_of(result: Tensor) -> list[Function]:
-    return [node for node in topological_order([result._node]) if isinstance(node, Function)]
+def ops_of(result: Tensor) -> list[Primitive]:
+    return [node for node in topological_order([result._node]) if isinstance(node, Primitive)]
 
 
 def cotangent(result: Tensor) -> np.ndarray:
@@ -143,11 +144,11 @@ def test_what_every_op_says_of_its_memory(case: Case, variant: Shapes) -> None:
             assert result._views is not None
             assert result._views is tensor._views
     op = result._node
-    if not isinstance(op, Function) or not op.fresh:
+    if not isinstance(op, Primitive) or not op.fresh:
         return
     given = cotangent(result)
     others = [given, result.data, *op.kept_arrays()]
-    for gradient in op.pull_back(given, None):
+    for gradient in op.pull_back(given):
         if gradient is None:
             continue
         assert type(gradient) is np.ndarray or not gradient.shape

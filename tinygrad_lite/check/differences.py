@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ..arrays.shapes import Shape
-from ..engine.function import Function
+from ..engine.function import Primitive
 from ..engine.graph import Array
 from ..engine.recording import is_grad_enabled
 from ..tensor import Tensor
@@ -248,7 +248,7 @@ def subject_of(check: str, fn: Any, inputs: Any) -> Subject:
     """What `check` was asked to look at; TypeError or RuntimeError if it cannot."""
     if not is_grad_enabled():
         raise RuntimeError(f"{check}: there are no gradients inside no_grad(); call it outside")
-    if isinstance(fn, type) and issubclass(fn, Function):
+    if isinstance(fn, type) and issubclass(fn, Primitive):
         fn = fn.apply
     if not callable(fn):
         raise TypeError(

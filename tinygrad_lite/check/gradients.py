@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..derivatives import grad
-from ..engine.function import Function
+from ..engine.function import Primitive
 from ..engine.graph import Array
 from ..tensor import Tensor
 from .diagnosis import Comparison, diagnose
@@ -43,7 +43,7 @@ ROUNDING = 10 * EPS  # relative error that a value may have gathered
 
 
 def gradcheck(
-    fn: Callable[..., Any] | type[Function],
+    fn: Callable[..., Any] | type[Primitive],
     inputs: Any,
     *,
     atol: float = 1e-8,
@@ -76,7 +76,7 @@ def gradcheck(
 
 
 def gradgradcheck(
-    fn: Callable[..., Any] | type[Function],
+    fn: Callable[..., Any] | type[Primitive],
     inputs: Any,
     *,
     atol: float = 1e-8,

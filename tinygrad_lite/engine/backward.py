@@ -1,10 +1,13 @@
-"""Reverse-mode differentiation: the walk through the graph that finds gradients.
+"""Reverse-mode differentiation: the backward pass through the graph.
 
-It visits the vertices newest first, gives each the gradient of the output with respect to its
-result, and passes on what the vertex's rule makes of it.  See Griewank and Walther, "Evaluating
-Derivatives" (2008), chapter 3.
+`backward_pass` is all of it: visit the nodes newest first, give each the gradient of the output
+with respect to its result, and pass on what its rule makes of it.  What surrounds it stands below:
+where a pass starts, where it may stop, hooks, an observer, and to whom the gradients go.
+
+Source: A. Griewank and A. Walther, Evaluating Derivatives, 2008, chapter 3.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from math import prod
 from typing import Any
@@ -14,11 +17,54 @@ import numpy as np
 from ..arrays.float_errors import restore, silence
 from ..arrays.shapes import Shape
 from ..arrays.sums import unbroadcast
-from .function import Function
-from .graph import Node, TensorBase, Wrap, array_of, topological_order
+from .graph import Leaf, Node, TensorBase, array_of, topological_order
 from .hooks import hooks_of, living
 from .memory import keep_freed_memory, memory_owner
-from .recording import no_grad_depth
+from .recording import Mode, Observer, modes
+
+Gradients = dict[Node, Any]
+
+
+def backward_pass(
+    order: list[Node],
+    gradients: Gradients,
+    targets: set[Node] | None,
+    retain: bool,
+    watch: "_Watch | None",
+) -> Gradients:
+    """Visit the nodes of `order`, the last one first, and give each parent its gradient.
+
+    order      nodes, each after its parents; it is emptied on the way
+    gradients  the gradients of the roots, by node; those of inner nodes come and go here
+    targets    the nodes whose gradients to return; None for those that a tensor holds
+    """
+    results: Gradients = {}
+    while order:
+        node = order.pop()
+        gradient = gradients.pop(node, None)
+        if gradient is None:  # none of its users passed one on
+            continue
+        if node.holder is not None if targets is None else node in targets:
+            results[node] = gradient
+        parents = node.parents
+        if not parents:
+            continue
+        pulled = node.pull_back(gradient) if watch is None else watch.visit(node, gradient)
+        for parent, given in zip(parents, pulled):  # noqa: B905  # strict is slower
+            if parent is None or given is None:
+                continue
+            if given.shape != parent.out_shape:
+                given = _fit(given, node, parent.out_shape)
+            held = gradients.get(parent)
+            if held is None:
+                gradients[parent] = given
+            elif node.fresh and type(given) is np.ndarray and given.dtype == held.dtype:
+                gradients[parent] = np.add(held, given, out=given)  # several paths: their sum
+            else:
+                gradients[parent] = held + given
+        if not retain:
+            node.release()
+    return results
 
 
 def backpropagate(
@@ -27,52 +73,198 @@ def backpropagate(
     retain: bool,
     wanted: Sequence[TensorBase] | None = None,
     allow_unused: bool = True,
-    wrap: Wrap | None = None,
 ) -> list[TensorBase | None]:
-    """Reverse-mode differentiation from `roots`, pairs of a vertex and the gradient of its result.
+    """Reverse-mode differentiation from `roots`, pairs of a node and the gradient of its result.
 
-    retain      keep what the ops saved, for another walk
-    wanted      the tensors whose gradients to return, None where none arrives; without it the
-                gradients go to the `.grad` of the leaves, and of tensors that retain theirs
-    allow_unused  False to raise, before anything is walked, if no root depends on a wanted one
-    wrap        makes a tensor of an array and a vertex: the walk then runs on tensors, and so
-                records a graph of its own (create_graph)
+    Where these gradients are Tensors, the rules run on Tensors, and so the backward pass is itself
+    recorded (create_graph=True).
+
+    retain        keep what the ops saved, for another pass
+    wanted        the tensors whose gradients to return, None where none arrives; without it the
+                  gradients go to the `.grad` of the leaves, and of tensors that retain theirs
+    allow_unused  False to raise, before anything is visited, if no root depends on a wanted one
     """
     keep_freed_memory()
-    targets = None if wanted is None else [tensor._node for tensor in wanted]
-    recording = no_grad_depth.set(0)  # the rules record if, and only if, they run on tensors
+    mode = modes.get()
+    recording = modes.set(Mode(True, mode.observer, mode.outer))  # whatever no_grad said
     errors = silence()
     try:
-        arrived = _walk(roots, retain, targets, allow_unused, wrap)
         taken = {id(memory_owner(array_of(gradient))) for _, gradient in roots}
-        if wanted is not None:
-            return [
-                _own(tensor, arrived[tensor._node], taken) if tensor._node in arrived else None
-                for tensor in wanted
-            ]
-        _hand_over(arrived, taken, wrap)
-        return []
+        gradients = _starting(roots)
+        order = topological_order(gradients)
+        if wanted is None:
+            watch = (
+                None if mode.observer is None else _Watch(mode.observer, order, gradients, taken)
+            )
+            arrived = _with_hooks(order, gradients, None, retain, watch)
+            _hand_over(arrived, taken)
+            if watch is not None:
+                watch.finish(arrived)
+            return []
+        targets: list[Any] = [tensor._node for tensor in wanted]
+        if not allow_unused:
+            _refuse_unused(targets, order)
+        arrived = _towards(targets, _leading_to(targets, order), gradients, retain)
+        return [
+            _own(tensor, arrived[node], taken) if node in arrived else None
+            for tensor, node in zip(wanted, targets, strict=True)
+        ]
     finally:
         restore(errors)
-        no_grad_depth.reset(recording)
+        modes.reset(recording)
 
 
-def _refuse_unused(targets: Sequence[Node | None], order: Sequence[Node]) -> None:
+def gradients_at(
+    frontier: Sequence[Any], roots: Sequence[tuple[Node, Any]], *, retain: bool
+) -> list[Any]:
+    """The gradients that arrive at each node of `frontier`, from a pass that does not go beyond it.
+
+    For a pass inside another one: what becomes of these gradients is the outer one's affair.
+    """
+    gradients = _starting(roots)
+    _towards((), topological_order(gradients, frontier), gradients, retain)
+    return [gradients.get(node) for node in frontier]
+
+
+# Where a pass starts, and where it may stop
+
+
+def _starting(roots: Sequence[tuple[Node, Any]]) -> Gradients:
+    """The gradients that a pass starts with; a node may be a root several times."""
+    gradients: Gradients = {}
+    for root, gradient in roots:
+        gradients[root] = gradients[root] + gradient if root in gradients else gradient
+    return gradients
+
+
+def _refuse_unused(targets: Sequence[Node], order: Sequence[Node]) -> None:
     """Raise if one of the targets is not in the graph."""
     reached = set(order)
     for position, node in enumerate(targets):
-        if node is not None and node not in reached:
+        if node not in reached:
             raise RuntimeError(
                 f"grad: no output depends on input {position}, of shape {node.out_shape}; pass "
                 "allow_unused=True to get None for it"
             )
 
 
-def _hand_over(arrived: dict[Node | None, Any], taken: set[int], wrap: Wrap | None) -> None:
-    """Add the gradients to `.grad` of the tensors that hold the vertices: to all, or to none."""
+def _leading_to(targets: Sequence[Node], order: list[Node]) -> list[Node]:
+    """The part of `order` on a path from the targets to the roots, without the paths' ends."""
+    leading = set(targets)
+    passed = []
+    for node in order:
+        if any(parent in leading for parent in node.parents):
+            leading.add(node)
+            passed.append(node)
+    return passed
+
+
+def _towards(
+    targets: Sequence[Node], order: list[Node], gradients: Gradients, retain: bool
+) -> Gradients:
+    """The gradients of the targets, whose own rules do not run where a path ends at them."""
+    observer = modes.get().observer
+    watch = None if observer is None else _Watch(observer)
+    results = _with_hooks(order, gradients, set(targets), retain, watch)
+    for node in targets:
+        if node in gradients:
+            gradient, hooks = gradients.pop(node), hooks_of(node)
+            results[node] = hooks.pass_through(gradient) if hooks else gradient
+    return results
+
+
+# Hooks and observers
+
+
+def _with_hooks(
+    order: list[Node],
+    gradients: Gradients,
+    targets: set[Node] | None,
+    retain: bool,
+    watch: "_Watch | None",
+) -> Gradients:
+    """The backward pass, in stretches that end at each node with hooks.
+
+    All newer nodes have been visited by then, so the gradient of that node is complete.
+    """
+    results: Gradients = {}
+    hooked = [position for position, node in enumerate(order) if hooks_of(node)] if living else ()
+    for position in reversed(hooked):
+        newer = order[position + 1 :]
+        del order[position + 1 :]
+        results |= backward_pass(newer, gradients, targets, retain, watch)
+        if order[-1] in gradients:
+            gradients[order[-1]] = order[-1].hooks.pass_through(gradients[order[-1]])
+    return results | backward_pass(order, gradients, targets, retain, watch)
+
+
+class _Watch:
+    """The observer of a backward pass: it sees the nodes visited and, given `order`, leaves finish.
+
+    A leaf is finished once all ops that use it have been visited.  Its gradient then goes to
+    `.grad` at once, so that the observer finds it there.  One with hooks waits for its turn.
+    """
+
+    def __init__(
+        self,
+        observer: Observer,
+        order: Sequence[Node] = (),
+        gradients: Gradients | None = None,
+        taken: set[int] | None = None,
+    ) -> None:
+        self.observer = observer
+        self.gradients = gradients if gradients is not None else {}
+        self.taken = taken if taken is not None else set()
+        parents = (parent for node in order for parent in node.parents)
+        self.uses = Counter(p for p in parents if isinstance(p, Leaf) and not hooks_of(p))
+        self.due: list[Leaf] = []
+
+    def visit(self, node: Node, gradient: Any) -> tuple[Any, ...]:
+        """The gradients of the node's parents; first, the leaves that the last node finished."""
+        self.hand_over_due()
+        pulled: tuple[Any, ...] = self.observer.backward(node, gradient)
+        for parent in node.parents:
+            if isinstance(parent, Leaf) and parent in self.uses:
+                self.uses[parent] -= 1
+                if not self.uses[parent]:
+                    self.due.append(parent)
+        return pulled
+
+    def hand_over_due(self) -> None:
+        """Hand over the gradients that are final."""
+        due, self.due = self.due, []
+        for leaf in due:
+            if leaf in self.gradients:
+                _hand_over({leaf: self.gradients.pop(leaf)}, self.taken)
+                self.observer.leaf_done(leaf)
+
+    def finish(self, arrived: Gradients) -> None:
+        """The end of a pass: the leaves that were handed over with everything else."""
+        for node in arrived:
+            if isinstance(node, Leaf):
+                self.observer.leaf_done(node)
+
+
+# To whom the gradients go
+
+
+def _fit(gradient: Any, node: Node, shape: Shape) -> Any:
+    """`gradient` in the shape of the input it belongs to: a broadcast is undone, or it is a bug."""
+    if node.broadcasts:
+        return unbroadcast(gradient, shape)
+    larger = gradient.ndim >= len(shape) and gradient.size >= prod(shape)
+    raise RuntimeError(
+        f"{type(node).__name__}.backward: a gradient has shape {gradient.shape}, and its input has "
+        f"shape {shape}"
+        + ("; sum over what forward broadcast, or declare broadcasts = True" if larger else "")
+    )
+
+
+def _hand_over(arrived: Gradients, taken: set[int]) -> None:
+    """Add the gradients to `.grad` of the tensors that hold the nodes: to all, or to none."""
     found = []
     for node, gradient in arrived.items():
-        tensor = node.holder() if node is not None and node.holder else None
+        tensor = node.holder() if node.holder else None
         if tensor is None:
             continue
         held: Any = tensor.grad
@@ -83,141 +275,14 @@ def _hand_over(arrived: dict[Node | None, Any], taken: set[int], wrap: Wrap | No
             )
         found.append((tensor, gradient))
     for tensor, gradient in found:
+        recorded = isinstance(gradient, TensorBase)
         gradient, held = _own(tensor, gradient, taken), tensor.grad
         if held is None:
             tensor.grad = gradient
-        elif wrap is None:  # in new memory: the user may hold the old one
-            tensor.grad = tensor._wrap(np.asarray(held) + gradient._data, None)
-        else:
+        elif recorded:
             tensor.grad = held + gradient
-
-
-def gradients_at(
-    frontier: Sequence[Any],
-    roots: Sequence[tuple[Node, Any]],
-    *,
-    retain: bool,
-    wrap: Wrap | None,
-) -> list[Any]:
-    """The gradients that arrive at each vertex of `frontier`, from a walk that does not pass it.
-
-    For a walk inside another one: what becomes of these gradients is the outer one's affair.
-    """
-    gradients = _starting(roots)
-    _pass_back(topological_order(gradients, frontier), gradients, retain, (), wrap)
-    return [gradients.get(node) for node in frontier]
-
-
-def _walk(
-    roots: Sequence[tuple[Node, Any]],
-    retain: bool,
-    wanted: Sequence[Node | None] | None,
-    allow_unused: bool,
-    wrap: Wrap | None,
-) -> dict[Node | None, Any]:
-    """The gradients of the wanted vertices, or of all that a tensor holds."""
-    gradients = _starting(roots)
-    order = topological_order(gradients)
-    if wanted is None:
-        return _pass_back(order, gradients, retain, None, wrap)
-    if not allow_unused:
-        _refuse_unused(wanted, order)
-    return _pass_back(_leading_to(wanted, order), gradients, retain, wanted, wrap)
-
-
-def _starting(roots: Sequence[tuple[Node, Any]]) -> dict[Node, Any]:
-    """The gradients that a walk starts with; a vertex may be a root several times."""
-    gradients: dict[Node, Any] = {}
-    for root, gradient in roots:
-        gradients[root] = gradients[root] + gradient if root in gradients else gradient
-    return gradients
-
-
-def _pass_back(
-    order: list[Node],
-    gradients: dict[Node, Any],
-    retain: bool,
-    wanted: Sequence[Node | None] | None,
-    wrap: Wrap | None,
-) -> dict[Node | None, Any]:
-    """Pass the gradients back through `order`, its last vertex first.
-
-    At a vertex with hooks all newer ones have been visited, so its gradient is complete there.
-    """
-    results: dict[Node | None, Any] = {}
-    targets = None if wanted is None else set(wanted)
-    places = [place for place, node in enumerate(order) if hooks_of(node)] if living else ()
-    for place in reversed(places):
-        newer = order[place + 1 :]
-        del order[place + 1 :]
-        _visit(newer, gradients, results, targets, retain, wrap)
-        hooked = order[-1]
-        if hooked in gradients:
-            gradients[hooked] = hooked.hooks.pass_through(gradients[hooked])
-    _visit(order, gradients, results, targets, retain, wrap)
-    for node in wanted or ():  # where the way ends: their rules are not asked
-        if node in gradients:
-            gradient, hooks = gradients.pop(node), hooks_of(node)
-            results[node] = hooks.pass_through(gradient) if hooks else gradient
-    return results
-
-
-def _visit(
-    order: list[Node],
-    gradients: dict[Node, Any],
-    results: dict[Node | None, Any],
-    targets: set[Node | None] | None,
-    retain: bool,
-    wrap: Wrap | None,
-) -> None:
-    """Take each vertex from the end of `order`, and give its parents their gradients."""
-    while order:
-        node = order.pop()
-        gradient = gradients.pop(node, None)
-        if gradient is None:
-            continue
-        if node.holder is not None if targets is None else node in targets:
-            results[node] = gradient
-        parents = node.parents
-        if not parents:
-            continue
-        for parent, given in zip(parents, node.pull_back(gradient, wrap)):  # noqa: B905  # slower
-            if parent is None or given is None:
-                continue
-            if given.shape != parent.out_shape:
-                given = _fit(given, node, parent.out_shape)
-            held = gradients.get(parent)
-            if held is None:
-                gradients[parent] = given
-            elif node.fresh and type(given) is np.ndarray and given.dtype == held.dtype:
-                gradients[parent] = np.add(held, given, out=given)
-            else:
-                gradients[parent] = held + given
-        if not retain:
-            node.release()
-
-
-def _leading_to(wanted: Sequence[Node | None], order: list[Node]) -> list[Node]:
-    """The part of `order` on a way from `wanted` to the roots, without the ends of the way."""
-    leading = set(wanted)
-    passed = []
-    for node in order:
-        if any(parent in leading for parent in node.parents):
-            leading.add(node)
-            passed.append(node)
-    return passed
-
-
-def _fit(gradient: Any, node: Node, shape: Shape) -> Any:
-    """`gradient` in the shape of the input it belongs to: a broadcast is undone, or it is a bug."""
-    if isinstance(node, Function) and node.broadcasts:
-        return unbroadcast(gradient, shape)
-    larger = gradient.ndim >= len(shape) and gradient.size >= prod(shape)
-    raise RuntimeError(
-        f"{type(node).__name__}.backward: a gradient has shape {gradient.shape}, and its input has "
-        f"shape {shape}"
-        + ("; sum over what forward broadcast, or declare broadcasts = True" if larger else "")
-    )
+        else:  # in new memory: the user may hold the old one
+            tensor.grad = tensor._wrap(np.asarray(held) + gradient._data, None)
 
 
 def _own(tensor: TensorBase, gradient: Any, taken: set[int]) -> TensorBase:

@@ -1,24 +1,273 @@
-"""Operations: `Primitive`, on which the catalogue is built, and `Function`, which users write."""
+"""Operations: `Primitive`, of which the catalogue is made, and `Function`, which users write.
 
-from collections.abc import Iterable
+An *instance* of either is one node of the graph: `apply` runs it, and if a gradient is wanted,
+records it together with the arrays that its `backward` will read.
+"""
+
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+from numpy import ndarray
 
 from ..arrays.dtypes import KIND_RANK
 from ..arrays.float_errors import restore, silence
 from ..arrays.shapes import broadcast_shape
-from .graph import Array, Node, Output, TensorBase, Wrap
+from .graph import Array, Node, Output, OutputGradients, TensorBase, tensor_types
 from .memory import changes, link_views
-from .recording import lines, no_grad_depth, serials, user_line
-
-# `needs`; the positions of the inputs that no gradient reads; if that is all of them, what is saved
-# in their place; whether a gradient reads the result.
-Plan = tuple[tuple[bool, ...], tuple[int, ...], tuple[None, ...], bool]
+from .reads import Plans, Signature, attributes_of
+from .recording import modes, serials
 
 
-class Function(Node):
-    """A differentiable operation: subclass it, write `forward` and `backward`, call `apply`.
+class Primitive(Node):
+    """A differentiable operation: a subclass writes `forward` and `backward`.
+
+        class Mul(Primitive):
+            reads = {"a": ("b",), "b": ("a",)}
+
+            def forward(self, a, b):
+                return a * b
+
+            def backward(self, g, y, a, b):
+                return g * b, g * a
+
+    forward(*arrays) gets an ndarray for each tensor, and anything else as it was passed; it
+    returns an array, or a tuple of them.  backward(g, y, *inputs) gets the gradient g of the
+    result, the result y and the inputs, and returns a tuple with one gradient per input, None where
+    `self.needs[i]` is False.  Of several results, g and y are tuples; g has None where no gradient
+    came.
+
+    reads         for each input, by the name that backward gives it, the names of what its gradient
+                  reads: inputs, "y" for the result, or one of `results`.  Whatever no wanted
+                  gradient reads is not saved, and comes as None
+    results       the names of several results
+    broadcasts    True if forward broadcasts its inputs as NumPy does: the engine then sums each
+                  gradient back to its input's shape
+    views         True if forward may return a view of an input
+    fresh         True if each gradient that backward returns is a new array which nothing else
+                  holds: the backward pass may then add another one to it in place
+    scalars       True if 0-d arrays are to come as NumPy scalars, with which arithmetic is faster;
+                  they are saved as such, so a later write does not reach them
+    needs         on an instance: for each input, whether its gradient is wanted
+
+    Keyword arguments of `apply` go to `__init__`; keep options and constants (axes, masks, shapes)
+    as attributes, never an array that a gradient depends on.  The rule runs on arrays, and on
+    Tensors for second derivatives (create_graph=True): so write it with what means the same on
+    both: operators, comparisons, reading by index, `.shape`, `.mT`, `.reshape`, `.astype`, NumPy's
+    functions, other ops' `apply`; no `out=`, no writing in place, constants as Python floats.
+    """
+
+    __slots__ = ("needs", "saved_inputs", "saved_output")
+
+    reads: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    results: ClassVar[tuple[str, ...]] = ()
+    broadcasts: ClassVar[bool] = False
+    views: ClassVar[bool] = False
+    scalars: ClassVar[bool] = False
+    _signature: ClassVar[Signature]
+    _plans: ClassVar[Plans]
+    _attributes: ClassVar[tuple[str, ...]] = ()
+    _checked: ClassVar[bool] = False
+
+    needs: tuple[bool, ...]
+    saved_inputs: tuple[Any, ...] | None
+    saved_output: Any
+
+    def __init_subclass__(cls) -> None:
+        cls._signature = Signature.of(cls)
+        cls._signature.check(cls.__name__, cls.reads)
+        cls._plans = Plans(cls._signature, cls.reads)
+        cls._attributes = attributes_of(cls, Primitive.__mro__)
+
+    def forward(self, *arrays: Any) -> Any:
+        """The result, an array or a tuple of arrays; must not change its inputs."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    def backward(self, g: Any, y: Any, *inputs: Any) -> tuple[Any, ...]:
+        """One gradient per input, given the gradient g of the result."""
+        raise NotImplementedError(f"{type(self).__name__} has no backward")
+
+    @classmethod
+    def apply(cls, *inputs: Any, **options: Any) -> Any:
+        """The operation on `inputs`: recorded if one is a tensor that requires grad.
+
+        Tensors in, a tensor of the first one's class out; with no tensor among the inputs, just
+        what `forward` returns.
+        """
+        # Every operation runs through here, so it is written flat: a call or a check that is not
+        # needed costs a twentieth of a small operation.
+        op = cls(**options) if options else cls()
+        mode = modes.get()
+        observer = mode.observer
+
+        # Open the tensors: their arrays, and the nodes to which gradients will go.
+        tensor_class: Any = None
+        scalars = cls.scalars
+        arrays: list[Any] = []
+        parents: list[Node | None] = []
+        for given in inputs:
+            if isinstance(given, TensorBase):
+                if tensor_class is None:
+                    tensor_class = type(given)
+                array = given._data
+                arrays.append(array[()] if scalars and not array.ndim else array)
+                parents.append(given._node)
+            else:
+                arrays.append(given)
+                parents.append(None)
+        if mode.grad_enabled:
+            op.needs = needs = tuple(map(bool, parents))
+        else:
+            op.needs = needs = (False,) * len(parents)
+
+        # Run.
+        token = silence()
+        try:
+            result = op.forward(*arrays) if observer is None else observer.forward(op, arrays)
+        except ValueError:
+            if cls.broadcasts:  # a clearer error, if the shapes are to blame
+                broadcast_shape(*map(np.shape, arrays), name=cls.__name__.lower())
+            raise
+        finally:
+            restore(token)
+        if tensor_class is None:
+            return result
+        recorded = True in needs
+        if cls._checked:
+            recorded = op._check_result(result, recorded)
+        if type(result) is not ndarray:
+            if isinstance(result, tuple):
+                if recorded:
+                    op._save_results(result, op._record(parents, arrays))
+                return _wrap_results(tensor_class, op, inputs, recorded, result)
+            result = np.asarray(result)  # NumPy makes numbers of 0-d arrays
+
+        # Record: the op becomes the node of its result.
+        if recorded:
+            keeps = op._record(parents, arrays)
+            op.saved_output = result if keeps else None
+            op.out_shape = result.shape
+
+        # Wrap.
+        tensor = tensor_class.__new__(tensor_class)
+        tensor._data = result
+        tensor._node = op if recorded else None
+        tensor._views = tensor.grad = None
+        if cls.views:
+            _link_views(tensor, inputs)
+        if recorded and observer is not None:
+            observer.recorded(op, tensor)
+        return tensor
+
+    def _record(self, parents: list[Node | None], arrays: list[Any]) -> bool | tuple[bool, ...]:
+        """Fill the node but for its result; of the inputs, save what a wanted gradient reads.
+
+        Returns whether to save the result, or which of several.
+        """
+        nothing, unread, keeps = self._plans[self.needs]
+        self.parents = tuple(parents)
+        self.serial = next(serials)
+        self.holder = self.line = None
+        if nothing is None:
+            for position in unread:
+                arrays[position] = None
+            nothing = tuple(arrays)
+        self.saved_inputs = nothing
+        return keeps
+
+    def _save_results(self, results: tuple[Any, ...], keeps: bool | tuple[bool, ...]) -> None:
+        """Of several results save those that are read; None in place of the others."""
+        self.out_shape = ()
+        self.saved_output = None
+        if keeps:
+            kept = keeps if isinstance(keeps, tuple) else (True,) * len(results)
+            self.saved_output = tuple(
+                [np.asarray(one) if k else None for one, k in zip(results, kept, strict=True)]
+            )
+
+    def _check_result(self, result: Any, recorded: bool) -> bool:
+        """Whether to record the op, asked where `_checked` says so."""
+        return recorded
+
+    def pull_back(self, gradient: Any) -> tuple[Any, ...]:
+        """What `backward` makes of the gradient; recorded, if the gradient is a Tensor."""
+        inputs, output = self.saved_inputs, self.saved_output
+        if inputs is None:
+            raise self.released()
+        if changes.newest > self.serial:
+            changes.check(self, self.serial)
+        if type(gradient) in tensor_types:
+            inputs, output = self._as_tensors(gradient, inputs, output)
+        return self.backward(gradient, output, *inputs)
+
+    def _as_tensors(
+        self, gradient: Any, inputs: tuple[Any, ...], output: Any
+    ) -> tuple[tuple[Any, ...], Any]:
+        """The saved arrays as tensors with their nodes, if the gradient is or holds a Tensor."""
+        given = gradient if isinstance(gradient, OutputGradients) else (gradient,)
+        tensor = next((one for one in given if isinstance(one, TensorBase)), None)
+        if tensor is None:
+            return inputs, output
+        wrap = tensor._wrap
+        inputs = tuple(
+            wrap(value, parent) if isinstance(value, (np.ndarray, np.generic)) else value
+            for value, parent in zip(inputs, self.parents, strict=True)
+        )
+        if isinstance(output, tuple):
+            count = len(output)
+            return inputs, tuple(
+                None if value is None else wrap(value, Output(self, index, count, value.shape))
+                for index, value in enumerate(output)
+            )
+        return inputs, None if output is None else wrap(output, self)
+
+    @property
+    def freed(self) -> bool:
+        """Whether a backward pass has released what this op saved."""
+        return self.saved_inputs is None
+
+    def released(self) -> RuntimeError:
+        """The error for a backward pass that comes after the release."""
+        return RuntimeError(
+            f"backward: the saved arrays of {type(self).__name__} were released by an earlier "
+            "backward, or by one that failed; pass retain_graph=True to the first one, or, if "
+            "a value of the last training step is used again in this one, detach() it there"
+        )
+
+    def release(self) -> None:
+        """Free the saved arrays."""
+        self.saved_inputs = None
+        self.saved_output = None
+
+    def kept_arrays(self) -> list[Array]:
+        """Every array that backward will read: the saved ones, and constants set by forward."""
+        stack = [self.saved_output, self.saved_inputs]
+        stack += [getattr(self, name, None) for name in self._attributes]
+        found: list[Array] = []
+        while stack:
+            value = stack.pop()
+            if isinstance(value, ndarray):
+                found.append(value)
+            elif isinstance(value, TensorBase):
+                found.append(value._data)
+            elif isinstance(value, (tuple, list)):
+                stack += value
+            elif isinstance(value, dict):
+                stack += value.values()
+        return found
+
+
+# What `saves` of a Function names, of its inputs and of "y".
+_SAVES = {
+    "nothing": (False, False),
+    "inputs": (True, False),
+    "output": (False, True),
+    "both": (True, True),
+}
+
+
+class Function(Primitive):
+    """A differentiable operation of your own: write `forward` and `backward`, call `apply`.
 
         class Cube(Function):
             saves = "inputs"
@@ -36,241 +285,112 @@ class Function(Node):
     result, the result y and the inputs (None for what `saves` does not name), and returns a tuple
     with one gradient per input, None where `self.needs[i]` is False.
 
-    saves         what backward needs: "inputs", "output", "both" or "nothing"
+    saves         what backward reads: "inputs", "output", "both" or "nothing"
+    reads         instead of `saves`, for each input the names of what its gradient reads, as
+                  `Primitive` describes it: {"a": ("b",), "b": ("a",)} for a product.  Then only
+                  what a wanted gradient reads is saved
     broadcasts    True if forward broadcasts its inputs as NumPy does: the engine then sums each
                   gradient back to its input's shape
-    views         True if forward may return a view of its first input
-    reads         for each input the letters of what its gradient reads, a and b for the first and
-                  second input and so on, y for the result, or all of several, z for the last of
-                  several only; such as ("b", "a") for a product.  Of what `saves` names only that
-                  is kept which a gradient that is asked for reads; the rest is None
     fresh         True if each gradient that backward returns is a new array which nothing else
-                  holds: the walk may then add another one to it in place
-    scalars       True if 0-d arrays are to come as NumPy's scalars, with which + and * take a
-                  seventh of the time; they are kept as such, so a later change does not reach them
-    needs         on an instance: for each input, whether its gradient is asked for
+                  holds; otherwise the engine copies it
+    needs         on an instance: for each input, whether its gradient is wanted
 
     Keyword arguments of `apply` go to `__init__`; keep options and constants (axes, masks, shapes)
     as attributes, never an array that a gradient depends on.  The rule runs on arrays, and on
     Tensors for second derivatives (create_graph=True): so write it with what means the same on
     both: operators, comparisons, reading by index, `.shape`, `.mT`, `.reshape`, `.astype`, NumPy's
     functions, other ops' `apply`; no `out=`, no writing in place, constants as Python floats.
+
+    Errors: TypeError, when the class is made, for other values of `saves` or names in `reads`;
+    when it is used, for a forward or backward that cannot be what its author meant.
     """
 
-    __slots__ = ("needs", "saved_inputs", "saved_output")
+    __slots__ = ("constants",)
 
     saves: ClassVar[Literal["inputs", "output", "both", "nothing"]] = "nothing"
-    broadcasts: ClassVar[bool] = False
-    views: ClassVar[bool] = False
-    reads: ClassVar[tuple[str, ...] | None] = None
-    scalars: ClassVar[bool] = False
-    _plans: ClassVar[dict[int, Plan]]
-    _keeps_inputs: ClassVar[bool] = False
-    _foreign: ClassVar[bool] = True
-    _may_share: ClassVar[bool] = True
-
-    needs: tuple[bool, ...]
-    saved_inputs: tuple[Any, ...] | None
-    saved_output: Any
+    views = True  # forward may return what it was given
+    _checked = True
 
     def __init_subclass__(cls) -> None:
-        if cls.saves not in ("inputs", "output", "both", "nothing"):
+        if cls.saves not in _SAVES:
             raise TypeError(
                 f'{cls.__name__}.saves: expected "inputs", "output", "both" or "nothing"; '
                 f"got {cls.saves!r}"
             )
-        cls._keeps_inputs = cls.saves in ("inputs", "both")
-        cls._plans = {}
-        cls._foreign = not cls.__module__.startswith("tinygrad_lite.ops.")
-        cls._may_share = cls.views or cls._foreign  # a user's forward may return what it was given
+        own = vars(cls)
+        if "saves" in own and "reads" in own:
+            raise TypeError(f"{cls.__name__}: expected `saves` or `reads`; got both")
+        if "reads" not in own and ("saves" in own or "backward" in own):
+            inputs, output = _SAVES[cls.saves]
+            names = Signature.of(cls).all_names()
+            read = (names if inputs else ()) + (("y",) if output else ())
+            cls.reads = dict.fromkeys(names, read) if read else {}
+        super().__init_subclass__()
 
-    def forward(self, *arrays: Any) -> Any:
-        """The result, an array or a tuple of arrays; must not change its inputs."""
-        raise NotImplementedError(f"{type(self).__name__} has no forward")
+    def _check_result(self, result: Any, recorded: bool) -> bool:
+        """Whether to record the op; TypeError if it cannot be what its author meant."""
+        name = type(self).__name__
+        for slot in Node.__slots__:
+            if hasattr(self, slot):
+                raise TypeError(f"{name}: self.{slot} is a name the engine uses; take another")
+        for value in getattr(self, "__dict__", {}).values():
+            if isinstance(value, TensorBase) and value._node is not None:
+                raise TypeError(
+                    f"{name}: an option is a Tensor that requires grad; make it an input"
+                )
+        for array in result if isinstance(result, tuple) else (result,):
+            kind = getattr(getattr(array, "dtype", None), "kind", None)
+            if kind not in KIND_RANK:
+                got = type(array).__name__ if kind is None else array.dtype
+                raise TypeError(f"{name}.forward: expected an array of real numbers; got {got}")
+            recorded = recorded and kind == "f"  # integers carry no gradient
+        return recorded
 
-    def backward(self, g: Any, y: Any, *inputs: Any) -> tuple[Any, ...]:
-        """One gradient per input, given the gradient g of the result."""
-        raise NotImplementedError(f"{type(self).__name__} has no backward")
-
-    @classmethod
-    def apply(cls, *inputs: Any, **options: Any) -> Any:
-        """The operation on `inputs`: recorded if one is a tensor that requires grad.
-
-        Tensors in, a tensor of the first one's class out; with no tensor among the inputs, just
-        what `forward` returns.
-        """
-        # Every operation runs through here, so it is written flat: calls, comprehensions and
-        # checks that are not needed each cost a twentieth of a small operation.
-        op = cls(**options) if options else cls()
-        tensor_class: Any = None
-        scalars = cls.scalars
-        arrays: list[Any] = []
-        parents: list[Node | None] = []
-        needs = 1  # then a binary digit for each input
-        for given in inputs:
-            needs += needs
-            if isinstance(given, TensorBase):
-                if tensor_class is None:
-                    tensor_class = type(given)
-                array = given._data
-                arrays.append(array[()] if scalars and not array.ndim else array)
-                node = given._node
-                parents.append(node)
-                if node is not None:
-                    needs += 1
-            else:
-                arrays.append(given)
-                parents.append(None)
-        recorded = needs & needs - 1 != 0  # more than the first digit
-        if recorded and no_grad_depth.get():
-            recorded = False
-            needs = 1 << len(parents)
-        op.needs, unread, nothing, keeps_output = cls._plans.get(needs) or cls._plan(needs)
-        token = silence()
-        try:
-            result = op.forward(*arrays)
-        except ValueError:
-            if cls.broadcasts:  # a clearer error, if the shapes are to blame
-                broadcast_shape(*map(np.shape, arrays), name=cls.__name__.lower())
-            raise
-        finally:
-            restore(token)
-        if tensor_class is None:
-            return result
-        if cls._foreign:
-            recorded = _check_use(op, result, recorded)
-        if recorded:
-            op.parents = tuple(parents)
-            for position in unread:
-                arrays[position] = None
-            op.saved_inputs = nothing or tuple(arrays)
-            op.serial = next(serials)
-            op.holder = None
-            op.line = user_line() if lines.depth else None
-        if type(result) is not np.ndarray:
-            if isinstance(result, tuple):
-                return _wrap_outputs(tensor_class, op, inputs, recorded, result)
-            result = np.asarray(result)
-        tensor = tensor_class.__new__(tensor_class)
-        tensor._data = result
-        tensor._views = tensor.grad = None
-        if recorded:
-            tensor._node = op
-            op.saved_output = result if keeps_output else None
-            op.out_shape = result.shape
-        else:
-            tensor._node = None
-        if cls._may_share:
-            _link_views(tensor, inputs)
-        return tensor
-
-    @classmethod
-    def _plan(cls, needs: int) -> Plan:
-        """What `needs`, its digits behind the first, mean for this op; remembered."""
-        wanted = tuple(digit == "1" for digit in f"{needs:b}"[1:])
-        places = range(len(wanted))
-        if cls.reads is None:
-            unread = () if cls._keeps_inputs else tuple(places)
-            keeps_output = cls.saves in ("output", "both")
-        else:
-            read = "".join(letters for letters, need in zip(cls.reads, wanted, strict=True) if need)
-            unread = tuple(place for place in places if chr(ord("a") + place) not in read)
-            keeps_output = "y" in read
-        nothing = (None,) * len(unread) if len(unread) == len(wanted) else ()
-        plan = cls._plans[needs] = wanted, () if nothing else unread, nothing, keeps_output
-        return plan
-
-    def pull_back(self, gradient: Any, wrap: Wrap | None) -> tuple[Any, ...]:
-        """What `backward` makes of the gradient, on arrays, or on tensors made by `wrap`."""
-        inputs, output = self.saved_inputs, self.saved_output
-        if inputs is None:
-            raise self.released()
-        if changes.newest > self.serial:
-            changes.check(self, self.serial)
-        if wrap is not None:
-            inputs, output = self._as_tensors(inputs, output, wrap)
-        if self._foreign:
-            return _run_backward(self, gradient, output, inputs)
-        return self.backward(gradient, output, *inputs)
-
-    def _as_tensors(self, inputs: tuple[Any, ...], output: Any, wrap: Wrap) -> tuple[Any, Any]:
-        """The saved arrays as tensors in their places in the graph."""
-        inputs = tuple(
-            wrap(value, parent) if isinstance(value, (np.ndarray, np.generic)) else value
-            for value, parent in zip(inputs, self.parents, strict=True)
-        )
-        if isinstance(output, tuple):
-            count = len(output)
-            return inputs, tuple(
-                None if value is None else wrap(value, Output(self, index, count, value.shape))
-                for index, value in enumerate(output)
-            )
-        return inputs, None if output is None else wrap(output, self)
-
-    @property
-    def freed(self) -> bool:
-        """Whether a backward pass has released what this op kept."""
-        return self.saved_inputs is None
-
-    def released(self) -> RuntimeError:
-        """The error for a walk that comes after the release."""
-        return RuntimeError(
-            f"backward: the saved arrays of {type(self).__name__} were released by an earlier "
-            "backward, or by one that failed; pass retain_graph=True to the first one, or, if "
-            "a value of the last training step is used again in this one, detach() it there"
-        )
-
-    def release(self) -> None:
-        """Let go of the saved arrays."""
-        self.saved_inputs = None
+    def _record(self, parents: list[Node | None], arrays: list[Any]) -> bool | tuple[bool, ...]:
+        """Hold the arrays of tensors among the attributes too, so that a write is noted."""
         self.saved_output = None
+        keeps = super()._record(parents, arrays)
+        self.constants = self.kept_arrays()
+        return keeps
 
-    def kept_arrays(self) -> list[Array]:
-        """Every array that backward will read: the saved ones, and constants set by forward."""
-        stack = [self.saved_output, self.saved_inputs, getattr(self, "__dict__", None)]
-        for cls in type(self).__mro__:
-            if cls not in Function.__mro__:
-                slots = cls.__dict__.get("__slots__", ())
-                names = (slots,) if isinstance(slots, str) else slots
-                stack += [getattr(self, name, None) for name in names]
-        found: list[Array] = []
-        while stack:
-            value = stack.pop()
-            if isinstance(value, np.ndarray):
-                found.append(value)
-            elif isinstance(value, TensorBase):
-                found.append(value._data)
-            elif isinstance(value, (tuple, list)):
-                stack += value
-            elif isinstance(value, dict):
-                stack += value.values()
-        return found
+    def pull_back(self, gradient: Any) -> tuple[Any, ...]:
+        """What `backward` returns, checked, and in memory that nobody else holds."""
+        name, count = type(self).__name__, len(self.parents)
+        try:
+            results = super().pull_back(gradient)
+        except (TypeError, AttributeError) as error:
+            if self.saves == "both":
+                raise
+            raise type(error)(
+                f"{error}; {name}.backward gets None for what is not saved, and says "
+                f"saves = {self.saves!r}"
+            ) from error
+        if not isinstance(results, tuple) or len(results) != count:
+            got = f"{len(results)}" if isinstance(results, tuple) else type(results).__name__
+            raise TypeError(f"{name}.backward: expected a tuple of {count} gradients; got {got}")
+        return results if self.fresh else tuple([_own_memory(g, gradient) for g in results])
 
 
-def _wrap_outputs(
+def _wrap_results(
     tensor_class: Any,
-    op: Function,
+    op: Primitive,
     inputs: tuple[Any, ...],
     recorded: bool,
     results: tuple[Any, ...],
-) -> Any:
+) -> tuple[Any, ...]:
     """The tensors of an op with several results."""
-    arrays = tuple(
-        [result if type(result) is np.ndarray else np.asarray(result) for result in results]
-    )
-    if recorded:
-        op.saved_output = arrays if op.saves in ("output", "both") else None
-        if op.reads and "z" in "".join(op.reads) and "y" not in "".join(op.reads):
-            op.saved_output = (*(None,) * (len(arrays) - 1), arrays[-1])
-        op.out_shape = ()
+    observer = modes.get().observer if recorded else None
+    arrays = tuple([one if type(one) is ndarray else np.asarray(one) for one in results])
     tensors: list[Any] = []
     for index, array in enumerate(arrays):
-        place = Output(op, index, len(arrays), array.shape) if recorded else None
-        tensor = tensor_class._wrap(array, place)
-        if op._may_share or array.base is not None:
+        node = Output(op, index, len(arrays), array.shape) if recorded else None
+        tensor = tensor_class._wrap(array, node)
+        if op.views or array.base is not None:
             _link_views(tensor, inputs)
             if tensor._views is None:
                 _link_views(tensor, tensors)
+        if observer is not None:
+            observer.recorded(op, tensor)
         tensors.append(tensor)
     return tuple(tensors)
 
@@ -283,48 +403,10 @@ def _link_views(tensor: TensorBase, others: Iterable[Any]) -> None:
                 return
 
 
-def _check_use(op: Function, result: Any, recorded: bool) -> bool:
-    """Whether to record a user's op; TypeError if it cannot be what its author meant."""
-    name = type(op).__name__
-    for slot in Node.__slots__:
-        if hasattr(op, slot):
-            raise TypeError(f"{name}: self.{slot} is a name the engine uses; take another")
-    for value in getattr(op, "__dict__", {}).values():
-        if isinstance(value, TensorBase) and value._node is not None:
-            raise TypeError(f"{name}: an option is a Tensor that requires grad; make it an input")
-    for array in result if isinstance(result, tuple) else (result,):
-        kind = getattr(getattr(array, "dtype", None), "kind", None)
-        if kind not in KIND_RANK:
-            got = type(array).__name__ if kind is None else array.dtype
-            raise TypeError(f"{name}.forward: expected an array of real numbers; got {got}")
-        recorded = recorded and kind == "f"  # integers carry no gradient
-    return recorded
-
-
-def _run_backward(
-    op: Function, gradient: Any, output: Any, inputs: tuple[Any, ...]
-) -> tuple[Any, ...]:
-    """What a user's backward returns, checked, and in memory that nobody else holds."""
-    try:
-        results = op.backward(gradient, output, *inputs)
-    except (TypeError, AttributeError) as error:
-        if op.saves == "both":
-            raise
-        raise type(error)(
-            f"{error}; {type(op).__name__}.backward gets None for what is not saved, and says "
-            f"saves = {op.saves!r}"
-        ) from error
-    name, count = type(op).__name__, len(op.parents)
-    if not isinstance(results, tuple) or len(results) != count:
-        got = f"{len(results)}" if isinstance(results, tuple) else type(results).__name__
-        raise TypeError(f"{name}.backward: expected a tuple of {count} gradients; got {got}")
-    if op.fresh:
-        return results
-    checked = []
-    for result in results:
-        if result is not None and not isinstance(result, (np.ndarray, TensorBase)):
-            result = np.asarray(result)
-        if result is not None and result is not gradient:
-            result = result.astype(result.dtype)  # a copy, recorded if it is a tensor
-        checked.append(result)
-    return tuple(checked)
+def _own_memory(result: Any, gradient: Any) -> Any:
+    """A copy of a gradient that a user's backward made, recorded if it is a tensor."""
+    if result is None or result is gradient:
+        return result
+    if not isinstance(result, (np.ndarray, TensorBase)):
+        result = np.asarray(result)
+    return result.astype(result.dtype)

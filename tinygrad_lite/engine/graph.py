@@ -1,13 +1,13 @@
-"""The graph that operations record.
+"""The graph that operations record: nodes, and their order.
 
-Every differentiable operation is a subclass of `Function`, and an *instance* of it is one vertex
-of the graph: it knows the vertices that its inputs came from, and keeps the arrays that its
-`backward` asked for.  Vertices never hold tensors, so a graph has no reference cycles and is freed
-as soon as the last tensor that needs it is gone.
+Every operation is an instance of `Primitive` (function.py), and that instance is one node of the
+graph: it knows the nodes that its inputs came from, and keeps the arrays that its `backward` reads.
+Nodes never hold tensors, so a graph has no reference cycles, and is freed by reference counting as
+soon as the last tensor that needs it is gone.
 """
 
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from operator import attrgetter
 from typing import Any, ClassVar, Self
 
@@ -17,14 +17,18 @@ from ..arrays.shapes import Shape
 from .memory import Array as Array
 from .recording import serials
 
-_newest_first = attrgetter("serial")
+_by_serial = attrgetter("serial")
+
+
+# The classes of what a backward pass carries while it is itself recorded.
+tensor_types: set[type] = set()
 
 
 class TensorBase:
-    """What the engine needs of a tensor: its array, and the vertex that made it.
+    """What the engine needs of a tensor: its array, and the node that computed it.
 
-    `Tensor` is the subclass that people use.  `_node` is None where nothing requires a gradient.
-    `_views` is shared by all tensors that look at the same memory (see `link_views`).
+    `Tensor` is the subclass that people use.  `_node` is None where no gradient is wanted.
+    `_views` is shared by all tensors that are views of the same memory (see `link_views`).
     """
 
     __slots__ = ("__weakref__", "_data", "_node", "_views", "grad")
@@ -33,6 +37,9 @@ class TensorBase:
     _node: "Node | None"
     _views: "dict[int, weakref.ref[TensorBase]] | None"
     grad: Self | None
+
+    def __init_subclass__(cls) -> None:
+        tensor_types.add(cls)
 
     @classmethod
     def _wrap(cls, array: Any, node: "Node | None") -> Self:
@@ -51,11 +58,11 @@ def array_of(value: Any) -> Array:
 
 
 class Node:
-    """One vertex of the graph.
+    """One node of the graph.
 
-    parents       the vertices of the inputs, None for an input that needs no gradient
+    parents       the nodes of the inputs, None for an input whose gradient is not wanted
     out_shape     shape of the result
-    serial        a number that grows with every vertex and every in-place change
+    serial        a number that grows with every node and every write in place
     holder        weak reference to the tensor that takes the gradient: leaves and retain_grad
     line          "file:line" of the user's code, while `record_source_lines` is on
     hooks         what the gradient passes through (see `hooks.py`); not set where there is nothing
@@ -69,21 +76,19 @@ class Node:
     holder: "weakref.ref[TensorBase] | None"
     line: str | None
     hooks: Any
+    broadcasts: ClassVar[bool] = False
     fresh: ClassVar[bool] = False
 
-    def pull_back(self, gradient: Any, wrap: "Wrap | None") -> tuple[Any, ...]:
+    def pull_back(self, gradient: Any) -> tuple[Any, ...]:
         """The gradients of the parents, given the gradient of the result."""
         return ()
 
     def release(self) -> None:
-        """Let go of what was kept for `pull_back`."""
-
-
-Wrap = Callable[[Any, Node | None], Any]
+        """Free the saved arrays."""
 
 
 class Leaf(Node):
-    """The vertex of a tensor that the user made with requires_grad=True."""
+    """The node of a tensor that the user made with requires_grad=True."""
 
     __slots__ = ()
 
@@ -96,7 +101,7 @@ class Leaf(Node):
 
 
 class Output(Node):
-    """One of several results of an op; it hands its gradient on as part of a tuple."""
+    """One of several results of an op; it passes its gradient on as part of a tuple."""
 
     __slots__ = ("count", "index")
 
@@ -109,8 +114,8 @@ class Output(Node):
         self.index = index
         self.count = count
 
-    def pull_back(self, gradient: Any, wrap: Wrap | None) -> tuple[Any, ...]:
-        """The gradient at our place among those of the op's results."""
+    def pull_back(self, gradient: Any) -> tuple[Any, ...]:
+        """The gradient at its own position among those of the op's results."""
         placed: list[Any] = [None] * self.count
         placed[self.index] = gradient
         return (OutputGradients(placed),)
@@ -127,14 +132,17 @@ class OutputGradients(tuple[Any, ...]):
         return OutputGradients([b if a is None else a if b is None else a + b for a, b in pairs])
 
 
+tensor_types.add(OutputGradients)  # it holds tensors then
+
+
 def topological_order(roots: Iterable[Node], frontier: Iterable[Node] = ()) -> list[Node]:
-    """Every vertex that `roots` depend on, oldest first: inputs before what was made of them.
+    """Every node that `roots` depend on, oldest first: inputs before what was computed from them.
 
-    Those of `frontier`, and what only they depend on, are left out.
+    The nodes of `frontier`, and those that only they depend on, are left out.
 
-    A vertex is made after its parents and numbered then, so sorting by number is a topological
-    order.  (Counting children and releasing them, Kahn's algorithm, takes about twice as long on
-    the graphs of benchmarks/workloads/graph_order.py.)
+    A node is made after its parents, and numbered then, so sorting by number gives a topological
+    order.  (It takes half the time of counting children and releasing them, Kahn's algorithm: see
+    benchmarks/workloads/graph_order.py.)  No recursion, so the depth of a graph has no limit.
     """
     beyond = set(frontier)
     stack = [root for root in roots if root not in beyond]
@@ -144,4 +152,4 @@ def topological_order(roots: Iterable[Node], frontier: Iterable[Node] = ()) -> l
             if parent is not None and parent not in found:
                 found.add(parent)
                 stack.append(parent)
-    return sorted(found - beyond if beyond else found, key=_newest_first)
+    return sorted(found - beyond if beyond else found, key=_by_serial)

@@ -1,4 +1,4 @@
-"""Functions of the user's that see a gradient while backward walks, and may replace it."""
+"""Hooks: functions of the user that see a gradient during a backward pass, and may replace it."""
 
 import weakref
 from collections.abc import Callable
@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from .graph import Node, TensorBase, Wrap
+from .graph import Node, TensorBase
 
-# All there are: while it is empty, a walk need not look for any.
+# All there are: while it is empty, a backward pass need not look for any.
 living: "weakref.WeakSet[Hooks]" = weakref.WeakSet()
 _numbers = count()
 
 
 class Hooks:
-    """The functions that the gradient of one vertex passes through, in the order they came."""
+    """The functions that the gradient of one node passes through, in the order they came."""
 
-    def __init__(self, wrap: Wrap) -> None:
+    def __init__(self, wrap: Callable[[Any, Node | None], Any]) -> None:
         self.wrap = wrap
         self.functions: dict[int, Callable[[Any], Any]] = {}
         living.add(self)
@@ -26,7 +26,7 @@ class Hooks:
         """The gradient, an array or a tensor, as the functions leave it."""
         for function in tuple(self.functions.values()):
             recorded = isinstance(gradient, TensorBase)
-            # A copy, since what the walk holds may change later, and others hold it too.
+            # A copy: the array itself may be changed later, and others hold it too.
             array = np.array(gradient._data if recorded else gradient)
             array.flags.writeable = False
             found: Any = function(self.wrap(array, gradient._node if recorded else None))
@@ -61,8 +61,10 @@ class HookHandle:
         self._functions.pop(self._number, None)
 
 
-def add_hook(node: Node, function: Callable[[Any], Any], wrap: Wrap) -> HookHandle:
-    """Let the gradient of the vertex pass through `function`; `wrap` makes tensors for it."""
+def add_hook(
+    node: Node, function: Callable[[Any], Any], wrap: Callable[[Any, Node | None], Any]
+) -> HookHandle:
+    """Let the gradient of the node pass through `function`; `wrap` makes tensors for it."""
     hooks = hooks_of(node)
     if hooks is None:
         hooks = node.hooks = Hooks(wrap)
@@ -72,5 +74,5 @@ def add_hook(node: Node, function: Callable[[Any], Any], wrap: Wrap) -> HookHand
 
 
 def hooks_of(node: Node) -> Hooks | None:
-    """The hooks of a vertex; most have none, and no slot is filled for them."""
+    """The hooks of a node; most have none, and no slot is filled for them."""
     return getattr(node, "hooks", None)

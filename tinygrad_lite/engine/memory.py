@@ -1,4 +1,4 @@
-"""Whose memory an array looks at: changes in place, and tensors that share their memory.
+"""Memory ownership: which tensors are views of each other, and which were written in place.
 
 Arrays are compared by the array that owns their memory.  NumPy's own writes into an array cannot be
 seen from here; what is seen are the writes of tensors and optimisers.
@@ -6,54 +6,99 @@ seen from here; what is seen are the writes of tensors and optimisers.
 
 import threading
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache, partial
+from sys import getrefcount
 from typing import Any
 
 import numpy as np
 
-from .recording import serials, user_line
+from .recording import modes, serials, user_line
 
 Array = np.ndarray[Any, Any]
 
 
 class _Changes:
-    """Where arrays were last written in place, so that backward notices what it can no longer use.
+    """Where arrays were written in place, so that backward notices what it can no longer use.
 
     Keyed by the identity of the array that owns the memory; an entry goes when that array does.
     """
 
     def __init__(self) -> None:
-        self.newest = 0
-        self.lock = threading.Lock()
+        self.alert = 0  # while it is not 0, every write is noted
+        self.newest = 0  # 0 where nothing is noted, so that backward has nothing to look for
+        self.lock = threading.RLock()  # an array may go, and its entry with it, inside `note`
         self.found: dict[int, tuple[int, str, weakref.ref[Array]]] = {}
 
-    def note(self, *arrays: Array) -> None:
-        """Remember that `arrays` were written now, and by which line of user code."""
-        line = user_line()
-        for array in arrays:
-            owner = memory_owner(array)
-            reference = weakref.ref(owner, partial(self._forget, id(owner)))
-            with self.lock:  # so that `newest` never goes back
-                self.newest = next(serials)
-                self.found[id(owner)] = (self.newest, line, reference)
+    def note(self, tensor: Any) -> None:
+        """Remember that the tensor's memory is written now, and by which line of user code.
 
-    def _forget(self, key: int, _: object) -> None:
-        self.found.pop(key, None)
+        Nothing is to be remembered where nobody but the tensor holds its array: no op saved it.
+        """
+        observer = modes.get().observer
+        if observer is not None:
+            observer.wrote(tensor._data)
+        if _references(tensor) <= _ALONE and not self.alert:
+            return
+        owner = memory_owner(tensor._data)
+        reference = weakref.ref(owner, partial(self._forget, id(owner)))
+        line = user_line()
+        with self.lock:  # so that `newest` never goes back
+            self.newest = next(serials)
+            self.found[id(owner)] = (self.newest, line, reference)
+
+    @contextmanager
+    def noting_all(self) -> Iterator[None]:
+        """Inside, every write is noted, for an op that is recorded only afterwards."""
+        with self.lock:
+            self.alert += 1
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.alert -= 1
+
+    def _forget(self, key: int, reference: object) -> None:
+        """Drop the entry of an array that is gone, unless its identity is another's by now."""
+        with self.lock:
+            if key in self.found and self.found[key][2] is reference:
+                del self.found[key]
+                if not self.found:
+                    self.newest = 0
 
     def check(self, op: Any, since: int) -> None:
-        """Raise if an array that `op`, a Function, saved was written after the serial `since`."""
+        """Raise if an array that `op`, a Primitive, saved was written after the serial `since`."""
         for array in op.kept_arrays():
-            serial, line, _ = self.found.get(id(memory_owner(array)), (0, "", None))
-            if serial > since:
+            owner = array if array.base is None else memory_owner(array)
+            noted = self.found.get(id(owner))
+            if noted is not None and noted[0] > since and noted[2]() is owner:
                 saved_at = f" at {op.line}" if op.line else ""
                 raise RuntimeError(
                     f"backward: {type(op).__name__} saved an array of shape {array.shape}"
-                    f"{saved_at}, and {line} changed it in place afterwards; change a clone(), or "
-                    "write x = x + ... instead of x += ..."
+                    f"{saved_at}, and {noted[1]} changed it in place afterwards; change a clone(), "
+                    "or write x = x + ... instead of x += ..."
                 )
 
 
 changes = _Changes()
+
+
+def _references(tensor: Any) -> int:
+    """How many references there are to the array of a tensor; many if it is a view."""
+    array = tensor._data
+    return getrefcount(array) if array.base is None else 1 << 30
+
+
+class _Alone:
+    """As a tensor whose array nobody else holds."""
+
+    def __init__(self) -> None:
+        self._data = np.empty(())
+
+
+# Counted rather than known, for how many references a running function has is Python's affair.
+_ALONE = _references(_Alone())
 
 
 @cache
@@ -61,15 +106,14 @@ def keep_freed_memory() -> None:
     """Let the C library keep what arrays free, for the next step of training.  Once a process.
 
     glibc gives large blocks back to the system, which clears every page before it hands it out
-    again, until a program has freed a larger one: then it keeps those up to that size.  Without it
-    a step of a small transformer had 3,400 page faults and took 25 ms instead of 17.  32 MiB is the
-    largest that counts.  Nothing is written to this array, so it takes no memory.
+    again, until a program has freed a larger one: then it keeps those up to that size.  32 MiB is
+    the largest that counts.  Nothing is written to this array, so it takes no memory.
     """
     np.empty((1 << 25) - (1 << 16), np.uint8)
 
 
 def memory_owner(array: Array) -> Array:
-    """The array that owns the memory which `array` looks at."""
+    """The array that owns the memory of `array`."""
     base = array.base
     while base is not None:
         if isinstance(base, np.ndarray):

@@ -1,37 +1,55 @@
-"""What is recorded: gradients on and off, source lines, and the numbers of events."""
+"""What happens around an operation: whether it records a graph, and who observes it.
+
+One context variable holds both, in a `Mode`; `apply` reads it once, and so does a backward pass.
+"""
 
 import inspect
 import itertools
 import sys
 import warnings
 from collections.abc import Callable
-from contextlib import ContextDecorator
+from contextlib import AbstractContextManager, ContextDecorator, nullcontext
 from contextvars import ContextVar
 from types import FrameType
 from typing import Any, Self, TypeVar
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
-# Numbers for the vertices of the graph and for changes in place, in the order in which they happen.
+# Numbers for the nodes of the graph and for writes in place, in the order in which they happen.
 serials = itertools.count(1)
 
-no_grad_depth: ContextVar[int] = ContextVar("no_grad_depth", default=0)
+
+class Mode:
+    """Whether operations record a graph here, who observes them, and the mode around this one."""
+
+    __slots__ = ("grad_enabled", "observer", "outer")
+
+    def __init__(
+        self, grad_enabled: bool, observer: "Observer | None", outer: "Mode | None"
+    ) -> None:
+        self.grad_enabled = grad_enabled
+        self.observer = observer
+        self.outer = outer
 
 
-class _Lines:
-    """How many `record_source_lines` are open."""
-
-    depth = 0
+_USUAL = Mode(True, None, None)
+modes: ContextVar[Mode] = ContextVar("modes", default=_USUAL)  # never changed
 
 
-lines = _Lines()
+def _leave() -> None:
+    """Return to the mode around this one.
+
+    A generator may be closed in another context than the one it was started in, where there is
+    none around.
+    """
+    modes.set(modes.get().outer or modes.get())
 
 
 class no_grad(ContextDecorator):  # the field's own name, used as a function
     """Operations inside record no graph.  `with no_grad():` or `@no_grad()` on a function.
 
     It may be nested, used recursively, left by an exception, and used in several threads at once:
-    it counts its depth in a context variable, which every thread and every task has of its own.
+    the mode is a context variable, of which every thread and every task has its own.
     """
 
     def __call__(self, function: Decorated) -> Decorated:
@@ -48,32 +66,118 @@ class no_grad(ContextDecorator):  # the field's own name, used as a function
         return super().__call__(function)
 
     def __enter__(self) -> Self:
-        no_grad_depth.set(no_grad_depth.get() + 1)
+        mode = modes.get()
+        modes.set(Mode(False, mode.observer, mode))
         return self
 
     def __exit__(self, *_: object) -> None:
-        # A generator may be closed in another context than the one it was started in.
-        no_grad_depth.set(max(no_grad_depth.get() - 1, 0))
+        _leave()
 
 
 def is_grad_enabled() -> bool:
     """Whether operations record a graph here (False inside `no_grad`)."""
-    return no_grad_depth.get() == 0
+    return modes.get().grad_enabled
+
+
+class Observer(AbstractContextManager["Observer"]):
+    """Sees everything that the engine does inside `with observer:`.  Override what you need.
+
+        class Count(Observer):
+            ops = 0
+
+            def forward(self, op, arrays):
+                self.ops += 1
+                return super().forward(op, arrays)
+
+        with Count() as seen:
+            model(x).sum().backward()
+
+    Each method here passes on to the observer around this one (`outer`), and where there is none,
+    does what the engine does by itself; so call `super()`, or `forward` and `backward` do not run.
+    An observer sees its own thread, or asyncio task, and is used in one place at a time.
+    """
+
+    outer: "Observer | None" = None
+    _active = False
+
+    @staticmethod
+    def current() -> "Observer | None":
+        """The innermost observer here; None where nobody observes."""
+        return modes.get().observer
+
+    def forward(self, op: Any, arrays: list[Any]) -> Any:
+        """An operation runs, recorded or not: op.forward(*arrays), which is what to return."""
+        return op.forward(*arrays) if self.outer is None else self.outer.forward(op, arrays)
+
+    def recorded(self, op: Any, tensor: Any) -> None:
+        """An operation was recorded; of several results, each tensor comes by itself."""
+        if self.outer is not None:
+            self.outer.recorded(op, tensor)
+
+    def backward(self, node: Any, gradient: Any) -> Any:
+        """A backward pass visits a node: node.pull_back(gradient), the gradients of its parents."""
+        if self.outer is None:
+            return node.pull_back(gradient)
+        return self.outer.backward(node, gradient)
+
+    def leaf_done(self, node: Any) -> None:
+        """The gradient of this leaf is final and stands in `.grad` of node.holder(), the tensor.
+
+        While an observer is there, leaves finish in the middle of `Tensor.backward`, each as soon
+        as nothing more can reach it; a pass that fails half way has then set some of them.
+        """
+        if self.outer is not None:
+            self.outer.leaf_done(node)
+
+    def wrote(self, array: Any) -> None:
+        """The array was, or is about to be, written in place."""
+        if self.outer is not None:
+            self.outer.wrote(array)
+
+    def drew(self, generator: Any, array: Any) -> None:
+        """Random numbers were drawn from the generator into the array."""
+        if self.outer is not None:
+            self.outer.drew(generator, array)
+
+    def module(self, path: str) -> AbstractContextManager[Any]:
+        """A Module is called; what is returned is entered before its `forward`, and left after."""
+        return nullcontext() if self.outer is None else self.outer.module(path)
+
+    def __enter__(self) -> Self:
+        if self._active:
+            raise RuntimeError(
+                f"{type(self).__name__}: this observer is in use already; make another"
+            )
+        mode = modes.get()
+        self.outer, self._active = mode.observer, True
+        modes.set(Mode(mode.grad_enabled, self, mode))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._active = False
+        _leave()
+
+
+class _SourceLines(Observer):
+    """Gives every node the line of the user's code that recorded it."""
+
+    def recorded(self, op: Any, tensor: Any) -> None:
+        tensor._node.line = op.line = user_line()
+        super().recorded(op, tensor)
 
 
 class record_source_lines(ContextDecorator):  # used as a function, like no_grad
     """Inside, every op remembers the line of user code that called it, for error messages.
 
-    It costs about a microsecond per op, so it is off unless asked for.  It counts for the whole
-    process, not only for this thread.
+    Finding the line takes longer than a small operation does, so it is off unless asked for.
     """
 
     def __enter__(self) -> Self:
-        lines.depth += 1
+        _SourceLines().__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        lines.depth -= 1
+        _leave()
 
 
 def user_frame() -> FrameType:

@@ -29,9 +29,10 @@ def check_writable(name: str, tensor: TensorBase, region: Array, other: Any) -> 
             f"{name}: a leaf that requires grad cannot be written in place; do it inside "
             "`with no_grad():`, as an optimiser of nn.optim does"
         )
+    if tensor._views is None:
+        return
     recorded = tensor._node is not None or getattr(other, "_node", None) is not None
-    family = {} if tensor._views is None else tensor._views.copy()  # others may drop theirs
-    for reference in family.values():
+    for reference in tensor._views.copy().values():  # a copy: others may drop theirs
         view = reference()
         if (
             view is not None
@@ -47,23 +48,30 @@ def check_writable(name: str, tensor: TensorBase, region: Array, other: Any) -> 
 
 
 def overwrite(name: str, tensor: TensorBase, result: TensorBase) -> None:
-    """Give `tensor` the value of `result`, in its own memory, and its place in the graph."""
+    """Give `tensor` the value of `result`, in its own memory, and its position in the graph."""
+    result = _fitting(name, tensor, result)
+    changes.note(tensor)
+    tensor._data[...] = result._data
+    if result._node is None:
+        return
+    old, tensor._node = tensor._node, result._node
+    if old is not None and old.holder is not None and old.holder() is tensor:  # retain_grad
+        result._node.holder, old.holder = old.holder, None
+
+
+def _fitting(name: str, tensor: TensorBase, result: TensorBase) -> TensorBase:
+    """The result in the tensor's dtype; an error if it does not fit into the tensor's memory."""
     data = tensor._data
     if result._data.shape != data.shape:
         raise ValueError(
             f"{name}: the result has shape {result._data.shape}, which does not fit in place into "
             f"{data.shape}; write x = x + ... instead of x += ..."
         )
+    if result._data.dtype is data.dtype:
+        return result
     if not np.can_cast(result._data.dtype, data.dtype, "same_kind"):
         raise TypeError(
             f"{name}: the result is {result._data.dtype}, which does not fit in place into "
             f"{data.dtype}; cast the tensor first"
         )
-    result = cast(result, data.dtype)
-    changes.note(data)
-    np.copyto(data, result._data)
-    if result._node is None:
-        return
-    old, tensor._node = tensor._node, result._node
-    if old is not None and old.holder is not None and old.holder() is tensor:  # retain_grad
-        result._node.holder, old.holder = old.holder, None
+    return cast(result, data.dtype)

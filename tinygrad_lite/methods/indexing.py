@@ -82,25 +82,25 @@ class IndexingMethods(TensorBase):
 @quiet
 def write(name: str, tensor: TensorBase, index: Any, value: Any) -> None:
     """tensor[index] = value, recorded if one of the two is; `name` is the operation."""
-    data = tensor._data
     items, basic, distinct = array_index(index)
-    check_writable(name, tensor, data[items] if basic else data, value)
+    check_writable(name, tensor, tensor._data[items] if basic else tensor._data, value)
     written: Any = operand(value, name)
-    check_fits(name, data, written)
+    check_fits(name, tensor._data, written)
     try:
         if isinstance(written, TensorBase):
-            written = _without_leading_ones(cast(written, data.dtype), data[items].ndim)
+            written = cast(written, tensor._data.dtype)
+            written = _without_leading_ones(written, tensor._data[items].ndim)
         if is_grad_enabled() and (tensor._node or getattr(written, "_node", None)):
             overwrite(name, tensor, Setitem.apply(tensor, written, index=items, distinct=distinct))
         else:
-            data[items] = getattr(written, "_data", written)
-            changes.note(data)
+            changes.note(tensor)
+            tensor._data[items] = getattr(written, "_data", written)
     except ValueError as error:
         if not np.ndim(value):  # nan, for integers
             raise ValueError(f"{name}: {error}") from None
         raise ValueError(
             f"{name}: v has shape {np.shape(value)}, which does not broadcast to "
-            f"{data[items].shape}"
+            f"{tensor._data[items].shape}"
         ) from None
 
 

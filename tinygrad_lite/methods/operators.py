@@ -6,7 +6,7 @@ import numpy as np
 
 from ..arrays.float_errors import quiet
 from ..arrays.shapes import broadcast_shape
-from ..engine.function import Function
+from ..engine.function import Primitive
 from ..engine.graph import Leaf, TensorBase
 from ..ops.arithmetic import (
     Add,
@@ -276,9 +276,9 @@ class OperatorMethods(TensorBase):
 
     # In place, as in PyTorch: the memory stays, and the graph goes on from the new value.
 
-    def _update(self, name: str, op: type[Function], other: Any, floating: bool = False) -> Self:
+    def _update(self, name: str, op: type[Primitive], other: Any, floating: bool = False) -> Self:
         check_writable(name, self, self._data, other)
-        old = self._wrap(self._data.copy(), self._node) if op.saves != "nothing" else self
+        old = self._wrap(self._data.copy(), self._node) if op.reads else self
         result = op.apply(*pair(name, old, old if other is self else other, floating))
         overwrite(name, self, result)
         return self

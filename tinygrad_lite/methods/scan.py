@@ -7,7 +7,7 @@ from numpy.typing import DTypeLike
 
 from ..arrays.float_errors import quiet
 from ..arrays.shapes import normalize_axes, normalize_axis
-from ..engine.function import Function
+from ..engine.function import Primitive
 from ..engine.graph import TensorBase
 from ..ops.scan import CumProd, CumSum, LogCumSumExp
 from ._operands import as_float, in_single
@@ -66,7 +66,7 @@ class ScanMethods(TensorBase):
 
 
 @in_single
-def _along(x: Any, name: str, op: type[Function], axis: int) -> Any:
+def _along(x: Any, name: str, op: type[Primitive], axis: int) -> Any:
     """`op`, which works along the last axis, along another one."""
     if not x.ndim:
         normalize_axes(axis, 0, name)

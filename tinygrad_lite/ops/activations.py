@@ -8,13 +8,13 @@ from math import exp, pi, sqrt
 import numpy as np
 
 from ..arrays.sums import sum_along
-from ..engine.function import Function
+from ..engine.function import Primitive
 from ..engine.recording import warn
 from .elementwise import Sigmoid
 from .reduce import largest_along
 
 
-class Softplus(Function):
+class Softplus(Primitive):
     """y = log(1 + exp(x)).  dy/dx = sigmoid(x).
 
     Computed as max(x, 0) + log(1 + exp(-|x|)), which never overflows and keeps the small values of
@@ -22,7 +22,7 @@ class Softplus(Function):
     """
 
     __slots__ = ()
-    saves = "inputs"
+    reads = {"x": ("x",)}
     fresh = True
 
     def forward(self, x):
@@ -40,7 +40,7 @@ SCALE = sqrt(2 / pi)
 CUBIC = 0.044715 * SCALE
 
 
-class Gelu(Function):
+class Gelu(Primitive):
     """y = x s, s = (1 + tanh(u)) / 2, u = sqrt(2 / pi) (x + 0.044715 x^3).  dy/dx: see GeluSlope.
 
     s, by which x is weighted, is a second result, so that the rule finds it both in first and in
@@ -51,8 +51,8 @@ class Gelu(Function):
     """
 
     __slots__ = ()
-    saves = "both"
-    reads = ("az",)
+    reads = {"x": ("x", "s")}
+    results = ("product", "s")
     fresh = True
 
     def forward(self, x):
@@ -76,7 +76,7 @@ class Gelu(Function):
         return (gx,)
 
 
-class GeluSlope(Function):
+class GeluSlope(Primitive):
     """y = s + s (1 - s) v, v = 2 x u': the slope of Gelu, to which x and s are two inputs.
 
     dy/dx = s (1 - s) dv/dx, dy/ds = 1 + (1 - 2 s) v.  One primitive, since the steps in place take
@@ -84,7 +84,7 @@ class GeluSlope(Function):
     """
 
     __slots__ = ()
-    saves = "inputs"
+    reads = {"x": ("x", "s"), "s": ("x", "s")}
     fresh = True
 
     def forward(self, x, s):
@@ -108,7 +108,7 @@ class GeluSlope(Function):
         return gx, gs
 
 
-class Softmax(Function):
+class Softmax(Primitive):
     """y = exp(x) / sum of exp(x) over the axes.  dy_i/dx_k = y_i ([i = k] - y_k).
 
     mask  1 for the x that count and 0 for the others, of x's dtype; it broadcasts to x.  The others
@@ -122,7 +122,7 @@ class Softmax(Function):
     """
 
     __slots__ = ("axes", "mask")
-    saves = "output"
+    reads = {"x": ("y",)}
     fresh = True
 
     def __init__(self, axes, mask=None):
@@ -138,7 +138,7 @@ class Softmax(Function):
         return ((g - sum_along(g * y, self.axes, keepdims=True)) * y,)
 
 
-class LogSoftmax(Function):
+class LogSoftmax(Primitive):
     """y = x - log(sum of exp(x) over the axes).  dy_i/dx_k = [i = k] - exp(y_k).
 
     The largest x is subtracted first; of -inf it warns as Softmax, and is one primitive for the
@@ -146,7 +146,7 @@ class LogSoftmax(Function):
     """
 
     __slots__ = ("axes",)
-    saves = "output"
+    reads = {"x": ("y",)}
     fresh = True
 
     def __init__(self, axes):

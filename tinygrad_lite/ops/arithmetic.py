@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 
-from ..engine.function import Function
+from ..engine.function import Primitive
 
 
-class Add(Function):
+class Add(Primitive):
     """y = a + b.  dy/da = dy/db = 1."""
 
     __slots__ = ()
@@ -21,7 +21,7 @@ class Add(Function):
         return g, g
 
 
-class Sub(Function):
+class Sub(Primitive):
     """y = a - b.  dy/da = 1, dy/db = -1."""
 
     __slots__ = ()
@@ -35,12 +35,11 @@ class Sub(Function):
         return g, -g if self.needs[1] else None
 
 
-class Mul(Function):
+class Mul(Primitive):
     """y = a b.  dy/da = b, dy/db = a."""
 
     __slots__ = ()
-    saves = "inputs"
-    reads = ("b", "a")
+    reads = {"a": ("b",), "b": ("a",)}
     broadcasts = True
     scalars = True
     fresh = True
@@ -61,12 +60,11 @@ def twice(g):
     return g + g
 
 
-class Div(Function):
+class Div(Primitive):
     """y = a / b.  dy/da = 1 / b, dy/db = -a / b^2.  At b = 0 the values are IEEE's: inf, nan."""
 
     __slots__ = ()
-    saves = "inputs"
-    reads = ("b", "ab")
+    reads = {"a": ("b",), "b": ("a", "b")}
     broadcasts = True
     scalars = True
     fresh = True
@@ -79,7 +77,7 @@ class Div(Function):
         return ga, -(ga * (a / b)) if self.needs[1] else None
 
 
-class Neg(Function):
+class Neg(Primitive):
     """y = -x.  dy/dx = -1."""
 
     __slots__ = ()
@@ -96,7 +94,7 @@ class Neg(Function):
         return (-g,)
 
 
-class Pow(Function):
+class Pow(Primitive):
     """y = a^b.  dy/da = b a^(b - 1), and 0 where b = 0.  dy/db = y log a, and 0 where a = 0 <= b.
 
     The exponent's derivative is nan for a < 0, where the power is defined for integers only; no
@@ -104,8 +102,7 @@ class Pow(Function):
     """
 
     __slots__ = ()
-    saves = "both"
-    reads = ("ab", "aby")
+    reads = {"a": ("a", "b"), "b": ("a", "b", "y")}
     broadcasts = True
     fresh = True
 
@@ -148,15 +145,14 @@ def power(a, b):
     return a**b
 
 
-class Mod(Function):
+class Mod(Primitive):
     """y = a mod b, with the sign of b, as Python's.  dy/da = 1, dy/db = -floor(a / b).
 
     Between the jumps, that is; at a jump the derivatives are the same, and at b = 0 all is nan.
     """
 
     __slots__ = ()
-    saves = "inputs"
-    reads = ("", "ab")
+    reads = {"b": ("a", "b")}
     broadcasts = True
 
     def forward(self, a, b):
@@ -166,10 +162,12 @@ class Mod(Function):
         return g, -(g * (a // b)) if self.needs[1] else None
 
 
-class Fmod(Mod):
+class Fmod(Primitive):
     """y = a - b trunc(a / b), exactly, with the sign of a.  dy/da = 1, dy/db = -trunc(a / b)."""
 
     __slots__ = ()
+    reads = {"b": ("a", "b")}
+    broadcasts = True
 
     def forward(self, a, b):
         return whole(np.fmod, a, b)
@@ -203,7 +201,7 @@ def whole(ufunc, a, b):
     return y
 
 
-class FloorDivide(Function):
+class FloorDivide(Primitive):
     """y = floor(a / b), or a / b without its fraction if `to_zero`.  dy/da = dy/db = 0.
 
     Constant between its jumps, and the derivative is 0 at the jumps too.  Integers stay integers.

@@ -16,12 +16,12 @@ import numpy as np
 
 from ..arrays.threads import slices, spread
 from ..arrays.windows import by_images, channels_last, in_channels_last, last, second, shares
-from ..engine.function import Function
+from ..engine.function import Primitive
 
 RUN = 1024  # pixels that BLAS sums at a time
 
 
-class _Convolution(Function):
+class _Convolution(Primitive):
     """The shared rule: where the windows lie, and how images and weights become matrices.
 
     groups: the channels fall in so many groups, each convolved by itself; the matrices are then
@@ -30,7 +30,6 @@ class _Convolution(Function):
     """
 
     __slots__ = ("groups", "windows")
-    saves = "inputs"
     fresh = True
 
     def __init__(self, windows, groups=1):
@@ -142,7 +141,7 @@ class Conv(_Convolution):
     """
 
     __slots__ = ()
-    reads = ("b", "a", "")
+    reads = {"x": ("w",), "w": ("x",)}
 
     def forward(self, x, w, b):
         y = channels_last((len(x), len(w), *self.windows.count), x.dtype, np.empty)
@@ -214,7 +213,7 @@ class ConvInput(_Convolution):
     """
 
     __slots__ = ()
-    reads = ("b", "a")
+    reads = {"x": ("w",), "w": ("x",)}
 
     def forward(self, g, w):
         channels = w.shape[1] * self.groups
@@ -263,7 +262,7 @@ class ConvWeight(_Convolution):
     """
 
     __slots__ = ()
-    reads = ("b", "a")
+    reads = {"x": ("h",), "h": ("x",)}
 
     def forward(self, x, g):
         kernel = self.windows.kernel

@@ -7,11 +7,11 @@ vectors have no derivative, and the rules give inf or nan, as PyTorch's do.
 
 import numpy as np
 
-from ..engine.function import Function
+from ..engine.function import Primitive
 from .linalg import Inv, Solve
 
 
-class Cholesky(Function):
+class Cholesky(Primitive):
     """y = lower triangular with y y^T = x, for symmetric positive definite x.
 
     The gradient of x is y^-T (P + P^T) y^-1 / 2, where P is the lower triangle of y^T g with its
@@ -20,7 +20,7 @@ class Cholesky(Function):
     """
 
     __slots__ = ()
-    saves = "output"
+    reads = {"x": ("y",)}
     fresh = True
 
     def forward(self, x):
@@ -39,7 +39,7 @@ class Cholesky(Function):
         return (inverse.mT @ (half + half.mT) @ inverse,)
 
 
-class QR(Function):
+class QR(Primitive):
     """y = q, r with q r = x: q^T q = 1, r upper triangular; for x (..., n, m) with n >= m.
 
     The gradient of x is (gq + q S) r^-T, where S is symmetric with the lower triangle of
@@ -48,7 +48,7 @@ class QR(Function):
     """
 
     __slots__ = ()
-    saves = "output"
+    reads = {"x": ("y",)}
     fresh = True
 
     def forward(self, x):
@@ -66,7 +66,7 @@ class QR(Function):
         return (Solve.apply(r, turned.mT, name="qr, backward").mT,)
 
 
-class SVD(Function):
+class SVD(Primitive):
     """y = u, s, vh with u diag(s) vh = x: u^T u = 1, vh vh^T = 1, s >= 0 falling; all reduced.
 
     With S = diag(s), v = vh^T and E_ij = s_j^2 - s_i^2 the gradient of x is
@@ -79,7 +79,7 @@ class SVD(Function):
     """
 
     __slots__ = ()
-    saves = "output"
+    reads = {"x": ("y",)}
     fresh = True
 
     def forward(self, x):
@@ -108,7 +108,7 @@ class SVD(Function):
         return (u @ inner @ vh + outside,)
 
 
-class Eigh(Function):
+class Eigh(Primitive):
     """y = w, v with v diag(w) v^T = x: v^T v = 1, w rising; for symmetric x.
 
     With E_ij = w_j - w_i the gradient of x is v [diag(gw) + skew(v^T gv) / (2 E)] v^T, skew(a)
@@ -117,7 +117,7 @@ class Eigh(Function):
     """
 
     __slots__ = ()
-    saves = "output"
+    reads = {"x": ("y",)}
     fresh = True
 
     def forward(self, x):

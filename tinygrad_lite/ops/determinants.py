@@ -2,17 +2,17 @@
 
 import numpy as np
 
-from ..engine.function import Function
+from ..engine.function import Primitive
 from .decompositions import SVD
 from .linalg import Inv
 from .reduce import product_of_others
 
 
-class Det(Function):
+class Det(Primitive):
     """y = det(x).  dy/dx_ij = the cofactor of x_ij: exact for singular matrices too."""
 
     __slots__ = ()
-    saves = "inputs"
+    reads = {"x": ("x",)}
     fresh = True
 
     def forward(self, x):
@@ -22,7 +22,7 @@ class Det(Function):
         return (g[..., None, None] * Cofactor.apply(x),)
 
 
-class Cofactor(Function):
+class Cofactor(Primitive):
     """y_ij = (-1)^(i + j) det(x without row i and column j) = d det(x) / d x_ij.
 
     det(x) times x^-T would be nan or wrong for singular matrices.  With the singular value
@@ -37,7 +37,7 @@ class Cofactor(Function):
     """
 
     __slots__ = ("sign",)
-    saves = "inputs"
+    reads = {"x": ("x",)}
     fresh = True
 
     def forward(self, x):
@@ -62,7 +62,7 @@ class Cofactor(Function):
         return ((u @ inner @ vh) * self.sign,)
 
 
-class Slogdet(Function):
+class Slogdet(Primitive):
     """y = sign(det(x)), log(|det(x)|).  The gradient of x is g x^-T, g being the logarithm's.
 
     The sign is constant.  A singular matrix has sign 0 and logarithm -inf; in backward it raises
@@ -70,7 +70,7 @@ class Slogdet(Function):
     """
 
     __slots__ = ()
-    saves = "inputs"
+    reads = {"x": ("x",)}
     fresh = True
 
     def forward(self, x):

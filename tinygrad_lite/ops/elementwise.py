@@ -5,14 +5,14 @@ import math
 import numpy as np
 
 from ..arrays.error_function import erf
-from ..engine.function import Function
+from ..engine.function import Primitive
 
 
-class Exp(Function):
+class Exp(Primitive):
     """y = exp(x).  dy/dx = y."""
 
     __slots__ = ()
-    saves = "output"
+    reads = {"x": ("y",)}
     fresh = True
 
     def forward(self, x):
@@ -22,11 +22,11 @@ class Exp(Function):
         return (g * y,)
 
 
-class Log(Function):
+class Log(Primitive):
     """y = log(x), natural.  dy/dx = 1 / x.  At 0: y = -inf, derivative inf; below 0: nan."""
 
     __slots__ = ()
-    saves = "inputs"
+    reads = {"x": ("x",)}
     fresh = True
 
     def forward(self, x):
@@ -36,14 +36,14 @@ class Log(Function):
         return (g / x,)
 
 
-class LogBase(Function):
+class LogBase(Primitive):
     """y = log(x) / log(base), base 2 or 10.  dy/dx = 1 / (x log(base)).
 
     A primitive, not Log over a number: log10(1000) is 3, and the quotient 2.9999999999999996.
     """
 
     __slots__ = ("base",)
-    saves = "inputs"
+    reads = {"x": ("x",)}
     fresh = True
 
     def __init__(self, base):
@@ -56,11 +56,11 @@ class LogBase(Function):
         return (g / (x * math.log(self.base)),)
 
 
-class Expm1(Function):
+class Expm1(Primitive):
     """y = exp(x) - 1, with all digits near x = 0.  dy/dx = exp(x)."""
 
     __slots__ = ()
-    saves = "inputs"
+    reads = {"x": ("x",)}
     fresh = True
 
     def forward(self, x):
@@ -70,11 +70,11 @@ class Expm1(Function):
         return (g * np.exp(x),)
 
 
-class Log1p(Function):
+class Log1p(Primitive):
     """y = log(1 + x), with all digits near x = 0.  dy/dx = 1 / (1 + x).  At -1 it is inf."""
 
     __slots__ = ()
-    saves = "inputs"
+    reads = {"x": ("x",)}
     fresh = True
 
     def forward(self, x):
@@ -84,7 +84,7 @@ class Log1p(Function):
         return (g / (x + 1.0),)
 
 
-class Logaddexp(Function):
+class Logaddexp(Primitive):
     """y = log(exp(a) + exp(b)), without overflow.  dy/da = sigmoid(a - b), dy/db = sigmoid(b - a).
 
     Where both are -inf, so is y, and the derivatives of every order are 0: the sum of no chances
@@ -92,7 +92,7 @@ class Logaddexp(Function):
     """
 
     __slots__ = ()
-    saves = "both"
+    reads = {"a": ("a", "b", "y"), "b": ("a", "b", "y")}
     broadcasts = True
     fresh = True
 
@@ -106,7 +106,7 @@ class Logaddexp(Function):
         return share(a - b) if self.needs[0] else None, share(b - a) if self.needs[1] else None
 
 
-class Erf(Function):
+class Erf(Primitive):
     """y = erf(x) = 2 / sqrt(pi) integral of exp(-t^2) from 0 to x.  dy/dx = 2 / sqrt(pi) exp(-x^2).
 
     By the rational approximations of W. J. Cody (1969), see
@@ -114,7 +114,7 @@ class Erf(Function):
     """
 
     __slots__ = ()
-    saves = "inputs"
+    reads = {"x": ("x",)}
     fresh = True
 
     def forward(self, x):
@@ -124,11 +124,11 @@ class Erf(Function):
         return (g * (np.exp(-(x * x)) * (2.0 / math.sqrt(math.pi))),)
 
 
-class Sqrt(Function):
+class Sqrt(Primitive):
     """y = sqrt(x).  dy/dx = 1 / (2 y).  At 0 the derivative is inf; below 0 all is nan."""
 
     __slots__ = ()
-    saves = "output"
+    reads = {"x": ("y",)}
     fresh = True
 
     def forward(self, x):
@@ -138,11 +138,11 @@ class Sqrt(Function):
         return (g / (y * 2.0),)
 
 
-class Tanh(Function):
+class Tanh(Primitive):
     """y = tanh(x).  dy/dx = 1 - y^2."""
 
     __slots__ = ()
-    saves = "output"
+    reads = {"x": ("y",)}
     fresh = True
 
     def forward(self, x):
@@ -152,7 +152,7 @@ class Tanh(Function):
         return (g * (1.0 - y * y),)
 
 
-class Sigmoid(Function):
+class Sigmoid(Primitive):
     """y = 1 / (1 + exp(-x)).  dy/dx = y (1 - y).
 
     So computed, with each step in place, it keeps the small values of the left tail; where exp(-x)
@@ -161,7 +161,7 @@ class Sigmoid(Function):
     """
 
     __slots__ = ()
-    saves = "output"
+    reads = {"x": ("y",)}
     fresh = True
 
     def forward(self, x):
@@ -174,7 +174,7 @@ class Sigmoid(Function):
         return (g * (y * (1.0 - y)),)
 
 
-class Cast(Function):
+class Cast(Primitive):
     """y = x with another dtype, always in new memory.  The gradient is cast back to x's dtype."""
 
     __slots__ = ("dtype", "given", "order")

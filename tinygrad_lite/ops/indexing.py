@@ -8,11 +8,11 @@ from math import prod
 
 import numpy as np
 
-from ..engine.function import Function
+from ..engine.function import Primitive
 from .selection import Mask
 
 
-class Getitem(Function):
+class Getitem(Primitive):
     """y = x[index].  Elements that the index does not name get no gradient; see ScatterAdd."""
 
     __slots__ = ("distinct", "given", "index")
@@ -31,7 +31,7 @@ class Getitem(Function):
         return (ScatterAdd.apply(g, index=self.index, distinct=self.distinct, shape=self.given),)
 
 
-class ScatterAdd(Function):
+class ScatterAdd(Primitive):
     """y = zeros of `shape` with x added at the index: the transpose of Getitem.
 
     An element named several times gets the sum, and float16 is summed in float32.  dy/dx: the
@@ -58,7 +58,7 @@ class ScatterAdd(Function):
         return (g[self.index],)
 
 
-class Setitem(Function):
+class Setitem(Primitive):
     """y = x with `value` written at the index.  The places written get no gradient from y to x.
 
     Where an index array names an element twice, the last value stands, and only it gets the
@@ -93,7 +93,7 @@ class Setitem(Function):
         return gx, gv
 
 
-class ScatterExtreme(Function):
+class ScatterExtreme(Primitive):
     """y = the extreme of x and of all values that the index brings to a place.
 
     Those of them that reach it share the gradient evenly, as in Max; nan wins.  `extreme` is
@@ -101,7 +101,7 @@ class ScatterExtreme(Function):
     """
 
     __slots__ = ("extreme", "include_self", "index")
-    saves = "both"
+    reads = {"x": ("x", "value", "y"), "value": ("x", "value", "y")}
 
     def __init__(self, index, extreme, include_self):
         self.index = index
@@ -132,7 +132,7 @@ class ScatterExtreme(Function):
         return gx, gv
 
 
-class Diagonal(Function):
+class Diagonal(Primitive):
     """y_i = x_ii, of the last two axes, which have one size.
 
     The gradient is a diagonal, with zeros elsewhere.

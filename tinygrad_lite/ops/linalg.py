@@ -6,10 +6,10 @@ import numpy as np
 
 from ..arrays.products import multiply
 from ..arrays.sums import sum_along
-from ..engine.function import Function
+from ..engine.function import Primitive
 
 
-class Matmul(Function):
+class Matmul(Primitive):
     """y = a @ b by NumPy's rules: 1-d is a vector, more than 2-d a stack of matrices (broadcast).
 
     dy/da = g b^T, dy/db = a^T g.  The gradient of b is laid out in memory as b is, so that the
@@ -20,8 +20,7 @@ class Matmul(Function):
     """
 
     __slots__ = ("columns", "ranks")
-    saves = "inputs"
-    reads = ("b", "a")
+    reads = {"a": ("b",), "b": ("a",)}
     broadcasts = True
     fresh = True
 
@@ -70,7 +69,7 @@ class Matmul(Function):
         return ga, gb
 
 
-class Linear(Function):
+class Linear(Primitive):
     """y = x w + b, or x w^T + b.  dy/dx = w^T, dw = x^T g, db = the sum of g over all rows.
 
     x: (..., in), w: (in, out), or (out, in) if it is `transposed`, b: (out,) or None.
@@ -80,8 +79,7 @@ class Linear(Function):
     """
 
     __slots__ = ("columns", "transposed")
-    saves = "inputs"
-    reads = ("b", "a", "")
+    reads = {"x": ("w",), "w": ("x",)}
     fresh = True
 
     def __init__(self, transposed=False):
@@ -124,14 +122,14 @@ def product(a, b):
     return multiply(b.mT, a.mT).mT if a.shape[0] < b.shape[1] else multiply(a, b)
 
 
-class Inv(Function):
+class Inv(Primitive):
     """y = x^-1, of square matrices.  The gradient of x is -y^T g y^T (Giles 2008, 2.2.3).
 
     A singular matrix raises LinAlgError, a ValueError.
     """
 
     __slots__ = ("name",)
-    saves = "output"
+    reads = {"x": ("y",)}
     fresh = True
 
     def __init__(self, name="inv"):
@@ -147,7 +145,7 @@ class Inv(Function):
         return (-(y.mT @ g @ y.mT),)
 
 
-class Solve(Function):
+class Solve(Primitive):
     """y = a^-1 b, the solution of a y = b: (..., n, n) and (..., n, k), the stacks being equal.
 
     The gradient of b is a^-T g, and that of a is -(a^-T g) y^T (Giles 2008, 2.3.1).  A singular
@@ -155,8 +153,7 @@ class Solve(Function):
     """
 
     __slots__ = ("name",)
-    saves = "both"
-    reads = ("ay", "a")
+    reads = {"a": ("a", "y"), "b": ("a",)}
     fresh = True
 
     def __init__(self, name="solve"):

@@ -3,11 +3,11 @@
 import numpy as np
 
 from ..arrays.sums import sum_along
-from ..engine.function import Function
+from ..engine.function import Primitive
 from .reduce import largest_along
 
 
-class CrossEntropy(Function):
+class CrossEntropy(Primitive):
     """y_n = log(sum_k exp(x_nk)) - x_nt with t = labels[n].  dy_n/dx_nk = p_nk - [k = t].
 
     That is -log of p_nt, the probability that softmax gives the true class.  x: (N, K), y: (N,), or
@@ -22,8 +22,8 @@ class CrossEntropy(Function):
     """
 
     __slots__ = ("labels",)
-    saves = "output"
-    reads = ("z",)
+    reads = {"x": ("p",)}
+    results = ("loss", "p")
     fresh = True
 
     def __init__(self, labels):
@@ -60,7 +60,7 @@ class CrossEntropy(Function):
         return truth
 
 
-class BinaryCrossEntropy(Function):
+class BinaryCrossEntropy(Primitive):
     """y = -t log(p) - (1 - t) log(1 - p).  dy/dp = (p - t) / (p (1 - p)), dy/dt = log((1 - p) / p).
 
     Both logarithms are -100 at least, so that y is finite at p = 0 and p = 1, and the denominator
@@ -71,7 +71,7 @@ class BinaryCrossEntropy(Function):
     """
 
     __slots__ = ()
-    saves = "inputs"
+    reads = {"p": ("p", "t"), "t": ("p", "t")}
     fresh = True
 
     def forward(self, p, t):

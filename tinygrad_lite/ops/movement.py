@@ -5,10 +5,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from ..engine.function import Function
+from ..engine.function import Primitive
 
 
-class Reshape(Function):
+class Reshape(Primitive):
     """y = x in another shape, in C order.  The gradient takes the shape of x again."""
 
     __slots__ = ("given", "shape")
@@ -25,7 +25,7 @@ class Reshape(Function):
         return (g.reshape(self.given),)
 
 
-class Permute(Function):
+class Permute(Primitive):
     """y = x with its axes in the order `axes`.  The gradient's axes go back by the inverse."""
 
     __slots__ = ("axes",)
@@ -42,7 +42,7 @@ class Permute(Function):
         return (g.transpose(inverse),)
 
 
-class Expand(Function):
+class Expand(Primitive):
     """y = x repeated to a larger shape by NumPy's broadcasting.  The gradient is summed back."""
 
     __slots__ = ("shape",)
@@ -59,7 +59,7 @@ class Expand(Function):
         return (g,)
 
 
-class Concatenate(Function):
+class Concatenate(Primitive):
     """y = the inputs one after the other along `axis`.  Each gets its own stretch of g."""
 
     __slots__ = ("axis", "ends")
@@ -80,7 +80,7 @@ class Concatenate(Function):
         )
 
 
-class Split(Function):
+class Split(Primitive):
     """y_0, y_1, ... = stretches of x along `axis`, up to each of `ends`.
 
     Their gradients stand side by side again.  As so many indexed reads, each gradient would be set
@@ -112,7 +112,7 @@ def stretches(axis, ends):
     return [(*before, slice(start, end)) for start, end in pairwise((0, *ends))]
 
 
-class Unstack(Function):
+class Unstack(Primitive):
     """y_0, y_1, ... = x at each place along `axis`, without that axis.
 
     The gradients are stacked, for the same reason as in Split.
@@ -144,7 +144,7 @@ def _filled(gradients, shapes):
     ]
 
 
-class Pad(Function):
+class Pad(Primitive):
     """y = x with `value` around it.  dy/dx = 1, so the gradient is the part of g inside.
 
     `widths` gives for each axis how many elements come before and after.
@@ -168,7 +168,7 @@ class Pad(Function):
         return (g[self.inside],)
 
 
-class Unfold(Function):
+class Unfold(Primitive):
     """y[..., i, ..., k] = x[..., i step + k, ...]: windows along `axis`, k being the last axis.
 
     The windows look at x's memory, and where they overlap an element stands in several: its
@@ -192,7 +192,7 @@ class Unfold(Function):
         return (Fold.apply(g, axis=self.axis, step=self.step, shape=self.given),)
 
 
-class Fold(Function):
+class Fold(Primitive):
     """y = zeros of `shape` with each window x added at its place: the transpose of Unfold.
 
     dy/dx: the windows of the gradient.  float16 is summed in float32.

@@ -5,11 +5,11 @@ from math import prod
 import numpy as np
 
 from ..arrays.sums import sum_along
-from ..engine.function import Function
+from ..engine.function import Primitive
 from .reduce import centred
 
 
-class LayerNorm(Function):
+class LayerNorm(Primitive):
     """y = (x - mean) r, r = 1 / sqrt(var + eps), over the axes.  dL/dx = r (g - <g> - y <g y>).
 
     g is dL/dy and <> the mean over the axes.  r is a second result, so that the rule finds it both
@@ -20,7 +20,7 @@ class LayerNorm(Function):
     """
 
     __slots__ = ("axes", "count", "eps")
-    saves = "output"
+    reads = {"x": ("y",)}
     fresh = True
 
     def __init__(self, axes, eps):
@@ -36,7 +36,7 @@ class LayerNorm(Function):
         return (normalised_gradient(g, h, y, r, self.axes, self.count),)
 
 
-class LayerNormAffine(Function):
+class LayerNormAffine(Primitive):
     """y = n w + b, n = (x - mean) r, r = 1 / sqrt(var + eps), over the last axes, which are w's.
 
     dw = the sum of g n over the axes in front, db = that of g, and dn = g w leads to dx as in
@@ -47,8 +47,8 @@ class LayerNormAffine(Function):
     """
 
     __slots__ = ("axes", "count", "eps", "front")
-    saves = "both"
-    reads = ("by", "y", "")
+    reads = {"x": ("w", "n", "r"), "w": ("n",)}
+    results = ("out", "n", "r")
     fresh = True
 
     def __init__(self, eps):
@@ -68,7 +68,7 @@ class LayerNormAffine(Function):
         (g, from_n, from_r), (_, n, r) = g, y
         gx = gw = gb = None
         if g is not None:
-            product = g * n
+            product = g * n if self.needs[0] or self.needs[1] else None
             if self.needs[0]:
                 w = w.reshape(-1)
                 mean, slope = (

@@ -6,11 +6,11 @@ import numpy as np
 
 from ..arrays.threads import slices, spread
 from ..arrays.windows import Windows, laid_out_as
-from ..engine.function import Function
+from ..engine.function import Primitive
 from .selection import Mask
 
 
-class SlidingWindows(Function):
+class SlidingWindows(Primitive):
     """y = x as each window reads it: y[n, c, t, p] = x[n, c, p stride + t dilation - before], or 0.
 
     x: (N, C, *size), y: (N, C, *kernel, *count), which is a read-only view of x if nothing is
@@ -30,7 +30,7 @@ class SlidingWindows(Function):
         return (OverlapAdd.apply(g, windows=self.windows),)
 
 
-class OverlapAdd(Function):
+class OverlapAdd(Primitive):
     """y = the sum over windows and taps of x, where they read: the transpose of SlidingWindows.
 
     x: (N, C, *kernel, *count), y: (N, C, *size).
@@ -59,7 +59,7 @@ class OverlapAdd(Function):
         return (SlidingWindows.apply(g, windows=self.windows),)
 
 
-class SumPool(Function):
+class SumPool(Primitive):
     """y = the sum of x over each window.  dy/dx = 1 for what a window reads: see OverlapAdd.
 
     x: (N, C, *size), y: (N, C, *count).  It adds up one shifted image a tap; a sum over the axes of
@@ -90,7 +90,7 @@ class SumPool(Function):
         return (OverlapAdd.apply(taps, windows=self.windows),)
 
 
-class MaxPool(Function):
+class MaxPool(Primitive):
     """y = the largest x of each window.  dy/dx = 1 for the first that is largest, 0 for the others.
 
     x: (N, C, *size), y: (N, C, *count).  nan wins, and of several nan the last, as in PyTorch.
@@ -122,7 +122,7 @@ class MaxPool(Function):
         return (MaxUnpool.apply(g, windows=self.windows, winners=self.winners),)
 
 
-class MaxUnpool(Function):
+class MaxUnpool(Primitive):
     """y = the sum over windows of x, each at its window's winner, 0 elsewhere.  dy/dx = 1 there.
 
     x: (N, C, *count), y: (N, C, *size).  The transpose of MaxPool.

@@ -4,11 +4,11 @@ import numpy as np
 
 from ..arrays.products import multiply
 from ..arrays.sums import sum_along
-from ..engine.function import Function
+from ..engine.function import Primitive
 from .linalg import product
 
 
-class LSTMCell(Function):
+class LSTMCell(Primitive):
     """c' = f c + i g, h' = o tanh(c'), with (i, f, g, o) made of z = x w^T + h v^T + b + d.
 
     i, f, o are the sigmoid of their quarters of z, g is the tanh of its.  x: (N, in), h and c:
@@ -26,8 +26,14 @@ class LSTMCell(Function):
     """
 
     __slots__ = ()
-    saves = "both"
-    reads = ("cdz", "cez", "cz", "acz", "bcz", "cz", "cz")
+    results = ("h_next", "c_next", "gates")
+    reads = {
+        **dict.fromkeys(("c", "b", "d"), ("c", "gates")),
+        "x": ("c", "w", "gates"),
+        "h": ("c", "v", "gates"),
+        "w": ("x", "c", "gates"),
+        "v": ("h", "c", "gates"),
+    }
     fresh = True
 
     def forward(self, x, h, c, w, v, b, d):

@@ -9,18 +9,34 @@ import numpy as np
 
 from ..arrays.shapes import keepdim_shape
 from ..arrays.sums import sum_along
-from ..engine.function import Function
+from ..engine.function import Primitive
 from .selection import Mask
 
 
-class Sum(Function):
-    """y = sum of x over the axes.  dy/dx = 1.  float16 is summed in float32."""
+class _Total(Primitive):
+    """The shared rule of Sum and Mean: every element that was added gets the same gradient."""
 
     __slots__ = ("axes", "given", "keepdim")
+    given: tuple[int, ...]
 
     def __init__(self, axes, keepdim=False):
         self.axes = axes
         self.keepdim = keepdim
+
+    def repeated(self, g):
+        """A gradient of the sum, at every element that was added."""
+        if g.size == 1 and isinstance(g, (np.ndarray, np.generic)):
+            # np.broadcast_to takes ten times as long.
+            same = np.ndarray(self.given, g.dtype, np.asarray(g), 0, (0,) * len(self.given))
+            same.flags.writeable = False
+            return same
+        return np.broadcast_to(g.reshape(keepdim_shape(self.given, self.axes)), self.given)
+
+
+class Sum(_Total):
+    """y = sum of x over the axes.  dy/dx = 1.  float16 is summed in float32."""
+
+    __slots__ = ()
 
     def forward(self, x):
         self.given = x.shape
@@ -34,17 +50,8 @@ class Sum(Function):
     def backward(self, g, y, x):
         return (self.repeated(g),)
 
-    def repeated(self, g):
-        """A gradient of the sum, at every element that was added."""
-        if g.size == 1 and isinstance(g, (np.ndarray, np.generic)):
-            # np.broadcast_to takes ten times as long.
-            same = np.ndarray(self.given, g.dtype, np.asarray(g), 0, (0,) * len(self.given))
-            same.flags.writeable = False
-            return same
-        return np.broadcast_to(g.reshape(keepdim_shape(self.given, self.axes)), self.given)
 
-
-class Mean(Sum):
+class Mean(_Total):
     """y = sum of x / n over the axes.  dy/dx = 1 / n.  nan where n = 0.
 
     Most losses end in one.  Composed of Sum and Div it took twice as long for a small model.
@@ -61,14 +68,14 @@ class Mean(Sum):
         return (self.repeated(g / self.count),)
 
 
-class _Extreme(Function):
+class _Extreme(Primitive):
     """The shared rule of Max and Min: the gradient is split evenly between the elements that tie.
 
     Where y is nan, the nan elements share the gradient.
     """
 
     __slots__ = ("axes", "keepdim")
-    saves = "both"
+    reads = {"x": ("x", "y")}
     fresh = True
 
     def __init__(self, axes, keepdim=False):
@@ -120,14 +127,14 @@ class Min(_Extreme):
         return np.minimum.reduce(x, axis=self.axes, keepdims=self.keepdim)
 
 
-class Prod(Function):
+class Prod(Primitive):
     """y = product of x over the axes.  dy/dx_i = product of all the others.
 
     The others are multiplied, never y / x_i, so zeros are exact in every order of derivative.
     """
 
     __slots__ = ("axes", "keepdim")
-    saves = "inputs"
+    reads = {"x": ("x",)}
     fresh = True
 
     def __init__(self, axes, keepdim=False):
@@ -164,7 +171,7 @@ def product_of_others(x):
     return np.concatenate((others * right, others * left), axis=-1)
 
 
-class Centre(Function):
+class Centre(Primitive):
     """y = x - mean of x over the axes.  dy/dx: the same map, which is its own transpose.
 
     All elements are first measured from one of them.  So where they are alike, y is exactly 0,
@@ -193,7 +200,7 @@ def centred(x, axes):
     return y
 
 
-class Norm(Function):
+class Norm(Primitive):
     """y = (sum of |x|^p over the axes)^(1/p).  dy/dx = sign(x) (|x| / y)^(p - 1), and 0 at x = 0.
 
     Powers that overflow or vanish are computed again from x divided by its largest element, so y
@@ -201,7 +208,7 @@ class Norm(Function):
     """
 
     __slots__ = ("axes", "keepdim", "p")
-    saves = "both"
+    reads = {"x": ("x", "y")}
     fresh = True
 
     def __init__(self, axes, p, keepdim=False):

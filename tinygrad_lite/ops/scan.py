@@ -5,10 +5,10 @@ In backward, what reaches the i-th element comes from all later results: a scan 
 
 import numpy as np
 
-from ..engine.function import Function
+from ..engine.function import Primitive
 
 
-class CumSum(Function):
+class CumSum(Primitive):
     """y_i = x_0 + ... + x_i.  dy/dx: the gradient is summed from the other end."""
 
     __slots__ = ("from_the_end",)
@@ -26,7 +26,7 @@ class CumSum(Function):
         return (CumSum.apply(g, from_the_end=not self.from_the_end),)
 
 
-class Recurrence(Function):
+class Recurrence(Primitive):
     """y_i = a_i y_(i-1) + b_i, from y_(-1) = 0.  dy/da_i = G_i y_(i-1), dy/db = G: see pulled_back.
 
     Two neighbouring steps make one, so half as many steps give every second y, and these the ones
@@ -35,8 +35,7 @@ class Recurrence(Function):
     """
 
     __slots__ = ()
-    saves = "both"
-    reads = ("ay", "a")
+    reads = {"a": ("a", "y"), "b": ("a",)}
 
     def forward(self, a, b):
         return recurrence(a, b)
@@ -71,7 +70,7 @@ def pulled_back(g, a):
     return Recurrence.apply(turned, g[..., ::-1])[..., ::-1]
 
 
-class CumProd(Function):
+class CumProd(Primitive):
     """y_i = x_0 x_1 ... x_i.  dy_i/dx_j = the product of all of them but x_j.
 
     As y_i = x_i y_(i-1), the gradient is a recurrence too: no division, so zeros are exact in every
@@ -79,7 +78,7 @@ class CumProd(Function):
     """
 
     __slots__ = ()
-    saves = "both"
+    reads = {"x": ("x", "y")}
     fresh = True
 
     def forward(self, x):
@@ -90,7 +89,7 @@ class CumProd(Function):
         return (pulled_back(g, x) * before,)
 
 
-class LogCumSumExp(Function):
+class LogCumSumExp(Primitive):
     """y_i = log(exp(x_0) + ... + exp(x_i)).  dy_i/dx_j = exp(x_j - y_i) for j <= i.
 
     As y_i = log(exp(y_(i-1)) + exp(x_i)), the gradient is a recurrence with factors
@@ -98,7 +97,7 @@ class LogCumSumExp(Function):
     """
 
     __slots__ = ()
-    saves = "both"
+    reads = {"x": ("x", "y")}
     fresh = True
 
     def forward(self, x):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..arrays.threads import slices, spread
-from ..engine.function import Function
+from ..engine.function import Primitive
 
 # From so many bytes on the pool gains: the maximum of 13 MB and 0 took 0.7 instead of 1.2 ms.
 LARGE = 1 << 22
@@ -11,7 +11,7 @@ LARGE = 1 << 22
 INTEGERS = {2: np.int16, 4: np.int32, 8: np.int64}  # for each size of float, in bytes
 
 
-class Mask(Function):
+class Mask(Primitive):
     """y = x where the mask is True or not 0, else 0, also where x is inf or nan.  dy/dx = the mask.
 
     np.where does the same, but took ten times as long on a mask in random order (480 us instead of
@@ -48,11 +48,11 @@ def _truth(mask):
     return (mask if mask.dtype == bool else mask != 0).view(np.int8)
 
 
-class Relu(Function):
+class Relu(Primitive):
     """y = max(x, 0).  dy/dx = 1 for x > 0, else 0: at 0, a corner, the derivative is 0."""
 
     __slots__ = ()
-    saves = "output"
+    reads = {"x": ("y",)}
     fresh = True
 
     def forward(self, x):
@@ -68,7 +68,7 @@ class Relu(Function):
         return (Mask.apply(g, mask=y),)  # y is never negative; nan passes its gradient on
 
 
-class _Choice(Function):
+class _Choice(Primitive):
     """The shared rule of Maximum and Minimum: the gradient goes to the input that was taken.
 
     Half goes to each where they are equal.  nan is taken before any number, and then both get the
@@ -76,7 +76,7 @@ class _Choice(Function):
     """
 
     __slots__ = ()
-    saves = "inputs"
+    reads = {"a": ("a", "b"), "b": ("a", "b")}
     broadcasts = True
     fresh = True
 
@@ -116,7 +116,7 @@ class Minimum(_Choice):
         return a > b
 
 
-class Clip(Function):
+class Clip(Primitive):
     """y = min(max(x, low), high).  dy/dx = 1 for low <= x <= high, edges included, else 0.
 
     The gradient goes to the bound where that was taken, and to `high` wherever low > high, as in
@@ -124,7 +124,7 @@ class Clip(Function):
     """
 
     __slots__ = ()
-    saves = "inputs"
+    reads = {"x": ("x", "low", "high"), "low": ("x", "low", "high"), "high": ("x", "low", "high")}
     broadcasts = True
     fresh = True
 
@@ -141,7 +141,7 @@ class Clip(Function):
         )
 
 
-class Where(Function):
+class Where(Primitive):
     """y = a where the condition holds, else b.  The gradient goes to the one that was taken.
 
     The other gets 0, which a later nan or inf derivative turns into nan (0 times inf): make the
@@ -165,7 +165,7 @@ class Where(Function):
         )
 
 
-class Step(Function):
+class Step(Primitive):
     """y = a function that is constant between its jumps: sign, floor, ceil.  dy/dx = 0.
 
     The derivative is 0 at the jumps too.  It is recorded, so that a gradient arrives and is 0.
@@ -186,11 +186,11 @@ class Step(Function):
         return (np.zeros_like(g),)
 
 
-class Abs(Function):
+class Abs(Primitive):
     """y = |x|.  dy/dx = sign(x), which is 0 at 0."""
 
     __slots__ = ()
-    saves = "inputs"
+    reads = {"x": ("x",)}
     fresh = True
 
     def forward(self, x):

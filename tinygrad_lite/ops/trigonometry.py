@@ -4,14 +4,14 @@ import math
 
 import numpy as np
 
-from ..engine.function import Function
+from ..engine.function import Primitive
 
 
-class Sin(Function):
+class Sin(Primitive):
     """y = sin(x).  dy/dx = cos(x)."""
 
     __slots__ = ()
-    saves = "inputs"
+    reads = {"x": ("x",)}
     fresh = True
 
     def forward(self, x):
@@ -21,11 +21,11 @@ class Sin(Function):
         return (g * np.cos(x),)
 
 
-class Cos(Function):
+class Cos(Primitive):
     """y = cos(x).  dy/dx = -sin(x)."""
 
     __slots__ = ()
-    saves = "inputs"
+    reads = {"x": ("x",)}
     fresh = True
 
     def forward(self, x):
@@ -35,11 +35,11 @@ class Cos(Function):
         return (g * -np.sin(x),)
 
 
-class Tan(Function):
+class Tan(Primitive):
     """y = tan(x).  dy/dx = 1 + y^2."""
 
     __slots__ = ()
-    saves = "output"
+    reads = {"x": ("y",)}
     fresh = True
 
     def forward(self, x):
@@ -49,11 +49,11 @@ class Tan(Function):
         return (g * (y * y + 1.0),)
 
 
-class Asin(Function):
+class Asin(Primitive):
     """y = arcsin(x).  dy/dx = 1 / sqrt(1 - x^2).  At -1 and 1 that is inf; beyond, all is nan."""
 
     __slots__ = ()
-    saves = "inputs"
+    reads = {"x": ("x",)}
     fresh = True
 
     def forward(self, x):
@@ -63,14 +63,14 @@ class Asin(Function):
         return (g / np.sqrt(1.0 - x * x),)
 
 
-class Acos(Function):
+class Acos(Primitive):
     """y = arccos(x).  dy/dx = -1 / sqrt(1 - x^2).  At -1 and 1 that is -inf; beyond, all is nan.
 
     Not composed as pi / 2 - arcsin(x), which would lose its digits near x = 1.
     """
 
     __slots__ = ()
-    saves = "inputs"
+    reads = {"x": ("x",)}
     fresh = True
 
     def forward(self, x):
@@ -80,11 +80,11 @@ class Acos(Function):
         return (-g / np.sqrt(1.0 - x * x),)
 
 
-class Atan(Function):
+class Atan(Primitive):
     """y = arctan(x).  dy/dx = 1 / (1 + x^2)."""
 
     __slots__ = ()
-    saves = "inputs"
+    reads = {"x": ("x",)}
     fresh = True
 
     def forward(self, x):
@@ -94,7 +94,7 @@ class Atan(Function):
         return (g / (x * x + 1.0),)
 
 
-class Atan2(Function):
+class Atan2(Primitive):
     """y = the angle of the point (b, a), by quadrant.  dy/da = b / r^2, dy/db = -a / r^2.
 
     r^2 = a^2 + b^2 is taken as (r)(r) with r = hypot(a, b), which neither overflows nor vanishes
@@ -103,8 +103,7 @@ class Atan2(Function):
     """
 
     __slots__ = ()
-    saves = "inputs"
-    reads = ("ab", "ab")
+    reads = {"a": ("a", "b"), "b": ("a", "b")}
     broadcasts = True
     fresh = True
 
@@ -121,15 +120,14 @@ class Atan2(Function):
         )
 
 
-class Hypot(Function):
+class Hypot(Primitive):
     """y = sqrt(a^2 + b^2).  dy/da = a / y, dy/db = b / y, and 0 in every order where y = 0.
 
     A primitive since the squares would overflow, and the composed root has nan as derivative at 0.
     """
 
     __slots__ = ()
-    saves = "both"
-    reads = ("ay", "by")
+    reads = {"a": ("a", "y"), "b": ("b", "y")}
     broadcasts = True
     fresh = True
 
@@ -144,11 +142,11 @@ class Hypot(Function):
         )
 
 
-class Sinh(Function):
+class Sinh(Primitive):
     """y = sinh(x).  dy/dx = cosh(x)."""
 
     __slots__ = ()
-    saves = "inputs"
+    reads = {"x": ("x",)}
     fresh = True
 
     def forward(self, x):
@@ -158,11 +156,11 @@ class Sinh(Function):
         return (g * np.cosh(x),)
 
 
-class Cosh(Function):
+class Cosh(Primitive):
     """y = cosh(x).  dy/dx = sinh(x)."""
 
     __slots__ = ()
-    saves = "inputs"
+    reads = {"x": ("x",)}
     fresh = True
 
     def forward(self, x):
@@ -172,11 +170,11 @@ class Cosh(Function):
         return (g * np.sinh(x),)
 
 
-class Asinh(Function):
+class Asinh(Primitive):
     """y = arsinh(x).  dy/dx = 1 / sqrt(x^2 + 1), by hypot: x^2 may overflow."""
 
     __slots__ = ()
-    saves = "inputs"
+    reads = {"x": ("x",)}
     fresh = True
 
     def forward(self, x):
@@ -186,11 +184,11 @@ class Asinh(Function):
         return (g / np.hypot(x, 1.0),)
 
 
-class Acosh(Function):
+class Acosh(Primitive):
     """y = arcosh(x).  dy/dx = 1 / sqrt(x^2 - 1).  At 1 that is inf; below 1, y is nan."""
 
     __slots__ = ()
-    saves = "inputs"
+    reads = {"x": ("x",)}
     fresh = True
 
     def forward(self, x):
@@ -200,11 +198,11 @@ class Acosh(Function):
         return (g / np.sqrt(x * x - 1.0),)
 
 
-class Atanh(Function):
+class Atanh(Primitive):
     """y = artanh(x).  dy/dx = 1 / (1 - x^2).  At -1 and 1 that is inf; beyond, y is nan."""
 
     __slots__ = ()
-    saves = "inputs"
+    reads = {"x": ("x",)}
     fresh = True
 
     def forward(self, x):
@@ -214,7 +212,7 @@ class Atanh(Function):
         return (g / (1.0 - x * x),)
 
 
-class Sinc(Function):
+class Sinc(Primitive):
     """y = the n-th derivative of sin(z) / z at z = x, n being `order`.  dy/dx = that of n + 1.
 
     Call it f_n.  Differentiating z f_0 = sin(z) n times gives z f_n + n f_(n-1) = sin(z + n pi/2),
@@ -223,7 +221,7 @@ class Sinc(Function):
     """
 
     __slots__ = ("order",)
-    saves = "inputs"
+    reads = {"x": ("x",)}
     fresh = True
 
     def __init__(self, order=0):

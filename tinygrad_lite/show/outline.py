@@ -10,11 +10,11 @@ that no graph is too deep, and no box depends on an identity or a hash.
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 import numpy as np
 
-from ..engine.function import Function
+from ..engine.function import Primitive
 from ..engine.graph import Array, Leaf, Node, Output, TensorBase, topological_order
 from .wording import ELLIPSIS, array_text, number_text, options_of, shape_text
 
@@ -110,7 +110,7 @@ class _Outliner:
                     key, _ = _constant_of(op, index)
                     if key is not None:
                         self.uses[key] += 1
-                        self.released |= isinstance(op, Function) and op.freed and op._keeps_inputs
+                        self.released |= _reads_inputs(op) and op.freed
                 elif isinstance(parent, Leaf):
                     self.uses[parent] += 1
                     self.numbers.setdefault(parent, len(self.numbers) + 1)
@@ -277,13 +277,21 @@ def _constant_of(op: Node, index: int) -> tuple[Key, Any]:
 
     An array that several ops read is one constant; the value is None where the op did not keep it.
     """
-    saved = op.saved_inputs if isinstance(op, Function) and op._keeps_inputs else None
+    saved = op.saved_inputs if _reads_inputs(op) else None
     if saved is None:
         return (op, index), None
     value = saved[index]
     if isinstance(value, np.ndarray):
         return _array_key(value), value
     return (None, None) if value is None else ((op, index), value)
+
+
+def _reads_inputs(op: Node) -> TypeGuard[Primitive]:
+    """Whether a gradient of this op reads one of its inputs."""
+    if not isinstance(op, Primitive):
+        return False
+    read = {name for names in op.reads.values() for name in names}
+    return not read <= {"y", *op.results}
 
 
 def _inputs_of(unit: list[Node]) -> list[_Input]:
