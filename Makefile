@@ -20,9 +20,13 @@ PIP_INSTALL := -m pip install -qq --disable-pip-version-check
 # `dev` brings all that `make mnist` needs, so where it is installed nothing more is.
 MNIST_STAMP := $(if $(wildcard .venv/.dev),.venv/.dev,.venv/.mnist)
 
-# The mixins too: what Tensor inherits is shown only where it is documented itself.
-DOCUMENTED := tinygrad_lite nn $(patsubst %.py,%,$(subst /,.,$(filter-out %/__init__.py, \
-  $(wildcard tinygrad_lite/methods/*.py))))
+# Every module has a page, whether the `__all__` above it names it or not; __init__.py stands for its
+# folder. What begins with an underscore is left out again.
+modules = $(subst /,.,$(sort $(patsubst %/__init__,%,$(basename $(shell find $(1) -name '*.py')))))
+DOCUMENTED = $(call modules,tinygrad_lite) $(call modules,nn) '!.*[.]_'
+# pdoc warns that a folder brings its modules along a second time, and of types that are imported for
+# the type checker only.
+PDOC := -W 'ignore:The module specification' -W 'ignore:Error parsing type annotation' -m pdoc
 
 .PHONY: help mnist test parity lint format types bench bench-quick docs clean
 # Two installs into one environment must not run side by side under -j.
@@ -59,7 +63,8 @@ bench-quick: .venv-bench/.peers ## one small round of each benchmark
 
 docs: .venv/.docs ## write docs/operations.md, and the API pages to build/docs
 	@$(BIN)/python docs/make_operations.py
-	@$(BIN)/python -m pdoc --docformat google --template-directory docs/theme \
+	@rm -rf build/docs
+	@$(BIN)/python $(PDOC) --docformat google --template-directory docs/theme \
 	  --output-directory build/docs $(DOCUMENTED)
 	@echo "API pages: build/docs/index.html"
 

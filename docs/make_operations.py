@@ -1,16 +1,18 @@
 """Writes docs/operations.md: every public method of Tensor and every primitive, from the code.
 
-What a method does and since when stands in its docstring; of which primitives it is made is seen by
-running its rows in tests/catalogue/methods and looking at the vertices that they record.
+What a method computes and since when stands in its docstring; of which primitives it is made is
+seen by running its rows in tests/catalogue/methods and looking at the nodes that they record.
+A cell that would be long ends at a full stop, with a link to the source file for the rest.
 """
 
 import ast
 import inspect
 import itertools
+import os
 import re
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,21 +28,32 @@ from tinygrad_lite.ops import primitives  # noqa: E402
 
 PAGE = ROOT / "docs" / "operations.md"
 FIRST = "0.1.0"
+LIMIT = 200  # characters of a cell, as written here; tests/docs holds it for every page
 INTRODUCTION = """# Operations
 
 Every operation of `Tensor`, by theme, and below them the primitives that they are made of. This
-page is written from the docstrings and from graphs that were recorded: `make docs` writes it anew.
-`x[i]` and `x[i] = v` take NumPy's indices in full. What is no operation (`data`, `grad`,
+page is written from the docstrings and from recorded graphs: `make docs` writes it anew.
+`x[i]` and `x[i] = v` take NumPy's indices in full. What is not an operation (`data`, `grad`,
 `backward`, `item`, `register_hook` ...) stands in the API pages, which `make docs` builds.
 
-A **primitive** has a derivative of its own; what is **composed** gets its derivative by the chain
-rule from those of its parts. Where a function has a corner, [this page](gradients-at-corners.md)
-says which slope it has there.
+A **primitive** has a derivative of its own. What is **composed** gets its derivative from its parts
+by the chain rule. Where a function has a corner, [this page](gradients-at-corners.md) says which
+slope it has there. Everything is there since version {first}, unless its line says otherwise.
+"""
+METHODS = """## Methods of Tensor
+
+*made of* names the primitives that a call records. An empty cell under *derivative* means: by the
+chain rule, from those.
+"""
+PRIMITIVES = """## Primitives
+
+There are {count}. *keeps* says what the graph holds until the backward pass. A long docstring is
+cut at a full stop; *more* links to the file with the rest.
 """
 
 
 def themes() -> Iterator[tuple[str, str, list[tuple[str, Any]]]]:
-    """The class of methods of each theme: its file, its docstring, its methods as they stand."""
+    """The class of methods of each theme: its module, its summary, its methods in their order."""
     for cls in dict.fromkeys((*Tensor.__bases__, *Tensor.__mro__)):
         module = cls.__module__
         if not module.startswith("tinygrad_lite.methods."):
@@ -95,8 +108,33 @@ def summary(thing: Any) -> str:
 
 
 def sentences(text: str) -> list[str]:
-    """The text, cut after each full stop."""
-    return [part.strip() for part in re.split(r"(?<=[.])\s+(?=[^\s])", text) if part.strip()]
+    """The text, cut after each full stop but those of initials, as in W. J. Cody."""
+    return [part.strip() for part in re.split(r"(?<=[.])(?<! [A-Z][.])\s+", text) if part.strip()]
+
+
+def leading(text: str, room: int) -> str:
+    """The first sentences of the text, as many as fit into `room` characters."""
+    kept = ""
+    for sentence in sentences(text):
+        longer = f"{kept} {sentence}".strip()
+        if len(longer) > room:
+            break
+        kept = longer
+    return kept
+
+
+def link(text: str, path: str) -> str:
+    """A link from the page to a file of the repository."""
+    return f"[{text}]({os.path.relpath(ROOT / path, PAGE.parent)})"
+
+
+def shortened(text: str, path: str) -> str:
+    """The text, as a cell takes it: whole if it is short enough, else its start and a link."""
+    text, more = cell(text), link("more", path)
+    if len(text) <= LIMIT:
+        return text
+    kept = leading(text, LIMIT - len(more) - 1)
+    return f"{kept} {more}" if kept else f"see {link(Path(path).name, path)}"
 
 
 def since(thing: Any) -> str:
@@ -179,7 +217,7 @@ def bare(name: str, member: Any) -> list[str]:
 
 
 def names_between(results: Any, stop: set[Any]) -> list[str]:
-    """The classes of the vertices from the results back to `stop`, oldest first."""
+    """The classes of the nodes from the results back to `stop`, oldest first."""
     found, stack = set(), [result._node for result in listed(results) if isinstance(result, Tensor)]
     while stack:
         node = stack.pop()
@@ -214,26 +252,50 @@ def registry() -> dict[str, type[Primitive]]:
     return {cls.__name__: cls for cls in sorted(found, key=lambda cls: (cls.__module__, line[cls]))}
 
 
-def derivative_of(thing: Any) -> str:
-    """The sentences of its docstring that tell the derivative; lists of arguments are left out."""
-    text = inspect.getdoc(thing) or ""
-    lines = itertools.takewhile(
-        lambda line: not re.match(r"\w+(, \w+)*  +\S|Errors?:", line), text.splitlines()
+TELLS_DERIVATIVE = re.compile(r"\bd\w*/d\w|\bd\w = |derivative|gradient")
+
+
+def prose(thing: Any) -> str:
+    """Its docstring without the list of arguments and what follows."""
+    lines = (inspect.getdoc(thing) or "").splitlines()
+    return "\n".join(
+        itertools.takewhile(lambda line: not re.match(r"\w+(, \w+)*  +\S|Errors?:", line), lines)
     )
-    whole = "\n".join(lines)
+
+
+def derivative_of(thing: Any) -> str:
+    """The sentences of its docstring that tell the derivative."""
+    whole = prose(thing)
     for part in (whole.split("\n\n")[0], whole):
-        told = re.compile(r"dy(_\w+)?/d|derivative|gradient")
-        found = [
-            sentence for sentence in sentences(" ".join(part.split())) if told.search(sentence)
-        ]
-        if found:
+        told = [text for text in sentences(" ".join(part.split())) if TELLS_DERIVATIVE.search(text)]
+        if told:
             break
-    return " ".join(found)
+    return " ".join(told)
+
+
+def formula_and_derivative(cls: type[Primitive]) -> tuple[str, str]:
+    """The docstring of a primitive in two cells: up to the derivative, and from there on."""
+    found = sentences(" ".join(prose(cls).split()))
+    tells = [bool(TELLS_DERIVATIVE.search(sentence)) for sentence in found]
+    start = max(tells.index(True), 1) if True in tells else len(found)
+    path = path_of(cls.__module__)
+    formula, slope = (" ".join(part) for part in (found[:start], found[start:]))
+    if len(cell(formula)) > LIMIT:
+        return shortened(formula, path), leading(cell(slope), LIMIT)
+    return cell(formula), shortened(slope, path)
+
+
+def keeps(cls: type[Primitive]) -> str:
+    """What the graph holds for the backward pass of this primitive."""
+    read = dict.fromkeys(name for names in cls.reads.values() for name in names)
+    return ", ".join(sorted(read, key=lambda name: name == "y")) or "nothing"
 
 
 def cell(text: str) -> str:
-    """Text that a column of a Markdown table takes as it is."""
-    return re.sub(r"([|*]|<(?=[a-z]))", r"\\\1", text)
+    """Text that a column of a Markdown table takes as it is; in `code` only bars are escaped."""
+    parts = text.split("`")
+    parts[::2] = [re.sub(r"([*]|<(?=[a-z]))", r"\\\1", part) for part in parts[::2]]
+    return "`".join(parts).replace("|", "\\|")
 
 
 def code(text: str) -> str:
@@ -241,66 +303,85 @@ def code(text: str) -> str:
     return "`" + text.replace("|", "\\|") + "`"
 
 
-def method_table(members: list[tuple[str, Any]], known: dict[str, type[Primitive]]) -> list[str]:
+def table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A Markdown table, without the columns in which no row has anything."""
+    lines = [list(columns), *map(list, rows)]
+    used = [place for place, filled in enumerate(zip(*lines[1:], strict=True)) if any(filled)]
+    lines = [[line[place] for place in used] for line in lines]
+    lines.insert(1, ["---"] * len(used))
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def method_rows(
+    module: str, members: list[tuple[str, Any]], known: dict[str, type[Primitive]]
+) -> Iterator[list[str]]:
     """The lines of a theme's table."""
-    lines = [
-        "| call | what it computes | derivative | made of | since |",
-        "| --- | --- | --- | --- | --- |",
-    ]
+    path = path_of(module)
     for name, member in members:
         function = plain(member)
         parts = recorded(name) or bare(name, member) or applied(member)
         parts = list(dict.fromkeys(part for part in parts if part in known))
         parts = [part for part in parts if part != "Cast"] or parts  # an option, or float16
-        own = derivative_of(function)
-        own = "" if own in summary(function) else own  # it stands there already
-        if not parts:
-            made, slope = "", own
-        elif len(parts) == 1 and is_it(parts[0], name, member):
-            made, slope = f"primitive {parts[0]}", own or derivative_of(known[parts[0]])
+        slope = derivative_of(function)
+        if slope in summary(function):  # it stands there already
+            slope = ""
+        if len(parts) == 1 and is_it(parts[0], name, member):
+            slope = slope or derivative_of(known[parts[0]])
+            made = "primitive " + parts[0]
         else:
-            made, slope = "composed: " + ", ".join(parts), own or "by the chain rule"
-        row = [code(call_of(name, member)), cell(summary(function)), cell(slope), made]
-        lines.append(f"| {' | '.join([*row, since(function)])} |")
-    return lines
+            made = "composed: " + ", ".join(parts) if parts else ""
+        text = summary(function)
+        if since(function) != FIRST:
+            text += f" Since {since(function)}."
+        yield [code(call_of(name, member)), shortened(text, path), shortened(slope, path), made]
 
 
-def keeps(cls: type[Primitive]) -> str:
-    """What the graph holds of an operation whose gradients are all wanted."""
-    read = dict.fromkeys(name for names in cls.reads.values() for name in names)
-    return ", ".join(sorted(read, key=lambda name: name == "y")) or "nothing"
-
-
-def primitive_table(module: str, known: dict[str, type[Primitive]]) -> list[str]:
+def primitive_rows(module: str, known: dict[str, type[Primitive]]) -> Iterator[list[str]]:
     """The lines of the table of one file of primitives."""
-    lines = [
-        "| primitive | formula, derivative, corners | keeps | since |",
-        "| --- | --- | --- | --- |",
-    ]
     for name, cls in known.items():
         if cls.__module__ == module:
-            text = " ".join((inspect.getdoc(cls) or "").split())
-            lines.append(f"| {name} | {cell(text)} | {keeps(cls)} | {since(cls)} |")
-    return lines
+            yield [name, *formula_and_derivative(cls), keeps(cls)]
+
+
+def path_of(module: str) -> str:
+    """The file of a module, from the root of the repository."""
+    return module.replace(".", "/") + ".py"
+
+
+def index(titles: Iterable[str]) -> str:
+    """One line of links to sections of this page."""
+    return " · ".join(f"[{title}](#{anchor(title)})" for title in titles)
+
+
+def anchor(heading: str) -> str:
+    """The name that GitHub gives to a heading."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
 
 
 def page() -> str:
     """The whole text."""
     known = registry()
-    parts = [INTRODUCTION]
+    modules = list(dict.fromkeys(cls.__module__ for cls in known.values()))
     by_theme = {module.split(".")[-1]: (module, *rest) for module, *rest in themes()}
+    files = {module: module.removeprefix("tinygrad_lite.").replace(".", "/") for module in modules}
+    parts = [
+        INTRODUCTION.format(first=FIRST),
+        f"**Methods:** {index(TITLES.values())}\n",
+        f"**Primitives:** {index(files.values())}\n",
+        METHODS,
+    ]
+    columns = ["call", "what it computes", "derivative", "made of"]
     for theme, title in TITLES.items():
         module, text, members = by_theme[theme]
-        path = module.replace(".", "/") + ".py"
-        parts.append(f"## {title}\n\n{text} ([{path}](../{path}))\n")
-        parts.append("\n".join(method_table(members, known)) + "\n")
-    parts.append(
-        f"# Primitives\n\nThere are {len(known)}. *keeps* says what the graph holds for backward.\n"
-    )
-    for module in dict.fromkeys(cls.__module__ for cls in known.values()):
-        path = module.replace(".", "/") + ".py"
-        parts.append(f"## {path}\n\n{summary(sys.modules[module])}\n")
-        parts.append("\n".join(primitive_table(module, known)) + "\n")
+        path = path_of(module)
+        parts.append(f"### {title}\n\n{cell(text)} ({link(path, path)})\n")
+        parts.append(table(columns, method_rows(module, members, known)))
+    parts.append(PRIMITIVES.format(count=len(known)))
+    columns = ["primitive", "formula", "derivative and corners", "keeps"]
+    for module, title in files.items():
+        path = path_of(module)
+        parts.append(f"### {title}\n\n{cell(summary(sys.modules[module]))} ({link(path, path)})\n")
+        parts.append(table(columns, primitive_rows(module, known)))
     return "\n".join(parts)
 
 

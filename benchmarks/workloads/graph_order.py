@@ -96,7 +96,7 @@ def run(settings: Settings) -> Outcome:
         ("chain of 100,000", chain, 100_000, 1),
         ("ladder of 50,000", ladder, 50_000, 1),
         ("tree of 65,536 leaves", tree, 65_536, 1),
-        ("MLP step of 26 vertices", mlp, 2, 1000),
+        ("MLP step of 26 nodes", mlp, 2, 1000),
     ]
     cases = []
     for what, graph, size, steps in graphs:
