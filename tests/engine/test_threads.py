@@ -13,7 +13,7 @@ import weakref
 import numpy as np
 import pytest
 
-from tinygrad_lite import Tensor, grad
+from tinygrad_lite import Tensor, grad, parallel
 from tinygrad_lite.arrays import products, threads
 from tinygrad_lite.arrays.float_errors import restore, silence
 
@@ -60,6 +60,10 @@ def test_results_come_in_the_order_of_the_pieces(pool) -> None:
     assert threads.spread(lambda n: n * n, pieces) == [n * n for n in pieces]
     assert threads.spread(lambda n: n * n, [7]) == [49]
     assert threads.spread(lambda n: n * n, []) == []
+
+
+def test_a_task_of_ones_own_on_the_pool(pair) -> None:
+    assert len(set(parallel(both_at_work(), (0, 1)))) == 2
 
 
 def test_threads_run_side_by_side(pair) -> None:
@@ -195,7 +199,7 @@ def test_importing_starts_nothing() -> None:
     program = """
 import sys, threading
 import tinygrad_lite, nn
-from tinygrad_lite import Tensor, grad
+from tinygrad_lite import Tensor, grad, parallel
 from tinygrad_lite.arrays import products, threads
 assert threading.active_count() == 1 and threads._pool is None
 assert "threadpoolctl" not in sys.modules and "concurrent.futures" not in sys.modules
@@ -209,7 +213,7 @@ assert threading.active_count() == 3, threading.enumerate()
 def test_a_pool_of_one_starts_no_thread() -> None:
     program = """
 import threading
-from tinygrad_lite import Tensor, grad
+from tinygrad_lite import Tensor, grad, parallel
 from tinygrad_lite.arrays import products, threads
 assert threads.spread(str, range(4), multiplies=True) == [*"0123"]
 assert threading.active_count() == 1
@@ -244,7 +248,7 @@ def test_a_forked_child_works() -> None:
     program = """
 import os, threading, time
 import numpy as np
-from tinygrad_lite import Tensor, grad
+from tinygrad_lite import Tensor, grad, parallel
 from tinygrad_lite.arrays import products, threads
 def blas():
     return [library.get_num_threads() for library in threads._blas_libraries()]
