@@ -11,8 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_lite import Tensor
-from tinygrad_lite.engine.memory import memory_owner
+from tinygrad_lite import Tensor, shares_memory
 
 from .reflection import walk
 
@@ -85,10 +84,8 @@ def load_state_dict(obj: object, state_dict: Mapping[str, Values], strict: bool 
     ]
     if problems:
         raise ValueError(f"load_state_dict: {'; '.join(problems)}")
-    owners = {id(memory_owner(tensor.data)) for tensor in own.values()}
-    for name, array in arrays.items():  # values from this very model: read all before writing any
-        if id(memory_owner(array)) in owners:
-            arrays[name] = array.copy()
+    if shares_memory(arrays.values(), own.values()):  # values of this very model
+        arrays = {name: array.copy() for name, array in arrays.items()}  # read before any write
     for name, array in arrays.items():
         np.copyto(own[name].data, array, casting="same_kind")
         own[name].mark_changed()
