@@ -199,7 +199,7 @@ def test_importing_starts_nothing() -> None:
     program = """
 import sys, threading
 import tinygrad_lite, nn
-from tinygrad_lite import Tensor, grad, parallel
+from tinygrad_lite import Tensor, grad
 from tinygrad_lite.arrays import products, threads
 assert threading.active_count() == 1 and threads._pool is None
 assert "threadpoolctl" not in sys.modules and "concurrent.futures" not in sys.modules
@@ -213,7 +213,7 @@ assert threading.active_count() == 3, threading.enumerate()
 def test_a_pool_of_one_starts_no_thread() -> None:
     program = """
 import threading
-from tinygrad_lite import Tensor, grad, parallel
+from tinygrad_lite import Tensor, grad
 from tinygrad_lite.arrays import products, threads
 assert threads.spread(str, range(4), multiplies=True) == [*"0123"]
 assert threading.active_count() == 1
@@ -248,7 +248,7 @@ def test_a_forked_child_works() -> None:
     program = """
 import os, threading, time
 import numpy as np
-from tinygrad_lite import Tensor, grad, parallel
+from tinygrad_lite import Tensor, grad
 from tinygrad_lite.arrays import products, threads
 def blas():
     return [library.get_num_threads() for library in threads._blas_libraries()]
