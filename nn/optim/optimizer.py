@@ -77,6 +77,7 @@ class Optimizer:
             state["step"] += 1
             chunks.add(parameter.data, gradient.data, state, names)
         chunks.apply(self.apply_single)
+        del chunks  # its views: mark_changed has little to do where nobody else holds the arrays
         for _, parameter, _ in due:
             parameter.mark_changed()
 
