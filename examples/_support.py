@@ -1,4 +1,4 @@
-"""What the examples need around them: the command line, the data, progress, files and pictures."""
+"""What the examples have in common: command line, data, progress, files and pictures."""
 
 import argparse
 import json
@@ -21,37 +21,38 @@ import numpy as np
 import nn
 from tinygrad_lite import Tensor
 
-WORST = 25  # mistakes in the picture
-SMOOTH = 20  # steps over which losses and accuracies are averaged
-FEWEST = 100  # images to train on; with fewer there is nothing to hold out
+WORST = 25  # number of mistakes in the picture
+SMOOTH = 20  # number of steps over which losses and accuracies are averaged
+FEWEST = 100  # images to train on; with fewer, none could be held out
+PACKAGES = ("matplotlib", "safetensors")  # which --out needs
 
 
 def run(main: Callable[[], int]) -> int:
-    """The exit status of an example, without a traceback for what its user did."""
+    """The exit status of an example; an interrupt or a closed pipe leaves no traceback."""
     try:
         return main()
-    except KeyboardInterrupt:  # before the training, or after it the second one
+    except KeyboardInterrupt:  # before the training, or the second one after it
         print("\rstopped" if sys.stderr.isatty() else "stopped", file=sys.stderr)  # over the ^C
-        return 130  # as a shell names it
-    except BrokenPipeError:  # `| head` has read enough; the rest goes nowhere
+        return 130  # the status that a shell gives it
+    except BrokenPipeError:  # `| head` has read enough; discard the rest
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
 
 
 def fail(reason: str) -> NoReturn:
-    """End with one line; 2 is the status of a wrong command line, 1 that of a low accuracy."""
+    """Exit with one line and status 2, as for a wrong command line; 1 means a low accuracy."""
     print(reason, file=sys.stderr)
     sys.exit(2)
 
 
 def parse_arguments(description: str, constants: dict[str, Any]) -> argparse.Namespace:
-    """The command line; the constants at the top of the example are the defaults."""
+    """The command line, with the constants at the top of the example as defaults."""
     first_line = description.splitlines()[0]
     parser = argparse.ArgumentParser(description=first_line)
     for name, kind, text in (
         ("batch_size", int, "images in one step"),
         ("lr", float, "highest learning rate"),
-        ("momentum", float, "how much of the last step goes into the next"),
+        ("momentum", float, "fraction of the last step that is kept in the next"),
         ("reg", float, "strength of the L2 penalty"),
         ("hidden", int, "hidden units"),
     ):
@@ -81,7 +82,7 @@ def parse_arguments(description: str, constants: dict[str, Any]) -> argparse.Nam
 
 
 def load(folder: str | None, quiet: bool) -> tuple[str, tuple[np.ndarray, ...]]:
-    """MNIST, or the digits that come with nn where MNIST is not to be had."""
+    """MNIST, or the digits that come with nn if MNIST is not available."""
     try:
         with warnings.catch_warnings(record=True) as passed_over:
             warnings.simplefilter("always")
@@ -100,7 +101,10 @@ def load(folder: str | None, quiet: bool) -> tuple[str, tuple[np.ndarray, ...]]:
 
 
 def mean_and_deviation(images: np.ndarray) -> tuple[float, float]:
-    """Of all pixels, a few images at a time: `std` makes an array of eight times their memory."""
+    """Mean and standard deviation of all pixels.
+
+    A few images at a time: `std` makes an array of floats with eight times their memory.
+    """
     total = squares = 0.0
     for start in range(0, len(images), 500):
         pixels = images[start : start + 500].astype(np.float64).ravel()
@@ -111,10 +115,9 @@ def mean_and_deviation(images: np.ndarray) -> tuple[float, float]:
 
 
 class Scaled:
-    """Rows of float32 pixels, (image - mean) / deviation, made when they are asked for.
+    """Rows of float32 pixels, (image - mean) / deviation, made on request.
 
-    images: (N, 1, h, w).  They stay the bytes that they are: as floats, all of MNIST would take 188
-    MB, and as long to make as forty training steps.
+    images: (N, 1, h, w).  They stay bytes, because floats would take four times the memory.
     """
 
     def __init__(self, images: np.ndarray, mean: float, deviation: float) -> None:
@@ -126,34 +129,36 @@ class Scaled:
         return len(self.rows)
 
     def __getitem__(self, index: Any) -> np.ndarray:
-        """(n, pixels), for the numbers of n images."""
+        """The rows of n images, given their numbers: (n, pixels)."""
         rows: np.ndarray = self.rows[index]
         return (rows - self.mean) / self.deviation
 
 
 class Report:
-    """Progress on a terminal, a line an epoch in a pipe; files in `out` where that is given.
+    """Progress on a terminal, one line per epoch in a pipe; files in `out` if that is given.
 
-    images: how many are trained on in one epoch.
+    images: the number of training images in one epoch.
 
-    A first Ctrl-C becomes a KeyboardInterrupt at the end of the step or epoch, so that no step is
-    taken by half; after the training it changes nothing, the rest is quick. A second one comes
-    through at once.
+    The first Ctrl-C becomes a KeyboardInterrupt at the end of the step or epoch, so that no step is
+    left half done; after the training it has no effect, since the rest is quick. The second one
+    takes effect at once.
     """
 
     def __init__(self, data: str, epochs: int, images: int, out: str | None, quiet: bool) -> None:
         self.data, self.epochs, self.images, self.quiet = data, epochs, images, quiet
-        self.losses: list[float] = []  # of this epoch's steps
+        self.losses: list[float] = []  # of the steps in this epoch
         self.hits: list[float] = []
         self.recent: deque[tuple[float, float]] = deque(maxlen=SMOOTH)  # losses, hits
-        self.seen = self.taken = 0  # images and steps, since the beginning
+        self.seen = self.taken = 0  # number of images and steps so far
         self.steps: list[dict[str, float]] = []
         self.finished: list[dict[str, float]] = []
         self.out = None if out is None else Path(out)
         if self.out is not None:
-            for package in ("matplotlib", "safetensors"):  # not to find out after the training
+            for package in PACKAGES:  # checked now, not after the training
                 if find_spec(package) is None:
-                    fail(f"--out needs {package}: pip install 'tinygrad-lite[train]'")
+                    fail(
+                        f"--out: the package {package} is missing; pip install {' '.join(PACKAGES)}"
+                    )
             try:
                 self.out.mkdir(parents=True, exist_ok=True)
                 (self.out / "metrics.jsonl").write_text("")
@@ -166,15 +171,15 @@ class Report:
         self.since = time.perf_counter()
 
     def _note_interrupt(self, *_: object) -> None:
-        """Remember the first Ctrl-C; the second does what it usually does."""
+        """Remember the first Ctrl-C; the second has its usual effect."""
         self.interrupted = True
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def _bar(self) -> Any:
-        """A live line with the images a second and the time left."""
+        """A live line with the images per second and the time left."""
         try:
             from tqdm import tqdm
-        except ImportError:  # without the extra `train` the lines must do
+        except ImportError:  # without tqdm there is only a line per epoch
             return None
         form = "{desc} |{bar}| {rate_fmt}, {remaining} left"
         columns = shutil.get_terminal_size().columns - 3  # the terminal shows a Ctrl-C as ^C
@@ -182,14 +187,14 @@ class Report:
                     file=sys.stdout, desc=self.data, bar_format=form, ncols=columns)  # fmt: skip
 
     def say(self, line: str) -> None:
-        """Print a line, above the live one."""
+        """Print a line above the live one."""
         if self.bar is not None:
             self.bar.write(line, file=sys.stdout)
         elif not self.quiet:
             print(line, flush=True)
 
     def step(self, loss: float, hits: np.ndarray) -> None:
-        """Note one training step: its loss, and which of its images were right."""
+        """Record one training step: its loss, and which images were classified correctly."""
         self.losses.append(loss)
         self.hits.append(float(hits.mean()))
         self.recent.append((self.losses[-1], self.hits[-1]))
@@ -209,7 +214,7 @@ class Report:
             raise KeyboardInterrupt
 
     def epoch(self, held_out: float) -> None:
-        """Note the end of an epoch, with the accuracy (0 to 1) on the held-out images."""
+        """Record the end of an epoch, with the accuracy (0 to 1) on the held-out images."""
         seconds = time.perf_counter() - self.since
         record = {
             "epoch": len(self.finished) + 1,
@@ -237,18 +242,18 @@ class Report:
         """Append a line to metrics.jsonl."""
         if self.out is not None:
             with open(self.out / "metrics.jsonl", "a") as file:
-                # JSON has no name for what is not a number.
+                # JSON has no infinity and no nan.
                 known = {key: x if math.isfinite(x) else None for key, x in record.items()}
                 file.write(json.dumps(known) + "\n")
 
     def judge(self, accuracy: float, target: float) -> int:
-        """The exit status: 1, and why, where the accuracy is below the target; both in percent."""
+        """The exit status: 1, with a message, if the accuracy is below the target (in percent)."""
         if accuracy < target:
             print(f"that is below the target of {target:g} %, so the status is 1", file=sys.stderr)
         return int(accuracy < target)
 
     def stopped(self, step: int, steps: int) -> None:
-        """Say that the user ended the training."""
+        """Print that the user stopped the training."""
         kept = "the best weights so far are" if self.finished else "the weights as they are now are"
         if self.bar is not None:
             self.bar.clear()
@@ -257,13 +262,13 @@ class Report:
         self.close()
 
     def close(self) -> None:
-        """Take the live line off the screen."""
+        """Remove the live line from the screen."""
         if self.bar is not None:
             self.bar.close()
             sys.stdout.flush()
 
     def keep(self, state: Any, images: np.ndarray, labels: np.ndarray, scores: np.ndarray) -> None:
-        """Write weights.safetensors, curves.png and mistakes.png; the end of the report."""
+        """Write weights.safetensors, curves.png and mistakes.png; this ends the report."""
         if self.out is not None:
             nn.state.safe_save(state, self.out / "weights.safetensors")
             draw_curves(self.steps, self.finished, self.data, self.out / "curves.png")
@@ -274,11 +279,11 @@ class Report:
 
 
 def _pyplot() -> Any:
-    """matplotlib, drawing into files."""
+    """matplotlib.pyplot, which draws into files."""
     import matplotlib
 
     matplotlib.use("agg")
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # its first run tells of its fonts
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # its first run reports its fonts
     import matplotlib.pyplot as plt
 
     return plt
@@ -287,7 +292,7 @@ def _pyplot() -> Any:
 def draw_curves(
     steps: list[dict[str, float]], finished: list[dict[str, float]], data: str, path: Path
 ) -> None:
-    """Loss and accuracies over the epochs, as a PNG."""
+    """Plot loss and accuracies over the epochs into a PNG file."""
     plt = _pyplot()
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
     during, after = [record["epoch"] for record in steps], [record["epoch"] for record in finished]
@@ -313,7 +318,7 @@ def draw_curves(
 
 
 def draw_mistakes(images: np.ndarray, labels: np.ndarray, scores: np.ndarray, path: Path) -> None:
-    """The mistakes with the lowest probability for the true class, as a PNG."""
+    """Draw the mistakes with the lowest probability of the true class into a PNG file."""
     plt = _pyplot()
     probabilities = Tensor(scores).softmax(axis=1).numpy()
     given = scores.argmax(axis=1)
@@ -324,9 +329,9 @@ def draw_mistakes(images: np.ndarray, labels: np.ndarray, scores: np.ndarray, pa
     figure.suptitle(f"{which} mistakes among {len(labels)} images")
     for axes in grid.flat:
         axes.axis("off")
-    for axes, place in zip(grid.flat, worst, strict=False):
-        axes.imshow(images[place, 0], cmap="gray_r")
-        sure = 100 * probabilities[place, given[place]]
-        axes.set_title(f"{labels[place]}, read as {given[place]}\n({sure:.0f} % sure)", fontsize=9)
+    for axes, index in zip(grid.flat, worst, strict=False):
+        axes.imshow(images[index, 0], cmap="gray_r")
+        sure = 100 * probabilities[index, given[index]]
+        axes.set_title(f"{labels[index]}, read as {given[index]}\n({sure:.0f} % sure)", fontsize=9)
     figure.savefig(path, dpi=150)
     plt.close(figure)

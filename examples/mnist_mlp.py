@@ -1,6 +1,6 @@
 """A 784-1024-10 network learns to read digits.
 
-The network and its loss stand here as formulas; every gradient comes from the graph they record.
+The network and its loss are written out as formulas; the gradients come from the graph they record.
 
     python examples/mnist_mlp.py --epochs 5 --out runs/first
 """
@@ -16,15 +16,15 @@ from _support import Report, Scaled, load, mean_and_deviation, parse_arguments, 
 import nn
 from tinygrad_lite import Tensor, no_grad
 
-HIDDEN = 1024  # units between the pixels and the ten scores
+HIDDEN = 1024  # hidden units between the pixels and the ten scores
 EPOCHS = 2  # passes over the training images of MNIST
-DIGITS_EPOCHS = 15  # the same for the digits, a set forty times smaller
-BATCH_SIZE = 128  # images in one step
-LR = 0.15  # learning rate at its highest: it rises for a tenth of the steps, then falls to 0
-MOMENTUM = 0.9  # how much of the last step goes into the next
+DIGITS_EPOCHS = 15  # the same for the UCI digits, a data set forty times smaller
+BATCH_SIZE = 128  # number of images in one step
+LR = 0.15  # highest learning rate: it rises for a tenth of the steps, then falls to 0
+MOMENTUM = 0.9  # fraction of the last step that is kept in the next
 REG = 1e-4  # strength of the L2 penalty on the two matrices
-HELD_OUT = 12  # one image in twelve, the last 5,000, is not trained on: it chooses the best weights
-TARGET = 97.87  # per cent of the test images that the blog post reached
+HELD_OUT = 12  # one image in twelve, the last 5,000, is held out to choose the best weights
+TARGET = 97.87  # percentage of the test images that the blog post reached
 
 
 class MLP:
@@ -44,8 +44,8 @@ class MLP:
 
 
 def loss_by_formula(model: MLP, scores: Tensor, Y: np.ndarray, reg: float) -> Tensor:
-    """Cross entropy, the mean of -log(probability of the true class), and the L2 penalty."""
-    shifted = scores - scores.max(axis=1, keepdim=True).detach()  # so that exp cannot overflow
+    """Cross entropy, the mean of -log(probability of the true class), plus the L2 penalty."""
+    shifted = scores - scores.max(axis=1, keepdim=True).detach()  # so exp cannot overflow
     log_probabilities = shifted - shifted.exp().sum(axis=1, keepdim=True).log()
     data_loss = -log_probabilities[np.arange(len(Y)), Y].mean()
     W1, W2 = model.W1, model.W2
@@ -65,12 +65,12 @@ def scores_of_all(model: MLP, X: Scaled) -> np.ndarray:
 
 
 def correct(model: MLP, X: Scaled, Y: np.ndarray) -> int:
-    """How many images have their highest score for the true class."""
+    """The number of images whose highest score is that of the true class."""
     return int((scores_of_all(model, X).argmax(axis=1) == Y).sum())
 
 
 def main() -> int:
-    """Train, choose the best weights on the held-out images, count the test images once."""
+    """Train, choose the best weights on the held-out images, then use the test images once."""
     began, args = time.perf_counter(), parse_arguments(__doc__, globals())
     name, (X, Y, images, Y_test) = load(args.data, args.quiet)
     cut, scale = len(X) - len(X) // HELD_OUT, mean_and_deviation(X)

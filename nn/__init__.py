@@ -6,7 +6,7 @@
     optimizer = nn.optim.SGD(nn.state.get_parameters(model), lr=0.1, momentum=0.9)
     X_train, Y_train, X_test, Y_test = nn.datasets.mnist()
 
-Parameters are found by looking at a model's attributes (`nn.Module`); there is nothing to register.
+Parameters are found in a model's attributes (`nn.Module`); nothing has to be registered.
 """
 
 from importlib import import_module
@@ -37,7 +37,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """`nn.datasets`, imported when it is first used: a third of the time of all the others."""
+    """`nn.datasets`, imported when it is first used, since it takes long to import."""
     if name == "datasets":
         return import_module("nn.datasets")
     raise AttributeError(f"module nn has no attribute {name!r}")

@@ -1,10 +1,10 @@
-"""Starting values of parameters: leaf tensors of float32 that require grad.
+"""Initial values of parameters: float32 leaf tensors that require grad.
 
-Shapes are (out, in) for matrices and (out, in, height, width) for images' kernels.  The fan-in of
-an output is the number of inputs it is summed from, in * height * width; the fan-out of an input
-the number of outputs that it goes to, out * height * width.
+Shapes are (out, in) for matrices and (out, in, height, width) for convolution kernels.  The fan-in
+is the number of inputs that each output is a sum of, in * height * width; the fan-out is the number
+of outputs that each input contributes to, out * height * width.
 
-Random numbers are drawn by Tensor, so `Tensor.manual_seed` decides them.
+Random numbers are drawn by Tensor, so `Tensor.manual_seed` determines them.
 """
 
 import math
@@ -15,8 +15,8 @@ from tinygrad_lite import Tensor
 def kaiming_uniform(*shape: int, a: float = math.sqrt(5.0)) -> Tensor:
     """Uniform on +-bound, bound = sqrt(6 / ((1 + a^2) fan_in)).
 
-    a: the slope of the leaky ReLU that follows, 0 for ReLU.  With the default, which PyTorch's
-    layers have, bound is 1 / sqrt(fan_in).
+    a: the negative slope of the leaky ReLU that follows, 0 for ReLU.  With the default, which is
+    that of PyTorch's layers, bound is 1 / sqrt(fan_in).
 
     Source: K. He et al., Delving Deep into Rectifiers, ICCV 2015.
     """
@@ -27,8 +27,8 @@ def kaiming_uniform(*shape: int, a: float = math.sqrt(5.0)) -> Tensor:
 def kaiming_normal(*shape: int, a: float = 0.0) -> Tensor:
     """Normal with mean 0 and standard deviation sqrt(2 / ((1 + a^2) fan_in)).
 
-    a: the slope of the leaky ReLU that follows, 0 for ReLU.  The values after each layer then keep
-    their variance from layer to layer.
+    a: the negative slope of the leaky ReLU that follows, 0 for ReLU.  The variance then stays the
+    same from layer to layer.
 
     Source: K. He et al., Delving Deep into Rectifiers, ICCV 2015.
     """
@@ -39,8 +39,8 @@ def kaiming_normal(*shape: int, a: float = 0.0) -> Tensor:
 def glorot_uniform(*shape: int) -> Tensor:
     """Uniform on +-bound, bound = sqrt(6 / (fan_in + fan_out)): for tanh and sigmoid.
 
-    For kernels this is PyTorch's formula, and not tinygrad's, which `Tensor.glorot_uniform` has:
-    there the fan-out leaves height * width out.
+    For kernels this is PyTorch's formula, not tinygrad's: tinygrad, and `Tensor.glorot_uniform`,
+    leave height * width out of the fan-out.
 
     Source: X. Glorot and Y. Bengio, Understanding the difficulty of training deep feedforward
     neural networks, AISTATS 2010.
@@ -70,7 +70,7 @@ def ones(*shape: int) -> Tensor:
 
 
 def _fans(name: str, shape: tuple[int, ...]) -> tuple[int, int]:
-    """Fan-in and fan-out."""
+    """The fan-in and the fan-out of a shape."""
     if len(shape) < 2 or min(shape) < 1:
         raise ValueError(f"{name}: expected a shape (out, in, ...) without zeros; got {shape}")
     kernel = math.prod(shape[2:])

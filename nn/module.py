@@ -1,4 +1,4 @@
-"""Module: a part of a model, which finds its parameters by itself and names itself in errors."""
+"""Module: a part of a model that finds its own parameters and names itself in errors."""
 
 from typing import Any, ParamSpec, Protocol, Self, TypeVar
 
@@ -12,7 +12,7 @@ Result = TypeVar("Result", covariant=True)
 
 
 class HasForward(Protocol[Inputs, Result]):
-    """A class with a `forward`: so a type checker knows what calling the module takes and gives."""
+    """A class with a `forward`, whose arguments and result a type checker sees in a call."""
 
     def forward(self, *args: Inputs.args, **kwargs: Inputs.kwargs) -> Result:
         """The result of the module."""
@@ -20,7 +20,7 @@ class HasForward(Protocol[Inputs, Result]):
 
 
 class Module:
-    """A part of a model: write `forward`, call the object.
+    """A part of a model.  Write `forward`, and call the object.
 
         class Residual(Module):
             def __init__(self, width: int):
@@ -29,20 +29,20 @@ class Module:
             def forward(self, x: Tensor) -> Tensor:
                 return x + self.inner(x).relu()
 
-    Its parameters are the tensors that require grad and lie in its attributes, in lists, tuples,
-    dicts and objects of any class held there, and in their attributes in turn.  There is nothing
-    to register and no `super().__init__()` to call.  A reference back to a parent would make the
-    parent's parameters its own: hold a `weakref.proxy` instead.
+    Its parameters are the tensors that require grad in its attributes, in the lists, tuples, dicts
+    and other objects there, in their attributes, and so on.  There is nothing to register and no
+    `super().__init__()` to call.  With a reference back to a parent, the parent's parameters would
+    count as the child's: hold a `weakref.proxy` to the parent instead.
 
     An error inside a call names the module's path: `Sequential.layers.1 (Linear): expected ...`.
 
-    training    True until `eval()`: whether layers such as Dropout behave as in training
+    training    whether layers such as Dropout behave as in training; True until `eval()`
     """
 
     training: bool = True
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """The module's result; every subclass writes its own."""
+        """The result of the module; every subclass defines it."""
         raise NotImplementedError("forward is not written; add def forward(self, x) to the class")
 
     def __call__(
@@ -56,37 +56,37 @@ class Module:
             raise
 
     def parameters(self) -> list[Tensor]:
-        """The tensors to train, each once, in the order in which they stand."""
+        """The tensors to train, each once, in the order of the attributes."""
         return get_parameters(self)
 
     def named_parameters(self) -> list[tuple[str, Tensor]]:
-        """The tensors to train, each once, with the first of its paths ("layers.0.weight")."""
+        """The tensors to train, each once, with its first path ("layers.0.weight")."""
         return get_named_parameters(self)
 
     def zero_grad(self) -> None:
-        """Forget the gradients of all parameters."""
+        """Set the gradients of all parameters to None."""
         for parameter in get_parameters(self):
             parameter.zero_grad()
 
     def train(self, mode: bool = True) -> Self:
-        """Set `training` here and in every module inside; returns the module itself."""
+        """Set `training` in this module and all modules inside it; returns the module itself."""
         for _, value in walk(self):
             if isinstance(value, Module):
                 value.training = mode
         return self
 
     def eval(self) -> Self:
-        """Stop behaving as in training, here and in every module inside: `train(False)`."""
+        """Behave as in evaluation, here and in all modules inside: `train(False)`."""
         return self.train(False)
 
     def extra_repr(self) -> str:
-        """What stands in the parentheses of the repr: the options of this layer."""
+        """The text inside the parentheses of the repr: the options of this layer."""
         return ""
 
     def __repr__(self) -> str:
-        """The modules inside, indented, and how many parameters each has."""
+        """The modules inside, indented, each with its number of parameters."""
         lines: list[str] = []
-        around: list[str] = []  # the paths of the modules that the current one lies in
+        around: list[str] = []  # the paths of the modules that contain the current one
         seen: set[int] = set()
         for path, module in walk(self):
             if not isinstance(module, Module) or id(module) in seen:
@@ -114,28 +114,28 @@ class _Trail:
     origin      name of the innermost callee
     callee      identity of the last callee that it left
     name        name of that callee
-    place       where `origin` lies, seen from there: "" or ".layers.1"
-    step        where that callee stands in its caller, if the caller said so
-    message     the error's own message, None where a note has to hold the path
+    path        the path from that callee to `origin`: "" or ".layers.1"
+    step        the path from the caller to that callee, if the caller stated it
+    message     the error's own message; None if the path has to go into a note
     note        the note that holds the path
     """
 
     def __init__(self, origin: str, callee: int) -> None:
         self.origin = self.name = origin
         self.callee = callee
-        self.place = ""
+        self.path = ""
         self.step: str | None = None
         self.message: str | None = None
         self.note: str | None = None
 
 
 def locate(error: Exception, callee: object, step: str | None = None) -> None:
-    """Put the path of where `error` was raised into it, as it leaves a call of `callee`.
+    """Add the path of the module that raised `error`, as the error leaves a call of `callee`.
 
-    step    where `callee` stands in its caller; where it is not given, the caller looks for it
+    step    the path from the caller to `callee`; if it is not given, the caller searches for it
 
-    The path goes to the front of the message, or into a note for errors that are more than a
-    message (KeyError).  It is one path however many calls the error leaves.
+    The path is put in front of the message, or into a note if the error is more than a message
+    (KeyError).  It is one path, however many calls the error leaves.
     """
     try:
         name = getattr(callee, "__name__", type(callee).__name__)
@@ -144,33 +144,33 @@ def locate(error: Exception, callee: object, step: str | None = None) -> None:
             trail = error.__dict__["_module_trail"] = _Trail(name, id(callee))
             if len(error.args) == 1 and error.args[0] == str(error):
                 trail.message = str(error)
-        elif trail.callee != id(callee):  # the same one: a module that calls itself
+        elif trail.callee != id(callee):  # they are equal if a module calls itself
             inner = trail.step or _path_to(trail.callee, callee)
             before = f" > {trail.name}" if inner is None else f".{inner}"
-            trail.place = before + trail.place
+            trail.path = before + trail.path
             trail.callee, trail.name = id(callee), name
         trail.step = step
-        bare = not trail.place or trail.place.endswith(f" > {trail.origin}")
-        _write(error, trail, f"{name}{trail.place}" + ("" if bare else f" ({trail.origin})"))
-    except Exception:  # what went wrong in the model matters more than where
+        bare = not trail.path or trail.path.endswith(f" > {trail.origin}")
+        _write(error, trail, f"{name}{trail.path}" + ("" if bare else f" ({trail.origin})"))
+    except Exception:  # the error itself matters more than its path
         return
 
 
 def _path_to(identity: int, root: object) -> str | None:
-    """The path of an object inside `root`, None where it is not found."""
+    """The path of an object inside `root`; None if it is not found."""
     return next((path for path, value in walk(root) if id(value) == identity), None)
 
 
-def _write(error: Exception, trail: _Trail, place: str) -> None:
-    """Change the message of `error`, or its note."""
+def _write(error: Exception, trail: _Trail, path: str) -> None:
+    """Put the path into the message of `error`, or into its note."""
     if trail.message is not None:
-        error.args = (f"{place}: {trail.message}",)
+        error.args = (f"{path}: {trail.message}",)
         if str(error) == error.args[0]:
             return
-        error.args = (trail.message,)  # its class takes the message from elsewhere
+        error.args = (trail.message,)  # this class keeps its message elsewhere
         trail.message = None
     if trail.note is None:
-        error.add_note(f"in {place}")
+        error.add_note(f"in {path}")
     else:
-        error.__notes__[error.__notes__.index(trail.note)] = f"in {place}"
-    trail.note = f"in {place}"
+        error.__notes__[error.__notes__.index(trail.note)] = f"in {path}"
+    trail.note = f"in {path}"

@@ -1,4 +1,4 @@
-"""Finding the tensors and modules that an object holds, by looking at its attributes."""
+"""The tensors and modules that an object holds, found in its attributes."""
 
 import weakref
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_lite import Tensor
 
-# What is not looked into.  The numbers and strings stand here only to save time.
+# Types that `walk` does not look into; numbers and strings only to save time.
 _LEAVES = (
     Tensor,
     np.ndarray,
@@ -27,14 +27,13 @@ _LEAVES = (
 
 
 def walk(root: object) -> Iterator[tuple[str, Any]]:
-    """`root` and all that it holds, each with its path, such as ("layers.0.weight", Tensor).
+    """`root` and everything it holds, each with its path, such as ("layers.0.weight", Tensor).
 
-    It goes through lists, tuples, the values of dicts, and the attributes of any other object
-    (in `__dict__` or `__slots__`), in the order in which they stand, depth first; the path of
-    `root` is "".  It does not look into tensors, arrays, functions, classes and modules of code,
-    and passes over weak references.  An object that is held twice comes twice, but is looked into
-    only the first time: so a cycle ends, a shared tensor has several paths, and what a shared
-    layer holds has one.
+    It goes through lists, tuples, the values of dicts, and the attributes of any other object (in
+    `__dict__` or `__slots__`), in order and depth first; the path of `root` is "".  It does not
+    look into tensors, arrays, functions, classes and Python modules, and skips weak references.  An
+    object that is held twice is given twice, but looked into only the first time: so a cycle ends,
+    a shared tensor has several paths, and what a shared layer holds has one.
     """
     seen: set[int] = set()
     stack: list[tuple[str, Any]] = [("", root)]
@@ -52,7 +51,7 @@ def walk(root: object) -> Iterator[tuple[str, Any]]:
 
 
 def _held_by(value: Any) -> Iterator[tuple[object, Any]]:
-    """What `value` holds itself, by position, key or attribute name."""
+    """What `value` holds directly, by position, key or attribute name."""
     if isinstance(value, list | tuple):
         yield from enumerate(value)
     elif isinstance(value, dict):

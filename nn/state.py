@@ -1,4 +1,4 @@
-"""The tensors of a model: listing them, naming them, loading them, keeping them in a file.
+"""The tensors of a model: list them, name them, load them, save them to a file.
 
 Files are in the safetensors format, which holds arrays and text and cannot run code.
 """
@@ -11,8 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_lite import Tensor
-from tinygrad_lite.engine.memory import memory_owner
+from tinygrad_lite import Tensor, shares_memory
 
 from .reflection import walk
 
@@ -21,15 +20,15 @@ FilePath: TypeAlias = str | os.PathLike[str]
 
 
 def get_parameters(obj: object) -> list[Tensor]:
-    """The tensors to train in any object, each once, in the order in which they stand.
+    """The tensors to train in any object, each once, in the order of the attributes.
 
-    Those are the leaves that require grad.  Running statistics and frozen weights are left out.
+    These are the leaves that require grad.  Running statistics and frozen weights are left out.
     """
     return [tensor for _, tensor in get_named_parameters(obj)]
 
 
 def get_named_parameters(obj: object) -> list[tuple[str, Tensor]]:
-    """The tensors to train in any object, each once, with the first of its names."""
+    """The tensors to train in any object, each once, with its first name."""
     found: dict[int, tuple[str, Tensor]] = {}
     for name, value in walk(obj):
         if isinstance(value, Tensor) and value.requires_grad and value.is_leaf:
@@ -38,13 +37,13 @@ def get_named_parameters(obj: object) -> list[tuple[str, Tensor]]:
 
 
 def get_state_dict(obj: object, prefix: str = "") -> dict[str, Tensor]:
-    """All tensors of any object by name ("layers.0.weight"), in the order in which they stand.
+    """All tensors of any object by name ("layers.0.weight"), in the order of the attributes.
 
-    prefix: goes in front of the names, with a dot.
+    prefix: put in front of every name, followed by a dot.
 
-    A shared tensor stands under each of its names, the tensors of a shared layer under the first.
-    Tensors that were computed with a graph are not state, and are left out.  The tensors are the
-    object's own: what is written into them changes the model.
+    A shared tensor is listed under each of its names, the tensors of a shared layer under the first
+    name of the layer.  Tensors that were computed with a graph are not state and are left out.  The
+    tensors are the object's own: writing into them changes the model.
 
     Errors: ValueError if two tensors have the same name (a key of a dict that holds a dot).
     """
@@ -61,14 +60,14 @@ def get_state_dict(obj: object, prefix: str = "") -> dict[str, Tensor]:
 
 
 def load_state_dict(obj: object, state_dict: Mapping[str, Values], strict: bool = True) -> None:
-    """Copy values into the tensors of any object, by name; their memory and dtype stay.
+    """Copy values into the tensors of any object, by name.  Their memory and dtype stay the same.
 
-    strict: False lets names be missing on either side; shapes have to fit all the same.
+    strict: with False, names may be missing on either side; shapes still have to match.
 
-    A shared tensor needs a value under one of its names only.
+    A shared tensor needs a value under only one of its names.
 
-    Errors: ValueError that names everything that is missing, unexpected or does not fit.  Then
-    nothing was written.
+    Errors: ValueError that names everything that is missing, unexpected or does not fit; nothing
+    has been written then.
     """
     own = get_state_dict(obj)
     given = {id(own[name]) for name in own if name in state_dict}
@@ -85,10 +84,8 @@ def load_state_dict(obj: object, state_dict: Mapping[str, Values], strict: bool 
     ]
     if problems:
         raise ValueError(f"load_state_dict: {'; '.join(problems)}")
-    owners = {id(memory_owner(tensor.data)) for tensor in own.values()}
-    for name, array in arrays.items():  # values from this very model: read all before writing any
-        if id(memory_owner(array)) in owners:
-            arrays[name] = array.copy()
+    if shares_memory(arrays.values(), own.values()):  # a model's own tensors, perhaps swapped
+        arrays = {name: array.copy() for name, array in arrays.items()}
     for name, array in arrays.items():
         np.copyto(own[name].data, array, casting="same_kind")
         own[name].mark_changed()
@@ -97,14 +94,14 @@ def load_state_dict(obj: object, state_dict: Mapping[str, Values], strict: bool 
 def safe_save(
     tensors: Mapping[str, Values], path: FilePath, metadata: Mapping[str, str] | None = None
 ) -> None:
-    """Write named tensors to a safetensors file, such as `get_state_dict(model)`.
+    """Write named tensors, such as `get_state_dict(model)`, to a safetensors file.
 
-    metadata: text by name, kept beside the tensors (`safe_load_metadata` reads it).
+    metadata: text by name, saved with the tensors (`safe_load_metadata` reads it).
 
-    The file appears under its name once it is whole; until then an older one stays as it was.
+    The file gets its name when it is complete; until then an older file of that name is untouched.
 
-    Errors: OSError where it cannot be written, TypeError for what is no tensor or no text,
-    ImportError where the package safetensors is missing.
+    Errors: OSError if it cannot be written, TypeError for a value that is not a tensor or metadata
+    that is not text, ImportError if the package safetensors is missing.
     """
     safetensors = _safetensors("safe_save")
     if not isinstance(tensors, Mapping):
@@ -116,7 +113,7 @@ def safe_save(
     for name, text in (metadata or {}).items():
         if not isinstance(name, str) or not isinstance(text, str):
             raise TypeError(f"safe_save: expected text as metadata; got {name!r}: {text!r}")
-    from pathlib import Path  # here, for it takes twice as long to import as all of nn
+    from pathlib import Path  # here, since it takes longer to import than all of nn
 
     target = Path(path)
     unfinished = target.with_name(f".{target.name}.{os.urandom(8).hex()}")
@@ -133,8 +130,8 @@ def safe_save(
 def safe_load(path: FilePath) -> dict[str, Tensor]:
     """The tensors in a safetensors file, by name; none of them requires grad.
 
-    Errors: OSError where it cannot be read, ValueError where it is no such file or not a whole
-    one, ImportError where the package safetensors is missing.
+    Errors: OSError if it cannot be read, ValueError if it is not a complete safetensors file,
+    ImportError if the package safetensors is missing.
     """
     with open(path, "rb") as file:
         content = file.read()
@@ -148,9 +145,9 @@ def safe_load(path: FilePath) -> dict[str, Tensor]:
 
 
 def safe_load_metadata(path: FilePath) -> dict[str, str]:
-    """The text that `safe_save` kept beside the tensors; errors as for `safe_load`."""
+    """The text that `safe_save` saved with the tensors; errors as for `safe_load`."""
     with open(path, "rb"):
-        pass  # for Python's own error, which names the file
+        pass  # raises Python's own error, which names the file
     _safetensors("safe_load_metadata")
     try:
         with import_module("safetensors").safe_open(path, "np") as file:
@@ -164,7 +161,7 @@ def _array(value: Values) -> NDArray[Any]:
 
 
 def _misfit(tensor: Tensor, array: NDArray[Any]) -> str:
-    """Why `array` cannot be copied into `tensor`; nothing if it can."""
+    """Why `array` cannot be copied into `tensor`; "" if it can."""
     if array.shape != tensor.shape:
         return f"has shape {array.shape}, expected {tensor.shape}"
     if not np.can_cast(array.dtype, tensor.dtype, "same_kind"):
@@ -173,7 +170,7 @@ def _misfit(tensor: Tensor, array: NDArray[Any]) -> str:
 
 
 def _dense(name: str, value: Values) -> NDArray[Any]:
-    """An array in C order: safetensors reads memory from front to back, whatever the strides."""
+    """A C-contiguous array: safetensors writes memory from front to back and ignores strides."""
     if not isinstance(name, str) or name == "__metadata__":
         raise TypeError(f"safe_save: expected a name as key; got {name!r}")
     if not isinstance(value, Tensor | np.ndarray) or _array(value).dtype.kind not in "biuf":
@@ -188,5 +185,5 @@ def _safetensors(name: str) -> Any:
         return import_module("safetensors.numpy")
     except ImportError:
         raise ImportError(
-            f"{name}: the package safetensors is missing; pip install 'tinygrad-lite[train]'"
+            f"{name}: the package safetensors is missing; pip install safetensors"
         ) from None

@@ -29,7 +29,7 @@ print(*sorted({{
 """
 
 
-@pytest.mark.parametrize("package", PACKAGES)
+@pytest.mark.parametrize("package", [*PACKAGES, "nn.datasets"])
 def test_import_brings_only_numpy_and_the_standard_library(package):
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", FOREIGN.format(package=package)],

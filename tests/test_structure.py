@@ -2,6 +2,7 @@
 
 import ast
 import io
+import re
 import tokenize
 from collections import Counter
 from collections.abc import Iterator
@@ -27,7 +28,7 @@ ROOMS = {
 FOLDERS = [
     *(f"tinygrad_lite/{room}" for room in ("arrays", "engine", "ops", "methods")),
     *(f"tinygrad_lite/{room}" for room in ("numpy_protocol", "check", "show")),
-    *("nn/layers", "nn/optim", "nn/datasets"),
+    *("nn/layers", "nn/optim", "nn/data", "nn/datasets"),
 ]
 ENGINE_LINES = 900
 
@@ -146,6 +147,20 @@ def test_no_import_of_ours_hides_in_a_function() -> None:
 def test_tinygrad_lite_knows_nothing_of_nn() -> None:
     for path in files("tinygrad_lite"):
         assert "nn" not in {name.split(".")[0] for _, name in imported(path)}, path
+
+
+def test_nn_uses_only_what_is_public() -> None:
+    """So that a layer or an optimiser of a user's own can do what ours do."""
+    public = {f"tinygrad_lite.{name}" for name in tinygrad_lite.__all__}
+    used, hidden = set(), []
+    for path in files("nn"):
+        used |= {name for _, name in imported(path) if name.startswith("tinygrad_lite")}
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute) and re.match("_(?!_)", node.attr):
+                hidden.append(ast.unparse(node))
+    assert "tinygrad_lite.Tensor" in used
+    assert {name for name in used - public if not name.startswith("tinygrad_lite.ops.")} == set()
+    assert [name for name in hidden if not re.fullmatch(r"self\._\w+", name)] == []
 
 
 def test_no_module_or_folder_bears_the_name_of_a_public_function() -> None:

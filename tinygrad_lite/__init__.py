@@ -3,7 +3,9 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .arrays.threads import spread as parallel
 from .engine.function import Function
+from .engine.memory import shares_memory
 from .engine.recording import is_grad_enabled, no_grad, record_source_lines
 from .tensor import Tensor
 
@@ -30,7 +32,9 @@ __all__ = [
     "jacobian",
     "jvp",
     "no_grad",
+    "parallel",
     "record_source_lines",
+    "shares_memory",
     "vjp",
 ]
 

@@ -95,6 +95,22 @@ class Tensor(
         if requires_grad:
             self.requires_grad = True
 
+    @classmethod
+    def from_array(cls, array: Array) -> Self:
+        """A tensor around an ndarray, which is not copied: they share memory from then on.
+
+        What is later written into the array changes the tensor, and the other way round; call
+        `mark_changed()` if a backward pass may still need the old values.  `Tensor(array)` copies.
+
+        Errors: TypeError for anything but an ndarray of bools, integers or float16 to 64.
+        """
+        if not isinstance(array, np.ndarray):
+            raise TypeError(
+                f"from_array: expected an ndarray; got {type(array).__name__}; use Tensor(data)"
+            )
+        check_dtype(array.dtype)
+        return cls._wrap(array, None)
+
     # What it holds
 
     @property

@@ -1,3 +1,3 @@
-"""Batches."""
+"""Serving data sets to a training loop: the index of this folder."""
 
-from .batches import Batches as Batches
+from .batches import Batches as Batches  # rows in batches, in a new order every epoch

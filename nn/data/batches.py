@@ -1,4 +1,4 @@
-"""Serving a data set in batches."""
+"""A data set in batches."""
 
 import operator
 from collections.abc import Iterator
@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 
 class Indexable(Protocol):
-    """What can be batched: it has a length, and an array of row numbers picks rows from it."""
+    """What can be batched: it has a length, and an array of row numbers selects rows from it."""
 
     def __len__(self) -> int:
         """The number of rows."""
         ...
 
     def __getitem__(self, index: NDArray[np.int64], /) -> Any:
-        """The rows of these numbers, in this order."""
+        """The rows with these numbers, in this order."""
         ...
 
 
@@ -28,18 +28,18 @@ class Batches:
 
     arrays: ndarrays, Tensors, or anything else that an array of row numbers can index; (N, ...).
         One array gives bare batches, several give tuples, with the same rows of each.
-    batch_size: rows in a batch; the last one has what is left over.
-    shuffle: a new order for every epoch; without it the rows come as they stand.
-    seed: an int, or a np.random.Generator to draw the orders from (one that is shared goes on
-        where it was). The same int gives the same batches in the same order, epoch by epoch.
+    batch_size: number of rows in a batch; the last batch has the remaining rows.
+    shuffle: a new random order for every epoch; with False, the rows keep their order.
+    seed: an int, or a np.random.Generator to draw the orders from (a shared one continues from its
+        current state). The same int gives the same batches in the same order, epoch by epoch.
         None takes fresh entropy. NumPy's global random state is neither read nor changed.
-    drop_last: leave out the last batch where it is smaller.
+    drop_last: leave out the last batch if it is smaller.
 
     `len()` is the number of batches in an epoch. A batch of an ndarray is a copy of the same
-    dtype: writing into it leaves the data as they are.
+    dtype: writing into it does not change the data.
 
-    Raises ValueError where the lengths differ, where batch_size is below 1, and where drop_last
-    leaves nothing; TypeError for a list or a tuple, which no array can index.
+    Raises ValueError if the lengths differ, if batch_size is below 1, and if drop_last leaves no
+    batch; TypeError for a list or a tuple, which an array cannot index.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Batches:
         *arrays: Indexable,
         batch_size: int,
         shuffle: bool = True,
-        seed: "int | np.random.Generator | None" = None,  # quoted, for np.random imports slowly
+        seed: "int | np.random.Generator | None" = None,  # quoted: np.random is slow to import
         drop_last: bool = False,
     ) -> None:
         self.arrays = arrays
@@ -70,18 +70,18 @@ class Batches:
         return whole + bool(rest and not self.drop_last)
 
     def __iter__(self) -> Iterator[Any]:
-        """One epoch: each row once, but for those that drop_last leaves out."""
+        """One epoch: each row once, except those that drop_last leaves out."""
         order = self.generator.permutation(self.rows) if self.shuffle else np.arange(self.rows)
         for start in range(0, len(self) * self.batch_size, self.batch_size):
             index = order[start : start + self.batch_size]
-            # Not np.take: it is no quicker on float32 rows (48 us for 128 MNIST images, both),
-            # and copies the whole array for every batch where that is not contiguous (19 ms).
+            # Not np.take: it is no faster on contiguous rows, and copies the whole array for every
+            # batch if that is not contiguous.
             batch = tuple(array[index] for array in self.arrays)
             yield batch if len(batch) > 1 else batch[0]
 
 
 def _common_length(arrays: tuple[Indexable, ...]) -> int:
-    """The number of rows that all arrays have."""
+    """The number of rows, which is the same for all arrays."""
     if not arrays:
         raise TypeError("Batches: expected one or more arrays, got none")
     for array in arrays:

@@ -1,7 +1,7 @@
-"""Reading IDX, the file format of MNIST.
+"""IDX, the file format of MNIST.
 
 A file is a magic number (two zero bytes, a type code, the number of axes), then one big-endian
-32-bit size per axis, then the numbers, big-endian and in C order. Nothing follows.
+32-bit size per axis, then the numbers, big-endian and in C order, and nothing else.
 Source: the format section of the MNIST page by LeCun, Cortes and Burges.
 """
 
@@ -18,22 +18,22 @@ from numpy.typing import NDArray
 
 _DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _GZIP_MAGIC = b"\x1f\x8b"
-_DEFLATE_LIMIT = 1032  # one compressed byte never stands for more bytes than this
-_PIECE = 1 << 17  # bytes that one read asks for
+_DEFLATE_LIMIT = 1032  # one compressed byte never expands to more bytes than this
+_CHUNK = 1 << 17  # number of bytes that one read asks for
 _FIX = "remove it and get it again"
 
 
 def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
-    """Read the IDX file at `path`, plain or gzipped, whole and checked.
+    """Read and check the IDX file at `path`, plain or gzipped.
 
-    Whether it is gzipped is read from its first bytes, not from its name: browsers unpack
-    `.gz` files and leave the name as it was.
+    Its first bytes tell whether it is gzipped, not its name: browsers unpack `.gz` files without
+    changing the name.
 
-    Returns a writable array of the shape and type the header names, in native byte order:
+    Returns a writable array of the shape and type given in the header, in native byte order:
     uint8, int8, int16, int32, float32 or float64.
 
-    Raises ValueError, in one line that names the file, for a wrong magic number, data that are
-    shorter or longer than the header says, and a broken gzip stream.
+    Raises ValueError, in one line that names the file, for a wrong magic number, for data shorter
+    or longer than the header says, and for a broken gzip stream.
     """
     path = Path(path)
     bytes_on_disk = path.stat().st_size
@@ -50,17 +50,16 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
 
 
 def _read_stream(stream: BufferedIOBase, path: Path, most_bytes: int) -> NDArray[Any]:
-    """Read one unpacked IDX stream, of at most `most_bytes`, to its end."""
+    """Read one unpacked IDX stream of at most `most_bytes` bytes to its end."""
     dtype, shape = _read_header(stream, path)
     expected = math.prod(shape) * dtype.itemsize
-    # A damaged header can name more bytes than any memory has: allocate only what can come.
+    # A damaged header can ask for more bytes than fit any memory: allocate only what can arrive.
     content = np.empty(min(expected, most_bytes), np.uint8)
-    # In pieces, because gzip would unpack all of it elsewhere first: MNIST took twice the memory,
-    # and 200 ms where it now takes 130.
+    # In chunks, because gzip would first unpack everything elsewhere: twice the memory, and slower.
     got = 0
-    while count := stream.readinto1(content.data[got : got + _PIECE]):
+    while count := stream.readinto1(content.data[got : got + _CHUNK]):
         got += count
-    # Reading on past the data also makes gzip compare its checksum, which stands at the end.
+    # Reading past the data also makes gzip compare its checksum, which is at the end.
     surplus = stream.read(1)
     if got != expected or surplus:
         came = f"{got} bytes (truncated)" if got < expected else "more (over-long)"
@@ -72,7 +71,7 @@ def _read_stream(stream: BufferedIOBase, path: Path, most_bytes: int) -> NDArray
 
 
 def _read_header(stream: BufferedIOBase, path: Path) -> tuple[np.dtype[Any], tuple[int, ...]]:
-    """Read the magic number and the sizes: the type and the shape of what follows."""
+    """Read the magic number and the sizes: the dtype and the shape of the data that follow."""
     magic = stream.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _DTYPES or magic[3] == 0:
         raise ValueError(

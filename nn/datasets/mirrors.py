@@ -1,9 +1,9 @@
-"""Downloading checked files from the first mirror that serves them.
+"""Downloads: checked files from the first mirror that serves them.
 
 pooch does the work: it downloads into a temporary file beside the target, compares the SHA-256,
-and only then renames, so that an interrupted download is never taken for whole. This module adds
-what pooch leaves open: several mirrors, a limit on the wait for an answer, one process at a time,
-and silence where nobody watches a terminal.
+and only then renames it, so an interrupted download is never taken for a complete one. This module
+adds what pooch does not do: several mirrors, a limit on the wait for an answer, one process at a
+time, and silence if there is no terminal.
 """
 
 import sys
@@ -16,25 +16,26 @@ from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
 
-TIMEOUT = 5.0  # seconds; a mirror that is silent for longer counts as none
+TIMEOUT = 5.0  # seconds; a mirror that is silent for longer counts as unreachable
+PACKAGES = ("pooch", "filelock")
 
 
 class DataUnavailable(OSError):
-    """A data set is neither on this machine nor to be had. The message says what to do."""
+    """A data set is not on this machine and cannot be downloaded. The message says what to do."""
 
 
 def download(checksums: Mapping[str, str], mirrors: Sequence[str], folder: Path) -> list[str]:
-    """Download the files that `folder` lacks, each from the first of `mirrors` that gives it.
+    """Download the files that `folder` lacks, each from the first of `mirrors` that serves it.
 
-    `checksums` maps each file's name to its SHA-256. A mirror is left for the next one at its
-    first failure: no answer within TIMEOUT seconds, an HTTP error, a broken connection, a wrong
+    `checksums` maps each file's name to its SHA-256. After the first failure of a mirror the next
+    one is tried: no answer within TIMEOUT seconds, an HTTP error, a broken connection, a wrong
     checksum. Several processes may ask at once: the first downloads, the others wait for it.
 
-    Returns one `host: reason` for each mirror that failed; the list says nothing about whether
-    the files came, for a later mirror may have given them. Raises ImportError where the packages
-    of the `data` extra are missing, and OSError where `folder` cannot be written.
+    Returns one `host: reason` for each mirror that failed; the files may have arrived all the same,
+    from a later mirror. Raises ImportError if one of PACKAGES is missing, and OSError if `folder`
+    cannot be written.
     """
-    pooch, filelock = _require("pooch"), _require("filelock")
+    pooch, filelock = map(_require, PACKAGES)
     folder.mkdir(parents=True, exist_ok=True)
     complaints = []
     with filelock.FileLock(folder / ".lock"), _watched(pooch) as watched:
@@ -58,19 +59,19 @@ def download(checksums: Mapping[str, str], mirrors: Sequence[str], folder: Path)
 
 
 def _require(package: str) -> Any:
-    """Import a package of the `data` extra, or say in one line how to get it."""
+    """Import a package that downloads need, or say in one line how to install it."""
     try:
         return import_module(package)
     except ImportError as error:
         raise ImportError(
-            f"downloading needs the package {package}: pip install 'tinygrad-lite[data]', "
+            f"download: the package {package} is missing; pip install {' '.join(PACKAGES)}, "
             "or set TINYGRAD_LITE_DATA to a folder that holds the files"
         ) from error
 
 
 @contextmanager
 def _watched(pooch: Any) -> Iterator[bool]:
-    """Whether to draw a progress bar; where there is no terminal, pooch's log is off as well."""
+    """Whether to draw a progress bar; without a terminal, pooch's log is off as well."""
     terminal = sys.stderr is not None and sys.stderr.isatty()
     log = pooch.get_logger()
     was_disabled, log.disabled = log.disabled, log.disabled or not terminal
@@ -81,11 +82,11 @@ def _watched(pooch: Any) -> Iterator[bool]:
 
 
 def _await_answer(url: str, downloader: Any) -> None:
-    """Return when the server of `url` has said anything at all; raise after TIMEOUT seconds.
+    """Return when the server of `url` has answered anything; raise after TIMEOUT seconds.
 
-    The timeout that pooch hands on holds for each address of a host in turn, and not for the
-    look-up of its name: on a network that swallows packets the wait would be many times as long.
-    So a thread asks, and is left behind when the time is up.
+    The timeout that pooch passes on applies to each address of a host in turn, and not to the
+    lookup of its name: on a network that drops packets the wait would be many times as long. So a
+    thread asks, and is abandoned when the time is up.
     """
     failures: list[Exception | None] = []
 
@@ -105,7 +106,7 @@ def _await_answer(url: str, downloader: Any) -> None:
 
 
 def _in_short(error: Exception) -> str:
-    """The reason of a failed download in a few words."""
+    """The reason for a failed download in a few words."""
     response = getattr(error, "response", None)
     if response is not None:
         return f"{response.status_code} {response.reason}"

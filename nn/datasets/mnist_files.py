@@ -1,4 +1,4 @@
-"""Finding the four files of MNIST, and putting them together."""
+"""MNIST: its four files, found or downloaded, and read together."""
 
 import os
 import sys
@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from nn.datasets.idx import read_idx
 from nn.datasets.mirrors import DataUnavailable, download
 
-# Both serve the original files, bit for bit; the first is tried first.
+# Both serve the original files, bit for bit, and are tried in this order.
 MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
 )
 
-# SHA-256 of each file, in the order in which `mnist` returns their contents.
+# SHA-256 of each file, in the order in which `mnist` returns the contents.
 CHECKSUMS = {
     "train-images-idx3-ubyte.gz": (
         "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"
@@ -45,15 +45,15 @@ def mnist(root: str | os.PathLike[str] | None = None) -> tuple[Images, Labels, I
         X_train (60000, 1, 28, 28) uint8, 0 is paper and 255 ink    Y_train (60000,) int64, 0..9
         X_test  (10000, 1, 28, 28) uint8                            Y_test  (10000,) int64
 
-    The first place that holds all four IDX files gives them, gzipped or not: the folder `root`,
-    the folder that the environment variable TINYGRAD_LITE_DATA names, the user's cache. If none
+    They are read from the first folder that holds all four IDX files, gzipped or not: `root`, then
+    the folder named by the environment variable TINYGRAD_LITE_DATA, then the user's cache. If none
     does, they are downloaded into the cache (about 12 MB) and checked against their SHA-256. A
-    warning says so when `root` or TINYGRAD_LITE_DATA was passed over. Files of the same form in
-    `root`, such as Fashion-MNIST's or a shorter extract, are read as they are.
+    warning tells if `root` or TINYGRAD_LITE_DATA was skipped. Files of the same form in `root`,
+    such as Fashion-MNIST's or a shorter extract, are accepted too.
 
     Raises:
-        DataUnavailable: none of the places holds the files, and no mirror gave them.
-        ImportError: a download is due, and the packages of the extra `data` are not installed.
+        DataUnavailable: none of the folders holds the files, and no mirror served them.
+        ImportError: a download is needed, and pooch or filelock is not installed.
         ValueError: a file is damaged, or the files do not belong together; names the file.
 
     Source: Y. LeCun, C. Cortes, C. Burges, The MNIST database of handwritten digits, 1998
@@ -76,13 +76,13 @@ def mnist(root: str | os.PathLike[str] | None = None) -> tuple[Images, Labels, I
 
 
 def cache_folder() -> Path:
-    """The folder in which this package keeps its downloads; it need not exist.
+    """The folder in which this package keeps its downloads; it may not exist yet.
 
-    XDG_CACHE_HOME decides where it is set; otherwise the platform does: ~/.cache on Linux,
+    It is in XDG_CACHE_HOME if that is set, otherwise in the platform's folder: ~/.cache on Linux,
     ~/Library/Caches on macOS, %LOCALAPPDATA% on Windows.
     """
     given = os.environ.get("XDG_CACHE_HOME", "")
-    if os.path.isabs(given):  # its specification: a relative path is to be ignored
+    if os.path.isabs(given):  # its specification says to ignore a relative path
         base = Path(given)
     elif sys.platform == "darwin":
         base = Path.home() / "Library" / "Caches"
@@ -94,18 +94,18 @@ def cache_folder() -> Path:
 
 
 def _named_folders(root: str | os.PathLike[str] | None) -> dict[str, Path]:
-    """The folders that the user named, first choice first, each with the name of its setting."""
+    """The folders that the user named, each by the name of its setting, first choice first."""
     settings = {"root": root, "TINYGRAD_LITE_DATA": os.environ.get("TINYGRAD_LITE_DATA") or None}
     return {name: Path(value).expanduser() for name, value in settings.items() if value is not None}
 
 
 def _find_files(folder: Path) -> dict[str, Path]:
-    """Those of the four files that `folder` holds, under any of their usual names."""
+    """The files among the four that `folder` holds, under any of their usual names."""
     found = {}
     for name in CHECKSUMS:
         plain = name.removesuffix(".gz")
-        dotted = plain.replace("-idx", ".idx")  # as some unpackers and re-uploads call them
-        # Unpacked files first: they take a tenth of the time to read.
+        dotted = plain.replace("-idx", ".idx")  # the name in some archives and re-uploads
+        # Unpacked files first: they are much faster to read.
         for variant in (plain, dotted, f"{plain}.gz", f"{dotted}.gz"):
             if (folder / variant).is_file():
                 found[name] = folder / variant
@@ -114,7 +114,7 @@ def _find_files(folder: Path) -> dict[str, Path]:
 
 
 def _find_or_download(cache: Path, passed_over: list[str]) -> dict[str, Path]:
-    """The four files in the cache, downloaded into it if need be."""
+    """The four files in the cache, downloaded into it if necessary."""
     files = _find_files(cache)
     if len(files) == len(CHECKSUMS):
         return files
@@ -137,7 +137,7 @@ def _find_or_download(cache: Path, passed_over: list[str]) -> dict[str, Path]:
 
 
 def _read_pair(images_path: Path, labels_path: Path) -> tuple[Images, Labels]:
-    """Read images (N, 1, 28, 28) and their labels (N,), and check that they fit together."""
+    """Read images (N, 1, 28, 28) and their labels (N,), and check that they belong together."""
     images, labels = read_idx(images_path), read_idx(labels_path)
     if images.dtype != np.uint8 or images.shape[1:] != (28, 28):
         raise ValueError(
@@ -160,5 +160,5 @@ def _read_pair(images_path: Path, labels_path: Path) -> tuple[Images, Labels]:
             f"{labels_path}: expected labels from 0 to 9, got {labels[first]} at index {first}; "
             "is it the labels of another data set?"
         )
-    # int64: as uint8, `label - 1` or `10 * label` would wrap around unseen.
+    # int64: as uint8, `label - 1` or `10 * label` would overflow silently.
     return images[:, np.newaxis], labels.astype(np.int64)

@@ -1,9 +1,14 @@
-"""Layers."""
+"""Layers, by theme: the index of this folder, in reading order.
 
-from .linear import Dropout as Dropout
-from .linear import Flatten as Flatten
-from .linear import LayerNorm as LayerNorm
-from .linear import Linear as Linear
-from .linear import LSTMCell as LSTMCell
-from .linear import ReLU as ReLU
-from .linear import Sequential as Sequential
+A layer is a `Module` of about ten lines.  Its docstring states the formula and the shapes,
+`__init__` makes the parameters, and `forward` calls methods of Tensor.
+"""
+
+# isort: off
+from .linear import Linear as Linear  # y = x @ weight.T + bias
+from .activations import ReLU as ReLU  # elementwise functions between other layers
+from .containers import Sequential as Sequential  # modules made of other modules
+from .reshaping import Flatten as Flatten  # the same elements in another shape
+from .dropout import Dropout as Dropout  # random zeros in training
+from .normalisation import LayerNorm as LayerNorm  # mean 0 and variance 1
+from .recurrent import LSTMCell as LSTMCell  # a state carried from one time step to the next

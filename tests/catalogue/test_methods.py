@@ -13,6 +13,7 @@ from tinygrad_lite import Tensor, grad, gradcheck, gradgradcheck
 
 # Public methods whose tests are not rows, and where they stand.
 ELSEWHERE = {
+    "from_array": "engine/test_tensor.py",
     "item": "engine/test_tensor.py",
     "tolist": "engine/test_tensor.py",
     "numel": "engine/test_tensor.py",

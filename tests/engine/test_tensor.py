@@ -7,7 +7,7 @@ import weakref
 import numpy as np
 import pytest
 
-from tinygrad_lite import Tensor
+from tinygrad_lite import Tensor, shares_memory
 
 
 @pytest.mark.parametrize(
@@ -53,6 +53,47 @@ def test_other_dtypes_are_refused(data) -> None:
         TypeError, match=r"^Tensor: expected bools, integers or real numbers; got .*; "
     ):
         Tensor(data)
+
+
+def test_from_array_does_not_copy() -> None:
+    array = np.arange(3.0)
+    tensor = Tensor.from_array(array).requires_grad_()
+    assert tensor.data is array
+    loss = (tensor * tensor).sum()
+    array[0] = 5.0
+    tensor.mark_changed()
+    assert tensor.tolist() == [5.0, 1.0, 2.0]
+    with pytest.raises(RuntimeError, match="changed it in place"):
+        loss.backward()
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        ([1.0], r"^from_array: expected an ndarray; got list; use Tensor\(data\)$"),
+        (np.float32(1), "^from_array: expected an ndarray; got float32"),
+        (Tensor(1.0), "^from_array: expected an ndarray; got Tensor"),
+        (np.array([1j]), "dtype complex128 is not supported; use bool, an integer type, or float"),
+    ],
+)
+def test_from_array_takes_arrays_of_real_numbers_only(array, message) -> None:
+    with pytest.raises(TypeError, match=message):
+        Tensor.from_array(array)
+
+
+def test_shares_memory() -> None:
+    tensor, array = Tensor([1.0, 2.0, 3.0]), np.zeros(4)
+    assert shares_memory(tensor, tensor.detach())
+    assert shares_memory(tensor[:1], tensor.data[2:])  # one owner, though they do not overlap
+    assert shares_memory(np.lib.stride_tricks.sliding_window_view(array, 2), array)
+    assert not shares_memory(tensor, tensor.clone())
+    assert shares_memory([array, Tensor(1.0)], (Tensor(2.0), array.reshape(2, 2).T))
+    assert not shares_memory([], [tensor])
+    # Arrays that live no longer than the question, one after the other in the same memory.
+    assert not shares_memory((np.zeros(9) for _ in range(9)), (np.zeros(9) for _ in range(9)))
+    for values in ([1.0], {"w": tensor}):
+        with pytest.raises(TypeError, match=r"^shares_memory: expected tensors or arrays; got "):
+            shares_memory(tensor, values)
 
 
 def test_a_ragged_list_and_a_wrong_dtype_are_refused() -> None:

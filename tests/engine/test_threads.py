@@ -13,7 +13,7 @@ import weakref
 import numpy as np
 import pytest
 
-from tinygrad_lite import Tensor, grad
+from tinygrad_lite import Tensor, grad, parallel
 from tinygrad_lite.arrays import products, threads
 from tinygrad_lite.arrays.float_errors import restore, silence
 
@@ -60,6 +60,10 @@ def test_results_come_in_the_order_of_the_pieces(pool) -> None:
     assert threads.spread(lambda n: n * n, pieces) == [n * n for n in pieces]
     assert threads.spread(lambda n: n * n, [7]) == [49]
     assert threads.spread(lambda n: n * n, []) == []
+
+
+def test_a_task_of_ones_own_on_the_pool(pair) -> None:
+    assert len(set(parallel(both_at_work(), (0, 1)))) == 2
 
 
 def test_threads_run_side_by_side(pair) -> None:

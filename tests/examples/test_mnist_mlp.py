@@ -398,7 +398,7 @@ def test_a_package_that_out_needs_is_missed_before_the_training(
     assert caught.value.code == 2
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
-    assert err.startswith(f"--out needs {missing}: pip install ")
+    assert err.startswith(f"--out: the package {missing} is missing; pip install ")
     assert not (tmp_path / "out").exists()
 
 

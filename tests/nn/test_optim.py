@@ -8,6 +8,7 @@ import pytest
 
 import nn
 from nn import optim
+from nn.optim import chunks
 from tinygrad_lite import Tensor, no_grad
 
 RNG = np.random.default_rng(11)
@@ -105,7 +106,7 @@ LAYOUTS = {
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
 @pytest.mark.parametrize("shape", [(3, 4, 5), (3, 1, 5), (1, 1, 1), (2, 0, 3)])
 def test_memory_layouts_make_no_difference(make, layout, gradient_layout, shape, monkeypatch):
-    monkeypatch.setattr(optim.optimizer, "PIECE", 7)
+    monkeypatch.setattr(chunks, "CHUNK", 7)
     start = RNG.standard_normal(shape)
     plain, laid_out = (Tensor(start, requires_grad=True) for _ in range(2))
     laid_out.data = memory = layout(start)
@@ -124,11 +125,11 @@ def test_memory_layouts_make_no_difference(make, layout, gradient_layout, shape,
 
 
 @pytest.mark.parametrize("make", MAKERS)
-def test_pieces_make_no_difference(make, monkeypatch):
+def test_chunks_make_no_difference(make, monkeypatch):
     start, gradient = RNG.standard_normal((2, 100))
     results = []
     for size in (100, 33, 1):
-        monkeypatch.setattr(optim.optimizer, "PIECE", size)
+        monkeypatch.setattr(chunks, "CHUNK", size)
         parameter = Tensor(start, requires_grad=True)
         parameter.grad = Tensor(gradient)
         optimizer = make([parameter])

@@ -1,0 +1,43 @@
+"""What layers take as input: tensors and arrays, in the dtype of their parameters."""
+
+import warnings
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_lite import Tensor
+
+Input: TypeAlias = Tensor | NDArray[Any]
+
+
+def as_tensor(x: Input) -> Tensor:
+    """`x` as a Tensor.  The memory of an array is not copied.
+
+    Errors: TypeError for anything but a Tensor or an array of numbers.
+    """
+    if isinstance(x, Tensor):
+        return x
+    if not isinstance(x, np.ndarray) or x.dtype.kind not in "biuf":
+        got = x.dtype if isinstance(x, np.ndarray) else type(x).__name__
+        raise TypeError(f"expected a Tensor or an ndarray of numbers; got {got}")
+    return Tensor.from_array(x)
+
+
+def with_dtype(x: Input, dtype: np.dtype[Any]) -> Tensor:
+    """`x` as a Tensor of `dtype`, the dtype of the layer's parameters.
+
+    Integers and bools are cast silently, other floats with a warning, since that cast is repeated
+    at every step.
+    """
+    tensor = as_tensor(x)
+    if tensor.dtype == dtype:
+        return tensor
+    if tensor.dtype.kind == "f":
+        # Python shows a warning from one line once in a process, unless told otherwise.
+        warnings.warn(
+            f"a layer casts its {tensor.dtype} input to the {dtype} of its parameters at every "
+            f"call; cast the data once, with x.astype(np.{dtype})",
+            stacklevel=1,
+        )
+    return tensor.cast(dtype)

@@ -1,0 +1,51 @@
+"""Recurrent layers: they carry a state from one time step to the next."""
+
+from tinygrad_lite import Tensor
+
+from .. import init
+from ..module import Module
+from ._inputs import Input, with_dtype
+
+
+class LSTMCell(Module):
+    """h' = o tanh(c'), c' = f c + i g: one time step of an LSTM (`Tensor.lstm_cell`).
+
+        h, c = cell(x)
+        h, c = cell(x, (h, c))
+
+    i, f, g and o are the quarters of x @ weight_ih.T + bias_ih + h @ weight_hh.T + bias_hh: i, f
+    and o after a sigmoid, g after tanh.  x: (N, in) or (in,), h and c: (N, H) or (H,), zeros if no
+    state is given.
+
+    weight_ih: (4 H, in), weight_hh: (4 H, H), bias_ih and bias_hh: (4 H,), all initialised as in
+    PyTorch: uniform on +-1 / sqrt(H).  x and the state are cast to the dtype of the weights as in
+    `Linear`.
+
+    Source: S. Hochreiter and J. Schmidhuber, Long Short-Term Memory, 1997; the forget gate f:
+    F. Gers et al., Learning to Forget, 2000.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, bias: bool = True) -> None:
+        if input_size < 1 or hidden_size < 1:
+            raise ValueError(
+                "LSTMCell: expected input_size and hidden_size of 1 or more; "
+                f"got {input_size} and {hidden_size}"
+            )
+        rows, bound = 4 * hidden_size, hidden_size**-0.5
+        self.weight_ih = init.uniform(rows, input_size, bound=bound)
+        self.weight_hh = init.uniform(rows, hidden_size, bound=bound)
+        self.bias_ih = init.uniform(rows, bound=bound) if bias else None
+        self.bias_hh = init.uniform(rows, bound=bound) if bias else None
+
+    def forward(self, x: Input, state: tuple[Input, Input] | None = None) -> tuple[Tensor, Tensor]:
+        dtype = self.weight_ih.dtype
+        x = with_dtype(x, dtype)
+        if state is None:
+            h = c = Tensor.zeros(*x.shape[:-1], self.weight_hh.shape[1], dtype=dtype)
+        else:
+            h, c = with_dtype(state[0], dtype), with_dtype(state[1], dtype)
+        return x.lstm_cell((h, c), self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
+
+    def extra_repr(self) -> str:
+        input_size, hidden_size = self.weight_ih.shape[1], self.weight_hh.shape[1]
+        return f"{input_size}, {hidden_size}" + (", bias=False" if self.bias_ih is None else "")

@@ -1,0 +1,108 @@
+"""Arrays cut into chunks that stay in the processor's cache, and are spread over the threads.
+
+An optimiser's formula runs over its arrays several times.  On whole arrays each of these passes
+would read and write main memory.  On a chunk they find it in the cache, so a step reads and writes
+main memory once.
+"""
+
+from collections.abc import Callable, Sequence
+from threading import get_ident
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_lite import parallel
+
+Array: TypeAlias = NDArray[Any]
+State: TypeAlias = dict[str, Any]
+Chunk: TypeAlias = tuple[Array, Array, State]  # of a gradient, a parameter, and its state
+
+# Number of elements in a chunk.  Smaller chunks would fit the level-2 cache, but then the threads,
+# which take turns to hold Python's lock between two calls of NumPy, would wait for each other.
+CHUNK = 196608
+
+# Minimum number of chunks before threads pay off.  With fewer, they wait for a core: the threads of
+# BLAS stay busy for milliseconds after the last product of a backward pass.
+MIN_PARALLEL = 20
+
+
+class Chunks:
+    """The chunks of one step, of all parameters.
+
+    They are 1-d views of the arrays where memory allows it, otherwise parts of a copy that is
+    written back in the end.
+    """
+
+    def __init__(self) -> None:
+        self.bundles: list[list[Chunk]] = []  # of CHUNK elements or more, the last one excepted
+        self.room = 0  # number of elements until the last bundle is full
+        self.copies: list[tuple[Array, Array]] = []  # an array, and its copy in one dimension
+
+    def add(self, parameter: Array, gradient: Array, state: State, names: Sequence[str]) -> None:
+        """Cut one parameter, its gradient, and the arrays of these names in its state."""
+        axes = None if parameter.flags.c_contiguous else _memory_order(parameter)
+        flat = self._flat(parameter, axes)
+        kept = {name: self._flat(state[name], axes) for name in names}
+        flat_gradient = (gradient if axes is None else gradient.transpose(axes)).reshape(-1)
+        size = flat.size
+        if size <= CHUNK:
+            kept["step"] = state["step"]
+            self._append((flat_gradient, flat, kept), size)
+            return
+        for start in range(0, size, CHUNK):
+            part = slice(start, start + CHUNK)
+            state_part = {name: array[part] for name, array in kept.items()}
+            state_part["step"] = state["step"]
+            self._append((flat_gradient[part], flat[part], state_part), min(CHUNK, size - start))
+
+    def _flat(self, array: Array, axes: list[int] | None) -> Array:
+        """The array in one dimension, its axes in this order."""
+        reordered = array if axes is None else array.transpose(axes)
+        flat = reordered.reshape(-1)
+        if not reordered.flags.c_contiguous and not np.may_share_memory(flat, reordered):
+            self.copies.append((reordered, flat))
+        return flat
+
+    def _append(self, chunk: Chunk, size: int) -> None:
+        """Small parameters go together in one bundle, which is the work of one thread at a time."""
+        if self.room <= 0:
+            self.bundles.append([])
+            self.room = CHUNK
+        self.bundles[-1].append(chunk)
+        self.room -= size
+
+    def apply(self, task: Callable[[Array, Array, State], None]) -> None:
+        """Call task(gradient, parameter, state) for each chunk, on threads where that pays off."""
+
+        def work(bundle: list[Chunk]) -> None:
+            for gradient, parameter, state in bundle:
+                task(gradient, parameter, state)
+
+        if len(self.bundles) >= MIN_PARALLEL:
+            parallel(work, self.bundles)
+        else:
+            for bundle in self.bundles:
+                work(bundle)
+        for array, flat in self.copies:
+            array[...] = flat.reshape(array.shape)
+
+
+def _memory_order(array: Array) -> list[int]:
+    """The axes from the longest stride to the shortest, in which `reshape` seldom has to copy."""
+    return sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
+
+
+class SpareArrays:
+    """Uninitialised memory for intermediate results, used again for every chunk of a thread."""
+
+    def __init__(self) -> None:
+        self.arrays: dict[Any, Array] = {}
+
+    def __call__(self, like: Array, number: int = 0) -> Array:
+        """An array of this length and dtype; each number stands for other memory."""
+        key = (get_ident(), number, like.dtype)
+        array = self.arrays.get(key)
+        if array is None:
+            array = self.arrays[key] = np.empty(CHUNK, like.dtype)
+        return array[: like.size]

@@ -1,0 +1,64 @@
+"""Stochastic gradient descent."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from tinygrad_lite import Tensor
+
+from .chunks import Array, State
+from .optimizer import Optimizer
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent, optionally with momentum.
+
+        d = gradient + weight_decay * parameter
+        v = momentum * v + d
+        parameter = parameter - lr * v                  without momentum: lr * d
+                                                        nesterov: lr * (d + momentum * v)
+
+    v is state["velocity"].  The same numbers as PyTorch's SGD with its default dampening of 0.
+
+    Source: I. Sutskever et al., On the importance of initialization and momentum in deep
+    learning, ICML 2013.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Tensor],
+        lr: float = 0.001,
+        momentum: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+    ) -> None:
+        super().__init__(params, lr)
+        self._check(momentum=momentum, weight_decay=weight_decay)
+        if nesterov and not momentum:
+            raise ValueError("SGD: nesterov needs a momentum above 0")
+        self.momentum = momentum
+        self.weight_decay = weight_decay
+        self.nesterov = nesterov
+
+    def keeps(self) -> tuple[str, ...]:
+        """The velocity, if there is momentum."""
+        return ("velocity",) if self.momentum else ()
+
+    def apply_single(self, gradient: Array, parameter: Array, state: State) -> None:
+        """The formula, in place, on one chunk of one parameter."""
+        spare = self._spare(parameter)
+        d = gradient
+        if self.weight_decay:
+            d = np.multiply(parameter, self.weight_decay, out=spare)
+            d += gradient
+        if self.momentum:
+            v = state["velocity"]
+            v *= self.momentum
+            v += d
+            if self.nesterov:
+                ahead = np.multiply(v, self.momentum, out=self._spare(parameter, 1))
+                ahead += d
+                d = ahead
+            else:
+                d = v
+        parameter -= np.multiply(d, float(self.lr), out=spare)
