@@ -1,8 +1,11 @@
 """Module: a part of a model that finds its own parameters and names itself in errors."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, ParamSpec, Protocol, Self, TypeVar
 
-from tinygrad_lite import Tensor
+from tinygrad_lite import Observer, Tensor
 
 from .reflection import walk
 from .state import get_named_parameters, get_parameters
@@ -50,7 +53,11 @@ class Module:
     ) -> Result:
         """`forward`, with the module's path in the message of an error."""
         try:
-            return self.forward(*args, **kwargs)
+            observer = Observer.current()
+            if observer is None:
+                return self.forward(*args, **kwargs)
+            with _named(self) as path, observer.module(path):
+                return self.forward(*args, **kwargs)
         except Exception as error:
             locate(error, self)
             raise
@@ -102,6 +109,31 @@ class Module:
             )
             around.append(path)
         return "\n".join(lines)
+
+
+# ---------------------------------------------------------------------------------------------
+# The path of a call, for observers
+
+# The paths of the modules inside the outermost one that is being called; None outside of any.
+_paths: ContextVar[dict[int, str] | None] = ContextVar("paths", default=None)
+
+
+@contextmanager
+def _named(module: Module) -> Iterator[str]:
+    """The path of a module that is called, such as "Sequential.layers.1"; its type if unknown."""
+    name, token = type(module).__name__, None
+    paths = _paths.get()
+    if paths is None:
+        paths = {}
+        for path, value in walk(module):
+            if isinstance(value, Module):
+                paths.setdefault(id(value), f"{name}.{path}".rstrip("."))
+        token = _paths.set(paths)
+    try:
+        yield paths.get(id(module), name)
+    finally:
+        if token is not None:
+            _paths.reset(token)
 
 
 # ---------------------------------------------------------------------------------------------

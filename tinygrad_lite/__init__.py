@@ -1,12 +1,13 @@
-"""An autograd engine on NumPy: tensors that record a graph, and gradients by walking it back."""
+"""An autograd engine on NumPy: tensors record a graph, and a backward pass finds gradients."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from . import ops
 from .arrays.threads import spread as parallel
 from .engine.function import Function
 from .engine.memory import shares_memory
-from .engine.recording import is_grad_enabled, no_grad, record_source_lines
+from .engine.recording import Observer, is_grad_enabled, no_grad, record_source_lines
 from .tensor import Tensor
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Function",
     "GradientError",
+    "Observer",
     "Tensor",
     "checkpoint",
     "draw",
@@ -32,6 +34,7 @@ __all__ = [
     "jacobian",
     "jvp",
     "no_grad",
+    "ops",
     "parallel",
     "record_source_lines",
     "shares_memory",

@@ -12,9 +12,9 @@ from methods import ROWS as METHODS
 from methods import Row, listed
 
 from tinygrad_lite import Tensor, no_grad, record_source_lines
+from tinygrad_lite.arrays.ownership import memory_owner
 from tinygrad_lite.engine.function import Primitive
 from tinygrad_lite.engine.graph import topological_order
-from tinygrad_lite.engine.memory import memory_owner
 
 ROWS = [
     pytest.param(case, variant, id=f"{case.op.__name__}-{case.note or 'plain'}-{variant}")

@@ -5,8 +5,10 @@ import operator
 import numpy as np
 import pytest
 
+import nn
 import tinygrad_lite as tl
-from tinygrad_lite import Tensor, no_grad
+from tinygrad_lite import Tensor, checkpoint, no_grad
+from tinygrad_lite.engine.memory import changes
 
 IN_PLACE = {
     "+=": (operator.iadd, operator.add),
@@ -404,8 +406,6 @@ def test_a_mask_changed_afterwards_is_seen() -> None:
 
 
 def test_changes_do_not_pile_up() -> None:
-    from tinygrad_lite.engine.memory import changes
-
     before = len(changes.found)
     for _ in range(1000):
         x = Tensor(np.ones(3))
@@ -590,3 +590,73 @@ def test_writing_through_a_view_reaches_the_tensor() -> None:
     assert x.tolist() == [[0, 1, 1], [1, 0, 1], [7, 7, 7]]
     windows = x.unfold(0, 2, 1)
     refused(lambda: windows.zero_(), windows, "^zero_: this tensor is an expanded or read-only")
+
+
+def test_what_nobody_else_holds_is_not_noted() -> None:
+    """Neither a running sum, nor an optimiser's step: a later backward has nothing to look for."""
+    w = Tensor([0.5, 2.0], requires_grad=True)
+    optimizer = nn.optim.Adam([w], lr=0.1)
+    before = dict(changes.found)
+    for _ in range(3):
+        loss = (w * 0.0).sum()
+        for factor in (1.0, 2.0, 3.0):
+            loss += (w * w * factor).sum()
+        optimizer.zero_grad()
+        loss.backward()
+        np.testing.assert_allclose(w.grad.data, 12.0 * w.data, rtol=1e-6)
+        optimizer.step()
+    assert changes.found == before
+
+
+@pytest.mark.parametrize(
+    "hold",
+    [
+        lambda x: x.data,
+        lambda x: x.data[:1],
+        lambda x: x.data.reshape(2, 1).T,
+        lambda x: x.detach(),
+        lambda x: x[1:],
+        lambda x: memoryview(x.data),
+        lambda x: [x.data],
+    ],
+)
+def test_what_somebody_else_holds_is_noted(hold) -> None:
+    x = Tensor([1.0, 2.0])
+    kept = hold(x)
+    x += 1.0
+    key = id(x.data)
+    assert key in changes.found
+    del kept, x
+    assert key not in changes.found
+
+
+def test_every_saved_array_is_guarded_however_it_is_saved() -> None:
+    """As it is, as a view of it, as a constant, by an op with several results, by a checkpoint."""
+    saving = [
+        lambda x, w: x * w,
+        lambda x, w: x.reshape(2, 1) * w,
+        lambda x, w: x[::-1] * w,
+        lambda x, w: w.matmul(x),
+        lambda x, w: Tensor.stack(x * w, w)[0],
+        lambda x, w: checkpoint(lambda a, b: a * b, x, w),
+    ]
+    for save in saving:
+        x, w = Tensor([1.0, 2.0]), Tensor([3.0, 4.0], requires_grad=True)
+        y = save(x, w).sum()
+        with no_grad():
+            x += 1.0
+        with pytest.raises(RuntimeError, match="changed it in place afterwards"):
+            y.backward()
+
+
+def test_the_identity_of_an_array_that_is_gone_accuses_nobody() -> None:
+    w = Tensor([1.0], requires_grad=True)
+    for _ in range(200):  # the memory, and so the identity, of one is soon that of another
+        noted = Tensor([2.0])
+        held = noted.data
+        y = Tensor([3.0]) * w
+        noted += 1.0
+        del noted, held
+        z = Tensor([4.0]) * w
+        (y + z).sum().backward()
+    assert w.grad.item() == 1400.0

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from ..arrays.float_errors import restore, silence
+from ..arrays.ownership import keep_freed_memory, memory_owner
 from ..arrays.shapes import Shape
 from ..arrays.sums import unbroadcast
 from .graph import Leaf, Node, TensorBase, array_of, topological_order
 from .hooks import hooks_of, living
-from .memory import keep_freed_memory, memory_owner
 from .recording import Mode, Observer, modes
 
 Gradients = dict[Node, Any]

@@ -13,8 +13,8 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from ..arrays.ownership import Array as Array
 from ..arrays.shapes import Shape
-from .memory import Array as Array
 from .recording import serials
 
 _by_serial = attrgetter("serial")

@@ -8,15 +8,14 @@ import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache, partial
+from functools import partial
 from sys import getrefcount
 from typing import Any
 
 import numpy as np
 
+from ..arrays.ownership import Array, memory_owner
 from .recording import modes, serials, user_line
-
-Array = np.ndarray[Any, Any]
 
 
 class _Changes:
@@ -99,27 +98,6 @@ class _Alone:
 
 # Counted rather than known, for how many references a running function has is Python's affair.
 _ALONE = _references(_Alone())
-
-
-@cache
-def keep_freed_memory() -> None:
-    """Let the C library keep what arrays free, for the next step of training.  Once a process.
-
-    glibc gives large blocks back to the system, which clears every page before it hands it out
-    again, until a program has freed a larger one: then it keeps those up to that size.  32 MiB is
-    the largest that counts.  Nothing is written to this array, so it takes no memory.
-    """
-    np.empty((1 << 25) - (1 << 16), np.uint8)
-
-
-def memory_owner(array: Array) -> Array:
-    """The array that owns the memory of `array`."""
-    base = array.base
-    while base is not None:
-        if isinstance(base, np.ndarray):
-            array = base
-        base = getattr(base, "base", None)  # NumPy's windows have a stand-in between
-    return array
 
 
 def shares_memory(these: Any, those: Any) -> bool:

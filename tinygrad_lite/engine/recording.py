@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ContextDecorator, nullcontext
 from contextvars import ContextVar
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any, Self, TypeVar
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -79,6 +79,10 @@ def is_grad_enabled() -> bool:
     return modes.get().grad_enabled
 
 
+# What is not the user's code, though it stands in no package of ours (see `user_frame`).
+_code_of_observers: set[CodeType] = set()
+
+
 class Observer(AbstractContextManager["Observer"]):
     """Sees everything that the engine does inside `with observer:`.  Override what you need.
 
@@ -99,6 +103,10 @@ class Observer(AbstractContextManager["Observer"]):
 
     outer: "Observer | None" = None
     _active = False
+
+    def __init_subclass__(cls) -> None:
+        methods = (getattr(value, "__code__", None) for value in vars(cls).values())
+        _code_of_observers.update(code for code in methods if code is not None)
 
     @staticmethod
     def current() -> "Observer | None":
@@ -181,11 +189,15 @@ class record_source_lines(ContextDecorator):  # used as a function, like no_grad
 
 
 def user_frame() -> FrameType:
-    """The innermost caller outside this project's two packages, and NumPy, which calls `quiet`."""
+    """The innermost caller outside this project's two packages.
+
+    NumPy, which calls `quiet`, and the methods of observers are passed over too.
+    """
     frame = sys._getframe(1)
     while frame.f_back is not None:
         package = frame.f_globals.get("__name__", "").partition(".")[0]
-        if package not in ("tinygrad_lite", "nn", "numpy"):
+        ours = package in ("tinygrad_lite", "nn", "numpy")
+        if not ours and frame.f_code not in _code_of_observers:
             break
         frame = frame.f_back
     return frame

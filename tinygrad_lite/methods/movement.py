@@ -5,6 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from ..arrays.ownership import memory_owner
 from ..arrays.shapes import (
     Axis,
     broadcast_shape,
@@ -15,7 +16,6 @@ from ..arrays.shapes import (
     shape_from,
 )
 from ..engine.graph import TensorBase, array_of
-from ..engine.memory import memory_owner
 from ..ops.indexing import Getitem
 from ..ops.movement import Concatenate, Expand, Permute, Reshape
 from ._operands import converted

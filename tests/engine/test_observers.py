@@ -1,0 +1,280 @@
+"""The observer slot: two small observers use all of its protocol, and idle it changes nothing."""
+
+import threading
+from collections import Counter
+from contextlib import contextmanager
+from time import perf_counter
+
+import numpy as np
+import pytest
+
+import nn
+from tinygrad_lite import Observer, Tensor, checkpoint, grad, no_grad, record_source_lines
+from tinygrad_lite.engine.recording import user_frame
+
+
+class ByModuleAndLine(Observer):
+    """Counts ops by the module and the line that called them; keeps what was written and drawn."""
+
+    def __init__(self) -> None:
+        self.ops: Counter[tuple[str, str, int]] = Counter()
+        self.path = ""
+        self.written: list[np.ndarray] = []
+        self.drawn: list[np.ndarray] = []
+
+    def recorded(self, op, tensor):
+        self.ops[self.path, type(op).__name__, user_frame().f_lineno] += 1
+        super().recorded(op, tensor)
+
+    def wrote(self, array):
+        self.written.append(array)
+        super().wrote(array)
+
+    def drew(self, generator, array):
+        assert isinstance(generator, np.random.Generator)
+        self.drawn.append(array)
+        super().drew(generator, array)
+
+    @contextmanager
+    def module(self, path):
+        before, self.path = self.path, path
+        try:
+            with super().module(path):
+                yield
+        finally:
+            self.path = before
+
+
+class Times(Observer):
+    """Seconds of each op, forward and backward, and the leaves in the order they finish."""
+
+    def __init__(self) -> None:
+        self.forward_seconds: Counter[str] = Counter()
+        self.backward_seconds: Counter[str] = Counter()
+        self.events: list[object] = []
+
+    def forward(self, op, arrays):
+        began = perf_counter()
+        try:
+            return super().forward(op, arrays)
+        finally:
+            self.forward_seconds[type(op).__name__] += perf_counter() - began
+
+    def backward(self, node, gradient):
+        began = perf_counter()
+        self.events.append(type(node).__name__)
+        try:
+            return super().backward(node, gradient)
+        finally:
+            self.backward_seconds[type(node).__name__] += perf_counter() - began
+
+    def leaf_done(self, node):
+        self.events.append(node.holder())
+        super().leaf_done(node)
+
+
+def two_layers() -> nn.Module:
+    Tensor.manual_seed(0)
+    return nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 1))
+
+
+def paths(model, x) -> list[str]:
+    with ByModuleAndLine() as seen:
+        model(x)
+    return [path for path, *_ in seen.ops]
+
+
+def test_ops_by_module_and_line() -> None:
+    model, x = two_layers(), np.ones((2, 3), np.float32)
+    with ByModuleAndLine() as seen:
+        line = user_frame().f_lineno
+        total = model(x).sum()
+        for _ in range(3):
+            total * 2.0
+    assert seen.ops == {
+        ("Sequential.layers.0", "Linear", line + 1): 1,
+        ("Sequential.layers.1", "Relu", line + 1): 1,
+        ("Sequential.layers.2", "Linear", line + 1): 1,
+        ("", "Sum", line + 1): 1,
+        ("", "Mul", line + 3): 3,
+    }
+
+
+def test_the_path_is_that_of_the_outermost_call_and_is_left_by_an_error() -> None:
+    class Fails(nn.Module):
+        def forward(self, x):
+            raise KeyError("broken")
+
+    class Outer(nn.Module):
+        def __init__(self):
+            self.body = {"first": nn.Linear(3, 1)}
+            self.last = Fails()
+
+        def forward(self, x):
+            self.body["first"](x)
+            return (
+                self.last(x) if x.shape[0] > 1 else nn.ReLU()(x) * Tensor(1.0, requires_grad=True)
+            )
+
+    x = np.ones((2, 3), np.float32)
+    with ByModuleAndLine() as seen:
+        with pytest.raises(KeyError):
+            Outer()(x)
+        assert seen.path == ""
+    assert paths(Outer(), x[:1]) == ["Outer.body.first", "Outer"]
+    assert paths(nn.Linear(3, 1), x) == ["Linear"]
+
+
+def test_times_of_each_op_and_leaves_that_finish_on_the_way() -> None:
+    model, x = two_layers(), np.ones((2, 3), np.float32)
+    plain = model(x).square().sum()
+    plain.backward()
+    expected = [parameter.grad.data for parameter in model.parameters()]
+    model.zero_grad()
+    first, last = model[0], model[2]
+    with Times() as seen:
+        model(x).square().sum().backward()
+    assert seen.forward_seconds.keys() == {"Linear", "Relu", "Mul", "Sum", "Mask"}  # in Relu's rule
+    assert all(0 < seconds < 5 for seconds in seen.forward_seconds.values())
+    assert seen.backward_seconds.keys() >= {"Linear", "Relu", "Mul", "Sum"}
+    # The last layer's parameters are final before the first layer is visited.
+    assert seen.events[:4] == ["Sum", "Mul", "Linear", last.weight]
+    assert seen.events[4] is last.bias
+    assert seen.events[5:7] == ["Relu", "Linear"]
+    assert {id(leaf) for leaf in seen.events[7:]} == {id(first.weight), id(first.bias)}
+    for parameter, gradient in zip(model.parameters(), expected, strict=True):
+        np.testing.assert_array_equal(parameter.grad.data, gradient)
+
+
+def test_a_finished_leaf_has_its_gradient() -> None:
+    class Gradients(Observer):
+        def __init__(self):
+            self.found = []
+
+        def leaf_done(self, node):
+            tensor = node.holder()
+            self.found.append((tensor.shape, tensor.grad.tolist()))
+
+    w = Tensor([1.0, 2.0], requires_grad=True)
+    b = Tensor(3.0, requires_grad=True)
+    with Gradients() as seen:
+        (w * w * b).sum().backward()
+        assert sorted(seen.found) == [((), 5.0), ((2,), [6.0, 12.0])]
+        (w * 1.0).sum().backward()  # added to what is there
+        assert seen.found[2:] == [((2,), [7.0, 13.0])]
+        b.backward()  # a root that is itself a leaf
+        assert seen.found[3:] == [((), 6.0)]
+    assert b.grad.item() == 6.0
+
+
+def test_leaves_with_hooks_finish_once_and_after_their_hooks() -> None:
+    w = Tensor([1.0, 2.0], requires_grad=True)
+    w.register_hook(lambda g: g * 10.0)
+    with Times() as seen:
+        (w * w).sum().backward()
+    assert [event for event in seen.events if isinstance(event, Tensor)] == [w]
+    assert w.grad.tolist() == [20.0, 40.0]
+
+
+def test_grad_visits_nodes_and_finishes_no_leaf() -> None:
+    w = Tensor([1.0, 2.0], requires_grad=True)
+    with Times() as seen:
+        (found,) = grad((w * w * w).sum(), w, create_graph=True)
+        (second,) = grad(found.sum(), w)
+    assert second.tolist() == [6.0, 12.0]
+    assert seen.events.count("Sum") == 2
+    assert not any(isinstance(event, Tensor) for event in seen.events)
+    assert w.grad is None
+
+
+def test_writes_and_draws_are_told() -> None:
+    parameter = Tensor([1.0, 2.0], requires_grad=True)
+    optimizer = nn.optim.SGD([parameter], lr=0.5)
+    with ByModuleAndLine() as seen:
+        x = Tensor.rand(3)
+        y = x.dropout(0.5)
+        x += 1.0
+        x[0] = 5.0
+        (parameter * 2.0).sum().backward()
+        optimizer.step()
+    assert [array.shape for array in seen.drawn] == [(3,), (3,)]
+    np.testing.assert_array_equal(y.data != 0, seen.drawn[1] >= 0.5)
+    assert [array is x.data for array in seen.written] == [True, True, False]
+    assert seen.written[2] is parameter.data
+
+
+def test_observers_nest_and_the_inner_one_passes_on() -> None:
+    w = Tensor(2.0, requires_grad=True)
+    with Times() as outer, no_grad(), ByModuleAndLine() as inner, record_source_lines():
+        assert Observer.current() is not inner
+        w * w
+    assert not inner.ops  # nothing was recorded
+    assert outer.forward_seconds.keys() == {"Mul"}
+    with Times() as outer, ByModuleAndLine() as inner:
+        y = w * w
+        y.backward()
+        assert Observer.current() is inner
+    assert [name for _, name, _ in inner.ops] == ["Mul"]
+    assert outer.events == ["Mul", w]
+    assert Observer.current() is None
+    assert y._node.line is None
+
+
+def test_an_observer_sees_its_own_thread_and_is_used_in_one_place() -> None:
+    w = Tensor(2.0, requires_grad=True)
+    with ByModuleAndLine() as seen:
+        other = threading.Thread(target=lambda: w * w)
+        other.start()
+        other.join()
+        with pytest.raises(RuntimeError, match=r"^ByModuleAndLine: this observer is in use alrea"):
+            seen.__enter__()
+    assert not seen.ops
+    with seen:  # again, later
+        w * w
+    assert sum(seen.ops.values()) == 1
+
+
+def test_an_observer_is_gone_after_an_error() -> None:
+    with pytest.raises(ZeroDivisionError), Times():
+        1 / 0  # noqa: B018
+    assert Observer.current() is None
+
+
+def test_forward_may_be_replaced() -> None:
+    class Doubled(Observer):
+        def forward(self, op, arrays):
+            return super().forward(op, arrays) * 2.0
+
+    with Doubled():
+        y = Tensor([1.0, 3.0]) + 1.0
+    assert y.tolist() == [4.0, 8.0]
+
+
+def test_ops_on_arrays_inside_a_rule_are_seen_too() -> None:
+    """Such as ScatterAdd in the rule of an index: it runs on arrays and is not recorded."""
+    x = Tensor([1.0, 2.0, 3.0], requires_grad=True)
+    with Times() as seen:
+        x[[0, 0, 1]].sum().backward()
+    assert "ScatterAdd" in seen.forward_seconds
+    assert x.grad.tolist() == [2.0, 1.0, 0.0]
+
+
+def test_a_checkpoint_is_recorded_and_its_second_run_is_seen() -> None:
+    w = Tensor([0.5, 1.0], requires_grad=True)
+    with Times() as seen, ByModuleAndLine() as ops:
+        checkpoint(lambda x: x.exp(), w).sum().backward()
+    assert [name for _, name, _ in ops.ops] == ["Exp", "Checkpoint", "Sum"]
+    assert ops.ops["", "Exp", next(line for _, name, line in ops.ops if name == "Exp")] == 2
+    assert seen.events.count("Exp") == 1
+    np.testing.assert_allclose(w.grad.data, np.exp([0.5, 1.0]), rtol=1e-6)
+
+
+def test_source_lines_are_recorded_in_their_own_context_only() -> None:
+    w = Tensor(2.0, requires_grad=True)
+    lines = []
+    with record_source_lines():
+        other = threading.Thread(target=lambda: lines.append((w * w)._node.line))
+        other.start()
+        other.join()
+        assert (w * w)._node.line == f"{__file__}:{user_frame().f_lineno}"
+    assert lines == [None]
