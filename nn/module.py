@@ -119,7 +119,7 @@ _paths: ContextVar[dict[int, str] | None] = ContextVar("paths", default=None)
 
 
 @contextmanager
-def _named(module: Module) -> Iterator[str]:
+def _named(module: object) -> Iterator[str]:
     """The path of a module that is called, such as "Sequential.layers.1"; its type if unknown."""
     name, token = type(module).__name__, None
     paths = _paths.get()

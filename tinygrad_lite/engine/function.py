@@ -15,7 +15,7 @@ from ..arrays.float_errors import restore, silence
 from ..arrays.shapes import broadcast_shape
 from .graph import Array, Node, Output, OutputGradients, TensorBase, tensor_types
 from .memory import changes, link_views
-from .reads import Plans, Signature, attributes_of
+from .reads import Plan, Plans, Signature, attributes_of
 from .recording import modes, serials
 
 
@@ -105,20 +105,23 @@ class Primitive(Node):
         scalars = cls.scalars
         arrays: list[Any] = []
         parents: list[Node | None] = []
+        wanted = 1  # then a binary digit for each input: whether its gradient is wanted
         for given in inputs:
+            wanted += wanted
             if isinstance(given, TensorBase):
                 if tensor_class is None:
                     tensor_class = type(given)
                 array = given._data
                 arrays.append(array[()] if scalars and not array.ndim else array)
-                parents.append(given._node)
+                node = given._node
+                parents.append(node)
+                if node is not None:
+                    wanted += 1
             else:
                 arrays.append(given)
                 parents.append(None)
-        if mode.grad_enabled:
-            op.needs = needs = tuple(map(bool, parents))
-        else:
-            op.needs = needs = (False,) * len(parents)
+        plan = cls._plans[wanted if mode.grad_enabled else 1 << len(parents)]
+        op.needs = plan.needs
 
         # Run.
         token = silence()
@@ -132,20 +135,22 @@ class Primitive(Node):
             restore(token)
         if tensor_class is None:
             return result
-        recorded = True in needs
+        recorded = plan.any_wanted
         if cls._checked:
             recorded = op._check_result(result, recorded)
         if type(result) is not ndarray:
             if isinstance(result, tuple):
+                results = tuple([np.asarray(one) for one in result])
                 if recorded:
-                    op._save_results(result, op._record(parents, arrays))
-                return _wrap_results(tensor_class, op, inputs, recorded, result)
+                    op._record(plan, parents, arrays)
+                    op._save_results(results, plan.results)
+                return _wrap_results(tensor_class, op, inputs, recorded, results)
             result = np.asarray(result)  # NumPy makes numbers of 0-d arrays
 
         # Record: the op becomes the node of its result.
         if recorded:
-            keeps = op._record(parents, arrays)
-            op.saved_output = result if keeps else None
+            op._record(plan, parents, arrays)
+            op.saved_output = result if plan.results else None
             op.out_shape = result.shape
 
         # Wrap.
@@ -159,21 +164,14 @@ class Primitive(Node):
             observer.recorded(op, tensor)
         return tensor
 
-    def _record(self, parents: list[Node | None], arrays: list[Any]) -> bool | tuple[bool, ...]:
-        """Fill the node but for its result; of the inputs, save what a wanted gradient reads.
-
-        Returns whether to save the result, or which of several.
-        """
-        nothing, unread, keeps = self._plans[self.needs]
+    def _record(self, plan: Plan, parents: list[Node | None], arrays: list[Any]) -> None:
+        """Fill the node but for its result; of the inputs, save what a wanted gradient reads."""
         self.parents = tuple(parents)
         self.serial = next(serials)
         self.holder = self.line = None
-        if nothing is None:
-            for position in unread:
-                arrays[position] = None
-            nothing = tuple(arrays)
-        self.saved_inputs = nothing
-        return keeps
+        for position in plan.unread:
+            arrays[position] = None
+        self.saved_inputs = plan.nothing or tuple(arrays)
 
     def _save_results(self, results: tuple[Any, ...], keeps: bool | tuple[bool, ...]) -> None:
         """Of several results save those that are read; None in place of the others."""
@@ -182,7 +180,7 @@ class Primitive(Node):
         if keeps:
             kept = keeps if isinstance(keeps, tuple) else (True,) * len(results)
             self.saved_output = tuple(
-                [np.asarray(one) if k else None for one, k in zip(results, kept, strict=True)]
+                [one if keep else None for one, keep in zip(results, kept, strict=True)]
             )
 
     def _check_result(self, result: Any, recorded: bool) -> bool:
@@ -346,12 +344,11 @@ class Function(Primitive):
             recorded = recorded and kind == "f"  # integers carry no gradient
         return recorded
 
-    def _record(self, parents: list[Node | None], arrays: list[Any]) -> bool | tuple[bool, ...]:
+    def _record(self, plan: Plan, parents: list[Node | None], arrays: list[Any]) -> None:
         """Hold the arrays of tensors among the attributes too, so that a write is noted."""
+        super()._record(plan, parents, arrays)
         self.saved_output = None
-        keeps = super()._record(parents, arrays)
         self.constants = self.kept_arrays()
-        return keeps
 
     def pull_back(self, gradient: Any) -> tuple[Any, ...]:
         """What `backward` returns, checked, and in memory that nobody else holds."""
@@ -376,14 +373,13 @@ def _wrap_results(
     op: Primitive,
     inputs: tuple[Any, ...],
     recorded: bool,
-    results: tuple[Any, ...],
+    results: tuple[Array, ...],
 ) -> tuple[Any, ...]:
     """The tensors of an op with several results."""
     observer = modes.get().observer if recorded else None
-    arrays = tuple([one if type(one) is ndarray else np.asarray(one) for one in results])
     tensors: list[Any] = []
-    for index, array in enumerate(arrays):
-        node = Output(op, index, len(arrays), array.shape) if recorded else None
+    for index, array in enumerate(results):
+        node = Output(op, index, len(results), array.shape) if recorded else None
         tensor = tensor_class._wrap(array, node)
         if op.views or array.base is not None:
             _link_views(tensor, inputs)

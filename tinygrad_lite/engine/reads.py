@@ -5,17 +5,26 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
 
-class Plan(NamedTuple):
+class Plan:
     """What to save for one pattern of wanted gradients.
 
-    nothing  if no input is read: what is saved in their place
-    unread   else the positions of the inputs that are not read
+    needs    for each input, whether its gradient is wanted; any_wanted: whether one is
+    unread   the positions of the inputs that are not read, empty if that is all of them
+    nothing  if that is all of them, what is saved in their place; otherwise empty
     results  whether the result is read, or which of several are
     """
 
-    nothing: tuple[None, ...] | None
-    unread: tuple[int, ...]
-    results: bool | tuple[bool, ...]
+    __slots__ = ("any_wanted", "needs", "nothing", "results", "unread")
+
+    def __init__(
+        self, needs: tuple[bool, ...], unread: list[int], results: bool | tuple[bool, ...]
+    ) -> None:
+        whole = len(unread) == len(needs)
+        self.needs = needs
+        self.any_wanted = any(needs)
+        self.nothing = (None,) * len(needs) if whole else ()
+        self.unread = () if whole else tuple(unread)
+        self.results = results
 
 
 class Signature(NamedTuple):
@@ -69,23 +78,25 @@ class Signature(NamedTuple):
             if need
             for one in reads.get(str(name), ())
         }
-        unread = tuple(place for place, name in enumerate(names) if name not in read)
         results: bool | tuple[bool, ...] = "y" in read
-        if not results and self.results:
+        if self.results and not results:
             results = tuple(name in read for name in self.results)
-        nothing = (None,) * len(names) if len(unread) == len(names) else None
-        return Plan(nothing, unread, results)
+        return Plan(needs, [i for i, name in enumerate(names) if name not in read], results)
 
 
-class Plans(dict[tuple[bool, ...], Plan]):
-    """The plan for each pattern of wanted gradients, made when it is first asked for."""
+class Plans(dict[int, Plan]):
+    """The plan for each pattern of wanted gradients, made when it is first asked for.
+
+    The key is a number: in binary 1, and then for each input whether its gradient is wanted.
+    """
 
     def __init__(self, signature: Signature, reads: Mapping[str, tuple[str, ...]]) -> None:
         self.signature = signature
         self.reads = reads
 
-    def __missing__(self, needs: tuple[bool, ...]) -> Plan:
-        plan = self[needs] = self.signature.plan(self.reads, needs)
+    def __missing__(self, wanted: int) -> Plan:
+        needs = tuple(digit == "1" for digit in f"{wanted:b}"[1:])
+        plan = self[wanted] = self.signature.plan(self.reads, needs)
         return plan
 
 
