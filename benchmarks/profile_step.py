@@ -5,7 +5,7 @@
 
 An operation inside another (a rule that calls `apply`) counts for the outer one. The clock itself
 costs about 0.2 us an operation, which small models feel. "engine" is what is in no operation: the
-walk, the methods' checks, the modules, the data.
+backward pass, the methods' checks, the modules, the data.
 """
 
 import argparse

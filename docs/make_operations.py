@@ -306,8 +306,8 @@ def code(text: str) -> str:
 def table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """A Markdown table, without the columns in which no row has anything."""
     lines = [list(columns), *map(list, rows)]
-    used = [place for place, filled in enumerate(zip(*lines[1:], strict=True)) if any(filled)]
-    lines = [[line[place] for place in used] for line in lines]
+    used = [column for column, filled in enumerate(zip(*lines[1:], strict=True)) if any(filled)]
+    lines = [[line[column] for column in used] for line in lines]
     lines.insert(1, ["---"] * len(used))
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 

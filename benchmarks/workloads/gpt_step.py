@@ -1,7 +1,7 @@
 """GPT step: 2 layers, 4 heads, width 64, context 64, batch 16, vocabulary 65, plain SGD, float32.
 
 Learned positions, norms before the attention and before the feed-forward part of 4 x 64, gelu in
-its tanh form, cross entropy at every place.  SGD, not Adam: its first steps take the sign of what
+its tanh form, cross entropy at every position.  SGD, not Adam: its first steps take the sign of what
 is rounding alone where a gradient is 0, as for the bias of the keys, and no two sides would agree.
 """
 
@@ -25,7 +25,7 @@ def batches() -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def weights() -> list[np.ndarray]:
-    """Words, places; 12 a layer; last norm and scores.  Matrices have shape (in, out)."""
+    """Words, positions; 12 a layer; last norm and scores.  Matrices have shape (in, out)."""
     rng = np.random.default_rng(1)
 
     def normal(*shape: int) -> np.ndarray:
@@ -63,8 +63,8 @@ def ours() -> Stepper:
 
     def step() -> float:
         tokens, following = next(data)
-        words, places, *layers, gain, shift, out = parameters
-        x = words[tokens] + places
+        words, positions, *layers, gain, shift, out = parameters
+        x = words[tokens] + positions
         for start in range(0, len(layers), PER_LAYER):
             x = block(x, *layers[start : start + PER_LAYER])
         scores = x.layernorm(weight=gain, bias=shift) @ out
@@ -99,12 +99,12 @@ def pytorch_model() -> Any:
     class GPT(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.words, self.places = nn.Embedding(WORDS, WIDTH), nn.Embedding(CONTEXT, WIDTH)
+            self.words, self.positions = nn.Embedding(WORDS, WIDTH), nn.Embedding(CONTEXT, WIDTH)
             self.blocks = nn.Sequential(*(Block() for _ in range(LAYERS)))
             self.norm, self.out = nn.LayerNorm(WIDTH), nn.Linear(WIDTH, WORDS, bias=False)
 
         def forward(self, tokens, following):
-            x = self.words(tokens) + self.places(torch.arange(CONTEXT))
+            x = self.words(tokens) + self.positions(torch.arange(CONTEXT))
             scores = self.out(self.norm(self.blocks(x)))
             return F.cross_entropy(scores.view(-1, WORDS), following.view(-1))
 
@@ -139,7 +139,7 @@ def pytorch(compiled: bool = False) -> Stepper:
 
 def turned(name: str, array: np.ndarray) -> np.ndarray:
     """The matrix of a Linear lies the other way round; the tables do not."""
-    return array if name in ("words.weight", "places.weight") else array.T
+    return array if name in ("words.weight", "positions.weight") else array.T
 
 
 def jax_jit() -> Stepper:
@@ -158,8 +158,8 @@ def jax_jit() -> Stepper:
         return x + jax.nn.gelu(norm(x, gain2, shift2) @ W1 + b1) @ W2 + b2
 
     def loss_of(parameters, tokens, following):
-        words, places, *layers, gain, shift, out = parameters
-        x = words[tokens] + places
+        words, positions, *layers, gain, shift, out = parameters
+        x = words[tokens] + positions
         for start in range(0, len(layers), PER_LAYER):
             x = block(x, *layers[start : start + PER_LAYER])
         logs = jax.nn.log_softmax(norm(x, gain, shift) @ out)
@@ -207,8 +207,8 @@ def autograd_loss() -> Any:
         return x + anp.matmul(gelu(anp.matmul(norm(x, gain2, shift2), W1) + b1), W2) + b2
 
     def loss_of(parameters, tokens, following):
-        words, places, *layers, gain, shift, out = parameters
-        x = words[tokens] + places
+        words, positions, *layers, gain, shift, out = parameters
+        x = words[tokens] + positions
         for start in range(0, len(layers), PER_LAYER):
             x = block(x, *layers[start : start + PER_LAYER])
         scores = anp.reshape(anp.matmul(norm(x, gain, shift), out), (-1, WORDS))

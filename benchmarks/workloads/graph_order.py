@@ -13,7 +13,7 @@ Order = Callable[[list[Node]], list[Node]]
 
 
 def kahn(roots: list[Node]) -> list[Node]:
-    """Count the children of every vertex, then release each one when the last of them is done."""
+    """Count the children of every node, then release each one when the last of them is done."""
     children = dict.fromkeys(roots, 0)
     stack = list(children)
     while stack:
@@ -48,7 +48,7 @@ def chain(length: int) -> Tensor:
 
 
 def ladder(rungs: int) -> Tensor:
-    """Diamonds, one on top of the other: each vertex has two children."""
+    """Diamonds, one on top of the other: each node has two children."""
     a = b = Tensor(0.0, requires_grad=True)
     for _ in range(rungs):
         a, b = a + b, a - b
@@ -75,14 +75,14 @@ def mlp(batch: int) -> Tensor:
 
 
 def sorting(order: Order, graph: Callable[[int], Tensor], size: int) -> Stepper:
-    """One order of one graph: every vertex once, and after its parents."""
+    """One order of one graph: every node once, and after its parents."""
     loss = graph(size)
     roots = [loss._node]
     found = order(roots)
-    place = {node: position for position, node in enumerate(found)}
-    assert len(place) == len(found)
+    number = {node: position for position, node in enumerate(found)}
+    assert len(number) == len(found)
     for node in found:
-        assert all(place[parent] < place[node] for parent in node.parents if parent is not None)
+        assert all(number[parent] < number[node] for parent in node.parents if parent is not None)
 
     def step() -> float:
         order(roots)

@@ -29,10 +29,10 @@ PROGRAMS = {
 
 def options(quick: bool) -> list[str]:
     """What both programs are told."""
-    for place in (os.environ.get("TINYGRAD_LITE_DATA"), ROOT.parent / "shared/mnist"):
-        if place and (Path(place) / "train-images-idx3-ubyte.gz").exists():
+    for folder in (os.environ.get("TINYGRAD_LITE_DATA"), ROOT.parent / "shared/mnist"):
+        if folder and (Path(folder) / "train-images-idx3-ubyte.gz").exists():
             small = ["--epochs", "1", "--batch-size", "2750"] if quick else []  # 20 steps
-            return ["--data", str(place), *small]
+            return ["--data", str(folder), *small]
     raise Skipped("MNIST is not here; TINYGRAD_LITE_DATA names the folder of its four files")
 
 
