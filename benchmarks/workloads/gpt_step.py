@@ -1,8 +1,9 @@
 """GPT step: 2 layers, 4 heads, width 64, context 64, batch 16, vocabulary 65, plain SGD, float32.
 
 Learned positions, norms before the attention and before the feed-forward part of 4 x 64, gelu in
-its tanh form, cross entropy at every position.  SGD, not Adam: its first steps take the sign of what
-is rounding alone where a gradient is 0, as for the bias of the keys, and no two sides would agree.
+its tanh form, cross entropy at every position.  SGD, not Adam: where a gradient is 0 but for
+rounding, as for the bias of the keys, Adam's first steps follow its sign, and no two sides would
+agree.
 """
 
 from functools import partial
