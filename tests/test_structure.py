@@ -175,3 +175,11 @@ def test_every_public_method_of_tensor_is_documented() -> None:
             for name, value in vars(cls).items():
                 if not name.startswith("_") and (callable(value) or isinstance(value, property)):
                     assert value.__doc__, name
+
+
+def test_no_theme_of_methods_inherits_another() -> None:
+    themes = tinygrad_lite.methods.TensorMethods.__bases__
+    assert len(themes) > 20
+    for theme in themes:
+        assert not set(theme.__mro__[1:]) & set(themes), theme
+        assert theme.__module__.rpartition(".")[2][0] != "_", theme

@@ -14,58 +14,11 @@ from .engine.function import Function
 from .engine.graph import Array, Leaf, TensorBase
 from .engine.hooks import HookHandle, add_hook
 from .engine.memory import changes
-from .methods.activations import ActivationMethods
-from .methods.attention import AttentionMethods
-from .methods.casting import CastingMethods
-from .methods.comparison import ComparisonMethods
-from .methods.convolution import ConvolutionMethods
-from .methods.creation import CreationMethods
-from .methods.elementwise import MathMethods
-from .methods.gathering import GatheringMethods
-from .methods.indexing import IndexingMethods
-from .methods.joining import JoiningMethods
-from .methods.linalg import LinalgMethods
-from .methods.losses import LossMethods
-from .methods.movement import MovementMethods
-from .methods.padding import PaddingMethods
-from .methods.pooling import PoolingMethods
-from .methods.random import RandomMethods
-from .methods.recurrent import RecurrentMethods
-from .methods.reduce import ReduceMethods
-from .methods.resampling import ResamplingMethods
-from .methods.scan import ScanMethods
-from .methods.sorting import SortingMethods
-from .methods.trigonometry import TrigonometryMethods
-from .methods.updates import UpdateMethods
-from .numpy_protocol import NumpyMethods
+from .methods import TensorMethods
+from .numpy_protocol import NumpyProtocol
 
 
-class Tensor(
-    UpdateMethods,
-    MathMethods,
-    TrigonometryMethods,
-    ComparisonMethods,
-    CastingMethods,
-    ReduceMethods,
-    ScanMethods,
-    SortingMethods,
-    MovementMethods,
-    JoiningMethods,
-    PaddingMethods,
-    IndexingMethods,
-    GatheringMethods,
-    LinalgMethods,
-    ConvolutionMethods,
-    PoolingMethods,
-    ResamplingMethods,
-    ActivationMethods,
-    AttentionMethods,
-    RecurrentMethods,
-    LossMethods,
-    CreationMethods,
-    RandomMethods,
-    NumpyMethods,
-):
+class Tensor(TensorMethods, NumpyProtocol):
     """An n-dimensional array that remembers how it was computed.
 
         w = Tensor([1.0, 2.0], requires_grad=True)

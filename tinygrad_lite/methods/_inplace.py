@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.function import Function
 from ..engine.graph import Array, Leaf, TensorBase
 from ..engine.memory import changes
 from ..engine.recording import is_grad_enabled
-from ._operands import cast
+from ._operands import cast, pair
 
 
 def check_writable(name: str, tensor: TensorBase, region: Array, other: Any) -> None:
@@ -67,3 +68,14 @@ def overwrite(name: str, tensor: TensorBase, result: TensorBase) -> None:
     old, tensor._node = tensor._node, result._node
     if old is not None and old.holder is not None and old.holder() is tensor:  # retain_grad
         result._node.holder, old.holder = old.holder, None
+
+
+def update(
+    name: str, op: type[Function], tensor: TensorBase, other: Any, floating: bool = False
+) -> Any:
+    """The tensor itself, with the value of `op` of it and the other operand in its memory."""
+    check_writable(name, tensor, tensor._data, other)
+    old = tensor._wrap(tensor._data.copy(), tensor._node) if op.saves != "nothing" else tensor
+    result = op.apply(*pair(name, old, old if other is tensor else other, floating))
+    overwrite(name, tensor, result)
+    return tensor

@@ -102,6 +102,20 @@ def check_fits(name: str, *operands: Any) -> None:
             raise ValueError(f"{name}: {number} does not fit into {dtype}; cast the tensor first")
 
 
+def one_number(name: str, value: Any) -> Any:
+    """The operand, a number or a tensor of 0 dimensions."""
+    given = operand(value, name)
+    if np.ndim(given):
+        raise ValueError(f"{name}: expected one number; got shape {np.shape(given)}")
+    return given
+
+
+def refuse_bools(name: str, a: Any) -> None:
+    """TypeError for a product of bools that is summed: a count, or whether any is True?"""
+    if a.dtype.kind == "b":
+        raise TypeError(f"{name}: expected numbers to add up; got bools; cast one side to np.int64")
+
+
 def as_tensor(value: Any, beside: TensorBase, dtype: DTypeLike | None = None) -> Any:
     """The value itself if it is a tensor, else in a tensor of the class of the one beside it."""
     if isinstance(value, TensorBase):

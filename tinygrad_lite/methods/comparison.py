@@ -6,8 +6,8 @@ from typing import Any, Self
 import numpy as np
 
 from ..engine.graph import TensorBase
+from ._elementwise import constant
 from ._operands import Operand
-from .operators import constant
 
 
 class ComparisonMethods(TensorBase):

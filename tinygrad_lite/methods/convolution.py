@@ -11,8 +11,7 @@ from ..arrays.windows import Windows
 from ..engine.graph import TensorBase
 from ..ops.convolution import Conv, ConvInput
 from ..ops.pooling import OverlapAdd, SlidingWindows
-from ._operands import Operand, cast, in_single, matched
-from .einsum import refuse_bools
+from ._operands import Operand, cast, in_single, matched, refuse_bools
 
 AXES = {1: "length", 2: "height, width", 3: "depth, height, width"}
 Padding = Sizes | Sequence[tuple[int, int]] | str

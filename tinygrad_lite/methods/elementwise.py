@@ -5,13 +5,13 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..arrays.dtypes import new_array
 from ..arrays.float_errors import quiet
 from ..arrays.shapes import integer
 from ..engine.graph import TensorBase
 from ..ops.arithmetic import Div, Pow
 from ..ops.elementwise import Erf, Exp, Expm1, Log, Log1p, Logaddexp, LogBase, Sqrt
 from ..ops.selection import Abs, Clip, Maximum, Minimum, Step, Where
+from ._elementwise import choose
 from ._operands import (
     Operand,
     as_float,
@@ -25,7 +25,7 @@ from ._operands import (
 )
 
 
-class MathMethods(TensorBase):
+class ElementwiseMethods(TensorBase):
     """Elementwise functions; integers and bools become float32 where the result is no integer."""
 
     __slots__ = ()
@@ -208,18 +208,3 @@ def _to_decimals(x: Any, decimals: int) -> Any:
     if decimals <= 0 or x.dtype.kind != "f":
         return y
     return np.where(np.isfinite(y), y, x)  # where x 10^decimals overflows, x has no decimals
-
-
-def choose(
-    condition: Any, a: Any, b: Any, tensor_class: type[TensorBase], name: str = "where"
-) -> Any:
-    """np.where on tensors, arrays and numbers.  condition: bool."""
-    mask = condition._data if isinstance(condition, TensorBase) else np.array(condition)
-    if mask.dtype != np.bool_:
-        raise TypeError(f"{name}: expected a bool condition, as x > 0 gives; got {mask.dtype}")
-    a, b = operand(a, name), operand(b, name)
-    if not isinstance(a, TensorBase) and not isinstance(b, TensorBase):
-        a = tensor_class._wrap(new_array(a), None)
-    a, b = matched(name, a, b)
-    check_fits(name, a, b)
-    return Where.apply(a, b, condition=mask)

@@ -10,8 +10,8 @@ from ..ops.indexing import Diagonal, Getitem, ScatterAdd, ScatterExtreme, Setite
 from ..ops.movement import Concatenate
 from ..ops.reduce import Prod
 from ..ops.selection import Mask
-from ._operands import cast, check_fits, in_single, operand
-from .movement import along
+from ._operands import cast, check_fits, in_single, one_number, operand
+from ._positions import along, check_range, integers
 
 EXTREMES = {"amax": np.maximum, "amin": np.minimum}
 
@@ -43,7 +43,7 @@ class GatheringMethods(TensorBase):
                 f"take_along_axis: expected an index of {len(shape)} axes; got shape {places.shape}"
             )
         size = shape[place]
-        _check_range("take_along_axis", places, -size, size, f"axis {place}")
+        check_range("take_along_axis", places, -size, size, f"axis {place}")
         places = np.where(places < 0, places + size, places)
         ones = [(*a[:place], 1, *a[place + 1 :]) for a in (shape, places.shape)]
         common = broadcast_shape(*ones, name="take_along_axis")
@@ -167,7 +167,7 @@ class GatheringMethods(TensorBase):
             if not labels.size:
                 raise ValueError("one_hot: no elements, so num_classes must be given")
             num_classes = int(labels.max()) + 1
-        _check_range("one_hot", labels, 0, num_classes, "classes")
+        check_range("one_hot", labels, 0, num_classes, "classes")
         return self._wrap((labels[..., None] == np.arange(num_classes)).astype(np.int64), None)
 
     def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Self:
@@ -243,7 +243,7 @@ class GatheringMethods(TensorBase):
     def _positions(self, name: str, axis: int, index: Any) -> tuple[int, Array]:
         """The axis, and the positions along it, which must be there."""
         place, places = normalize_axis(axis, self._data.ndim, name), integers(name, index)
-        _check_range(name, places, 0, self._data.shape[place], f"axis {place}")
+        check_range(name, places, 0, self._data.shape[place], f"axis {place}")
         return place, places
 
     def _source(self, name: str, src: Any, places: tuple[Array, ...]) -> Any:
@@ -272,30 +272,6 @@ class GatheringMethods(TensorBase):
                 f"{name}: src is {value.dtype}, which does not fit into {self._data.dtype}"
             )
         return cast(value, self._data.dtype)
-
-
-def one_number(name: str, value: Any) -> Any:
-    """The operand, a number or a tensor of 0 dimensions."""
-    given = operand(value, name)
-    if np.ndim(given):
-        raise ValueError(f"{name}: expected one number; got shape {np.shape(given)}")
-    return given
-
-
-def integers(name: str, index: Any) -> Array:
-    """A copy of the index, which must hold integers, as int64."""
-    array = np.array(index._data if isinstance(index, TensorBase) else index)
-    if array.dtype.kind not in "iu" and array.size:
-        raise TypeError(f"{name}: expected integers; got {array.dtype}")
-    return array.astype(np.int64, copy=False)
-
-
-def _check_range(name: str, places: Array, start: int, stop: int, what: str) -> None:
-    """IndexError unless start <= place < stop for all of them."""
-    outside = places[(places < start) | (places >= stop)]
-    if outside.size:
-        where = f"{stop} classes" if what == "classes" else f"{what}, which has size {stop}"
-        raise IndexError(f"{name}: {outside[0]} is out of range for {where}")
 
 
 def _turn(places: tuple[Array, ...], shape: tuple[int, ...]) -> Array:

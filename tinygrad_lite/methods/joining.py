@@ -12,7 +12,7 @@ from ..engine.graph import TensorBase
 from ..ops.indexing import Getitem
 from ..ops.movement import Concatenate, Split, Unstack
 from ._operands import matched
-from .movement import along
+from ._positions import along
 
 
 class JoiningMethods(TensorBase):

@@ -19,6 +19,7 @@ from ..engine.memory import memory_owner
 from ..ops.indexing import Getitem
 from ..ops.movement import Concatenate, Expand, Permute, Reshape
 from ._operands import converted
+from ._positions import along
 
 
 class MovementMethods(TensorBase):
@@ -228,8 +229,3 @@ def _own(result: Any, given: TensorBase) -> Any:
     if data.flags.writeable and memory_owner(data) is not memory_owner(given._data):
         return result
     return converted(result, data.dtype)
-
-
-def along(axis: int, part: Any) -> tuple[Any, ...]:
-    """The index that reads `part`, a slice or positions, along one axis and all of the others."""
-    return (*(slice(None),) * axis, part, ...)

@@ -4,9 +4,6 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..arrays.float_errors import quiet
-from ..arrays.shapes import broadcast_shape
-from ..engine.function import Function
 from ..engine.graph import Leaf, TensorBase
 from ..ops.arithmetic import (
     Add,
@@ -20,27 +17,10 @@ from ..ops.arithmetic import (
     Sub,
 )
 from ..ops.selection import Abs
-from ._inplace import check_writable, overwrite
-from ._operands import Operand, check_fits, matched, pair
-from .linalg import matrix_product
-
-
-@quiet
-def constant(ufunc: Any, name: str, a: Any, b: Any) -> Any:
-    """What a NumPy function without a useful derivative makes of two operands: it has no graph."""
-    arrays = [x._data if isinstance(x, TensorBase) else x for x in matched(name, a, b)]
-    tensor = a if isinstance(a, TensorBase) else b
-    try:
-        return tensor._wrap(ufunc(*arrays), None)
-    except OverflowError:
-        check_fits(name, *arrays)
-        raise
-    except ValueError:
-        broadcast_shape(*map(np.shape, arrays), name=name)
-        raise
-    except TypeError:  # floats have no bits
-        kind = np.result_type(*arrays)
-        raise TypeError(f"{name}: expected integers or bools; got {kind}") from None
+from ._elementwise import constant
+from ._inplace import check_writable, overwrite, update
+from ._operands import Operand, pair
+from ._products import matrix_product
 
 
 class OperatorMethods(TensorBase):
@@ -276,30 +256,23 @@ class OperatorMethods(TensorBase):
 
     # In place, as in PyTorch: the memory stays, and the graph goes on from the new value.
 
-    def _update(self, name: str, op: type[Function], other: Any, floating: bool = False) -> Self:
-        check_writable(name, self, self._data, other)
-        old = self._wrap(self._data.copy(), self._node) if op.saves != "nothing" else self
-        result = op.apply(*pair(name, old, old if other is self else other, floating))
-        overwrite(name, self, result)
-        return self
-
     def __iadd__(self, other: Operand) -> Self:
-        return self._update("+=", Add, other)
+        return update("+=", Add, self, other)
 
     def __isub__(self, other: Operand) -> Self:
-        return self._update("-=", Sub, other)
+        return update("-=", Sub, self, other)
 
     def __imul__(self, other: Operand) -> Self:
-        return self._update("*=", Mul, other)
+        return update("*=", Mul, self, other)
 
     def __itruediv__(self, other: Operand) -> Self:
-        return self._update("/=", Div, other, floating=True)
+        return update("/=", Div, self, other, floating=True)
 
     def __ipow__(self, other: Operand) -> Self:
-        return self._update("**=", Pow, other)
+        return update("**=", Pow, self, other)
 
     def __imod__(self, other: Operand) -> Self:
-        return self._update("%=", Mod, other)
+        return update("%=", Mod, self, other)
 
     def _assign(self, name: str, ufunc: Any, other: Any) -> Self:
         check_writable(name, self, self._data, other)
@@ -309,7 +282,7 @@ class OperatorMethods(TensorBase):
         return self
 
     def __ifloordiv__(self, other: Operand) -> Self:
-        return self._update("//=", FloorDivide, other)
+        return update("//=", FloorDivide, self, other)
 
     def __iand__(self, other: Operand) -> Self:
         return self._assign("&=", np.bitwise_and, other)

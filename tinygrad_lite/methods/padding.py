@@ -12,7 +12,7 @@ from ..arrays.shapes import integer, normalize_axis
 from ..engine.graph import Array, TensorBase
 from ..ops.indexing import Getitem
 from ..ops.movement import Pad, Unfold
-from .movement import along
+from ._positions import along
 
 
 def _reflected(places: Array, size: int) -> Array:

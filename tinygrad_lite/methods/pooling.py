@@ -14,8 +14,8 @@ from ..ops.indexing import Getitem
 from ..ops.pooling import MaxPool, SumPool, largest
 from ..ops.selection import Where
 from ._operands import as_float, in_single
+from ._positions import along
 from .convolution import Padding, as_batch
-from .movement import along
 
 OutputSize = int | Sequence[int | None]
 

@@ -10,7 +10,7 @@ from ..arrays.shapes import Sizes, per_axis
 from ..engine.graph import Array, TensorBase
 from ..ops.indexing import Getitem
 from ._operands import as_float, in_single
-from .movement import along
+from ._positions import along
 
 Mode = Literal["nearest", "nearest-exact", "linear", "bilinear", "trilinear"]
 RANKS = {"bilinear": 2, "trilinear": 3}  # PyTorch's names for "linear" over so many axes

@@ -11,8 +11,8 @@ from ..engine.function import Function
 from ..engine.graph import TensorBase
 from ..ops.scan import CumProd, CumSum, LogCumSumExp
 from ._operands import as_float, in_single
+from ._positions import read_along
 from .reduce import accumulable
-from .sorting import read_along
 
 
 class ScanMethods(TensorBase):

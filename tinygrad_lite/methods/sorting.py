@@ -13,8 +13,8 @@ import numpy as np
 
 from ..arrays.shapes import Axis, keepdim_shape, normalize_axes, normalize_axis
 from ..engine.graph import Array, TensorBase
-from ..ops.indexing import Getitem
 from ._operands import as_float
+from ._positions import read_along
 
 
 class SortingMethods(TensorBase):
@@ -140,19 +140,3 @@ def _sorted(x: Array, axis: int, descending: bool) -> Array:
     # From the end, so that equal elements keep their order when all is turned round.
     backwards = np.argsort(np.flip(x, axis), axis=axis, kind="stable")
     return x.shape[axis] - 1 - np.flip(backwards, axis)
-
-
-def read_along(x: Any, positions: Array, axis: int, distinct: bool = True) -> tuple[Any, Any]:
-    """The elements at `positions` along the axis (see np.take_along_axis), and the positions.
-
-    distinct: whether they name no element twice.
-    """
-    # One index into the flat data: NumPy adds at such ones 25 times as fast as at pairs.
-    shape, places = x.shape or (1,), np.atleast_1d(positions)
-    steps = [prod(shape[number + 1 :]) for number in range(len(shape))]
-    flat = places * steps[axis]
-    for number, (size, step) in enumerate(zip(shape, steps, strict=True)):
-        if number != axis % len(shape):
-            flat += step * np.arange(size).reshape(-1, *(1,) * (len(shape) - number - 1))
-    values = Getitem.apply(x.reshape(-1), index=(flat.reshape(-1),), distinct=distinct)
-    return values.reshape(positions.shape), x._wrap(positions, None)

@@ -5,35 +5,34 @@ They are refused, recorded and noted as `+=` and `x[i] = v` are: see `inplace`.
 
 from typing import Any, Self
 
+from ..engine.graph import TensorBase
 from ..ops.arithmetic import Add, Div, Mul, Sub
-from ._inplace import check_writable, overwrite
-from ._operands import Operand
-from .elementwise import choose
-from .gathering import one_number
+from ._elementwise import choose
+from ._inplace import check_writable, overwrite, update
+from ._operands import Operand, one_number
 from .indexing import write
-from .operators import OperatorMethods
 
 
-class UpdateMethods(OperatorMethods):
+class UpdateMethods(TensorBase):
     """Each returns the tensor itself, whose memory stays."""
 
     __slots__ = ()
 
     def add_(self, other: Operand) -> Self:
         """x += other."""
-        return self._update("add_", Add, other)
+        return update("add_", Add, self, other)
 
     def sub_(self, other: Operand) -> Self:
         """x -= other."""
-        return self._update("sub_", Sub, other)
+        return update("sub_", Sub, self, other)
 
     def mul_(self, other: Operand) -> Self:
         """x *= other."""
-        return self._update("mul_", Mul, other)
+        return update("mul_", Mul, self, other)
 
     def div_(self, other: Operand) -> Self:
         """x /= other."""
-        return self._update("div_", Div, other, floating=True)
+        return update("div_", Div, self, other, floating=True)
 
     def copy_(self, other: Operand) -> Self:
         """x[...] = other, which is cast to x's dtype; the gradient goes to other, none to x."""

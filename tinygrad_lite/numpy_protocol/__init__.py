@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.graph import TensorBase
-from ..methods.linalg import matrix_product
+from ..methods._products import matrix_product
 from .elementwise import ELEMENTWISE, UFUNCS
 from .linalg import LINALG
 from .movement import MOVEMENT
@@ -41,7 +41,7 @@ METHODS = {
 }
 
 
-class NumpyMethods(TensorBase):
+class NumpyProtocol(TensorBase):
     """The two protocols, and conversion to an ndarray."""
 
     __slots__ = ()

@@ -8,10 +8,10 @@ import numpy as np
 
 from ..arrays.dtypes import new_array
 from ..engine.graph import TensorBase
+from ..methods._elementwise import choose, constant
 from ..methods._operands import cast, pair
 from ..methods.comparison import close
-from ..methods.elementwise import MathMethods, choose
-from ..methods.operators import constant
+from ..methods.elementwise import ElementwiseMethods
 from ..methods.trigonometry import TrigonometryMethods
 from ..ops.arithmetic import Fmod
 from ..ops.trigonometry import Atan2
@@ -54,7 +54,7 @@ def _float_power(a: Any, b: Any) -> Any:
 
 
 def _copysign(a: Any, b: Any) -> Any:
-    if isinstance(a, MathMethods):
+    if isinstance(a, ElementwiseMethods):
         return a.copysign(b)
     return constant(np.copysign, "copysign", a, b)
 
@@ -110,7 +110,7 @@ UFUNCS: dict[Any, Callable[..., Any]] = {
     np.fmod: lambda a, b: Fmod.apply(*pair("fmod", a, b)),
     np.arctan2: lambda a, b: Atan2.apply(*pair("np.arctan2", a, b, floating=True)),
     np.hypot: _either(TrigonometryMethods.hypot),
-    np.logaddexp: _either(MathMethods.logaddexp),
+    np.logaddexp: _either(ElementwiseMethods.logaddexp),
     np.copysign: _copysign,
     np.divmod: _either(divmod, "__rdivmod__"),
     **{
@@ -124,8 +124,8 @@ UFUNCS: dict[Any, Callable[..., Any]] = {
     np.invert: operator.invert,
     np.negative: operator.neg,
     np.positive: operator.pos,
-    np.maximum: _either(MathMethods.maximum),
-    np.minimum: _either(MathMethods.minimum),
+    np.maximum: _either(ElementwiseMethods.maximum),
+    np.minimum: _either(ElementwiseMethods.minimum),
     **{ufunc: _unary(ufunc.__name__) for ufunc in SAME_NAME},
     **{ufunc: _unary(name) for ufunc, name in OTHER_NAME.items()},
     np.reciprocal: _reciprocal,

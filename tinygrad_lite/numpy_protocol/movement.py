@@ -7,9 +7,8 @@ import numpy as np
 
 from ..arrays.shapes import integer, normalize_axes, normalize_axis
 from ..engine.graph import TensorBase
-from ..methods.gathering import integers
+from ..methods._positions import along, integers
 from ..methods.joining import JoiningMethods, concatenate, stacked
-from ..methods.movement import along
 
 PAD_MODES = {"constant": "constant", "edge": "replicate", "reflect": "reflect", "wrap": "circular"}
 

@@ -21,7 +21,7 @@ from ..ops.indexing import Diagonal
 from ..ops.linalg import Matmul
 from ..ops.movement import Permute, Reshape
 from ..ops.reduce import Sum
-from ._operands import cast
+from ._operands import cast, refuse_bools
 from ._subscripts import plan
 
 
@@ -164,12 +164,6 @@ def _contract(a: Axes, b: Axes, kept: Collection[str]) -> tuple[Callable[[Any, A
 def _matrix_product(a: Any, b: Any) -> Any:
     refuse_bools("einsum", a)
     return Matmul.apply(a, b)
-
-
-def refuse_bools(name: str, a: Any) -> None:
-    """TypeError for a product of bools that is summed: a count, or whether any is True?"""
-    if a.dtype.kind == "b":
-        raise TypeError(f"{name}: expected numbers to add up; got bools; cast one side to np.int64")
 
 
 def _total(x: Any, axes: tuple[int, ...]) -> Any:
