@@ -13,6 +13,8 @@ from ..engine.graph import Array, TensorBase
 from ..ops.elementwise import Cast
 
 Method = TypeVar("Method", bound=Callable[..., Any])
+Given = TypeVar("Given", bound=TensorBase)
+Value = TypeVar("Value", bound=TensorBase | Array)
 Operand: TypeAlias = TensorBase | Array | np.generic | float
 
 # What two bools, which NumPy would make int8 of, have no meaning for, and what to take instead.
@@ -123,12 +125,12 @@ def as_tensor(value: Any, beside: TensorBase, dtype: DTypeLike | None = None) ->
     return beside._wrap(np.asarray(value, dtype), None)
 
 
-def as_float(tensor: TensorBase) -> Any:
+def as_float(tensor: Given) -> Given:
     """The tensor itself if it is of a float dtype, else as float32."""
     return tensor if tensor._data.dtype.kind == "f" else Cast.apply(tensor, dtype=FLOAT)
 
 
-def cast(value: Any, dtype: DTypeLike) -> Any:
+def cast(value: Value, dtype: DTypeLike) -> Value:
     """A tensor or an array with another dtype; the same object if it has that dtype already."""
     if isinstance(value, TensorBase):
         return value if value._data.dtype == dtype else converted(value, dtype)
@@ -136,11 +138,11 @@ def cast(value: Any, dtype: DTypeLike) -> Any:
 
 
 @quiet
-def _converted(array: Array, dtype: DTypeLike) -> Array:
+def _converted(array: Any, dtype: DTypeLike) -> Any:
     return array.astype(dtype)
 
 
-def converted(tensor: TensorBase, dtype: DTypeLike) -> Any:
+def converted(tensor: Given, dtype: DTypeLike) -> Given:
     """The tensor with `dtype`, in new memory; integers and bools carry no gradient."""
     if np.dtype(dtype).kind == "f":
         return Cast.apply(tensor, dtype=dtype)

@@ -13,9 +13,10 @@ from ..ops.elementwise import Sigmoid, Tanh
 from ..ops.normalisation import LayerNorm, LayerNormAffine
 from ..ops.selection import Mask, Relu, Where
 from ._operands import Operand, as_float, cast, in_single, matched
+from ._theme import Theme
 
 
-class ActivationMethods(TensorBase):
+class ActivationMethods(Theme):
     """Activation functions; the shape stays, except of `glu`.
 
     Integers become float32, except of `relu`, `relu6` and `hardtanh`, which keep them.
@@ -39,19 +40,19 @@ class ActivationMethods(TensorBase):
 
     def hardsigmoid(self, alpha: float = 1 / 6, beta: float = 0.5) -> Self:
         """min(max(alpha x + beta, 0), 1); the derivative at both ends is 0."""
-        x: Any = as_float(self)
+        x = as_float(self)
         return _limited("hardsigmoid", x * alpha + beta, 0, 1)
 
     def hardswish(self) -> Self:
         """x min(max(x + 3, 0), 6) / 6."""
-        x: Any = as_float(self)
+        x = as_float(self)
         return x * ((x + 3.0).relu6() / 6.0)  # x * 6 could overflow
 
     def leaky_relu(self, neg_slope: float = 0.01) -> Self:
         """x where x > 0, else neg_slope x; so the derivative at 0 is neg_slope."""
         if isinstance(neg_slope, TensorBase):
             raise TypeError("leaky_relu: expected a number as neg_slope; a learned one is prelu's")
-        x: Any = as_float(self)
+        x = as_float(self)
         slopes = np.array([neg_slope, 1.0], x.dtype)
         return x * slopes.take((x._data > 0).view(np.int8))
 
@@ -85,7 +86,7 @@ class ActivationMethods(TensorBase):
         Source: D. Clevert et al., Fast and Accurate Deep Network Learning by Exponential Linear
         Units, ICLR 2016.
         """
-        x: Any = as_float(self)
+        x = as_float(self)
         return Relu.apply(x) + Mask.apply(x, mask=x._data <= 0).expm1() * alpha
 
     def celu(self, alpha: float = 1.0) -> Self:
@@ -95,7 +96,7 @@ class ActivationMethods(TensorBase):
         """
         if alpha == 0:
             raise ValueError("celu: expected an alpha other than 0, by which it divides")
-        x: Any = as_float(self)
+        x = as_float(self)
         return Relu.apply(x) + (Mask.apply(x, mask=x._data <= 0) / alpha).expm1() * alpha
 
     def selu(self) -> Self:
@@ -103,7 +104,7 @@ class ActivationMethods(TensorBase):
 
         Source: G. Klambauer et al., Self-Normalizing Neural Networks, NeurIPS 2017.
         """
-        bent: Any = self.elu(1.6732632423543772)
+        bent = self.elu(1.6732632423543772)
         return bent * 1.0507009873554805
 
     def tanh(self) -> Self:
@@ -123,12 +124,12 @@ class ActivationMethods(TensorBase):
 
         Exact everywhere; PyTorch's gives x itself from beta x = 20 on.
         """
-        x: Any = as_float(self)
+        x = as_float(self)
         return Softplus.apply(x) if beta == 1 else Softplus.apply(x * beta) / beta
 
     def softsign(self) -> Self:
         """x / (1 + |x|)."""
-        x: Any = as_float(self)
+        x = as_float(self)
         return x / (x.abs() + 1.0)
 
     # x times a gate
@@ -143,7 +144,7 @@ class ActivationMethods(TensorBase):
 
         Source: D. Hendrycks, K. Gimpel, Gaussian Error Linear Units, 2016.
         """
-        x: Any = as_float(self)
+        x = as_float(self)
         if approximate == "tanh":
             return Gelu.apply(x)[0]
         if approximate == "none":
@@ -152,12 +153,12 @@ class ActivationMethods(TensorBase):
 
     def quick_gelu(self) -> Self:
         """x sigmoid(1.702 x), a rougher gelu."""
-        x: Any = as_float(self)
+        x = as_float(self)
         return x * (x * 1.702).sigmoid()
 
     def silu(self) -> Self:
         """x sigmoid(x)."""
-        x: Any = as_float(self)
+        x = as_float(self)
         return x * x.sigmoid()
 
     def swish(self) -> Self:
@@ -172,7 +173,7 @@ class ActivationMethods(TensorBase):
 
         Source: D. Misra, Mish: A Self Regularized Non-Monotonic Activation Function, 2019.
         """
-        x: Any = as_float(self)
+        x = as_float(self)
         return x * x.softplus().tanh()
 
     def glu(self, axis: int = -1) -> Self:
@@ -180,7 +181,7 @@ class ActivationMethods(TensorBase):
 
         Source: Y. Dauphin et al., Language Modeling with Gated Convolutional Networks, 2016.
         """
-        x: Any = as_float(self)
+        x = as_float(self)
         axis = normalize_axis(axis, x.ndim, "glu")
         half, odd = divmod(x.shape[axis], 2)
         if odd:
@@ -222,7 +223,7 @@ class ActivationMethods(TensorBase):
 
         Source: J. Ba et al., Layer Normalization, 2016.
         """
-        x: Any = as_float(self)
+        x = as_float(self)
         axes = normalize_axes(axis, x.ndim, "layernorm")
         if weight is not None and _is_affine(x, axes, weight, bias):
             return LayerNormAffine.apply(x, weight, bias, eps=eps)[0]
@@ -233,7 +234,7 @@ class ActivationMethods(TensorBase):
     @in_single
     def normalize(self, p: float = 2.0, axis: Axis = 1, eps: float = 1e-12) -> Self:
         """x / max(norm, eps), with the p-norm of x along the axis: vectors of length 1."""
-        x: Any = as_float(self)
+        x = as_float(self)
         return x / x.norm(p, axis, keepdim=True).maximum(eps)
 
     # In training
@@ -252,7 +253,7 @@ class ActivationMethods(TensorBase):
             raise ValueError(f"dropout: expected a probability p from 0 to 1; got {p}")
         if not training or p == 0:
             return self
-        x: Any = as_float(self)
+        x = as_float(self)
         kept = x.rand(x.shape)._data >= p
         return x * (kept.astype(x.dtype) * (1 / (1 - p) if p < 1 else 0.0))
 

@@ -5,14 +5,14 @@ from typing import Any, Self
 import numpy as np
 
 from ..arrays.shapes import Shape
-from ..engine.graph import TensorBase
 from ..ops.activations import Softmax
 from ._operands import Operand, as_tensor, cast, in_single, matched, operand
+from ._theme import Theme
 
 NAME = "scaled_dot_product_attention"
 
 
-class AttentionMethods(TensorBase):
+class AttentionMethods(Theme):
     """Attention of queries to keys and values."""
 
     __slots__ = ()

@@ -6,12 +6,12 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..arrays.dtypes import check_dtype
-from ..engine.graph import TensorBase
 from ..ops.elementwise import Cast
 from ._operands import cast, converted
+from ._theme import Theme
 
 
-class CastingMethods(TensorBase):
+class CastingMethods(Theme):
     """Element types, and copies.  Casts to floats carry a gradient, those to integers none."""
 
     __slots__ = ()

@@ -5,12 +5,12 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..engine.graph import TensorBase
 from ._elementwise import constant
 from ._operands import Operand
+from ._theme import Theme
 
 
-class ComparisonMethods(TensorBase):
+class ComparisonMethods(Theme):
     """Tests and logic, by element."""
 
     __slots__ = ()

@@ -8,16 +8,16 @@ import numpy as np
 
 from ..arrays.shapes import Shape, Sizes, padding_pairs, per_axis, shape_from
 from ..arrays.windows import Windows
-from ..engine.graph import TensorBase
 from ..ops.convolution import Conv, ConvInput
 from ..ops.pooling import OverlapAdd, SlidingWindows
 from ._operands import Operand, cast, in_single, matched, refuse_bools
+from ._theme import Theme
 
 AXES = {1: "length", 2: "height, width", 3: "depth, height, width"}
 Padding = Sizes | Sequence[tuple[int, int]] | str
 
 
-class ConvolutionMethods(TensorBase):
+class ConvolutionMethods(Theme):
     """Convolutions of images (N, C, *size), or of one image (C, *size), as cross-correlations.
 
     stride and dilation are one number, or one for each spatial axis.  padding, with zeros, is also
@@ -134,7 +134,7 @@ class ConvolutionMethods(TensorBase):
         windows = _columns_windows("im2col", size, kernel_size, dilation, padding, stride)
         n, channels = self._data.shape[:2]
         shape = (n, channels * prod(windows.kernel), prod(windows.count))
-        y: Any = SlidingWindows.apply(self, windows=windows).reshape(shape)
+        y = SlidingWindows.apply(self, windows=windows).reshape(shape)
         return y.clone() if np.may_share_memory(y._data, self._data) else y
 
     @in_single
@@ -158,8 +158,7 @@ class ConvolutionMethods(TensorBase):
             raise ValueError(
                 f"col2im: expected columns (N, C * {taps} taps, {count} windows); got {shape}"
             )
-        columns: Any = self
-        columns = columns.reshape((shape[0], shape[1] // taps, *windows.kernel, *windows.count))
+        columns = self.reshape((shape[0], shape[1] // taps, *windows.kernel, *windows.count))
         return OverlapAdd.apply(columns, windows=windows)
 
 

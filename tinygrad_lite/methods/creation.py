@@ -11,6 +11,7 @@ from ..arrays.dtypes import INT, check_differentiable, check_dtype, float_dtype,
 from ..arrays.float_errors import quiet
 from ..arrays.shapes import Shape, shape_from
 from ..engine.graph import Leaf, TensorBase
+from ._theme import Theme
 
 Made = TypeVar("Made", bound=TensorBase)
 
@@ -69,7 +70,7 @@ def filled(name: str, shape: Shape, fill_value: Any, dtype: np.dtype[Any]) -> An
     return np.full(shape, value)
 
 
-class CreationMethods(TensorBase):
+class CreationMethods(Theme):
     """Static constructors; shapes as one tuple or as arguments; float32 unless dtype says more.
 
     With requires_grad=True they make leaves.  The `_like` forms take shape and dtype of a tensor.

@@ -23,9 +23,10 @@ from ._operands import (
     operand,
     pair,
 )
+from ._theme import Theme
 
 
-class ElementwiseMethods(TensorBase):
+class ElementwiseMethods(Theme):
     """Elementwise functions; integers and bools become float32 where the result is no integer."""
 
     __slots__ = ()
@@ -34,7 +35,7 @@ class ElementwiseMethods(TensorBase):
 
     def square(self) -> Self:
         """x * x."""
-        return self * self  # type: ignore[operator]  # Tensor has it
+        return self * self
 
     def sqrt(self) -> Self:
         """Square root; its derivative at 0 is inf."""
@@ -94,8 +95,6 @@ class ElementwiseMethods(TensorBase):
 
         The gradients are 0 where self is 0 and other is not a positive number.
         """
-        x: Any
-        y: Any
         x, y = pair("xlogy", self, other, floating=True)
         y = as_tensor(y, self, x._data.dtype)
         vanishes = (x == 0) & ((y <= 0) | (y == np.inf))
@@ -185,10 +184,10 @@ class ElementwiseMethods(TensorBase):
     @quiet
     def masked_fill(self, mask: Any, value: Operand) -> Self:
         """`value`, cast to the dtype of self, where the bool `mask` is True; self elsewhere."""
-        value = operand(value, "masked_fill")
-        check_fits("masked_fill", self._data, value)
-        value = as_tensor(value, self, self._data.dtype)
-        return choose(mask, cast(value, self._data.dtype), self, type(self), "masked_fill")
+        given = operand(value, "masked_fill")
+        check_fits("masked_fill", self._data, given)
+        fill = cast(as_tensor(given, self, self._data.dtype), self._data.dtype)
+        return choose(mask, fill, self, type(self), "masked_fill")
 
     def nan_to_num(
         self, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None

@@ -10,13 +10,14 @@ from ..ops.indexing import Diagonal, Getitem, ScatterAdd, ScatterExtreme, Setite
 from ..ops.movement import Concatenate
 from ..ops.reduce import Prod
 from ..ops.selection import Mask
-from ._operands import cast, check_fits, in_single, one_number, operand
+from ._operands import as_tensor, cast, check_fits, in_single, one_number, operand
 from ._positions import along, check_range, integers
+from ._theme import Theme
 
 EXTREMES = {"amax": np.maximum, "amin": np.minimum}
 
 
-class GatheringMethods(TensorBase):
+class GatheringMethods(Theme):
     """Gather, scatter and what is composed of them.
 
     Positions are integers from 0 on; IndexError for others, the name of the method before it.
@@ -50,8 +51,7 @@ class GatheringMethods(TensorBase):
         ours, theirs = (
             (*common[:place], a[place], *common[place + 1 :]) for a in (shape, places.shape)
         )
-        x: Any = self
-        return x.expand(ours).gather(place, np.broadcast_to(places, theirs))
+        return self.expand(ours).gather(place, np.broadcast_to(places, theirs))
 
     def scatter(self, axis: int, index: Any, src: Any, reduce: str | None = None) -> Self:
         """x with y[index[i, j, ...], j, ...] = src[i, j, ...] for axis 0, and so on.
@@ -91,8 +91,7 @@ class GatheringMethods(TensorBase):
         """
         places = self._along("scatter_reduce", axis, index)
         value = self._source("scatter_reduce", src, places)
-        x: Any = self
-        shape = self._data.shape
+        x, shape = self, self._data.shape
         if reduce in EXTREMES:
             extreme = EXTREMES[reduce]
             return ScatterExtreme.apply(
@@ -108,10 +107,10 @@ class GatheringMethods(TensorBase):
             x = Setitem.apply(x, neutral, index=places, distinct=False)
         if reduce == "prod":
             layer = _turn(places, shape)
-            layers: Any = x._wrap(np.ones((layer.max(initial=-1) + 1, *shape), x._data.dtype), None)
+            layers = x._wrap(np.ones((layer.max(initial=-1) + 1, *shape), x._data.dtype), None)
             layers = Setitem.apply(layers, value, index=(layer, *places), distinct=True)
             return Prod.apply(Concatenate.apply(x.reshape(1, *shape), layers, axis=0), axes=(0,))
-        total: Any = x + ScatterAdd.apply(value, index=places, distinct=False, shape=shape)
+        total = x + ScatterAdd.apply(value, index=places, distinct=False, shape=shape)
         if reduce == "sum":
             return total
         ones = np.ones(value.shape, np.int64)
@@ -132,8 +131,8 @@ class GatheringMethods(TensorBase):
         expected = (*shape[:place], places.size, *shape[place + 1 :])
         if value.shape != expected:
             raise ValueError(f"index_add: expected src of shape {expected}; got {value.shape}")
-        x: Any = self
-        return x + ScatterAdd.apply(value, index=along(place, places), distinct=False, shape=shape)
+        index = along(place, places)
+        return self + ScatterAdd.apply(value, index=index, distinct=False, shape=shape)
 
     def index_fill(self, axis: int, index: Any, value: Any) -> Self:
         """x with `value`, a number, at these positions along `axis`.  index: (n,)."""
@@ -150,8 +149,7 @@ class GatheringMethods(TensorBase):
         if array.dtype != np.bool_:
             raise TypeError(f"masked_select: expected a bool mask; got {array.dtype}")
         shape = broadcast_shape(self._data.shape, array.shape, name="masked_select")
-        x: Any = self
-        return x.expand(shape)[np.broadcast_to(array, shape)]
+        return self.expand(shape)[np.broadcast_to(array, shape)]
 
     def nonzero(self) -> Self:
         """The positions (n, ndim) of the elements that are not 0, int64.  No gradient."""
@@ -176,7 +174,7 @@ class GatheringMethods(TensorBase):
         first, second = (normalize_axis(axis, ndim, "diagonal") for axis in (axis1, axis2))
         if first == second:
             raise ValueError(f"diagonal: expected two different axes; got {axis1} and {axis2}")
-        x: Any = self.moveaxis((first, second), (-2, -1))  # type: ignore[attr-defined]
+        x = self.moveaxis((first, second), (-2, -1))
         rows, columns = x.shape[-2:]
         offset = integer(offset, "diagonal")
         down, right = max(-offset, 0), max(offset, 0)
@@ -253,8 +251,7 @@ class GatheringMethods(TensorBase):
         check_fits(name, self._data, value)
         value = self._castable(name, value)
         if not value.ndim:
-            tensor = value if isinstance(value, TensorBase) else self._wrap(value, None)
-            return tensor.expand(shape)  # type: ignore[attr-defined]  # Tensor has it
+            return as_tensor(value, self).expand(shape)
         if value.ndim != len(shape) or any(
             size < needed for size, needed in zip(value.shape, shape, strict=True)
         ):

@@ -13,6 +13,7 @@ from ..engine.recording import is_grad_enabled
 from ..ops.indexing import Getitem, Setitem
 from ._inplace import check_writable, overwrite
 from ._operands import Operand, cast, check_fits, operand
+from ._theme import Theme
 
 
 def array_index(index: Any) -> tuple[tuple[Any, ...], bool, bool]:
@@ -56,7 +57,7 @@ def array_index(index: Any) -> tuple[tuple[Any, ...], bool, bool]:
     return tuple(found), basic, distinct  # a named tuple takes 0.2 us, a twentieth of x[3]
 
 
-class IndexingMethods(TensorBase):
+class IndexingMethods(Theme):
     """NumPy's indexing.  Slices and integers give views; arrays and masks give copies."""
 
     __slots__ = ()

@@ -13,9 +13,10 @@ from ..ops.indexing import Getitem
 from ..ops.movement import Concatenate, Split, Unstack
 from ._operands import matched
 from ._positions import along
+from ._theme import Theme
 
 
-class JoiningMethods(TensorBase):
+class JoiningMethods(Theme):
     """Several tensors into one, one into several; the parts are views."""
 
     __slots__ = ()

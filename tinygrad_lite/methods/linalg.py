@@ -15,9 +15,10 @@ from ..ops.linalg import Inv, Linear, Matmul, Solve
 from ..ops.movement import Concatenate, Expand, Reshape
 from ._operands import Operand, as_float, cast, in_single, matched, operand
 from ._products import HALF, matrix_product, sum_of_products, tensordot
+from ._theme import Theme
 
 
-class LinalgMethods(TensorBase):
+class LinalgMethods(Theme):
     """Products of matrices, factorisations, determinants.
 
     Matrices are the last two axes, (..., n, m), so each function works on whole stacks of them.
@@ -45,14 +46,12 @@ class LinalgMethods(TensorBase):
         transposed: the weight is (out, in), as layers keep it.  A weight of one dimension scales
         the elements instead.
         """
-        x: Any = self
-        w: Any = weight
-        if _is_layer(x, w, bias, transposed):
-            return Linear.apply(x, w, bias, transposed=transposed)
-        w = operand(w, "linear")
+        if _is_layer(self, weight, bias, transposed):
+            return Linear.apply(self, weight, bias, transposed=transposed)
+        w = operand(weight, "linear")
         if np.ndim(w) > 1:
             w = w.mT if transposed else w
-        y = x * w if np.ndim(w) == 1 else matrix_product(x, w, "linear")
+        y = self * w if np.ndim(w) == 1 else matrix_product(self, w, "linear")
         return y if bias is None else y + bias
 
     def outer(self, other: Operand) -> Self:
@@ -96,14 +95,13 @@ class LinalgMethods(TensorBase):
     def matrix_power(self, n: int) -> Self:
         """self @ self @ ... @ self, n times, in about log2(n) products; n < 0: of the inverse."""
         _square("matrix_power", self)
-        x: Any = self
         n = as_index(n)
         if n < 0:
-            return x.inv().matrix_power(-n)
+            return self.inv().matrix_power(-n)
         if n < 2:
-            return x if n else x.zeros_like() + np.eye(x.shape[-1], dtype=x.dtype)
-        half = x.matrix_power(n // 2)
-        return half @ half @ x if n % 2 else half @ half
+            return self if n else self.zeros_like() + np.eye(self.shape[-1], dtype=self.dtype)
+        half = self.matrix_power(n // 2)
+        return half @ half @ self if n % 2 else half @ half
 
     # Inverses and determinants
 

@@ -27,11 +27,12 @@ from ._labels import (
     surprise,
 )
 from ._operands import Operand, as_float, as_tensor, in_single, matched
+from ._theme import Theme
 
 Reduction = Literal["mean", "sum", "none"]
 
 
-class LossMethods(TensorBase):
+class LossMethods(Theme):
     """Losses; `reduction` is "mean", "sum" or "none" (one value a sample, or an element).
 
     Integers count as float32; float16 is computed in float32.  Gradients flow to targets too.
@@ -73,7 +74,7 @@ class LossMethods(TensorBase):
             raise ValueError(
                 f"cross_entropy: expected label_smoothing from 0 to 1; got {label_smoothing}"
             )
-        scores: Any = as_float(self)
+        scores = as_float(self)
         places, count = places_and_classes("cross_entropy", scores)
         weights = None
         if weight is not None:
@@ -105,9 +106,8 @@ class LossMethods(TensorBase):
 
         (tinygrad's lets the label -1 count in the mean, with a loss of 0; here it is ignored.)
         """
-        scores: Any = self
-        if scores.ndim > 2:
-            scores = scores.permute(0, scores.ndim - 1, *range(1, scores.ndim - 1))
+        ndim = self.ndim
+        scores = self.permute(0, ndim - 1, *range(1, ndim - 1)) if ndim > 2 else self
         return scores.cross_entropy(Y, reduction, label_smoothing, None, ignore_index)
 
     @in_single
@@ -125,7 +125,7 @@ class LossMethods(TensorBase):
         """
         _check_reduction(reduction)
         _warn_if_made_by(Softmax, self, "nll_loss expects logarithms; use log_softmax before it")
-        scores: Any = as_float(self)
+        scores = as_float(self)
         places, count = places_and_classes("nll_loss", scores)
         weights = None
         if weight is not None:
@@ -254,7 +254,7 @@ class LossMethods(TensorBase):
     ) -> Self:
         """x where the target is 1, max(0, margin - x) where it is -1, self being distances x."""
         _check_reduction(reduction)
-        x: Any = as_float(self)
+        x = as_float(self)
         similar = _similar("hinge_embedding_loss", target, x.shape)
         return _reduced(Where.apply(x, _positive(margin - x), condition=similar), reduction)
 

@@ -20,9 +20,10 @@ from ..ops.indexing import Getitem
 from ..ops.movement import Concatenate, Expand, Permute, Reshape
 from ._operands import converted
 from ._positions import along
+from ._theme import Theme
 
 
-class MovementMethods(TensorBase):
+class MovementMethods(Theme):
     """The results look at the same memory, where the layout of the elements allows it."""
 
     __slots__ = ()

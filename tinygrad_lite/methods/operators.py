@@ -21,9 +21,10 @@ from ._elementwise import constant
 from ._inplace import check_writable, overwrite, update
 from ._operands import Operand, pair
 from ._products import matrix_product
+from ._theme import Theme
 
 
-class OperatorMethods(TensorBase):
+class OperatorMethods(Theme):
     """`+ - * / ** @`, comparisons, and the operators that write in place."""
 
     __slots__ = ()

@@ -9,10 +9,11 @@ import numpy as np
 
 from ..arrays.float_errors import quiet
 from ..arrays.shapes import integer, normalize_axis
-from ..engine.graph import Array, TensorBase
+from ..engine.graph import Array
 from ..ops.indexing import Getitem
 from ..ops.movement import Pad, Unfold
 from ._positions import along
+from ._theme import Theme
 
 
 def _reflected(places: Array, size: int) -> Array:
@@ -29,7 +30,7 @@ SOURCES: dict[str, Callable[[Array, int], Array]] = {
 }
 
 
-class PaddingMethods(TensorBase):
+class PaddingMethods(Theme):
     """Elements added or taken away at the edges."""
 
     __slots__ = ()

@@ -15,12 +15,13 @@ from ..ops.pooling import MaxPool, SumPool, largest
 from ..ops.selection import Where
 from ._operands import as_float, in_single
 from ._positions import along
+from ._theme import Theme
 from .convolution import Padding, as_batch
 
 OutputSize = int | Sequence[int | None]
 
 
-class PoolingMethods(TensorBase):
+class PoolingMethods(Theme):
     """Pooling of images (N, C, *size), or of one image (C, *size), over windows of `kernel_size`.
 
     kernel_size, stride (that of the kernel if None) and dilation are one number, or one for each
@@ -131,7 +132,7 @@ class PoolingMethods(TensorBase):
         self, x: Any, windows: Windows, pairs: Sequence[tuple[int, int]], count_include_pad: bool
     ) -> Any:
         rank = len(windows.size)
-        total: Any = SumPool.apply(as_float(x), windows=windows)
+        total = SumPool.apply(as_float(x), windows=windows)
         counts = windows.taps_inside(pairs if count_include_pad else ((0, 0),) * rank)
         mean = total / counts.astype(total.dtype)
         return mean.reshape((*self._data.shape[:-rank], *windows.count))
@@ -199,7 +200,7 @@ class PoolingMethods(TensorBase):
 
     @in_single
     def _adaptive_avg_pool(self, name: str, rank: int, output_size: OutputSize) -> Any:
-        y: Any = as_float(self)
+        y = as_float(self)
         for axis, n in zip(
             range(-rank, 0), output_sizes(name, self, rank, output_size), strict=True
         ):
@@ -289,11 +290,10 @@ def output_sizes(name: str, x: TensorBase, rank: int, output_size: OutputSize) -
     size = images_of(name, x, rank).shape[2:]
     if min(size) == 0:
         raise ValueError(f"{name}: an image of size {size} has nothing to pool")
+    wanted: Any = output_size
     if isinstance(output_size, (tuple, list)) and len(output_size) == rank:
-        output_size = [
-            given if n is None else n for n, given in zip(output_size, size, strict=True)
-        ]
-    return per_axis(output_size, rank, f"{name}: output_size")  # type: ignore[arg-type]
+        wanted = [given if n is None else n for n, given in zip(output_size, size, strict=True)]
+    return per_axis(wanted, rank, f"{name}: output_size")
 
 
 def adaptive_windows(size: int, count: int) -> tuple[Array, Array]:

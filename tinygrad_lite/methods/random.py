@@ -11,11 +11,11 @@ from ..arrays import generator
 from ..arrays.dtypes import INT, check_dtype, float_dtype
 from ..arrays.float_errors import quiet
 from ..arrays.shapes import Shape
-from ..engine.graph import TensorBase
+from ._theme import Theme
 from .creation import check_numbers, count, like, made, new_shape
 
 
-class RandomMethods(TensorBase):
+class RandomMethods(Theme):
     """Static constructors of random tensors; shapes as one tuple or as arguments.
 
     float32, or another float dtype where `dtype` says so; integers are int64.

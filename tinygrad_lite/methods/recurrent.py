@@ -6,9 +6,10 @@ from ..arrays.shapes import Shape
 from ..engine.graph import TensorBase
 from ..ops.recurrent import LSTMCell
 from ._operands import Operand, as_tensor, in_single, matched
+from ._theme import Theme
 
 
-class RecurrentMethods(TensorBase):
+class RecurrentMethods(Theme):
     """Cells of recurrent networks, one step in time a call."""
 
     __slots__ = ()

@@ -14,13 +14,13 @@ from numpy.typing import DTypeLike
 
 from ..arrays.dtypes import check_dtype
 from ..arrays.shapes import Axis, normalize_axes, normalize_axis
-from ..engine.graph import TensorBase
 from ..ops.reduce import Centre, Max, Mean, Min, Norm, Prod, Sum
 from ..ops.selection import Where
-from ._operands import as_float, cast, in_single
+from ._operands import Given, as_float, cast, in_single
+from ._theme import Theme
 
 
-class ReduceMethods(TensorBase):
+class ReduceMethods(Theme):
     """Reductions over one axis, several, or all."""
 
     __slots__ = ()
@@ -126,7 +126,7 @@ class ReduceMethods(TensorBase):
         p = inf gives the largest |x|, -inf the smallest, and 0 the number of elements that are not
         0.  At 0 the gradient is 0; where several |x| are the largest, they share it.
         """
-        x: Any = as_float(self)
+        x = as_float(self)
         if isinstance(p, bool) or not isinstance(p, (int, float, np.number)) or p != p:
             raise TypeError(f"norm: expected p as a number; got {p!r}")
         p = float(p)  # a NumPy scalar would decide the dtype
@@ -149,7 +149,7 @@ class ReduceMethods(TensorBase):
 
         Where all x are -inf, the result is -inf and the gradient 0.
         """
-        x: Any = as_float(self)
+        x = as_float(self)
         axes = normalize_axes(axis, x.ndim, "logsumexp")
         if prod(x.shape[number] for number in axes) == 0:
             return x.exp().sum(axes, keepdim).log()
@@ -180,14 +180,14 @@ class ReduceMethods(TensorBase):
         return self._wrap(function(self._data, axis=axis, keepdims=keepdim), None)
 
 
-def accumulable(x: TensorBase, dtype: DTypeLike | None) -> Any:
+def accumulable(x: Given, dtype: DTypeLike | None) -> Given:
     """The tensor as `dtype`; where none is given, bools and integers as int64."""
     if dtype is not None:
         return cast(x, check_dtype(dtype))
     return cast(x, np.int64) if x._data.dtype.kind in "bui" else x
 
 
-def floats(x: TensorBase, name: str, dtype: DTypeLike | None) -> Any:
+def floats(x: Given, name: str, dtype: DTypeLike | None) -> Given:
     """The tensor as `dtype`, which must be a float one; where none is given, in a float dtype."""
     if dtype is None:
         return as_float(x)
@@ -207,10 +207,10 @@ def _prod(x: Any, axis: Axis, keepdim: bool) -> Any:
 
 
 def _deviation(
-    x: TensorBase, name: str, axis: Axis, correction: float
+    x: Theme, name: str, axis: Axis, correction: float
 ) -> tuple[Any, tuple[int, ...], float]:
     """x - mean, the axes, and the degrees of freedom, n - correction, which are not below 0."""
-    deviation: Any = as_float(x)
+    deviation = as_float(x)
     axes = normalize_axes(axis, deviation.ndim, name)
     count = prod(deviation.shape[number] for number in axes)
     if count <= correction:

@@ -7,16 +7,17 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from ..arrays.shapes import Sizes, per_axis
-from ..engine.graph import Array, TensorBase
+from ..engine.graph import Array
 from ..ops.indexing import Getitem
 from ._operands import as_float, in_single
 from ._positions import along
+from ._theme import Theme
 
 Mode = Literal["nearest", "nearest-exact", "linear", "bilinear", "trilinear"]
 RANKS = {"bilinear": 2, "trilinear": 3}  # PyTorch's names for "linear" over so many axes
 
 
-class ResamplingMethods(TensorBase):
+class ResamplingMethods(Theme):
     """Interpolation to another size."""
 
     __slots__ = ()
@@ -79,7 +80,7 @@ class ResamplingMethods(TensorBase):
         return sizes, scales
 
     def _nearest(self, sizes: list[int], scales: list[float], exact: bool) -> Any:
-        x: Any = self
+        x = self
         for axis, (n, scale) in enumerate(zip(sizes, scales, strict=True), x.ndim - len(sizes)):
             size = x.shape[axis]
             halves = 2 * np.arange(n) + int(exact)
@@ -92,7 +93,7 @@ class ResamplingMethods(TensorBase):
 
     @in_single
     def _linear(self, sizes: list[int], scales: list[float], align_corners: bool) -> Any:
-        x: Any = as_float(self)
+        x = as_float(self)
         for axis, (n, scale) in enumerate(zip(sizes, scales, strict=True), x.ndim - len(sizes)):
             last = x.shape[axis] - 1
             if n == last + 1:  # whatever the scale_factor was

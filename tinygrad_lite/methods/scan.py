@@ -8,14 +8,14 @@ from numpy.typing import DTypeLike
 from ..arrays.float_errors import quiet
 from ..arrays.shapes import normalize_axes, normalize_axis
 from ..engine.function import Function
-from ..engine.graph import TensorBase
 from ..ops.scan import CumProd, CumSum, LogCumSumExp
 from ._operands import as_float, in_single
 from ._positions import read_along
+from ._theme import Theme
 from .reduce import accumulable
 
 
-class ScanMethods(TensorBase):
+class ScanMethods(Theme):
     """Cumulative sums, products and extremes along an axis; a 0-d tensor is one element long."""
 
     __slots__ = ()

@@ -15,9 +15,10 @@ from ..arrays.shapes import Axis, keepdim_shape, normalize_axes, normalize_axis
 from ..engine.graph import Array, TensorBase
 from ._operands import as_float
 from ._positions import read_along
+from ._theme import Theme
 
 
-class SortingMethods(TensorBase):
+class SortingMethods(Theme):
     """Sorting along an axis; a 0-d tensor is one element long."""
 
     __slots__ = ()
@@ -69,7 +70,7 @@ class SortingMethods(TensorBase):
         return self._quantile("quantile", q, axis, keepdim)
 
     def _quantile(self, name: str, q: Any, axis: Axis, keepdim: bool) -> Self:
-        x: Any = as_float(self)
+        x = as_float(self)
         axes = normalize_axes(axis, x.ndim, name)
         places = np.array(q._data if isinstance(q, TensorBase) else q, np.float64)
         if places.ndim > 1 or not ((places >= 0) & (places <= 1)).all():

@@ -3,7 +3,6 @@
 import math
 from typing import Self
 
-from ..engine.graph import TensorBase
 from ..ops.trigonometry import (
     Acos,
     Acosh,
@@ -21,9 +20,10 @@ from ..ops.trigonometry import (
     Tan,
 )
 from ._operands import Operand, as_float, in_single, pair
+from ._theme import Theme
 
 
-class TrigonometryMethods(TensorBase):
+class TrigonometryMethods(Theme):
     """Angles are in radians; integers and bools become float32."""
 
     __slots__ = ()

@@ -5,15 +5,15 @@ They are refused, recorded and noted as `+=` and `x[i] = v` are: see `inplace`.
 
 from typing import Any, Self
 
-from ..engine.graph import TensorBase
 from ..ops.arithmetic import Add, Div, Mul, Sub
 from ._elementwise import choose
 from ._inplace import check_writable, overwrite, update
 from ._operands import Operand, one_number
+from ._theme import Theme
 from .indexing import write
 
 
-class UpdateMethods(TensorBase):
+class UpdateMethods(Theme):
     """Each returns the tensor itself, whose memory stays."""
 
     __slots__ = ()
