@@ -1,13 +1,12 @@
 """Products of matrices, and sums of products over named axes, of tensors and arrays."""
 
 from collections.abc import Sequence
-from operator import index as as_index
 from typing import Any
 
 import numpy as np
 
 from ..arrays.dtypes import new_array
-from ..arrays.shapes import broadcast_shape
+from ..arrays.shapes import broadcast_shape, integer
 from ..engine.graph import TensorBase
 from ..ops.linalg import Matmul
 from ._einsum import einsum
@@ -68,11 +67,11 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     b_labels = list(LETTERS[::-1][: len(b_shape)])
     try:
         if np.ndim(axes) == 0:
-            pairs: Any = (range(len(a_shape))[len(a_shape) - as_index(axes) :], range(axes))
+            pairs: Any = (range(len(a_shape))[len(a_shape) - integer(axes, "axes") :], range(axes))
         else:
             pairs = [np.atleast_1d(part).tolist() for part in axes]
         for i, j in zip(*pairs, strict=True):
-            b_labels[as_index(j)] = a_labels[as_index(i)]
+            b_labels[integer(j, "axes")] = a_labels[integer(i, "axes")]
         fits = all(a_shape[i] == b_shape[j] for i, j in zip(*pairs, strict=True))
         fits = fits and len(set(b_labels) & set(a_labels)) == len(pairs[0])
     except (TypeError, ValueError, IndexError):

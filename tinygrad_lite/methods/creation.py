@@ -1,7 +1,6 @@
 """Making tensors: constants and ranges."""
 
 from math import isfinite
-from operator import index as as_index
 from typing import Any, Self, TypeVar
 
 import numpy as np
@@ -9,7 +8,7 @@ from numpy.typing import DTypeLike
 
 from ..arrays.dtypes import INT, check_differentiable, check_dtype, float_dtype, new_array
 from ..arrays.float_errors import quiet
-from ..arrays.shapes import Shape, shape_from
+from ..arrays.shapes import Shape, integer, shape_from
 from ..engine.graph import Leaf, TensorBase
 from ._theme import Theme
 
@@ -35,10 +34,7 @@ def new_shape(name: str, sizes: Any) -> Shape:
 
 def count(name: str, number: Any) -> int:
     """`number` as an integer of 0 or more."""
-    try:
-        whole = as_index(number)
-    except TypeError:
-        raise TypeError(f"{name}: expected an integer; got {number!r}") from None
+    whole = integer(number, name)
     if whole < 0:
         raise ValueError(f"{name}: expected 0 or more; got {whole}")
     return whole

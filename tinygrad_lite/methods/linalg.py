@@ -1,12 +1,11 @@
 """Linear algebra: products, factorisations, and what follows from them."""
 
-from operator import index as as_index
 from typing import Any, Self
 
 import numpy as np
 
 from ..arrays.float_errors import quiet
-from ..arrays.shapes import broadcast_shape
+from ..arrays.shapes import broadcast_shape, integer
 from ..engine.graph import TensorBase
 from ..ops.arithmetic import Mul
 from ..ops.decompositions import QR, SVD, Cholesky, Eigh
@@ -95,7 +94,7 @@ class LinalgMethods(Theme):
     def matrix_power(self, n: int) -> Self:
         """self @ self @ ... @ self, n times, in about log2(n) products; n < 0: of the inverse."""
         _square("matrix_power", self)
-        n = as_index(n)
+        n = integer(n, "matrix_power")
         if n < 0:
             return self.inv().matrix_power(-n)
         if n < 2:

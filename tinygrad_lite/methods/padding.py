@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from itertools import starmap
-from operator import index as as_index
 from typing import Any, Self
 
 import numpy as np
@@ -131,9 +130,14 @@ def _pairs(name: str, given: Any, ndim: int) -> list[tuple[int, int] | None]:
     """A pair of integers, or None, for each axis."""
     expected = f"{name}: expected a pair of integers or None for each of {ndim} axes; got {given}"
     try:
-        pairs = [None if pair is None else tuple(map(as_index, pair)) for pair in given]
-    except TypeError:
-        raise TypeError(expected) from None
-    if len(pairs) != ndim or any(pair is not None and len(pair) != 2 for pair in pairs):
+        pairs = [None if pair is None else _pair(name, pair) for pair in given]
+    except (TypeError, ValueError) as error:
+        raise type(error)(expected) from None
+    if len(pairs) != ndim:
         raise ValueError(expected)
-    return pairs  # type: ignore[return-value]  # of length 2, as just asked
+    return pairs
+
+
+def _pair(name: str, pair: Any) -> tuple[int, int]:
+    before, after = pair
+    return integer(before, name), integer(after, name)

@@ -1,7 +1,6 @@
 """Random tensors.  `Tensor.manual_seed` seeds the one generator they are drawn from."""
 
 from math import isfinite, prod, sqrt
-from operator import index as as_index
 from typing import Any, Self
 
 import numpy as np
@@ -10,7 +9,7 @@ from numpy.typing import DTypeLike
 from ..arrays import generator
 from ..arrays.dtypes import INT, check_dtype, float_dtype
 from ..arrays.float_errors import quiet
-from ..arrays.shapes import Shape
+from ..arrays.shapes import Shape, integer
 from ._theme import Theme
 from .creation import check_numbers, count, like, made, new_shape
 
@@ -141,12 +140,7 @@ class RandomMethods(Theme):
                 f"write randint({sizes}, low={shape[0]}, high={shape[1]})"
             )
         wanted = _integer_dtype("randint", dtype)
-        try:
-            first, end = as_index(low), as_index(high)
-        except TypeError:
-            raise TypeError(
-                f"randint: expected integers as low and high; got {low!r} and {high!r}"
-            ) from None
+        first, end = integer(low, "randint: low"), integer(high, "randint: high")
         if first >= end:
             raise ValueError(f"randint: expected low < high; got {first} and {end}")
         limits = np.iinfo(wanted)

@@ -5,7 +5,6 @@ reduced axes in place with size 1.  An empty tuple names no axis, so nothing is 
 (in PyTorch it means all axes in most functions, and none in `any` and `all`).
 """
 
-import warnings
 from math import inf, prod, sqrt
 from typing import Any, Self
 
@@ -14,6 +13,7 @@ from numpy.typing import DTypeLike
 
 from ..arrays.dtypes import check_dtype
 from ..arrays.shapes import Axis, normalize_axes, normalize_axis
+from ..engine.recording import warn
 from ..ops.reduce import Centre, Max, Mean, Min, Norm, Prod, Sum
 from ..ops.selection import Where
 from ._operands import Given, as_float, cast, in_single
@@ -215,10 +215,9 @@ def _deviation(
     count = prod(deviation.shape[number] for number in axes)
     if count <= correction:
         fix = "; use correction=0" if count else ""
-        warnings.warn(
+        warn(
             f"{name}: n - correction = {count} - {correction} leaves no degree of freedom, so the "
             f"result is not finite{fix}",
             RuntimeWarning,
-            stacklevel=4,
         )
     return Centre.apply(deviation, axes=axes), axes, float(max(count - correction, 0))

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..arrays.shapes import Axis, keepdim_shape, normalize_axes, normalize_axis
+from ..arrays.shapes import Axis, integer, keepdim_shape, normalize_axes, normalize_axis
 from ..engine.graph import Array, TensorBase
 from ._operands import as_float
 from ._positions import read_along
@@ -38,15 +38,14 @@ class SortingMethods(Theme):
 
         They come in order, the most extreme first, whatever `sorted_` says.
         """
-        if not isinstance(k, (int, np.integer)):
-            raise TypeError(f"topk: k is an integer; got {k!r}")
+        k = integer(k, "topk: k")
         axis = _single_axis("topk", axis, self._data.ndim)
         line = np.atleast_1d(self._data)
         if not 0 <= k <= line.shape[axis]:
             raise ValueError(
                 f"topk: expected k from 0 to {line.shape[axis]}, the size of axis {axis}; got {k}"
             )
-        positions = np.moveaxis(_first(np.moveaxis(line, axis, -1), int(k), largest), -1, axis)
+        positions = np.moveaxis(_first(np.moveaxis(line, axis, -1), k, largest), -1, axis)
         if not self._data.ndim and k:
             positions = positions.reshape(())
         return read_along(self, positions, axis)
