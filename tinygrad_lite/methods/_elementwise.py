@@ -1,6 +1,6 @@
-"""Elementwise functions of tensors, arrays and numbers that several themes and NumPy's names share.
+"""Elementwise functions that several themes share with NumPy's names.
 
-`constant` is for functions without a useful derivative, such as comparisons; `choose` is np.where.
+Their operands are tensors, arrays or numbers.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ from ._operands import check_fits, matched, operand
 
 @quiet
 def constant(ufunc: Any, name: str, a: Any, b: Any) -> Any:
-    """What a NumPy function without a useful derivative makes of two operands: it has no graph."""
+    """A NumPy function of two operands that has no useful derivative: the result has no graph."""
     arrays = [x._data if isinstance(x, TensorBase) else x for x in matched(name, a, b)]
     tensor = a if isinstance(a, TensorBase) else b
     try:
@@ -36,7 +36,7 @@ def constant(ufunc: Any, name: str, a: Any, b: Any) -> Any:
 def choose(
     condition: Any, a: Any, b: Any, tensor_class: type[TensorBase], name: str = "where"
 ) -> Any:
-    """np.where on tensors, arrays and numbers.  condition: bool."""
+    """np.where of tensors, arrays and numbers; the condition must be bool."""
     mask = condition._data if isinstance(condition, TensorBase) else np.array(condition)
     if mask.dtype != np.bool_:
         raise TypeError(f"{name}: expected a bool condition, as x > 0 gives; got {mask.dtype}")

@@ -1,8 +1,8 @@
 """Writing in place: what is refused before anything is written, and how a write is recorded.
 
-Backward needs values as they were.  So a write is refused where nothing could make the gradients
-right (`check_writable`), and every other write leaves a note (`memory.changes`) that backward
-compares with what the ops saved.
+The backward pass needs the values that the ops saved.  A write that would make gradients wrong
+beyond repair is refused (`check_writable`); every other write leaves a note (`memory.changes`),
+which the backward pass compares with the saved arrays.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ from ._operands import cast, pair
 
 
 def check_writable(name: str, tensor: TensorBase, region: Array, other: Any) -> None:
-    """Raise unless `region`, a part of the tensor's memory, may be written.  Writes nothing."""
+    """Raise unless `region`, a part of the tensor's memory, may be written.  Write nothing."""
     if not region.flags.writeable:
         raise RuntimeError(
             f"{name}: this tensor is an expanded or read-only view, whose elements share memory; "
@@ -31,7 +31,7 @@ def check_writable(name: str, tensor: TensorBase, region: Array, other: Any) -> 
             "`with no_grad():`, as an optimiser of nn.optim does"
         )
     recorded = tensor._node is not None or getattr(other, "_node", None) is not None
-    family = {} if tensor._views is None else tensor._views.copy()  # others may drop theirs
+    family = {} if tensor._views is None else tensor._views.copy()  # other threads may drop theirs
     for reference in family.values():
         view = reference()
         if (
@@ -48,7 +48,7 @@ def check_writable(name: str, tensor: TensorBase, region: Array, other: Any) -> 
 
 
 def overwrite(name: str, tensor: TensorBase, result: TensorBase) -> None:
-    """Give `tensor` the value of `result`, in its own memory, and its place in the graph."""
+    """Write `result` into the memory of `tensor`, which takes over its node in the graph."""
     data = tensor._data
     if result._data.shape != data.shape:
         raise ValueError(
@@ -73,7 +73,7 @@ def overwrite(name: str, tensor: TensorBase, result: TensorBase) -> None:
 def update(
     name: str, op: type[Function], tensor: TensorBase, other: Any, floating: bool = False
 ) -> Any:
-    """The tensor itself, with the value of `op` of it and the other operand in its memory."""
+    """Replace the tensor's value with op(tensor, other), in the same memory; return the tensor."""
     check_writable(name, tensor, tensor._data, other)
     old = tensor._wrap(tensor._data.copy(), tensor._node) if op.saves != "nothing" else tensor
     result = op.apply(*pair(name, old, old if other is tensor else other, floating))

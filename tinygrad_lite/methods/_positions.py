@@ -1,4 +1,4 @@
-"""Positions along an axis: read by the user, checked, and made an index of the whole tensor."""
+"""Positions along an axis: checked, and turned into an index of the whole tensor."""
 
 from math import prod
 from typing import Any
@@ -10,7 +10,7 @@ from ..ops.indexing import Getitem
 
 
 def along(axis: int, part: Any) -> tuple[Any, ...]:
-    """The index that reads `part`, a slice or positions, along one axis and all of the others."""
+    """The index that takes `part`, a slice or positions, along one axis, and all of the others."""
     return (*(slice(None),) * axis, part, ...)
 
 
@@ -22,9 +22,9 @@ def integers(name: str, index: Any) -> Array:
     return array.astype(np.int64, copy=False)
 
 
-def check_range(name: str, places: Array, start: int, stop: int, what: str) -> None:
-    """IndexError unless start <= place < stop for all of them."""
-    outside = places[(places < start) | (places >= stop)]
+def check_range(name: str, positions: Array, start: int, stop: int, what: str) -> None:
+    """IndexError unless start <= position < stop for all of them."""
+    outside = positions[(positions < start) | (positions >= stop)]
     if outside.size:
         where = f"{stop} classes" if what == "classes" else f"{what}, which has size {stop}"
         raise IndexError(f"{name}: {outside[0]} is out of range for {where}")
@@ -33,12 +33,12 @@ def check_range(name: str, places: Array, start: int, stop: int, what: str) -> N
 def read_along(x: Any, positions: Array, axis: int, distinct: bool = True) -> tuple[Any, Any]:
     """The elements at `positions` along the axis (see np.take_along_axis), and the positions.
 
-    distinct: whether they name no element twice.
+    distinct: whether no element is named twice.
     """
-    # One index into the flat data: NumPy adds at such ones 25 times as fast as at pairs.
-    shape, places = x.shape or (1,), np.atleast_1d(positions)
+    # One index into the flat data, since NumPy adds at single indices much faster than at pairs.
+    shape, along_axis = x.shape or (1,), np.atleast_1d(positions)
     steps = [prod(shape[number + 1 :]) for number in range(len(shape))]
-    flat = places * steps[axis]
+    flat = along_axis * steps[axis]
     for number, (size, step) in enumerate(zip(shape, steps, strict=True)):
         if number != axis % len(shape):
             flat += step * np.arange(size).reshape(-1, *(1,) * (len(shape) - number - 1))

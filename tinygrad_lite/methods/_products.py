@@ -13,11 +13,11 @@ from ._einsum import einsum
 from ._operands import cast, matched, operand, pair, refuse_bools
 from ._subscripts import LETTERS
 
-HALF = np.dtype(np.float16)  # NumPy adds up products of it in float16; so we take float32
+HALF = np.dtype(np.float16)  # NumPy sums its products in float16, so they are computed in float32
 
 
 def matrix_product(a: Any, b: Any, name: str = "matmul") -> Any:
-    """a @ b, by NumPy's shape rules, for tensors and arrays."""
+    """a @ b of tensors and arrays, with NumPy's rules for shapes."""
     a, b = pair(name, operand(a, name), operand(b, name))
     a_shape, b_shape = getattr(a, "shape", ()), getattr(b, "shape", ())
     if not a_shape or not b_shape:
@@ -44,7 +44,7 @@ def matrix_product(a: Any, b: Any, name: str = "matmul") -> Any:
 def sum_of_products(
     subscripts: str, operands: Sequence[Any], tensor_class: type[TensorBase]
 ) -> Any:
-    """`Tensor.einsum` for tensors and arrays; a tensor of this class if none of them is one."""
+    """`Tensor.einsum` of tensors and arrays; the result is a `tensor_class` if none is a tensor."""
     if not isinstance(subscripts, str):
         got = type(subscripts).__name__
         raise TypeError(f"einsum: expected subscripts such as 'ij,jk->ik' first; got {got}")
@@ -61,7 +61,7 @@ def sum_of_products(
 
 
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
-    """`Tensor.tensordot` for tensors and arrays, at least one of which is a tensor."""
+    """`Tensor.tensordot` of tensors and arrays, at least one of which is a tensor."""
     a_shape, b_shape = np.shape(a), np.shape(b)
     a_labels = list(LETTERS[: len(a_shape)])
     b_labels = list(LETTERS[::-1][: len(b_shape)])

@@ -1,4 +1,4 @@
-"""Elementwise functions: powers, exponentials, logarithms, rounding, bounds, choice."""
+"""Elementwise functions: powers, exponentials, logarithms, signs, rounding, and selection."""
 
 from functools import partial
 from typing import Any, Self
@@ -27,7 +27,7 @@ from ._theme import Theme
 
 
 class ElementwiseMethods(Theme):
-    """Elementwise functions; integers and bools become float32 where the result is no integer."""
+    """Elementwise functions.  Integers and bools become float32 if the result is not an integer."""
 
     __slots__ = ()
 
@@ -53,18 +53,18 @@ class ElementwiseMethods(Theme):
         return Div.apply(1.0, as_float(self))
 
     def exp(self) -> Self:
-        """e to the power of each element."""
+        """e^x."""
         return Exp.apply(as_float(self))
 
     def exp2(self) -> Self:
-        """2 to the power of each element.
+        """2^x.
 
         dy/dx = y log(2).
         """
         return Pow.apply(2.0, as_float(self))
 
     def expm1(self) -> Self:
-        """exp(x) - 1, with all digits near 0."""
+        """exp(x) - 1, accurate near 0."""
         return Expm1.apply(as_float(self))
 
     def log(self) -> Self:
@@ -80,18 +80,18 @@ class ElementwiseMethods(Theme):
         return LogBase.apply(as_float(self), base=10)
 
     def log1p(self) -> Self:
-        """log(1 + x), with all digits near 0; -inf at -1, nan below."""
+        """log(1 + x), accurate near 0; -inf at -1, nan below."""
         return Log1p.apply(as_float(self))
 
     def logaddexp(self, other: Operand) -> Self:
         """log(exp(self) + exp(other)) without overflow.
 
-        Where both are -inf, the result is -inf and the gradients are 0.
+        If both are -inf, the result is -inf and the gradients are 0.
         """
         return Logaddexp.apply(*pair("logaddexp", self, other, floating=True))
 
     def xlogy(self, other: Operand) -> Self:
-        """self * log(other), and 0 where self is 0, unless other is nan.
+        """self * log(other); 0 where self is 0, unless other is nan.
 
         The gradients are 0 where self is 0 and other is not a positive number.
         """
@@ -110,13 +110,13 @@ class ElementwiseMethods(Theme):
         return Erf.apply(as_float(self))
 
     def lerp(self, end: Operand, weight: Operand) -> Self:
-        """self + weight * (end - self): self where the weight is 0, exactly `end` where it is 1."""
+        """self + weight * (end - self): exactly self for a weight of 0, exactly `end` for 1."""
         a, b, part = matched("lerp", self, end, weight, floating=True)
         if isinstance(part, (int, float)):
             return a + (b - a) * part if part < 0.5 else b - (b - a) * (1.0 - part)
         return choose(part < 0.5, a + (b - a) * part, b - (b - a) * (1.0 - part), type(self))
 
-    # Sign and rounding.  Constant between the jumps, so their derivative is 0.
+    # Sign and rounding.  The latter are constant between their jumps, so the derivative is 0.
 
     def abs(self) -> Self:
         """Absolute value; its derivative at 0 is 0."""
@@ -127,42 +127,42 @@ class ElementwiseMethods(Theme):
         return Step.apply(self, function=np.sign)
 
     def copysign(self, other: Operand) -> Self:
-        """The absolute value of self with the sign of `other`, which carries no gradient."""
+        """The absolute value of self with the sign of `other`, which gets no gradient."""
         x, y = pair("copysign", self, other, floating=True)
         return abs(x) * np.copysign(1.0, y._data if isinstance(y, TensorBase) else y)
 
     def ceil(self) -> Self:
-        """The smallest integer >= x, in the dtype of x.  The derivative is 0."""
+        """The smallest integer >= x, with the dtype of x.  The derivative is 0."""
         return Step.apply(self, function=np.ceil, unchanged="bui")
 
     def floor(self) -> Self:
-        """The largest integer <= x, in the dtype of x.  The derivative is 0."""
+        """The largest integer <= x, with the dtype of x.  The derivative is 0."""
         return Step.apply(self, function=np.floor, unchanged="bui")
 
     def trunc(self) -> Self:
-        """x without its fraction, in the dtype of x.  The derivative is 0."""
+        """x without its fraction, with the dtype of x.  The derivative is 0."""
         return Step.apply(self, function=np.trunc, unchanged="bui")
 
     def round(self, decimals: int = 0) -> Self:
-        """x rounded to so many decimals, halves to even.  The derivative is 0."""
+        """x rounded to this number of decimals, halves to even.  The derivative is 0."""
         rounded = partial(_to_decimals, decimals=integer(decimals, "round"))
         return Step.apply(self, function=rounded)
 
-    # Bounds and choice
+    # Selection: the gradient goes to the selected input
 
     def maximum(self, other: Operand) -> Self:
-        """The larger of two, by element; ties share the gradient."""
+        """The larger of the two, elementwise; at a tie both get half of the gradient."""
         return Maximum.apply(*pair("maximum", self, other))
 
     def minimum(self, other: Operand) -> Self:
-        """The smaller of two, by element; ties share the gradient."""
+        """The smaller of the two, elementwise; at a tie both get half of the gradient."""
         return Minimum.apply(*pair("minimum", self, other))
 
     def clamp(self, min_: Operand | None = None, max_: Operand | None = None) -> Self:
-        """min(max(x, min_), max_); a bound may be a tensor, and None leaves a side open.
+        """min(max(x, min_), max_); a bound may be a tensor, or None for no bound.
 
-        The derivative is 1 from bound to bound, edges included, and 0 beyond.  Where min_ > max_,
-        the result is max_, with derivative 0.
+        The derivative is 1 between the bounds and at them, 0 outside.  Where min_ > max_, the
+        result is max_, with derivative 0.
 
         Errors: ValueError if both are None.
         """
@@ -183,7 +183,7 @@ class ElementwiseMethods(Theme):
 
     @quiet
     def masked_fill(self, mask: Any, value: Operand) -> Self:
-        """`value`, cast to the dtype of self, where the bool `mask` is True; self elsewhere."""
+        """`value`, cast to the dtype of self, where the bool `mask` is True, else self."""
         given = operand(value, "masked_fill")
         check_fits("masked_fill", self._data, given)
         fill = cast(as_tensor(given, self, self._data.dtype), self._data.dtype)
@@ -192,9 +192,10 @@ class ElementwiseMethods(Theme):
     def nan_to_num(
         self, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
     ) -> Self:
-        """x with nan replaced by `nan`, and infinities by the largest numbers or those given.
+        """x with nan replaced by `nan`, and inf and -inf by `posinf` and `neginf`.
 
-        The derivative is 1 where x is finite, 0 elsewhere.
+        The default for these is the largest and the smallest number of the dtype.  The derivative
+        is 1 where x is finite, else 0.
         """
         if self._data.dtype.kind != "f":
             return converted(self, self._data.dtype)
@@ -206,4 +207,4 @@ def _to_decimals(x: Any, decimals: int) -> Any:
     y = np.round(x, decimals)
     if decimals <= 0 or x.dtype.kind != "f":
         return y
-    return np.where(np.isfinite(y), y, x)  # where x 10^decimals overflows, x has no decimals
+    return np.where(np.isfinite(y), y, x)  # if x 10^decimals overflows, x has no decimals

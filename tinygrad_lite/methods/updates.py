@@ -1,6 +1,6 @@
-"""Methods that write in place, by PyTorch's names with an underscore.
+"""Methods that write in place; as in PyTorch, their names end in an underscore.
 
-They are refused, recorded and noted as `+=` and `x[i] = v` are: see `inplace`.
+They are refused and recorded as `+=` and `x[i] = v` are: see _inplace.py.
 """
 
 from typing import Any, Self
@@ -14,7 +14,7 @@ from .indexing import write
 
 
 class UpdateMethods(Theme):
-    """Each returns the tensor itself, whose memory stays."""
+    """Writing in place.  Each method returns the tensor itself, and keeps its memory."""
 
     __slots__ = ()
 
@@ -35,22 +35,22 @@ class UpdateMethods(Theme):
         return update("div_", Div, self, other, floating=True)
 
     def copy_(self, other: Operand) -> Self:
-        """x[...] = other, which is cast to x's dtype; the gradient goes to other, none to x."""
+        """x[...] = other, cast to the dtype of x; the gradient goes to other, none to x."""
         write("copy_", self, ..., other)
         return self
 
     def fill_(self, value: Any) -> Self:
-        """Every element one number; the gradient goes to it, none to x."""
+        """x[...] = value, a number; the gradient goes to it, none to x."""
         write("fill_", self, ..., one_number("fill_", value))
         return self
 
     def zero_(self) -> Self:
-        """Every element 0; no gradient goes to x."""
+        """x[...] = 0; no gradient goes to x."""
         write("zero_", self, ..., 0)
         return self
 
     def masked_fill_(self, mask: Any, value: Any) -> Self:
-        """value, a number, where the bool mask is True; the gradient there goes to it."""
+        """x[mask] = value, a number; where the bool mask is True, the gradient goes to it."""
         value = one_number("masked_fill_", value)
         check_writable("masked_fill_", self, self._data, value)
         overwrite("masked_fill_", self, choose(mask, value, self, type(self), "masked_fill_"))

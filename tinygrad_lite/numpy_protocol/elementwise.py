@@ -1,4 +1,4 @@
-"""NumPy's functions by element on tensors, with NumPy's arguments and defaults."""
+"""NumPy's elementwise functions on tensors, with NumPy's arguments and defaults."""
 
 import operator
 from collections.abc import Callable
@@ -20,7 +20,10 @@ from ..ops.trigonometry import Atan2
 def _either(
     function: Callable[[Any, Any], Any], reflected: str | None = None
 ) -> Callable[[Any, Any], Any]:
-    """A function of which either side may be the tensor; it commutes if none reflects it."""
+    """A function of two operands, either of which is the tensor.
+
+    reflected   the method for a tensor on the right; None if the function is commutative
+    """
 
     def call(a: Any, b: Any) -> Any:
         if isinstance(a, TensorBase):
@@ -40,7 +43,7 @@ def _constant(ufunc: Any) -> Callable[[Any, Any], Any]:
 
 
 def _unary(name: str) -> Callable[[Any], Any]:
-    """A function of one argument: the method of that name."""
+    """A function of one argument: the method of this name."""
 
     def call(x: Any) -> Any:
         return getattr(x, name)()
@@ -60,7 +63,7 @@ def _copysign(a: Any, b: Any) -> Any:
 
 
 def _reciprocal(x: Any) -> Any:
-    whole = x.dtype.kind != "f"  # NumPy's reciprocal of an integer is one
+    whole = x.dtype.kind != "f"  # NumPy's reciprocal of an integer is an integer
     return x.div(1, reverse=True, rounding_mode="trunc") if whole else x.reciprocal()
 
 

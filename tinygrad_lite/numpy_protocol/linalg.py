@@ -1,4 +1,4 @@
-"""NumPy's own functions of linear algebra on tensors: np.einsum, np.linalg.solve and the others."""
+"""NumPy's linear algebra on tensors, with NumPy's arguments: np.einsum, np.linalg.solve ..."""
 
 from collections.abc import Callable
 from functools import reduce
