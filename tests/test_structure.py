@@ -190,3 +190,21 @@ def test_every_public_method_of_tensor_is_documented() -> None:
             for name, value in vars(cls).items():
                 if not name.startswith("_") and (callable(value) or isinstance(value, property)):
                     assert value.__doc__, name
+
+
+def test_no_theme_of_methods_inherits_another() -> None:
+    themes = tinygrad_lite.methods.TensorMethods.__bases__
+    assert len(themes) > 20
+    for theme in themes:
+        assert not set(theme.__mro__[1:]) & set(themes), theme
+        assert theme.__module__.rpartition(".")[2][0] != "_", theme
+
+
+def test_what_themes_may_use_of_each_other_is_there() -> None:
+    """Or the type checker would take a declaration for a method."""
+    tree = ast.parse((ROOT / "tinygrad_lite" / "methods" / "_theme.py").read_text())
+    (theme,) = (node for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
+    declared = [node.name for node in theme.body if isinstance(node, ast.FunctionDef)]
+    assert len(declared) > 20
+    for name in declared:
+        assert getattr(tinygrad_lite.Tensor, name) is not getattr(object, name, None), name

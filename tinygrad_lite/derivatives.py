@@ -1,15 +1,15 @@
 """Derivatives of functions: products with Jacobians and Hessians, and these matrices in full.
 
-`fn` is a function of one tensor or several, `inputs` the tensor or a tuple of them where the
-derivative is taken; a result is a tensor where `inputs` (or what `fn` returns) is one, and a tuple
-where it is a tuple.  Inputs may require grad or not, and their `.grad` stays as it is.  Where an
+`fn` is a function of one tensor or several.  `inputs`, a tensor or a tuple of tensors, is the point
+where the derivative is taken.  A result is a tensor if `inputs` (or what `fn` returns) is one, and
+a tuple if it is a tuple.  Inputs may require grad or not, and their `.grad` does not change.  If an
 output does not depend on an input, the derivative is zeros.  With create_graph=True the results can
-be differentiated again, with respect to inputs that require grad and to whatever else `fn` uses;
-else they carry no graph.
+be differentiated again, with respect to inputs that require grad and to anything else that `fn`
+uses; otherwise they have no graph.
 
-J is the Jacobian, the matrix of d output / d input.  Walking back from a cotangent v of the outputs
-costs about three times what `fn` does and gives v J, so a row of J (Griewank and Walther,
-Evaluating Derivatives, 2008, chapter 3).
+J is the Jacobian, the matrix of d output / d input.  A backward pass from a cotangent v of the
+outputs gives v J for a small multiple of the cost of `fn` (Griewank and Walther, Evaluating
+Derivatives, 2008, chapter 3); with v a row of the identity, that is a row of J.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -34,23 +34,25 @@ def grad(
     create_graph: bool = False,
     allow_unused: bool = False,
 ) -> tuple[Tensor | None, ...]:
-    """The gradients of the outputs' sum with respect to the inputs; `.grad` stays as it is.
+    """The gradients of the sum of the outputs with respect to the inputs; `.grad` does not change.
 
     outputs        one tensor or several
     inputs         one tensor or several, leaves or not
-    grad_outputs   the gradient of each output, of its shape; None for 1 where it has one element
-    retain_graph   keep what the ops saved; by default as create_graph
-    create_graph   record the walk, so that the gradients can be differentiated again
-    allow_unused   None for an input that no output depends on, instead of a RuntimeError
+    grad_outputs   the gradient with respect to each output, of its shape; None: 1, for an output of
+                   one element
+    retain_graph   keep the saved arrays; default: the same as create_graph
+    create_graph   run the backward pass on Tensors, so that it is itself recorded and the gradients
+                   can be differentiated again
+    allow_unused   return None for an input that no output depends on, instead of a RuntimeError
 
-    Returns a tuple with a tensor of each input's shape.
+    Returns a tuple of tensors in the shapes of the inputs.
     """
     ends = _listed(outputs)[0]
     targets = _listed(inputs)[0]
     given = [None] * len(ends) if grad_outputs is None else _listed(grad_outputs)[0]
     if len(given) != len(ends):
         raise ValueError(
-            f"grad: expected {len(ends)} grad_outputs, one an output; got {len(given)}"
+            f"grad: expected {len(ends)} grad_outputs, one per output; got {len(given)}"
         )
     for target in (*ends, *targets):
         if not isinstance(target, Tensor):
@@ -73,17 +75,17 @@ def grad(
         wanted=targets,
         allow_unused=allow_unused,
     )
-    return tuple(found)  # type: ignore[arg-type]  # of the inputs' class
+    return tuple(found)  # type: ignore[arg-type]  # they have the class of the inputs
 
 
 def vjp(
     fn: Callable[..., Any], inputs: Any, cotangents: Any = None, *, create_graph: bool = False
 ) -> tuple[Tensors, Tensors]:
-    """What fn(*inputs) returns, and v J for the cotangents v.
+    """Vector-Jacobian product: fn(*inputs), and v J for the cotangents v.
 
-    cotangents  one of each output's shape; None for 1 where there is one output of one element
+    cotangents  one for each output, of its shape; None: 1, for a single output of one element
 
-    Returns (outputs, products), the products in the inputs' shapes.
+    Returns (outputs, products), the products in the shapes of the inputs.
     """
     with _recording():
         leaves, single_input = _leaves("vjp", inputs, create_graph)
@@ -96,21 +98,21 @@ def vjp(
 def jvp(
     fn: Callable[..., Any], inputs: Any, tangents: Any = None, *, create_graph: bool = False
 ) -> tuple[Tensors, Tensors]:
-    """What fn(*inputs) returns, and J u for the tangents u: the derivative along u.
+    """Jacobian-vector product: fn(*inputs), and J u for the tangents u, the derivative along u.
 
-    tangents  one of each input's shape; None for 1 where there is one input of one element
+    tangents  one for each input, of its shape; None: 1, for a single input of one element
 
-    Returns (outputs, products), the products in the outputs' shapes.
+    Returns (outputs, products), the products in the shapes of the outputs.
 
-    Walked back twice: v J is linear in v, so the gradient of (v J) . u with respect to v is J u,
-    whatever v is; which avoids a second, forward set of rules (J. Townsend, A new trick for
-    calculating Jacobian vector products, 2017).
+    It takes two backward passes: v J is linear in v, so the gradient of (v J) . u with respect to v
+    is J u, for any v.  So there is no need for a second, forward set of derivatives (J. Townsend, A
+    new trick for calculating Jacobian vector products, 2017).
     """
     with _recording():
         leaves, _ = _leaves("jvp", inputs, create_graph)
         u = _directions("jvp: tangents", tangents, leaves, "input")
         outputs, single = _outputs("jvp", fn, leaves)
-        v = [_placed(as_float(output).zeros_like(), False) for output in outputs]
+        v = [_in_own_node(as_float(output).zeros_like(), False) for output in outputs]
         rows = _gradients(outputs, leaves, v, create_graph=True)
         found = _gradients(rows, v, u, create_graph)
     return _packed(outputs, single, create_graph), _packed(found, single, create_graph)
@@ -119,13 +121,13 @@ def jvp(
 def hvp(
     fn: Callable[..., Any], inputs: Any, vectors: Any = None, *, create_graph: bool = False
 ) -> tuple[Tensor, Tensors]:
-    """What fn(*inputs) returns, a tensor of one element, and H v for its Hessian H.
+    """Hessian-vector product: fn(*inputs), a tensor of one element, and H v for its Hessian H.
 
-    vectors  one of each input's shape; None for 1 where there is one input of one element
+    vectors  one for each input, of its shape; None: 1, for a single input of one element
 
-    Returns (output, products), the products in the inputs' shapes, at the cost of two gradients.
-    H v is the gradient of (gradient of fn) . v, without H itself (B. Pearlmutter, Fast Exact
-    Multiplication by the Hessian, Neural Computation 6, 1994).
+    Returns (output, products), the products in the shapes of the inputs, at the cost of two
+    gradients.  H v is the gradient of (gradient of fn) . v, so H itself is not needed (B.
+    Pearlmutter, Fast Exact Multiplication by the Hessian, Neural Computation 6, 1994).
     """
     with _recording():
         leaves, single = _leaves("hvp", inputs, create_graph)
@@ -137,21 +139,21 @@ def hvp(
 
 
 def jacobian(fn: Callable[..., Any], inputs: Any, *, create_graph: bool = False) -> Any:
-    """Every d output / d input; of shape output.shape + input.shape.
+    """The Jacobian: every d output / d input, of shape output.shape + input.shape.
 
-    A tensor for one output and one input, a tuple where one of the two is a tuple, and where both
-    are, a tuple of tuples: jacobian(...)[i][j] of output i by input j.  One walk for each output
-    element.
+    A tensor for one output and one input, a tuple if one of the two is a tuple, and a tuple of
+    tuples if both are: jacobian(...)[i][j] is of output i with respect to input j.  It takes one
+    backward pass for each element of the outputs.
     """
     return _jacobian("jacobian", fn, inputs, create_graph)
 
 
 def hessian(fn: Callable[..., Any], inputs: Any, *, create_graph: bool = False) -> Any:
-    """Every second derivative of fn(*inputs), a tensor of one element.
+    """The Hessian: every second derivative of fn(*inputs), a tensor of one element.
 
     A tensor of shape input.shape + input.shape, or for a tuple of inputs a tuple of tuples:
-    hessian(...)[i][j] by input i and input j.  The Jacobian of the gradient: one walk for each
-    input element.
+    hessian(...)[i][j] is with respect to input i and input j.  It is the Jacobian of the gradient,
+    and takes one backward pass for each element of the inputs.
     """
 
     def gradient(*leaves: Tensor) -> Any:
@@ -174,16 +176,16 @@ def _jacobian(name: str, fn: Callable[..., Any], inputs: Any, create_graph: bool
 
 
 def _rows(output: Tensor, leaves: Sequence[Tensor], create_graph: bool) -> list[Tensor]:
-    """d output / d leaf for each leaf, row after row: v runs through the rows of the identity."""
+    """d output / d leaf for each leaf, row by row: v is each row of the identity in turn."""
     shapes = [output.shape + leaf.shape for leaf in leaves]
     if not output.requires_grad or output.size == 0:
         return [
             leaf.zeros(shape, dtype=leaf.dtype) for leaf, shape in zip(leaves, shapes, strict=True)
         ]
     rows = []
-    for place in range(output.size):
+    for position in range(output.size):
         v = np.zeros(output.shape, output.dtype)
-        v.flat[place] = 1.0
+        v.flat[position] = 1.0
         rows.append(_gradients([output], leaves, [v], create_graph, retain_graph=True))
     found = []
     for column, shape in zip(zip(*rows, strict=True), shapes, strict=True):
@@ -199,7 +201,7 @@ def _gradients(
     create_graph: bool,
     retain_graph: bool | None = None,
 ) -> list[Tensor]:
-    """v J, with zeros where an input is not depended on."""
+    """v J, with zeros for inputs that no output depends on."""
     ends = [end for end in zip(outputs, v, strict=True) if end[0].requires_grad]
     found: Sequence[Tensor | None] = [None] * len(inputs)
     if ends:
@@ -210,7 +212,7 @@ def _gradients(
 
 @contextmanager
 def _recording() -> Iterator[None]:
-    """Operations inside record a graph, also within no_grad."""
+    """Operations inside record a graph, even within no_grad."""
     mode = modes.get()
     token = modes.set(Mode(True, mode.observer, mode.outer))
     try:
@@ -220,9 +222,9 @@ def _recording() -> Iterator[None]:
 
 
 def _leaves(name: str, inputs: Any, create_graph: bool) -> tuple[list[Tensor], bool]:
-    """The inputs in vertices of their own, so that another use of them in `fn` does not count.
+    """The inputs in nodes of their own, so that other uses of them in `fn` do not count.
 
-    And whether it was one tensor rather than a tuple.
+    Also whether `inputs` was one tensor rather than a tuple.
     """
     given, single = _listed(inputs)
     if not given:
@@ -235,13 +237,13 @@ def _leaves(name: str, inputs: Any, create_graph: bool) -> tuple[list[Tensor], b
         if x.dtype.kind != "f":
             raise TypeError(
                 f"{name}: input {position} is {x.dtype}, and only floats have derivatives; "
-                "cast it, or close fn over it"
+                "cast it, or let fn use it as a constant"
             )
-    return [_placed(x, create_graph) for x in given], single
+    return [_in_own_node(x, create_graph) for x in given], single
 
 
-def _placed(x: Tensor, create_graph: bool) -> Tensor:
-    """The same values in a vertex of their own: after that of x if results lead back to x."""
+def _in_own_node(x: Tensor, create_graph: bool) -> Tensor:
+    """The same values in a node of their own; its parent is that of x if create_graph needs it."""
     if create_graph and x.requires_grad:
         return x.clone()
     leaf = x.detach()
@@ -252,7 +254,7 @@ def _placed(x: Tensor, create_graph: bool) -> Tensor:
 def _outputs(
     name: str, fn: Callable[..., Any], leaves: Sequence[Tensor]
 ) -> tuple[list[Tensor], bool]:
-    """What `fn` returns, and whether it is one tensor rather than a tuple."""
+    """What `fn` returns, as a list, and whether it is one tensor rather than a tuple."""
     if not callable(fn):
         raise TypeError(f"{name}: expected a function first; got {type(fn).__name__}")
     returned, single = _listed(fn(*leaves))
@@ -279,8 +281,8 @@ def _directions(name: str, given: Any, tensors: Sequence[Tensor], what: str) -> 
     if given is None:
         if len(tensors) > 1 or tensors[0].size != 1:
             raise ValueError(
-                f"{name}: expected one of the shape of each {what}; None stands for 1 where there "
-                f"is one {what} of one element"
+                f"{name}: expected one for each {what}, of its shape; None is 1, for a single "
+                f"{what} of one element"
             )
         return [tensors[0].ones_like()]
     found, _ = _listed(given)
@@ -300,6 +302,6 @@ def _listed(value: Any) -> tuple[list[Any], bool]:
 
 
 def _packed(found: Sequence[Tensor], single: bool, create_graph: bool) -> Any:
-    """The tensors as they are returned: one or a tuple, without a graph unless it is wanted."""
+    """The tensors as they are returned: one or a tuple, without a graph unless create_graph."""
     kept = found if create_graph else [tensor.detach() for tensor in found]
     return kept[0] if single else tuple(kept)

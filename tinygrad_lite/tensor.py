@@ -1,4 +1,7 @@
-"""The Tensor: an array, its gradient, and the way back to the tensors it was computed from."""
+"""The Tensor: an array, its gradient, and the graph of the operations that computed it.
+
+Its data and its part in autograd are here.  Its operations are mixins, listed in methods/__init__.
+"""
 
 import weakref
 from collections.abc import Callable
@@ -14,58 +17,11 @@ from .engine.function import Primitive
 from .engine.graph import Array, Leaf, TensorBase
 from .engine.hooks import HookHandle, add_hook
 from .engine.memory import changes
-from .methods.activations import ActivationMethods
-from .methods.attention import AttentionMethods
-from .methods.casting import CastingMethods
-from .methods.comparison import ComparisonMethods
-from .methods.convolution import ConvolutionMethods
-from .methods.creation import CreationMethods
-from .methods.elementwise import MathMethods
-from .methods.gathering import GatheringMethods
-from .methods.indexing import IndexingMethods
-from .methods.joining import JoiningMethods
-from .methods.linalg import LinalgMethods
-from .methods.losses import LossMethods
-from .methods.movement import MovementMethods
-from .methods.padding import PaddingMethods
-from .methods.pooling import PoolingMethods
-from .methods.random import RandomMethods
-from .methods.recurrent import RecurrentMethods
-from .methods.reduce import ReduceMethods
-from .methods.resampling import ResamplingMethods
-from .methods.scan import ScanMethods
-from .methods.sorting import SortingMethods
-from .methods.trigonometry import TrigonometryMethods
-from .methods.updates import UpdateMethods
-from .numpy_protocol import NumpyMethods
+from .methods import TensorMethods
+from .numpy_protocol import NumpyProtocol
 
 
-class Tensor(
-    UpdateMethods,
-    MathMethods,
-    TrigonometryMethods,
-    ComparisonMethods,
-    CastingMethods,
-    ReduceMethods,
-    ScanMethods,
-    SortingMethods,
-    MovementMethods,
-    JoiningMethods,
-    PaddingMethods,
-    IndexingMethods,
-    GatheringMethods,
-    LinalgMethods,
-    ConvolutionMethods,
-    PoolingMethods,
-    ResamplingMethods,
-    ActivationMethods,
-    AttentionMethods,
-    RecurrentMethods,
-    LossMethods,
-    CreationMethods,
-    RandomMethods,
-    NumpyMethods,
-):
+class Tensor(TensorMethods, NumpyProtocol):
     """An n-dimensional array that remembers how it was computed.
 
         w = Tensor([1.0, 2.0], requires_grad=True)
@@ -73,12 +29,12 @@ class Tensor(
         w.grad                      # Tensor([2. 4.], dtype=float32)
 
     data            a number, a nested list, an array or a Tensor; copied
-    dtype           bool, an integer type or float16 to 64; as it stands where not given: Python
-                    floats are float32 and ints int64, arrays keep theirs
-    requires_grad   whether `backward` shall leave a gradient in `.grad`; float dtypes only
+    dtype           bool, an integer type or float16 to float64; default: float32 for Python
+                    floats, int64 for ints; arrays keep theirs
+    requires_grad   whether `backward` adds a gradient to `.grad`; float dtypes only
 
-    An ndarray beside a tensor in an operation is a constant and is not copied: write into it only
-    after backward, which NumPy's own writes do not warn of.
+    An ndarray used as the other operand is a constant and is not copied.  Write into it only after
+    the backward pass: NumPy's own writes go unnoticed.
 
     Errors: TypeError for other dtypes, ValueError for ragged lists.
     """
@@ -111,13 +67,13 @@ class Tensor(
         check_dtype(array.dtype)
         return cls._wrap(array, None)
 
-    # What it holds
+    # Data and metadata
 
     @property
     def data(self) -> Array:
         """The ndarray itself; assignable and writable.
 
-        What is written here the graph does not see: say `mark_changed()` where a backward may
+        The graph does not see what is written here.  Call `mark_changed()` if a backward pass may
         still need the old values.
         """
         return self._data
@@ -130,7 +86,7 @@ class Tensor(
         check_dtype(array.dtype)
         if self._node is not None and not self.is_leaf and array.shape != self._data.shape:
             raise ValueError(
-                f"data: expected shape {self._data.shape}, which the graph knows; got {array.shape}"
+                f"data: expected shape {self._data.shape}, that of the graph; got {array.shape}"
             )
         if self._node is not None:
             check_differentiable(array.dtype)
@@ -159,7 +115,7 @@ class Tensor(
         return self._data.size
 
     def numel(self) -> int:
-        """`size`, as tinygrad and PyTorch call it."""
+        """The number of elements: tinygrad's and PyTorch's name for `size`."""
         return self._data.size
 
     def numpy(self) -> Array:
@@ -198,7 +154,7 @@ class Tensor(
         return bool(self._data.item())
 
     def __format__(self, form: str) -> str:
-        """As the number that it holds, or its repr where no form is given."""
+        """Its single element in this format; its repr if the format is empty."""
         if not form:
             return repr(self)
         self._single("format")
@@ -220,11 +176,14 @@ class Tensor(
             origin = "" if self._node is None else f", op={self.op}"
         return f"{prefix}{values}, dtype={self._data.dtype}{origin})"
 
-    # Its place in the graph
+    # Autograd
 
     @property
     def requires_grad(self) -> bool:
-        """Whether a gradient flows to this tensor: it is a parameter, or computed from one."""
+        """Whether a gradient flows to this tensor.
+
+        True for a leaf created with requires_grad=True, and for what is computed from one.
+        """
         return self._node is not None
 
     @requires_grad.setter
@@ -241,13 +200,13 @@ class Tensor(
             self._node = None
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
-        """Set `requires_grad`; gives the tensor itself, so that it can stand in an expression."""
+        """Set `requires_grad` and return this tensor, for use in an expression."""
         self.requires_grad = requires_grad
         return self
 
     @property
     def is_leaf(self) -> bool:
-        """Whether this tensor was made by the user rather than computed from one with a graph."""
+        """Whether this tensor was created by the user, not computed from one that requires grad."""
         return self._node is None or isinstance(self._node, Leaf)
 
     @property
@@ -259,11 +218,11 @@ class Tensor(
         return type(node).__name__ if isinstance(node, Primitive) else None
 
     def detach(self) -> Self:
-        """A tensor on the same memory that no gradient flows through."""
+        """A tensor with the same memory and no graph: no gradient flows through it."""
         return self._wrap(self._data, None)
 
     def retain_grad(self) -> Self:
-        """Let `backward` leave this tensor's gradient in `.grad` too, though it is no leaf."""
+        """Let `backward` keep the gradient of this tensor in `.grad`, although it is not a leaf."""
         if self._node is None:
             raise RuntimeError(
                 "retain_grad: no gradient flows to this tensor; make what it is computed from with "
@@ -274,18 +233,18 @@ class Tensor(
         return self
 
     def register_hook(self, fn: Callable[[Any], Any]) -> HookHandle:
-        """Let `fn` see the gradient of this tensor in every backward, and replace it if it likes.
+        """Call `fn` with the gradient of this tensor in every backward pass; it may replace it.
 
-        fn      gets the whole gradient, a read-only tensor of this one's shape, before it is passed
-                on or added to `.grad`, and returns None, or a tensor of that shape to take its
-                place.  Several hooks run in the order they were registered, each on what the last
-                one left; under create_graph what they compute is recorded
+        fn      takes the whole gradient, a read-only tensor of this tensor's shape, before it is
+                passed on or added to `.grad`.  It returns None, or a tensor of the same shape that
+                replaces the gradient.  Several hooks run in the order of registration, each on the
+                result of the one before; with create_graph their operations are recorded
 
-        Returns a handle whose `remove()` takes the hook away.  A hook belongs to the value: it runs
-        when this tensor is gone too, and a later `+=` makes a new value without it, as does a copy.
+        Returns a handle whose `remove()` removes the hook.  A hook belongs to the value: it also
+        runs after this tensor is deleted, and neither a copy nor the new value after `+=` has it.
 
-        Errors: RuntimeError if this tensor does not require grad; in backward, TypeError or
-        ValueError for another result of `fn`.
+        Errors: RuntimeError if this tensor does not require grad; in the backward pass, TypeError
+        or ValueError for any other result of `fn`.
         """
         if self._node is None:
             raise RuntimeError("register_hook: this tensor does not require grad")
@@ -294,27 +253,29 @@ class Tensor(
         return add_hook(self._node, fn, self._wrap)
 
     def zero_grad(self) -> None:
-        """Forget the gradient, so that the next backward starts anew."""
+        """Set `.grad` to None, so that the next backward pass starts from nothing."""
         self.grad = None
 
     def mark_changed(self) -> None:
-        """Say that `data` was written through NumPy.
+        """Tell the graph that `data` was changed through NumPy.
 
-        A later backward that still needs the old values then raises, as it does for `+=`.
+        A later backward pass that needs the old values then raises, as it does after `+=`.
         """
         changes.note(self)
 
     def backward(
         self, gradient: Any = None, retain_graph: bool = False, create_graph: bool = False
     ) -> None:
-        """Add the gradient of this tensor to `.grad` of every leaf it was computed from.
+        """Add the gradient of this tensor with respect to each leaf to the `.grad` of that leaf.
 
-        gradient      the gradient of this tensor itself, of its shape; 1 where it has one element
-        retain_graph  keep what the ops saved, so that backward can run again
-        create_graph  record the walk, so that the gradients can be differentiated; keeps the graph
+        gradient      the gradient with respect to this tensor, of its shape; default: 1, for a
+                      tensor of one element
+        retain_graph  keep the saved arrays, so that the graph can be used again
+        create_graph  run the backward pass on Tensors, so that it is itself recorded and the
+                      gradients can be differentiated; implies retain_graph
 
         Errors: RuntimeError if there is no graph, if the tensor has several elements and no
-        gradient is given, if the graph was released, or if a saved array was changed in place.
+        gradient is given, if the saved arrays were freed, or if one was changed in place.
         """
         root = self._root("backward")
         start = self._starting_gradient("backward", gradient)
@@ -332,7 +293,7 @@ class Tensor(
         return self._node
 
     def _starting_gradient(self, name: str, gradient: Any) -> Self:
-        """The gradient to begin with: as given, checked, or 1."""
+        """The gradient that the backward pass starts from: the given one, checked, or 1."""
         if gradient is None:
             if self._data.size != 1:
                 raise RuntimeError(
@@ -349,7 +310,7 @@ class Tensor(
             )
         return gradient.cast(self._data.dtype)
 
-    # Copies: deepcopy and pickle give a leaf without a graph
+    # Copies: deepcopy and pickle return a leaf without a graph
 
     def __reduce__(self) -> Any:
         return type(self), (self._data, None, self.requires_grad)

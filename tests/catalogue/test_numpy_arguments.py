@@ -59,8 +59,8 @@ def test_numpy_s_values_and_a_graph(call) -> None:
         (
             lambda x: np.average(x, weights=np.ones(3)),
             ValueError,
-            "np.average: expected weights of shape (2, 3), or one for each place along one axis; "
-            "got (3,) for axis None",
+            "np.average: expected weights of shape (2, 3), or one for each position along one "
+            "axis; got (3,) for axis None",
         ),
         (
             lambda x: np.vstack([x, [1.0, 2.0, 3.0]]),

@@ -95,12 +95,14 @@ def test_the_first_line_names_the_op_the_input_and_the_worst_element():
             return (g * 4.0 * x,)
 
     assert complaint(Twice, Tensor([[1.0, -0.5, 3.0]])) == (
-        "gradcheck: Twice: the derivative by x, of shape (1, 3), is wrong in 3 of 3 elements; "
-        "worst: d out[0, 2] / d x[0, 2] is 6, and backward gives 12 (error 6)\n"
+        "gradcheck: Twice: the derivative with respect to x, of shape (1, 3), is wrong in "
+        "3 of 3 elements; worst: d out[0, 2] / d x[0, 2] is 6, and backward gives 12 (error 6)\n"
         "diagnosis: exactly 2 times too large"
     )
     text = complaint(lambda a, b: (a * 1.0, Twice.apply(b)), [Tensor(2.0), np.float32(3.0)])
-    assert text.startswith("gradcheck: the derivative by x1, of shape (), is wrong in 1 of 1")
+    assert text.startswith(
+        "gradcheck: the derivative with respect to x1, of shape (), is wrong in 1 of 1"
+    )
     assert "d out1 / d x1 is 6, and backward gives 12 (error 6)" in text
 
 
@@ -372,7 +374,7 @@ def test_second_order_lost():
     assert gradcheck(ExpKeeping, normal(4))
     text = complaint(ExpKeeping, normal(4), check=gradgradcheck)
     assert text.startswith(
-        "gradgradcheck: ExpKeeping: the derivative by x, of shape (4,), is wrong"
+        "gradgradcheck: ExpKeeping: the derivative with respect to x, of shape (4,), is wrong"
     )
     assert "d gradient[" in text
     assert text.endswith(
@@ -397,7 +399,9 @@ def test_second_order_by_the_cotangent():
             return (np.asarray(g.numpy() if isinstance(g, Tensor) else g) * 2.0 * x,)
 
     text = complaint(Lost, normal(3), check=gradgradcheck)
-    assert text.startswith("gradgradcheck: Lost: the derivative by g, of shape (3,), is wrong in 3")
+    assert text.startswith(
+        "gradgradcheck: Lost: the derivative with respect to g, of shape (3,), is wrong in 3"
+    )
 
 
 @pytest.mark.parametrize(
@@ -471,7 +475,9 @@ def test_only_what_requires_grad_is_checked():
 
     a, b = Tensor([1.0, 2.0], requires_grad=True), Tensor([3.0, 4.0])
     assert gradcheck(fn, [a, b])
-    assert complaint(fn, [a.detach(), b]).startswith("gradcheck: fn: the derivative by x1,")
+    assert complaint(fn, [a.detach(), b]).startswith(
+        "gradcheck: fn: the derivative with respect to x1,"
+    )
 
 
 def test_memory_order_is_kept():
@@ -508,7 +514,7 @@ def test_op_with_several_results_and_one_of_them_wrong():
             return total + difference, total + difference
 
     text = complaint(SumAndDifference, [normal(3), normal(3, seed=1)])
-    assert "SumAndDifference: the derivative by x1" in text
+    assert "SumAndDifference: the derivative with respect to x1" in text
     assert "d out1[" in text
     assert "is -1, and backward gives 1" in text
 
@@ -543,9 +549,9 @@ def test_seed_and_tolerances_are_options():
         (3, 1.0, {}, TypeError, "fn: expected a function of tensors or a Function subclass; got int"
                                 "; write gradcheck(lambda x: ..., inputs)"),
         (abs, 1, {}, TypeError, "inputs: expected a float tensor, array or number among them; got "
-                                "int; cast to float64 what is to be checked"),
+                                "int; cast those to check to float64"),
         (abs, [], {}, TypeError, "inputs: expected a float tensor, array or number among them; got "
-                                 "nothing; cast to float64 what is to be checked"),
+                                 "nothing; cast those to check to float64"),
         (float, 1.0, {}, TypeError, "fn: expected a Tensor or a tuple of them as result; got float"
                                     "; compute it with Tensor's operations"),
         (lambda x: x > 0, 1.0, {}, TypeError, "fn: expected a float tensor as result; got bool"),

@@ -274,19 +274,20 @@ def test_they_agree_with_each_other() -> None:
         (
             lambda x: vjp(quartic, (x, Tensor([1]))),
             TypeError,
-            "vjp: input 1 is int64, and only floats have derivatives; cast it, or close fn over it",
+            "vjp: input 1 is int64, and only floats have derivatives; cast it, or let fn use it as "
+            "a constant",
         ),
         (
             lambda x: vjp(affine, x),
             ValueError,
-            "vjp: cotangents: expected one of the shape of each output; None stands for 1 where "
-            "there is one output of one element",
+            "vjp: cotangents: expected one for each output, of its shape; None is 1, for a single "
+            "output of one element",
         ),
         (
             lambda x: jvp(affine, x),
             ValueError,
-            "jvp: tangents: expected one of the shape of each input; None stands for 1 where "
-            "there is one input of one element",
+            "jvp: tangents: expected one for each input, of its shape; None is 1, for a single "
+            "input of one element",
         ),
         (
             lambda x: vjp(affine, x, X),

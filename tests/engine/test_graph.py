@@ -465,7 +465,7 @@ def test_grad_errors() -> None:
         tl.grad(x * 2.0, x)
     with pytest.raises(TypeError, match="grad: expected Tensors as outputs and inputs; got ndarra"):
         tl.grad(x.sum(), x.data)
-    with pytest.raises(ValueError, match="expected 1 grad_outputs, one an output; got 2"):
+    with pytest.raises(ValueError, match="expected 1 grad_outputs, one per output; got 2"):
         tl.grad(x.sum(), x, [1.0, 2.0])
 
 

@@ -15,7 +15,7 @@ from tinygrad_lite.show import draw
 
 MAGIC = {"svg": b"<?xml", "png": b"\x89PNG\r\n\x1a\n", "pdf": b"%PDF-", "dot": b"digraph {"}
 NO_RENDERER = (
-    "draw: nothing here can render a picture; pip install 'tinygrad-lite[viz]', "
+    "draw: nothing here can render a picture; pip install pygraphviz, "
     "or install Graphviz from graphviz.org"
 )
 

@@ -1,6 +1,6 @@
-"""Gradients against finite differences, and what is wrong where they differ.
+"""Gradients compared with finite differences, and a diagnosis where they differ.
 
-gradients.py compares, differences.py measures the slopes, diagnosis.py names the fault.
+gradients.py compares, differences.py computes the differences, diagnosis.py names the fault.
 """
 
 from .gradients import GradientError, gradcheck, gradgradcheck

@@ -1,7 +1,7 @@
-"""What is wrong with a gradient: known faults, recognised by comparing it with differences.
+"""What is wrong with a gradient: known faults, recognised by comparison with finite differences.
 
-Each pattern undoes one fault on one side and asks whether the two then agree.  They are tried in
-order, from those that explain everything to those that only describe.
+Each pattern undoes one fault on one side and tests whether the two sides then agree.  The patterns
+are tried in order, from those that explain everything to those that only describe.
 """
 
 from collections.abc import Iterator
@@ -17,14 +17,14 @@ from ..engine.graph import Array
 
 @dataclass(frozen=True)
 class Comparison:
-    """Vector-Jacobian products of one input, computed twice.
+    """Vector-Jacobian products with respect to one input, computed in two ways.
 
-    cotangents  (rows, outputs): what was pulled back, a random row and, if `full`, the identity
-    analytic    (rows, *shape): what the rules made of each row
+    cotangents  (rows, outputs): a random row and, if `full`, the identity
+    analytic    (rows, *shape): the gradient that `backward` gives for each row
     columns     (outputs, n): df/dx from differences, at n elements of the input
-    elements    (n,): which ones, as positions in the flat input
+    elements    (n,): the positions of these elements in the flat input
     wrong       (n,): where the two disagree
-    out_shapes  the shapes of the outputs, which lie one after the other in `outputs`
+    out_shapes  the shapes of the outputs, whose elements are joined in `outputs`
     """
 
     cotangents: Array
@@ -41,28 +41,28 @@ class Comparison:
 
     @cached_property
     def given(self) -> Array:
-        """(rows, n): the products from the rules, at the same elements."""
+        """(rows, n): the products from `backward`, at the same elements."""
         return self.at_elements(self.analytic)
 
     @property
     def full(self) -> bool:
-        """Whether every row of the Jacobian is there."""
+        """Whether every row of the Jacobian was computed."""
         return len(self.cotangents) > 1
 
     @property
     def shape(self) -> Shape:
-        """The input's shape."""
+        """The shape of the input."""
         shape: Shape = self.analytic.shape[1:]
         return shape
 
     def at_elements(self, rows: Array) -> Array:
-        """(rows, *shape) read at the elements compared."""
+        """The entries of (rows, *shape) at the elements compared: (rows, n)."""
         return rows.reshape(len(rows), -1)[:, self.elements]
 
     def slices(self) -> Iterator[tuple[int, bool, Array]]:
         """The last and the first slice along each axis of each output.
 
-        Gives the axis, whether it is the last slice, and a mask (outputs,) that is 0 for the other
+        Yields the axis, whether it is the last slice, and a mask (outputs,) that is 0 at the other
         slices of that output.
         """
         start = 0
@@ -79,7 +79,7 @@ class Comparison:
 
 
 def diagnose(found: Comparison) -> str:
-    """One line on the fault, as exactly as it can be told."""
+    """One line that describes the fault as exactly as possible."""
     if not np.isfinite(found.given).all():
         bad = found.given[~np.isfinite(found.given)][0]
         return f"the analytic gradient is {bad}; 0 times inf in the rule, or a division by 0"
@@ -94,7 +94,7 @@ def diagnose(found: Comparison) -> str:
 
 
 def _same(a: Array, b: Array) -> bool:
-    """Whether `a` is `b`, as far as differences can tell it from other candidates."""
+    """Whether `a` equals `b` within the accuracy of differences."""
     return bool(np.abs(a - b).max(initial=0.0) <= 1e-4 * np.abs(b).max(initial=0.0))
 
 
@@ -124,7 +124,7 @@ def _nearly(found: Comparison) -> str:
 
 
 def _factor(found: Comparison) -> str:
-    """The analytic gradient is k times the numeric one, in every element."""
+    """The analytic gradient is k times the numeric one, at every element."""
     given, numeric = found.given, found.numeric
     k = float((given * numeric).sum() / (numeric * numeric).sum())
     larger = abs(k) >= 1.0
@@ -142,7 +142,7 @@ def _factor(found: Comparison) -> str:
 
 
 def _moved_axes(found: Comparison) -> str:
-    """The gradient's own axes are exchanged, or run backwards."""
+    """Axes of the gradient are exchanged or reversed."""
     shape = found.shape
     for i, j in combinations(range(len(shape)), 2):
         if shape[i] == shape[j] and _same(
@@ -156,7 +156,7 @@ def _moved_axes(found: Comparison) -> str:
 
 
 def _unsummed(found: Comparison) -> str:
-    """Of a sum over the copies that a broadcast made, one term is there, or the mean."""
+    """Only one term of a sum over broadcast copies is there."""
     for axis, last, mask in found.slices():
         if _same(found.given, (found.cotangents * mask) @ found.columns):
             return (
@@ -168,7 +168,7 @@ def _unsummed(found: Comparison) -> str:
 
 
 def _factor_without_transpose(found: Comparison) -> str:
-    """An axis of the output and one of the input exchanged, as by g @ b in place of g @ b.mT."""
+    """An axis of the output is exchanged with one of the input, as by g @ b instead of g @ b.mT."""
     if len(found.out_shapes) != 1 or found.columns.size != found.analytic[1:].size:
         return ""
     (out_shape,) = found.out_shapes

@@ -1,6 +1,6 @@
-"""Finite differences of a function of tensors, for `tinygrad_lite.check`.
+"""Finite differences of a function of tensors.
 
-A central difference is off by O(h^2) from truncation and by O(eps / h) from rounding; the two
+A central difference has an error of O(h^2) from truncation and of O(eps / h) from rounding; the two
 balance at h ~ eps^(1/3), about 6e-6 in float64, and are then about 1e-10.  See Nocedal and Wright,
 "Numerical Optimization" (2006), chapter 8.
 """
@@ -31,38 +31,40 @@ class GradientError(AssertionError):
 class Subject:
     """A function and its arguments.
 
-    check, name  who asks, and what the function is called, for errors
+    check        the name of the check, for errors
+    name         the name of the function, for errors
     arguments    every argument of fn; floats are float64
-    places       the positions of those that are checked
-    labels       what errors call these
-    result       what errors call the output
+    positions    the positions of the arguments that are checked
+    labels       the names of these in errors
+    result       the name of the output in errors
     """
 
     check: str
     name: str
     fn: Callable[..., Any]
     arguments: list[Any]
-    places: list[int]
+    positions: list[int]
     labels: list[str]
     result: str
 
     def __post_init__(self) -> None:
-        self.point = [copy_laid_out(np.asarray(self.arguments[place])) for place in self.places]
+        checked = (self.arguments[position] for position in self.positions)
+        self.point = [copy_laid_out(np.asarray(value)) for value in checked]
 
     def fail(self, message: str) -> NoReturn:
         """Raise, naming the check and the function."""
         raise GradientError(f"{self.check}: {self.name + ': ' if self.name else ''}{message}")
 
     def run(self, point: Sequence[Array]) -> tuple[list[Any], list[Tensor]]:
-        """One call: the arguments, which are copies that nobody else holds, and the outputs."""
+        """One call: the arguments, which are fresh copies, and the outputs."""
         given = [_duplicate(value) for value in self.arguments]
-        for place, array in zip(self.places, point, strict=True):
-            given[place] = Tensor._wrap(copy_laid_out(array), None)
-            given[place].requires_grad = True
+        for position, array in zip(self.positions, point, strict=True):
+            given[position] = Tensor._wrap(copy_laid_out(array), None)
+            given[position].requires_grad = True
         return given, self.float_outputs(self.fn(*given))
 
     def float_outputs(self, result: Any) -> list[Tensor]:
-        """The outputs that can have a gradient."""
+        """The outputs of float dtype, which can have a gradient."""
         results = list(result) if isinstance(result, (tuple, list)) else [result]
         for output in results:
             if not isinstance(output, Tensor):
@@ -83,7 +85,7 @@ class Subject:
         return floats
 
     def values(self, point: Sequence[Array]) -> Array:
-        """The outputs at a point, one after the other in a new vector."""
+        """The outputs at a point, joined in a new vector."""
         with np.errstate(all="ignore"):
             return joined(self.run(point)[1])
 
@@ -91,9 +93,9 @@ class Subject:
 class Differences:
     """Differences of a subject around its point.
 
-    Inputs are named by number, elements by their position in the flat input.
+    Inputs are identified by number, elements by their position in the flat input.
 
-    value   f(x), the outputs one after the other in a vector
+    value   f(x), the outputs joined in a vector
     step    the step for an element x, in units of max(|x|, 1)
     """
 
@@ -109,7 +111,7 @@ class Differences:
         return self.step / shrink * np.where(np.isfinite(sizes), np.maximum(sizes, 1.0), 1.0)
 
     def moved(self, number: int, elements: Any, by: Any) -> Array:
-        """The function's value where some elements of one input are moved."""
+        """The function's value with some elements of one input moved."""
         point = list(self.subject.point)
         point[number] = copy_laid_out(point[number])
         point[number].flat[elements] += by
@@ -130,9 +132,9 @@ class Differences:
         return right.T, left.T
 
     def kinks(self, number: int, elements: Array, right: Array, left: Array) -> Array:
-        """(outputs, n) flags: the one-sided slopes differ, and keep their values as h shrinks.
+        """(outputs, n) flags: the one-sided slopes differ, and stay different as h shrinks.
 
-        In a smooth function they approach each other with h f''; at a jump they grow.
+        Those of a smooth function approach each other like h f''; at a jump they grow.
         """
         gap = np.abs(right - left)
         flags: Array = gap > 1e-3 * (np.abs(right) + np.abs(left))
@@ -148,15 +150,15 @@ class Differences:
     def noise(self, number: int, cotangent: Array) -> float:
         """The relative error of the values: 1e-16 in float64, 1e-8 to 1e-7 in float32.
 
-        Fourth differences at tiny distances along a line leave nothing of a smooth function but
-        its noise, which changes sign from one to the next (More and Wild, "Estimating
-        computational noise", 2011).  The median passes over a kink or a jump on the way.
+        Fourth differences at tiny distances along a line remove everything from a smooth function
+        except its noise, which changes sign from one to the next (More and Wild, "Estimating
+        computational noise", 2011).  The median ignores a kink or a jump on the line.
         """
         scale = float(np.linalg.norm(cotangent * self.value))
         steps = self.steps(number, 4.0)
         every, found = np.arange(steps.size), [0.0]
         rng = np.random.default_rng(0)
-        for _ in range(1 if steps.size > 100 else 8):  # rounding may be regular along one line
+        for _ in range(1 if steps.size > 100 else 8):  # along one line, rounding may be regular
             by = steps * rng.uniform(0.5, 1.5, steps.size)
             line = [cotangent @ self.moved(number, every, t * by) for t in range(1, 21)]
             fourth = np.diff(line, 4)
@@ -165,7 +167,7 @@ class Differences:
         return max(found)
 
     def refuse_float32(self, number: int, cotangent: Array) -> None:
-        """Raise if the function rounds more coarsely than to float64."""
+        """Raise if the function computes with less than float64 precision."""
         noise = self.noise(number, cotangent)
         if FLOAT32_NOISE[0] < noise < FLOAT32_NOISE[1]:
             self.subject.fail(
@@ -186,7 +188,10 @@ class Differences:
             )
 
     def refuse_singular(self, number: int, element: int, column: Array) -> None:
-        """Raise if the differences of an element, given those of the first step, do not settle."""
+        """Raise if the differences of an element do not converge as the step shrinks.
+
+        column   (outputs,): the differences with the first step
+        """
         value = self._element(number, element)
         if not np.isfinite(column).all():
             self.subject.fail(
@@ -209,43 +214,43 @@ class Differences:
             )
 
     def _element(self, number: int, element: int) -> str:
-        """An element and its value: x[3] = 0.0."""
+        """An element and its value, as "x[3] = 0.0"."""
         array = self.subject.point[number]
         label = at(self.subject.labels[number], array.shape, element)
         return f"{label} = {float(array.reshape(-1)[element])!r}"
 
 
 def at(label: str, shape: Shape, element: int) -> str:
-    """How an element is written: x[0, 2], or x if there is only one."""
+    """The name of an element: x[0, 2], or x for a 0-d input."""
     index = ", ".join(str(int(number)) for number in np.unravel_index(element, shape))
     return f"{label}[{index}]" if shape else label
 
 
 def figure(number: float) -> str:
-    """Six digits; what is zero but for rounding as 0."""
+    """The number with six digits; 0 if it is 0 except for rounding."""
     return "0" if abs(number) < 1e-12 else f"{number:.6g}"
 
 
 def joined(outputs: Sequence[Tensor]) -> Array:
-    """The elements of all tensors in a new vector."""
+    """The elements of all tensors, joined in a new vector."""
     return np.concatenate([output.numpy().reshape(-1) for output in outputs])
 
 
 def copy_laid_out(array: Array) -> Array:
-    """A copy whose axes lie in memory in the same order, and run in the same direction."""
+    """A copy with the memory layout of the array: the same order and direction of axes."""
     order = tuple([slice(None, None, -1 if stride < 0 else 1) for stride in array.strides])
     return array[order].copy(order="K")[order] if array.ndim else array.copy()
 
 
 def _duplicate(value: Any) -> Any:
-    """A copy of what a function could write into."""
+    """A copy of a tensor or an array, which a function could write into; else the value itself."""
     if isinstance(value, Tensor):
         return Tensor._wrap(copy_laid_out(value.data), None)
     return copy_laid_out(value) if isinstance(value, np.ndarray) else value
 
 
 def subject_of(check: str, fn: Any, inputs: Any) -> Subject:
-    """What `check` was asked to look at; TypeError or RuntimeError if it cannot."""
+    """The function and arguments that `check` got; TypeError or RuntimeError if unsuitable."""
     if not is_grad_enabled():
         raise RuntimeError(f"{check}: there are no gradients inside no_grad(); call it outside")
     if isinstance(fn, type) and issubclass(fn, Primitive):
@@ -256,13 +261,13 @@ def subject_of(check: str, fn: Any, inputs: Any) -> Subject:
             f"{type(fn).__name__}; write {check}(lambda x: ..., inputs)"
         )
     arguments = list(inputs) if isinstance(inputs, (tuple, list)) else [inputs]
-    floats = [place for place, value in enumerate(arguments) if _is_float(value)]
-    asked = [place for place in floats if getattr(arguments[place], "requires_grad", False)]
+    floats = [position for position, value in enumerate(arguments) if _is_float(value)]
+    asked = [number for number in floats if getattr(arguments[number], "requires_grad", False)]
     if not floats:
         kinds = ", ".join(str(getattr(value, "dtype", type(value).__name__)) for value in arguments)
         raise TypeError(
             f"{check}: inputs: expected a float tensor, array or number among them; "
-            f"got {kinds or 'nothing'}; cast to float64 what is to be checked"
+            f"got {kinds or 'nothing'}; cast those to check to float64"
         )
     converted = [_as_float64(value) if _is_float(value) else value for value in arguments]
     labels = labels_of("x", asked or floats, len(arguments))
@@ -270,24 +275,24 @@ def subject_of(check: str, fn: Any, inputs: Any) -> Subject:
 
 
 def _name(fn: Any) -> str:
-    """What to call a function: an op by its class, a lambda not at all."""
+    """The name of a function for errors: an op's class; empty for a lambda."""
     owner = getattr(fn, "__self__", None)
     name = str(getattr(owner if isinstance(owner, type) else fn, "__name__", type(fn).__name__))
     return "" if name == "<lambda>" else name
 
 
-def labels_of(name: str, places: Sequence[int], count: int) -> list[str]:
-    """The names of some of several values: x, or x0, x1 if there is more than one."""
-    return [name if count == 1 else f"{name}{place}" for place in places]
+def labels_of(name: str, positions: Sequence[int], count: int) -> list[str]:
+    """The names of the values at these positions of `count`: x, or x0, x1 ... if several."""
+    return [name if count == 1 else f"{name}{position}" for position in positions]
 
 
 def _is_float(value: Any) -> bool:
-    """Whether a value can have a gradient."""
+    """Whether a value is a float, and so can have a gradient."""
     return isinstance(value, float) or getattr(getattr(value, "dtype", None), "kind", "") == "f"
 
 
 def _as_float64(value: Any) -> Any:
-    """A float tensor or array in float64; a number as it is."""
+    """A float tensor or array as float64; a number unchanged."""
     if isinstance(value, Tensor):
         return Tensor._wrap(value.data.astype(np.float64, order="K", copy=False), None)
     return value.astype(np.float64, order="K", copy=False) if hasattr(value, "astype") else value

@@ -1,12 +1,12 @@
-"""Gradients against finite differences, and what is wrong where they disagree.
+"""`gradcheck`: gradients compared with finite differences.
 
-A rule is checked through its vector-Jacobian products: for a cotangent v of the output, `backward`
-gives v J, and central differences give the columns of J,
+It compares vector-Jacobian products: for a cotangent v of the output, `backward` gives v J, and
+central differences give the columns of J,
 
     df/dx = (f(x + h) - f(x - h)) / 2h  +  O(h^2) + O(eps / h).
 
 v is random, never all ones: v = 1, as after `.sum()`, hides a wrong softmax or a wrong order of
-elements.  On Jacobians that are small enough, v also runs through the rows of the identity.
+elements.  If the Jacobian is small enough, v is also each row of the identity in turn.
 """
 
 from collections.abc import Callable, Sequence
@@ -53,20 +53,20 @@ def gradcheck(
 ) -> bool:
     """True if the gradients of `fn` agree with finite differences; else GradientError says why.
 
-    fn        a function of tensors that gives a tensor or several, or a Function subclass; with
-              the same values each time, so dropout is to be seeded inside it
-    inputs    its argument, or a list of them.  Checked are the tensors that require grad; if none
-              does, all floats.  Floats of any width are copied to float64 (in the same memory
-              order); integers and all else are passed on as they are
-    atol      error allowed to a gradient of any size: well above rounding, which is 1e-10 for
-              values near 1.  Scale a function up whose gradients are smaller than 1e-6
-    rtol      error allowed to a gradient in proportion to its size
+    fn        a function of tensors that returns a tensor or several, or a Function subclass.  It
+              must return the same values each time, so seed dropout inside it
+    inputs    its argument, or a list of arguments.  The tensors that require grad are checked; if
+              none does, all floats.  Floats of any width are copied to float64 (with the same
+              memory layout); everything else is passed on unchanged
+    atol      absolute error allowed: well above rounding, which is about 1e-10 for values near 1.
+              Scale up a function whose gradients are smaller than 1e-6
+    rtol      error allowed in proportion to the gradient
     step      step for an element x, in units of max(|x|, 1); smaller ones are tried on a mismatch
     seed      for the random cotangents, directions and samples
 
-    Every entry of the Jacobian is compared if it has 4096 at most.  A larger one is compared along
-    random directions and at a sample of elements; a wrong element is then found by halving.
-    A point on a kink is refused, though the central difference there may agree by chance.
+    A Jacobian of at most 4096 entries is compared in full.  A larger one is compared along random
+    directions and at a sample of elements; a wrong element is then found by bisection.  A point on
+    a kink is refused, although the central difference there may agree by chance.
 
     Errors: TypeError or ValueError for arguments of the wrong kind; GradientError otherwise.
     """
@@ -86,9 +86,9 @@ def gradgradcheck(
 ) -> bool:
     """True if the second derivatives of `fn` agree with finite differences of its gradients.
 
-    What is checked is the function (x, g) -> g J(x), g being a random cotangent of the output, by
-    x and by g.  It takes the first derivative as it is, right or wrong, so run `gradcheck` too.
-    The arguments and the errors are those of `gradcheck`.
+    The function checked is (x, g) -> g J(x), with respect to x and to g, a random cotangent of the
+    output.  It does not check the first derivative J itself, so run `gradcheck` too.  The arguments
+    and errors are those of `gradcheck`.
     """
     first = _subject("gradgradcheck", fn, inputs, atol, rtol, step)
     _, outputs = first.run(first.point)
@@ -98,7 +98,7 @@ def gradgradcheck(
 
     def gradient(*values: Any) -> tuple[Tensor, ...]:
         outputs = first.float_outputs(first.fn(*values[:count]))
-        leaves = [values[place] for place in first.places]
+        leaves = [values[position] for position in first.positions]
         found = _pull_back(outputs, values[count:], leaves, create_graph=True)
         return tuple(
             leaf.zeros_like() if gradient is None else gradient
@@ -110,7 +110,7 @@ def gradgradcheck(
         first.name,
         gradient,
         [*first.arguments, *cotangents],
-        [*first.places, *range(count, count + len(cotangents))],
+        [*first.positions, *range(count, count + len(cotangents))],
         [*first.labels, *labels_of("g", range(len(cotangents)), len(cotangents))],
         "gradient",
     )
@@ -119,11 +119,11 @@ def gradgradcheck(
 
 
 # ---------------------------------------------------------------------------------------------
-# Arguments, and words for errors
+# Arguments
 
 
 def _subject(check: str, fn: Any, inputs: Any, atol: float, rtol: float, step: float) -> Subject:
-    """`fn` at `inputs`, and everything else that was passed, checked."""
+    """The subject of `fn` and `inputs`; ValueError for wrong options."""
     for option, value in (("atol", atol), ("rtol", rtol), ("step", step)):
         least = 0 if option != "step" else EPS**2
         if not isinstance(value, (int, float)) or not least <= value < np.inf:
@@ -136,7 +136,7 @@ def _subject(check: str, fn: Any, inputs: Any, atol: float, rtol: float, step: f
 def _pull_back(
     outputs: Sequence[Tensor], cotangents: Sequence[Any], leaves: Sequence[Tensor], **options: Any
 ) -> Sequence[Tensor | None]:
-    """The gradients of the leaves, None where nothing arrives."""
+    """The gradients with respect to the leaves; None where there is none."""
     ends = [pair for pair in zip(outputs, cotangents, strict=True) if pair[0].requires_grad]
     if not ends:
         return [None] * len(leaves)
@@ -151,7 +151,7 @@ def _pull_back(
 class _Check:
     """The comparison at one point.
 
-    cotangent  v, a random number for each element of the outputs
+    cotangent  v, with a random number for each element of the outputs
     """
 
     def __init__(self, subject: Subject, atol: float, rtol: float, step: float, seed: int) -> None:
@@ -159,7 +159,7 @@ class _Check:
         self.second = subject.check == "gradgradcheck"
         self.atol = atol
         self.rtol = rtol
-        self.rng = np.random.default_rng((seed, 1))  # not what the user's default_rng(seed) drew
+        self.rng = np.random.default_rng((seed, 1))  # not the numbers of default_rng(seed)
         self.given, self.outputs = subject.run(subject.point)
         self.around = Differences(subject, joined(self.outputs), step)
         self.cotangent = self.rng.standard_normal(self.around.value.size)
@@ -190,8 +190,8 @@ class _Check:
             self._compare(number, np.concatenate(rows))
 
     def _products(self, cotangents: Array, numbers: Sequence[int]) -> list[Array]:
-        """For each of these inputs (rows, *shape): v J for each row v, from the rules."""
-        leaves = [self.given[self.subject.places[number]] for number in numbers]
+        """For each of these inputs (rows, *shape): v J for each row v, from `backward`."""
+        leaves = [self.given[self.subject.positions[number]] for number in numbers]
         products = [np.zeros((len(cotangents), *leaf.shape)) for leaf in leaves]
         ends = np.cumsum([output.size for output in self.outputs])[:-1]
         for row, cotangent in enumerate(cotangents):
@@ -206,22 +206,22 @@ class _Check:
         return products
 
     def _refuse_mutation(self, culprit: str) -> None:
-        """Raise if the arguments are no longer what they were."""
+        """Raise if an argument was changed."""
         before: list[Any] = list(self.subject.arguments)
-        for place, array in zip(self.subject.places, self.subject.point, strict=True):
-            before[place] = array
-        for place, now in enumerate(self.given):
+        for position, array in zip(self.subject.positions, self.subject.point, strict=True):
+            before[position] = array
+        for position, now in enumerate(self.given):
             if not isinstance(now, (Tensor, np.ndarray)):
                 continue
-            new, old = np.asarray(now), np.asarray(before[place])
+            new, old = np.asarray(now), np.asarray(before[position])
             if not np.array_equal(new, old, equal_nan=new.dtype.kind == "f"):
                 self.subject.fail(
-                    f"{culprit} changed argument {place}, of shape {old.shape}, in place; compute "
-                    "on a clone() of it"
+                    f"{culprit} changed argument {position}, of shape {old.shape}, in place; "
+                    "compute on a clone() of it"
                 )
 
     def _refuse_unsteady(self) -> None:
-        """Raise if the same arguments do not give the same finite values."""
+        """Raise unless the same arguments give the same finite values."""
         value, again = self.around.value, self.subject.values(self.subject.point)
         if not np.isfinite(value).all():
             self.subject.fail(
@@ -238,7 +238,7 @@ class _Check:
             )
 
     def _compare(self, number: int, analytic: Array) -> None:
-        """Raise unless one input's gradients agree with the differences."""
+        """Raise unless the gradients with respect to one input agree with the differences."""
         size, outputs = self.subject.point[number].size, max(self.cotangent.size, 1)
         elements = np.arange(size)
         sampled = size * outputs > JACOBIAN_LIMIT
@@ -254,15 +254,15 @@ class _Check:
             self._explain(number, analytic, np.union1d(elements, block))
 
     def _rows(self, analytic: Array) -> Array:
-        """(rows, outputs): the cotangents of which `analytic` holds the products."""
+        """(rows, outputs): the cotangents whose products `analytic` holds."""
         identity = np.eye(self.cotangent.size) if len(analytic) > 1 else self.cotangent[None][:0]
         return np.concatenate((self.cotangent[None], identity))
 
     def _wrong(self, number: int, analytic: Array, elements: Array, columns: Array) -> Array:
-        """(rows, n) flags: analytic and numeric products differ by more than errors can explain.
+        """(rows, n) flags: the two products differ by more than numerical errors explain.
 
         Where they differ, smaller steps are tried.  Truncation falls with h^2, so that a steep
-        function passes, and a kink or a pole nearby falls outside; a wrong rule stays wrong.
+        function passes, and a kink or a pole nearby is no longer reached; a wrong rule stays wrong.
         """
         rows = self._rows(analytic)
         given = analytic.reshape(len(rows), -1)[:, elements]
@@ -285,7 +285,7 @@ class _Check:
         return flags
 
     def _wrong_block(self, number: int, gradient: Array) -> Array:
-        """A few elements, at least one of which seems to be wrong; empty if all is well."""
+        """A few elements, at least one of which seems to be wrong; empty if none is found."""
         block = np.arange(gradient.size)
         steps = (1.0, SHRINK, SHRINK**2)
         if all(
@@ -300,7 +300,7 @@ class _Check:
         return block
 
     def _excess(self, number: int, gradient: Array, elements: Array, shrink: float) -> float:
-        """How much more than allowed the derivative along a random direction is off.
+        """By how much the error of the derivative along a random direction exceeds the limit.
 
         The direction moves the given elements only, each by about its own step.
         """
@@ -327,27 +327,27 @@ class _Check:
         found = Comparison(rows, analytic, columns, elements, columns_wrong, shapes)
         errors = np.where(wrong, np.nan_to_num(np.abs(found.given - found.numeric), nan=np.inf), -1)
         if wrong[1:].any():
-            errors[0] = -2  # an entry says more than a product
-        row, column = (int(place) for place in np.unravel_index(errors.argmax(), errors.shape))
+            errors[0] = -2  # a single entry tells more than a product
+        row, column = map(int, np.unravel_index(errors.argmax(), errors.shape))
         self.around.refuse_singular(number, int(elements[column]), columns[:, column])
         hint = "; does the rule read a value that forward kept on self?" if self.second else ""
         headline = self._headline(number, found, row, column)
         self.subject.fail(f"{headline}\ndiagnosis: {diagnose(found)}{hint}")
 
     def _headline(self, number: int, found: Comparison, row: int, column: int) -> str:
-        """Which input, how much of it, and the worst element."""
+        """The input, the number of wrong elements, and the worst one."""
         label, shape, count = self.subject.labels[number], found.shape, found.wrong.size
         element = at(label, shape, int(found.elements[column]))
         a, n = float(found.given[row, column]), float(found.numeric[row, column])
         of = f"{count} elements" if count == np.prod(shape) else f"the {count} elements compared"
         return (
-            f"the derivative by {label}, of shape {shape}, is wrong in "
+            f"the derivative with respect to {label}, of shape {shape}, is wrong in "
             f"{np.count_nonzero(found.wrong)} of {of}; worst: d {self._output(row)} / d {element} "
             f"is {figure(n)}, and backward gives {figure(a)} (error {abs(a - n):.3g})"
         )
 
     def _output(self, row: int) -> str:
-        """What a row of cotangents picks: a random combination, or one element of an output."""
+        """What a row of cotangents selects: a random combination, or one element of an output."""
         labels = labels_of(self.subject.result, range(len(self.outputs)), len(self.outputs))
         element = row - 1
         for label, output in zip(labels, self.outputs, strict=True):

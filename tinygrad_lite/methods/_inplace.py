@@ -1,22 +1,23 @@
 """Writing in place: what is refused before anything is written, and how a write is recorded.
 
-Backward needs values as they were.  So a write is refused where nothing could make the gradients
-right (`check_writable`), and every other write leaves a note (`memory.changes`) that backward
-compares with what the ops saved.
+The backward pass needs the values that the ops saved.  A write that would make gradients wrong
+beyond repair is refused (`check_writable`); every other write leaves a note (`memory.changes`),
+which the backward pass compares with the saved arrays.
 """
 
 from typing import Any
 
 import numpy as np
 
+from ..engine.function import Primitive
 from ..engine.graph import Array, Leaf, TensorBase
 from ..engine.memory import changes
 from ..engine.recording import is_grad_enabled
-from ._operands import cast
+from ._operands import cast, pair
 
 
 def check_writable(name: str, tensor: TensorBase, region: Array, other: Any) -> None:
-    """Raise unless `region`, a part of the tensor's memory, may be written.  Writes nothing."""
+    """Raise unless `region`, a part of the tensor's memory, may be written.  Write nothing."""
     if not region.flags.writeable:
         raise RuntimeError(
             f"{name}: this tensor is an expanded or read-only view, whose elements share memory; "
@@ -32,7 +33,7 @@ def check_writable(name: str, tensor: TensorBase, region: Array, other: Any) -> 
     if tensor._views is None:
         return
     recorded = tensor._node is not None or getattr(other, "_node", None) is not None
-    for reference in tensor._views.copy().values():  # a copy: others may drop theirs
+    for reference in tensor._views.copy().values():  # a copy: other threads may drop theirs
         view = reference()
         if (
             view is not None
@@ -48,7 +49,7 @@ def check_writable(name: str, tensor: TensorBase, region: Array, other: Any) -> 
 
 
 def overwrite(name: str, tensor: TensorBase, result: TensorBase) -> None:
-    """Give `tensor` the value of `result`, in its own memory, and its position in the graph."""
+    """Write `result` into the memory of `tensor`, which takes over its node in the graph."""
     result = _fitting(name, tensor, result)
     changes.note(tensor)
     tensor._data[...] = result._data
@@ -75,3 +76,14 @@ def _fitting(name: str, tensor: TensorBase, result: TensorBase) -> TensorBase:
             f"{data.dtype}; cast the tensor first"
         )
     return cast(result, data.dtype)
+
+
+def update(
+    name: str, op: type[Primitive], tensor: TensorBase, other: Any, floating: bool = False
+) -> Any:
+    """Replace the tensor's value with op(tensor, other), in the same memory; return the tensor."""
+    check_writable(name, tensor, tensor._data, other)
+    old = tensor._wrap(tensor._data.copy(), tensor._node) if op.reads else tensor
+    result = op.apply(*pair(name, old, old if other is tensor else other, floating))
+    overwrite(name, tensor, result)
+    return tensor

@@ -1,6 +1,6 @@
-"""Class labels and the scores beside them: what cross entropy and its relatives have in common.
+"""Class labels and scores: what cross entropy and related losses have in common.
 
-Scores (N, C, d1, ...) have a row of C for each place of the labels (N, d1, ...).
+Scores (N, C, d1, ...) hold C numbers for each element of the labels (N, d1, ...).
 """
 
 from math import prod
@@ -18,8 +18,8 @@ from ..ops.selection import Mask
 UNSIGNED = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}  # by the size in bytes
 
 
-def places_and_classes(name: str, scores: Any) -> tuple[Shape, int]:
-    """The shape of the labels that belong to the scores, and the number of classes."""
+def label_shape_and_classes(name: str, scores: Any) -> tuple[Shape, int]:
+    """The shape that the labels for these scores have, and the number of classes."""
     shape = scores.shape
     if not shape:
         raise ValueError(f"{name}: expected scores (N, C), (C,) or (N, C, d1, ...); got ()")
@@ -36,63 +36,63 @@ def as_rows(scores: Any) -> Any:
 
 
 def class_weights(name: str, weight: Any, count: int, dtype: np.dtype[Any]) -> Array:
-    """The weights (C,) in the dtype of the scores."""
+    """The weights (C,) with the dtype of the scores."""
     if isinstance(weight, TensorBase) and weight._node is not None:
         raise ValueError(f"{name}: the weight is a constant; detach() it, no gradient flows there")
     weights = array_of(weight)
     if weights.shape != (count,):
         raise ValueError(
-            f"{name}: expected one weight a class, shape {(count,)}; got {weights.shape}"
+            f"{name}: expected one weight per class, shape {(count,)}; got {weights.shape}"
         )
     return weights.astype(dtype)
 
 
-def surprise(scores: Any, classes: Array) -> Any:
-    """-log(softmax(scores)) of each sample's class, flat, by one primitive; nothing is moved."""
+def nll_per_sample(scores: Any, classes: Array) -> Any:
+    """-log(softmax(scores)) of each sample's class, flat, by one primitive; the scores stay."""
     shape = scores.shape
     if len(shape) > 2 and not np.moveaxis(scores._data, 1, -1).flags.c_contiguous:
-        places = shape[0], prod(shape[2:])
-        scores = scores.reshape(shape[0], shape[1], places[1])
-        return CrossEntropy.apply(scores, labels=classes.reshape(places))[0].reshape(-1)
+        samples = shape[0], prod(shape[2:])
+        scores = scores.reshape(shape[0], shape[1], samples[1])
+        return CrossEntropy.apply(scores, labels=classes.reshape(samples))[0].reshape(-1)
     return CrossEntropy.apply(as_rows(scores), labels=classes)[0]
 
 
-def expected_surprise(rows: Any, shares: Any, smoothing: float, weights: Array | None) -> Any:
-    """-sum over the classes of share log(softmax(row)): cross entropy by its definition."""
+def expected_nll(rows: Any, target: Any, smoothing: float, weights: Array | None) -> Any:
+    """-sum over the classes of p log(softmax(row)), p the target: cross entropy by definition."""
     if smoothing:
-        shares = shares * (1.0 - smoothing) + smoothing / rows.shape[1]
+        target = target * (1.0 - smoothing) + smoothing / rows.shape[1]
     if weights is not None:
-        shares = shares * weights
-    return -(LogSoftmax.apply(rows, axes=(1,)) * shares).sum(1)
+        target = target * weights
+    return -(LogSoftmax.apply(rows, axes=(1,)) * target).sum(1)
 
 
 def checked_labels(
-    labels: Any, places: Shape, classes: int, ignore_index: int | None
+    labels: Any, expected: Shape, classes: int, ignore_index: int | None
 ) -> tuple[Array, Array | None]:
-    """The labels as a flat array, each in 0 .. classes - 1, and a mask of those that count.
+    """The labels as a flat array, each from 0 to classes - 1, and a mask of those that count.
 
-    The mask is None where all count; those that do not are 0 in the array.
+    The mask is None if all count; labels that do not count are 0 in the array.
     """
-    array = np.array(labels)  # a copy, since backward reads it
+    array = np.array(labels)  # a copy, since the backward pass reads it
     if array.dtype.kind not in "iu":
-        swapped = array.ndim > len(places) + 1
+        swapped = array.ndim > len(expected) + 1
         fix = "scores.cross_entropy(labels)" if swapped else "labels.astype(np.int64)"
         raise TypeError(
-            f"labels: expected integers, one class a sample; got {array.dtype}; write {fix}"
+            f"labels: expected integers, one class per sample; got {array.dtype}; write {fix}"
         )
-    if array.shape != places:
+    if array.shape != expected:
         hint = ""
-        if array.size == prod(places):
-            hint = f"; did you mean labels.reshape({places})?"
-        elif len(places) > 1 and array.shape == (places[0], classes, *places[1:-1]):
+        if array.size == prod(expected):
+            hint = f"; did you mean labels.reshape({expected})?"
+        elif len(expected) > 1 and array.shape == (expected[0], classes, *expected[1:-1]):
             hint = "; classes lie along axis 1; sparse_categorical_crossentropy takes them last"
-        elif array.shape == (*places, classes):
+        elif array.shape == (*expected, classes):
             hint = "; labels.argmax(-1) gives the classes of one-hot rows"
         raise ValueError(
-            f"labels: expected shape {places}, as many as scores; got {array.shape}{hint}"
+            f"labels: expected shape {expected}, to fit the scores; got {array.shape}{hint}"
         )
     flat = array.reshape(-1).astype(array.dtype.newbyteorder("="), copy=False)
-    outside = flat.view(UNSIGNED[flat.itemsize]) >= classes  # below 0 is far above as unsigned
+    outside = flat.view(UNSIGNED[flat.itemsize]) >= classes  # negative labels become large
     wrong = bool(outside.any())
     kept = None
     if ignore_index is not None and (wrong or ignore_index >= 0):
@@ -100,27 +100,30 @@ def checked_labels(
         outside &= kept
         wrong = bool(outside.any())
     if wrong:
-        where = int(outside.argmax())
-        index = where if array.ndim == 1 else tuple(map(int, np.unravel_index(where, places)))
+        first = int(outside.argmax())
+        index = first if array.ndim == 1 else tuple(map(int, np.unravel_index(first, expected)))
         raise ValueError(
-            f"labels: label {flat[where]} at index {index} is outside 0 to {classes - 1}"
+            f"labels: label {flat[first]} at index {index} is outside 0 to {classes - 1}"
         )
     return (flat, None) if kept is None else (np.where(kept, flat, 0), kept)
 
 
 def reduced_by_labels(
     losses: Any,
-    places: Shape,
+    shape: Shape,
     reduction: str,
     kept: Array | None,
     weights: Array | None,
     classes: Array,
 ) -> Any:
-    """The losses of labels, without those that do not count; the mean is by their weights."""
+    """The losses reduced, without labels that do not count; the mean is weighted.
+
+    losses: flat; shape: that of the labels, which they take for reduction "none".
+    """
     if kept is not None:
         losses = Mask.apply(losses, mask=kept)
     if reduction == "none":
-        return losses if len(places) == 1 else losses.reshape(places)
+        return losses if len(shape) == 1 else losses.reshape(shape)
     if reduction == "sum":
         return Sum.apply(losses, axes=(0,))
     if weights is not None:

@@ -1,4 +1,4 @@
-"""What may stand beside a tensor in an operation, and which dtype the two then share."""
+"""Operands: what an operation takes besides a tensor, and the dtype that its operands share."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -13,9 +13,11 @@ from ..engine.graph import Array, TensorBase
 from ..ops.elementwise import Cast
 
 Method = TypeVar("Method", bound=Callable[..., Any])
+Given = TypeVar("Given", bound=TensorBase)
+Value = TypeVar("Value", bound=TensorBase | Array)
 Operand: TypeAlias = TensorBase | Array | np.generic | float
 
-# What two bools, which NumPy would make int8 of, have no meaning for, and what to take instead.
+# Operators that are not defined for two bools, which NumPy would make int8, and what to do instead.
 NOT_FOR_BOOLS = {
     "-": "use ^, which is True where they differ",
     **dict.fromkeys(("**", "%", "//", "fmod", "<<", ">>"), "cast one of them first"),
@@ -31,7 +33,7 @@ def operand(value: Any, name: str) -> Any:
         return value
     if isinstance(value, (np.ma.MaskedArray, np.matrix)):
         kind = type(value).__name__
-        raise TypeError(f"{name}: a {kind} has rules of its own; make an ndarray of it first")
+        raise TypeError(f"{name}: a {kind} has rules of its own; convert it to an ndarray first")
     if isinstance(value, (np.ndarray, np.generic)):
         check_dtype(value.dtype)
         return np.asarray(value) if value.ndim else value.item()
@@ -44,9 +46,9 @@ def operand(value: Any, name: str) -> Any:
 
 
 def matched(name: str, *values: Any, floating: bool = False) -> list[Any]:
-    """The operands brought to one dtype (see `tinygrad_lite.dtypes`); numbers stay numbers.
+    """The operands with a common dtype (see arrays/dtypes.py); numbers stay numbers.
 
-    floating: integers and bools become float32, for functions with no integer result.
+    floating: integers and bools become float32, for functions whose result is never an integer.
     """
     operands = [operand(value, name) for value in values]
     numbers = [value for value in operands if isinstance(value, (bool, int, float))]
@@ -72,7 +74,7 @@ def matched(name: str, *values: Any, floating: bool = False) -> list[Any]:
 
 
 def pair(name: str, a: Any, b: Any, floating: bool = False) -> Any:
-    """`matched` for two operands, with the common cases first: this runs for every operator."""
+    """`matched` for two operands; the common cases first, since every operator runs this."""
     if isinstance(a, TensorBase):
         dtype = a._data.dtype
         if dtype.kind == "f":
@@ -92,7 +94,7 @@ def pair(name: str, a: Any, b: Any, floating: bool = False) -> Any:
 
 
 def check_fits(name: str, *operands: Any) -> None:
-    """ValueError where a Python integer has no place in the integer dtype that it stands beside."""
+    """ValueError if a Python integer is out of range for the integer dtype of the others."""
     dtype = next(value.dtype for value in operands if not isinstance(value, (bool, int, float)))
     if dtype.kind not in "iu":
         return
@@ -102,41 +104,55 @@ def check_fits(name: str, *operands: Any) -> None:
             raise ValueError(f"{name}: {number} does not fit into {dtype}; cast the tensor first")
 
 
+def one_number(name: str, value: Any) -> Any:
+    """The operand, which must be a number or a tensor with 0 dimensions."""
+    given = operand(value, name)
+    if np.ndim(given):
+        raise ValueError(f"{name}: expected one number; got shape {np.shape(given)}")
+    return given
+
+
+def refuse_bools(name: str, a: Any) -> None:
+    """TypeError for bools: a sum of their products could mean a count, or whether any is True."""
+    if a.dtype.kind == "b":
+        raise TypeError(f"{name}: expected numbers to add up; got bools; cast one side to np.int64")
+
+
 def as_tensor(value: Any, beside: TensorBase, dtype: DTypeLike | None = None) -> Any:
-    """The value itself if it is a tensor, else in a tensor of the class of the one beside it."""
+    """The value itself if it is a tensor, else a tensor of the class of `beside`."""
     if isinstance(value, TensorBase):
         return value
     return beside._wrap(np.asarray(value, dtype), None)
 
 
-def as_float(tensor: TensorBase) -> Any:
-    """The tensor itself if it is of a float dtype, else as float32."""
+def as_float(tensor: Given) -> Given:
+    """The tensor itself if its dtype is a float, else as float32."""
     return tensor if tensor._data.dtype.kind == "f" else Cast.apply(tensor, dtype=FLOAT)
 
 
-def cast(value: Any, dtype: DTypeLike) -> Any:
-    """A tensor or an array with another dtype; the same object if it has that dtype already."""
+def cast(value: Value, dtype: DTypeLike) -> Value:
+    """A tensor or an array with another dtype; the same object if it already has that dtype."""
     if isinstance(value, TensorBase):
         return value if value._data.dtype == dtype else converted(value, dtype)
     return value if value.dtype == dtype else _converted(value, dtype)
 
 
 @quiet
-def _converted(array: Array, dtype: DTypeLike) -> Array:
+def _converted(array: Any, dtype: DTypeLike) -> Any:
     return array.astype(dtype)
 
 
-def converted(tensor: TensorBase, dtype: DTypeLike) -> Any:
-    """The tensor with `dtype`, in new memory; integers and bools carry no gradient."""
+def converted(tensor: Given, dtype: DTypeLike) -> Given:
+    """The tensor with `dtype`, in new memory; no gradient flows through integers and bools."""
     if np.dtype(dtype).kind == "f":
         return Cast.apply(tensor, dtype=dtype)
-    return tensor._wrap(Cast.apply(tensor._data, dtype=dtype), None)  # no warning of nan
+    return tensor._wrap(Cast.apply(tensor._data, dtype=dtype), None)  # no warning for nan
 
 
 def in_single(method: Method) -> Method:
-    """A method that computes float16 in float32, whose sums may be larger than float16 holds.
+    """A decorator: compute float16 in float32, since a sum may overflow float16, and cast back.
 
-    Of several results, those in float32 become float16 again.
+    Of several results, those in float32 become float16.
     """
 
     @wraps(method)

@@ -11,13 +11,14 @@ LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 class Plan(NamedTuple):
-    """What an einsum does, as far as it follows from its subscripts and the shapes.
+    """What follows from the subscripts of an einsum and the shapes of its operands.
 
-    terms   for each operand the labels of its axes, with letters for `...`, and without the axes of
-            size 1 that another operand stretches: to be repeated along an axis is to have none
-    shapes  the operands' shapes without these
+    terms   for each operand the labels of its axes, with letters for `...`; without axes of size 1
+            that broadcast to another operand's, since repeating along an axis is the same as having
+            none
+    shapes  the operands' shapes without those axes
     output  the labels of the result
-    order   pairs of positions: these two operands go, and their product comes to the end
+    order   pairs of positions: these two operands are removed, and their product is appended
     """
 
     terms: tuple[str, ...]
@@ -47,18 +48,16 @@ def plan(subscripts: str, shapes: tuple[Shape, ...]) -> Plan:
                 )
             size_of[label] = size if known == 1 else known
     kept = [
-        [place for place, label in enumerate(term) if shape[place] == size_of[label]]
+        [axis for axis, label in enumerate(term) if shape[axis] == size_of[label]]
         for term, shape in zip(terms, shapes, strict=True)
     ]
-    terms = ["".join(term[n] for n in places) for term, places in zip(terms, kept, strict=True)]
-    shapes = tuple(
-        tuple(shape[n] for n in places) for shape, places in zip(shapes, kept, strict=True)
-    )
+    terms = ["".join(term[n] for n in axes) for term, axes in zip(terms, kept, strict=True)]
+    shapes = tuple(tuple(shape[n] for n in axes) for shape, axes in zip(shapes, kept, strict=True))
     return Plan(tuple(terms), shapes, output, _order(terms, shapes, output))
 
 
 def _parsed(subscripts: str, shapes: Sequence[Shape]) -> tuple[list[str], str]:
-    """The labels of each operand and of the result, with letters in the place of `...`."""
+    """The labels of each operand and of the result, with letters instead of `...`."""
     text = subscripts.replace(" ", "")
     inputs, arrow, output = text.partition("->")
     given = inputs.split(",")
@@ -88,8 +87,8 @@ def _parsed(subscripts: str, shapes: Sequence[Shape]) -> tuple[list[str], str]:
     else:  # NumPy's rule: the labels that occur once, in alphabetical order
         once = sorted(label for label in set(labels) - set(unused) if labels.count(label) == 1)
         output = unused + "".join(once)
-    for place, label in enumerate(output):
-        if label not in labels or label in output[:place]:
+    for position, label in enumerate(output):
+        if label not in labels or label in output[:position]:
             wrong = "twice" if label in labels else "which no operand has"
             raise ValueError(f"einsum: the result of '{subscripts}' has {label}, {wrong}")
     return terms, output
@@ -98,7 +97,7 @@ def _parsed(subscripts: str, shapes: Sequence[Shape]) -> tuple[list[str], str]:
 def _order(
     terms: Sequence[str], shapes: Sequence[Shape], output: str
 ) -> tuple[tuple[int, int], ...]:
-    """The order of the products, by NumPy's search for one of little work."""
+    """The order of the products: NumPy's search for a cheap one."""
     count = len(terms)
     path = [tuple(range(count))]
     if count > 2:
@@ -111,5 +110,5 @@ def _order(
             first, second, *rest = left
             order.append((first, second))
             count -= 1
-            left = [place - 2 for place in rest] + [count - 1] if rest else []
+            left = [position - 2 for position in rest] + [count - 1] if rest else []
     return tuple(order)

@@ -13,17 +13,18 @@ from ..ops.elementwise import Sigmoid, Tanh
 from ..ops.normalisation import LayerNorm, LayerNormAffine
 from ..ops.selection import Mask, Relu, Where
 from ._operands import Operand, as_float, cast, in_single, matched
+from ._theme import Theme
 
 
-class ActivationMethods(TensorBase):
-    """Activation functions; the shape stays, except of `glu`.
+class ActivationMethods(Theme):
+    """Activation functions, normalisation and dropout.  Only `glu` changes the shape.
 
-    Integers become float32, except of `relu`, `relu6` and `hardtanh`, which keep them.
+    Integers become float32, except in `relu`, `relu6` and `hardtanh`, which keep them.
     """
 
     __slots__ = ()
 
-    # Bent lines
+    # Piecewise linear
 
     def relu(self) -> Self:
         """max(x, 0); the derivative at 0 is 0."""
@@ -34,29 +35,29 @@ class ActivationMethods(TensorBase):
         return _limited("relu6", self, 0, 6)
 
     def hardtanh(self, min_val: float = -1, max_val: float = 1) -> Self:
-        """min(max(x, min_val), max_val); the derivative at both is 0 (that of `clip` is 1)."""
+        """min(max(x, min_val), max_val); the derivative at both bounds is 0 (in `clip` 1)."""
         return _limited("hardtanh", self, min_val, max_val)
 
     def hardsigmoid(self, alpha: float = 1 / 6, beta: float = 0.5) -> Self:
         """min(max(alpha x + beta, 0), 1); the derivative at both ends is 0."""
-        x: Any = as_float(self)
+        x = as_float(self)
         return _limited("hardsigmoid", x * alpha + beta, 0, 1)
 
     def hardswish(self) -> Self:
         """x min(max(x + 3, 0), 6) / 6."""
-        x: Any = as_float(self)
+        x = as_float(self)
         return x * ((x + 3.0).relu6() / 6.0)  # x * 6 could overflow
 
     def leaky_relu(self, neg_slope: float = 0.01) -> Self:
-        """x where x > 0, else neg_slope x; so the derivative at 0 is neg_slope."""
+        """x where x > 0, else neg_slope x; the derivative at 0 is neg_slope."""
         if isinstance(neg_slope, TensorBase):
-            raise TypeError("leaky_relu: expected a number as neg_slope; a learned one is prelu's")
-        x: Any = as_float(self)
+            raise TypeError("leaky_relu: expected a number as neg_slope; prelu takes a Tensor")
+        x = as_float(self)
         slopes = np.array([neg_slope, 1.0], x.dtype)
         return x * slopes.take((x._data > 0).view(np.int8))
 
     def prelu(self, weight: TensorBase) -> Self:
-        """x where x > 0, else w x: leaky_relu with slopes that are learned.
+        """x where x > 0, else weight x: leaky_relu with learned slopes.
 
         weight: one element, or one for each channel (axis 1).
 
@@ -65,7 +66,7 @@ class ActivationMethods(TensorBase):
         x, slopes = matched("prelu", self, weight, floating=True)
         if isinstance(slopes, (int, float)):
             raise TypeError(
-                "prelu: expected the weight as a Tensor; got a number; for that there is leaky_relu"
+                "prelu: expected a Tensor as the weight; got a number; leaky_relu takes one"
             )
         shape, size = x.shape, slopes.size
         channels = shape[1] if len(shape) > 1 else 1
@@ -77,7 +78,7 @@ class ActivationMethods(TensorBase):
         slopes = slopes.reshape(-1, *(1,) * (len(shape) - 2)) if shape else slopes.reshape(())
         return Relu.apply(x) + Mask.apply(x, mask=x._data <= 0) * slopes
 
-    # Exponential ones
+    # Exponential
 
     def elu(self, alpha: float = 1.0) -> Self:
         """x where x > 0, else alpha (exp(x) - 1); the derivative at 0 is alpha.
@@ -85,7 +86,7 @@ class ActivationMethods(TensorBase):
         Source: D. Clevert et al., Fast and Accurate Deep Network Learning by Exponential Linear
         Units, ICLR 2016.
         """
-        x: Any = as_float(self)
+        x = as_float(self)
         return Relu.apply(x) + Mask.apply(x, mask=x._data <= 0).expm1() * alpha
 
     def celu(self, alpha: float = 1.0) -> Self:
@@ -94,17 +95,16 @@ class ActivationMethods(TensorBase):
         Source: J. Barron, Continuously Differentiable Exponential Linear Units, 2017.
         """
         if alpha == 0:
-            raise ValueError("celu: expected an alpha other than 0, by which it divides")
-        x: Any = as_float(self)
+            raise ValueError("celu: expected an alpha other than 0, since it divides by it")
+        x = as_float(self)
         return Relu.apply(x) + (Mask.apply(x, mask=x._data <= 0) / alpha).expm1() * alpha
 
     def selu(self) -> Self:
-        """1.0507 elu(x, alpha=1.6733): keeps mean 0 and variance 1 from layer to layer.
+        """1.0507 elu(x, alpha=1.6733), which keeps mean 0 and variance 1 from layer to layer.
 
         Source: G. Klambauer et al., Self-Normalizing Neural Networks, NeurIPS 2017.
         """
-        bent: Any = self.elu(1.6732632423543772)
-        return bent * 1.0507009873554805
+        return self.elu(1.6732632423543772) * 1.0507009873554805
 
     def tanh(self) -> Self:
         """Hyperbolic tangent."""
@@ -121,29 +121,29 @@ class ActivationMethods(TensorBase):
     def softplus(self, beta: float = 1.0) -> Self:
         """log(1 + exp(beta x)) / beta, a smooth relu, without overflow.
 
-        Exact everywhere; PyTorch's gives x itself from beta x = 20 on.
+        Exact everywhere; PyTorch returns x itself if beta x > 20.
         """
-        x: Any = as_float(self)
+        x = as_float(self)
         return Softplus.apply(x) if beta == 1 else Softplus.apply(x * beta) / beta
 
     def softsign(self) -> Self:
         """x / (1 + |x|)."""
-        x: Any = as_float(self)
+        x = as_float(self)
         return x / (x.abs() + 1.0)
 
-    # x times a gate
+    # Gated
 
     @in_single
     def gelu(self, approximate: Literal["tanh", "none"] = "tanh") -> Self:
         """x times the probability that a standard normal number is below x.
 
-        approximate: "tanh" for x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2, which is wrong by
-        0.0005 at most, and tinygrad's default; "none" for the exact x (1 + erf(x / sqrt(2))) / 2,
+        approximate: "tanh" for x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2, tinygrad's
+        default, with an error of at most 0.0005; "none" for the exact x (1 + erf(x / sqrt(2))) / 2,
         PyTorch's default.
 
         Source: D. Hendrycks, K. Gimpel, Gaussian Error Linear Units, 2016.
         """
-        x: Any = as_float(self)
+        x = as_float(self)
         if approximate == "tanh":
             return Gelu.apply(x)[0]
         if approximate == "none":
@@ -151,17 +151,17 @@ class ActivationMethods(TensorBase):
         raise ValueError(f'gelu: expected approximate="tanh" or "none"; got {approximate!r}')
 
     def quick_gelu(self) -> Self:
-        """x sigmoid(1.702 x), a rougher gelu."""
-        x: Any = as_float(self)
+        """x sigmoid(1.702 x), a rougher approximation of gelu."""
+        x = as_float(self)
         return x * (x * 1.702).sigmoid()
 
     def silu(self) -> Self:
         """x sigmoid(x)."""
-        x: Any = as_float(self)
+        x = as_float(self)
         return x * x.sigmoid()
 
     def swish(self) -> Self:
-        """x sigmoid(x): another name of silu.
+        """x sigmoid(x): another name for silu.
 
         Source: P. Ramachandran et al., Searching for Activation Functions, 2017.
         """
@@ -172,28 +172,26 @@ class ActivationMethods(TensorBase):
 
         Source: D. Misra, Mish: A Self Regularized Non-Monotonic Activation Function, 2019.
         """
-        x: Any = as_float(self)
+        x = as_float(self)
         return x * x.softplus().tanh()
 
     def glu(self, axis: int = -1) -> Self:
-        """a sigmoid(b), a and b being the two halves of x along the axis.
+        """a sigmoid(b), where a and b are the two halves of x along the axis.
 
         Source: Y. Dauphin et al., Language Modeling with Gated Convolutional Networks, 2016.
         """
-        x: Any = as_float(self)
+        x = as_float(self)
         axis = normalize_axis(axis, x.ndim, "glu")
         half, odd = divmod(x.shape[axis], 2)
         if odd:
-            raise ValueError(
-                f"glu: expected an even size along axis {axis}, to halve it; got shape {x.shape}"
-            )
+            raise ValueError(f"glu: expected an even size along axis {axis}; got shape {x.shape}")
         before = (slice(None),) * axis
         return x[(*before, slice(half))] * x[(*before, slice(half, None))].sigmoid()
 
-    # Along an axis
+    # Along axes
 
     def softmax(self, axis: Axis = -1, dtype: DTypeLike | None = None) -> Self:
-        """exp(x) / sum(exp(x)) along the axis, without overflow; computed with `dtype` if given."""
+        """exp(x) / sum(exp(x)) along the axis, without overflow; computed in `dtype` if given."""
         return _normalised(Softmax, "softmax", self, axis, dtype)
 
     def log_softmax(self, axis: Axis = -1, dtype: DTypeLike | None = None) -> Self:
@@ -212,17 +210,16 @@ class ActivationMethods(TensorBase):
         weight: Operand | None = None,
         bias: Operand | None = None,
     ) -> Self:
-        """(x - mean) / sqrt(var + eps) over one axis or several, with var of correction 0.
+        """(x - mean) / sqrt(var + eps) over one axis or several; var with correction=0.
 
-        Over the axes (0, 2, 3) of images that is batch normalisation in training.
+        Over the axes (0, 2, 3) of images this is batch normalisation in training.
 
-        weight, bias: what the result is multiplied with, and what is then added, of any shape that
-        broadcasts to it; with a weight of the sizes of the last axes, if those are the axes, and a
-        bias of its shape, all is one primitive
+        weight, bias: the factor and the summand of the result, of any shape that broadcasts to it.
+        If `axis` names the last axes and both have the shape of these, all is one primitive.
 
         Source: J. Ba et al., Layer Normalization, 2016.
         """
-        x: Any = as_float(self)
+        x = as_float(self)
         axes = normalize_axes(axis, x.ndim, "layernorm")
         if weight is not None and _is_affine(x, axes, weight, bias):
             return LayerNormAffine.apply(x, weight, bias, eps=eps)[0]
@@ -232,18 +229,18 @@ class ActivationMethods(TensorBase):
 
     @in_single
     def normalize(self, p: float = 2.0, axis: Axis = 1, eps: float = 1e-12) -> Self:
-        """x / max(norm, eps), with the p-norm of x along the axis: vectors of length 1."""
-        x: Any = as_float(self)
+        """x / max(norm, eps), with the p-norm along the axis: vectors of length 1."""
+        x = as_float(self)
         return x / x.norm(p, axis, keepdim=True).maximum(eps)
 
     # In training
 
     def dropout(self, p: float = 0.5, training: bool = True) -> Self:
-        """In training x mask / (1 - p), mask being 0 with probability p, else 1; else x itself.
+        """x mask / (1 - p) in training, the mask being 0 with probability p, else 1; otherwise x.
 
-        The division keeps the expectation at x.  `Tensor.manual_seed` decides the mask.
+        The division keeps the expectation at x.  `Tensor.manual_seed` determines the mask.
 
-        p: from 0 (nothing is dropped) to 1 (all is).
+        p: from 0 (nothing is dropped) to 1 (everything is).
 
         Source: N. Srivastava et al., Dropout: A Simple Way to Prevent Neural Networks from
         Overfitting, JMLR 15, 2014.
@@ -252,7 +249,7 @@ class ActivationMethods(TensorBase):
             raise ValueError(f"dropout: expected a probability p from 0 to 1; got {p}")
         if not training or p == 0:
             return self
-        x: Any = as_float(self)
+        x = as_float(self)
         kept = x.rand(x.shape)._data >= p
         return x * (kept.astype(x.dtype) * (1 / (1 - p) if p < 1 else 0.0))
 
@@ -264,7 +261,7 @@ def _no_bool(x: TensorBase, name: str) -> TensorBase:
 
 
 def _is_affine(x: Any, axes: tuple[int, ...], weight: Any, bias: Any) -> bool:
-    """Whether tensors have the shapes and dtypes that the primitive LayerNormAffine asks for."""
+    """Whether these are tensors of the shapes and dtypes that LayerNormAffine takes."""
     given = (weight,) if bias is None else (weight, bias)
     last = tuple(range(x.ndim - len(axes), x.ndim))
     sizes = x.shape[x.ndim - len(axes) :]
@@ -275,7 +272,7 @@ def _is_affine(x: Any, axes: tuple[int, ...], weight: Any, bias: Any) -> bool:
 
 
 def _limited(name: str, x: TensorBase, low: float, high: float) -> Any:
-    """x between the limits; constant, with derivative 0, from the limits on."""
+    """x between the limits, else the nearer limit; the derivative there and outside is 0."""
     data = _no_bool(x, name)._data
     if low > high:
         raise ValueError(f"{name}: expected min_val <= max_val; got {low} and {high}")
@@ -284,7 +281,7 @@ def _limited(name: str, x: TensorBase, low: float, high: float) -> Any:
 
 
 def _normalised(op: Any, name: str, x: TensorBase, axis: Axis, dtype: DTypeLike | None) -> Any:
-    """Softmax or LogSoftmax, float16 in float32: the sum may hold many small terms."""
+    """Softmax or LogSoftmax; float16 in float32, since the sum may have many small terms."""
     x = as_float(x if dtype is None else cast(x, dtype))
     given = x._data.dtype
     wide = cast(x, np.float32) if given == np.float16 else x

@@ -1,19 +1,19 @@
-"""Attention."""
+"""Scaled dot-product attention."""
 
 from typing import Any, Self
 
 import numpy as np
 
 from ..arrays.shapes import Shape
-from ..engine.graph import TensorBase
 from ..ops.activations import Softmax
 from ._operands import Operand, as_tensor, cast, in_single, matched, operand
+from ._theme import Theme
 
 NAME = "scaled_dot_product_attention"
 
 
-class AttentionMethods(TensorBase):
-    """Attention of queries to keys and values."""
+class AttentionMethods(Theme):
+    """Attention."""
 
     __slots__ = ()
 
@@ -28,22 +28,21 @@ class AttentionMethods(TensorBase):
         enable_gqa: bool = False,
         scale: float | None = None,
     ) -> Self:
-        """softmax(query @ key.T * scale + mask) @ value, self being the query.
+        """softmax(query @ key.T * scale + mask) @ value, where self is the query.
 
-        self: (..., L, E), key: (..., S, E), value: (..., S, V) -> (..., L, V).  The axes in front
+        self: (..., L, E), key: (..., S, E), value: (..., S, V) -> (..., L, V).  The leading axes
         broadcast.  float16 is computed in float32.
 
-        attn_mask   broadcast to (..., L, S): bool, True where a query may look, or float, added to
-                    the scores.  A query that may look nowhere gets 0, and its gradients are 0
-        dropout_p   probability with which a weight is dropped, at every call: pass 0 when not
-                    training
-        is_causal   query i may look at the keys 0 to i only; not together with attn_mask
-        enable_gqa  groups of queries' heads (axis -3) share the heads of key and value, of which
-                    there may be fewer
-        scale       1 / sqrt(E) where not given
+        attn_mask   broadcast to (..., L, S): bool, True where a query attends to a key, or float,
+                    added to the scores.  A query that attends to no key gives 0, with gradients 0
+        dropout_p   probability of dropping a weight, at every call: pass 0 when not training
+        is_causal   query i attends to the keys 0 to i only; not together with attn_mask
+        enable_gqa  key and value may have fewer heads (axis -3) than the query: each of their heads
+                    serves a group of the query's heads
+        scale       default: 1 / sqrt(E)
 
-        Source: A. Vaswani et al., Attention Is All You Need, 2017; the groups: J. Ainslie et al.,
-        GQA, 2023.
+        Source: A. Vaswani et al., Attention Is All You Need, 2017; grouped queries: J. Ainslie et
+        al., GQA, 2023.
         """
         given = matched(NAME, self, key, value, floating=True)
         query, keys, values = (as_tensor(each, self) for each in given)
@@ -61,7 +60,7 @@ class AttentionMethods(TensorBase):
 
 
 def _masked_softmax(scores: Any, attn_mask: Any) -> Any:
-    """Softmax over the last axis of the scores that the mask lets through; 0 where it lets none."""
+    """Softmax over the last axis of the unmasked scores; 0 where all are masked."""
     axes = (scores.ndim - 1,)
     if attn_mask is None:
         return Softmax.apply(scores, axes=axes)
@@ -78,7 +77,7 @@ def _masked_softmax(scores: Any, attn_mask: Any) -> Any:
         shown = mask._data.astype(scores.dtype)
     elif mask.dtype.kind == "f":
         scores = scores + cast(mask, scores.dtype)
-        shown = np.ones((), scores.dtype)  # where a score is -inf, that is mask enough
+        shown = np.ones((), scores.dtype)  # a score of -inf is masked already
     else:
         raise TypeError(f"{NAME}: expected an attn_mask of bools or floats; got {mask.dtype}")
     return Softmax.apply(scores, axes=axes, mask=shown)
@@ -87,12 +86,12 @@ def _masked_softmax(scores: Any, attn_mask: Any) -> Any:
 def _check_shapes(query: Shape, key: Shape, value: Shape) -> None:
     if min(len(query), len(key), len(value)) < 2:
         raise ValueError(
-            f"{NAME}: expected at least 2 dimensions, (..., places, features); "
+            f"{NAME}: expected at least 2 dimensions, (..., length, features); "
             f"got {query}, {key} and {value}"
         )
     if query[-1] != key[-1]:
         raise ValueError(
-            f"{NAME}: query and key differ in the size of their features: {query} and {key}"
+            f"{NAME}: query and key have different numbers of features: {query} and {key}"
         )
     if key[-2] != value[-2]:
         raise ValueError(
@@ -102,16 +101,16 @@ def _check_shapes(query: Shape, key: Shape, value: Shape) -> None:
 
 
 def _repeat_heads(x: Any, query: Shape) -> Any:
-    """Keys or values (..., heads, S, E) with each head standing for a group of the query's."""
+    """Keys or values (..., heads, S, E), each head repeated for its group of the query's heads."""
     if len(query) < 3 or x.ndim < 3 or not x.shape[-3] or query[-3] % x.shape[-3]:
         raise ValueError(
-            f"{NAME}: enable_gqa expects heads at axis -3, and those of the query to be a multiple "
-            f"of those of key and value; got {query} and {x.shape}"
+            f"{NAME}: with enable_gqa the number of heads (axis -3) of the query must be a "
+            f"multiple of that of key and value; got {query} and {x.shape}"
         )
-    *front, heads, places, features = x.shape
+    *front, heads, length, features = x.shape
     group = query[-3] // heads
     if group == 1:
         return x
-    spread = x.reshape(*front, heads, 1, places, features)
-    spread = spread.expand(*front, heads, group, places, features)
-    return spread.reshape(*front, heads * group, places, features)
+    apart = x.reshape(*front, heads, 1, length, features)
+    repeated = apart.expand(*front, heads, group, length, features)
+    return repeated.reshape(*front, heads * group, length, features)

@@ -1,4 +1,4 @@
-"""Element types: the same values, or the same bits, under another dtype; and copies."""
+"""Dtypes and copies: the same values, or the same bits, with another dtype."""
 
 from typing import Self
 
@@ -6,30 +6,30 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..arrays.dtypes import check_dtype
-from ..engine.graph import TensorBase
 from ..ops.elementwise import Cast
 from ._operands import cast, converted
+from ._theme import Theme
 
 
-class CastingMethods(TensorBase):
-    """Element types, and copies.  Casts to floats carry a gradient, those to integers none."""
+class CastingMethods(Theme):
+    """Dtypes and copies.  A gradient flows through casts to floats, and none through others."""
 
     __slots__ = ()
 
     def cast(self, dtype: DTypeLike) -> Self:
-        """The same values with another dtype; itself if it has that dtype already."""
+        """The same values with another dtype; the tensor itself if it already has that dtype."""
         return cast(self, check_dtype(dtype))
 
     def astype(self, dtype: DTypeLike) -> Self:
-        """NumPy's name: the values with `dtype`, always in new memory."""
+        """The same values with another dtype, always in new memory; NumPy's name."""
         return converted(self, check_dtype(dtype))
 
     def clone(self) -> Self:
-        """The same values in new memory.  Gradients flow through it."""
+        """A copy: the same values in new memory.  The gradient flows through."""
         return converted(self, self._data.dtype)
 
     def contiguous(self) -> Self:
-        """The same values, in memory in the order of the last axis first; itself if they are."""
+        """The same values in C-contiguous memory; the tensor itself if it already is."""
         if self._data.flags.c_contiguous:
             return self
         if self._data.dtype.kind == "f":
@@ -37,20 +37,20 @@ class CastingMethods(TensorBase):
         return self._wrap(np.ascontiguousarray(self._data), None)
 
     def bitcast(self, dtype: DTypeLike) -> Self:
-        """The same bits read as `dtype`, in new memory.  Carries no gradient.
+        """The same bits read as `dtype`, in new memory.  No gradient flows through.
 
         The last axis grows or shrinks by the ratio of the element sizes.
 
-        Errors: TypeError to bool, which holds only 0 and 1; ValueError where the last axis does
-        not hold a whole number of elements of `dtype`.
+        Errors: TypeError for bool, whose bytes must be 0 or 1; ValueError if the last axis does not
+        hold a whole number of elements of `dtype`.
         """
         wanted, given = check_dtype(dtype), self._data.dtype
         shape, size = self._data.shape, self._data.dtype.itemsize
         if wanted.kind == "b" and given.kind != "b":
-            raise TypeError(f"bitcast: the bits of {given} make no bools; use cast(bool)")
+            raise TypeError(f"bitcast: the bits of {given} are no bools; use cast(bool)")
         if size != wanted.itemsize and (not shape or shape[-1] * size % wanted.itemsize):
             raise ValueError(
-                f"bitcast: the last axis of {shape} {given} is no whole number of {wanted}"
+                f"bitcast: the last axis of {shape} {given} holds no whole number of {wanted}"
             )
         return self._wrap(np.array(self._data, order="C").view(wanted), None)
 
@@ -63,23 +63,23 @@ class CastingMethods(TensorBase):
         return self.cast(np.float64)
 
     def short(self) -> Self:
-        """The same values as int16, without their fractions."""
+        """The same values as int16; fractions are cut off."""
         return self.cast(np.int16)
 
     def long(self) -> Self:
-        """The same values as int64, the dtype of Python's integers, without their fractions."""
+        """The same values as int64, the dtype of Python's integers; fractions are cut off."""
         return self.cast(np.int64)
 
-    # These last: from here on the three words mean the methods.
+    # Last, since below each of these names means the method, in annotations too
 
     def float(self) -> Self:
         """The same values as float32."""
         return self.cast(np.float32)
 
     def int(self) -> Self:
-        """The same values as int32, as in tinygrad and PyTorch, without their fractions."""
+        """The same values as int32, as in tinygrad and PyTorch; fractions are cut off."""
         return self.cast(np.int32)
 
     def bool(self) -> Self:
-        """False where an element is 0, else True."""
+        """False where an element is 0, else True, also for nan."""
         return self.cast(np.bool_)

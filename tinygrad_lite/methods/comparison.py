@@ -1,17 +1,17 @@
-"""Questions about elements: their results are bool, and carry no gradient."""
+"""Elementwise tests and logic: the results are bool, and have no gradient."""
 
 from functools import partial
 from typing import Any, Self
 
 import numpy as np
 
-from ..engine.graph import TensorBase
+from ._elementwise import constant
 from ._operands import Operand
-from .operators import constant
+from ._theme import Theme
 
 
-class ComparisonMethods(TensorBase):
-    """Tests and logic, by element."""
+class ComparisonMethods(Theme):
+    """Elementwise tests and logic; the results are bool tensors without a gradient."""
 
     __slots__ = ()
 
@@ -24,7 +24,7 @@ class ComparisonMethods(TensorBase):
         return self._wrap(np.isfinite(self._data), None)
 
     def isinf(self, detect_positive: bool = True, detect_negative: bool = True) -> Self:
-        """True where an element is infinite, of the signs that are asked for."""
+        """True where an element is inf or -inf; either can be left out."""
         found = np.isinf(self._data)
         if not detect_positive:
             found &= self._data < 0
@@ -37,28 +37,28 @@ class ComparisonMethods(TensorBase):
     ) -> Self:
         """True where |self - other| <= atol + rtol |other|, or both are the same infinity.
 
-        equal_nan   whether nan is close to nan
+        equal_nan   whether nan counts as close to nan
         """
         return close(self, other, rtol, atol, equal_nan)
 
     def allclose(
         self, other: Operand, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
     ) -> bool:
-        """Whether all elements are close, as a Python bool: see `isclose`."""
+        """Whether all elements are close, as a Python bool; see `isclose`."""
         return bool(close(self, other, rtol, atol, equal_nan)._data.all())
 
-    # Logic takes any dtype: 0 is False, all else, nan too, is True.
+    # Logic, for any dtype: 0 is False, everything else is True, nan too
 
     def logical_and(self, other: Operand) -> Self:
-        """True where both are not 0."""
+        """True where neither is 0."""
         return constant(np.logical_and, "logical_and", self, other)
 
     def logical_or(self, other: Operand) -> Self:
-        """True where one of the two or both are not 0."""
+        """True where at least one is not 0."""
         return constant(np.logical_or, "logical_or", self, other)
 
     def logical_xor(self, other: Operand) -> Self:
-        """True where exactly one of the two is not 0."""
+        """True where exactly one is not 0."""
         return constant(np.logical_xor, "logical_xor", self, other)
 
     def logical_not(self) -> Self:
@@ -67,6 +67,6 @@ class ComparisonMethods(TensorBase):
 
 
 def close(a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Any:
-    """np.isclose on tensors, arrays and numbers."""
+    """np.isclose of tensors, arrays and numbers."""
     test = partial(np.isclose, rtol=rtol, atol=atol, equal_nan=equal_nan)
     return constant(test, "isclose", a, b)

@@ -1,4 +1,4 @@
-"""Convolutions in one, two and three dimensions, and their transposes."""
+"""Convolutions in one, two and three dimensions, and transposed convolutions."""
 
 from collections.abc import Sequence
 from math import prod
@@ -8,23 +8,23 @@ import numpy as np
 
 from ..arrays.shapes import Shape, Sizes, padding_pairs, per_axis, shape_from
 from ..arrays.windows import Windows
-from ..engine.graph import TensorBase
 from ..ops.convolution import Conv, ConvInput
 from ..ops.pooling import OverlapAdd, SlidingWindows
-from ._operands import Operand, cast, in_single, matched
-from .einsum import refuse_bools
+from ._operands import Operand, cast, in_single, matched, refuse_bools
+from ._theme import Theme
 
 AXES = {1: "length", 2: "height, width", 3: "depth, height, width"}
 Padding = Sizes | Sequence[tuple[int, int]] | str
 
 
-class ConvolutionMethods(TensorBase):
-    """Convolutions of images (N, C, *size), or of one image (C, *size), as cross-correlations.
+class ConvolutionMethods(Theme):
+    """Convolutions (cross-correlations) of images (N, C, *size), or of one image (C, *size).
 
-    stride and dilation are one number, or one for each spatial axis.  padding, with zeros, is also
-    a pair (before, after) for each axis, or all in one row with the last axis first, as tinygrad
-    has it: (left, right, top, bottom).  groups splits the channels into so many groups, of which
-    each is convolved by itself; as many groups as channels make a depthwise convolution.
+    stride    one number, or one for each spatial axis; dilation too
+    padding   zeros at the edges: one number, one or a pair (before, after) for each axis, or as in
+              tinygrad one flat sequence with the last axis first: (left, right, top, bottom)
+    groups    the number of groups of channels, each of which is convolved on its own; as many
+              groups as channels is a depthwise convolution
     """
 
     __slots__ = ()
@@ -53,7 +53,7 @@ class ConvolutionMethods(TensorBase):
         """y[n, o, p] = sum over channels c, taps t of x[n, c, p stride + t dilation] w[o, c, t].
 
         self: (N, C, H, W); weight: (O, C / groups, kernel height, kernel width); bias: (O,).
-        padding may be "valid" (none) or, at stride 1, "same": y is as large as x.
+        padding may be "valid" (none) or, with stride 1, "same": y has the size of x.
         """
         return convolve("conv2d", 2, self, weight, bias, groups, stride, dilation, padding)
 
@@ -99,8 +99,8 @@ class ConvolutionMethods(TensorBase):
 
         self: (N, C, H, W); weight: (C, O / groups, kernel height, kernel width); bias: (O,).  The
         size of y is (H - 1) stride - padding + (kernel - 1) dilation + 1 + output_padding: padding
-        is cut off, and output_padding, less than stride or dilation, tells apart the sizes that
-        conv2d makes one of.
+        is cut off.  conv2d maps several input sizes to the same output size; output_padding, less
+        than stride or dilation, selects one of them.
         """
         return convolve_transposed(
             *("conv_transpose2d", 2, self, weight, bias, groups),
@@ -126,16 +126,16 @@ class ConvolutionMethods(TensorBase):
     def im2col(
         self, kernel_size: Sizes, dilation: Sizes = 1, padding: Padding = 0, stride: Sizes = 1
     ) -> Self:
-        """What each window reads as one column: PyTorch's nn.functional.unfold.
+        """The elements of each window as one column: PyTorch's nn.functional.unfold.
 
-        (N, C, *size) -> (N, C * taps, windows), for any number of spatial axes, in new memory.  A
-        convolution is weight.reshape(O, -1) @ x.im2col(...).
+        (N, C, *size) -> (N, C * taps, windows), for any number of spatial axes, in new memory.
+        weight.reshape(O, -1) @ x.im2col(...) is a convolution.
         """
         size = self._data.shape[2:]
         windows = _columns_windows("im2col", size, kernel_size, dilation, padding, stride)
         n, channels = self._data.shape[:2]
         shape = (n, channels * prod(windows.kernel), prod(windows.count))
-        y: Any = SlidingWindows.apply(self, windows=windows).reshape(shape)
+        y = SlidingWindows.apply(self, windows=windows).reshape(shape)
         return y.clone() if np.may_share_memory(y._data, self._data) else y
 
     @in_single
@@ -147,10 +147,10 @@ class ConvolutionMethods(TensorBase):
         padding: Padding = 0,
         stride: Sizes = 1,
     ) -> Self:
-        """The transpose of im2col, which adds columns up: PyTorch's nn.functional.fold.
+        """The transpose of im2col, which adds overlapping windows: PyTorch's nn.functional.fold.
 
-        (N, C * taps, windows) -> (N, C, *output_size): each element is the sum of all that im2col
-        made of it.
+        (N, C * taps, windows) -> (N, C, *output_size): each element is the sum of all its copies in
+        the columns.
         """
         size, shape = shape_from(output_size), self._data.shape
         windows = _columns_windows("col2im", size, kernel_size, dilation, padding, stride)
@@ -159,8 +159,7 @@ class ConvolutionMethods(TensorBase):
             raise ValueError(
                 f"col2im: expected columns (N, C * {taps} taps, {count} windows); got {shape}"
             )
-        columns: Any = self
-        columns = columns.reshape((shape[0], shape[1] // taps, *windows.kernel, *windows.count))
+        columns = self.reshape((shape[0], shape[1] // taps, *windows.kernel, *windows.count))
         return OverlapAdd.apply(columns, windows=windows)
 
 
@@ -192,7 +191,7 @@ def convolve(
     dilation: Sizes,
     padding: Padding,
 ) -> Any:
-    """conv1d, conv2d or conv3d, by the number of spatial axes."""
+    """conv1d, conv2d or conv3d: `rank` is the number of spatial axes."""
     x, weight, bias = _checked(name, rank, x, weight, bias)
     (groups,) = per_axis(groups, 1, f"{name}: groups")
     outputs, inner, *kernel = weight.shape
@@ -230,7 +229,7 @@ def convolve_transposed(
     padding: Padding,
     output_padding: Sizes,
 ) -> Any:
-    """conv_transpose1d, 2d or 3d, by the number of spatial axes."""
+    """conv_transpose1d, 2d or 3d: `rank` is the number of spatial axes."""
     x, weight, bias = _checked(name, rank, x, weight, bias)
     (groups,) = per_axis(groups, 1, f"{name}: groups")
     channels, *count = x.shape[-rank - 1 :]
@@ -270,7 +269,7 @@ def convolve_transposed(
 
 
 def _checked(name: str, rank: int, x: Any, weight: Any, bias: Any) -> tuple[Any, Any, Any]:
-    """Input, weight and bias (or None) of one dtype, with the right numbers of dimensions."""
+    """Input, weight and bias (or None) with a common dtype, checked for their dimensions."""
     given = matched(name, x, weight) if bias is None else matched(name, x, weight, bias)
     x, weight, bias = (*given, None)[:3]
     if getattr(weight, "ndim", 0) != rank + 2:
@@ -288,7 +287,7 @@ def _checked(name: str, rank: int, x: Any, weight: Any, bias: Any) -> tuple[Any,
 def _padding_by_name(
     name: str, padding: str, spans: Sequence[int], strides: Shape
 ) -> tuple[tuple[int, int], ...]:
-    """The padding that "same" or "valid" means; of an odd number one more goes after."""
+    """The padding that "same" or "valid" means; an odd one has one more element after."""
     if padding not in ("same", "valid"):
         raise ValueError(f'{name}: padding: expected "same", "valid" or numbers; got {padding!r}')
     if padding == "valid":
@@ -301,7 +300,7 @@ def _padding_by_name(
 def _applied(
     name: str, op: Any, rank: int, x: Any, weight: Any, bias: Any, windows: Windows, groups: int
 ) -> Any:
-    """The op on a batch, or on one image as a batch of one, plus the bias; float16 in float32."""
+    """The op on a batch, or on one image as a batch of 1, plus the bias; float16 in float32."""
     dtype = x.dtype
     if dtype == np.float16:
         x, weight, bias = (None if t is None else cast(t, np.float32) for t in (x, weight, bias))
@@ -317,7 +316,7 @@ def _applied(
 
 
 def as_batch(name: str, x: Any, rank: int) -> Any:
-    """Images (N, C, *size) with `rank` spatial axes; one image (C, *size) as a batch of one."""
+    """Images (N, C, *size) with `rank` spatial axes; one image (C, *size) as a batch of 1."""
     if x._data.ndim not in (rank + 1, rank + 2):
         raise ValueError(f"{name}: expected the input as (N, C, {AXES[rank]}); got {x._data.shape}")
     return x if x._data.ndim == rank + 2 else x.reshape((1, *x._data.shape))

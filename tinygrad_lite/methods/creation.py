@@ -1,7 +1,6 @@
-"""Making tensors: constants and ranges."""
+"""Creating tensors: constants and ranges."""
 
 from math import isfinite
-from operator import index as as_index
 from typing import Any, Self, TypeVar
 
 import numpy as np
@@ -9,8 +8,9 @@ from numpy.typing import DTypeLike
 
 from ..arrays.dtypes import INT, check_differentiable, check_dtype, float_dtype, new_array
 from ..arrays.float_errors import quiet
-from ..arrays.shapes import Shape, shape_from
+from ..arrays.shapes import Shape, integer, shape_from
 from ..engine.graph import Leaf, TensorBase
+from ._theme import Theme
 
 Made = TypeVar("Made", bound=TensorBase)
 
@@ -25,7 +25,7 @@ def made(tensor_class: type[Made], array: Any, requires_grad: bool) -> Made:
 
 
 def new_shape(name: str, sizes: Any) -> Shape:
-    """The shape meant by the arguments of a call, of which no size is negative."""
+    """The shape meant by the arguments of a call; no size may be negative."""
     shape = shape_from(sizes)
     if min(shape, default=0) < 0:
         raise ValueError(f"{name}: expected sizes of 0 or more; got {shape}")
@@ -33,23 +33,20 @@ def new_shape(name: str, sizes: Any) -> Shape:
 
 
 def count(name: str, number: Any) -> int:
-    """`number` as an integer of 0 or more."""
-    try:
-        whole = as_index(number)
-    except TypeError:
-        raise TypeError(f"{name}: expected an integer; got {number!r}") from None
+    """`number` as an integer, at least 0."""
+    whole = integer(number, name)
     if whole < 0:
         raise ValueError(f"{name}: expected 0 or more; got {whole}")
     return whole
 
 
 def like(tensor: TensorBase, dtype: DTypeLike | None) -> np.dtype[Any]:
-    """`dtype` checked, or the tensor's own."""
+    """`dtype`, checked; default: that of the tensor."""
     return tensor._data.dtype if dtype is None else check_dtype(dtype)
 
 
 def check_numbers(name: str, *values: Any) -> None:
-    """Refuse what is not one number each; a tensor too, whose graph would be lost."""
+    """TypeError unless each value is a number; not for a tensor, whose graph would be lost."""
     for value in values:
         if not isinstance(value, (bool, int, float, np.bool_, np.integer, np.floating)):
             raise TypeError(f"{name}: expected a number; got {type(value).__name__}")
@@ -57,22 +54,23 @@ def check_numbers(name: str, *values: Any) -> None:
 
 @quiet
 def filled(name: str, shape: Shape, fill_value: Any, dtype: np.dtype[Any]) -> Any:
-    """An array of one number, which must be one that the dtype has."""
+    """An array filled with one number, which must fit into the dtype."""
     check_numbers(name, fill_value)
     try:
         value = np.array(int(fill_value) if dtype.kind in "iu" else fill_value, dtype)
         overflows = isfinite(fill_value) and not np.isfinite(value)
-    except (OverflowError, ValueError):  # too large for an integer, or inf or nan
+    except (OverflowError, ValueError):  # too large for an integer dtype, or inf or nan
         overflows = True
     if overflows:
         raise ValueError(f"{name}: {fill_value} does not fit into {dtype}")
     return np.full(shape, value)
 
 
-class CreationMethods(TensorBase):
-    """Static constructors; shapes as one tuple or as arguments; float32 unless dtype says more.
+class CreationMethods(Theme):
+    """Constructors.  A shape is one tuple or several arguments; the default dtype is float32.
 
-    With requires_grad=True they make leaves.  The `_like` forms take shape and dtype of a tensor.
+    With requires_grad=True the result is a leaf that requires grad.  The `_like` methods take shape
+    and dtype from a tensor.
     """
 
     __slots__ = ()
@@ -81,7 +79,7 @@ class CreationMethods(TensorBase):
     def empty(
         cls, *shape: Any, dtype: DTypeLike | None = None, requires_grad: bool = False
     ) -> Self:
-        """Elements of any value, whatever stood in that memory: to be written before it is read."""
+        """Uninitialised memory: write the elements before reading them."""
         return made(cls, np.empty(new_shape("empty", shape), float_dtype(dtype)), requires_grad)
 
     @classmethod
@@ -105,7 +103,7 @@ class CreationMethods(TensorBase):
         dtype: DTypeLike | None = None,
         requires_grad: bool = False,
     ) -> Self:
-        """Every element `fill_value`, which also decides the dtype where none is given."""
+        """Every element `fill_value`, which also determines the default dtype."""
         sizes = new_shape("full", (shape,))
         check_numbers("full", fill_value)
         wanted = new_array(fill_value).dtype if dtype is None else check_dtype(dtype)
@@ -120,9 +118,9 @@ class CreationMethods(TensorBase):
         dtype: DTypeLike | None = None,
         requires_grad: bool = False,
     ) -> Self:
-        """start, start + step, ... below stop; with one argument 0 to it.  int64 or float32.
+        """start, start + step, ..., below stop; with one argument, from 0 to it.
 
-        Empty where step leads away from stop.
+        int64 if all are integers, else float32.  Empty if step leads away from stop.
         """
         first, end = (0, start) if stop is None else (start, stop)
         check_numbers("arange", first, end, step)
@@ -145,9 +143,9 @@ class CreationMethods(TensorBase):
         dtype: DTypeLike | None = None,
         requires_grad: bool = False,
     ) -> Self:
-        """`steps` numbers at equal distances, of which start is the first and stop the last.
+        """`steps` evenly spaced numbers from start to stop, both included; (steps,).
 
-        (steps,), float32 unless dtype says more; integers are cut off towards 0.
+        With an integer dtype the numbers are rounded towards 0.
         """
         check_numbers("linspace", start, stop)
         wanted = float_dtype(dtype)
@@ -164,26 +162,29 @@ class CreationMethods(TensorBase):
         dtype: DTypeLike | None = None,
         requires_grad: bool = False,
     ) -> Self:
-        """The identity matrix, 1 on the diagonal and else 0; (n, m), m being n if not given."""
+        """The identity matrix: 1 on the diagonal, else 0.  (n, m); m is n by default."""
         rows = count("eye: n", n)
         columns = rows if m is None else count("eye: m", m)
         return made(cls, np.eye(rows, columns, dtype=float_dtype(dtype)), requires_grad)
 
     def empty_like(self, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Self:
-        """Elements of any value."""
+        """Uninitialised memory in the shape of this tensor."""
         return made(type(self), np.empty(self._data.shape, like(self, dtype)), requires_grad)
 
     def zeros_like(self, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Self:
-        """Zeros."""
+        """Zeros in the shape of this tensor."""
         return made(type(self), np.zeros(self._data.shape, like(self, dtype)), requires_grad)
 
     def ones_like(self, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Self:
-        """Ones."""
+        """Ones in the shape of this tensor."""
         return made(type(self), np.ones(self._data.shape, like(self, dtype)), requires_grad)
 
     def full_like(
         self, fill_value: float, dtype: DTypeLike | None = None, requires_grad: bool = False
     ) -> Self:
-        """Every element `fill_value`, in this tensor's dtype: 2.5 is 2 among integers."""
+        """Every element `fill_value`, in the shape and dtype of this tensor.
+
+        Integer dtypes cut off its fraction: 2.5 is 2.
+        """
         values = filled("full_like", self._data.shape, fill_value, like(self, dtype))
         return made(type(self), values, requires_grad)

@@ -1,17 +1,17 @@
-"""Elementwise functions: powers, exponentials, logarithms, rounding, bounds, choice."""
+"""Elementwise functions: powers, exponentials, logarithms, signs, rounding, and selection."""
 
 from functools import partial
 from typing import Any, Self
 
 import numpy as np
 
-from ..arrays.dtypes import new_array
 from ..arrays.float_errors import quiet
 from ..arrays.shapes import integer
 from ..engine.graph import TensorBase
 from ..ops.arithmetic import Div, Pow
 from ..ops.elementwise import Erf, Exp, Expm1, Log, Log1p, Logaddexp, LogBase, Sqrt
 from ..ops.selection import Abs, Clip, Maximum, Minimum, Step, Where
+from ._elementwise import choose
 from ._operands import (
     Operand,
     as_float,
@@ -23,10 +23,11 @@ from ._operands import (
     operand,
     pair,
 )
+from ._theme import Theme
 
 
-class MathMethods(TensorBase):
-    """Elementwise functions; integers and bools become float32 where the result is no integer."""
+class ElementwiseMethods(Theme):
+    """Elementwise functions.  Integers and bools become float32 if the result is not an integer."""
 
     __slots__ = ()
 
@@ -34,7 +35,7 @@ class MathMethods(TensorBase):
 
     def square(self) -> Self:
         """x * x."""
-        return self * self  # type: ignore[operator]  # Tensor has it
+        return self * self
 
     def sqrt(self) -> Self:
         """Square root; its derivative at 0 is inf."""
@@ -52,18 +53,18 @@ class MathMethods(TensorBase):
         return Div.apply(1.0, as_float(self))
 
     def exp(self) -> Self:
-        """e to the power of each element."""
+        """e^x."""
         return Exp.apply(as_float(self))
 
     def exp2(self) -> Self:
-        """2 to the power of each element.
+        """2^x.
 
         dy/dx = y log(2).
         """
         return Pow.apply(2.0, as_float(self))
 
     def expm1(self) -> Self:
-        """exp(x) - 1, with all digits near 0."""
+        """exp(x) - 1, accurate near 0."""
         return Expm1.apply(as_float(self))
 
     def log(self) -> Self:
@@ -79,23 +80,21 @@ class MathMethods(TensorBase):
         return LogBase.apply(as_float(self), base=10)
 
     def log1p(self) -> Self:
-        """log(1 + x), with all digits near 0; -inf at -1, nan below."""
+        """log(1 + x), accurate near 0; -inf at -1, nan below."""
         return Log1p.apply(as_float(self))
 
     def logaddexp(self, other: Operand) -> Self:
         """log(exp(self) + exp(other)) without overflow.
 
-        Where both are -inf, the result is -inf and the gradients are 0.
+        If both are -inf, the result is -inf and the gradients are 0.
         """
         return Logaddexp.apply(*pair("logaddexp", self, other, floating=True))
 
     def xlogy(self, other: Operand) -> Self:
-        """self * log(other), and 0 where self is 0, unless other is nan.
+        """self * log(other); 0 where self is 0, unless other is nan.
 
         The gradients are 0 where self is 0 and other is not a positive number.
         """
-        x: Any
-        y: Any
         x, y = pair("xlogy", self, other, floating=True)
         y = as_tensor(y, self, x._data.dtype)
         vanishes = (x == 0) & ((y <= 0) | (y == np.inf))
@@ -111,13 +110,13 @@ class MathMethods(TensorBase):
         return Erf.apply(as_float(self))
 
     def lerp(self, end: Operand, weight: Operand) -> Self:
-        """self + weight * (end - self): self where the weight is 0, exactly `end` where it is 1."""
+        """self + weight * (end - self): exactly self for a weight of 0, exactly `end` for 1."""
         a, b, part = matched("lerp", self, end, weight, floating=True)
         if isinstance(part, (int, float)):
             return a + (b - a) * part if part < 0.5 else b - (b - a) * (1.0 - part)
         return choose(part < 0.5, a + (b - a) * part, b - (b - a) * (1.0 - part), type(self))
 
-    # Sign and rounding.  Constant between the jumps, so their derivative is 0.
+    # Sign and rounding.  The latter are constant between their jumps, so the derivative is 0.
 
     def abs(self) -> Self:
         """Absolute value; its derivative at 0 is 0."""
@@ -128,42 +127,42 @@ class MathMethods(TensorBase):
         return Step.apply(self, function=np.sign)
 
     def copysign(self, other: Operand) -> Self:
-        """The absolute value of self with the sign of `other`, which carries no gradient."""
+        """The absolute value of self with the sign of `other`, which gets no gradient."""
         x, y = pair("copysign", self, other, floating=True)
         return abs(x) * np.copysign(1.0, y._data if isinstance(y, TensorBase) else y)
 
     def ceil(self) -> Self:
-        """The smallest integer >= x, in the dtype of x.  The derivative is 0."""
+        """The smallest integer >= x, with the dtype of x.  The derivative is 0."""
         return Step.apply(self, function=np.ceil, unchanged="bui")
 
     def floor(self) -> Self:
-        """The largest integer <= x, in the dtype of x.  The derivative is 0."""
+        """The largest integer <= x, with the dtype of x.  The derivative is 0."""
         return Step.apply(self, function=np.floor, unchanged="bui")
 
     def trunc(self) -> Self:
-        """x without its fraction, in the dtype of x.  The derivative is 0."""
+        """x without its fraction, with the dtype of x.  The derivative is 0."""
         return Step.apply(self, function=np.trunc, unchanged="bui")
 
     def round(self, decimals: int = 0) -> Self:
-        """x rounded to so many decimals, halves to even.  The derivative is 0."""
+        """x rounded to this number of decimals, halves to even.  The derivative is 0."""
         rounded = partial(_to_decimals, decimals=integer(decimals, "round"))
         return Step.apply(self, function=rounded)
 
-    # Bounds and choice
+    # Selection: the gradient goes to the selected input
 
     def maximum(self, other: Operand) -> Self:
-        """The larger of two, by element; ties share the gradient."""
+        """The larger of the two, elementwise; at a tie both get half of the gradient."""
         return Maximum.apply(*pair("maximum", self, other))
 
     def minimum(self, other: Operand) -> Self:
-        """The smaller of two, by element; ties share the gradient."""
+        """The smaller of the two, elementwise; at a tie both get half of the gradient."""
         return Minimum.apply(*pair("minimum", self, other))
 
     def clamp(self, min_: Operand | None = None, max_: Operand | None = None) -> Self:
-        """min(max(x, min_), max_); a bound may be a tensor, and None leaves a side open.
+        """min(max(x, min_), max_); a bound may be a tensor, or None for no bound.
 
-        The derivative is 1 from bound to bound, edges included, and 0 beyond.  Where min_ > max_,
-        the result is max_, with derivative 0.
+        The derivative is 1 between the bounds and at them, 0 outside.  Where min_ > max_, the
+        result is max_, with derivative 0.
 
         Errors: ValueError if both are None.
         """
@@ -184,18 +183,19 @@ class MathMethods(TensorBase):
 
     @quiet
     def masked_fill(self, mask: Any, value: Operand) -> Self:
-        """`value`, cast to the dtype of self, where the bool `mask` is True; self elsewhere."""
-        value = operand(value, "masked_fill")
-        check_fits("masked_fill", self._data, value)
-        value = as_tensor(value, self, self._data.dtype)
-        return choose(mask, cast(value, self._data.dtype), self, type(self), "masked_fill")
+        """`value`, cast to the dtype of self, where the bool `mask` is True, else self."""
+        given = operand(value, "masked_fill")
+        check_fits("masked_fill", self._data, given)
+        fill = cast(as_tensor(given, self, self._data.dtype), self._data.dtype)
+        return choose(mask, fill, self, type(self), "masked_fill")
 
     def nan_to_num(
         self, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
     ) -> Self:
-        """x with nan replaced by `nan`, and infinities by the largest numbers or those given.
+        """x with nan replaced by `nan`, and inf and -inf by `posinf` and `neginf`.
 
-        The derivative is 1 where x is finite, 0 elsewhere.
+        The default for these is the largest and the smallest number of the dtype.  The derivative
+        is 1 where x is finite, else 0.
         """
         if self._data.dtype.kind != "f":
             return converted(self, self._data.dtype)
@@ -207,19 +207,4 @@ def _to_decimals(x: Any, decimals: int) -> Any:
     y = np.round(x, decimals)
     if decimals <= 0 or x.dtype.kind != "f":
         return y
-    return np.where(np.isfinite(y), y, x)  # where x 10^decimals overflows, x has no decimals
-
-
-def choose(
-    condition: Any, a: Any, b: Any, tensor_class: type[TensorBase], name: str = "where"
-) -> Any:
-    """np.where on tensors, arrays and numbers.  condition: bool."""
-    mask = condition._data if isinstance(condition, TensorBase) else np.array(condition)
-    if mask.dtype != np.bool_:
-        raise TypeError(f"{name}: expected a bool condition, as x > 0 gives; got {mask.dtype}")
-    a, b = operand(a, name), operand(b, name)
-    if not isinstance(a, TensorBase) and not isinstance(b, TensorBase):
-        a = tensor_class._wrap(new_array(a), None)
-    a, b = matched(name, a, b)
-    check_fits(name, a, b)
-    return Where.apply(a, b, condition=mask)
+    return np.where(np.isfinite(y), y, x)  # if x 10^decimals overflows, x has no decimals

@@ -13,16 +13,17 @@ from ..engine.recording import is_grad_enabled
 from ..ops.indexing import Getitem, Setitem
 from ._inplace import check_writable, overwrite
 from ._operands import Operand, cast, check_fits, operand
+from ._theme import Theme
 
 
 def array_index(index: Any) -> tuple[tuple[Any, ...], bool, bool]:
-    """`index`, what stands in the brackets of x[...], as NumPy takes it: (items, basic, distinct).
+    """The index of x[index] in the form that NumPy takes: (items, basic, distinct).
 
-    items     its parts; arrays are copies
-    basic     whether it holds no arrays, so that NumPy answers with a view
-    distinct  whether it holds no integer arrays, and so names no element twice
+    items     its parts; arrays are copied
+    basic     whether there are no arrays in it, so that NumPy returns a view
+    distinct  whether there are no integer arrays in it, so that no element is named twice
 
-    Errors: TypeError for what is no index.
+    Errors: TypeError for anything that is not an index.
     """
     found: list[Any] = []
     basic = distinct = True
@@ -40,7 +41,7 @@ def array_index(index: Any) -> tuple[tuple[Any, ...], bool, bool]:
             else:
                 basic = False
                 distinct = distinct and item.dtype.kind == "b"
-        elif isinstance(item, slice):  # a tensor in it may change before backward reads it
+        elif isinstance(item, slice):  # a tensor in it may change before the backward pass
             bounds = (item.start, item.stop, item.step)
             item = slice(*(None if bound is None else integer(bound, "index") for bound in bounds))
         elif isinstance(item, (bool, np.bool_)):
@@ -52,12 +53,12 @@ def array_index(index: Any) -> tuple[tuple[Any, ...], bool, bool]:
             )
         found.append(item)
     if basic and Ellipsis not in found:
-        found.append(Ellipsis)  # so that a single element, too, is a view
-    return tuple(found), basic, distinct  # a named tuple takes 0.2 us, a twentieth of x[3]
+        found.append(Ellipsis)  # so that a single element is a view too
+    return tuple(found), basic, distinct  # not a named tuple, which costs time at every x[i]
 
 
-class IndexingMethods(TensorBase):
-    """NumPy's indexing.  Slices and integers give views; arrays and masks give copies."""
+class IndexingMethods(Theme):
+    """NumPy's indexing in full.  Slices and integers give views; arrays and masks give copies."""
 
     __slots__ = ()
 
@@ -81,7 +82,7 @@ class IndexingMethods(TensorBase):
 
 @quiet
 def write(name: str, tensor: TensorBase, index: Any, value: Any) -> None:
-    """tensor[index] = value, recorded if one of the two is; `name` is the operation."""
+    """tensor[index] = value, recorded if either requires grad; `name` is the operation."""
     items, basic, distinct = array_index(index)
     check_writable(name, tensor, tensor._data[items] if basic else tensor._data, value)
     written: Any = operand(value, name)
@@ -96,7 +97,7 @@ def write(name: str, tensor: TensorBase, index: Any, value: Any) -> None:
             changes.note(tensor)
             tensor._data[items] = getattr(written, "_data", written)
     except ValueError as error:
-        if not np.ndim(value):  # nan, for integers
+        if not np.ndim(value):  # nan written into integers
             raise ValueError(f"{name}: {error}") from None
         raise ValueError(
             f"{name}: v has shape {np.shape(value)}, which does not broadcast to "
@@ -105,7 +106,7 @@ def write(name: str, tensor: TensorBase, index: Any, value: Any) -> None:
 
 
 def _without_leading_ones(value: Any, ndim: int) -> Any:
-    """NumPy lets a value of shape (1, 3) be written where (3,) is expected; so do we."""
+    """The value without extra leading axes of size 1: (1, 3) fits into (3,), as in NumPy."""
     shape = value._data.shape
     extra = max(len(shape) - ndim, 0)
     return value.reshape(shape[extra:]) if extra and shape[:extra] == (1,) * extra else value

@@ -1,4 +1,4 @@
-"""Putting tensors together, and taking one apart."""
+"""Joining tensors into one, and splitting one into several."""
 
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
@@ -12,30 +12,34 @@ from ..engine.graph import TensorBase
 from ..ops.indexing import Getitem
 from ..ops.movement import Concatenate, Split, Unstack
 from ._operands import matched
-from .movement import along
+from ._positions import along
+from ._theme import Theme
 
 
-class JoiningMethods(TensorBase):
-    """Several tensors into one, one into several; the parts are views."""
+class JoiningMethods(Theme):
+    """Joining several tensors, and splitting one; the parts of a split are views."""
 
     __slots__ = ()
 
     def cat(self, *others: Any, axis: int = 0) -> Self:
-        """This tensor and the others one after the other along `axis`; Tensor.cat([a, b]) too."""
+        """This tensor and the others, joined along `axis`; also Tensor.cat([a, b])."""
         return concatenate(_listed(self, others), axis)
 
     def stack(self, *others: Any, axis: int = 0) -> Self:
-        """This tensor and the others, of one shape, side by side along a new axis."""
+        """This tensor and the others, all of one shape, joined along a new axis."""
         return stacked(_listed(self, others), axis)
 
     def split(self, sizes: int | Sequence[int], axis: int = 0) -> tuple[Self, ...]:
-        """Parts of these sizes along `axis`; with one integer all have it, but a smaller last."""
-        place, length = self._length(axis, "split")
+        """Parts of these sizes along `axis`, as views.
+
+        sizes: a sequence, or one integer for all parts, of which the last may be smaller.
+        """
+        axis, length = self._length(axis, "split")
         if isinstance(sizes, (tuple, list, np.ndarray)):
             parts = [integer(size, "split") for size in sizes]
             if sum(parts) != length or min(parts, default=0) < 0:
                 raise ValueError(
-                    f"split: the sizes must add up to {length}, the size of axis {place}; "
+                    f"split: the sizes must add up to {length}, the size of axis {axis}; "
                     f"got {sizes}"
                 )
         else:
@@ -43,33 +47,33 @@ class JoiningMethods(TensorBase):
             if size < 1 and length:
                 raise ValueError(f"split: expected parts of 1 element or more; got {sizes}")
             parts = [min(size, length - start) for start in range(0, length, size or 1)] or [0]
-        return Split.apply(self, axis=place, ends=tuple(accumulate(parts)))
+        return Split.apply(self, axis=axis, ends=tuple(accumulate(parts)))
 
     def chunk(self, chunks: int, axis: int = 0) -> tuple[Self, ...]:
-        """At most `chunks` parts of equal size along `axis`, but a smaller last one."""
-        place, length = self._length(axis, "chunk")
+        """At most `chunks` parts of equal size along `axis`; the last may be smaller."""
+        axis, length = self._length(axis, "chunk")
         if integer(chunks, "chunk") < 1:
             raise ValueError(f"chunk: expected 1 part or more; got {chunks}")
-        return self.split(-(-length // chunks), place) if length else (self,) * chunks
+        return self.split(-(-length // chunks), axis) if length else (self,) * chunks
 
     def tensor_split(self, parts: int | Sequence[int], axis: int = 0) -> tuple[Self, ...]:
-        """`parts` parts along `axis`, whose sizes differ by 1 at most; or cut at these places."""
-        place, length = self._length(axis, "tensor_split")
+        """This many parts along `axis`, whose sizes differ by at most 1; or cut at positions."""
+        axis, length = self._length(axis, "tensor_split")
         if not isinstance(parts, (tuple, list, np.ndarray)):
             count = integer(parts, "tensor_split")
             if count < 1:
                 raise ValueError(f"tensor_split: expected 1 part or more; got {parts}")
             size, more = divmod(length, count)
-            return self.split([size + (number < more) for number in range(count)], place)
-        return self._cut(place, [0, *(integer(part, "tensor_split") for part in parts), length])
+            return self.split([size + (number < more) for number in range(count)], axis)
+        return self._cut(axis, [0, *(integer(part, "tensor_split") for part in parts), length])
 
     def unbind(self, axis: int = 0) -> tuple[Self, ...]:
-        """One part for each place along `axis`, without that axis: the opposite of `stack`."""
-        place, length = self._length(axis, "unbind")
-        return Unstack.apply(self, axis=place) if length else ()
+        """One part for each position along `axis`, without that axis: the inverse of `stack`."""
+        axis, length = self._length(axis, "unbind")
+        return Unstack.apply(self, axis=axis) if length else ()
 
     def meshgrid(self, *others: Any, indexing: str = "ij") -> tuple[Self, ...]:
-        """The coordinates of a grid, from those along its axes, of 1 dimension or 0.
+        """The coordinates of the points of a grid, from those along its axes (1-d or 0-d).
 
         For n, m, ... coordinates, tensors of shape (n, m, ...); (m, n, ...) with indexing "xy".
         """
@@ -96,8 +100,9 @@ class JoiningMethods(TensorBase):
         return tuple(grids)
 
     def _length(self, axis: int, name: str) -> tuple[int, int]:
-        place = normalize_axis(axis, self._data.ndim, name)
-        return place, self._data.shape[place]
+        """The axis counted from the front, and its size."""
+        axis = normalize_axis(axis, self._data.ndim, name)
+        return axis, self._data.shape[axis]
 
     def _cut(self, axis: int, ends: list[int]) -> tuple[Self, ...]:
         return tuple(
@@ -112,32 +117,32 @@ def _listed(first: Any, others: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def stacked(tensors: Any, axis: int = 0) -> Any:
-    """The tensors, of one shape, side by side along a new axis."""
+    """The tensors, all of one shape, joined along a new axis."""
     parts = _parts("stack", tensors)
     shapes = [part.shape for part in parts]
     if any(shape != shapes[0] for shape in shapes):
         given = ", ".join(map(str, shapes))
         raise ValueError(f"stack: expected tensors of one shape; got {given}")
-    place = normalize_axis(axis, len(shapes[0]) + 1, "stack")
-    widened = (*shapes[0][:place], 1, *shapes[0][place:])
-    return Concatenate.apply(*(part.reshape(widened) for part in parts), axis=place)
+    axis = normalize_axis(axis, len(shapes[0]) + 1, "stack")
+    widened = (*shapes[0][:axis], 1, *shapes[0][axis:])
+    return Concatenate.apply(*(part.reshape(widened) for part in parts), axis=axis)
 
 
 def concatenate(tensors: Any, axis: int = 0) -> Any:
-    """The tensors one after the other along `axis`; the other sizes must agree."""
+    """The tensors joined along `axis`; the other sizes must agree."""
     parts = _parts("cat", tensors)
     first = parts[0].shape
-    place = normalize_axis(axis, len(first), "cat")
+    axis = normalize_axis(axis, len(first), "cat")
     for part in parts[1:]:
         if part.ndim != len(first) or any(
-            a != b for k, (a, b) in enumerate(zip(part.shape, first, strict=True)) if k != place
+            a != b for k, (a, b) in enumerate(zip(part.shape, first, strict=True)) if k != axis
         ):
-            raise ValueError(f"cat: shapes {first} and {part.shape} differ outside axis {place}")
-    return Concatenate.apply(*parts, axis=place)
+            raise ValueError(f"cat: shapes {first} and {part.shape} differ outside axis {axis}")
+    return Concatenate.apply(*parts, axis=axis)
 
 
 def _parts(name: str, tensors: Any) -> list[Any]:
-    """The operands, of one dtype; none is a number."""
+    """The operands with a common dtype; none may be a number."""
     if not len(tensors):
         raise ValueError(f"{name}: expected at least one tensor; got none")
     parts = matched(name, *tensors)

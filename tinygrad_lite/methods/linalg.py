@@ -1,30 +1,27 @@
-"""Linear algebra: products, factorisations, and what follows from them."""
+"""Linear algebra: products, inverses, determinants and factorisations of matrices."""
 
-from collections.abc import Sequence
-from operator import index as as_index
 from typing import Any, Self
 
 import numpy as np
 
-from ..arrays.dtypes import new_array
 from ..arrays.float_errors import quiet
-from ..arrays.shapes import broadcast_shape
+from ..arrays.shapes import broadcast_shape, integer
 from ..engine.graph import TensorBase
 from ..ops.arithmetic import Mul
 from ..ops.decompositions import QR, SVD, Cholesky, Eigh
 from ..ops.determinants import Det, Slogdet
 from ..ops.linalg import Inv, Linear, Matmul, Solve
 from ..ops.movement import Concatenate, Expand, Reshape
-from ._operands import Operand, as_float, cast, in_single, matched, operand, pair
-from ._subscripts import LETTERS
-from .einsum import einsum, refuse_bools
+from ._operands import Operand, as_float, cast, in_single, matched, operand
+from ._products import HALF, matrix_product, sum_of_products, tensordot
+from ._theme import Theme
 
 
-class LinalgMethods(TensorBase):
-    """Products of matrices, factorisations, determinants.
+class LinalgMethods(Theme):
+    """Products, inverses, determinants and factorisations of matrices.
 
-    Matrices are the last two axes, (..., n, m), so each function works on whole stacks of them.
-    float16 is computed in float32.  What no matrix can give (the inverse of a singular one) raises
+    Matrices are the last two axes, (..., n, m), so each function works on stacks of them.  float16
+    is computed in float32.  What is not defined, such as the inverse of a singular matrix, raises
     numpy.linalg.LinAlgError, a ValueError.
     """
 
@@ -33,11 +30,11 @@ class LinalgMethods(TensorBase):
     # Products
 
     def matmul(self, other: Operand, reverse: bool = False) -> Self:
-        """self @ other, or other @ self if reverse; 1-d is a vector, more than 2-d a stack."""
+        """self @ other; other @ self if `reverse`.  1-d is a vector, more than 2-d a stack."""
         return matrix_product(other, self) if reverse else matrix_product(self, other)
 
     def dot(self, other: Operand) -> Self:
-        """self @ other, as in tinygrad; np.dot treats stacks of matrices in another way."""
+        """self @ other, as in tinygrad; np.dot treats stacks of matrices differently."""
         return matrix_product(self, other)
 
     def linear(
@@ -45,17 +42,15 @@ class LinalgMethods(TensorBase):
     ) -> Self:
         """self @ weight + bias.  self: (..., in), weight: (in, out), bias: (out,) -> (..., out).
 
-        transposed: the weight is (out, in), as layers keep it.  A weight of one dimension scales
-        the elements instead.
+        transposed: the weight is (out, in), as in layers.  A 1-d weight scales the elements
+        instead.
         """
-        x: Any = self
-        w: Any = weight
-        if _is_layer(x, w, bias, transposed):
-            return Linear.apply(x, w, bias, transposed=transposed)
-        w = operand(w, "linear")
+        if _is_layer(self, weight, bias, transposed):
+            return Linear.apply(self, weight, bias, transposed=transposed)
+        w = operand(weight, "linear")
         if np.ndim(w) > 1:
             w = w.mT if transposed else w
-        y = x * w if np.ndim(w) == 1 else matrix_product(x, w, "linear")
+        y = self * w if np.ndim(w) == 1 else matrix_product(self, w, "linear")
         return y if bias is None else y + bias
 
     def outer(self, other: Operand) -> Self:
@@ -69,23 +64,23 @@ class LinalgMethods(TensorBase):
         return Mul.apply(Reshape.apply(a, shape=(*a.shape, 1)), b)
 
     def tensordot(self, other: Operand, axes: Any = 2) -> Self:
-        """The sum of products over pairs of axes; what remains of self comes first, then other's.
+        """The sum of products over pairs of axes; then the other axes of self, then those of other.
 
-        axes: a number n, for the last n of self with the first n of other, or two lists of axes,
-        of which the first ones are a pair, the second ones, and so on.
+        axes: a number n, which pairs the last n axes of self with the first n of other, or two
+        lists of axes, which are paired in order.
         """
         return tensordot(self, other, axes)
 
     @classmethod
     def einsum(cls, subscripts: str, *operands: Any) -> Self:
-        """The sum of products that `subscripts` states: "ij,jk->ik" is the matrix product.
+        """The sum of products given by `subscripts`: "ij,jk->ik" is the matrix product.
 
-        Each letter names an axis.  Letters that the result (behind ->) does not have are summed; a
-        letter twice in one operand names its diagonal; `...` stands for any other axes, which
+        Each letter names an axis.  The product is summed over letters that are missing after ->; a
+        letter twice in one operand takes its diagonal; `...` stands for any other axes, which
         broadcast.  Without -> the result has the letters that occur once, in alphabetical order.
-        Sizes of one letter are equal or 1.  The operands come as arguments or as one list.
+        The sizes of one letter are equal or 1.  The operands are arguments or one list.
 
-        Errors: ValueError where subscripts and shapes do not fit.
+        Errors: ValueError if subscripts and shapes do not fit.
         """
         if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
             operands = tuple(operands[0])
@@ -97,28 +92,27 @@ class LinalgMethods(TensorBase):
 
     @in_single
     def matrix_power(self, n: int) -> Self:
-        """self @ self @ ... @ self, n times, in about log2(n) products; n < 0: of the inverse."""
+        """self @ self @ ... @ self, n factors, in about log2(n) products; n < 0: of the inverse."""
         _square("matrix_power", self)
-        x: Any = self
-        n = as_index(n)
+        n = integer(n, "matrix_power")
         if n < 0:
-            return x.inv().matrix_power(-n)
+            return self.inv().matrix_power(-n)
         if n < 2:
-            return x if n else x.zeros_like() + np.eye(x.shape[-1], dtype=x.dtype)
-        half = x.matrix_power(n // 2)
-        return half @ half @ x if n % 2 else half @ half
+            return self if n else self.zeros_like() + np.eye(self.shape[-1], dtype=self.dtype)
+        half = self.matrix_power(n // 2)
+        return half @ half @ self if n % 2 else half @ half
 
     # Inverses and determinants
 
     @in_single
     def inv(self) -> Self:
-        """The inverse: y @ self = 1.  (..., n, n).  LinAlgError for a singular matrix."""
+        """The inverse: y @ self = I.  (..., n, n).  LinAlgError for a singular matrix."""
         return Inv.apply(_square("inv", self))
 
     def solve(self, other: Operand) -> Self:
-        """y with self @ y = other.  (..., n, n) and (n,) or (..., n, k), whose stacks broadcast.
+        """The y with self @ y = other.  (..., n, n) and (n,) or (..., n, k); stacks broadcast.
 
-        A stack of vectors (..., n), of the shape of self without its last axis, is one too.
+        If other has the shape of self without the last axis, it is a stack of vectors (..., n).
         LinAlgError for a singular matrix.
         """
         return solve(self, other)
@@ -127,16 +121,17 @@ class LinalgMethods(TensorBase):
     def det(self) -> Self:
         """The determinant.  (..., n, n) -> (...).
 
-        The first and second derivatives are exact also for singular matrices.
+        The first and second derivatives are exact for singular matrices too.
         """
         return Det.apply(_square("det", self))
 
     @in_single
     def slogdet(self) -> tuple[Self, Self]:
-        """The sign of the determinant (constant), and the logarithm of its size: each (...).
+        """The sign of the determinant, and the logarithm of its absolute value; each (...).
 
-        det = sign * exp(log), which neither overflows nor underflows.  A singular matrix has sign
-        0 and logarithm -inf, and no derivative: LinAlgError in backward.
+        det = sign * exp(log), but without overflow or underflow.  The sign has no gradient.  A
+        singular matrix has sign 0 and logarithm -inf, and no derivative: LinAlgError in the
+        backward pass.
         """
         sign, logarithm = Slogdet.apply(_square("slogdet", self))
         return sign.detach(), logarithm
@@ -145,19 +140,19 @@ class LinalgMethods(TensorBase):
 
     @in_single
     def cholesky(self) -> Self:
-        """The lower triangular y with y @ y.mT = self, symmetric and positive definite.
+        """The lower triangular y with y @ y.mT = self, which is symmetric and positive definite.
 
-        Only the lower triangle of self is read; the gradient is symmetric.  LinAlgError where
-        there is no such y.
+        Only the lower triangle of self is read; the gradient is symmetric.  LinAlgError if self is
+        not positive definite.
         """
         return Cholesky.apply(_square("cholesky", self))
 
     @in_single
     def qr(self) -> tuple[Self, Self]:
-        """q, r with self = q @ r: q with orthonormal columns, r upper triangular.
+        """q, r with self = q @ r: q has orthonormal columns, r is upper triangular.
 
-        (..., n, m) -> (..., n, k), (..., k, m) with k = min(n, m).  The derivative exists where the
-        first k columns are independent: LinAlgError in backward if not.
+        (..., n, m) -> (..., n, k), (..., k, m) with k = min(n, m).  The derivative exists if the
+        first k columns are independent, else LinAlgError in the backward pass.
         """
         x = as_float(_matrices("qr", self))
         rows, columns = x.shape[-2:]
@@ -166,18 +161,18 @@ class LinalgMethods(TensorBase):
             return q, r
         q, r = QR.apply(x[..., :rows])
         right = Matmul.apply(q.mT, x[..., rows:])
-        # Another vertex for the q that is returned: its gradient is that of its own uses alone.
+        # Return q in a node of its own, so that its gradient is that of its own uses alone.
         return q[...], Concatenate.apply(r, right, axis=right.ndim - 1)
 
     @in_single
     def svd(self, full_matrices: bool = False) -> tuple[Self, Self, Self]:
-        """u, s, vh with self = u @ diag(s) @ vh: orthonormal columns of u and rows of vh; s falls.
+        """u, s, vh with self = u @ diag(s) @ vh: u.mT @ u = vh @ vh.mT = I; s in falling order.
 
         (..., n, m) -> (..., n, k), (..., k), (..., k, m) with k = min(n, m).  With full_matrices u
-        is (..., n, n) and vh (..., m, m); what is added is arbitrary and carries no gradient.
+        is (..., n, n) and vh (..., m, m); the additional vectors are arbitrary constants.
 
-        u and vh have a derivative where the singular values differ, elsewhere it is inf or nan; so
-        use them in functions that do not depend on their signs.  s always has one.
+        u and vh have a derivative only if the singular values differ (else inf or nan).  The signs
+        of the vectors are arbitrary, so use them in functions that do not depend on these.
         """
         x = as_float(_matrices("svd", self))
         u, s, vh = SVD.apply(x)
@@ -187,23 +182,20 @@ class LinalgMethods(TensorBase):
 
     @in_single
     def eigh(self) -> tuple[Self, Self]:
-        """w, v with self = v @ diag(w) @ v.mT, for symmetric matrices: the eigenvalues w rise.
+        """w, v with self = v @ diag(w) @ v.mT, for symmetric matrices; w in rising order.
 
-        (..., n, n) -> (..., n), (..., n, n), the eigenvectors being the columns of v.  Only the
-        lower triangle of self is read; the gradient is symmetric.
+        (..., n, n) -> (..., n), (..., n, n): the eigenvalues, and the eigenvectors as columns of v.
+        Only the lower triangle of self is read; the gradient is symmetric.
 
-        v has a derivative where the eigenvalues differ, elsewhere it is inf or nan; so use it in
-        functions that do not depend on its signs.  w always has one.
+        v has a derivative only if the eigenvalues differ (else inf or nan).  The signs of its
+        columns are arbitrary, so use it in functions that do not depend on these.
         """
         w, v = Eigh.apply(_square("eigh", self))
         return w, v
 
 
-HALF = np.dtype(np.float16)  # NumPy adds up products of it in float16; so we take float32
-
-
 def _is_layer(x: Any, w: Any, b: Any, transposed: bool) -> bool:
-    """Whether tensors have the shapes and dtypes that the primitive Linear asks for."""
+    """Whether these are tensors of the shapes and dtypes that the primitive Linear takes."""
     if not isinstance(w, TensorBase) or not (b is None or isinstance(b, TensorBase)):
         return False
     dtype, x_shape, w_shape = x._data.dtype, x._data.shape, w._data.shape
@@ -215,81 +207,10 @@ def _is_layer(x: Any, w: Any, b: Any, transposed: bool) -> bool:
     return b is None or (b._data.shape == (breadth,) and b._data.dtype is dtype)
 
 
-def matrix_product(a: Any, b: Any, name: str = "matmul") -> Any:
-    """a @ b, by NumPy's shape rules, for tensors and arrays."""
-    a, b = pair(name, operand(a, name), operand(b, name))
-    a_shape, b_shape = getattr(a, "shape", ()), getattr(b, "shape", ())
-    if not a_shape or not b_shape:
-        raise ValueError(
-            f"{name}: expected at least one dimension on each side; got {a_shape} @ {b_shape}; "
-            "use * for numbers"
-        )
-    inner = b_shape[-2] if len(b_shape) > 1 else b_shape[0]
-    if a_shape[-1] != inner:
-        fits = len(b_shape) > 1 and a_shape[-1] == b_shape[-1]
-        fix = "x.linear(w.T)" if name == "linear" else "x @ w.T"
-        raise ValueError(
-            f"{name}: inner sizes differ: {a_shape} @ {b_shape}"
-            + (f"; did you mean {fix}?" if fits else "")
-        )
-    if len(a_shape) > 2 and len(b_shape) > 2:
-        broadcast_shape(a_shape[:-2], b_shape[:-2], name="matmul, stacks of matrices")
-    if a.dtype.char in "e?":
-        refuse_bools(name, a)
-        return cast(Matmul.apply(cast(a, np.float32), cast(b, np.float32)), HALF)
-    return Matmul.apply(a, b)
-
-
-def sum_of_products(
-    subscripts: str, operands: Sequence[Any], tensor_class: type[TensorBase]
-) -> Any:
-    """`Tensor.einsum` for tensors and arrays; a tensor of this class if none of them is one."""
-    if not isinstance(subscripts, str):
-        got = type(subscripts).__name__
-        raise TypeError(f"einsum: expected subscripts such as 'ij,jk->ik' first; got {got}")
-    if not operands:
-        raise TypeError(f"einsum: expected operands after '{subscripts}'; got none")
-    if not any(isinstance(value, TensorBase) for value in operands):
-        operands = [tensor_class._wrap(new_array(value), None) for value in operands]
-    parts = (pair if len(operands) == 2 else matched)("einsum", *operands)
-    dtype = next(part.dtype for part in parts if hasattr(part, "dtype"))
-    parts = [np.asarray(x, dtype) if isinstance(x, (int, float)) else x for x in parts]
-    if dtype == HALF:
-        return cast(einsum(subscripts, [cast(part, np.float32) for part in parts]), HALF)
-    return einsum(subscripts, parts)
-
-
-def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
-    """`Tensor.tensordot` for tensors and arrays, at least one of which is a tensor."""
-    a_shape, b_shape = np.shape(a), np.shape(b)
-    a_labels = list(LETTERS[: len(a_shape)])
-    b_labels = list(LETTERS[::-1][: len(b_shape)])
-    try:
-        if np.ndim(axes) == 0:
-            pairs: Any = (range(len(a_shape))[len(a_shape) - as_index(axes) :], range(axes))
-        else:
-            pairs = [np.atleast_1d(part).tolist() for part in axes]
-        for i, j in zip(*pairs, strict=True):
-            b_labels[as_index(j)] = a_labels[as_index(i)]
-        fits = all(a_shape[i] == b_shape[j] for i, j in zip(*pairs, strict=True))
-        fits = fits and len(set(b_labels) & set(a_labels)) == len(pairs[0])
-    except (TypeError, ValueError, IndexError):
-        fits = False
-    if not fits:
-        raise ValueError(
-            "tensordot: expected a number of axes, or two lists of axes of the same sizes; got "
-            f"{axes} for shapes {a_shape} and {b_shape}"
-        )
-    left = [label for label in a_labels if label not in b_labels]
-    right = [label for label in b_labels if label not in a_labels]
-    subscripts = "".join((*a_labels, ",", *b_labels, "->", *left, *right))
-    return sum_of_products(subscripts, (a, b), TensorBase)
-
-
 def solve(a: Any, b: Any, vectors: bool | None = None) -> Any:
-    """`Tensor.solve` for tensors and arrays, at least one of which is a tensor.
+    """`Tensor.solve` of tensors and arrays, at least one of which is a tensor.
 
-    vectors: whether b is a stack of vectors rather than of matrices; None to see by its shape.
+    vectors: whether b is a stack of vectors rather than of matrices; None to decide by its shape.
     """
     a, b = matched("solve", a, b, floating=True)
     if not np.ndim(b):
@@ -310,20 +231,20 @@ def solve(a: Any, b: Any, vectors: bool | None = None) -> Any:
 
 
 def _stacked(x: Any, stack: tuple[int, ...]) -> Any:
-    """The matrices repeated to a stack of this shape."""
+    """The matrices broadcast to a stack of this shape."""
     shape = (*stack, *x.shape[-2:])
     return x if x.shape == shape else Expand.apply(x, shape=shape)
 
 
 def _matrices(name: str, x: Any) -> Any:
-    """x, which must be a matrix or a stack of them."""
+    """x itself, which must be a matrix or a stack of them."""
     if x.ndim < 2:
         raise ValueError(f"{name}: expected matrices, (..., n, m); got shape {x.shape}")
     return x
 
 
 def _square(name: str, x: Any) -> Any:
-    """x in a float dtype; it must be a square matrix or a stack of them."""
+    """x with a float dtype; it must be a square matrix or a stack of them."""
     if x.ndim < 2 or x.shape[-2] != x.shape[-1]:
         raise ValueError(f"{name}: expected square matrices, (..., n, n); got shape {x.shape}")
     return as_float(x) if isinstance(x, TensorBase) else x
@@ -331,7 +252,7 @@ def _square(name: str, x: Any) -> Any:
 
 @quiet
 def _completed(q: Any) -> Any:
-    """Orthonormal columns (..., n, k), completed to (..., n, n) with others that are constant."""
+    """Orthonormal columns (..., n, k), completed to (..., n, n) with constant ones."""
     columns = q.shape[-1]
     rest = np.linalg.qr(q._data, mode="complete")[0][..., columns:]
     return Concatenate.apply(q, rest, axis=q.ndim - 1)

@@ -1,7 +1,7 @@
-"""Losses: methods of the prediction, which take the target.
+"""Losses: methods of the prediction that take the target.
 
-A prediction and its target have the same shape: a loss never broadcasts them, since (N, 1) beside
-(N,) would silently become (N, N).
+A prediction and its target must have the same shape.  A loss never broadcasts them, since (N, 1)
+with (N,) would silently become (N, N).
 """
 
 from math import prod
@@ -21,25 +21,26 @@ from ._labels import (
     as_rows,
     checked_labels,
     class_weights,
-    expected_surprise,
-    places_and_classes,
+    expected_nll,
+    label_shape_and_classes,
+    nll_per_sample,
     reduced_by_labels,
-    surprise,
 )
 from ._operands import Operand, as_float, as_tensor, in_single, matched
+from ._theme import Theme
 
 Reduction = Literal["mean", "sum", "none"]
 
 
-class LossMethods(TensorBase):
-    """Losses; `reduction` is "mean", "sum" or "none" (one value a sample, or an element).
+class LossMethods(Theme):
+    """Losses; `reduction` is "mean", "sum" or "none" (one value for each sample or element).
 
-    Integers count as float32; float16 is computed in float32.  Gradients flow to targets too.
+    Integers become float32; float16 is computed in float32.  Gradients flow to targets too.
     """
 
     __slots__ = ()
 
-    # Of classes
+    # Classes
 
     @in_single
     def cross_entropy(
@@ -52,20 +53,20 @@ class LossMethods(TensorBase):
     ) -> Self:
         """Negative log-probability of the true class, from scores before softmax.
 
-        self: (N, C), (C,) for one sample, or (N, C, d1, ...) for a sample at each place.  With
-        "mean" its derivative by scores (N, C) is (softmax(scores) - onehot) / N.
+        self: (N, C); (C,) for one sample; or (N, C, d1, ...) for N d1 ... samples.  The derivative
+        of the mean with respect to scores (N, C) is (softmax(scores) - onehot) / N.
 
-        labels           integers 0 .. C - 1 of shape (N,), () or (N, d1, ...); or the
-                         probabilities of all classes, floats of the scores' shape
-        label_smoothing  the share of each label that is spread evenly over all classes
-        weight           (C,): how much a sample of each class counts; "mean" divides by the sum
-                         of that over the labels (by the number of samples for probabilities)
+        labels           integers from 0 to C - 1, of shape (N,), () or (N, d1, ...); or floats of
+                         the scores' shape, the probabilities of all classes
+        label_smoothing  the share of each label that is distributed evenly over all classes
+        weight           (C,), the weight of each class; "mean" divides by the sum of the labels'
+                         weights (for probabilities by the number of samples)
         ignore_index     samples with this label do not count; if all have it, the mean is nan and
-                         the gradient 0
+                         the gradient is 0
 
-        Warns where the scores are an output of softmax, which this function takes itself.
+        Warns if the scores are an output of softmax, since this function applies softmax itself.
 
-        Errors: ValueError for a label out of range, TypeError for labels that are no integers.
+        Errors: ValueError for a label out of range, TypeError for labels that are not integers.
         """
         _check_reduction(reduction)
         _warn_if_made_by(Softmax, self, "cross_entropy takes softmax itself; pass it the scores")
@@ -73,8 +74,8 @@ class LossMethods(TensorBase):
             raise ValueError(
                 f"cross_entropy: expected label_smoothing from 0 to 1; got {label_smoothing}"
             )
-        scores: Any = as_float(self)
-        places, count = places_and_classes("cross_entropy", scores)
+        scores = as_float(self)
+        shape, count = label_shape_and_classes("cross_entropy", scores)
         weights = None
         if weight is not None:
             weights = class_weights("cross_entropy", weight, count, scores.dtype)
@@ -82,17 +83,17 @@ class LossMethods(TensorBase):
         if given.dtype.kind == "f" and given.shape == scores.shape:  # probabilities
             if ignore_index is not None and ignore_index >= 0:
                 raise ValueError("cross_entropy: ignore_index needs labels, not probabilities")
-            shares = as_rows(as_tensor(labels, scores, scores.dtype))
-            losses = expected_surprise(as_rows(scores), shares, label_smoothing, weights)
-            return _reduced(losses.reshape(places), reduction)
-        classes, kept = checked_labels(given, places, count, ignore_index)
+            target = as_rows(as_tensor(labels, scores, scores.dtype))
+            losses = expected_nll(as_rows(scores), target, label_smoothing, weights)
+            return _reduced(losses.reshape(shape), reduction)
+        classes, kept = checked_labels(given, shape, count, ignore_index)
         if label_smoothing:
-            truth = np.equal.outer(classes, np.arange(count)).astype(scores.dtype)
-            losses = expected_surprise(as_rows(scores), truth, label_smoothing, weights)
+            onehot = np.equal.outer(classes, np.arange(count)).astype(scores.dtype)
+            losses = expected_nll(as_rows(scores), onehot, label_smoothing, weights)
         else:
-            losses = surprise(scores, classes)
+            losses = nll_per_sample(scores, classes)
             losses = losses if weights is None else losses * weights[classes]
-        return reduced_by_labels(losses, places, reduction, kept, weights, classes)
+        return reduced_by_labels(losses, shape, reduction, kept, weights, classes)
 
     def sparse_categorical_crossentropy(
         self,
@@ -101,13 +102,12 @@ class LossMethods(TensorBase):
         label_smoothing: float = 0.0,
         reduction: Reduction = "mean",
     ) -> Self:
-        """cross_entropy of scores (..., C), the classes last, and labels Y (...).
+        """cross_entropy of scores (..., C), with the classes last, and labels Y (...).
 
-        (tinygrad's lets the label -1 count in the mean, with a loss of 0; here it is ignored.)
+        The label -1 is ignored (in tinygrad it counts in the mean, with a loss of 0).
         """
-        scores: Any = self
-        if scores.ndim > 2:
-            scores = scores.permute(0, scores.ndim - 1, *range(1, scores.ndim - 1))
+        ndim = self.ndim
+        scores = self.permute(0, ndim - 1, *range(1, ndim - 1)) if ndim > 2 else self
         return scores.cross_entropy(Y, reduction, label_smoothing, None, ignore_index)
 
     @in_single
@@ -118,31 +118,31 @@ class LossMethods(TensorBase):
         ignore_index: int | None = -100,
         reduction: Reduction = "mean",
     ) -> Self:
-        """Minus the true class's element of self, which holds log-probabilities.
+        """Negative log-likelihood: -x[label], where self holds log-probabilities x.
 
-        With log_softmax before it, it is cross_entropy, whose shapes and options it has; that is
-        quicker.
+        Shapes and options are those of cross_entropy, which is quicker than log_softmax and
+        nll_loss and does the same.
         """
         _check_reduction(reduction)
         _warn_if_made_by(Softmax, self, "nll_loss expects logarithms; use log_softmax before it")
-        scores: Any = as_float(self)
-        places, count = places_and_classes("nll_loss", scores)
+        scores = as_float(self)
+        shape, count = label_shape_and_classes("nll_loss", scores)
         weights = None
         if weight is not None:
             weights = class_weights("nll_loss", weight, count, scores.dtype)
-        classes, kept = checked_labels(labels, places, count, ignore_index)
+        classes, kept = checked_labels(labels, shape, count, ignore_index)
         named = (np.arange(len(classes)), classes)
         losses = -Getitem.apply(as_rows(scores), index=named, distinct=True)
         losses = losses if weights is None else losses * weights[classes]
-        return reduced_by_labels(losses, places, reduction, kept, weights, classes)
+        return reduced_by_labels(losses, shape, reduction, kept, weights, classes)
 
-    # Of probabilities
+    # Probabilities
 
     @in_single
     def binary_crossentropy(self, Y: Operand, reduction: Reduction = "mean") -> Self:
-        """-Y log(p) - (1 - Y) log(1 - p), self being probabilities p.
+        """-Y log(p) - (1 - Y) log(1 - p), where self holds probabilities p.
 
-        A logarithm counts as -100 at least, so that a wrong certainty costs 100, with a gradient of
+        Logarithms are limited to -100, so that a wrong p of 0 or 1 costs 100, with a gradient of
         1e12.  Prefer `binary_crossentropy_logits`, which is exact.
         """
         _check_reduction(reduction)
@@ -151,7 +151,7 @@ class LossMethods(TensorBase):
         if outside.any():
             raise ValueError(
                 "binary_crossentropy: expected probabilities from 0 to 1; got "
-                f"{p._data[outside][0]}; for scores there is binary_crossentropy_logits"
+                f"{p._data[outside][0]}; binary_crossentropy_logits takes scores"
             )
         return _reduced(BinaryCrossEntropy.apply(p, truth), reduction)
 
@@ -159,11 +159,11 @@ class LossMethods(TensorBase):
     def binary_crossentropy_logits(
         self, Y: Operand, reduction: Reduction = "mean", pos_weight: Operand | None = None
     ) -> Self:
-        """-Y log(sigmoid(x)) - (1 - Y) log(1 - sigmoid(x)), self being scores x; never overflows.
+        """-Y log(sigmoid(x)) - (1 - Y) log(1 - sigmoid(x)), where self holds scores x; no overflow.
 
-        pos_weight: a factor for the first term, broadcast to x: how much a positive counts.
+        pos_weight: a factor of the first term, broadcast to x: the weight of positive targets.
 
-        Warns where the scores are an output of sigmoid, which this function takes itself.
+        Warns if the scores are an output of sigmoid, since this function applies sigmoid itself.
         """
         _check_reduction(reduction)
         name = "binary_crossentropy_logits"
@@ -187,11 +187,11 @@ class LossMethods(TensorBase):
         reduction: Literal["mean", "sum", "none", "batchmean"] = "mean",
         log_target: bool = False,
     ) -> Self:
-        """target (log(target) - x), self being log-probabilities x: how far x is from the target.
+        """target (log(target) - x), where self holds log-probabilities x: the KL divergence.
 
         log_target: the target holds logarithms too.  The divergence itself is reduction
-        "batchmean", the sum divided by the size of axis 0; "mean" divides by all elements.
-        Where the target is 0, its term is 0.  Warns where self is an output of softmax.
+        "batchmean", the sum divided by the size of axis 0; "mean" divides by the number of
+        elements.  The term of a target of 0 is 0.  Warns if self is an output of softmax.
 
         Source: S. Kullback, R. Leibler, On Information and Sufficiency, 1951.
         """
@@ -203,7 +203,7 @@ class LossMethods(TensorBase):
             return losses.sum() / (x.shape[0] if x.ndim else 1)
         return _reduced(losses, reduction)
 
-    # Of numbers
+    # Regression
 
     @in_single
     def mse_loss(self, target: Operand, reduction: Reduction = "mean") -> Self:
@@ -214,7 +214,7 @@ class LossMethods(TensorBase):
 
     @in_single
     def l1_loss(self, target: Operand, reduction: Reduction = "mean") -> Self:
-        """|x - target|; the derivative at 0 is 0."""
+        """|x - target|; the derivative where they are equal is 0."""
         _check_reduction(reduction)
         x, truth = _alike("l1_loss", self, target=target)
         return _reduced((x - truth).abs(), reduction)
@@ -223,7 +223,7 @@ class LossMethods(TensorBase):
     def huber_loss(
         self, target: Operand, reduction: Reduction = "mean", delta: float = 1.0
     ) -> Self:
-        """d^2 / 2 up to |d| = delta, then delta (|d| - delta / 2), with d = x - target.
+        """d^2 / 2 for |d| <= delta, else delta (|d| - delta / 2), with d = x - target.
 
         Source: P. Huber, Robust Estimation of a Location Parameter, 1964.
         """
@@ -237,7 +237,7 @@ class LossMethods(TensorBase):
     def smooth_l1_loss(
         self, target: Operand, reduction: Reduction = "mean", beta: float = 1.0
     ) -> Self:
-        """huber_loss with delta = beta, divided by beta; l1_loss for beta = 0."""
+        """huber_loss with delta = beta, divided by beta; l1_loss if beta = 0."""
         _check_reduction(reduction)
         if beta < 0:
             raise ValueError(f"smooth_l1_loss: expected beta of 0 or more; got {beta}")
@@ -246,15 +246,15 @@ class LossMethods(TensorBase):
         losses = _huber(difference, beta) / beta if beta else difference.abs()
         return _reduced(losses, reduction)
 
-    # Of pairs.  A margin's derivative is 1 at the corner, as PyTorch's.
+    # Pairs.  The derivative of max(0, u) at u = 0 is 1 in these, as in PyTorch.
 
     @in_single
     def hinge_embedding_loss(
         self, target: Operand, margin: float = 1.0, reduction: Reduction = "mean"
     ) -> Self:
-        """x where the target is 1, max(0, margin - x) where it is -1, self being distances x."""
+        """x where the target is 1, max(0, margin - x) where it is -1; self holds distances x."""
         _check_reduction(reduction)
-        x: Any = as_float(self)
+        x = as_float(self)
         similar = _similar("hinge_embedding_loss", target, x.shape)
         return _reduced(Where.apply(x, _positive(margin - x), condition=similar), reduction)
 
@@ -262,7 +262,7 @@ class LossMethods(TensorBase):
     def margin_ranking_loss(
         self, other: Operand, target: Operand, margin: float = 0.0, reduction: Reduction = "mean"
     ) -> Self:
-        """max(0, margin - target (x - other)): the target, 1 or -1, says whether x shall win."""
+        """max(0, margin - target (x - other)); target 1 if x should be the larger one, else -1."""
         _check_reduction(reduction)
         x, y = _alike("margin_ranking_loss", self, other=other)
         wins = _similar("margin_ranking_loss", target, x.shape)
@@ -271,7 +271,7 @@ class LossMethods(TensorBase):
 
     @in_single
     def cosine_similarity(self, other: Operand, axis: int = 1, eps: float = 1e-8) -> Self:
-        """x . other / (|x| |other|) along the axis, each length being eps at least.
+        """x . other / (|x| |other|) along the axis, where each length is at least eps.
 
         The two shapes broadcast.
         """
@@ -307,10 +307,10 @@ class LossMethods(TensorBase):
         swap: bool = False,
         reduction: Reduction = "mean",
     ) -> Self:
-        """max(0, margin + |x - positive + eps| - |x - negative + eps|), by the p-norm.
+        """max(0, margin + |x - positive + eps| - |x - negative + eps|), with the p-norm.
 
-        All three: (N, E) or (E,).  swap: the negative's distance is that to the positive, if that
-        is smaller.
+        All three: (N, E) or (E,).  swap: the distance of the negative is measured from the positive
+        if that is smaller.
 
         Source: V. Balntas et al., Learning Shallow Convolutional Feature Descriptors with Triplet
         Losses, BMVC 2016.
@@ -336,7 +336,7 @@ def _reduced(losses: Any, reduction: str) -> Any:
 
 
 def _warn_if_made_by(op: type, tensor: TensorBase, advice: str) -> None:
-    """A warning if the tensor is what `op` gave, perhaps with another dtype."""
+    """Warn if the tensor is the result of `op`, perhaps cast to another dtype."""
     node: Any = tensor._node
     while isinstance(node, Cast):
         (node,) = node.parents
@@ -345,7 +345,7 @@ def _warn_if_made_by(op: type, tensor: TensorBase, advice: str) -> None:
 
 
 def _alike(name: str, prediction: Any, **others: Any) -> list[Any]:
-    """The prediction and the others as tensors of one float dtype, if they have one shape."""
+    """The prediction and the others as tensors of a common float dtype; their shapes must agree."""
     given = matched(name, prediction, *others.values(), floating=True)
     shape = given[0].shape
     for key, value in zip(others, given[1:], strict=True):
@@ -360,9 +360,9 @@ def _alike(name: str, prediction: Any, **others: Any) -> list[Any]:
 
 
 def _huber(difference: Any, delta: float) -> Any:
-    """d^2 / 2 or delta (|d| - delta / 2), both being c (d - c / 2) with d limited to +-delta as c.
+    """d^2 / 2 or delta (|d| - delta / 2): both are c (d - c / 2), where c is d limited to +-delta.
 
-    The derivative by c is d - c: 0 up to delta, and from there on c is constant.
+    The derivative with respect to c is d - c, which is 0 for |d| <= delta; beyond, c is constant.
     """
     limited = difference.hardtanh(-delta, delta)
     return limited * (difference - limited * 0.5)

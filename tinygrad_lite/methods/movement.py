@@ -1,4 +1,4 @@
-"""Shapes and axes: views of the same elements."""
+"""Shapes and axes: the same elements in another shape or order."""
 
 from collections.abc import Sequence
 from typing import Any, Self
@@ -19,28 +19,30 @@ from ..engine.graph import TensorBase, array_of
 from ..ops.indexing import Getitem
 from ..ops.movement import Concatenate, Expand, Permute, Reshape
 from ._operands import converted
+from ._positions import along
+from ._theme import Theme
 
 
-class MovementMethods(TensorBase):
-    """The results look at the same memory, where the layout of the elements allows it."""
+class MovementMethods(Theme):
+    """Shapes and axes.  The results are views of the same memory where the layout allows it."""
 
     __slots__ = ()
 
     def reshape(self, *shape: Any) -> Self:
-        """Another shape with the same elements in C order; one size may be -1."""
+        """The same elements, in C order, in another shape; one size may be -1."""
         target = reshape_target(self._data.shape, shape_from(shape))
         return self if target == self._data.shape else Reshape.apply(self, shape=target)
 
     def view(self, *shape: Any) -> Self:
-        """`reshape` that always shares the memory; ValueError where another layout needs a copy.
+        """`reshape` without a copy; ValueError if the memory layout needs one.
 
-        As in PyTorch: who asks for a view means to write through it.
+        As in PyTorch: whoever asks for a view may write through it.
         """
         result = self.reshape(*shape)
         if memory_owner(result._data) is not memory_owner(self._data):
             raise ValueError(
-                f"view: {self._data.shape} does not lie in memory so that {result._data.shape} "
-                "could share it; use reshape"
+                f"view: the memory layout of {self._data.shape} allows no view of shape "
+                f"{result._data.shape}; use reshape"
             )
         return result
 
@@ -49,7 +51,7 @@ class MovementMethods(TensorBase):
         return self.reshape(-1)
 
     def flatten(self, start_axis: int = 0, end_axis: int = -1) -> Self:
-        """The axes from start_axis to end_axis, both included, made one."""
+        """The axes from start_axis to end_axis, both included, merged into one."""
         shape, ndim = self._data.shape, max(self._data.ndim, 1)
         start = normalize_axis(start_axis, ndim, "flatten")
         end = normalize_axis(end_axis, ndim, "flatten")
@@ -61,11 +63,11 @@ class MovementMethods(TensorBase):
         return self.reshape(*shape[:start], size, *shape[end + 1 :])
 
     def unflatten(self, axis: int, sizes: Sequence[int]) -> Self:
-        """One axis made several, of these sizes, of which one may be -1."""
+        """One axis split into several, of these sizes; one size may be -1."""
         shape = self._data.shape
-        place = normalize_axis(axis, len(shape), "unflatten")
-        split = reshape_target((shape[place],), shape_from((sizes,)))
-        return self.reshape(*shape[:place], *split, *shape[place + 1 :])
+        axis = normalize_axis(axis, len(shape), "unflatten")
+        split = reshape_target((shape[axis],), shape_from((sizes,)))
+        return self.reshape(*shape[:axis], *split, *shape[axis + 1 :])
 
     def permute(self, *axes: Any) -> Self:
         """The axes in the given order, each named once."""
@@ -77,7 +79,7 @@ class MovementMethods(TensorBase):
         return Permute.apply(self, axes=order)
 
     def transpose(self, *axes: Any) -> Self:
-        """Two axes exchanged, the first two if none are named; a sequence permutes, as in NumPy."""
+        """Two axes exchanged, by default the first two; a sequence permutes all, as in NumPy."""
         ndim = self._data.ndim
         if len(axes) not in (0, 2):
             return self.permute(*axes)
@@ -95,18 +97,18 @@ class MovementMethods(TensorBase):
     def moveaxis(self, source: Axis, destination: Axis) -> Self:
         """The source axes moved to the destinations; the others keep their order."""
         moved = normalize_axes(source, self._data.ndim, "moveaxis")
-        places = normalize_axes(destination, self._data.ndim, "moveaxis")
-        if len(moved) != len(places):
+        targets = normalize_axes(destination, self._data.ndim, "moveaxis")
+        if len(moved) != len(targets):
             raise ValueError(
                 f"moveaxis: expected as many destinations as sources; got {source} to {destination}"
             )
         order = [axis for axis in range(self._data.ndim) if axis not in moved]
-        for place, axis in sorted(zip(places, moved, strict=True)):
-            order.insert(place, axis)
+        for position, axis in sorted(zip(targets, moved, strict=True)):
+            order.insert(position, axis)
         return Permute.apply(self, axes=tuple(order))
 
     def movedim(self, source: Axis, destination: Axis) -> Self:
-        """PyTorch's name of `moveaxis`."""
+        """PyTorch's name for `moveaxis`."""
         return self.moveaxis(source, destination)
 
     @property
@@ -116,11 +118,11 @@ class MovementMethods(TensorBase):
 
     @property
     def mT(self) -> Self:  # NumPy's name
-        """The last two axes exchanged: the transpose of each matrix of a stack."""
+        """The last two axes exchanged: the transpose of each matrix in a stack."""
         return self.transpose(-2, -1)
 
     def expand(self, *shape: Any) -> Self:
-        """Repeated by broadcasting to a larger shape; -1 keeps a size.  Takes no memory."""
+        """Broadcast to a larger shape, without using memory; -1 keeps a size."""
         target = shape_from(shape)
         missing = len(target) - self._data.ndim
         target = tuple(
@@ -133,12 +135,12 @@ class MovementMethods(TensorBase):
 
     def unsqueeze(self, axis: int) -> Self:
         """A new axis of size 1, at `axis` of the result."""
-        place = normalize_axis(axis, self._data.ndim + 1, "unsqueeze")
+        position = normalize_axis(axis, self._data.ndim + 1, "unsqueeze")
         shape = self._data.shape
-        return self.reshape((*shape[:place], 1, *shape[place:]))
+        return self.reshape((*shape[:position], 1, *shape[position:]))
 
     def squeeze(self, axis: int | tuple[int, ...] | None = None) -> Self:
-        """Without the axes of size 1, or without those named where their size is 1."""
+        """The axes of size 1 removed, or of the given axes those of size 1."""
         shape = self._data.shape
         axes = normalize_axes(axis, len(shape), "squeeze")
         return self.reshape(
@@ -146,7 +148,7 @@ class MovementMethods(TensorBase):
         )
 
     def flip(self, *axes: Any) -> Self:
-        """The elements along these axes in reverse order; a view."""
+        """The elements in reverse order along these axes; a view."""
         given = axes[0] if len(axes) == 1 else axes
         turned = normalize_axes(given, self._data.ndim, "flip")
         steps = [-1 if axis in turned else None for axis in range(self._data.ndim)]
@@ -154,9 +156,10 @@ class MovementMethods(TensorBase):
         return Getitem.apply(self, index=index, distinct=True)
 
     def roll(self, shifts: Axis, axis: Axis = None) -> Self:
-        """Shifted along axes by so many places; what leaves at the end comes in at the start.
+        """The elements shifted along axes; those shifted out at the end come in at the start.
 
-        Several shifts go with as many axes.  With axis None the flat data are shifted.  A copy.
+        shifts: one number of positions, or one for each axis.  With axis None the flat data are
+        shifted.  Always a copy.
         """
         if axis is None:
             return self.reshape(-1).roll(shifts, 0).reshape(self._data.shape)
@@ -166,21 +169,21 @@ class MovementMethods(TensorBase):
             raise ValueError(f"roll: expected a shift for each axis; got {shifts} for axis {axis}")
         rolled = self
         for number, distance in zip(given, distances, strict=True):
-            place = normalize_axis(number, self._data.ndim, "roll")
-            size = self._data.shape[place]
+            number = normalize_axis(number, self._data.ndim, "roll")
+            size = self._data.shape[number]
             cut = -integer(distance, "roll") % max(size, 1)
             if cut:
                 halves = [
-                    Getitem.apply(rolled, index=along(place, slice(*ends)), distinct=True)
+                    Getitem.apply(rolled, index=along(number, slice(*ends)), distinct=True)
                     for ends in ((cut, None), (0, cut))
                 ]
-                rolled = Concatenate.apply(*halves, axis=place)
+                rolled = Concatenate.apply(*halves, axis=number)
         return _own(rolled, self)
 
     def repeat(self, *repeats: Any) -> Self:
-        """The whole tensor so many times along each axis; more numbers than axes make new ones.
+        """The whole tensor, this many times along each axis; extra numbers add axes in front.
 
-        A copy, also where it is repeated once.
+        Always a copy.
         """
         counts = shape_from(repeats)
         shape = (1,) * (len(counts) - self._data.ndim) + self._data.shape
@@ -197,39 +200,34 @@ class MovementMethods(TensorBase):
         return _own(repeated, self)
 
     def repeat_interleave(self, repeats: Any, axis: int | None = None) -> Self:
-        """Each element along `axis` so many times in a row; along the flat data with axis None.
+        """Each element repeated along `axis`; with axis None, along the flat data.
 
         repeats  an integer, or one for each element
         """
         if axis is None:
             return self.reshape(-1).repeat_interleave(repeats, 0)
         shape = self._data.shape
-        place = normalize_axis(axis, len(shape), "repeat_interleave")
+        axis = normalize_axis(axis, len(shape), "repeat_interleave")
         counts = array_of(repeats)
-        if counts.dtype.kind not in "iu" or counts.shape not in ((), (1,), (shape[place],)):
+        if counts.dtype.kind not in "iu" or counts.shape not in ((), (1,), (shape[axis],)):
             raise ValueError(
-                f"repeat_interleave: expected one integer, or {shape[place]} of them; "
+                f"repeat_interleave: expected one integer, or {shape[axis]} of them; "
                 f"got {repeats!r}"
             )
         if counts.size and counts.min() < 0:
             raise ValueError(f"repeat_interleave: expected no negative number; got {counts.min()}")
         if counts.ndim:
-            places = np.repeat(np.arange(shape[place]), counts)
-            return Getitem.apply(self, index=along(place, places), distinct=False)
+            positions = np.repeat(np.arange(shape[axis]), counts)
+            return Getitem.apply(self, index=along(axis, positions), distinct=False)
         count = int(counts)
-        apart = self.unsqueeze(place + 1).expand(*shape[: place + 1], count, *shape[place + 1 :])
-        repeated = apart.reshape(*shape[:place], shape[place] * count, *shape[place + 1 :])
+        apart = self.unsqueeze(axis + 1).expand(*shape[: axis + 1], count, *shape[axis + 1 :])
+        repeated = apart.reshape(*shape[:axis], shape[axis] * count, *shape[axis + 1 :])
         return _own(repeated, self)
 
 
 def _own(result: Any, given: TensorBase) -> Any:
-    """The result, copied unless it has memory of its own, which can be written."""
+    """The result, copied unless it has writable memory that `given` does not share."""
     data = result._data
     if data.flags.writeable and memory_owner(data) is not memory_owner(given._data):
         return result
     return converted(result, data.dtype)
-
-
-def along(axis: int, part: Any) -> tuple[Any, ...]:
-    """The index that reads `part`, a slice or positions, along one axis and all of the others."""
-    return (*(slice(None),) * axis, part, ...)

@@ -1,12 +1,9 @@
-"""Python's operators on tensors, also reflected and in place."""
+"""Python's operators on tensors, reflected and in place too, and the same by name."""
 
 from typing import Any, Self
 
 import numpy as np
 
-from ..arrays.float_errors import quiet
-from ..arrays.shapes import broadcast_shape
-from ..engine.function import Primitive
 from ..engine.graph import Leaf, TensorBase
 from ..ops.arithmetic import (
     Add,
@@ -20,31 +17,15 @@ from ..ops.arithmetic import (
     Sub,
 )
 from ..ops.selection import Abs
-from ._inplace import check_writable, overwrite
-from ._operands import Operand, check_fits, matched, pair
-from .linalg import matrix_product
+from ._elementwise import constant
+from ._inplace import check_writable, overwrite, update
+from ._operands import Operand, pair
+from ._products import matrix_product
+from ._theme import Theme
 
 
-@quiet
-def constant(ufunc: Any, name: str, a: Any, b: Any) -> Any:
-    """What a NumPy function without a useful derivative makes of two operands: it has no graph."""
-    arrays = [x._data if isinstance(x, TensorBase) else x for x in matched(name, a, b)]
-    tensor = a if isinstance(a, TensorBase) else b
-    try:
-        return tensor._wrap(ufunc(*arrays), None)
-    except OverflowError:
-        check_fits(name, *arrays)
-        raise
-    except ValueError:
-        broadcast_shape(*map(np.shape, arrays), name=name)
-        raise
-    except TypeError:  # floats have no bits
-        kind = np.result_type(*arrays)
-        raise TypeError(f"{name}: expected integers or bools; got {kind}") from None
-
-
-class OperatorMethods(TensorBase):
-    """`+ - * / ** @`, comparisons, and the operators that write in place."""
+class OperatorMethods(Theme):
+    """`+ - * / ** @`, comparisons, bitwise operators, and the operators that write in place."""
 
     __slots__ = ()
 
@@ -93,7 +74,7 @@ class OperatorMethods(TensorBase):
     def __abs__(self) -> Self:
         return Abs.apply(self)
 
-    # Comparisons give bool tensors, which carry no gradient.
+    # Comparisons: the results are bool tensors without a gradient.
 
     def __lt__(self, other: Operand) -> Self:
         return constant(np.less, "<", self, other)
@@ -121,7 +102,7 @@ class OperatorMethods(TensorBase):
         """Whether an element equals the value, as in NumPy and PyTorch."""
         return bool(constant(np.equal, "in", self, value)._data.any())
 
-    __hash__ = object.__hash__  # tensors are keys by identity
+    __hash__ = object.__hash__  # by identity, as a key of a dict
 
     def __and__(self, other: Operand) -> Self:
         return constant(np.bitwise_and, "&", self, other)
@@ -176,26 +157,26 @@ class OperatorMethods(TensorBase):
     def __rdivmod__(self, other: Operand) -> tuple[Self, Self]:
         return other // self, other % self
 
-    # The same by name.
+    # The same by name
 
     def add(self, other: Operand, reverse: bool = False) -> Self:
-        """self + other."""
+        """self + other; `reverse` changes nothing."""
         return self.__radd__(other) if reverse else self + other
 
     def sub(self, other: Operand, reverse: bool = False) -> Self:
-        """self - other; `reverse` exchanges the two."""
+        """self - other; other - self if `reverse`."""
         return self.__rsub__(other) if reverse else self - other
 
     def mul(self, other: Operand, reverse: bool = False) -> Self:
-        """self * other."""
+        """self * other; `reverse` changes nothing."""
         return self.__rmul__(other) if reverse else self * other
 
     def div(self, other: Operand, reverse: bool = False, rounding_mode: str | None = None) -> Self:
-        """self / other; `reverse` exchanges the two.
+        """self / other; other / self if `reverse`.
 
-        rounding_mode   None for the quotient itself, "trunc" for it without its fraction, "floor"
-                        for `//`; with the latter two, integers stay integers, which divided by 0
-                        raise ZeroDivisionError, and the derivatives are 0
+        rounding_mode   None for the quotient, "trunc" to cut off its fraction, "floor" for `//`.
+                        With the latter two, integers stay integers, division of integers by 0 is a
+                        ZeroDivisionError, and the derivatives are 0
         """
         if rounding_mode is None:
             return self.__rtruediv__(other) if reverse else self / other
@@ -207,19 +188,19 @@ class OperatorMethods(TensorBase):
         return FloorDivide.apply(a, b, to_zero=rounding_mode == "trunc")
 
     def floor_divide(self, other: Operand, reverse: bool = False) -> Self:
-        """floor(self / other); `reverse` exchanges the two.  The derivatives are 0."""
+        """floor(self / other); floor(other / self) if `reverse`.  The derivatives are 0."""
         return self.__rfloordiv__(other) if reverse else self // other
 
     def mod(self, other: Operand, reverse: bool = False) -> Self:
-        """self mod other, with the sign of other, as Python's %; `reverse` exchanges the two."""
+        """self % other, with the sign of other; other % self if `reverse`."""
         return self.__rmod__(other) if reverse else self % other
 
     def fmod(self, other: Operand) -> Self:
-        """The remainder of self / other with the sign of self, as C's fmod."""
+        """The remainder of self / other, with the sign of self, as C's fmod."""
         return Fmod.apply(*pair("fmod", self, other))
 
     def pow(self, other: Operand, reverse: bool = False) -> Self:
-        """self ** other; `reverse` exchanges the two.  Of integers: no negative exponent."""
+        """self ** other; other ** self if `reverse`.  Integers take no negative exponent."""
         return self.__rpow__(other) if reverse else self**other
 
     def neg(self) -> Self:
@@ -227,79 +208,72 @@ class OperatorMethods(TensorBase):
         return -self
 
     def eq(self, other: Operand) -> Self:
-        """self == other, bool."""
+        """self == other, elementwise; bool."""
         return constant(np.equal, "eq", self, other)
 
     def ne(self, other: Operand) -> Self:
-        """self != other, bool."""
+        """self != other, elementwise; bool."""
         return constant(np.not_equal, "ne", self, other)
 
     def lt(self, other: Operand) -> Self:
-        """self < other, bool."""
+        """self < other, elementwise; bool."""
         return constant(np.less, "lt", self, other)
 
     def le(self, other: Operand) -> Self:
-        """self <= other, bool."""
+        """self <= other, elementwise; bool."""
         return constant(np.less_equal, "le", self, other)
 
     def gt(self, other: Operand) -> Self:
-        """self > other, bool."""
+        """self > other, elementwise; bool."""
         return constant(np.greater, "gt", self, other)
 
     def ge(self, other: Operand) -> Self:
-        """self >= other, bool."""
+        """self >= other, elementwise; bool."""
         return constant(np.greater_equal, "ge", self, other)
 
     def bitwise_and(self, other: Operand, reverse: bool = False) -> Self:
-        """self & other: bitwise and of integers, logical of bools."""
+        """self & other: bitwise for integers, logical for bools."""
         return self.__rand__(other) if reverse else self & other
 
     def bitwise_or(self, other: Operand, reverse: bool = False) -> Self:
-        """self | other: bitwise or of integers, logical of bools."""
+        """self | other: bitwise for integers, logical for bools."""
         return self.__ror__(other) if reverse else self | other
 
     def bitwise_xor(self, other: Operand, reverse: bool = False) -> Self:
-        """self ^ other: bitwise exclusive or of integers, logical of bools."""
+        """self ^ other, exclusive or: bitwise for integers, logical for bools."""
         return self.__rxor__(other) if reverse else self ^ other
 
     def bitwise_not(self) -> Self:
-        """~self: every bit of an integer inverted, or not of a bool."""
+        """~self: inverts every bit of an integer; logical not of a bool."""
         return ~self
 
     def lshift(self, other: Operand, reverse: bool = False) -> Self:
-        """self << other: integers times 2^other; `reverse` exchanges the two."""
+        """self << other: integers times 2^other; other << self if `reverse`."""
         return self.__rlshift__(other) if reverse else self << other
 
     def rshift(self, other: Operand, reverse: bool = False) -> Self:
-        """self >> other: floor(self / 2^other) of integers; `reverse` exchanges the two."""
+        """self >> other: floor(self / 2^other), for integers; other >> self if `reverse`."""
         return self.__rrshift__(other) if reverse else self >> other
 
-    # In place, as in PyTorch: the memory stays, and the graph goes on from the new value.
-
-    def _update(self, name: str, op: type[Primitive], other: Any, floating: bool = False) -> Self:
-        check_writable(name, self, self._data, other)
-        old = self._wrap(self._data.copy(), self._node) if op.reads else self
-        result = op.apply(*pair(name, old, old if other is self else other, floating))
-        overwrite(name, self, result)
-        return self
+    # In place, as in PyTorch: the memory stays, and the graph continues from the new value.
 
     def __iadd__(self, other: Operand) -> Self:
-        return self._update("+=", Add, other)
+        return update("+=", Add, self, other)
 
     def __isub__(self, other: Operand) -> Self:
-        return self._update("-=", Sub, other)
+        return update("-=", Sub, self, other)
 
     def __imul__(self, other: Operand) -> Self:
-        return self._update("*=", Mul, other)
+        return update("*=", Mul, self, other)
 
     def __itruediv__(self, other: Operand) -> Self:
-        return self._update("/=", Div, other, floating=True)
+        return update("/=", Div, self, other, floating=True)
 
     def __ipow__(self, other: Operand) -> Self:
-        return self._update("**=", Pow, other)
+        return update("**=", Pow, self, other)
 
     def __imod__(self, other: Operand) -> Self:
-        return self._update("%=", Mod, other)
+        return update("%=", Mod, self, other)
 
     def _assign(self, name: str, ufunc: Any, other: Any) -> Self:
         check_writable(name, self, self._data, other)
@@ -309,7 +283,7 @@ class OperatorMethods(TensorBase):
         return self
 
     def __ifloordiv__(self, other: Operand) -> Self:
-        return self._update("//=", FloorDivide, other)
+        return update("//=", FloorDivide, self, other)
 
     def __iand__(self, other: Operand) -> Self:
         return self._assign("&=", np.bitwise_and, other)

@@ -1,54 +1,54 @@
-"""Padding, shrinking and sliding windows."""
+"""Padding, shrinking, and sliding windows."""
 
 from collections.abc import Callable, Sequence
 from itertools import starmap
-from operator import index as as_index
 from typing import Any, Self
 
 import numpy as np
 
 from ..arrays.float_errors import quiet
 from ..arrays.shapes import integer, normalize_axis
-from ..engine.graph import Array, TensorBase
+from ..engine.graph import Array
 from ..ops.indexing import Getitem
 from ..ops.movement import Pad, Unfold
-from .movement import along
+from ._positions import along
+from ._theme import Theme
 
 
-def _reflected(places: Array, size: int) -> Array:
+def _reflected(positions: Array, size: int) -> Array:
     period = max(2 * (size - 1), 1)
-    there = places % period
+    there = positions % period
     return np.minimum(there, period - there)
 
 
-# For positions that may lie outside of 0 .. size - 1: where the element comes from.
+# By mode: the source positions, 0 to size - 1, of elements whose positions may be outside.
 SOURCES: dict[str, Callable[[Array, int], Array]] = {
     "reflect": _reflected,
-    "replicate": lambda places, size: places.clip(0, size - 1),
-    "circular": lambda places, size: places % size,
+    "replicate": lambda positions, size: positions.clip(0, size - 1),
+    "circular": lambda positions, size: positions % size,
 }
 
 
-class PaddingMethods(TensorBase):
-    """Elements added or taken away at the edges."""
+class PaddingMethods(Theme):
+    """Elements added or removed at the edges, and sliding windows."""
 
     __slots__ = ()
 
     def pad(self, padding: Sequence[Any], mode: str = "constant", value: float = 0.0) -> Self:
-        """With elements added around it, or, where a number is negative, taken away.
+        """Elements added at the edges, or removed where a number is negative.
 
-        padding  flat: (before, after) of the last axis, then of the one before it, and so on; or a
+        padding  flat: (before, after) of the last axis, then of the second to last, and so on; or a
                  pair or None for each axis, first to last: ((before, after), None, ...)
-        mode     "constant": value.  "reflect": b a b c b, "replicate": a a b c c, "circular":
-                 c a b c a, for a b c padded by (1, 1); these may go round several times
+        mode     "constant" adds `value`; for a b c padded by (1, 1), "reflect" gives b a b c b,
+                 "replicate" a a b c c, and "circular" c a b c a; longer padding repeats the pattern
 
-        Errors: ValueError for other modes, for a wrong number of pairs, and where more is taken
-        away than there is, or a mode finds no element to repeat.
+        Errors: ValueError for other modes, for a wrong number of pairs, if more is removed than
+        there is, or if a mode has no element to repeat.
         """
         widths = _widths(padding, self._data.ndim)
         for axis, (size, pair) in enumerate(zip(self._data.shape, widths, strict=True)):
             if size + sum(min(width, 0) for width in pair) < 0:
-                raise ValueError(f"pad: axis {axis} has size {size}; {pair} takes away more")
+                raise ValueError(f"pad: axis {axis} has size {size}; {pair} removes more")
         padded = self
         if any(min(pair) < 0 for pair in widths):
             padded = self.shrink(
@@ -69,12 +69,12 @@ class PaddingMethods(TensorBase):
             if before or after:
                 if not size:
                     raise ValueError(f"pad: axis {axis} has no elements to repeat in mode {mode}")
-                places = SOURCES[mode](np.arange(-before, size + after), size)
-                padded = Getitem.apply(padded, index=along(axis, places), distinct=False)
+                sources = SOURCES[mode](np.arange(-before, size + after), size)
+                padded = Getitem.apply(padded, index=along(axis, sources), distinct=False)
         return padded
 
     def shrink(self, bounds: Sequence[tuple[int, int] | None]) -> Self:
-        """The part from start to end, end not included, of each axis; None keeps the axis."""
+        """The part from start to end (exclusive) of each axis; None keeps the whole axis."""
         shape = self._data.shape
         pairs = _pairs("shrink", bounds, len(shape))
         kept = [pair or (0, size) for size, pair in zip(shape, pairs, strict=True)]
@@ -88,22 +88,22 @@ class PaddingMethods(TensorBase):
     def unfold(self, axis: int, size: int, step: int) -> Self:
         """Windows of `size` elements along `axis`, `step` apart; the window is a new last axis.
 
-        (..., n, ...) -> (..., (n - size) // step + 1, ..., size).  A view that cannot be written.
+        (..., n, ...) -> (..., (n - size) // step + 1, ..., size).  A read-only view.
         """
-        place = normalize_axis(axis, self._data.ndim, "unfold")
-        length = self._data.shape[place]
+        axis = normalize_axis(axis, self._data.ndim, "unfold")
+        length = self._data.shape[axis]
         size, step = integer(size, "unfold"), integer(step, "unfold")
         if not 0 <= size <= length or step < 1:
             raise ValueError(
-                f"unfold: expected 0 to {length} elements a window, and a step of 1 or more; "
+                f"unfold: expected windows of 0 to {length} elements, and a step of 1 or more; "
                 f"got size {size}, step {step}"
             )
-        return Unfold.apply(self, axis=place, size=size, step=step)
+        return Unfold.apply(self, axis=axis, size=size, step=step)
 
 
 @quiet
 def _fill(value: float, dtype: np.dtype[Any]) -> Any:
-    """The number as this dtype holds it."""
+    """The number rounded to this dtype."""
     if not isinstance(value, (int, float, np.number, np.bool_)):
         raise TypeError(f"pad: expected a number as value; got {type(value).__name__}")
     try:
@@ -113,7 +113,7 @@ def _fill(value: float, dtype: np.dtype[Any]) -> Any:
 
 
 def _widths(padding: Any, ndim: int) -> list[tuple[int, int]]:
-    """How many elements come before and after, for each axis."""
+    """The number of elements before and after, for each axis."""
     given = tuple(padding) if isinstance(padding, (tuple, list)) else (padding,)
     if given and all(isinstance(width, (int, np.integer)) for width in given):
         if len(given) % 2 or len(given) > 2 * ndim:
@@ -130,9 +130,14 @@ def _pairs(name: str, given: Any, ndim: int) -> list[tuple[int, int] | None]:
     """A pair of integers, or None, for each axis."""
     expected = f"{name}: expected a pair of integers or None for each of {ndim} axes; got {given}"
     try:
-        pairs = [None if pair is None else tuple(map(as_index, pair)) for pair in given]
-    except TypeError:
-        raise TypeError(expected) from None
-    if len(pairs) != ndim or any(pair is not None and len(pair) != 2 for pair in pairs):
+        pairs = [None if pair is None else _pair(name, pair) for pair in given]
+    except (TypeError, ValueError) as error:
+        raise type(error)(expected) from None
+    if len(pairs) != ndim:
         raise ValueError(expected)
-    return pairs  # type: ignore[return-value]  # of length 2, as just asked
+    return pairs
+
+
+def _pair(name: str, pair: Any) -> tuple[int, int]:
+    before, after = pair
+    return integer(before, name), integer(after, name)

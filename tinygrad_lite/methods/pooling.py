@@ -1,4 +1,4 @@
-"""Pooling over windows: largest element, mean, and their adaptive forms."""
+"""Pooling over windows: the largest element or the mean, and their adaptive forms."""
 
 from collections.abc import Sequence
 from math import prod
@@ -14,18 +14,19 @@ from ..ops.indexing import Getitem
 from ..ops.pooling import MaxPool, SumPool, largest
 from ..ops.selection import Where
 from ._operands import as_float, in_single
+from ._positions import along
+from ._theme import Theme
 from .convolution import Padding, as_batch
-from .movement import along
 
 OutputSize = int | Sequence[int | None]
 
 
-class PoolingMethods(TensorBase):
+class PoolingMethods(Theme):
     """Pooling of images (N, C, *size), or of one image (C, *size), over windows of `kernel_size`.
 
-    kernel_size, stride (that of the kernel if None) and dilation are one number, or one for each
-    spatial axis; padding as for conv2d, at most half a window.  ceil_mode adds the window that
-    juts out behind, if it starts inside.
+    kernel_size, stride (default: kernel_size) and dilation are one number, or one for each spatial
+    axis; padding as for conv2d, at most half a window.  ceil_mode adds a last window that is partly
+    outside, if it starts inside.
     """
 
     __slots__ = ()
@@ -52,10 +53,10 @@ class PoolingMethods(TensorBase):
         ceil_mode: bool = False,
         return_indices: bool = False,
     ) -> Any:
-        """Largest element of each window; the first of several takes the gradient, and nan wins.
+        """Largest element of each window; the first gets the gradient if several are equal.
 
-        (N, C, H, W) -> (N, C, windows down, windows across).  With return_indices also where it
-        was found, int64, counted through the H W elements of its channel: see max_unpool2d.
+        (N, C, H, W) -> (N, C, rows of windows, columns of windows).  nan counts as the largest.
+        With return_indices also its position (int64) in the flat H x W channel: see max_unpool2d.
         """
         found = windows_of("max_pool2d", 2, self, kernel_size, stride, dilation, padding, ceil_mode)
         return self._max_pool(*found[:2], return_indices)
@@ -106,9 +107,9 @@ class PoolingMethods(TensorBase):
         ceil_mode: bool = False,
         count_include_pad: bool = True,
     ) -> Self:
-        """Mean of each window; padding counts as zeros, or not at all without count_include_pad.
+        """Mean of each window; padding counts as zeros, or not at all if not count_include_pad.
 
-        (N, C, H, W) -> (N, C, windows down, windows across).  Integers give float32.
+        (N, C, H, W) -> (N, C, rows of windows, columns of windows).  Integers give float32.
         """
         found = windows_of("avg_pool2d", 2, self, kernel_size, stride, dilation, padding, ceil_mode)
         return self._avg_pool(*found, count_include_pad)
@@ -131,7 +132,7 @@ class PoolingMethods(TensorBase):
         self, x: Any, windows: Windows, pairs: Sequence[tuple[int, int]], count_include_pad: bool
     ) -> Any:
         rank = len(windows.size)
-        total: Any = SumPool.apply(as_float(x), windows=windows)
+        total = SumPool.apply(as_float(x), windows=windows)
         counts = windows.taps_inside(pairs if count_include_pad else ((0, 0),) * rank)
         mean = total / counts.astype(total.dtype)
         return mean.reshape((*self._data.shape[:-rank], *windows.count))
@@ -147,17 +148,18 @@ class PoolingMethods(TensorBase):
     ) -> Self:
         """The elements at the indices that max_pool2d returned, zeros elsewhere.
 
-        self and indices: (N, C, h, w) -> (N, C, H, W), the smallest size that has so many windows
-        unless output_size, (H, W) or the whole shape, says another.  Of several elements for one
-        place the last stays, and it alone takes the gradient.
+        self and indices: (N, C, h, w) -> (N, C, H, W).  If several elements have the same index,
+        the last is kept, and only it gets a gradient.
+
+        output_size: (H, W) or the whole shape; default: the smallest with that many windows.
         """
         name, shape = "max_unpool2d", self._data.shape
         x = as_batch(name, self, 2)
-        places = array_of(indices)
-        if places.shape != shape or places.dtype.kind not in "iu":
+        positions = array_of(indices)
+        if positions.shape != shape or positions.dtype.kind not in "iu":
             raise ValueError(
                 f"{name}: expected integer indices of shape {shape}, as "
-                f"max_pool2d(return_indices=True) gives; got {places.dtype} {places.shape}"
+                f"max_pool2d(return_indices=True) gives; got {positions.dtype} {positions.shape}"
             )
         kernel = per_axis(kernel_size, 2, f"{name}: kernel_size")
         strides = kernel if stride is None else per_axis(stride, 2, f"{name}: stride")
@@ -171,14 +173,14 @@ class PoolingMethods(TensorBase):
             size = per_axis(tuple(output_size)[-2:], 2, f"{name}: output_size")
         if min(size) < 1:
             raise ValueError(f"{name}: padding {padding!r} leaves an output of size {size}")
-        if places.size and not 0 <= places.min() <= places.max() < prod(size):
+        if positions.size and not 0 <= positions.min() <= positions.max() < prod(size):
             raise ValueError(
-                f"{name}: indices run from {places.min()} to {places.max()}; an output of size "
-                f"{size} has 0 to {prod(size) - 1}"
+                f"{name}: indices run from {positions.min()} to {positions.max()}; an output of "
+                f"size {size} has 0 to {prod(size) - 1}"
             )
         n, channels = x.shape[:2]
         zeros = x._wrap(np.zeros((n, channels, prod(size)), x.dtype), None)
-        y = zeros.scatter(2, places.reshape((n, channels, prod(shape[-2:]))), x.flatten(2))
+        y = zeros.scatter(2, positions.reshape((n, channels, prod(shape[-2:]))), x.flatten(2))
         return y.reshape((*shape[:-2], *size))
 
     def adaptive_avg_pool1d(self, output_size: OutputSize) -> Self:
@@ -189,7 +191,7 @@ class PoolingMethods(TensorBase):
         """Mean of windows that divide the image evenly: (N, C, H, W) -> (N, C, *output_size).
 
         Window i of n along an axis of size s runs from floor(i s / n) to ceil((i + 1) s / n).
-        output_size: one number, or one for each axis, None to keep its size.
+        output_size: one number, or one for each axis; None keeps the size of an axis.
         """
         return self._adaptive_avg_pool("adaptive_avg_pool2d", 2, output_size)
 
@@ -199,7 +201,7 @@ class PoolingMethods(TensorBase):
 
     @in_single
     def _adaptive_avg_pool(self, name: str, rank: int, output_size: OutputSize) -> Any:
-        y: Any = as_float(self)
+        y = as_float(self)
         for axis, n in zip(
             range(-rank, 0), output_sizes(name, self, rank, output_size), strict=True
         ):
@@ -208,9 +210,9 @@ class PoolingMethods(TensorBase):
             if size % n == 0:
                 y = y.reshape((*before, n, size // n, *after)).mean(axis + 1)
                 continue
-            places, inside = adaptive_windows(size, n)
+            positions, inside = adaptive_windows(size, n)
             mask = inside.reshape((*inside.shape, *(1,) * len(after)))
-            taken = Getitem.apply(y, index=along(axis, places), distinct=False)
+            taken = Getitem.apply(y, index=along(axis, positions), distinct=False)
             counts = mask.sum(1).astype(y.dtype)
             y = Where.apply(taken, 0.0, condition=mask).sum(axis + 1) / counts
         return y
@@ -222,8 +224,8 @@ class PoolingMethods(TensorBase):
     def adaptive_max_pool2d(self, output_size: OutputSize, return_indices: bool = False) -> Any:
         """Largest element of windows that divide the image evenly, as for adaptive_avg_pool2d.
 
-        (N, C, H, W) -> (N, C, *output_size).  The first of several takes the gradient, and nan
-        wins.  With return_indices also where it was found, as max_pool2d gives it.
+        (N, C, H, W) -> (N, C, *output_size).  The first gets the gradient if several are equal; nan
+        counts as the largest.  With return_indices also its position, as from max_pool2d.
         """
         return self._adaptive_max_pool("adaptive_max_pool2d", 2, output_size, return_indices)
 
@@ -265,7 +267,7 @@ def windows_of(
     padding: Padding,
     ceil_mode: bool,
 ) -> tuple[Any, Windows, tuple[tuple[int, int], ...]]:
-    """x as a batch, the windows over it, and the padding (before, after) each axis."""
+    """x as a batch, the windows over it, and the padding (before, after) of each axis."""
     batch = images_of(name, x, rank)
     kernel = per_axis(kernel_size, rank, f"{name}: kernel_size")
     strides = kernel if stride is None else per_axis(stride, rank, f"{name}: stride")
@@ -289,34 +291,33 @@ def output_sizes(name: str, x: TensorBase, rank: int, output_size: OutputSize) -
     size = images_of(name, x, rank).shape[2:]
     if min(size) == 0:
         raise ValueError(f"{name}: an image of size {size} has nothing to pool")
+    wanted: Any = output_size
     if isinstance(output_size, (tuple, list)) and len(output_size) == rank:
-        output_size = [
-            given if n is None else n for n, given in zip(output_size, size, strict=True)
-        ]
-    return per_axis(output_size, rank, f"{name}: output_size")  # type: ignore[arg-type]
+        wanted = [given if n is None else n for n, given in zip(output_size, size, strict=True)]
+    return per_axis(wanted, rank, f"{name}: output_size")
 
 
 def adaptive_windows(size: int, count: int) -> tuple[Array, Array]:
-    """What `count` windows that divide an axis evenly read, (count, taps), and where they end.
+    """The positions (count, taps) in `count` windows that divide an axis evenly, and a mask.
 
-    Windows differ by one element: taps behind a window's end are False in the second array.
+    The sizes of windows differ by one element: the mask is False after the end of a smaller one.
     """
     number = np.arange(count)
     start, end = number * size // count, -(-(number + 1) * size // count)
-    places = start[:, None] + np.arange((end - start).max())
-    return np.minimum(places, size - 1), places < end[:, None]
+    positions = start[:, None] + np.arange((end - start).max())
+    return np.minimum(positions, size - 1), positions < end[:, None]
 
 
 def largest_of_adaptive(x: Array, sizes: Shape) -> Array:
-    """Where, in the flat image, the largest element of each window is: (N, C, *sizes)."""
+    """The position in the flat image of each window's largest element: (N, C, *sizes)."""
     rank, size = len(sizes), x.shape[2:]
     flat: Any = 0
     inside: Any = True
     for axis, (n, count) in enumerate(zip(size, sizes, strict=True)):
-        places, valid = adaptive_windows(n, count)
+        positions, valid = adaptive_windows(n, count)
         shape = [1] * (2 * rank)
-        shape[axis], shape[rank + axis] = places.shape
-        flat = flat * n + places.reshape(shape)
+        shape[axis], shape[rank + axis] = positions.shape
+        flat = flat * n + positions.reshape(shape)
         inside = inside & valid.reshape(shape)
     flat = flat.reshape((*sizes, -1))
     lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
@@ -325,7 +326,7 @@ def largest_of_adaptive(x: Array, sizes: Shape) -> Array:
     )
     winner = np.argmax(read, axis=-1)
     missing = np.isnan(read)
-    if missing.any():  # the last one, as in max_pool2d
+    if missing.any():  # the last nan, as in max_pool2d
         last = flat.shape[-1] - 1 - np.argmax(missing[..., ::-1], axis=-1)
         winner = np.where(missing.any(-1), last, winner)
     return np.take_along_axis(np.broadcast_to(flat, read.shape), winner[..., None], -1)[..., 0]

@@ -1,7 +1,6 @@
-"""Random tensors.  `Tensor.manual_seed` seeds the one generator they are drawn from."""
+"""Random tensors, all drawn from one generator, which `Tensor.manual_seed` seeds."""
 
 from math import isfinite, prod, sqrt
-from operator import index as as_index
 from typing import Any, Self
 
 import numpy as np
@@ -10,22 +9,23 @@ from numpy.typing import DTypeLike
 from ..arrays import generator
 from ..arrays.dtypes import INT, check_dtype, float_dtype
 from ..arrays.float_errors import quiet
-from ..arrays.shapes import Shape
-from ..engine.graph import TensorBase
+from ..arrays.shapes import Shape, integer
+from ..engine.recording import Observer
+from ._theme import Theme
 from .creation import check_numbers, count, like, made, new_shape
 
 
-class RandomMethods(TensorBase):
-    """Static constructors of random tensors; shapes as one tuple or as arguments.
+class RandomMethods(Theme):
+    """Random tensors.  A shape is one tuple or several arguments.
 
-    float32, or another float dtype where `dtype` says so; integers are int64.
+    The default dtype is float32, for integers int64.
     """
 
     __slots__ = ()
 
     @staticmethod
     def manual_seed(seed: int) -> None:
-        """Start the random numbers anew: the same seed, the same numbers."""
+        """Seed the generator: after the same seed come the same random numbers."""
         generator.seed(seed)
 
     @classmethod
@@ -51,7 +51,7 @@ class RandomMethods(TensorBase):
     def scaled_uniform(
         cls, *shape: Any, dtype: DTypeLike | None = None, requires_grad: bool = False
     ) -> Self:
-        """Uniform on +-bound, bound = 1 / sqrt(number of elements)."""
+        """Uniform on [-b, b) with b = 1 / sqrt(number of elements)."""
         sizes = new_shape("scaled_uniform", shape)
         bound = max(prod(sizes), 1) ** -0.5
         return made(cls, _uniform("scaled_uniform", sizes, -bound, bound, dtype), requires_grad)
@@ -60,10 +60,11 @@ class RandomMethods(TensorBase):
     def glorot_uniform(
         cls, *shape: Any, dtype: DTypeLike | None = None, requires_grad: bool = False
     ) -> Self:
-        """Uniform on +-bound, bound = sqrt(6 / (out + in)), for a shape (out, ...).
+        """Uniform on [-b, b) with b = sqrt(6 / (out + in)), for a shape (out, ...).
 
         in is the product of the sizes after the first.  For matrices this is the paper's formula;
-        for the kernels of a convolution, `nn.init.glorot_uniform` multiplies out by their area too.
+        for the kernels of a convolution, `nn.init.glorot_uniform` also multiplies out by their
+        area.
 
         Source: X. Glorot and Y. Bengio, Understanding the difficulty of training deep feedforward
         neural networks, AISTATS 2010.
@@ -80,9 +81,9 @@ class RandomMethods(TensorBase):
         dtype: DTypeLike | None = None,
         requires_grad: bool = False,
     ) -> Self:
-        """Uniform on +-bound, bound = sqrt(6 / ((1 + a^2) in)), for a shape (out, ...).
+        """Uniform on [-b, b) with b = sqrt(6 / ((1 + a^2) in)), for a shape (out, ...).
 
-        in is the product of the sizes after the first; a the slope of the leaky ReLU that follows.
+        in is the product of the sizes after the first; a is the slope of the leaky ReLU after it.
 
         Source: K. He et al., Delving Deep into Rectifiers, ICCV 2015.
         """
@@ -107,7 +108,7 @@ class RandomMethods(TensorBase):
         dtype: DTypeLike | None = None,
         requires_grad: bool = False,
     ) -> Self:
-        """Normal with that mean and standard deviation."""
+        """Normal with this mean and standard deviation."""
         values = _normal("normal", new_shape("normal", shape), mean, std, dtype)
         return made(cls, values, requires_grad)
 
@@ -119,9 +120,9 @@ class RandomMethods(TensorBase):
         dtype: DTypeLike | None = None,
         requires_grad: bool = False,
     ) -> Self:
-        """Normal with mean 0 and std sqrt(2 / ((1 + a^2) in)), for a shape (out, ...).
+        """Normal with mean 0 and std = sqrt(2 / ((1 + a^2) in)), for a shape (out, ...).
 
-        in is the product of the sizes after the first; a the slope of the leaky ReLU that follows.
+        in is the product of the sizes after the first; a is the slope of the leaky ReLU after it.
 
         Source: K. He et al., Delving Deep into Rectifiers, ICCV 2015.
         """
@@ -141,18 +142,13 @@ class RandomMethods(TensorBase):
                 f"write randint({sizes}, low={shape[0]}, high={shape[1]})"
             )
         wanted = _integer_dtype("randint", dtype)
-        try:
-            first, end = as_index(low), as_index(high)
-        except TypeError:
-            raise TypeError(
-                f"randint: expected integers as low and high; got {low!r} and {high!r}"
-            ) from None
+        first, end = integer(low, "randint: low"), integer(high, "randint: high")
         if first >= end:
             raise ValueError(f"randint: expected low < high; got {first} and {end}")
         limits = np.iinfo(wanted)
         if first < limits.min or end - 1 > limits.max:
             raise ValueError(f"randint: {first} to {end - 1} does not fit into {wanted}")
-        values = generator.current().integers(first, end, new_shape("randint", shape), wanted)
+        values = _draw("integers", first, end, new_shape("randint", shape), wanted)
         return made(cls, values, False)
 
     @classmethod
@@ -162,37 +158,37 @@ class RandomMethods(TensorBase):
         number = count("randperm: n", n)
         if number - 1 > np.iinfo(wanted).max:
             raise ValueError(f"randperm: {number - 1} does not fit into {wanted}")
-        return made(cls, generator.current().permutation(number).astype(wanted, copy=False), False)
+        return made(cls, _draw("permutation", number).astype(wanted, copy=False), False)
 
     def rand_like(self, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Self:
-        """Uniform on [0, 1), in this tensor's shape and dtype."""
+        """Uniform on [0, 1), in the shape and dtype of this tensor."""
         values = _uniform("rand_like", self._data.shape, 0.0, 1.0, like(self, dtype))
         return made(type(self), values, requires_grad)
 
     def randn_like(self, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Self:
-        """Normal with mean 0 and standard deviation 1, in this tensor's shape and dtype."""
+        """Normal with mean 0 and standard deviation 1, in the shape and dtype of this tensor."""
         values = _normal("randn_like", self._data.shape, 0.0, 1.0, like(self, dtype))
         return made(type(self), values, requires_grad)
 
     def bernoulli(self) -> Self:
-        """1 with the probability that stands here, else 0; of this shape and dtype, no gradient."""
+        """1 with the probability that self holds, else 0; same shape and dtype, no gradient."""
         probability = self._data
         if probability.dtype.kind != "f" or not np.all((probability >= 0) & (probability <= 1)):
             raise ValueError("bernoulli: expected floats from 0 to 1, the probabilities of a 1")
-        drawn = generator.current().random(probability.shape) < probability
-        return self._wrap(np.asarray(drawn).astype(probability.dtype), None)
+        drawn = _draw("random", probability.shape) < probability
+        return self._wrap(drawn.astype(probability.dtype), None)
 
     def multinomial(self, num_samples: int = 1, replacement: bool = False) -> Self:
-        """Positions (int64) drawn in proportion to the weights that stand here.
+        """Positions (int64) drawn with probabilities proportional to the weights in self.
 
         (n,) -> (num_samples,), (rows, n) -> (rows, num_samples).  The weights need not sum to 1.
-        Without replacement no position is drawn twice, and one of weight 0 never.
+        Without replacement no position is drawn twice.  One of weight 0 is never drawn.
 
         Errors: ValueError for weights that are negative, not finite, or all 0 in a row, and for
         more samples than there are weights above 0.
 
         Source: P. Efraimidis and P. Spirakis, Weighted random sampling with a reservoir, 2006, for
-        draws without replacement: the smallest of e / weight, e being exponentially distributed.
+        draws without replacement: the smallest e / weight, with e exponentially distributed.
         """
         weights = self._data.astype(np.float64)
         if weights.ndim not in (1, 2):
@@ -212,8 +208,18 @@ class RandomMethods(TensorBase):
         return self._wrap(_sample(weights, num_samples, replacement), None)
 
 
+def _draw(distribution: str, *arguments: Any) -> Any:
+    """Numbers from the method of this name of NumPy's generator; an observer is told of them."""
+    source = generator.current()
+    drawn = np.asarray(getattr(source, distribution)(*arguments))
+    observer = Observer.current()
+    if observer is not None:
+        observer.drew(source, drawn)
+    return drawn
+
+
 def _fan_in(name: str, sizes: Any) -> tuple[Shape, int]:
-    """The shape, and the number of inputs that an output is summed from."""
+    """The shape (out, in, ...), and the number of inputs of each output."""
     shape = new_shape(name, sizes)
     if not shape or 0 in shape:
         raise ValueError(f"{name}: expected a shape (out, in, ...) without zeros; got {shape}")
@@ -229,7 +235,7 @@ def _uniform(name: str, shape: Shape, low: float, high: float, dtype: DTypeLike 
     if not (start <= end and isfinite(end - start)):
         raise ValueError(f"{name}: expected finite low <= high in {wanted}; got {low} and {high}")
     wide = _drawn_dtype(wanted)
-    drawn = np.asarray(generator.current().random(shape, wide))
+    drawn = _draw("random", shape, wide)
     if (low, high) != (0.0, 1.0):
         drawn = drawn * wide(high - low) + wide(low)
     elif wanted == wide:
@@ -240,20 +246,20 @@ def _uniform(name: str, shape: Shape, low: float, high: float, dtype: DTypeLike 
 
 @quiet
 def _normal(name: str, shape: Shape, mean: float, std: float, dtype: DTypeLike | None) -> Any:
-    """Normal with that mean and standard deviation."""
+    """Normal with this mean and standard deviation."""
     check_numbers(name, mean, std)
     wanted = _float_dtype(name, dtype)
     if not std >= 0:
         raise ValueError(f"{name}: expected a standard deviation of 0 or more; got {std}")
     wide = _drawn_dtype(wanted)
-    drawn = np.asarray(generator.current().standard_normal(shape, wide))
+    drawn = _draw("standard_normal", shape, wide)
     if (mean, std) != (0.0, 1.0):
         drawn = drawn * wide(std) + wide(mean)
     return drawn.astype(wanted, copy=False)
 
 
 def _float_dtype(name: str, dtype: DTypeLike | None) -> np.dtype[Any]:
-    """The dtype of random numbers that are not whole."""
+    """The dtype of random real numbers: a float one, by default float32."""
     wanted = float_dtype(dtype)
     if wanted.kind != "f":
         raise TypeError(f"{name}: expected a float dtype; got {wanted}; use randint for integers")
@@ -261,7 +267,7 @@ def _float_dtype(name: str, dtype: DTypeLike | None) -> np.dtype[Any]:
 
 
 def _integer_dtype(name: str, dtype: DTypeLike | None) -> np.dtype[Any]:
-    """The dtype of whole random numbers."""
+    """The dtype of random integers, by default int64."""
     wanted = INT if dtype is None else check_dtype(dtype)
     if wanted.kind not in "iu":
         raise TypeError(f"{name}: expected an integer dtype; got {wanted}")
@@ -269,25 +275,25 @@ def _integer_dtype(name: str, dtype: DTypeLike | None) -> np.dtype[Any]:
 
 
 def _drawn_dtype(wanted: np.dtype[Any]) -> type[Any]:
-    """The dtype in which to draw: NumPy draws float32 and float64 only."""
+    """The dtype to draw in: NumPy draws float32 and float64 only."""
     return np.float64 if wanted == np.float64 else np.float32
 
 
 @quiet
 def _sample(weights: Any, number: int, replacement: bool) -> Any:
-    """Positions along the last axis, in proportion to the weights."""
+    """Positions along the last axis, drawn in proportion to the weights."""
     weights = weights / weights.max(axis=-1, keepdims=True, initial=0.0)  # so that no sum overflows
     if not replacement:
-        keys = generator.current().standard_exponential(weights.shape) / weights
+        keys = _draw("standard_exponential", weights.shape) / weights
         keys = np.where(weights > 0, np.minimum(keys, np.finfo(np.float64).max), np.inf)
         return np.argsort(keys, axis=-1)[..., :number]
-    # Row r has the part from r to r + 1 of one line, and each weight its share of that.
+    # Row r is the interval from r to r + 1, divided in proportion to its weights.
     rows = np.arange(weights.shape[0], dtype=np.float64)[:, None] if weights.ndim == 2 else 0.0
     bounds = np.cumsum(weights, axis=-1)
     line = bounds / bounds[..., -1:] + rows
-    drawn = generator.current().random((*weights.shape[:-1], number)) + rows
+    drawn = _draw("random", (*weights.shape[:-1], number)) + rows
     found = np.searchsorted(line.ravel(), drawn, side="right")
     offset = (rows * weights.shape[-1]).astype(np.int64) if weights.ndim == 2 else 0
-    # Rounding up may lead past the last weight above 0.
+    # Rounding up may lead beyond the last weight above 0.
     last = weights.shape[-1] - 1 - np.argmax(weights[..., ::-1] > 0, axis=-1, keepdims=True)
     return np.minimum(found - offset, last)

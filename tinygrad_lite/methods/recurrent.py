@@ -1,4 +1,4 @@
-"""Recurrent cells."""
+"""Cells of recurrent networks."""
 
 from typing import Any, Self
 
@@ -6,10 +6,11 @@ from ..arrays.shapes import Shape
 from ..engine.graph import TensorBase
 from ..ops.recurrent import LSTMCell
 from ._operands import Operand, as_tensor, in_single, matched
+from ._theme import Theme
 
 
-class RecurrentMethods(TensorBase):
-    """Cells of recurrent networks, one step in time a call."""
+class RecurrentMethods(Theme):
+    """Cells of recurrent networks: each call is one time step."""
 
     __slots__ = ()
 
@@ -22,15 +23,16 @@ class RecurrentMethods(TensorBase):
         bias_ih: Operand | None = None,
         bias_hh: Operand | None = None,
     ) -> tuple[Self, Self]:
-        """h' = o tanh(c') and c' = f c + i g: one step of a long short-term memory.
+        """h' = o tanh(c') and c' = f c + i g: one time step of an LSTM; returns (h', c').
 
-        i, f, o are the sigmoid of their quarters of
-        self @ weight_ih.T + h @ weight_hh.T + bias_ih + bias_hh, and g is the tanh of its.
+        (a_i, a_f, a_g, a_o) = self @ weight_ih.T + h @ weight_hh.T + bias_ih + bias_hh, four equal
+        parts; i, f, o = sigmoid(a_i), sigmoid(a_f), sigmoid(a_o), and g = tanh(a_g).
 
-        self: (N, in), h and c: (N, H), weight_ih: (4 H, in), weight_hh: (4 H, H), each bias: (4 H,)
-        -> (N, H) both; or self: (in,), h and c: (H,) -> (H,).  float16 is computed in float32.
+        self: (N, in), h and c: (N, H), weight_ih: (4 H, in), weight_hh: (4 H, H), biases: (4 H,)
+        -> (N, H) twice; or self: (in,), h and c: (H,) -> (H,) twice.  float16 is computed in
+        float32.
 
-        hx: the state before, (h, c).
+        hx: the state of the step before, (h, c).
 
         Source: S. Hochreiter and J. Schmidhuber, Long Short-Term Memory, 1997; the forget gate f:
         F. Gers et al., Learning to Forget, 2000.
@@ -52,11 +54,11 @@ class RecurrentMethods(TensorBase):
 
 
 def _alike(x: TensorBase, values: list[Any]) -> bool:
-    """Whether all are tensors of x's dtype, and that is a float one."""
+    """Whether all are tensors with x's dtype, and it is a float dtype."""
     dtype = x._data.dtype
     if dtype.kind != "f":
         return False
-    for value in values:  # flat, since this runs at every step
+    for value in values:  # a plain loop, since this runs at every time step
         if not isinstance(value, TensorBase) or value._data.dtype is not dtype:
             return False
     return True

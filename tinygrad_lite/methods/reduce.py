@@ -1,11 +1,10 @@
-"""Reductions: sum, mean, extremes, products, spread and norms.
+"""Reductions: sums, products, extremes, variances and norms.
 
-Every one takes `axis` as an integer, a tuple, or None for all axes, and `keepdim` to leave the
-reduced axes in place with size 1.  An empty tuple names no axis, so nothing is reduced, as in NumPy
-(in PyTorch it means all axes in most functions, and none in `any` and `all`).
+Each takes `axis` as an integer, a tuple, or None for all axes, and `keepdim` to keep the reduced
+axes with size 1.  An empty tuple names no axis, so nothing is reduced, as in NumPy (in PyTorch it
+means all axes in most functions, and none in `any` and `all`).
 """
 
-import warnings
 from math import inf, prod, sqrt
 from typing import Any, Self
 
@@ -14,13 +13,14 @@ from numpy.typing import DTypeLike
 
 from ..arrays.dtypes import check_dtype
 from ..arrays.shapes import Axis, normalize_axes, normalize_axis
-from ..engine.graph import TensorBase
+from ..engine.recording import warn
 from ..ops.reduce import Centre, Max, Mean, Min, Norm, Prod, Sum
 from ..ops.selection import Where
-from ._operands import as_float, cast, in_single
+from ._operands import Given, as_float, cast, in_single
+from ._theme import Theme
 
 
-class ReduceMethods(TensorBase):
+class ReduceMethods(Theme):
     """Reductions over one axis, several, or all."""
 
     __slots__ = ()
@@ -28,7 +28,7 @@ class ReduceMethods(TensorBase):
     # Sums and products
 
     def sum(self, axis: Axis = None, keepdim: bool = False, dtype: DTypeLike | None = None) -> Self:
-        """Sum; bools and integers are summed as int64.  0 for no elements."""
+        """Sum; bools and integers are added as int64.  0 for no elements."""
         x = accumulable(self, dtype)
         return Sum.apply(x, axes=normalize_axes(axis, x.ndim, "sum"), keepdim=keepdim)
 
@@ -50,31 +50,31 @@ class ReduceMethods(TensorBase):
     # Extremes
 
     def max(self, axis: Axis = None, keepdim: bool = False) -> Self:
-        """Largest element; ties share the gradient evenly, and nan wins."""
+        """Largest element, or nan if there is one; equal ones share the gradient evenly."""
         return Max.apply(self, axes=self._filled_axes(axis, "max"), keepdim=keepdim)
 
     def min(self, axis: Axis = None, keepdim: bool = False) -> Self:
-        """Smallest element; ties share the gradient evenly, and nan wins."""
+        """Smallest element, or nan if there is one; equal ones share the gradient evenly."""
         return Min.apply(self, axes=self._filled_axes(axis, "min"), keepdim=keepdim)
 
     def argmax(self, axis: int | None = None, keepdim: bool = False) -> Self:
-        """Position (int64) of the largest element, the first of several; carries no gradient.
+        """Position (int64) of the largest element, the first if there are several.  No gradient.
 
-        With axis None it counts through the flat data.
+        With axis None it is the position in the flat data.
         """
         return self._position("argmax", np.argmax, axis, keepdim)
 
     def argmin(self, axis: int | None = None, keepdim: bool = False) -> Self:
-        """Position (int64) of the smallest element, the first of several; carries no gradient.
+        """Position (int64) of the smallest element, the first if there are several.  No gradient.
 
-        With axis None it counts through the flat data.
+        With axis None it is the position in the flat data.
         """
         return self._position("argmin", np.argmin, axis, keepdim)
 
-    # Truth
+    # Any, all, count
 
     def any(self, axis: Axis = None, keepdim: bool = False) -> Self:
-        """Whether one element at least is not 0 (bool; nan is not 0).  False for no elements."""
+        """Whether at least one element is not 0 (bool; nan is not 0).  False for no elements."""
         axes = normalize_axes(axis, self._data.ndim, "any")
         return self._wrap(np.any(self._data, axis=axes, keepdims=keepdim), None)
 
@@ -84,49 +84,49 @@ class ReduceMethods(TensorBase):
         return self._wrap(np.all(self._data, axis=axes, keepdims=keepdim), None)
 
     def count_nonzero(self, axis: Axis = None, keepdim: bool = False) -> Self:
-        """How many elements are not 0 (int64; nan is not 0)."""
+        """The number of elements that are not 0 (int64; nan is not 0)."""
         axes = normalize_axes(axis, self._data.ndim, "count_nonzero")
         return self._wrap(np.count_nonzero(self._data, axis=axes, keepdims=keepdim), None)
 
-    # Spread
+    # Variances
 
     @in_single
     def var(self, axis: Axis = None, keepdim: bool = False, correction: float = 1) -> Self:
         """Variance, sum((x - mean)^2) / (n - correction); bools and integers give float32.
 
-        nan, with a RuntimeWarning, where n is not larger than the correction.
+        nan, with a RuntimeWarning, if n is not larger than the correction.
         """
         deviation, axes, freedom = _deviation(self, "var", axis, correction)
         return (deviation * deviation).sum(axes, keepdim) / freedom
 
     @in_single
     def std(self, axis: Axis = None, keepdim: bool = False, correction: float = 1) -> Self:
-        """Standard deviation, sqrt(var); its gradient is 0 where all x are alike.  See `var`."""
+        """Standard deviation, sqrt(var); the gradient is 0 where all x are equal.  See `var`."""
         deviation, axes, freedom = _deviation(self, "std", axis, correction)
         return Norm.apply(deviation, axes=axes, p=2, keepdim=keepdim) / sqrt(freedom)
 
     def var_mean(
         self, axis: Axis = None, keepdim: bool = False, correction: float = 1
     ) -> tuple[Self, Self]:
-        """`var` and `mean`."""
+        """The pair of `var` and `mean`."""
         return self.var(axis, keepdim, correction), self.mean(axis, keepdim)
 
     def std_mean(
         self, axis: Axis = None, keepdim: bool = False, correction: float = 1
     ) -> tuple[Self, Self]:
-        """`std` and `mean`."""
+        """The pair of `std` and `mean`."""
         return self.std(axis, keepdim, correction), self.mean(axis, keepdim)
 
     # Norms
 
     @in_single
     def norm(self, p: float = 2, axis: Axis = None, keepdim: bool = False) -> Self:
-        """(sum of |x|^p)^(1/p), of vectors; bools and integers give float32.
+        """The p-norm of vectors, (sum of |x|^p)^(1/p); bools and integers give float32.
 
-        p = inf gives the largest |x|, -inf the smallest, and 0 the number of elements that are not
-        0.  At 0 the gradient is 0; where several |x| are the largest, they share it.
+        p = inf is the largest |x|, -inf the smallest, and 0 the number of elements that are not 0.
+        The gradient at 0 is 0; several largest |x| share it.
         """
-        x: Any = as_float(self)
+        x = as_float(self)
         if isinstance(p, bool) or not isinstance(p, (int, float, np.number)) or p != p:
             raise TypeError(f"norm: expected p as a number; got {p!r}")
         p = float(p)  # a NumPy scalar would decide the dtype
@@ -145,11 +145,11 @@ class ReduceMethods(TensorBase):
 
     @in_single
     def logsumexp(self, axis: Axis = None, keepdim: bool = False) -> Self:
-        """log(sum(exp(x))) without overflow: the largest x is taken out first.
+        """log(sum(exp(x))) without overflow: the largest x is subtracted first.
 
-        Where all x are -inf, the result is -inf and the gradient 0.
+        If all x are -inf, the result is -inf and the gradient is 0.
         """
-        x: Any = as_float(self)
+        x = as_float(self)
         axes = normalize_axes(axis, x.ndim, "logsumexp")
         if prod(x.shape[number] for number in axes) == 0:
             return x.exp().sum(axes, keepdim).log()
@@ -163,7 +163,7 @@ class ReduceMethods(TensorBase):
         return total.log() + largest.reshape(total.shape)
 
     def _filled_axes(self, axis: Axis, name: str) -> tuple[int, ...]:
-        """The axes, which must have elements: an extreme of nothing has no value."""
+        """The axes, which must have elements, since an extreme of nothing is not defined."""
         axes = normalize_axes(axis, self._data.ndim, name)
         if any(self._data.shape[number] == 0 for number in axes):
             raise ValueError(
@@ -180,15 +180,15 @@ class ReduceMethods(TensorBase):
         return self._wrap(function(self._data, axis=axis, keepdims=keepdim), None)
 
 
-def accumulable(x: TensorBase, dtype: DTypeLike | None) -> Any:
-    """The tensor as `dtype`; where none is given, bools and integers as int64."""
+def accumulable(x: Given, dtype: DTypeLike | None) -> Given:
+    """The tensor as `dtype`; default: int64 for bools and integers, floats keep theirs."""
     if dtype is not None:
         return cast(x, check_dtype(dtype))
     return cast(x, np.int64) if x._data.dtype.kind in "bui" else x
 
 
-def floats(x: TensorBase, name: str, dtype: DTypeLike | None) -> Any:
-    """The tensor as `dtype`, which must be a float one; where none is given, in a float dtype."""
+def floats(x: Given, name: str, dtype: DTypeLike | None) -> Given:
+    """The tensor as `dtype`, which must be a float dtype; default: float32 unless it is a float."""
     if dtype is None:
         return as_float(x)
     if check_dtype(dtype).kind != "f":
@@ -207,18 +207,17 @@ def _prod(x: Any, axis: Axis, keepdim: bool) -> Any:
 
 
 def _deviation(
-    x: TensorBase, name: str, axis: Axis, correction: float
+    x: Theme, name: str, axis: Axis, correction: float
 ) -> tuple[Any, tuple[int, ...], float]:
-    """x - mean, the axes, and the degrees of freedom, n - correction, which are not below 0."""
-    deviation: Any = as_float(x)
+    """x - mean, the axes, and the degrees of freedom: n - correction, at least 0."""
+    deviation = as_float(x)
     axes = normalize_axes(axis, deviation.ndim, name)
     count = prod(deviation.shape[number] for number in axes)
     if count <= correction:
         fix = "; use correction=0" if count else ""
-        warnings.warn(
+        warn(
             f"{name}: n - correction = {count} - {correction} leaves no degree of freedom, so the "
             f"result is not finite{fix}",
             RuntimeWarning,
-            stacklevel=4,
         )
     return Centre.apply(deviation, axes=axes), axes, float(max(count - correction, 0))

@@ -1,4 +1,4 @@
-"""Images in another resolution."""
+"""Resampling: images at another resolution."""
 
 from collections.abc import Sequence
 from math import inf
@@ -7,17 +7,18 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from ..arrays.shapes import Sizes, per_axis
-from ..engine.graph import Array, TensorBase
+from ..engine.graph import Array
 from ..ops.indexing import Getitem
 from ._operands import as_float, in_single
-from .movement import along
+from ._positions import along
+from ._theme import Theme
 
 Mode = Literal["nearest", "nearest-exact", "linear", "bilinear", "trilinear"]
-RANKS = {"bilinear": 2, "trilinear": 3}  # PyTorch's names for "linear" over so many axes
+RANKS = {"bilinear": 2, "trilinear": 3}  # PyTorch's names for "linear" along two and three axes
 
 
-class ResamplingMethods(TensorBase):
-    """Interpolation to another size."""
+class ResamplingMethods(Theme):
+    """Interpolation of images to another size."""
 
     __slots__ = ()
 
@@ -28,13 +29,16 @@ class ResamplingMethods(TensorBase):
         align_corners: bool = False,
         scale_factor: float | Sequence[float] | None = None,
     ) -> Self:
-        """The image at another size, by its nearest pixel or linearly between neighbours.
+        """The image at another size, from the nearest pixel or linearly between neighbours.
 
-        size: of the last axes, as many as there are numbers; one number stands for all axes behind
-        the first two, (N, C, *size).  scale_factor, instead of size: how much larger.  Pixel i is
-        the middle of its cell, i + 1/2, in the old image and in the new one; "nearest" takes their
-        left edges instead, and align_corners, for linear only, makes the outermost pixels meet.
-        Between integers linear interpolation gives float32.
+        size           of the last axes, one number each; a single number is for all axes after the
+                       first two of (N, C, *size)
+        mode           "nearest", "nearest-exact" or "linear", for two or three axes also named
+                       "bilinear" or "trilinear".  Pixel i is at i + 1/2, the middle of its cell, in
+                       both images; "nearest" takes the left edges instead.  Linear modes give
+                       float32 for integers
+        align_corners  for linear modes: the outermost pixels of the two images coincide
+        scale_factor   instead of size: the ratio of the new size to the old one
         """
         if mode not in ("nearest", "nearest-exact", "linear", "bilinear", "trilinear"):
             raise ValueError(
@@ -54,7 +58,7 @@ class ResamplingMethods(TensorBase):
         return self._linear(sizes, scales, align_corners)
 
     def _new_sizes(self, size: Any, scale_factor: Any) -> tuple[list[int], list[float]]:
-        """The new size of the last axes, and how much larger each is."""
+        """The new sizes of the last axes, and the ratio of each to the old one."""
         shape = self._data.shape
         if (size is None) == (scale_factor is None):
             raise ValueError("interpolate: expected either size or scale_factor")
@@ -79,37 +83,38 @@ class ResamplingMethods(TensorBase):
         return sizes, scales
 
     def _nearest(self, sizes: list[int], scales: list[float], exact: bool) -> Any:
-        x: Any = self
+        x = self
         for axis, (n, scale) in enumerate(zip(sizes, scales, strict=True), x.ndim - len(sizes)):
             size = x.shape[axis]
             halves = 2 * np.arange(n) + int(exact)
             if scale == n / size:  # in integers, so that nothing is rounded
-                place = halves * size // (2 * n)
+                source = halves * size // (2 * n)
             else:
-                place = (halves / (2 * scale)).astype(int)
-            x = taken(x, axis, np.minimum(place, size - 1))
+                source = (halves / (2 * scale)).astype(int)
+            x = taken(x, axis, np.minimum(source, size - 1))
         return x
 
     @in_single
     def _linear(self, sizes: list[int], scales: list[float], align_corners: bool) -> Any:
-        x: Any = as_float(self)
+        x = as_float(self)
         for axis, (n, scale) in enumerate(zip(sizes, scales, strict=True), x.ndim - len(sizes)):
             last = x.shape[axis] - 1
             if n == last + 1:  # whatever the scale_factor was
                 continue
             if align_corners:
-                place = np.arange(n) * (last / (n - 1) if n > 1 else 0.0)
+                source = np.arange(n) * (last / (n - 1) if n > 1 else 0.0)
             else:
-                place = np.clip((np.arange(n) + 0.5) / scale - 0.5, 0, last)
-            left = np.minimum(np.floor(place).astype(int), last)
-            weight = (place - left).astype(x.dtype).reshape((-1, *(1,) * (x.ndim - axis - 1)))
+                source = np.clip((np.arange(n) + 0.5) / scale - 0.5, 0, last)
+            left = np.minimum(np.floor(source).astype(int), last)
+            weight = (source - left).astype(x.dtype).reshape((-1, *(1,) * (x.ndim - axis - 1)))
             right = np.minimum(left + 1, last)
             x = taken(x, axis, left) * (1.0 - weight) + taken(x, axis, right) * weight
         return x
 
 
-def taken(x: Any, axis: int, places: Array) -> Any:
-    """The elements of x at `places` along the axis; x itself if they are all, in order."""
-    if np.array_equal(places, np.arange(x.shape[axis])):
+def taken(x: Any, axis: int, positions: Array) -> Any:
+    """The elements of x at these positions along the axis; x itself if they are all, in order."""
+    if np.array_equal(positions, np.arange(x.shape[axis])):
         return x
-    return Getitem.apply(x, index=along(axis, places), distinct=bool((np.diff(places) > 0).all()))
+    distinct = bool((np.diff(positions) > 0).all())
+    return Getitem.apply(x, index=along(axis, positions), distinct=distinct)

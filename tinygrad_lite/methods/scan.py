@@ -1,4 +1,4 @@
-"""Scans: results that run along one axis, such as cumulative sums."""
+"""Scans along one axis: cumulative sums, products and extremes."""
 
 from typing import Any, Self
 
@@ -8,20 +8,20 @@ from numpy.typing import DTypeLike
 from ..arrays.float_errors import quiet
 from ..arrays.shapes import normalize_axes, normalize_axis
 from ..engine.function import Primitive
-from ..engine.graph import TensorBase
 from ..ops.scan import CumProd, CumSum, LogCumSumExp
 from ._operands import as_float, in_single
+from ._positions import read_along
+from ._theme import Theme
 from .reduce import accumulable
-from .sorting import read_along
 
 
-class ScanMethods(TensorBase):
-    """Cumulative sums, products and extremes along an axis; a 0-d tensor is one element long."""
+class ScanMethods(Theme):
+    """Cumulative sums, products and extremes along an axis; a 0-d tensor counts as one element."""
 
     __slots__ = ()
 
     def cumsum(self, axis: int = 0, dtype: DTypeLike | None = None) -> Self:
-        """x_0 + ... + x_i along the axis; bools and integers are summed as int64."""
+        """x_0 + ... + x_i along the axis; bools and integers are added as int64."""
         return _along(accumulable(self, dtype), "cumsum", CumSum, axis)
 
     def cumprod(self, axis: int = 0, dtype: DTypeLike | None = None) -> Self:
@@ -34,21 +34,23 @@ class ScanMethods(TensorBase):
     def logcumsumexp(self, axis: int = 0) -> Self:
         """log(exp(x_0) + ... + exp(x_i)) along the axis, without overflow.
 
-        Where all x so far are -inf, so is the result, and the gradient is 0.
+        If all x up to x_i are -inf, the result is -inf and the gradient is 0.
         """
         return _along(as_float(self), "logcumsumexp", LogCumSumExp, axis)
 
     def cummax(self, axis: int = 0) -> tuple[Self, Self]:
         """The largest of x_0 ... x_i along the axis, and its position (int64).
 
-        Of several that position is the last.  The gradient goes to the element there.  nan wins.
+        The position is the last if there are several, and the gradient goes there.  nan counts as
+        the largest.
         """
         return self._running("cummax", np.maximum, axis)
 
     def cummin(self, axis: int = 0) -> tuple[Self, Self]:
         """The smallest of x_0 ... x_i along the axis, and its position (int64).
 
-        Of several that position is the last.  The gradient goes to the element there.  nan wins.
+        The position is the last if there are several, and the gradient goes there.  nan counts as
+        the smallest.
         """
         return self._running("cummin", np.minimum, axis)
 
@@ -67,7 +69,7 @@ class ScanMethods(TensorBase):
 
 @in_single
 def _along(x: Any, name: str, op: type[Primitive], axis: int) -> Any:
-    """`op`, which works along the last axis, along another one."""
+    """Apply along any axis an `op` that works along the last one."""
     if not x.ndim:
         normalize_axes(axis, 0, name)
         return op.apply(x.reshape(1)).reshape(())

@@ -1,8 +1,8 @@
-"""Order: sorting, the largest elements, the median.
+"""Sorting, the largest elements, the median and other quantiles.
 
-All of them find positions first and read the elements there, so the gradient of each result goes to
-the element that it is.  Sorting is stable: elements that are equal keep their order, also when the
-largest come first.  nan counts as the largest.
+Each finds positions first and reads the elements there, so the gradient goes to the elements that
+were selected.  Sorting is stable: equal elements keep their order, in descending order too.  nan
+counts as the largest.
 """
 
 from collections.abc import Sequence
@@ -11,93 +11,93 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..arrays.shapes import Axis, keepdim_shape, normalize_axes, normalize_axis
+from ..arrays.shapes import Axis, integer, keepdim_shape, normalize_axes, normalize_axis
 from ..engine.graph import Array, TensorBase
-from ..ops.indexing import Getitem
 from ._operands import as_float
+from ._positions import read_along
+from ._theme import Theme
 
 
-class SortingMethods(TensorBase):
-    """Sorting along an axis; a 0-d tensor is one element long."""
+class SortingMethods(Theme):
+    """Sorting along an axis; a 0-d tensor counts as one element."""
 
     __slots__ = ()
 
     def sort(self, axis: int = -1, descending: bool = False) -> tuple[Self, Self]:
-        """The elements in order along the axis, and the positions (int64) that they came from."""
+        """The elements in order along the axis, and the positions (int64) they had before."""
         return read_along(self, *_order(self, "sort", axis, descending))
 
     def argsort(self, axis: int = -1, descending: bool = False) -> Self:
-        """The positions (int64) that put the elements in order along the axis: sort()[1]."""
+        """The positions (int64) that sort the elements along the axis: sort()[1]."""
         return self._wrap(_order(self, "argsort", axis, descending)[0], None)
 
     def topk(
         self, k: int, axis: int = -1, largest: bool = True, sorted_: bool = True
     ) -> tuple[Self, Self]:
-        """The k largest elements along the axis, or the smallest, and their positions (int64).
+        """The k largest (or smallest) elements along the axis, and their positions (int64).
 
-        They come in order, the most extreme first, whatever `sorted_` says.
+        The most extreme comes first, even if `sorted_` is False.
         """
-        if not isinstance(k, (int, np.integer)):
-            raise TypeError(f"topk: k is an integer; got {k!r}")
+        k = integer(k, "topk: k")
         axis = _single_axis("topk", axis, self._data.ndim)
         line = np.atleast_1d(self._data)
         if not 0 <= k <= line.shape[axis]:
             raise ValueError(
                 f"topk: expected k from 0 to {line.shape[axis]}, the size of axis {axis}; got {k}"
             )
-        positions = np.moveaxis(_first(np.moveaxis(line, axis, -1), int(k), largest), -1, axis)
+        positions = np.moveaxis(_first(np.moveaxis(line, axis, -1), k, largest), -1, axis)
         if not self._data.ndim and k:
             positions = positions.reshape(())
         return read_along(self, positions, axis)
 
     def median(self, axis: Axis = None, keepdim: bool = False) -> Self:
-        """The middle element in order; of an even number, the mean of the two middle ones.
+        """The middle element in sorted order, or the mean of the two middle ones, as np.median.
 
-        nan if there is a nan, or no element.  As np.median; PyTorch takes the lower of the two.
-        Integers give float32.
+        (PyTorch takes the lower of the two.)  nan if there is a nan or no element.  Integers give
+        float32.
         """
         return self._quantile("median", 0.5, axis, keepdim)
 
     def quantile(
         self, q: float | Sequence[float], axis: Axis = None, keepdim: bool = False
     ) -> Self:
-        """The element at q (n - 1) in order, counted from 0; in between, a straight line.
+        """The element at position q (n - 1) in sorted order; linear between two positions.
 
-        q from 0 to 1.  For a sequence of them, the results stand along a new first axis.  nan if
-        there is a nan, or no element.  Integers give float32.
+        q: from 0 to 1; for a sequence, the results are along a new first axis.  nan if there is a
+        nan or no element.  Integers give float32.
         """
         return self._quantile("quantile", q, axis, keepdim)
 
     def _quantile(self, name: str, q: Any, axis: Axis, keepdim: bool) -> Self:
-        x: Any = as_float(self)
+        x = as_float(self)
         axes = normalize_axes(axis, x.ndim, name)
-        places = np.array(q._data if isinstance(q, TensorBase) else q, np.float64)
-        if places.ndim > 1 or not ((places >= 0) & (places <= 1)).all():
+        shares = np.array(q._data if isinstance(q, TensorBase) else q, np.float64)
+        if shares.ndim > 1 or not ((shares >= 0) & (shares <= 1)).all():
             raise ValueError(f"{name}: expected q from 0 to 1, a number or several; got {q!r}")
         count = prod(x.shape[number] for number in axes)
         rest = tuple(number for number in range(x.ndim) if number not in axes)
         rows = x.permute(rest + axes).reshape(*(x.shape[number] for number in rest), count)
         if count == 0:
-            found = rows.mean(-1)[..., None].expand(*rows.shape[:-1], places.size)  # nan
+            found = rows.mean(-1)[..., None].expand(*rows.shape[:-1], shares.size)  # nan
         else:
-            found = _between(rows, places.reshape(-1) * (count - 1))
+            found = _between(rows, shares.reshape(-1) * (count - 1))
         found = found.permute(-1, *range(found.ndim - 1))
         kept = keepdim_shape(x.shape, axes) if keepdim else found.shape[1:]
-        return found.reshape(*places.shape, *kept)
+        return found.reshape(*shares.shape, *kept)
 
 
-def _between(rows: Any, places: Array) -> Any:
-    """What stands at each of the places, which may lie between two elements, of the sorted rows."""
-    before, after = np.floor(places), np.ceil(places)
+def _between(rows: Any, positions: Array) -> Any:
+    """The sorted rows read at these positions, linearly between two elements."""
+    before, after = np.floor(positions), np.ceil(positions)
     pairs = np.stack((before, after), axis=-1)
-    shares = np.stack((after - places, places - before), axis=-1)
-    shares[before == after] = 0.5  # both are the same element; not 1 and 0, as 0 inf is nan
+    weights = np.stack((after - positions, positions - before), axis=-1)
+    weights[before == after] = 0.5  # twice the same element; not 1 and 0, since 0 inf is nan
     order = np.argsort(rows.data, axis=-1, kind="stable")
     last = order[..., -1:]  # a nan, if there is one
     spoilt = np.isnan(np.take_along_axis(rows.data, last, -1))
     read = np.where(spoilt, last, order[..., pairs.astype(np.int64).reshape(-1)])
     values = read_along(rows, read, -1, distinct=False)[0].reshape(*rows.shape[:-1], *pairs.shape)
-    return (values * shares.astype(rows.dtype)).sum(-1)
+    return (values * weights.astype(rows.dtype)).sum(-1)
 
 
 def _single_axis(name: str, axis: int, ndim: int) -> int:
@@ -108,15 +108,16 @@ def _single_axis(name: str, axis: int, ndim: int) -> int:
 
 
 def _first(rows: Array, k: int, largest: bool) -> Array:
-    """The positions of the k largest or smallest of each row, in order; of equal ones the first.
+    """The positions of the k largest or smallest elements of each row, in order.
 
-    Sorting only those k takes a tenth of the time.
+    Of equal elements the first are taken.  Only those k are sorted, which is much quicker than
+    sorting whole rows.
     """
     size = rows.shape[-1]
     if k == 0 or k == size or np.isnan(rows).any():
         return _sorted(rows, -1, largest)[..., :k]
-    place = size - k if largest else k - 1
-    limit = np.partition(rows, place, axis=-1)[..., place : place + 1]
+    last = size - k if largest else k - 1
+    limit = np.partition(rows, last, axis=-1)[..., last : last + 1]
     inside = rows > limit if largest else rows < limit
     level = rows == limit
     room = k - np.count_nonzero(inside, axis=-1, keepdims=True)
@@ -127,32 +128,16 @@ def _first(rows: Array, k: int, largest: bool) -> Array:
 
 
 def _order(tensor: TensorBase, name: str, axis: int, descending: bool) -> tuple[Array, int]:
-    """The positions that put the elements in order along the axis, and the axis from the front."""
+    """The positions that sort the elements along the axis, and the axis counted from the front."""
     x = tensor._data
     axis = _single_axis(name, axis, x.ndim)
     return _sorted(np.atleast_1d(x), axis, descending).reshape(x.shape), axis
 
 
 def _sorted(x: Array, axis: int, descending: bool) -> Array:
-    """The positions that put the elements in order along the axis."""
+    """The positions that sort the elements along the axis."""
     if not descending:
         return np.argsort(x, axis=axis, kind="stable")
-    # From the end, so that equal elements keep their order when all is turned round.
+    # Sort from the end, so that equal elements keep their order after the flip.
     backwards = np.argsort(np.flip(x, axis), axis=axis, kind="stable")
     return x.shape[axis] - 1 - np.flip(backwards, axis)
-
-
-def read_along(x: Any, positions: Array, axis: int, distinct: bool = True) -> tuple[Any, Any]:
-    """The elements at `positions` along the axis (see np.take_along_axis), and the positions.
-
-    distinct: whether they name no element twice.
-    """
-    # One index into the flat data: NumPy adds at such ones 25 times as fast as at pairs.
-    shape, places = x.shape or (1,), np.atleast_1d(positions)
-    steps = [prod(shape[number + 1 :]) for number in range(len(shape))]
-    flat = places * steps[axis]
-    for number, (size, step) in enumerate(zip(shape, steps, strict=True)):
-        if number != axis % len(shape):
-            flat += step * np.arange(size).reshape(-1, *(1,) * (len(shape) - number - 1))
-    values = Getitem.apply(x.reshape(-1), index=(flat.reshape(-1),), distinct=distinct)
-    return values.reshape(positions.shape), x._wrap(positions, None)

@@ -3,7 +3,6 @@
 import math
 from typing import Self
 
-from ..engine.graph import TensorBase
 from ..ops.trigonometry import (
     Acos,
     Acosh,
@@ -21,10 +20,11 @@ from ..ops.trigonometry import (
     Tan,
 )
 from ._operands import Operand, as_float, in_single, pair
+from ._theme import Theme
 
 
-class TrigonometryMethods(TensorBase):
-    """Angles are in radians; integers and bools become float32."""
+class TrigonometryMethods(Theme):
+    """Trigonometric and hyperbolic functions.  Angles in radians; integers become float32."""
 
     __slots__ = ()
 
@@ -41,11 +41,11 @@ class TrigonometryMethods(TensorBase):
         return Tan.apply(as_float(self))
 
     def asin(self) -> Self:
-        """The angle in [-pi/2, pi/2] whose sine is x; nan beyond -1 and 1."""
+        """The angle in [-pi/2, pi/2] whose sine is x; nan outside [-1, 1]."""
         return Asin.apply(as_float(self))
 
     def acos(self) -> Self:
-        """The angle in [0, pi] whose cosine is x; nan beyond -1 and 1."""
+        """The angle in [0, pi] whose cosine is x; nan outside [-1, 1]."""
         return Acos.apply(as_float(self))
 
     def atan(self) -> Self:
@@ -53,11 +53,11 @@ class TrigonometryMethods(TensorBase):
         return Atan.apply(as_float(self))
 
     def atan2(self, other: Operand) -> Self:
-        """The angle in [-pi, pi] of the point (other, self), by quadrant; 0 at the origin."""
+        """The angle in [-pi, pi] of the point (x, y) = (other, self); 0 at the origin."""
         return Atan2.apply(*pair("atan2", self, other, floating=True))
 
     def hypot(self, other: Operand) -> Self:
-        """sqrt(self^2 + other^2) without overflow; its derivatives at (0, 0) are 0."""
+        """sqrt(self^2 + other^2) without overflow; the derivatives at (0, 0) are 0."""
         return Hypot.apply(*pair("hypot", self, other, floating=True))
 
     def sinh(self) -> Self:
@@ -69,18 +69,18 @@ class TrigonometryMethods(TensorBase):
         return Cosh.apply(as_float(self))
 
     def asinh(self) -> Self:
-        """The number whose sinh is x."""
+        """The inverse of sinh."""
         return Asinh.apply(as_float(self))
 
     def acosh(self) -> Self:
-        """The number >= 0 whose cosh is x; nan below 1."""
+        """The inverse of cosh, >= 0; nan below 1."""
         return Acosh.apply(as_float(self))
 
     def atanh(self) -> Self:
-        """The number whose tanh is x; inf at 1, nan beyond."""
+        """The inverse of tanh; inf at 1, -inf at -1, nan outside."""
         return Atanh.apply(as_float(self))
 
-    @in_single  # pi x in float16 is too far from its whole multiples
+    @in_single  # in float16, pi x is too far from the multiples of pi
     def sinc(self) -> Self:
-        """sin(pi x) / (pi x), and 1 at 0; every derivative is exact at 0 too."""
+        """sin(pi x) / (pi x), and 1 at 0; derivatives of every order are exact at 0 too."""
         return Sinc.apply(as_float(self) * math.pi)

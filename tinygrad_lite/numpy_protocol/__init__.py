@@ -1,7 +1,8 @@
 """NumPy's own functions on tensors: np.exp(t), array + t, np.sum(t, axis=0, keepdims=True).
 
-NumPy asks the two protocols below (NEP 13 and NEP 18) before it touches a foreign object.  What
-the tables do not list raises: nothing falls back to an object array or silently drops the graph.
+NumPy calls the two protocols below (NEP 13 and NEP 18) for an argument that is not an array.  The
+tables of this folder list what is supported; anything else raises, so that nothing becomes an
+object array or silently loses its graph.
 """
 
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.graph import TensorBase
-from ..methods.linalg import matrix_product
+from ..methods._products import matrix_product
 from .elementwise import ELEMENTWISE, UFUNCS
 from .linalg import LINALG
 from .movement import MOVEMENT
@@ -33,7 +34,7 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
 }
 
 
-# Of a ufunc: itself, and its methods.
+# The supported ufuncs, by the method called: the ufunc itself, its reduce or its accumulate.
 METHODS = {
     "__call__": {**UFUNCS, np.matmul: matrix_product},
     "reduce": REDUCTIONS,
@@ -41,8 +42,8 @@ METHODS = {
 }
 
 
-class NumpyMethods(TensorBase):
-    """The two protocols, and conversion to an ndarray."""
+class NumpyProtocol(TensorBase):
+    """NumPy's two protocols, and the conversion to an ndarray."""
 
     __slots__ = ()
 
@@ -77,6 +78,6 @@ def _call(found: Any, name: str, inputs: tuple[Any, ...], options: dict[str, Any
     except TypeError:
         try:
             signature(found).bind(*inputs, **options)
-        except TypeError as error:  # an argument that we do not have
+        except TypeError as error:  # an argument that is not supported
             raise TypeError(f"{name} on a Tensor: {error}") from None
         raise

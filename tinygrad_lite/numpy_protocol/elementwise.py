@@ -1,4 +1,4 @@
-"""NumPy's functions by element on tensors, with NumPy's arguments and defaults."""
+"""NumPy's elementwise functions on tensors, with NumPy's arguments and defaults."""
 
 import operator
 from collections.abc import Callable
@@ -8,10 +8,10 @@ import numpy as np
 
 from ..arrays.dtypes import new_array
 from ..engine.graph import TensorBase
+from ..methods._elementwise import choose, constant
 from ..methods._operands import cast, pair
 from ..methods.comparison import close
-from ..methods.elementwise import MathMethods, choose
-from ..methods.operators import constant
+from ..methods.elementwise import ElementwiseMethods
 from ..methods.trigonometry import TrigonometryMethods
 from ..ops.arithmetic import Fmod
 from ..ops.trigonometry import Atan2
@@ -20,7 +20,10 @@ from ..ops.trigonometry import Atan2
 def _either(
     function: Callable[[Any, Any], Any], reflected: str | None = None
 ) -> Callable[[Any, Any], Any]:
-    """A function of which either side may be the tensor; it commutes if none reflects it."""
+    """A function of two operands, either of which is the tensor.
+
+    reflected   the method for a tensor on the right; None if the function is commutative
+    """
 
     def call(a: Any, b: Any) -> Any:
         if isinstance(a, TensorBase):
@@ -40,7 +43,7 @@ def _constant(ufunc: Any) -> Callable[[Any, Any], Any]:
 
 
 def _unary(name: str) -> Callable[[Any], Any]:
-    """A function of one argument: the method of that name."""
+    """A function of one argument: the method of this name."""
 
     def call(x: Any) -> Any:
         return getattr(x, name)()
@@ -54,13 +57,13 @@ def _float_power(a: Any, b: Any) -> Any:
 
 
 def _copysign(a: Any, b: Any) -> Any:
-    if isinstance(a, MathMethods):
+    if isinstance(a, ElementwiseMethods):
         return a.copysign(b)
     return constant(np.copysign, "copysign", a, b)
 
 
 def _reciprocal(x: Any) -> Any:
-    whole = x.dtype.kind != "f"  # NumPy's reciprocal of an integer is one
+    whole = x.dtype.kind != "f"  # NumPy's reciprocal of an integer is an integer
     return x.div(1, reverse=True, rounding_mode="trunc") if whole else x.reciprocal()
 
 
@@ -110,7 +113,7 @@ UFUNCS: dict[Any, Callable[..., Any]] = {
     np.fmod: lambda a, b: Fmod.apply(*pair("fmod", a, b)),
     np.arctan2: lambda a, b: Atan2.apply(*pair("np.arctan2", a, b, floating=True)),
     np.hypot: _either(TrigonometryMethods.hypot),
-    np.logaddexp: _either(MathMethods.logaddexp),
+    np.logaddexp: _either(ElementwiseMethods.logaddexp),
     np.copysign: _copysign,
     np.divmod: _either(divmod, "__rdivmod__"),
     **{
@@ -124,8 +127,8 @@ UFUNCS: dict[Any, Callable[..., Any]] = {
     np.invert: operator.invert,
     np.negative: operator.neg,
     np.positive: operator.pos,
-    np.maximum: _either(MathMethods.maximum),
-    np.minimum: _either(MathMethods.minimum),
+    np.maximum: _either(ElementwiseMethods.maximum),
+    np.minimum: _either(ElementwiseMethods.minimum),
     **{ufunc: _unary(ufunc.__name__) for ufunc in SAME_NAME},
     **{ufunc: _unary(name) for ufunc, name in OTHER_NAME.items()},
     np.reciprocal: _reciprocal,

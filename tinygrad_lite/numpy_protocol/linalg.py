@@ -1,4 +1,4 @@
-"""NumPy's own functions of linear algebra on tensors: np.einsum, np.linalg.solve and the others."""
+"""NumPy's linear algebra on tensors, with NumPy's arguments: np.einsum, np.linalg.solve ..."""
 
 from collections.abc import Callable
 from functools import reduce
@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..engine.graph import TensorBase
-from ..methods.linalg import matrix_product, solve, sum_of_products, tensordot
+from ..methods._products import matrix_product, sum_of_products, tensordot
+from ..methods.linalg import solve
 
 
 def _dot(a: Any, b: Any) -> Any:

@@ -1,4 +1,4 @@
-"""NumPy's functions that arrange, join, cut and pick elements, with NumPy's names and defaults."""
+"""NumPy's functions on shapes, axes and positions: reshape, concatenate, pad, take ..."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,9 +7,8 @@ import numpy as np
 
 from ..arrays.shapes import integer, normalize_axes, normalize_axis
 from ..engine.graph import TensorBase
-from ..methods.gathering import integers
+from ..methods._positions import along, integers
 from ..methods.joining import JoiningMethods, concatenate, stacked
-from ..methods.movement import along
 
 PAD_MODES = {"constant": "constant", "edge": "replicate", "reflect": "reflect", "wrap": "circular"}
 
@@ -23,12 +22,12 @@ def _pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float 
 
 def _at_least(x: Any, ndim: int) -> Any:
     if not hasattr(x, "ndim"):
-        return x  # a number or a list, which joining refuses
+        return x  # a number or a list, for which joining raises
     return x.reshape((1,) * (ndim - x.ndim) + x.shape) if x.ndim < ndim else x
 
 
 def _all_at_least(ndim: int) -> Callable[..., Any]:
-    """np.atleast_1d and its like: of several arrays, a tuple."""
+    """np.atleast_1d or np.atleast_2d; a tuple for several arrays."""
 
     def call(*xs: Any) -> Any:
         tensors = (x if isinstance(x, TensorBase) else np.asarray(x) for x in xs)
@@ -41,8 +40,8 @@ def _all_at_least(ndim: int) -> Callable[..., Any]:
 def _expand_dims(x: Any, axis: Any) -> Any:
     axes = axis if isinstance(axis, (tuple, list)) else (axis,)
     ndim = x.ndim + len(axes)
-    for place in sorted(normalize_axes(axes, ndim, "np.expand_dims")):
-        x = x.unsqueeze(place)
+    for position in sorted(normalize_axes(axes, ndim, "np.expand_dims")):
+        x = x.unsqueeze(position)
     return x
 
 
@@ -65,7 +64,7 @@ def _array_split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
 def _split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     length = x.shape[normalize_axis(axis, x.ndim, "np.split")]
     if np.ndim(indices_or_sections) == 0 and length % max(indices_or_sections, 1):
-        raise ValueError("np.split: the parts would not be equal; np.array_split makes such")
+        raise ValueError("np.split: the parts would differ in size; np.array_split allows that")
     return _array_split(x, indices_or_sections, axis)
 
 
@@ -86,19 +85,19 @@ def _roll(x: Any, shift: Any, axis: Any = None) -> Any:
 
 
 def _squeeze(x: Any, axis: Any = None) -> Any:
-    for place in () if axis is None else normalize_axes(axis, x.ndim, "np.squeeze"):
-        if x.shape[place] != 1:
-            raise ValueError(f"np.squeeze: axis {place} has size {x.shape[place]}, not 1")
+    for number in () if axis is None else normalize_axes(axis, x.ndim, "np.squeeze"):
+        if x.shape[number] != 1:
+            raise ValueError(f"np.squeeze: axis {number} has size {x.shape[number]}, not 1")
     return x.squeeze(axis)
 
 
 def _take(x: Any, indices: Any, axis: int | None = None) -> Any:
     if axis is None:
         return _take(x.reshape(-1), indices, 0)
-    place = normalize_axis(axis, x.ndim, "np.take")
-    places = integers("np.take", indices)
-    taken = x[along(place, places.reshape(-1))]  # not by one integer, which gives a view
-    return taken.reshape(x.shape[:place] + places.shape + x.shape[place + 1 :])
+    axis = normalize_axis(axis, x.ndim, "np.take")
+    positions = integers("np.take", indices)
+    taken = x[along(axis, positions.reshape(-1))]  # never a single integer, which gives a view
+    return taken.reshape(x.shape[:axis] + positions.shape + x.shape[axis + 1 :])
 
 
 def _take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Any:
@@ -108,8 +107,8 @@ def _take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Any:
 
 
 def _nonzero(x: Any) -> tuple[Any, ...]:
-    places = x.nonzero()
-    return tuple(places[:, axis] for axis in range(x.ndim))
+    positions = x.nonzero()
+    return tuple(positions[:, axis] for axis in range(x.ndim))
 
 
 def _windows(x: Any, window_shape: int, axis: int | None = None) -> Any:

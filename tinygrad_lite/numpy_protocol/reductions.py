@@ -1,7 +1,7 @@
 """NumPy's reductions, scans and sorting functions on tensors, with NumPy's arguments and defaults.
 
-Where NumPy means something else than PyTorch, NumPy's meaning holds: ddof=0, np.sort gives values,
-np.cumsum of no axis runs through the flat data.
+Where NumPy differs from PyTorch, NumPy's meaning holds: ddof=0, np.sort returns values only, and
+np.cumsum without an axis is of the flat data.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from ..methods.reduce import floats
 
 
 def _with_axis(name: str) -> Callable[..., Any]:
-    """A reduction under NumPy's argument names."""
+    """A reduction with NumPy's argument names."""
 
     def call(x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
         return getattr(x, name)(axis=axis, keepdim=keepdims)
@@ -26,7 +26,7 @@ def _with_axis(name: str) -> Callable[..., Any]:
 
 
 def _with_dtype(name: str) -> Callable[..., Any]:
-    """A reduction whose result may be asked for in a dtype."""
+    """A reduction that also takes a dtype."""
 
     def call(x: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False) -> Any:
         return getattr(x, name)(axis, keepdims, dtype)
@@ -35,7 +35,7 @@ def _with_dtype(name: str) -> Callable[..., Any]:
 
 
 def _spread(name: str) -> Callable[..., Any]:
-    """var or std, which NumPy divides by n."""
+    """var or std, which in NumPy divide by n by default."""
 
     def call(
         x: Any, axis: Any = None, dtype: Any = None, *, ddof: float = 0, keepdims: bool = False
@@ -55,7 +55,7 @@ def _reduce(name: str) -> Callable[..., Any]:
 
 
 def _scan(name: str) -> Callable[..., Any]:
-    """cumsum or cumprod; with no axis, through the flat data."""
+    """cumsum or cumprod; without an axis, of the flat data."""
 
     def call(x: Any, axis: int | None = None, dtype: Any = None) -> Any:
         return getattr(x.reshape(-1) if axis is None else x, name)(axis or 0, dtype)
@@ -84,7 +84,7 @@ def _argsort(x: Any, axis: int | None = -1, kind: Any = None, *, stable: Any = N
 def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     """np.linalg.norm: of vectors along one axis, of matrices along two.
 
-    Matrix norms are those of sums: "fro", 1, -1, inf and -inf; the others need singular values.
+    The matrix norms "fro", 1, -1, inf and -inf are supported; the others need singular values.
     """
     if ord is None:
         return x.norm(axis=axis, keepdim=keepdims)
@@ -122,7 +122,7 @@ def _weighted(x: Any, axis: Any, weights: Any, keepdims: bool) -> Any:
     if np.shape(weights) != x.shape:
         axes = normalize_axes(axis, x.ndim, "np.average")
         if len(axes) != 1 or np.shape(weights) != (x.shape[axes[0]],):
-            expected = f"{x.shape}, or one for each place along one axis"
+            expected = f"{x.shape}, or one for each position along one axis"
             raise ValueError(
                 f"np.average: expected weights of shape {expected}; "
                 f"got {np.shape(weights)} for axis {axis}"

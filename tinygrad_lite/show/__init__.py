@@ -1,4 +1,7 @@
-"""Ways to look at a computation: pictures of the graph that tensors record."""
+"""Pictures of the graph that tensors record.
+
+outline.py decides what is shown, wording.py how it is worded, and picture.py draws it.
+"""
 
 from .picture import Picture, draw
 

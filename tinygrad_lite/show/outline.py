@@ -1,10 +1,10 @@
 """What a picture of a graph shows: boxes, the arrows between them, and what was left out.
 
-A graph of up to LIMIT vertices is shown whole.  A larger one is first folded: a chain of ops, each
-of which only the next one uses, becomes one box.  If that is not enough, or if arrows grow so long
-that nobody could follow them, shared parameters get a box for each use, and then the oldest ops
-are left out; notes say what was done.  Everything here is a loop over the topological order, so
-that no graph is too deep, and no box depends on an identity or a hash.
+A graph of up to LIMIT nodes is shown in full.  In a larger one, each chain of ops, where only the
+next op uses a result, is first folded into one box.  If there are still too many boxes, or if the
+arrows are too long to follow, shared parameters get a box for each use, and then the oldest ops are
+left out; notes say what was done.  Everything here is a loop over the topological order, so that
+no graph is too deep, and no box depends on an identity or a hash.
 """
 
 from collections import Counter
@@ -19,12 +19,12 @@ from ..engine.graph import Array, Leaf, Node, Output, TensorBase, topological_or
 from .wording import ELLIPSIS, array_text, number_text, options_of, shape_text
 
 LIMIT = 200  # boxes in a picture
-SMALLEST = 20  # boxes; below that, arrows may be as long as they are
-MOST_ARROW_LENGTH = 1500  # rows crossed by all arrows together: about a second of layout
-SHORTEST_CHAIN = 3  # ops; folding two into one box would hide more than it saves
+SMALLEST = 20  # boxes; with fewer, arrows may have any length
+MOST_ARROW_LENGTH = 1500  # rows crossed by all arrows together, which the time for a layout follows
+SHORTEST_CHAIN = 3  # ops; folding only two would hide more than it saves
 
 Kind = Literal["op", "parameter", "constant", "folded", "more"]
-Key = Any  # a Node, or what tells one constant from another
+Key = Any  # a Node, or what identifies a constant
 
 
 @dataclass(slots=True, eq=False)
@@ -40,7 +40,7 @@ class Box:
 
 @dataclass(slots=True)
 class Outline:
-    """The boxes, inputs before what is made of them, and what they do not show, in sentences."""
+    """The boxes, each after its inputs, and notes: sentences about what they do not show."""
 
     boxes: list[Box]
     notes: list[str]
@@ -48,11 +48,11 @@ class Outline:
 
 @dataclass(slots=True)
 class _Input:
-    """One input of an op: the vertex it comes from, or else a constant."""
+    """One input of an op: the node it comes from, or a constant."""
 
     key: Key
-    node: Node | None  # with the several results of an op traced to the op
-    value: Any = None  # of a constant; None where the op has not kept it
+    node: Node | None  # for one of several results of an op, the op
+    value: Any = None  # of a constant; None if the op has not saved it
     label: str = ""
 
     @property
@@ -82,7 +82,7 @@ def outline_of(tensor: TensorBase, names: Mapping[str, TensorBase]) -> Outline:
 
 
 class _Outliner:
-    """Works out the boxes of one graph."""
+    """Determines the boxes of one graph."""
 
     def __init__(self, root: Node, names: Mapping[str, TensorBase]) -> None:
         self.root = root.parents[0] if isinstance(root, Output) else root
@@ -116,14 +116,14 @@ class _Outliner:
                     self.numbers.setdefault(parent, len(self.numbers) + 1)
 
     def units(self) -> list[list[Node]]:
-        """What one box each is drawn for: an op, or a chain of ops if the graph is large.
+        """What gets one box each: an op, or in a large graph a chain of ops.
 
-        A chain takes nothing but constants on its way, and only its next op uses each result.
-        Ops that use a parameter or a named tensor are no part of one, so that they stay visible.
+        Between its ops a chain takes in constants only, and each result is used by the next op
+        only.  Ops that use a parameter or a named tensor are not folded, so that they stay visible.
         """
         if self.size <= LIMIT:
             return [[op] for op in self.ops]
-        users: dict[Node | None, Node | None] = {}  # None where there are several
+        users: dict[Node | None, Node | None] = {}  # None if there are several
         links: list[Node | None] = []  # for each op, the single op that it continues
         for op in self.ops:
             sources: dict[Node | None, None] = {
@@ -155,7 +155,7 @@ class _Outliner:
     def draw(self, units: list[list[Node]], room: int, repeat: bool) -> Outline:
         """The newest units with their parameters and constants, in `room` boxes.
 
-        repeat: a parameter or constant gets a box for each of its uses, close to it.
+        repeat: a parameter or constant gets a box for each of its uses, near that use.
         """
         self.boxes, self.repeat = {}, repeat
         if isinstance(self.root, Leaf):
@@ -176,7 +176,7 @@ class _Outliner:
         return Outline(boxes, self._notes(chosen, hidden))
 
     def _newest(self, units: list[list[Node]], room: int) -> tuple[list[list[Node]], set[Key]]:
-        """The newest units that fit, and the keys of the other boxes drawn with them."""
+        """The newest units that fit, and the keys of their parameters and constants."""
         chosen: list[list[Node]] = []
         keys: set[Key] = set()
         for unit in reversed(units):
@@ -195,7 +195,7 @@ class _Outliner:
         return ("use", given.key, unit[0]) if self.repeat and given.has_box else given.key
 
     def _hidden(self, chosen: list[list[Node]], keys: set[Key]) -> list[str]:
-        """How many ops, parameters and constants have no box."""
+        """The numbers of ops, parameters and constants without a box."""
         shown = {key[1] if self.repeat else key for key in keys}
         parameters = len(shown & self.numbers.keys())
         counts = {
@@ -273,9 +273,9 @@ def _array_key(array: Array) -> Key:
 
 
 def _constant_of(op: Node, index: int) -> tuple[Key, Any]:
-    """What tells apart, and the value of, an input without a graph; (None, None) for no input.
+    """The key and the value of an input without a graph; (None, None) if there is no input.
 
-    An array that several ops read is one constant; the value is None where the op did not keep it.
+    An array that several ops use is one constant.  The value is None if the op did not save it.
     """
     saved = op.saved_inputs if _reads_inputs(op) else None
     if saved is None:
@@ -295,7 +295,7 @@ def _reads_inputs(op: Node) -> TypeGuard[Primitive]:
 
 
 def _inputs_of(unit: list[Node]) -> list[_Input]:
-    """What is drawn as the inputs of a unit: all of an op's, and of a chain what it starts from."""
+    """The inputs drawn for a unit: all inputs of an op, and for a chain the one it starts from."""
     inputs: list[_Input] = []
     for index, parent in enumerate(unit[0].parents):
         if isinstance(parent, Output):
@@ -311,7 +311,7 @@ def _inputs_of(unit: list[Node]) -> list[_Input]:
 
 
 def _arrow_length(boxes: list[Box]) -> int:
-    """How many rows all arrows cross together, by which the time that a layout takes grows."""
+    """The number of rows that all arrows cross together; the time for a layout grows with it."""
     rows: dict[Box, int] = {}
     starts: dict[Box, int] = {}  # boxes without inputs stand just above their first use
     for box in boxes:
@@ -323,7 +323,7 @@ def _arrow_length(boxes: list[Box]) -> int:
 
 
 def _folded(chain: list[Node]) -> Box:
-    """The box of a chain: how many ops, of which kinds, and the shape of its result."""
+    """The box of a chain: the number of ops, their kinds, and the shape of the result."""
     kinds = Counter(type(op).__name__ for op in chain)
     listed = [f"{number:,} {kind}" for kind, number in kinds.items()]
     text = ", ".join(listed[:4]) + (f", {ELLIPSIS}" if len(listed) > 4 else "")

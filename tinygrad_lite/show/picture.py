@@ -1,7 +1,7 @@
-"""`draw`: the graph of a tensor as a picture, and as DOT text where nothing can render it.
+"""`draw`: the graph of a tensor as a picture, or as DOT text if nothing can render it.
 
-The graphviz package writes the DOT text, and renders it where Graphviz's `dot` program is
-installed.  Where it is not, pygraphviz does, whose wheel brings Graphviz's layout along.
+The package graphviz writes the DOT text, and renders it if Graphviz's `dot` program is installed.
+Otherwise the package pygraphviz renders it; its wheel contains Graphviz's libraries.
 """
 
 import html
@@ -17,8 +17,8 @@ from ..engine.graph import TensorBase
 from .outline import Box, Outline, outline_of
 
 RENDERED = ("svg", "png", "pdf")
-PIXELS_PER_INCH = 160  # of PNG: a picture of the most vertices still fits the 32767 rows of Cairo
-INSTALL_HINT = "pip install 'tinygrad-lite[viz]', or install Graphviz from graphviz.org"
+PIXELS_PER_INCH = 160  # of PNG: the largest picture still fits into the 32767 rows of Cairo
+INSTALL_HINT = "pip install pygraphviz, or install Graphviz from graphviz.org"
 
 FONT = "Helvetica,Arial,sans-serif"
 INK, PALE_INK, RULE = "#1f2933", "#5b6770", "#8a94a0"
@@ -37,10 +37,10 @@ _rendering = threading.Lock()  # Graphviz's libraries keep global state
 
 
 class Picture:
-    """A drawn graph.  It shows itself in a notebook.
+    """A drawn graph, which notebooks display.
 
     dot       the picture as DOT text, the language of Graphviz
-    caption   what the picture leaves out or folds; empty where it shows everything
+    caption   what the picture leaves out or folds; empty if it shows everything
     """
 
     def __init__(self, dot: str, caption: str) -> None:
@@ -48,16 +48,16 @@ class Picture:
         self.caption = caption
 
     def svg(self) -> str:
-        """The picture as SVG text.  RuntimeError where nothing can render it."""
+        """The picture as SVG text.  RuntimeError if nothing can render it."""
         return _render(self.dot, "svg").decode("utf-8")
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the picture to a file, whole or not at all; its suffix says which format.
+        """Write the picture to a file, completely or not at all; the suffix selects the format.
 
-        .svg, .png and .pdf need the `viz` extra or Graphviz; .dot and .gv, the DOT text, do not.
+        .svg, .png and .pdf need pygraphviz or Graphviz; .dot and .gv, the DOT text, do not.
 
         Errors: ValueError for another suffix, FileNotFoundError for a missing folder, RuntimeError
-        where nothing can render the picture.
+        if nothing can render the picture.
         """
         target = _checked_path(path)
         kind = target.suffix.lower()[1:]
@@ -73,7 +73,7 @@ class Picture:
         return f"<Picture of a graph. {self.caption}>" if self.caption else "<Picture of a graph>"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        """What a notebook shows: SVG, or the DOT text and how to get the picture."""
+        """What a notebook displays: SVG, or the DOT text and how to render it."""
         try:
             return {"image/svg+xml": self.svg(), "text/plain": repr(self)}
         except RuntimeError as error:
@@ -90,16 +90,17 @@ def draw(
 
         draw(loss, "loss.svg", names=get_state_dict(model))
 
-    A box per operation with the shape of its result, a double frame around the last one; an
-    ellipse per parameter; inputs and constants in white, as far as an operation keeps them for
-    backward.  Arguments enter from left to right.  The same program gives the same picture.
+    There is a box for each operation with the shape of its result (with a double frame for the
+    last), an ellipse for each parameter, and a white box for each input or constant that an
+    operation saves for the backward pass.  Arguments enter from left to right.  The same program
+    gives the same picture.
 
-    path    where to write it, too: a name that ends in .svg, .png, .pdf, or .dot or .gv for DOT
-    names   what to call parameters, inputs and results: tensors by name
+    path    a file to write as well; its name ends in .svg, .png, .pdf, or .dot or .gv for DOT text
+    names   names for parameters, inputs and results: a mapping of names to tensors
 
-    Graphs of more than 200 vertices are folded, and the caption says what is not shown.
+    Graphs of more than 200 nodes are folded, and the caption says what is not shown.
 
-    Errors: TypeError if this is not a Tensor; those of `Picture.save`.
+    Errors: TypeError if `tensor` is not a Tensor; those of `Picture.save`.
     """
     if not isinstance(tensor, TensorBase):
         raise TypeError(f"draw: expected a Tensor; got {type(tensor).__name__}")
@@ -165,7 +166,7 @@ def _dot_text(drawn: Outline) -> str:
         for source, text in box.inputs:
             attributes = {"label": f"< {_escaped(text)}>"} if text else {}
             if source.inputs:
-                attributes["weight"] = "4"  # draws the way of the results straight
+                attributes["weight"] = "4"  # keeps the arrows from op to op straight
             graph.edge(numbers[source], number, **attributes)
     return str(graph.source)
 
@@ -180,15 +181,15 @@ def _label(box: Box) -> str:
 
 
 def _escaped(text: str) -> str:
-    r"""The text for an HTML-like label, in which \N would be the name of the box."""
+    r"""The text escaped for an HTML-like label, in which \N would mean the name of the box."""
     visible = "".join(
         letter if letter.isprintable() else repr(letter)[1:-1] for letter in str(text)
     )
-    return html.escape(visible).replace("\\", r"\\") or " "  # nothing is a syntax error in DOT
+    return html.escape(visible).replace("\\", r"\\") or " "  # DOT has no empty labels
 
 
 def _render(dot: str, kind: str) -> bytes:
-    """The picture in a format, by Graphviz's program or else by pygraphviz's libraries."""
+    """The picture in this format, rendered by Graphviz's program or else by pygraphviz."""
     if kind == "png":
         head, _, body = dot.partition("\n")
         dot = f"{head}\n\tgraph [dpi={PIXELS_PER_INCH}]\n{body}"

@@ -1,4 +1,4 @@
-"""How pictures word shapes, values and the options of an op: short, and the same every time."""
+"""How pictures word shapes, values and the options of an op: briefly, and always the same way."""
 
 import inspect
 from types import FunctionType
@@ -10,8 +10,8 @@ from ..arrays.shapes import Shape
 from ..arrays.windows import Windows
 from ..engine.graph import Array, Node
 
-LONGEST = 40  # characters of one option
-MOST_VALUES = 3  # elements of an array that is shown with its values
+LONGEST = 40  # characters of an option
+MOST_VALUES = 3  # elements of an array whose values are shown
 ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 
 
@@ -21,7 +21,7 @@ def shape_text(shape: Shape) -> str:
 
 
 def array_text(array: Array) -> list[str]:
-    """The shape of an array, and the elements of a short one; only the number for 0-d."""
+    """The shape of an array, and the elements if they are few; just the number for a 0-d one."""
     if array.ndim == 0:
         return [number_text(array.item())]
     short = array.ndim == 1 and 0 < array.size <= MOST_VALUES
@@ -29,23 +29,23 @@ def array_text(array: Array) -> list[str]:
 
 
 def number_text(value: Any) -> str:
-    """A number in at most four digits; the type of what is none."""
+    """A number with at most four digits; for anything else its type."""
     return _short(_item(value))
 
 
 def options_of(op: Node) -> list[str]:
-    """The keyword arguments an op was applied with, where they say more than the shapes do."""
+    """The keyword arguments that an op was applied with, unless the shapes already say them."""
     lines = []
     for name, default in _init_options(type(op)):
         value = getattr(op, name, default)
-        said_by_shape = name == "shape" and value == op.out_shape
-        if not (said_by_shape or _is(value, default) or value is False):
+        is_shape = name == "shape" and value == op.out_shape
+        if not (is_shape or _is(value, default) or value is False):
             lines += _windows(value) if isinstance(value, Windows) else [_option(name, value)]
     return lines
 
 
 def _windows(windows: Windows) -> list[str]:
-    """Where windows lie, as far as the shapes do not say it."""
+    """Kernel, stride, dilation and padding of windows, as far as they are not the defaults."""
     rank = len(windows.kernel)
     axes = {
         "stride": (windows.stride, 1),
@@ -59,9 +59,9 @@ def _windows(windows: Windows) -> list[str]:
 
 
 def _init_options(kind: Any) -> tuple[tuple[str, Any], ...]:
-    """The names and defaults of what `__init__` takes.
+    """The names and defaults of the arguments of `__init__`.
 
-    `distinct` only repeats what an index says, and `winners` are found from the values.
+    Without `distinct`, which follows from the index, and `winners`, which follow from the values.
     """
     if kind.__init__ is object.__init__:
         return ()
@@ -85,7 +85,7 @@ def _option(name: str, value: Any) -> str:
     if name == "index":
         index = value if isinstance(value, tuple) else (value,)
         if len(index) > 1 and index[-1] is Ellipsis:
-            index = index[:-1]  # which says nothing at the end
+            index = index[:-1]  # at the end it has no meaning
         return _short(f"[{', '.join(map(_item, index))}]")
     return _short(f"{name} {_item(value)}")
 

@@ -430,10 +430,12 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: X.leaky_relu(Tensor(0.1)),  # type: ignore[arg-type]
         TypeError,
-        "leaky_relu: expected a number as neg_slope; a learned one is prelu's",
+        "leaky_relu: expected a number as neg_slope; prelu takes a Tensor",
     ),
     Mistake(
-        lambda: X.celu(0), ValueError, "celu: expected an alpha other than 0, by which it divides"
+        lambda: X.celu(0),
+        ValueError,
+        "celu: expected an alpha other than 0, since it divides by it",
     ),
     Mistake(
         lambda: Tensor.zeros(3, 4).layernorm(2),
@@ -456,7 +458,7 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: X.glu(),
         ValueError,
-        "glu: expected an even size along axis 1, to halve it; got shape (1, 3)",
+        "glu: expected an even size along axis 1; got shape (1, 3)",
     ),
     Mistake(
         lambda: X.glu(axis=2),
@@ -481,7 +483,7 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: X.prelu(0.1),
         TypeError,
-        "prelu: expected the weight as a Tensor; got a number; for that there is leaky_relu",
+        "prelu: expected a Tensor as the weight; got a number; leaky_relu takes one",
     ),
     Mistake(
         lambda: X.dropout(1.5),

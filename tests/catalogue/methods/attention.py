@@ -107,13 +107,13 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: Q[0, 0].scaled_dot_product_attention(K, V),
         ValueError,
-        f"{NAME}: expected at least 2 dimensions, (..., places, features); "
+        f"{NAME}: expected at least 2 dimensions, (..., length, features); "
         "got (4,), (2, 5, 4) and (2, 5, 6)",
     ),
     Mistake(
         lambda: Q.scaled_dot_product_attention(V, K),
         ValueError,
-        f"{NAME}: query and key differ in the size of their features: (2, 3, 4) and (2, 5, 6)",
+        f"{NAME}: query and key have different numbers of features: (2, 3, 4) and (2, 5, 6)",
     ),
     Mistake(
         lambda: Q.scaled_dot_product_attention(K, Q),
@@ -139,8 +139,8 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: Tensor.zeros(3, 2, 4).scaled_dot_product_attention(K, V, enable_gqa=True),
         ValueError,
-        f"{NAME}: enable_gqa expects heads at axis -3, and those of the query to be a multiple of "
-        "those of key and value; got (3, 2, 4) and (2, 5, 4)",
+        f"{NAME}: with enable_gqa the number of heads (axis -3) of the query must be a multiple of "
+        "that of key and value; got (3, 2, 4) and (2, 5, 4)",
     ),
     Mistake(
         lambda: Q.scaled_dot_product_attention(K, V, dropout_p=2.0),

@@ -133,16 +133,16 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: Tensor([1.0, 2.0, 3.0]).bitcast(np.float64),
         ValueError,
-        "bitcast: the last axis of (3,) float32 is no whole number of float64",
+        "bitcast: the last axis of (3,) float32 holds no whole number of float64",
     ),
     Mistake(
         lambda: Tensor(1.0).bitcast(np.int16),
         ValueError,
-        "bitcast: the last axis of () float32 is no whole number of int16",
+        "bitcast: the last axis of () float32 holds no whole number of int16",
     ),
     Mistake(
         lambda: Tensor([1, 2]).bitcast(bool),
         TypeError,
-        "bitcast: the bits of int64 make no bools; use cast(bool)",
+        "bitcast: the bits of int64 are no bools; use cast(bool)",
     ),
 ]

@@ -334,6 +334,11 @@ TWO_BY_THREE = Tensor(np.ones((2, 3)))
 
 MISTAKES: list[Mistake] = [
     Mistake(
+        lambda: Tensor.eye(2).matrix_power(1.5),
+        TypeError,
+        "matrix_power: expected an integer; got 1.5",
+    ),
+    Mistake(
         lambda: TWO_BY_THREE.matmul(TWO_BY_THREE),
         ValueError,
         "matmul: inner sizes differ: (2, 3) @ (2, 3); did you mean x @ w.T?",

@@ -403,36 +403,37 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: SCORES.cross_entropy([1.0, 2.0, 0.0]),
         TypeError,
-        "labels: expected integers, one class a sample; got float64; write labels.astype(np.int64)",
+        "labels: expected integers, one class per sample; got float64; "
+        "write labels.astype(np.int64)",
     ),
     Mistake(
         lambda: SCORES.cross_entropy([[1], [2], [0]]),
         ValueError,
-        "labels: expected shape (3,), as many as scores; got (3, 1); "
+        "labels: expected shape (3,), to fit the scores; got (3, 1); "
         "did you mean labels.reshape((3,))?",
     ),
     Mistake(
         lambda: SCORES.cross_entropy(np.eye(4, dtype=int)[:3]),
         ValueError,
-        "labels: expected shape (3,), as many as scores; got (3, 4); "
+        "labels: expected shape (3,), to fit the scores; got (3, 4); "
         "labels.argmax(-1) gives the classes of one-hot rows",
     ),
     Mistake(
         lambda: Tensor.zeros(2, 5, 7).cross_entropy(np.zeros((2, 5), int)),
         ValueError,
-        "labels: expected shape (2, 7), as many as scores; got (2, 5); "
+        "labels: expected shape (2, 7), to fit the scores; got (2, 5); "
         "classes lie along axis 1; sparse_categorical_crossentropy takes them last",
     ),
     Mistake(
         lambda: Tensor([2, 0, 3]).cross_entropy(SCORES),
         TypeError,
-        "labels: expected integers, one class a sample; got float32; "
+        "labels: expected integers, one class per sample; got float32; "
         "write scores.cross_entropy(labels)",
     ),
     Mistake(
         lambda: SCORES.cross_entropy([1, 2]),
         ValueError,
-        "labels: expected shape (3,), as many as scores; got (2,)",
+        "labels: expected shape (3,), to fit the scores; got (2,)",
     ),
     Mistake(
         lambda: SCORES.cross_entropy([1, 2, 0], "average"),
@@ -447,7 +448,7 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: SCORES.cross_entropy([1, 2, 0], weight=[1.0, 2.0, 3.0]),
         ValueError,
-        "cross_entropy: expected one weight a class, shape (4,); got (3,)",
+        "cross_entropy: expected one weight per class, shape (4,); got (3,)",
     ),
     Mistake(
         lambda: SCORES.cross_entropy(SHARES, ignore_index=0),
@@ -486,7 +487,7 @@ MISTAKES: list[Mistake] = [
         lambda: (ROW + 1.5).binary_crossentropy(ROW),
         ValueError,
         "binary_crossentropy: expected probabilities from 0 to 1; got 1.5; "
-        "for scores there is binary_crossentropy_logits",
+        "binary_crossentropy_logits takes scores",
     ),
     Mistake(
         lambda: ROW.huber_loss(ROW, delta=0.0),

@@ -240,7 +240,7 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: X.T.view(6),
         ValueError,
-        "view: (3, 2) does not lie in memory so that (6,) could share it; use reshape",
+        "view: the memory layout of (3, 2) allows no view of shape (6,); use reshape",
     ),
     Mistake(
         lambda: X.unflatten(1, (2, 2)),

@@ -159,7 +159,7 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: X.pad((-2, -2)),
         ValueError,
-        "pad: axis 1 has size 3; (-2, -2) takes away more",
+        "pad: axis 1 has size 3; (-2, -2) removes more",
     ),
     Mistake(
         lambda: X.pad((1, 1), value=Tensor(1.0)),
@@ -184,6 +184,6 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: X.unfold(1, 4, 1),
         ValueError,
-        "unfold: expected 0 to 3 elements a window, and a step of 1 or more; got size 4, step 1",
+        "unfold: expected windows of 0 to 3 elements, and a step of 1 or more; got size 4, step 1",
     ),
 ]

@@ -62,7 +62,7 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: Tensor.randint(2, high=2.5),
         TypeError,
-        "randint: expected integers as low and high; got 0 and 2.5",
+        "randint: high: expected an integer; got 2.5",
     ),
     Mistake(
         lambda: Tensor.randint(2, high=300, dtype=np.uint8),

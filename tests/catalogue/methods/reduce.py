@@ -294,7 +294,7 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: np.average(Tensor([[1.0, 2.0]]), axis=0, weights=np.ones(2)),
         ValueError,
-        "np.average: expected weights of shape (1, 2), or one for each place along one axis; "
+        "np.average: expected weights of shape (1, 2), or one for each position along one axis; "
         "got (2,) for axis 0",
     ),
 ]

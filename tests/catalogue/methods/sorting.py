@@ -210,7 +210,7 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: Tensor([1.0, 2.0]).topk(1.5),
         TypeError,
-        "topk: k is an integer; got 1.5",
+        "topk: k: expected an integer; got 1.5",
     ),
     Mistake(
         lambda: Tensor([1.0]).quantile(50),

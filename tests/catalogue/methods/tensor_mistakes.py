@@ -204,7 +204,7 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: assign("data", np.zeros(3)),
         ValueError,
-        "data: expected shape (2,), which the graph knows; got (3,)",
+        "data: expected shape (2,), that of the graph; got (3,)",
     ),
     # In place
     Mistake(

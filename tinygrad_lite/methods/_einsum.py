@@ -1,11 +1,11 @@
-"""Sums of products over named axes.
+"""Sums of products over named axes: einsum.
 
-An einsum is composed of permutations, diagonals, sums and products of two operands, which run
-through the matrix product wherever an axis is summed.  So it has no rule of its own, and exact
-derivatives of every order.
+It is composed of permutations, diagonals, sums and products of two operands; a product that is
+summed over an axis is a matrix product.  So einsum needs no derivative of its own, and has exact
+ones of every order.
 
-What is to be done follows from the subscripts and the shapes alone, and is remembered: the second
-time only the operations themselves run.
+The steps follow from the subscripts and the shapes alone, and are cached: the second time only the
+operations themselves run.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -21,15 +21,15 @@ from ..ops.indexing import Diagonal
 from ..ops.linalg import Matmul
 from ..ops.movement import Permute, Reshape
 from ..ops.reduce import Sum
-from ._operands import cast
+from ._operands import cast, refuse_bools
 from ._subscripts import plan
 
 
 class Stage(NamedTuple):
-    """The operands at two positions go, and their product comes to the end.
+    """Two operands are removed from the list, and their product is appended.
 
-    first, second   the positions, in rising order
-    before          for each of the two, functions that prepare it
+    first, second   their positions, in rising order
+    before          for each of the two, the functions that prepare it
     product         the function of both
     """
 
@@ -40,7 +40,7 @@ class Stage(NamedTuple):
 
 
 def einsum(subscripts: str, operands: Sequence[Any]) -> Any:
-    """The sum over all labels that the output does not have of the product of the operands.
+    """The product of the operands, summed over all labels that the output does not have.
 
     operands: tensors and arrays of one dtype.
     """
@@ -60,9 +60,9 @@ def einsum(subscripts: str, operands: Sequence[Any]) -> Any:
 
 
 class Axes:
-    """The axes of an operand on its way through an einsum, and the steps of that way.
+    """The axes of an operand at one stage of an einsum, and the steps that led there.
 
-    labels  a letter for each axis, in the order of the shape; until groups of axes become one
+    labels  a letter for each axis, in the order of the shape, until groups of axes are merged
     """
 
     def __init__(self, labels: Sequence[str], shape: Shape) -> None:
@@ -71,44 +71,44 @@ class Axes:
         self.steps: list[Callable[[Any], Any]] = []
 
     def reshape(self, shape: Shape) -> None:
-        """Other sizes for the same elements."""
+        """The same elements in another shape."""
         if shape != self.shape:
             self.steps.append(partial(Reshape.apply, shape=shape))
             self.shape = shape
 
-    def permute(self, places: Sequence[int]) -> None:
+    def permute(self, order: Sequence[int]) -> None:
         """The axes in another order."""
-        if list(places) != sorted(places):
-            self.steps.append(partial(Permute.apply, axes=tuple(places)))
-            self.labels = [self.labels[place] for place in places]
-            self.shape = tuple(self.shape[place] for place in places)
+        if list(order) != sorted(order):
+            self.steps.append(partial(Permute.apply, axes=tuple(order)))
+            self.labels = [self.labels[axis] for axis in order]
+            self.shape = tuple(self.shape[axis] for axis in order)
 
     def order(self, labels: Sequence[str]) -> None:
         """The axes in the order of these labels."""
         self.permute([self.labels.index(label) for label in labels])
 
     def reduce(self, kept: Collection[str]) -> None:
-        """Each label once, by the diagonal where it is repeated; summed over those not kept."""
+        """The diagonal where a label is repeated; then the sum over the labels not kept."""
         for label in dict.fromkeys(self.labels):
             while self.labels.count(label) > 1:
-                pair = [place for place, other in enumerate(self.labels) if other == label][:2]
-                others = [place for place in range(len(self.labels)) if place not in pair]
+                pair = [axis for axis, other in enumerate(self.labels) if other == label][:2]
+                others = [axis for axis in range(len(self.labels)) if axis not in pair]
                 self.permute([*others, *pair])
                 self.steps.append(Diagonal.apply)
                 self.labels, self.shape = self.labels[:-1], self.shape[:-1]
-        places = [place for place, label in enumerate(self.labels) if label in kept]
-        if len(places) < len(self.labels):
-            summed = tuple(place for place in range(len(self.labels)) if place not in places)
+        left = [axis for axis, label in enumerate(self.labels) if label in kept]
+        if len(left) < len(self.labels):
+            summed = tuple(axis for axis in range(len(self.labels)) if axis not in left)
             self.steps.append(partial(_total, axes=summed))
-            self.labels = [self.labels[place] for place in places]
-            self.shape = tuple(self.shape[place] for place in places)
+            self.labels = [self.labels[axis] for axis in left]
+            self.shape = tuple(self.shape[axis] for axis in left)
 
 
 @lru_cache(maxsize=1024)
 def _program(
     subscripts: str, shapes: tuple[Shape, ...]
 ) -> tuple[list[Stage], list[Callable[[Any], Any]]]:
-    """The products of two, one after the other, and the steps that make the result of the last."""
+    """The stages, one for each product of two operands, and the steps after the last."""
     terms, kept_shapes, output, order = plan(subscripts, shapes)
     left, stages = [], []
     for term, given, shape in zip(terms, shapes, kept_shapes, strict=True):
@@ -127,10 +127,10 @@ def _program(
 
 
 def _contract(a: Axes, b: Axes, kept: Collection[str]) -> tuple[Callable[[Any, Any], Any], Axes]:
-    """The product of two operands, summed over the labels that are not kept; prepares both.
+    """The product of two operands, summed over the labels that are not kept.  Prepares both.
 
-    An axis that both have is equally long in both.  The result's labels come in the order: those
-    of both, those of a alone, those of b alone.
+    A label of both has the same size in both.  The order of the result's labels: those of both,
+    those of a alone, those of b alone.
     """
     a.reduce({*kept, *b.labels})
     b.reduce({*kept, *a.labels})
@@ -150,8 +150,8 @@ def _contract(a: Axes, b: Axes, kept: Collection[str]) -> tuple[Callable[[Any, A
         a.reshape((*many, *rows, *(1 for _ in columns)))
         b.reshape((*many, *(1 for _ in rows), *columns))
         return Mul.apply, result
-    # Each group of axes becomes one, so that a stack of matrices is left; a group that is empty
-    # gets a size of 1, or where there is no stack, none: a vector.
+    # Each group of axes is merged into one, which leaves a stack of matrices.  An empty group
+    # becomes an axis of size 1; without a stack it becomes none, which leaves a vector.
     one_row = (prod(rows),) if rows or many else ()
     one_column = (prod(columns),) if columns or many else ()
     a.reshape((*many, *one_row, prod(inner)))
@@ -164,12 +164,6 @@ def _contract(a: Axes, b: Axes, kept: Collection[str]) -> tuple[Callable[[Any, A
 def _matrix_product(a: Any, b: Any) -> Any:
     refuse_bools("einsum", a)
     return Matmul.apply(a, b)
-
-
-def refuse_bools(name: str, a: Any) -> None:
-    """TypeError for a product of bools that is summed: a count, or whether any is True?"""
-    if a.dtype.kind == "b":
-        raise TypeError(f"{name}: expected numbers to add up; got bools; cast one side to np.int64")
 
 
 def _total(x: Any, axes: tuple[int, ...]) -> Any:

@@ -1,0 +1,48 @@
+"""Elementwise functions that several themes share with NumPy's names.
+
+Their operands are tensors, arrays or numbers.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from ..arrays.dtypes import new_array
+from ..arrays.float_errors import quiet
+from ..arrays.shapes import broadcast_shape
+from ..engine.graph import TensorBase
+from ..ops.selection import Where
+from ._operands import check_fits, matched, operand
+
+
+@quiet
+def constant(ufunc: Any, name: str, a: Any, b: Any) -> Any:
+    """A NumPy function of two operands that has no useful derivative: the result has no graph."""
+    arrays = [x._data if isinstance(x, TensorBase) else x for x in matched(name, a, b)]
+    tensor = a if isinstance(a, TensorBase) else b
+    try:
+        return tensor._wrap(ufunc(*arrays), None)
+    except OverflowError:
+        check_fits(name, *arrays)
+        raise
+    except ValueError:
+        broadcast_shape(*map(np.shape, arrays), name=name)
+        raise
+    except TypeError:  # floats have no bits
+        kind = np.result_type(*arrays)
+        raise TypeError(f"{name}: expected integers or bools; got {kind}") from None
+
+
+def choose(
+    condition: Any, a: Any, b: Any, tensor_class: type[TensorBase], name: str = "where"
+) -> Any:
+    """np.where of tensors, arrays and numbers; the condition must be bool."""
+    mask = condition._data if isinstance(condition, TensorBase) else np.array(condition)
+    if mask.dtype != np.bool_:
+        raise TypeError(f"{name}: expected a bool condition, as x > 0 gives; got {mask.dtype}")
+    a, b = operand(a, name), operand(b, name)
+    if not isinstance(a, TensorBase) and not isinstance(b, TensorBase):
+        a = tensor_class._wrap(new_array(a), None)
+    a, b = matched(name, a, b)
+    check_fits(name, a, b)
+    return Where.apply(a, b, condition=mask)
