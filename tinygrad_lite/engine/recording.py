@@ -33,7 +33,7 @@ class Mode:
 
 
 _USUAL = Mode(True, None, None)
-modes: ContextVar[Mode] = ContextVar("modes", default=_USUAL)  # never changed
+modes: ContextVar[Mode] = ContextVar("modes", default=_USUAL)
 
 
 def _leave() -> None:
