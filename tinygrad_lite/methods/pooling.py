@@ -7,11 +7,12 @@ from typing import Any, Self
 import numpy as np
 
 from ..arrays.float_errors import quiet
+from ..arrays.pooling import max_pool as largest
 from ..arrays.shapes import Shape, Sizes, padding_pairs, per_axis
 from ..arrays.windows import Windows
 from ..engine.graph import Array, TensorBase, array_of
 from ..ops.indexing import Getitem
-from ..ops.pooling import MaxPool, SumPool, largest
+from ..ops.pooling import MaxPool, SumPool
 from ..ops.selection import Where
 from ._operands import as_float, in_single
 from .convolution import Padding, as_batch
