@@ -14,7 +14,7 @@ def sigmoid(x: Any) -> Any:
     """1 / (1 + exp(-x)), in memory laid out as x.
 
     It keeps the small values of the left tail; where exp(-x) overflows, it is 0 and not a subnormal
-    number.  By way of exp(-|x|), which never overflows, it would take twice the time.
+    number.  (By exp(-|x|), which never overflows, it would be slower.)
     """
     y = np.negative(x, out=np.empty_like(x))
     np.exp(y, out=y)

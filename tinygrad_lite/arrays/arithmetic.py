@@ -1,4 +1,4 @@
-"""Arithmetic where NumPy is slow, or says nothing of an integer divided by 0."""
+"""Arithmetic where NumPy's own is slow or overflows, or accepts integers divided by 0."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def twice(g: Any) -> Any:
 def power(a: Any, b: Any) -> Any:
     """a^b; of an array by products where b is the number 3, 4 or -2.  Array or Tensor.
 
-    np.power is some hundred times as slow as a product.  It computes float16 in float32, which
+    np.power is far slower than a product.  It computes float16 in float32, which
     products do not.  A Tensor takes the rule of Pow, which is right at 0 and inf too.
     """
     plain = isinstance(a, np.ndarray) and a.dtype in (np.float32, np.float64)
@@ -75,7 +75,7 @@ def _without_zeros(ufunc: Any, a: Any, b: Any) -> Any:
 
 
 def norm(x: Any, axes: tuple[int, ...], p: float) -> Any:
-    """(sum of |x|^p over the axes)^(1/p), which keep size 1; p is finite and not 0.
+    """(sum of |x|^p over the axes)^(1/p); the axes keep size 1.  p is finite and not 0.
 
     Powers that overflow or vanish are computed again from x divided by its largest element (for
     p < 0 its smallest), so the result has the full range of the dtype.

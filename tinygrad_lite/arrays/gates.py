@@ -24,9 +24,7 @@ def lstm(z: Any, c: Any) -> tuple[Any, Any, Any]:
 def lstm_gradient(k: Any, p: Any, q: Any, gates: Any, c: Any) -> tuple[Any, Any]:
     """The gradients of z and c in `lstm`, given k, p, q, those of h', c' and the gates.
 
-    With t = tanh(c'), the gradient of c' in all is s = p + k o (1 - t^2), and that of c is s f.
-    Those of i, f, g, o are s g, s c, s i, k t, with q added.  That of z is the product of these and
-    the slopes i (1 - i), f (1 - f), 1 - g^2, o (1 - o).  k, p or q may be None.  Array or Tensor.
+    k, p or q may be None.  s is the gradient of c' in all.  Array or Tensor.
     """
     k = np.zeros_like(c) if k is None else k
     p = np.zeros_like(c) if p is None else p

@@ -47,8 +47,8 @@ def multiply(a: Any, b: Any) -> Any:
 def product(a: Any, b: Any) -> Any:
     """a @ b, of matrices.  Array or Tensor.
 
-    OpenBLAS computes a result with fewer rows than columns up to twice as slowly as its transpose.
-    So such a result is computed as (b^T a^T)^T, and lies in memory column by column.
+    OpenBLAS computes a result with fewer rows than columns more slowly than its transpose.  So such
+    a result is computed as (b^T a^T)^T, and lies in memory column by column.
     """
     return multiply(b.mT, a.mT).mT if a.shape[0] < b.shape[1] else multiply(a, b)
 

@@ -1,4 +1,4 @@
-"""Selection of elements by masks and extremes, at the speed of vector instructions."""
+"""Selection of elements, by masks and as extremes, where NumPy's own functions are slow."""
 
 from typing import Any
 
@@ -18,15 +18,15 @@ def masked(x: Any, mask: Any) -> Any:
     np.where is far slower on a mask in random order, and a product with the mask makes nan of inf
     times 0.  So the bits of x are combined with -1, which has all bits set, or with 0.
     """
-    whole = INTEGERS[x.dtype.itemsize]
+    integer = INTEGERS[x.dtype.itemsize]
     if x.nbytes < LARGE or mask.shape != x.shape:
-        bits = np.negative(_truth(mask)).astype(whole)
-        return (x.view(whole) & bits).view(x.dtype)
+        bits = np.negative(_truth(mask)).astype(integer)
+        return (x.view(integer) & bits).view(x.dtype)
     y = np.empty_like(x)
 
     def keep(part: slice) -> None:
-        bits = np.negative(_truth(mask[part])).astype(whole)
-        np.bitwise_and(bits, x[part].view(whole), out=y[part].view(whole))
+        bits = np.negative(_truth(mask[part])).astype(integer)
+        np.bitwise_and(bits, x[part].view(integer), out=y[part].view(integer))
 
     parallel(keep, slices(x))
     return y
@@ -38,7 +38,7 @@ def _truth(mask: Any) -> Any:
 
 
 def relu(x: Any) -> Any:
-    """max(x, 0); nan stays nan.  Of more than a few elements `clip` is faster than np.maximum."""
+    """max(x, 0); nan stays nan.  For large arrays `clip` is faster than np.maximum."""
     if x.size <= 4096 or x.dtype.kind != "f":
         return np.maximum(x, 0)
     if x.nbytes < LARGE:
@@ -64,7 +64,7 @@ def largest_along(x: Any, axes: Shape, keepdims: bool = False, **initial: float)
 
 
 def attains(x: Any, extreme: Any) -> Any:
-    """Where x is its extreme, which is nan if an x is nan; then those x.  Array or Tensor."""
+    """Where x attains its extreme; if that is nan, where x is nan.  Array or Tensor."""
     found = x == extreme
     if (extreme != extreme).any():
         found = found | (x != x)  # the latter holds for nan only

@@ -40,7 +40,7 @@ def repeated_along(g: Any, shape: Shape, axes: Shape) -> Any:
 def sum_along(x: Any, axes: Shape, keepdims: bool = False) -> Any:
     """np.add.reduce(x, axis=axes, keepdims=keepdims); axes count from the front.  Array or Tensor.
 
-    NumPy starts its inner loop anew for each row; a product with ones is several times as fast.
+    NumPy starts its inner loop anew for each row; a product with ones is much faster.
     """
     if type(x) is np.ndarray and x.size >= 2048 and x.dtype.char in "fd":
         sums = _product_with_ones(x, axes)

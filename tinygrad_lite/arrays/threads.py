@@ -75,8 +75,7 @@ class Pool:
         """[task(chunk) for chunk in chunks]; see `parallel`.
 
         A queue hands the chunks out, since concurrent.futures takes far longer to start a job.  A
-        thread that sleeps needs tens of microseconds to wake up, so only what takes some hundreds
-        gains from one.
+        sleeping thread is slow to wake up too: only work that takes many times as long gains.
         """
         job = _Job(task, chunks)
         try:
@@ -98,7 +97,7 @@ class Pool:
         """Wait for jobs, and keep off the core of whoever has one.
 
         Linux tends to wake a thread on the core of the thread that wakes it, which goes on running
-        there, and needs milliseconds to move one of them to another core.
+        there, and is slow to move one of them to another core.
         """
         avoided = None
         while True:
@@ -192,7 +191,7 @@ class _OneBlasThread:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.entered = 0
-        self.libraries: list[Any] | None = None  # looking for them takes milliseconds
+        self.libraries: list[Any] | None = None  # found when first needed: it is slow
         self.before: list[Any] = []
 
     @property

@@ -37,8 +37,8 @@ class Gelu(Primitive):
     s, the weight of x, is a second result, so that the rule has it in every order; its derivative
     is ds/dx = 2 s (1 - s) u'.
 
-    One primitive, since composed of eight it would save five arrays of x's size; this one saves x
-    and s.
+    One primitive, since the eight of which it could be composed would save five arrays of x's size;
+    this one saves x and s.
     """
 
     __slots__ = ()
@@ -93,7 +93,7 @@ class Softmax(Primitive):
     Where exp could overflow or vanish, the largest x is subtracted first; it cancels out.  Where
     all x are -inf, and there is no mask, y is nan, and a warning says so.
 
-    One primitive, since exp, sum and division on their own take up to twice as long.
+    One primitive, since exp, sum and division one by one take longer.
     """
 
     __slots__ = ("axes", "mask")

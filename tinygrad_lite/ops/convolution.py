@@ -56,8 +56,9 @@ class Conv(_Convolution):
 
 
 class ConvInput(_Convolution):
-    """y = the sum over windows of x w: Conv's transpose in x.  dy/dx is Conv, dy/dw is ConvWeight.
+    """y = the sum over windows of x w: the transpose of Conv with respect to x.
 
+    dy/dx is Conv of w, dy/dw is ConvWeight of x.
     x: (N, O, *count), w: (O, C / groups, *kernel), y: (N, C, *size).
     """
 
@@ -75,8 +76,9 @@ class ConvInput(_Convolution):
 
 
 class ConvWeight(_Convolution):
-    """y = the sum over windows of x h: Conv's transpose in w.  dy/dx is ConvInput, dy/dh is Conv.
+    """y = the sum over windows of x h: the transpose of Conv with respect to w.
 
+    dy/dx is ConvInput of h, dy/dh is Conv of x.
     x: (N, C, *size), h: (N, O, *count), y: (O, C / groups, *kernel).
     """
 

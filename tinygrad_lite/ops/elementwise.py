@@ -24,7 +24,7 @@ class Exp(Primitive):
 
 
 class Log(Primitive):
-    """y = log(x), natural.  dy/dx = 1 / x.  At 0, y = -inf with slope inf; below 0, nan."""
+    """y = log(x), natural.  dy/dx = 1 / x.  At 0: y = -inf, derivative inf; below 0: nan."""
 
     __slots__ = ()
     reads = {"x": ("x",)}

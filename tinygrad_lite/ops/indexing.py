@@ -53,7 +53,7 @@ class ScatterAdd(Primitive):
 
 
 class Setitem(Primitive):
-    """y = x with `value` written at the index.  The gradient there goes to `value`, the rest to x.
+    """y = x with `value` written at the index.  The gradient goes to x, at the index to `value`.
 
     Where an index array names an element twice, the last value is the result, and only it gets the
     gradient.  (PyTorch gives it to all of them.)

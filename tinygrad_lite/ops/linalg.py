@@ -63,8 +63,8 @@ class Linear(Primitive):
 
     x: (..., in), w: (in, out), or (out, in) if it is `transposed`, b: (out,) or None.
 
-    One primitive, since every network is made of it: Permute, Matmul and Add cost three operations,
-    and one more pass over the result.
+    One primitive, since networks consist of it: Permute, Matmul and Add are three operations, and
+    one more pass over the result.
     """
 
     __slots__ = ("columns", "transposed")

@@ -17,8 +17,7 @@ class CrossEntropy(Primitive):
     p is a second result, so that the rule has it in every order.  Its gradient h adds
     p (h - <h, p>), <> being the sum over the classes.
 
-    One primitive, since log_softmax and reading by index are nine, of which small networks feel
-    each.
+    One primitive, since log_softmax and reading by index are nine, slow for a small network.
     """
 
     __slots__ = ("labels",)

@@ -82,10 +82,10 @@ class Concatenate(Primitive):
 
 
 class Split(Primitive):
-    """y_0, y_1, ... = parts of x along `axis`, up to each of `ends`.  Gradients are concatenated.
+    """y_0, y_1, ... = parts of x along `axis`, up to each of `ends`.
 
-    One primitive, since the gradient of each part, read by index, would be set among zeros, and
-    these arrays added up.
+    Their gradients are concatenated.  One primitive, since reading each part by index would, in
+    backward, set each among zeros and add up these arrays.
     """
 
     __slots__ = ("axis", "ends", "shape")
@@ -114,9 +114,9 @@ def parts_up_to(axis, ends):
 
 
 class Unstack(Primitive):
-    """y_0, y_1, ... = x at each position along `axis`, without that axis.  Gradients are stacked.
+    """y_0, y_1, ... = x at each position along `axis`, without that axis.
 
-    One primitive for the same reason as Split.
+    Their gradients are stacked.  One primitive for the same reason as Split.
     """
 
     __slots__ = ("axis", "shape")
@@ -196,7 +196,7 @@ class Unfold(Primitive):
 class Fold(Primitive):
     """y = zeros of `shape` with each window of x added where it was.  The gradient is Unfold of g.
 
-    The transpose of Unfold.  float16 is summed in float32.
+    Fold is the transpose of Unfold.  float16 is summed in float32.
     """
 
     __slots__ = ("axis", "shape", "size", "step")

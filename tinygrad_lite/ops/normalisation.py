@@ -13,7 +13,8 @@ class LayerNorm(Primitive):
     g is dL/dy and <> the mean over the axes.  r is a second result, so that the rule has it in
     every order: with h = dL/dr, dL/dx has the further term -h r^2 y / n.
 
-    One primitive, since the composed six would save two arrays of x's size; this one saves y.
+    One primitive, since the six of which it could be composed would save two arrays of x's size;
+    this one saves y.
     """
 
     __slots__ = ("axes", "count", "eps")

@@ -48,7 +48,7 @@ class SumPool(Primitive):
     """y = the sum of x over each window.  dy/dx = 1 for what a window reads: see OverlapAdd.
 
     x: (N, C, *size), y: (N, C, *count).  One primitive, since it adds up one shifted image for each
-    tap, which is several times as fast as a sum over the axes of SlidingWindows.
+    tap, which is much faster than a sum over the axes of SlidingWindows.
     """
 
     __slots__ = ("windows",)

@@ -115,8 +115,8 @@ class Clip(Primitive):
 class Where(Primitive):
     """y = a where the condition holds, else b.  The gradient goes to the selected one.
 
-    The other one gets 0.  If the operation before it has an infinite derivative, that makes nan of
-    the 0: change the inputs of such an operation, not its result.
+    The other one gets 0, which becomes nan if it comes from an operation with an infinite
+    derivative (0 times inf): so keep the inputs of that operation finite, not its result.
     """
 
     __slots__ = ("condition",)
@@ -139,8 +139,8 @@ class Where(Primitive):
 class Step(Primitive):
     """y = a function that is constant between its jumps: sign, floor, ceil.  dy/dx = 0.
 
-    The derivative is 0 at the jumps too.  The operation is recorded, so that inputs get a gradient,
-    which is 0.  Values of the kinds of dtype in `unchanged` are steps already, and are copied.
+    It is 0 at the jumps too.  The operation is recorded, so that its input gets a gradient.  Values
+    of the kinds of dtype in `unchanged` are steps already, and are copied.
     """
 
     __slots__ = ("function", "unchanged")
