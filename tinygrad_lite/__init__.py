@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from . import ops
-from .arrays.threads import spread as parallel
+from .arrays.threads import parallel
 from .engine.function import Function
 from .engine.memory import shares_memory
 from .engine.recording import Observer, is_grad_enabled, no_grad, record_source_lines

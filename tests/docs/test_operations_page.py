@@ -78,5 +78,5 @@ def test_a_primitive_shows_its_formula_its_derivative_and_what_it_keeps(generato
     known = generator["registry"]()
     assert both(known["Sqrt"])[0] == "y = sqrt(x)."
     assert both(known["Sqrt"])[1].startswith("dy/dx = 1 / (2 y).")
-    assert "[more](../tinygrad_lite/ops/linalg.py)" in both(known["Matmul"])[1]
+    assert "[more](../tinygrad_lite/ops/linalg.py)" in both(known["Linear"])[1]
     assert f"| {generator['keeps'](known['Exp'])} |" in TEXT

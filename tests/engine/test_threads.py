@@ -50,16 +50,16 @@ def run_python(program: str, **environment: str) -> subprocess.CompletedProcess:
 
 
 def both_at_work():
-    """A task for two pieces that ends only when another thread has begun the other piece."""
+    """A task for two chunks that ends only when another thread has begun the other chunk."""
     meeting = threading.Barrier(2, timeout=30)
-    return lambda piece: meeting.wait() is not None and threading.current_thread()
+    return lambda chunk: meeting.wait() is not None and threading.current_thread()
 
 
-def test_results_come_in_the_order_of_the_pieces(pool) -> None:
-    pieces = list(range(100))
-    assert threads.spread(lambda n: n * n, pieces) == [n * n for n in pieces]
-    assert threads.spread(lambda n: n * n, [7]) == [49]
-    assert threads.spread(lambda n: n * n, []) == []
+def test_results_come_in_the_order_of_the_chunks(pool) -> None:
+    chunks = list(range(100))
+    assert threads.parallel(lambda n: n * n, chunks) == [n * n for n in chunks]
+    assert threads.parallel(lambda n: n * n, [7]) == [49]
+    assert threads.parallel(lambda n: n * n, []) == []
 
 
 def test_a_task_of_ones_own_on_the_pool(pair) -> None:
@@ -67,7 +67,7 @@ def test_a_task_of_ones_own_on_the_pool(pair) -> None:
 
 
 def test_threads_run_side_by_side(pair) -> None:
-    one, other = threads.spread(both_at_work(), (0, 1))
+    one, other = threads.parallel(both_at_work(), (0, 1))
     assert one is not other
     assert threading.main_thread() in (one, other)
 
@@ -80,43 +80,43 @@ def test_an_exception_comes_out_and_the_pool_lives_on(pool) -> None:
 
     for multiplies in (False, True):
         with pytest.raises(KeyError, match="three"):
-            threads.spread(fail, range(10), multiplies)
-    assert threads.spread(str, range(10)) == [*"0123456789"]
+            threads.parallel(fail, range(10), multiplies)
+    assert threads.parallel(str, range(10)) == [*"0123456789"]
 
 
 def test_an_exception_of_a_helper_comes_out(pair) -> None:
     meet = both_at_work()
 
-    def fail(piece):
-        if meet(piece) is not threading.main_thread():
+    def fail(chunk):
+        if meet(chunk) is not threading.main_thread():
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        threads.spread(fail, (0, 1))
-    threads.spread(both_at_work(), (0, 1))  # and the helper still serves
+        threads.parallel(fail, (0, 1))
+    threads.parallel(both_at_work(), (0, 1))  # and the helper still serves
 
 
 def test_the_caller_waits_for_helpers_when_it_fails_itself(pair) -> None:
     meet, ended = both_at_work(), []
 
-    def fail(piece):
-        if meet(piece) is threading.main_thread():
+    def fail(chunk):
+        if meet(chunk) is threading.main_thread():
             raise KeyboardInterrupt
         time.sleep(0.05)
-        ended.append(piece)
+        ended.append(chunk)
 
     with pytest.raises(KeyboardInterrupt):
-        threads.spread(fail, (0, 1))
+        threads.parallel(fail, (0, 1))
     assert len(ended) == 1
 
 
-def test_nested_pieces_run_where_they_are(pool) -> None:
+def test_nested_chunks_run_where_they_are(pool) -> None:
     def outer(n):
         here = threading.current_thread()
-        assert set(threads.spread(lambda _: threading.current_thread(), range(5))) == {here}
-        return sum(threads.spread(lambda m: n * m, range(4), multiplies=True))
+        assert set(threads.parallel(lambda _: threading.current_thread(), range(5))) == {here}
+        return sum(threads.parallel(lambda m: n * m, range(4), multiplies=True))
 
-    assert threads.spread(outer, range(6), multiplies=True) == [6 * n for n in range(6)]
+    assert threads.parallel(outer, range(6), multiplies=True) == [6 * n for n in range(6)]
 
 
 def test_two_user_threads_at_once(pool) -> None:
@@ -125,7 +125,7 @@ def test_two_user_threads_at_once(pool) -> None:
     def use(name):
         x = np.arange(1000.0) + name
         for _ in range(50):
-            sums = threads.spread(lambda n: float((x * n).sum()), range(8), multiplies=True)
+            sums = threads.parallel(lambda n: float((x * n).sum()), range(8), multiplies=True)
         found[name] = sums
 
     before = blas_threads()
@@ -141,14 +141,14 @@ def test_two_user_threads_at_once(pool) -> None:
 
 def test_blas_is_held_to_one_thread_and_let_go(pool) -> None:
     before = blas_threads()
-    seen = threads.spread(lambda _: blas_threads(), range(3), multiplies=True)
+    seen = threads.parallel(lambda _: blas_threads(), range(3), multiplies=True)
     assert seen == [[1] * len(before)] * 3
     assert blas_threads() == before
     with pytest.raises(ZeroDivisionError):
-        threads.spread(lambda _: 1 / 0, range(3), multiplies=True)
+        threads.parallel(lambda _: 1 / 0, range(3), multiplies=True)
     assert blas_threads() == before
     with threads.blas_held:
-        threads.spread(str, range(3), multiplies=True)
+        threads.parallel(str, range(3), multiplies=True)
         assert blas_threads() == [1] * len(before)  # the first one in holds it
     assert blas_threads() == before
 
@@ -159,12 +159,12 @@ def test_context_holds_in_every_thread(pair) -> None:
     token, mine = silence(), variable.set("mine")
     meet = both_at_work()
 
-    def divide(piece):
-        meet(piece)
+    def divide(chunk):
+        meet(chunk)
         return np.float32(1) / np.zeros(10, np.float32), variable.get()
 
     try:
-        for quotient, found in threads.spread(divide, (0, 1)):
+        for quotient, found in threads.parallel(divide, (0, 1)):
             assert np.isinf(quotient).all()
             assert found == "mine"
     finally:
@@ -177,19 +177,19 @@ def test_nothing_is_kept_alive(pool) -> None:
     try:
         for fails in (False, True):
             array = np.ones(10)
-            pieces = [array[:5], array[5:]]
+            chunks = [array[:5], array[5:]]
 
-            def work(piece, array=array, fails=fails):
+            def work(chunk, array=array, fails=fails):
                 if fails:
                     raise KeyError
-                return array + piece[0]
+                return array + chunk[0]
 
             gone = weakref.ref(array)
             try:
-                threads.spread(work, pieces)
+                threads.parallel(work, chunks)
             except KeyError:
                 assert fails
-            del array, pieces, work
+            del array, chunks, work
             assert gone() is None
     finally:
         gc.enable()
@@ -203,7 +203,7 @@ from tinygrad_lite import Tensor, grad
 from tinygrad_lite.arrays import products, threads
 assert threading.active_count() == 1 and threads._pool is None
 assert "threadpoolctl" not in sys.modules and "concurrent.futures" not in sys.modules
-threads.spread(str, range(4))
+threads.parallel(str, range(4))
 assert threading.active_count() == 3, threading.enumerate()
 """
     done = run_python(program, TINYGRAD_LITE_THREADS="3")
@@ -215,7 +215,7 @@ def test_a_pool_of_one_starts_no_thread() -> None:
 import threading
 from tinygrad_lite import Tensor, grad
 from tinygrad_lite.arrays import products, threads
-assert threads.spread(str, range(4), multiplies=True) == [*"0123"]
+assert threads.parallel(str, range(4), multiplies=True) == [*"0123"]
 assert threading.active_count() == 1
 """
     done = run_python(program, TINYGRAD_LITE_THREADS="1")
@@ -228,7 +228,7 @@ def test_a_wrong_size(wrong, monkeypatch) -> None:
     monkeypatch.setattr(threads, "_pool", None)
     expected = f"TINYGRAD_LITE_THREADS: expected a number of threads from 1; got '{wrong}'"
     with pytest.raises(ValueError, match=f"^{re.escape(expected)}$"):
-        threads.spread(str, range(2))
+        threads.parallel(str, range(2))
 
 
 def test_the_size_by_default_is_the_number_of_cores_we_may_use(monkeypatch) -> None:
@@ -254,11 +254,11 @@ def blas():
     return [library.get_num_threads() for library in threads._blas_libraries()]
 before = blas()
 entered, go_on = threading.Event(), threading.Event()
-def task(piece):
+def task(chunk):
     entered.set()
     go_on.wait()
     return blas()
-user = threading.Thread(target=lambda: threads.spread(task, range(3), multiplies=True))
+user = threading.Thread(target=lambda: threads.parallel(task, range(3), multiplies=True))
 user.start()
 entered.wait()
 with threads._making, threads.blas_held.lock:
@@ -266,7 +266,7 @@ with threads._making, threads.blas_held.lock:
     if child == 0:
         assert blas() == before
         x = np.ones((300, 300), np.float32)
-        sums = threads.spread(lambda n: float((x @ x).sum()) * n, range(4), multiplies=True)
+        sums = threads.parallel(lambda n: float((x @ x).sum()) * n, range(4), multiplies=True)
         assert sums == [300.0**3 * n for n in range(4)]
         assert threading.active_count() == 3 and blas() == before
         os._exit(7)
@@ -391,7 +391,7 @@ def test_helpers_keep_off_the_core_of_the_caller(pair) -> None:
     try:
         for core in sorted(before)[:2]:
             os.sched_setaffinity(0, {core})
-            threads.spread(look, [0, 1])
+            threads.parallel(look, [0, 1])
             assert allowed == {True: {core}, False: before - {core}}
     finally:
         os.sched_setaffinity(0, before)

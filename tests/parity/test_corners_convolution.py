@@ -10,7 +10,7 @@ import pytest
 from parity.beside_torch import check, gradients, same
 
 from tinygrad_lite import Tensor
-from tinygrad_lite.ops import windows
+from tinygrad_lite.arrays import windows
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.parity
@@ -217,12 +217,12 @@ def test_46_results_do_not_depend_on_the_memory(channels_last):
     )
 
 
-@pytest.mark.parametrize("piece", [1, 1000])
+@pytest.mark.parametrize("chunk", [1, 1000])
 @pytest.mark.parametrize("groups", [1, 4])
 @pytest.mark.parametrize("stride", [1, 2])
-def test_46_pieces_are_as_one(monkeypatch, stride, groups, piece):
-    """A batch that does not fit the cache is worked through in pieces, down to a row of one."""
-    monkeypatch.setattr(windows, "PIECE", piece)
+def test_46_chunks_are_as_one(monkeypatch, stride, groups, chunk):
+    """A batch that does not fit the cache is worked through in chunks, down to a row of one."""
+    monkeypatch.setattr(windows, "CHUNK", chunk)
     x, w = RNG.standard_normal((5, 4, 6, 5)), RNG.standard_normal((4, 4 // groups, 3, 2))
     check(
         lambda x, w: x.conv2d(w, None, groups, stride, 1, 1).max_pool2d(2, 1).avg_pool2d(1),

@@ -1,6 +1,6 @@
-"""Which element type an array, a number or a mixture of them gets.
+"""Dtypes: which one an array, a number or a mixture of them gets.
 
-Python floats are float32 and Python ints int64; arrays and NumPy scalars keep theirs.  Mixtures
+Default: float32 for Python floats, int64 for ints; arrays and NumPy scalars keep theirs.  Mixtures
 follow PyTorch: floats win over integers whatever their width (float32 with int64 is float32, where
 NumPy says float64), an n-d operand wins over a 0-d one of the same kind, and a Python number only
 decides when it is of a higher kind than all tensors.
@@ -54,7 +54,7 @@ def new_array(data: Any, dtype: DTypeLike | None = None) -> np.ndarray:
 
 
 def _refuse(array: np.ndarray) -> None:
-    """The TypeError of an array that holds no real numbers."""
+    """The TypeError for an array of anything but real numbers."""
     got, fix = str(array.dtype), "convert it with astype(np.float32) first"
     if array.dtype.kind == "c":
         fix = "make two tensors, of its real and of its imaginary part"
@@ -98,7 +98,7 @@ def _common(dtypes: list[np.dtype[Any]]) -> np.dtype[Any]:
 
 
 def float_dtype(dtype: DTypeLike | None) -> np.dtype[Any]:
-    """`dtype` checked, or float32 where none is given."""
+    """`dtype` checked; default: float32."""
     return FLOAT if dtype is None else check_dtype(dtype)
 
 

@@ -1,4 +1,4 @@
-"""The error function, which NumPy does not have: rational approximations, a few passes each."""
+"""The error function, which NumPy does not have, by rational approximations."""
 
 from collections.abc import Sequence
 from typing import Any, TypeAlias
@@ -8,9 +8,9 @@ import numpy as np
 Array: TypeAlias = np.ndarray[Any, Any]
 
 # float64.  W. J. Cody, Rational Chebyshev approximations for the error function, Mathematics of
-# Computation 23 (1969), pages 631 to 637: erf(x) = x P(x^2) / Q(x^2) up to EDGE, and from there
-# 1 - exp(-x^2) P(x) / Q(x).  That was meant up to 4, where erf is 1 - 1.5e-8; between 4 and LAST,
-# where erf rounds to 1, the quotient is right to more digits than are left.
+# Computation 23 (1969), pages 631 to 637: erf(x) = x P(x^2) / Q(x^2) up to EDGE, and beyond it
+# 1 - exp(-x^2) P(x) / Q(x).  Cody uses the second one up to 4, where erf is 1 - 1.5e-8.  From there
+# to LAST, where erf rounds to 1, the quotient has still more correct digits than 1 - erf needs.
 EDGE, LAST = 0.46875, 6.0
 NEAR_P = (1.85777706184603153e-1, 3.16112374387056560, 113.864154151050156, 377.485237685302021,
           3209.37758913846947)  # fmt: skip
@@ -23,14 +23,14 @@ FAR_Q = (1.0, 15.7449261107098347, 117.693950891312499, 537.181101862009858, 162
          1230.33935480374942)  # fmt: skip
 
 # float32.  erf(x) = x P(x^2) / Q(x^2) up to SINGLE_LAST, where erf rounds to 1: fitted for this
-# file, by weighted least squares until the largest relative error is least (Lawson), 1.9e-8; half
-# the passes and no exp, which makes it five times as quick.
+# file by weighted least squares, with Lawson's weights, which minimise the largest relative error
+# (1.9e-8).  It takes half the passes over the array and no exp.
 SINGLE_LAST = 3.92
 SINGLE_P = (2.0501030979e-6, 2.8488172089e-4, 3.7655550928e-3, 5.2748529257e-2, 0.19040497472,
             1.1283791461)  # fmt: skip
 SINGLE_Q = (3.8091827879e-5, 1.1625213248e-3, 1.4969090807e-2, 0.11410849859, 0.50207475638, 1.0)
 
-PIECE = 16384  # elements at a time, so that all the passes run within the second-level cache
+CHUNK = 16384  # elements at a time, so that all passes run within the second-level cache
 
 
 def erf(x: Array) -> Array:
@@ -42,8 +42,8 @@ def erf(x: Array) -> Array:
     flat = wide.reshape(-1)
     y = np.empty_like(flat)
     approximation = double if wide.dtype == np.float64 else single
-    for start in range(0, flat.size, PIECE):
-        part = slice(start, start + PIECE)
+    for start in range(0, flat.size, CHUNK):
+        part = slice(start, start + CHUNK)
         y[part] = approximation(flat[part])
     return y.reshape(x.shape).astype(x.dtype, copy=False)
 
@@ -62,12 +62,12 @@ def single(x: Array) -> Array:
     inside = np.clip(x, -SINGLE_LAST, SINGLE_LAST)
     square = inside * inside
     y = inside * (polynomial(SINGLE_P, square) / polynomial(SINGLE_Q, square))
-    y = np.clip(y, -1.0, 1.0)  # rounding may have passed it
+    y = np.clip(y, -1.0, 1.0)  # rounding may have led beyond 1
     return np.where(np.abs(x) < SINGLE_LAST, y, np.sign(x))
 
 
 def polynomial(coefficients: Sequence[float], x: Array) -> Array:
-    """The value at x, highest power first (Horner)."""
+    """The value of a polynomial at x, coefficients from the highest power down (Horner)."""
     total = coefficients[0] * x
     total += coefficients[1]
     for coefficient in coefficients[2:]:

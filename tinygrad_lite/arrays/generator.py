@@ -2,8 +2,8 @@
 
 `Tensor.manual_seed` seeds it; NumPy's global state is neither read nor changed.
 
-np.random takes a fifth of NumPy's own import time, so nothing here asks for it until a number is
-drawn: that is why its types stand in quotes.
+np.random is slow to import, so nothing here imports it until a number is drawn; this is why its
+types are in quotes.
 """
 
 from collections.abc import Iterator
@@ -32,9 +32,9 @@ def seed(number: int) -> None:
 
 @contextmanager
 def repeatable() -> Iterator[Any]:
-    """Inside, this thread draws from a copy of the generator, which then continues from there.
+    """Inside, this thread draws from a copy of the generator, and after it from where that ended.
 
-    So nothing that other threads draw comes in between.  Yields the state, for `repeated`.
+    So no number that another thread draws comes in between.  Yields the state, for `repeated`.
     """
     state = current().bit_generator.state
     token = _own.set(_generator_at(state))
@@ -48,7 +48,7 @@ def repeatable() -> Iterator[Any]:
 
 @contextmanager
 def repeated(state: Any) -> Iterator[None]:
-    """Inside, this thread draws the numbers that followed `state`; the generator stays as it is."""
+    """Inside, this thread draws the numbers that followed `state`; the generator is unchanged."""
     token = _own.set(_generator_at(state))
     try:
         yield

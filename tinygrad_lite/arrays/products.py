@@ -1,24 +1,24 @@
-"""Products of matrices beside the pool of threads."""
+"""Products of matrices: beside the pool of threads, and in the order that BLAS computes fastest."""
 
+from math import prod
 from typing import Any
 
 import numpy as np
 
-from .threads import blas_held, spread
+from .threads import blas_held, parallel
 
-ALONE = 1 << 13  # so few multiplications BLAS does with one thread anyway
-LARGE = 1 << 23  # so many take a sixth of a millisecond, and gain from a second thread
-PIECE = 1 << 25
+ALONE = 1 << 13  # up to this number of multiplications BLAS uses one thread anyway
+LARGE = 1 << 23  # from this number on a second thread of the pool pays off
+CHUNK = 1 << 25  # multiplications of one chunk
 
 
 def multiply(a: Any, b: Any) -> Any:
     """a @ b, of matrices, or of a vector and a matrix.  Array or Tensor.
 
-    The threads of OpenBLAS, once they have worked, look out for more work for 26 ms without going
-    to sleep, and so take the cores away from the pool's: a step of a convolutional network took
-    175 ms instead of 140.  So from the first operation on that multiplies on the pool, everything
-    does.  Until then products are left to BLAS, whose threads wake up sooner: (128, 784) @
-    (784, 1024) takes them 1.05 ms, the pool 1.1.
+    OpenBLAS's threads, once they have worked, keep looking for more work for a while instead of
+    sleeping, and so take the cores away from the pool's threads.  So from the first operation on
+    that multiplies on the pool, every product is computed there, with BLAS held to one thread.
+    Until then products are left to BLAS, whose threads start sooner.
     """
     if not blas_held.used or type(a) is not np.ndarray or type(b) is not np.ndarray:
         return a @ b
@@ -28,17 +28,48 @@ def multiply(a: Any, b: Any) -> Any:
     if a.ndim == 1 or b.ndim == 1 or work < LARGE:
         with blas_held:
             return a @ b
-    product = np.empty((len(a), b.shape[1]), a.dtype)
+    result = np.empty((len(a), b.shape[1]), a.dtype)
     tall = len(a) >= b.shape[1]
-    length = max(product.shape)
-    step = -(-length // min(max(work // PIECE, 2), 16))
+    length = max(result.shape)
+    step = -(-length // min(max(work // CHUNK, 2), 16))
 
     def fill(start: int) -> None:
         part = slice(start, start + step)
         if tall:
-            np.matmul(a[part], b, out=product[part])
+            np.matmul(a[part], b, out=result[part])
         else:
-            np.matmul(a, b[:, part], out=product[:, part])
+            np.matmul(a, b[:, part], out=result[:, part])
 
-    spread(fill, range(0, length, step), multiplies=True)
-    return product
+    parallel(fill, range(0, length, step), multiplies=True)
+    return result
+
+
+def product(a: Any, b: Any) -> Any:
+    """a @ b, of matrices.  Array or Tensor.
+
+    OpenBLAS computes a result with fewer rows than columns more slowly than its transpose.  So such
+    a result is computed as (b^T a^T)^T, and lies in memory column by column.
+    """
+    return multiply(b.mT, a.mT).mT if a.shape[0] < b.shape[1] else multiply(a, b)
+
+
+def transposed_product(a: Any, b: Any, by_columns: bool) -> Any:
+    """a^T @ b, of matrices, in memory row by row or column by column.  Array or Tensor."""
+    return multiply(b.mT, a).mT if by_columns else multiply(a.mT, b)
+
+
+def matmul(a: Any, b: Any) -> Any:
+    """a @ b by NumPy's rules, of arrays.
+
+    A stack times one matrix is one product of all its rows: the products of its matrices, one by
+    one, would be too small for several threads.
+    """
+    if b.ndim == 2 and (a.ndim == 2 or (a.ndim > 2 and a.flags.c_contiguous)):
+        y = product(rows(a), b)
+        return y if a.ndim == 2 else y.reshape((*a.shape[:-1], b.shape[1]))
+    return a @ b
+
+
+def rows(x: Any) -> Any:
+    """(..., n) as a matrix of rows of length n.  Array or Tensor."""
+    return x if x.ndim == 2 else x.reshape((prod(x.shape[:-1]), x.shape[-1]))

@@ -1,7 +1,4 @@
-"""Arithmetic on shapes: broadcasting, axes, and the sizes that a reshape leaves open.
-
-Nothing here knows of tensors or of the graph.
-"""
+"""Arithmetic on shapes: broadcasting, axes, the -1 of a reshape, and arguments given per axis."""
 
 from collections.abc import Sequence
 from math import prod
@@ -16,7 +13,7 @@ Sizes = int | Sequence[int]
 
 
 def shape_from(sizes: Sequence[Any]) -> Shape:
-    """The shape meant by the arguments of a call: `f(2, 3)` and `f((2, 3))` mean the same."""
+    """The shape meant by the arguments of a call: `f(2, 3)` means the same as `f((2, 3))`."""
     if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
         sizes = sizes[0]
     try:
@@ -73,7 +70,7 @@ def broadcast_shape(*shapes: Shape, name: str) -> Shape:
 
 
 def reshape_target(shape: Shape, target: Shape) -> Shape:
-    """`target` with its -1, if there is one, replaced by what the other sizes leave over."""
+    """`target` with its -1, if there is one, replaced by the size that fits."""
     total = prod(shape)
     if target.count(-1) == 1:
         rest = prod(size for size in target if size != -1)
@@ -110,10 +107,10 @@ def per_axis(value: int | Sequence[int], rank: int, name: str, least: int = 1) -
 
 
 def padding_pairs(padding: Any, rank: int, name: str) -> tuple[tuple[int, int], ...]:
-    """How many elements go before and after each of `rank` spatial axes.
+    """The number of elements before and after each of `rank` spatial axes.
 
-    padding: one number for all, one for each axis, a pair (before, after) for each axis, or as
-    tinygrad has it, all in one row, the last axis first: (left, right, top, bottom).
+    padding: one number for all, one for each axis, a pair (before, after) for each axis, or, as in
+    tinygrad, all in one sequence, the last axis first: (left, right, top, bottom).
     """
     given = list(padding) if isinstance(padding, (tuple, list)) else [padding] * rank
     if len(given) == 2 * rank and rank > 0:

@@ -1,12 +1,12 @@
-"""One large operation in pieces, spread over a pool of threads.
+"""One large operation in chunks, which a pool of threads works through in parallel.
 
-NumPy lets go of Python's lock while it computes, so threads do run side by side.  The pool has as
+NumPy releases Python's lock while it computes, so threads do run side by side.  The pool has as
 many threads as the environment variable TINYGRAD_LITE_THREADS says, one of them the caller's; by
 default as many as there are cores that this process may use.  They start with the first operation
 that is large enough, wait asleep, and belong to one process: a forked child has its own.
 
-What the pieces are never depends on the size of the pool, and a sum over them is added up in their
-order, so results are the same bits for any size of it.
+The chunks never depend on the size of the pool, and a sum over them is added up in their order, so
+results are the same bits for any size of it.
 """
 
 import os
@@ -18,43 +18,43 @@ from functools import cache
 from types import TracebackType
 from typing import Any, TypeVar
 
-Piece = TypeVar("Piece")
+Chunk = TypeVar("Chunk")
 Result = TypeVar("Result")
 
 SETTING = "TINYGRAD_LITE_THREADS"
 
-# How many bytes a thread works on at a time, so that they stay in the cache; smaller pieces cost
+# How many bytes a thread works on at a time, so that they stay in the cache; smaller chunks cost
 # more calls into NumPy, each of which has to wait for Python's lock.
-PIECE = 1 << 21
+CHUNK = 1 << 21
 
-# Whether this is a piece's work already: what it spreads in its turn, it does itself.
-_inside: ContextVar[bool] = ContextVar("inside a piece", default=False)
+# Whether this thread is working on a chunk: a `parallel` inside it then runs in this thread alone.
+_inside: ContextVar[bool] = ContextVar("inside a chunk", default=False)
 
 
-def spread(
-    task: Callable[[Piece], Result], pieces: Sequence[Piece], multiplies: bool = False
+def parallel(
+    task: Callable[[Chunk], Result], chunks: Sequence[Chunk], multiplies: bool = False
 ) -> list[Result]:
-    """[task(piece) for piece in pieces], the pieces spread over the pool.
+    """[task(chunk) for chunk in chunks], by all threads of the pool.
 
     multiplies  the task multiplies matrices: BLAS, which would start threads of its own, is held
                 to one thread meanwhile
-    An exception of a task comes out here, when no thread works on a piece any more; those that
-    were not begun are left.  Each thread works in a copy of the caller's context, so that
-    what is set there (NumPy's error state, no_grad) holds in it too.
+    If a task raises, no further chunk is begun, and the exception is raised here once no thread is
+    at work any more.  Each thread works in a copy of the caller's context, so that what is set
+    there (NumPy's error state, no_grad) holds in it too.
     """
     if _inside.get():
-        return [task(piece) for piece in pieces]
+        return [task(chunk) for chunk in chunks]
     if multiplies:
         with blas_held:
-            return spread(task, pieces)
-    if len(pieces) < 2:
-        return [task(piece) for piece in pieces]
-    return _the_pool().run(task, pieces)
+            return parallel(task, chunks)
+    if len(chunks) < 2:
+        return [task(chunk) for chunk in chunks]
+    return _the_pool().run(task, chunks)
 
 
 def slices(array: Any) -> list[slice]:
-    """The first axis of an array in slices, each of which holds about PIECE bytes."""
-    length = max(1, PIECE * len(array) // max(array.nbytes, 1))
+    """The first axis of an array cut into slices of about CHUNK bytes each."""
+    length = max(1, CHUNK * len(array) // max(array.nbytes, 1))
     return [slice(start, start + length) for start in range(0, len(array), length)]
 
 
@@ -71,15 +71,15 @@ class Pool:
             name = f"tinygrad_lite {number}"
             threading.Thread(target=self._serve, name=name, daemon=True).start()
 
-    def run(self, task: Callable[[Piece], Result], pieces: Sequence[Piece]) -> list[Result]:
-        """[task(piece) for piece in pieces]; see `spread`.
+    def run(self, task: Callable[[Chunk], Result], chunks: Sequence[Chunk]) -> list[Result]:
+        """[task(chunk) for chunk in chunks]; see `parallel`.
 
-        Handing the pieces out takes 2 us, with concurrent.futures it took 60.  A sleeping thread
-        needs 50 us to wake up, so what is to gain from it should take some hundred.
+        A queue hands the chunks out, since concurrent.futures takes far longer to start a job.  A
+        sleeping thread is slow to wake up too: only work that takes many times as long gains.
         """
-        job = _Job(task, pieces)
+        job = _Job(task, chunks)
         try:
-            for _ in range(min(self.size, len(pieces)) - 1):
+            for _ in range(min(self.size, len(chunks)) - 1):
                 self.jobs.put(job)
             token = _inside.set(True)
             try:
@@ -96,8 +96,8 @@ class Pool:
     def _serve(self) -> None:
         """Wait for jobs, and keep off the core of whoever has one.
 
-        Linux likes to wake a thread where its waker runs, which goes on running there; it takes
-        milliseconds to part them.  Kept apart, Adam on ten million parameters takes 12 ms, not 16.
+        Linux tends to wake a thread on the core of the thread that wakes it, which goes on running
+        there, and is slow to move one of them to another core.
         """
         avoided = None
         while True:
@@ -111,51 +111,51 @@ class Pool:
 
 
 class _Job:
-    """Pieces that several threads take one after the other.
+    """Chunks that several threads take one after the other.
 
-    The caller waits for those that are being worked on, never for a thread to wake up: if it has
+    The caller waits for chunks that are being worked on, never for a thread to wake up: if it has
     done all of them by itself, a helper that comes too late finds nothing, and nothing kept alive.
     """
 
     __slots__ = (
-        *("busy", "context", "core", "error", "idle", "lock", "pieces", "results", "taken", "task"),
+        *("busy", "chunks", "context", "core", "error", "idle", "lock", "results", "taken", "task"),
     )
 
-    def __init__(self, task: Callable[[Any], Any], pieces: Sequence[Any]) -> None:
+    def __init__(self, task: Callable[[Any], Any], chunks: Sequence[Any]) -> None:
         self.task: Any = task
-        self.pieces = pieces
-        self.results: list[Any] = [None] * len(pieces)
+        self.chunks = chunks
+        self.results: list[Any] = [None] * len(chunks)
         self.context: Any = copy_context()
         self.context.run(_inside.set, True)
-        self.core = _current_core()()  # which runs the caller
+        self.core = _current_core()()  # on which the caller runs
         self.lock = threading.Lock()
-        self.taken = 0  # so many pieces have been begun
-        self.busy = 0  # so many helpers work on one
-        self.idle: Any = None  # held until the last of them is ready, if the caller waits for it
+        self.taken = 0  # the number of chunks that have been begun
+        self.busy = 0  # the number of helpers that work on one
+        self.idle: Any = None  # held until the last of them is done, if the caller waits for it
         self.error: BaseException | None = None
 
     def work(self) -> None:
-        """Take pieces until there are none."""
+        """Take chunks until there are none."""
         while True:
             with self.lock:
                 number = self.taken
-                if number >= len(self.pieces):
+                if number >= len(self.chunks):
                     return
                 self.taken = number + 1
-            self.results[number] = self.task(self.pieces[number])
+            self.results[number] = self.task(self.chunks[number])
 
     def help(self) -> None:
         """`work`, in another thread than the caller's."""
         with self.lock:
-            if self.taken >= len(self.pieces):
+            if self.taken >= len(self.chunks):
                 return
             self.busy += 1
             context = self.context.copy()
         try:
             context.run(self.work)
-        except BaseException as error:  # whatever it is, it is the caller's
+        except BaseException as error:  # whatever it is, the caller is to see it
             with self.lock:
-                self.taken = len(self.pieces)
+                self.taken = len(self.chunks)
                 if self.error is None:
                     self.error = error
         finally:
@@ -166,9 +166,9 @@ class _Job:
                     self.idle.release()
 
     def end(self) -> None:
-        """Give out no more pieces, and wait for the helpers."""
+        """Hand out no more chunks, and wait for the helpers."""
         with self.lock:
-            self.taken = len(self.pieces)
+            self.taken = len(self.chunks)
             if self.busy:
                 self.idle = threading.Lock()
                 self.idle.acquire()
@@ -178,7 +178,7 @@ class _Job:
     def forget(self) -> None:
         """Keep nothing alive for a helper that has not woken up yet, nor in an error's frames."""
         self.task = self.context = self.error = None
-        self.pieces = ()
+        self.chunks = ()
         self.results = []
 
 
@@ -191,7 +191,7 @@ class _OneBlasThread:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.entered = 0
-        self.libraries: list[Any] | None = None  # looking for them takes milliseconds
+        self.libraries: list[Any] | None = None  # found when first needed: it is slow
         self.before: list[Any] = []
 
     @property
@@ -226,7 +226,7 @@ class _OneBlasThread:
         self.before = []
 
     def after_fork(self) -> None:
-        """In a child nobody has entered, whatever other threads of its parent were doing."""
+        """In a forked child nobody has entered, whatever the parent's other threads were doing."""
         self.lock = threading.Lock()
         if self.entered and self.before:
             self._lift()
@@ -242,7 +242,7 @@ def _blas_libraries() -> list[Any]:
 
 @cache
 def _current_core() -> Callable[[], int | None]:
-    """What tells the core that runs the calling thread, in 0.3 us; None but on Linux."""
+    """A function that returns the core on which its caller runs; None except on Linux."""
     from ctypes import PyDLL
 
     try:
@@ -252,7 +252,7 @@ def _current_core() -> Callable[[], int | None]:
 
 
 def size_from_environment() -> int:
-    """How many threads the pool has."""
+    """The number of threads in the pool."""
     given = os.environ.get(SETTING, "").strip()
     if not given:
         if hasattr(os, "sched_getaffinity"):
@@ -273,7 +273,7 @@ blas_held = _OneBlasThread()
 
 
 def _the_pool() -> Pool:
-    """The pool of this process, made when it is first asked for."""
+    """The pool of this process, made when it is first needed."""
     global _pool
     if _pool is None:
         with _making:
@@ -283,7 +283,7 @@ def _the_pool() -> Pool:
 
 
 def _after_fork() -> None:
-    """In a child: its parent's threads are not there, and locks may be held for ever."""
+    """In a forked child: its parent's threads are not there, and locks may be held for ever."""
     global _pool, _making
     _pool, _making = None, threading.Lock()
     blas_held.after_fork()

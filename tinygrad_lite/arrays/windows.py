@@ -1,8 +1,8 @@
 """Windows that slide over an image: the geometry that convolution and pooling share.
 
 An image is (channels, *size) with one, two or three spatial axes, a batch of them (N, C, *size), in
-any memory order.  A window reads one element of the padded image for each place of the kernel; such
-a place is called a tap.
+any memory order.  A window reads one element of the padded image for each position in the kernel,
+which is called a tap.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,28 +14,28 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from .shapes import Shape
-from .threads import PIECE
+from .threads import CHUNK
 
-# A sum over the batch is made of so many partial sums, whatever the number of threads: the same
-# bits come out, and up to that many threads have something to do.
+# A sum over the batch is made of this number of partial sums, whatever the number of threads: so
+# the same bits come out, and as many threads have something to do.
 SHARES = 16
-SUMS = 1 << 25  # but they take no more than so many bytes, or two are made
+SUMS = 1 << 25  # bytes that the partial sums may take together; but there are at least two
 
 
 class Windows:
-    """Where the windows lie; one number for each spatial axis.
+    """The positions of the windows; one number for each spatial axis.
 
     size      of the image
-    kernel    taps of a window
+    kernel    number of taps of a window
     stride    from one window to the next
     dilation  from one tap to the next
     before    padding in front: the first window starts that far outside the image
-    count     how many windows there are; what they need behind the image is padding as well
+    count     number of windows; what they read behind the image is padding too
     """
 
     __slots__ = ("before", "count", "dilation", "kernel", "size", "stride")
 
-    # By hand, for a frozen dataclass took 2 ms of the import, and 2 us for each of its objects.
+    # No dataclass: a frozen one is slow to import and slow to make.
     def __init__(
         self,
         size: Shape,
@@ -59,10 +59,10 @@ class Windows:
         padding: Sequence[tuple[int, int]],
         ceil_mode: bool = False,
     ) -> "Windows":
-        """All windows that fit into an image with padding (before, after) each axis.
+        """All windows that fit into an image with padding (before, after) along each axis.
 
-        ceil_mode: and the last that does not, if it starts in the image or in the padding before.
-        name is the operation, for the error if not one fits.
+        ceil_mode: also the next one, which does not fit, if it starts in the image or in the
+        padding before it.  name is the operation, for the error if none fits.
         """
         padded = tuple(n + sum(pair) for n, pair in zip(size, padding, strict=True))
         spans = tuple((k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True))
@@ -89,34 +89,34 @@ class Windows:
 
     @property
     def inside(self) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-        """The image's place in the padded one, and the part of the image that windows reach."""
-        places: list[Any] = [...]
+        """The index of the image in the padded one, and that of the part which windows reach."""
+        positions: list[Any] = [...]
         parts: list[Any] = [...]
         for size, before, extent in zip(self.size, self.before, self.extent, strict=True):
             start, end = max(before, 0), max(min(before + size, extent), 0)
-            places.append(slice(start, max(start, end)))
+            positions.append(slice(start, max(start, end)))
             parts.append(slice(max(-before, 0), max(start, end) - before))
-        return tuple(places), tuple(parts)
+        return tuple(positions), tuple(parts)
 
     @property
     def tile(self) -> bool:
-        """Whether each element of the image is read by one window, and once."""
+        """Whether each element of the image is read exactly once."""
         apart = self.kernel == self.stride and max(self.dilation) == 1
         return apart and not any(self.before) and self.extent == self.size
 
     def taps(self) -> Iterator[tuple[tuple[int, ...], tuple[Any, ...]]]:
-        """Each tap of the kernel, and the index of what all windows read there."""
+        """Each tap of the kernel, and the index of the elements that all windows read there."""
         for tap in product(*map(range, self.kernel)):
             axes = zip(tap, self.dilation, self.stride, self.count, strict=True)
             yield tap, (..., *(slice(i * d, i * d + (n - 1) * s + 1, s) for i, d, s, n in axes))
 
     def padded(self, x: Any, fill: float = 0, in_channels_last: bool = False) -> Any:
-        """x with `fill` around it, (N, C, *extent): a view of it if nothing is to be added.
+        """x with `fill` around it, (N, C, *extent): a view of x if there is no padding.
 
-        A copy's memory is in the order of x, or in_channels_last (then the fill is 0), for which x
-        is copied if need be.
+        A copy has the memory order of x.  With in_channels_last (for a fill of 0) the result is in
+        that order, and a copy where x is not.
         """
-        place, part = self.inside
+        position, part = self.inside
         shape = (*x.shape[:2], *self.extent)
         reached = x[part]
         if reached.shape == shape and not (
@@ -128,20 +128,21 @@ class Windows:
             if in_channels_last
             else np.full_like(x, fill, shape=shape)
         )
-        padded[place] = reached
+        padded[position] = reached
         return padded
 
     def turned(self) -> "Windows":
-        """At stride 1, the windows over what these give, of which each reads what reads one pixel.
+        """At stride 1, windows over the result of these: each reads the results of one pixel.
 
-        A pixel is read by the first tap of one window, the second of the one before, and so on.
+        A pixel is read by the first tap of one window, by the second tap of the window before it,
+        and so on.
         """
         axes = zip(self.kernel, self.dilation, self.before, strict=True)
         before = tuple((k - 1) * d - before for k, d, before in axes)
         return Windows(self.count, self.kernel, self.stride, self.dilation, before, self.size)
 
     def first_inside(self) -> Any:
-        """For each window, the number of the first tap that lies in the image: (*count)."""
+        """For each window, the number of its first tap inside the image: (*count)."""
         number: Any = 0
         axes = zip(self.count, self.stride, self.before, self.kernel, self.dilation, strict=True)
         for n, stride, before, k, d in axes:
@@ -150,7 +151,7 @@ class Windows:
         return number
 
     def positions(self, taps: Any) -> Any:
-        """Where in the flat image a tap of each window reads; taps: numbers (N, C, *count)."""
+        """The index into the flat image that a tap of each window reads; taps: (N, C, *count)."""
         flat: Any = 0
         along = np.unravel_index(taps, self.kernel)
         for axis, (tap, n) in enumerate(zip(along, self.size, strict=True)):
@@ -160,26 +161,29 @@ class Windows:
         return flat
 
     def taps_inside(self, padding: Sequence[tuple[int, int]]) -> Any:
-        """How many taps of each window are in the image, or in so much padding: (*count)."""
+        """The number of taps of each window inside the image and this padding: (*count)."""
         number: Any = 1
         for axis, (before, after) in enumerate(padding):
-            places = np.add.outer(
+            positions = np.add.outer(
                 np.arange(self.count[axis]) * self.stride[axis] - self.before[axis],
                 np.arange(self.kernel[axis]) * self.dilation[axis],
             )
-            inside = (places >= -before) & (places < self.size[axis] + after)
+            inside = (positions >= -before) & (positions < self.size[axis] + after)
             number = np.multiply.outer(number, inside.sum(1))
         return number
 
-    def pieces(self, n: int, each: int) -> "list[Piece]":
-        """A batch of n images in pieces, of as many windows as fit in PIECE at `each` bytes."""
+    def chunks(self, n: int, each: int) -> "list[Chunk]":
+        """A batch of n images in chunks, each of as many windows as fit in CHUNK bytes.
+
+        A window takes `each` bytes.
+        """
         found = []
         rows, image = self.count[0], max(each * prod(self.count), 1)
-        for start in range(0, n, at_once := max(1, PIECE // image)):
+        for start in range(0, n, at_once := max(1, CHUNK // image)):
             images = slice(start, min(start + at_once, n))
-            for row in range(0, rows, rows_at_once := max(1, rows * PIECE // image)):
+            for row in range(0, rows, rows_at_once := max(1, rows * CHUNK // image)):
                 part = slice(row, min(row + rows_at_once, rows))
-                found.append(Piece(images, (images, slice(None), part), self.rows(part)))
+                found.append(Chunk(images, (images, slice(None), part), self.rows(part)))
         return found
 
     def rows(self, part: slice) -> "Windows":
@@ -192,11 +196,11 @@ class Windows:
 
     def add_inside(self, padded: Any, out: Any) -> None:
         """The transpose of `padded`: add to `out` what lies inside it."""
-        place, part = self.inside
-        out[part] += padded[place]
+        position, part = self.inside
+        out[part] += padded[position]
 
     def view(self, padded: Any) -> Any:
-        """What each tap of each window reads, (N, C, *kernel, *count), without a copy."""
+        """What each tap of each window reads, as a view: (N, C, *kernel, *count)."""
         strides = padded.strides[2:]
         taps = (d * step for d, step in zip(self.dilation, strides, strict=True))
         starts = (s * step for s, step in zip(self.stride, strides, strict=True))
@@ -208,24 +212,24 @@ class Windows:
         )
 
 
-class Piece(NamedTuple):
-    """A part of a batch: some images, or some rows of what one image gives."""
+class Chunk(NamedTuple):
+    """A part of a batch: some images, or some rows of the result of one image."""
 
     images: slice
-    given: tuple[slice, ...]  # what they give, an index of (N, C, *count)
+    result: tuple[slice, ...]  # of these images or rows, an index of (N, C, *count)
     windows: Windows
 
 
-def by_images(pieces: list[Piece]) -> list[list[Piece]]:
-    """Those of the same images together: where windows overlap, rows of an image add to others."""
-    return [list(found) for _, found in groupby(pieces, key=lambda piece: piece.images.start)]
+def by_images(chunks: list[Chunk]) -> list[list[Chunk]]:
+    """Chunks of the same images together: where windows overlap, they add to the same pixels."""
+    return [list(found) for _, found in groupby(chunks, key=lambda chunk: chunk.images.start)]
 
 
-def shares(pieces: list[Piece], each: int) -> list[list[Piece]]:
-    """The pieces in runs, in each of which what they give, `each` bytes, is added up."""
-    count = min(max(2, min(SHARES, SUMS // each)), len(pieces))
-    ends = [len(pieces) * number // count for number in range(count + 1)]
-    return [pieces[start:end] for start, end in pairwise(ends)]
+def shares(chunks: list[Chunk], each: int) -> list[list[Chunk]]:
+    """The chunks in groups: the results in a group are added up to one sum of `each` bytes."""
+    count = min(max(2, min(SHARES, SUMS // each)), len(chunks))
+    ends = [len(chunks) * number // count for number in range(count + 1)]
+    return [chunks[start:end] for start, end in pairwise(ends)]
 
 
 def laid_out_as(other: Any, x: Any) -> Any:
@@ -238,7 +242,7 @@ def laid_out_as(other: Any, x: Any) -> Any:
 
 
 def channels_last(shape: Shape, dtype: Any, make: Any = np.zeros) -> Any:
-    """A new array (N, C, *size) in whose memory the channels of a pixel lie side by side."""
+    """A new array (N, C, *size) with the channels of a pixel side by side in memory."""
     return second(make((shape[0], *shape[2:], shape[1]), dtype))
 
 
@@ -248,7 +252,7 @@ def in_channels_last(x: Any) -> Any:
 
 
 def last(x: Any) -> Any:
-    """(N, C, *size) seen as (N, *size, C); np.moveaxis takes ten times as long to say so."""
+    """(N, C, *size) seen as (N, *size, C), as np.moveaxis does it more slowly."""
     return x.transpose((0, *range(2, x.ndim), 1))
 
 

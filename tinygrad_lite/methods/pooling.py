@@ -7,11 +7,12 @@ from typing import Any, Self
 import numpy as np
 
 from ..arrays.float_errors import quiet
+from ..arrays.pooling import max_pool
 from ..arrays.shapes import Shape, Sizes, padding_pairs, per_axis
 from ..arrays.windows import Windows
 from ..engine.graph import Array, TensorBase, array_of
 from ..ops.indexing import Getitem
-from ..ops.pooling import MaxPool, SumPool, largest
+from ..ops.pooling import MaxPool, SumPool
 from ..ops.selection import Where
 from ._operands import as_float, in_single
 from ._positions import along
@@ -80,7 +81,7 @@ class PoolingMethods(Theme):
         y = MaxPool.apply(x, windows=windows)
         if not return_indices:
             return y.reshape(shape)
-        winners = y._node.winners if y.requires_grad else largest(x._data, windows, True)[1]
+        winners = y._node.winners if y.requires_grad else max_pool(x._data, windows, True)[1]
         return y.reshape(shape), self._wrap(windows.positions(winners).reshape(shape), None)
 
     @in_single

@@ -1,7 +1,8 @@
 """The primitives: operations with a derivative of their own, each a class on arrays.
 
-One file per theme.  Each class states its formula, its derivative and its corner cases; the
-methods of Tensor (in `tinygrad_lite.methods`) are composed of them.
+One file per theme.  Each class states its formula, its derivative and its corner cases, and its
+rule reads as the formula: where NumPy is slow, the faster way is a function in
+`tinygrad_lite.arrays`.  The methods of Tensor (in `tinygrad_lite.methods`) are composed of them.
 """
 
 # ruff: noqa: I001  # in reading order
@@ -67,7 +68,7 @@ from .losses import CrossEntropy, BinaryCrossEntropy
 
 
 def primitives() -> list[type[Primitive]]:
-    """Every primitive: the subclasses of Primitive without subclasses, but for users' Functions."""
+    """Every primitive: the leaf subclasses of Primitive, without users' Functions."""
     found, stack = [], [Primitive]
     while stack:
         for cls in stack.pop().__subclasses__():

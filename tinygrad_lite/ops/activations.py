@@ -1,24 +1,23 @@
-"""Activation functions that are one primitive, for the sake of accuracy or speed.
+"""Activation functions that are one primitive, for accuracy or speed.
 
-`axes` is a tuple of non-negative integers, as of the reductions.
+`axes` is a tuple of non-negative integers, as in reductions.
 """
-
-from math import exp, pi, sqrt
 
 import numpy as np
 
+from ..arrays.activations import CUBIC, SCALE, gelu, gelu_slope
+from ..arrays.softmax import log_softmax, softmax
 from ..arrays.sums import sum_along
 from ..engine.function import Primitive
 from ..engine.recording import warn
 from .elementwise import Sigmoid
-from .reduce import largest_along
 
 
 class Softplus(Primitive):
     """y = log(1 + exp(x)).  dy/dx = sigmoid(x).
 
     Computed as max(x, 0) + log(1 + exp(-|x|)), which never overflows and keeps the small values of
-    the left tail.  (np.logaddexp(x, 0) says the same and takes ten times as long.)
+    the left tail.  (np.logaddexp(x, 0) is the same, but much slower.)
     """
 
     __slots__ = ()
@@ -32,22 +31,14 @@ class Softplus(Primitive):
         return (g * Sigmoid.apply(x),)
 
 
-MODERATE = 40.0  # exp of it, added up, is far from the upper end of float32
-SMALL_TOTAL = exp(-10.0)  # above the lower end by so much that 1e-33 of it has all its digits
-
-# The argument of tanh in gelu is u = SCALE x + CUBIC x^3.
-SCALE = sqrt(2 / pi)
-CUBIC = 0.044715 * SCALE
-
-
 class Gelu(Primitive):
     """y = x s, s = (1 + tanh(u)) / 2, u = sqrt(2 / pi) (x + 0.044715 x^3).  dy/dx: see GeluSlope.
 
-    s, by which x is weighted, is a second result, so that the rule finds it both in first and in
-    higher order; ds/dx = 2 s (1 - s) u'.
+    s, the weight of x, is a second result, so that the rule has it in every order; its derivative
+    is ds/dx = 2 s (1 - s) u'.
 
-    Composed of eight operations it kept five arrays of x's size, and for (16, 64, 256) took
-    870 us, forward and backward; as one it keeps x and s and takes 470.
+    One primitive, since the eight of which it could be composed would save five arrays of x's size;
+    this one saves x and s.
     """
 
     __slots__ = ()
@@ -56,14 +47,7 @@ class Gelu(Primitive):
     fresh = True
 
     def forward(self, x):
-        s = x * x
-        s *= CUBIC
-        s += SCALE
-        s *= x
-        s = np.tanh(s, out=s if s.ndim else None)
-        s += 1.0
-        s *= 0.5
-        return x * s, s
+        return gelu(x)
 
     def backward(self, g, y, x):
         (g, h), s = g, y[1]
@@ -77,10 +61,10 @@ class Gelu(Primitive):
 
 
 class GeluSlope(Primitive):
-    """y = s + s (1 - s) v, v = 2 x u': the slope of Gelu, to which x and s are two inputs.
+    """y = s + s (1 - s) v, v = 2 x u': the slope of Gelu, as a function of x and s.
 
-    dy/dx = s (1 - s) dv/dx, dy/ds = 1 + (1 - 2 s) v.  One primitive, since the steps in place take
-    half the time of operations one by one.
+    dy/dx = s (1 - s) dv/dx, dy/ds = 1 + (1 - 2 s) v.  One primitive, so that its steps can run in
+    place.
     """
 
     __slots__ = ()
@@ -88,15 +72,7 @@ class GeluSlope(Primitive):
     fresh = True
 
     def forward(self, x, s):
-        y = x * x
-        y *= 6.0 * CUBIC
-        y += 2.0 * SCALE
-        bend = 1.0 - s
-        bend *= s
-        bend *= x  # 0 far out, where x u' overflows
-        y *= bend
-        y += s
-        return y
+        return gelu_slope(x, s)
 
     def backward(self, g, y, x, s):
         gx = gs = None
@@ -117,8 +93,7 @@ class Softmax(Primitive):
     Where exp could overflow or vanish, the largest x is subtracted first; it cancels out.  Where
     all x are -inf, and there is no mask, y is nan, and a warning says so.
 
-    Composed of exp, sum and a division it took twice as long at (128, 10), and 1.3 to 1.6 times as
-    long at (4096, 64), forward and backward.
+    One primitive, since exp, sum and division one by one take longer.
     """
 
     __slots__ = ("axes", "mask")
@@ -130,8 +105,9 @@ class Softmax(Primitive):
         self.mask = mask
 
     def forward(self, x):
-        y, total = powers_and_total(x, self.axes, self.mask)
-        y /= total
+        y, largest = softmax(x, self.axes, self.mask)
+        if largest is not None:
+            warn_if_all_infinite(largest, self.axes)
         return y
 
     def backward(self, g, y, x):
@@ -141,8 +117,8 @@ class Softmax(Primitive):
 class LogSoftmax(Primitive):
     """y = x - log(sum of exp(x) over the axes).  dy_i/dx_k = [i = k] - exp(y_k).
 
-    The largest x is subtracted first; of -inf it warns as Softmax, and is one primitive for the
-    same reason.
+    The largest x is subtracted first; it cancels out.  Where all x are -inf, it warns as Softmax
+    does; and it is one primitive for the same reason.
     """
 
     __slots__ = ("axes",)
@@ -153,45 +129,21 @@ class LogSoftmax(Primitive):
         self.axes = axes
 
     def forward(self, x):
-        y = below_zero(x, self.axes)
-        y -= np.log(sum_along(np.exp(y), self.axes, keepdims=True))
+        y, largest = log_softmax(x, self.axes)
+        if largest is not None:
+            warn_if_all_infinite(largest, self.axes)
         return y
 
     def backward(self, g, y, x):
         return (g - np.exp(y) * sum_along(g, self.axes, keepdims=True),)
 
 
-def powers_and_total(x, axes, mask, out=None):
-    """p = exp(x - c), 0 where the mask is 0, and its sums along the axes, 1 where nothing counts.
-
-    c is 0, or if exp or the sums would come near an end of the dtype, the largest x along the axes:
-    to find it takes 100 us for the rows of (16, 4, 64, 64), and the largest x of all 14.
-    """
-    if x.dtype != np.float16 and x.size and np.maximum.reduce(x, axis=None) < MODERATE:
-        p = np.exp(x, out=out)
-        if mask is not None:
-            p *= mask
-        total = sum_along(p, axes, keepdims=True)
-        if np.minimum.reduce(total, axis=None) > SMALL_TOTAL:
-            return p, total
-    if mask is None:
-        p = np.exp(below_zero(x, axes), out=out)
-        return p, sum_along(p, axes, keepdims=True)
-    shown = np.where(mask, x, -np.inf)
-    largest = largest_along(shown, axes, keepdims=True, initial=-np.inf)
-    p = np.exp(shown - np.where(largest == -np.inf, 0.0, largest), out=out)
-    total = sum_along(p, axes, keepdims=True)
-    return p, np.where(total == 0, 1.0, total)
-
-
-def below_zero(x, axes):
-    """x minus its largest element along the axes, in new memory: what exp() takes."""
-    largest = largest_along(x, axes, keepdims=True, initial=-np.inf)
-    if x.size and largest.min() == -np.inf:
+def warn_if_all_infinite(largest, axes):
+    """Warn if the largest score along the axes is -inf, since the result is then nan."""
+    if largest.min() == -np.inf:
         along = axes[0] if len(axes) == 1 else axes
         warn(
             f"softmax: all scores along axis {along} are -inf somewhere, so the result there is "
             "nan; leave at least one score finite",
             RuntimeWarning,
         )
-    return np.asarray(x - largest)

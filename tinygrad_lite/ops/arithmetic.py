@@ -1,9 +1,10 @@
-"""Arithmetic by element: + - * / ** %.  Two inputs broadcast as NumPy does."""
+"""Elementwise arithmetic: + - * / ** %.  Two inputs broadcast as NumPy does."""
 
 import math
 
 import numpy as np
 
+from ..arrays.arithmetic import floor_divide, fmod, power, remainder, truncated_divide, twice
 from ..engine.function import Primitive
 
 
@@ -51,13 +52,6 @@ class Mul(Primitive):
         if a is b and self.parents[0] is self.parents[1]:
             return twice(g) * a, None  # x * x: one product instead of two and their sum
         return g * b if self.needs[0] else None, g * a if self.needs[1] else None
-
-
-def twice(g):
-    """g + g; where g is one number at every place, as after a sum, only that number."""
-    if isinstance(g, np.ndarray) and g.size and not any(g.strides):
-        g = g[(0,) * g.ndim]
-    return g + g
 
 
 class Div(Primitive):
@@ -117,38 +111,25 @@ class Pow(Primitive):
     def backward(self, g, y, a, b):
         ga = gb = None
         if self.needs[0]:
-            if isinstance(b, (int, float)):
+            if isinstance(b, (int, float)):  # a constant exponent
                 ga = g * (power(a, b - 1) * b) if b else np.zeros_like(g)
             else:
                 slope = b * a ** np.where(b == 0, 0.0, b - 1.0)
                 ga = np.where(b == 0, 0.0, g * slope)
         if self.needs[1]:
             vanishes = (b >= 0) & (a == 0)
-            if isinstance(a, (int, float)):
-                by_exponent = y * (math.log(a) if a > 0 else -math.inf if a == 0 else math.nan)
+            if isinstance(a, (int, float)):  # a constant base
+                slope = y * (math.log(a) if a > 0 else -math.inf if a == 0 else math.nan)
             else:
-                by_exponent = y * np.log(np.where(vanishes, 1.0, a))
-            gb = np.where(vanishes, 0.0, g * by_exponent)
+                slope = y * np.log(np.where(vanishes, 1.0, a))
+            gb = np.where(vanishes, 0.0, g * slope)
         return ga, gb
 
 
-def power(a, b):
-    """a^b; of an array by products where b is the number 3, 4 or -2.
-
-    np.power takes 60 ns for each element of float32, and a product 0.2 ns.  It computes float16 in
-    float32, which products do not.  A tensor takes the rule of Pow, right at 0 and inf too.
-    """
-    plain = isinstance(a, np.ndarray) and a.dtype in (np.float32, np.float64)
-    if plain and isinstance(b, (int, float)) and b in (3, 4, -2):
-        square = a * a
-        return square * a if b == 3 else square * square if b == 4 else 1.0 / square
-    return a**b
-
-
 class Mod(Primitive):
-    """y = a mod b, with the sign of b, as Python's.  dy/da = 1, dy/db = -floor(a / b).
+    """y = a mod b, with the sign of b, as in Python.  dy/da = 1, dy/db = -floor(a / b).
 
-    Between the jumps, that is; at a jump the derivatives are the same, and at b = 0 all is nan.
+    y jumps where a is a multiple of b; the derivatives are the same there.  At b = 0 all is nan.
     """
 
     __slots__ = ()
@@ -156,7 +137,7 @@ class Mod(Primitive):
     broadcasts = True
 
     def forward(self, a, b):
-        return whole(remainder, a, b)
+        return remainder(a, b)
 
     def backward(self, g, y, a, b):
         return g, -(g * (a // b)) if self.needs[1] else None
@@ -170,41 +151,16 @@ class Fmod(Primitive):
     broadcasts = True
 
     def forward(self, a, b):
-        return whole(np.fmod, a, b)
+        return fmod(a, b)
 
     def backward(self, g, y, a, b):
         return g, -(g * np.trunc(a / b)) if self.needs[1] else None
 
 
-def remainder(a, b):
-    """np.remainder; where float64 has digits enough to be exact, float32 in a tenth of the time.
-
-    The quotient of two numbers of 24 digits, if it is below 2^28 and no integer, is further from
-    the next one than float64 rounds; and the product of its floor and b has 52 digits at most.
-    """
-    if np.result_type(a, b) == np.float32 and isinstance(a, np.ndarray) and a.size > 100:
-        b = np.asarray(b, np.float32)
-        y = a.astype(np.float64)
-        floor = np.floor(y / b)
-        if np.maximum.reduce(np.abs(floor), axis=None) < 1 << 28:
-            y = y - floor * b
-            if np.isfinite(y).all():
-                return np.copysign(y.astype(np.float32), b)
-    return np.remainder(a, b)
-
-
-def whole(ufunc, a, b):
-    """A division without fraction.  Integers have no inf and no nan, so by 0 they raise."""
-    y = ufunc(a, b)
-    if y.dtype.kind != "f" and not np.all(b):
-        raise ZeroDivisionError(f"{ufunc.__name__}: integers divided by 0")
-    return y
-
-
 class FloorDivide(Primitive):
-    """y = floor(a / b), or a / b without its fraction if `to_zero`.  dy/da = dy/db = 0.
+    """y = floor(a / b), or trunc(a / b) if `to_zero`.  dy/da = dy/db = 0, also at the jumps.
 
-    Constant between its jumps, and the derivative is 0 at the jumps too.  Integers stay integers.
+    Integers stay integers.
     """
 
     __slots__ = ("to_zero",)
@@ -215,11 +171,7 @@ class FloorDivide(Primitive):
         self.to_zero = to_zero
 
     def forward(self, a, b):
-        if not self.to_zero:
-            return whole(np.floor_divide, a, b)
-        if np.result_type(a, b).kind == "f":
-            return np.trunc(a / b)
-        return whole(np.floor_divide, a - np.fmod(a, b), b)
+        return truncated_divide(a, b) if self.to_zero else floor_divide(a, b)
 
     def backward(self, g, y, a, b):
         return tuple(np.zeros_like(g) if need else None for need in self.needs)

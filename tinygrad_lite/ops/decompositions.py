@@ -1,8 +1,8 @@
 """Factorisations of matrices (..., n, m); several results come as a tuple.
 
-The factors of a matrix may be turned: eigenvectors and singular vectors by their sign, and where
-two eigenvalues or singular values are equal, in the whole plane of their vectors.  There the
-vectors have no derivative, and the rules give inf or nan, as PyTorch's do.
+The factors of a matrix are not unique.  Eigenvectors and singular vectors may change their sign,
+and where two eigenvalues or singular values are equal, their vectors may be rotated in their plane.
+There they have no derivative, and the rules give inf or nan, as PyTorch's do.
 """
 
 import numpy as np
@@ -14,9 +14,11 @@ from .linalg import Inv, Solve
 class Cholesky(Primitive):
     """y = lower triangular with y y^T = x, for symmetric positive definite x.
 
-    The gradient of x is y^-T (P + P^T) y^-1 / 2, where P is the lower triangle of y^T g with its
-    diagonal halved (Murray 2016, "Differentiation of the Cholesky decomposition"): symmetric,
-    though only the lower triangle of x is read.  Other x raise LinAlgError, a ValueError.
+    The gradient of x is y^-T (P + P^T) y^-1 / 2.  P is the lower triangle of y^T g with its
+    diagonal halved.  The gradient is symmetric, though only the lower triangle of x is read.
+
+    Errors: LinAlgError, a ValueError, for other x.
+    Source: I. Murray, Differentiation of the Cholesky decomposition, 2016.
     """
 
     __slots__ = ()
@@ -42,9 +44,11 @@ class Cholesky(Primitive):
 class QR(Primitive):
     """y = q, r with q r = x: q^T q = 1, r upper triangular; for x (..., n, m) with n >= m.
 
-    The gradient of x is (gq + q S) r^-T, where S is symmetric with the lower triangle of
-    r gr^T - gq^T q (Walter and Lehmann 2013, "Algorithmic differentiation of linear algebra
-    functions", 4.2).  Dependent columns make r singular: LinAlgError.
+    The gradient of x is (gq + q S) r^-T.  S is symmetric with the lower triangle of
+    r gr^T - gq^T q.  Dependent columns make r singular: LinAlgError in backward.
+
+    Source: S. Walter and L. Lehmann, Algorithmic differentiation of linear algebra functions, 2013,
+    section 4.2.
     """
 
     __slots__ = ()
@@ -67,15 +71,15 @@ class QR(Primitive):
 
 
 class SVD(Primitive):
-    """y = u, s, vh with u diag(s) vh = x: u^T u = 1, vh vh^T = 1, s >= 0 falling; all reduced.
+    """y = u, s, vh with u diag(s) vh = x: u^T u = 1, vh vh^T = 1, s >= 0 descending; reduced.
 
-    With S = diag(s), v = vh^T and E_ij = s_j^2 - s_i^2 the gradient of x is
+    The gradient of x is u diag(gs) vh if only s is used, also for equal singular values.  In
+    general, with S = diag(s), v = vh^T, E_ij = s_j^2 - s_i^2 and skew(a) = a - a^T, it is
 
         u [diag(gs) + skew(u^T gu) / E S + S skew(v^T gv) / E] v^T
-            + (1 - u u^T) gu S^-1 v^T + u S^-1 gv^T (1 - v v^T),    skew(a) = a - a^T
+            + (1 - u u^T) gu S^-1 v^T + u S^-1 gv^T (1 - v v^T)
 
-    (Townsend 2016, "Differentiating the singular value decomposition").  Where only s is used it
-    is u diag(gs) v^T, also for equal singular values.
+    Source: J. Townsend, Differentiating the singular value decomposition, 2016.
     """
 
     __slots__ = ()
@@ -109,11 +113,13 @@ class SVD(Primitive):
 
 
 class Eigh(Primitive):
-    """y = w, v with v diag(w) v^T = x: v^T v = 1, w rising; for symmetric x.
+    """y = w, v with v diag(w) v^T = x: v^T v = 1, w ascending; for symmetric x.
 
-    With E_ij = w_j - w_i the gradient of x is v [diag(gw) + skew(v^T gv) / (2 E)] v^T, skew(a)
-    being a - a^T (Giles 2008, 3.1): symmetric, though only the lower triangle of x is read.  Where
-    only w is used, it is v diag(gw) v^T, also for equal eigenvalues.
+    The gradient of x is v diag(gw) v^T if only w is used, also for equal eigenvalues.  In general,
+    with E_ij = w_j - w_i and skew(a) = a - a^T, it is v [diag(gw) + skew(v^T gv) / (2 E)] v^T.  It
+    is symmetric, though only the lower triangle of x is read.
+
+    Source: M. Giles, An extended collection of matrix derivative results, 2008, section 3.1.
     """
 
     __slots__ = ()
@@ -138,5 +144,5 @@ class Eigh(Primitive):
 
 
 def not_finite(name):
-    """The error of an iteration that did not end, of which nan and inf are the usual cause."""
+    """The error of an iteration that did not converge, usually because of nan or inf."""
     return np.linalg.LinAlgError(f"{name}: it did not converge; does a matrix hold nan or inf?")

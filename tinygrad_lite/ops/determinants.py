@@ -30,10 +30,11 @@ class Cofactor(Primitive):
 
         y = det(u v^T) u diag(c) v^T,    c_i = product of all s but s_i,
 
-    since the cofactors of a product are the product of the cofactors.  The derivative follows from
-    the cofactors of diag(s) + t m to first order in t: with p_ij = product of all s but s_i and
-    s_j, those on the diagonal change by sum over j of p_ij m_jj, the others by -p_ij m_ji.  It
-    takes n^3 numbers of memory for each matrix.
+    since the cofactors of a product are the product of the cofactors.
+
+    The derivative follows from the cofactors of diag(s) + t m to first order in t.  With p_ij = the
+    product of all s but s_i and s_j, those on the diagonal change by the sum over j of p_ij m_jj,
+    the others by -p_ij m_ji.  It takes n^3 numbers of memory for each matrix.
     """
 
     __slots__ = ("sign",)
@@ -63,7 +64,7 @@ class Cofactor(Primitive):
 
 
 class Slogdet(Primitive):
-    """y = sign(det(x)), log(|det(x)|).  The gradient of x is g x^-T, g being the logarithm's.
+    """y = sign(det(x)), log(|det(x)|).  The gradient of x is g x^-T, with g for the logarithm.
 
     The sign is constant.  A singular matrix has sign 0 and logarithm -inf; in backward it raises
     LinAlgError.

@@ -1,9 +1,10 @@
-"""Functions of each element by itself: exponentials, logarithms, roots, and dtypes."""
+"""Elementwise functions: exponentials, logarithms, roots, and dtypes."""
 
 import math
 
 import numpy as np
 
+from ..arrays.activations import sigmoid
 from ..arrays.error_function import erf
 from ..engine.function import Primitive
 
@@ -87,8 +88,8 @@ class Log1p(Primitive):
 class Logaddexp(Primitive):
     """y = log(exp(a) + exp(b)), without overflow.  dy/da = sigmoid(a - b), dy/db = sigmoid(b - a).
 
-    Where both are -inf, so is y, and the derivatives of every order are 0: the sum of no chances
-    is no chance, and no change changes it.  Where both are inf, the derivatives are nan.
+    Where both are -inf, y = log(0 + 0) is -inf; its derivatives of every order are defined as 0.
+    Where both are inf, the derivatives are nan.
     """
 
     __slots__ = ()
@@ -109,8 +110,8 @@ class Logaddexp(Primitive):
 class Erf(Primitive):
     """y = erf(x) = 2 / sqrt(pi) integral of exp(-t^2) from 0 to x.  dy/dx = 2 / sqrt(pi) exp(-x^2).
 
-    By the rational approximations of W. J. Cody (1969), see
-    arrays/error_function.py: in float64 within 5e-16 of y, relatively.
+    By rational approximations, see arrays/error_function.py: in float64 the relative error is at
+    most 5e-16.
     """
 
     __slots__ = ()
@@ -155,9 +156,8 @@ class Tanh(Primitive):
 class Sigmoid(Primitive):
     """y = 1 / (1 + exp(-x)).  dy/dx = y (1 - y).
 
-    So computed, with each step in place, it keeps the small values of the left tail; where exp(-x)
-    overflows, y is 0 and not a subnormal number.  From exp(-|x|), which never does, it takes twice
-    the time.
+    Computed like this, y keeps the small values of the left tail.  Where exp(-x) overflows, y is 0
+    and not a subnormal number.
     """
 
     __slots__ = ()
@@ -165,10 +165,7 @@ class Sigmoid(Primitive):
     fresh = True
 
     def forward(self, x):
-        y = np.negative(x, out=np.empty_like(x))
-        np.exp(y, out=y)
-        y += 1.0
-        return np.divide(1.0, y, out=y)
+        return sigmoid(x)
 
     def backward(self, g, y, x):
         return (g * (y * (1.0 - y)),)

@@ -1,10 +1,8 @@
-"""Matrix products."""
-
-from math import prod
+"""Matrix products, inverses and linear systems."""
 
 import numpy as np
 
-from ..arrays.products import multiply
+from ..arrays.products import matmul, product, rows, transposed_product
 from ..arrays.sums import sum_along
 from ..engine.function import Primitive
 
@@ -12,11 +10,8 @@ from ..engine.function import Primitive
 class Matmul(Primitive):
     """y = a @ b by NumPy's rules: 1-d is a vector, more than 2-d a stack of matrices (broadcast).
 
-    dy/da = g b^T, dy/db = a^T g.  The gradient of b is laid out in memory as b is, so that the
-    gradient of a transposed weight, seen through its transpose, is in C order.
-
-    A stack times one matrix is one product of all its rows: for (16, 64, 64) @ (64, 256) in 0.6 of
-    the time of 16 products, each of which is too small for two threads.
+    dy/da = g b^T, dy/db = a^T g.  The gradient of b has the memory order of b, so that the gradient
+    of a transposed weight, seen through its transpose, is in C order.
     """
 
     __slots__ = ("columns", "ranks")
@@ -27,28 +22,22 @@ class Matmul(Primitive):
     def forward(self, a, b):
         self.ranks = a.ndim, b.ndim
         self.columns = b.ndim == 2 and b.strides[0] < b.strides[1]
-        if b.ndim == 2 and (a.ndim == 2 or (a.ndim > 2 and a.flags.c_contiguous)):
-            y = product(rows(a), b)
-            return y if a.ndim == 2 else y.reshape((*a.shape[:-1], b.shape[1]))
-        return a @ b
+        return matmul(a, b)
 
     def backward(self, g, y, a, b):
-        a_rank, b_rank = self.ranks
-        ga = gb = None
-        if a_rank == 1 or b_rank == 1:
+        if 1 in self.ranks:
             return self._with_vectors(g, a, b)
-        stack = g.shape[:-1]
-        if b_rank == 2:  # one product for the whole stack
-            g = rows(g)
+        ga = gb = None
+        if self.ranks[1] > 2:
+            ga = g @ b.mT if self.needs[0] else None
+            gb = a.mT @ g if self.needs[1] else None
+            return ga, gb
+        stack, g = g.shape[:-1], rows(g)  # one product for a whole stack times one matrix
         if self.needs[0]:
-            ga = product(g, b.mT) if b_rank == 2 else g @ b.mT
-            ga = ga.reshape((*stack, ga.shape[-1]))
+            ga = product(g, b.mT)
+            ga = ga.reshape((*stack, ga.shape[1]))
         if self.needs[1]:
-            a = rows(a) if b_rank == 2 else a
-            if a.ndim == g.ndim == 2:
-                gb = multiply(g.mT, a).mT if self.columns else multiply(a.mT, g)
-            else:
-                gb = (g.mT @ a).mT if self.columns else a.mT @ g
+            gb = transposed_product(rows(a), g, self.columns)
         return ga, gb
 
     def _with_vectors(self, g, a, b):
@@ -70,12 +59,12 @@ class Matmul(Primitive):
 
 
 class Linear(Primitive):
-    """y = x w + b, or x w^T + b.  dy/dx = w^T, dw = x^T g, db = the sum of g over all rows.
+    """y = x w + b, or x w^T + b.  dx = g w^T, dw = x^T g, db = the sum of g over all rows.
 
     x: (..., in), w: (in, out), or (out, in) if it is `transposed`, b: (out,) or None.
 
-    The layer that every network is made of: composed of Permute, Matmul and Add it took twice as
-    long for a small one, and made one more pass over the result of a large one.
+    One primitive, since networks consist of it: Permute, Matmul and Add are three operations, and
+    one more pass over the result.
     """
 
     __slots__ = ("columns", "transposed")
@@ -100,32 +89,15 @@ class Linear(Primitive):
             gx = product(g, w if self.transposed else w.mT)
             gx = gx.reshape((*self.out_shape[:-1], gx.shape[1]))
         if self.needs[1]:
-            x = rows(x)
-            # laid out in memory as w is
-            gw = multiply(g.mT, x).mT if self.columns else multiply(x.mT, g)
+            gw = transposed_product(rows(x), g, self.columns)  # in the memory order of w
             gw = gw.mT if self.transposed else gw
         return gx, gw, sum_along(g, (0,)) if self.needs[2] else None
-
-
-def rows(x):
-    """(..., n) as a matrix of rows of length n.  Array or Tensor."""
-    return x if x.ndim == 2 else x.reshape((prod(x.shape[:-1]), x.shape[-1]))
-
-
-def product(a, b):
-    """a @ b, of matrices.  Array or Tensor.
-
-    OpenBLAS multiplies into a result with fewer rows than columns up to twice as slowly as into its
-    transpose: on two threads (32, 256) @ (256, 512) took 103 us, transposed 53, (128, 784) @
-    (784, 1024) 1.4 ms, transposed 1.05.  The result then lies in memory column by column.
-    """
-    return multiply(b.mT, a.mT).mT if a.shape[0] < b.shape[1] else multiply(a, b)
 
 
 class Inv(Primitive):
     """y = x^-1, of square matrices.  The gradient of x is -y^T g y^T (Giles 2008, 2.2.3).
 
-    A singular matrix raises LinAlgError, a ValueError.
+    Errors: LinAlgError, a ValueError, for a singular matrix.
     """
 
     __slots__ = ("name",)
@@ -146,10 +118,11 @@ class Inv(Primitive):
 
 
 class Solve(Primitive):
-    """y = a^-1 b, the solution of a y = b: (..., n, n) and (..., n, k), the stacks being equal.
+    """y = a^-1 b, the solution of a y = b.  The gradients are gb = a^-T g and ga = -gb y^T.
 
-    The gradient of b is a^-T g, and that of a is -(a^-T g) y^T (Giles 2008, 2.3.1).  A singular
-    matrix raises LinAlgError, a ValueError.
+    a: (..., n, n), b: (..., n, k), with the same stack in front (Giles 2008, 2.3.1).
+
+    Errors: LinAlgError, a ValueError, for a singular matrix.
     """
 
     __slots__ = ("name",)
@@ -171,7 +144,7 @@ class Solve(Primitive):
 
 
 def singular(name):
-    """The error of an operation that divides by a matrix, where that cannot be done."""
+    """The error of an operation that would divide by a singular matrix."""
     return np.linalg.LinAlgError(
         f"{name}: a matrix is singular: its columns depend on each other; if that is only by "
         "rounding, add a little to its diagonal: x + 1e-6 * np.eye(n)"

@@ -1,20 +1,23 @@
-"""Operations that combine the elements along some axes into one.
+"""Reductions: the elements along some axes become one.
 
-`axes` is always a tuple of non-negative integers; the reduced axes stay with size 1 when `keepdim`.
+`axes` is always a tuple of non-negative integers; with `keepdim` the reduced axes stay, of size 1.
 """
 
 from math import prod
 
 import numpy as np
 
+from ..arrays.arithmetic import norm
+from ..arrays.normalisation import centred
+from ..arrays.selection import attains, largest_along
 from ..arrays.shapes import keepdim_shape
-from ..arrays.sums import sum_along
+from ..arrays.sums import repeated_along, sum_along
 from ..engine.function import Primitive
 from .selection import Mask
 
 
 class _Total(Primitive):
-    """The shared rule of Sum and Mean: every element that was added gets the same gradient."""
+    """The shared options of Sum and Mean, whose rule is: all elements get the same gradient."""
 
     __slots__ = ("axes", "given", "keepdim")
     given: tuple[int, ...]
@@ -22,15 +25,6 @@ class _Total(Primitive):
     def __init__(self, axes, keepdim=False):
         self.axes = axes
         self.keepdim = keepdim
-
-    def repeated(self, g):
-        """A gradient of the sum, at every element that was added."""
-        if g.size == 1 and isinstance(g, (np.ndarray, np.generic)):
-            # np.broadcast_to takes ten times as long.
-            same = np.ndarray(self.given, g.dtype, np.asarray(g), 0, (0,) * len(self.given))
-            same.flags.writeable = False
-            return same
-        return np.broadcast_to(g.reshape(keepdim_shape(self.given, self.axes)), self.given)
 
 
 class Sum(_Total):
@@ -48,13 +42,13 @@ class Sum(_Total):
         return np.add.reduce(x, axis=self.axes, keepdims=self.keepdim, dtype=x.dtype)
 
     def backward(self, g, y, x):
-        return (self.repeated(g),)
+        return (repeated_along(g, self.given, self.axes),)
 
 
 class Mean(_Total):
     """y = sum of x / n over the axes.  dy/dx = 1 / n.  nan where n = 0.
 
-    Most losses end in one.  Composed of Sum and Div it took twice as long for a small model.
+    One primitive, since most losses end in a mean, and Sum and Div are two.
     """
 
     __slots__ = ("count",)
@@ -65,7 +59,7 @@ class Mean(_Total):
         return sum_along(x, self.axes, self.keepdim) / self.count
 
     def backward(self, g, y, x):
-        return (self.repeated(g / self.count),)
+        return (repeated_along(g / self.count, self.given, self.axes),)
 
 
 class _Extreme(Primitive):
@@ -85,10 +79,8 @@ class _Extreme(Primitive):
     def backward(self, g, y, x):
         kept = keepdim_shape(x.shape, self.axes)
         y = y.reshape(kept)
-        reached = x == y
-        if (y != y).any():
-            reached = reached | (x != x)  # the latter holds for nan only
-        exact = np.float32 if x.size < 1 << 24 else np.float64
+        reached = attains(x, y)
+        exact = np.float32 if x.size < 1 << 24 else np.float64  # up to there float32 counts exactly
         count = sum_along(reached.astype(exact), self.axes, keepdims=True)
         share = (g.reshape(kept) / count).astype(g.dtype)
         return (Mask.apply(np.broadcast_to(share, x.shape), mask=reached),)
@@ -101,21 +93,6 @@ class Max(_Extreme):
 
     def forward(self, x):
         return largest_along(x, self.axes, self.keepdim)
-
-
-def largest_along(x, axes, keepdims=False, **initial):
-    """np.maximum.reduce(x, axis=axes, keepdims=keepdims, **initial), of an array.
-
-    Of rows in float32 or float64 np.argmax, which uses vector instructions, finds the places: for
-    (4096, 64) in 100 us instead of 240.
-    """
-    if x.dtype.char in "fd" and axes == (x.ndim - 1,) and x.ndim > 1 and x.flags.c_contiguous:
-        length = x.shape[-1]
-        if x.size and length <= 2048:
-            rows = x.reshape(-1, length)
-            found = rows[np.arange(len(rows)), rows.argmax(1)]
-            return found.reshape((*x.shape[:-1], 1) if keepdims else x.shape[:-1])
-    return np.maximum.reduce(x, axis=axes, keepdims=keepdims, **initial)
 
 
 class Min(_Extreme):
@@ -156,8 +133,8 @@ class Prod(Primitive):
 def product_of_others(x):
     """For each element, the product of all the others along the last axis, without a division.
 
-    Halves are multiplied with each other and the problem solved for the products, so n elements
-    take about 3 n multiplications and log2(n) steps.
+    The two halves are multiplied elementwise and the problem is solved for these products, so n
+    elements take about 3 n multiplications in log2(n) steps.  Array or Tensor.
     """
     size = x.shape[-1]
     if size == 1:
@@ -172,11 +149,11 @@ def product_of_others(x):
 
 
 class Centre(Primitive):
-    """y = x - mean of x over the axes.  dy/dx: the same map, which is its own transpose.
+    """y = x - mean of x over the axes.  The gradient is Centre of g: the map is its own transpose.
 
     All elements are first measured from one of them.  So where they are alike, y is exactly 0,
-    though the mean of seven times 0.1 is not 0.1; a standard deviation of rounding errors would
-    get a gradient as large as that of real ones.
+    though the mean of seven times 0.1 is not 0.1; otherwise the standard deviation of mere rounding
+    errors would get a gradient as large as that of real differences.
     """
 
     __slots__ = ("axes",)
@@ -192,19 +169,10 @@ class Centre(Primitive):
         return (Centre.apply(g, axes=self.axes),)
 
 
-def centred(x, axes):
-    """What Centre says, of an array."""
-    count = prod([x.shape[axis] for axis in axes])
-    y = x - x[tuple([slice(1) if axis in axes else slice(None) for axis in range(x.ndim)])]
-    y -= sum_along(y, axes, keepdims=True) / count
-    return y
-
-
 class Norm(Primitive):
     """y = (sum of |x|^p over the axes)^(1/p).  dy/dx = sign(x) (|x| / y)^(p - 1), and 0 at x = 0.
 
-    Powers that overflow or vanish are computed again from x divided by its largest element, so y
-    has the full range of the dtype.  p is finite and not 0.
+    No power overflows or vanishes, so y has the full range of the dtype.  p is finite and not 0.
     """
 
     __slots__ = ("axes", "keepdim", "p")
@@ -217,26 +185,8 @@ class Norm(Primitive):
         self.keepdim = keepdim
 
     def forward(self, x):
-        total = self.total(x)
-        limits = np.finfo(x.dtype)
-        if np.all((total > limits.tiny / limits.eps) & (total < np.inf)):
-            y = self.root(total)
-        else:
-            extreme = np.maximum if self.p > 0 else np.minimum
-            start = 0.0 if self.p > 0 else np.inf  # of no elements, too
-            unit = extreme.reduce(np.abs(x), axis=self.axes, keepdims=True, initial=start)
-            unit = np.where((unit > 0) & (unit < np.inf), unit, 1.0).astype(x.dtype)
-            y = self.root(self.total(x / unit)) * unit
+        y = norm(x, self.axes, self.p)
         return y if self.keepdim else np.squeeze(y, self.axes)
-
-    def total(self, x):
-        """The sum of the powers."""
-        powers = x * x if self.p == 2 else np.abs(x) ** self.p
-        return np.add.reduce(powers, axis=self.axes, keepdims=True, dtype=x.dtype)
-
-    def root(self, total):
-        """The p-th root."""
-        return np.sqrt(total) if self.p == 2 else total ** (1.0 / self.p)
 
     def backward(self, g, y, x):
         kept = keepdim_shape(x.shape, self.axes)

@@ -1,9 +1,8 @@
 """Trigonometric and hyperbolic functions and their inverses; angles are in radians."""
 
-import math
-
 import numpy as np
 
+from ..arrays.sinc import sinc
 from ..engine.function import Primitive
 
 
@@ -97,9 +96,8 @@ class Atan(Primitive):
 class Atan2(Primitive):
     """y = the angle of the point (b, a), by quadrant.  dy/da = b / r^2, dy/db = -a / r^2.
 
-    r^2 = a^2 + b^2 is taken as (r)(r) with r = hypot(a, b), which neither overflows nor vanishes
-    too early.  At the origin the angle has no derivative; it is taken as 0 in every order, by
-    r = inf there.
+    r = hypot(a, b), of which the square is not taken, since it could overflow or vanish.  At the
+    origin the angle has no derivative; it is defined as 0 in every order, by r = inf there.
     """
 
     __slots__ = ()
@@ -123,7 +121,7 @@ class Atan2(Primitive):
 class Hypot(Primitive):
     """y = sqrt(a^2 + b^2).  dy/da = a / y, dy/db = b / y, and 0 in every order where y = 0.
 
-    A primitive since the squares would overflow, and the composed root has nan as derivative at 0.
+    A primitive, since the squares could overflow, and a composed root has the derivative nan at 0.
     """
 
     __slots__ = ()
@@ -171,7 +169,7 @@ class Cosh(Primitive):
 
 
 class Asinh(Primitive):
-    """y = arsinh(x).  dy/dx = 1 / sqrt(x^2 + 1), by hypot: x^2 may overflow."""
+    """y = arsinh(x).  dy/dx = 1 / sqrt(x^2 + 1), by hypot, since x^2 may overflow."""
 
     __slots__ = ()
     reads = {"x": ("x",)}
@@ -213,11 +211,10 @@ class Atanh(Primitive):
 
 
 class Sinc(Primitive):
-    """y = the n-th derivative of sin(z) / z at z = x, n being `order`.  dy/dx = that of n + 1.
+    """y = the n-th derivative of sin(z) / z at z = x, n being `order`.  dy/dx is that of n + 1.
 
-    Call it f_n.  Differentiating z f_0 = sin(z) n times gives z f_n + n f_(n-1) = sin(z + n pi/2),
-    from which f_n follows for |z| > n.  Nearer to 0 this loses digits, so there the power series is
-    summed: every order of derivative is exact at 0 too, where the composed form has nan.
+    Near 0 it is a power series: every order of derivative is exact at 0 too, where the composed
+    form has nan.
     """
 
     __slots__ = ("order",)
@@ -228,28 +225,7 @@ class Sinc(Primitive):
         self.order = order
 
     def forward(self, x):
-        z = x.astype(np.float32) if x.dtype == np.float16 else x
-        near = np.abs(z) <= self.order
-        away = np.where(near, 1.0, z)
-        waves = np.sin(away), np.cos(away)
-        y = waves[0] / away
-        for n in range(1, self.order + 1):
-            wave = waves[n % 2] if n % 4 < 2 else -waves[n % 2]
-            y = (wave - n * y) / away
-        return np.where(near, sinc_series(np.where(near, z, 0.0), self.order), y).astype(x.dtype)
+        return sinc(x, self.order)
 
     def backward(self, g, y, x):
         return (g * Sinc.apply(x, order=self.order + 1),)
-
-
-def sinc_series(z, order):
-    """The n-th derivative of sin(z) / z: sum of (-1)^k z^m / ((2k + 1) m!), m = 2k - n >= 0.
-
-    The terms reach below the rounding of float64 for |z| up to n.
-    """
-    square, lowest = z * z, order % 2
-    total = np.zeros_like(z)
-    for m in range(lowest + 4 * (5 + order) - 2, -1, -2):
-        k = (m + order) // 2
-        total = total * square + (-1.0) ** k / ((2 * k + 1) * math.factorial(m))
-    return total * z if lowest else total

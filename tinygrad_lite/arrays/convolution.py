@@ -1,0 +1,330 @@
+"""Convolution of images in any number of dimensions, and its transposes, by products of matrices.
+
+Each works through the batch a few images at a time, or through a large image a few rows at a time:
+it unfolds them into a matrix with one row per window, which is multiplied while it is in the cache
+and never kept.  Results are (N, C, *size) in memory where the channels of a pixel lie side by side,
+so that the rows of a matrix are pixels.
+"""
+
+from collections.abc import Callable, Iterable
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from .threads import parallel, slices
+from .windows import (
+    Chunk,
+    Windows,
+    by_images,
+    channels_last,
+    in_channels_last,
+    last,
+    second,
+    shares,
+)
+
+RUN = 1024  # number of pixels that BLAS adds up one after the other
+
+
+class Convolution:
+    """y[n, o, p] = sum over channels c and taps t of x[n, c, p stride + t dilation] w[o, c, t].
+
+    x: (N, C, *size), w: (O, C / groups, *kernel), y: (N, O, *count).
+    groups: the channels are split into this number of groups, each convolved by itself; the
+    matrices are then stacks, one matrix per group.  Where each group has one channel (a depthwise
+    convolution) nothing is unfolded: see `sum_products`.
+    """
+
+    __slots__ = ("groups", "windows")
+
+    def __init__(self, windows: Windows, groups: int) -> None:
+        self.windows = windows
+        self.groups = groups
+
+    def convolve(self, x: Any, w: Any, b: Any) -> Any:
+        """y, plus b for each output channel, if it is not None."""
+        y = channels_last((len(x), len(w), *self.windows.count), x.dtype, np.empty)
+        b = None if b is None else np.tile(b, y.shape[-1])  # for a row of pixels: see along_rows
+        if self.depthwise(x):
+            return self._convolve_depthwise(x, w, b, y)
+        matrix = np.ascontiguousarray(self.matrix(w).mT)
+
+        def multiply(chunk: Chunk) -> None:
+            columns, result = self.columns(x[chunk.images], chunk.windows), y[chunk.result]
+            np.matmul(columns, matrix, out=self.rows(result))
+            if b is not None:
+                rows = last(result).reshape((-1, len(b)))  # a view
+                rows += b
+
+        parallel(multiply, self.chunks(x), multiplies=True)
+        return y
+
+    def _convolve_depthwise(self, x: Any, w: Any, b: Any, y: Any) -> Any:
+        w = self.along_rows(w, y.shape[-1])
+
+        def multiply(chunk: Chunk) -> None:
+            result = last(y[chunk.result])
+            split = result.reshape((*result.shape[:-1], self.groups, len(w)))
+            seen = self.seen(x[chunk.images], chunk.windows)
+            for part, taps in enumerate(w):
+                sum_products(seen, split[..., part], taps)
+            if b is not None:
+                rows = result.reshape((-1, len(b)))
+                rows += b
+
+        parallel(multiply, self.chunks(x))
+        return y
+
+    def to_input(self, g: Any, w: Any) -> Any:
+        """The sum over windows of g w, where they read x: the transpose with respect to x.
+
+        g: (N, O, *count) -> (N, C, *size).  At stride 1 it is also the convolution of g with the
+        kernels of w turned around, which is faster (see `turns`).
+        """
+        channels = w.shape[1] * self.groups
+        if self.turns(g, channels):
+            return self.of_turned().convolve(g, self.turned(w), None)
+        x = channels_last((len(g), channels, *self.windows.size), g.dtype)
+        if self.depthwise(x):
+            return self._to_input_depthwise(g, w, x)
+        matrix = self.matrix(w)
+
+        def multiply(chunks: list[Chunk]) -> None:
+            for images, result, windows in chunks:
+                self.add_columns(np.matmul(self.rows(g[result]), matrix), x[images], windows)
+
+        parallel(multiply, by_images(self.chunks(x)), multiplies=True)
+        return x
+
+    def _to_input_depthwise(self, g: Any, w: Any, x: Any) -> Any:
+        w, g = self.along_rows(w, g.shape[-1]), in_channels_last(g)
+        row = (slice(None), *[None] * (g.ndim - 3))
+
+        def add(chunks: list[Chunk]) -> None:
+            for images, result, windows in chunks:
+                split = self.by_channel(g[result])
+                padded = channels_last((len(split), self.groups, *windows.extent), x.dtype)
+                for tap, read in windows.taps():
+                    for part, taps in enumerate(w):
+                        padded[read] += split[:, :, part] * taps[tap].T[row]
+                windows.add_inside(padded, x[images])
+
+        parallel(add, by_images(self.chunks(x)))
+        return x
+
+    def to_weight(self, x: Any, g: Any) -> Any:
+        """The sum over images and windows of x g: the transpose with respect to w.
+
+        g: (N, O, *count) -> (O, C / groups, *kernel).
+        """
+        if not x.size:
+            shape = (g.shape[1], x.shape[1] // self.groups, *self.windows.kernel)
+            return np.zeros(shape, x.dtype)
+        if self.depthwise(x):
+            return np.ascontiguousarray(self._to_weight_depthwise(x, g))
+        if self.turns_both(g, x):
+            return np.ascontiguousarray(self.turned(self.of_turned()._to_weight(g, x)))
+        return np.ascontiguousarray(self._to_weight(x, g))
+
+    def _to_weight(self, x: Any, g: Any) -> Any:
+        """The sum as products of the unfolded x."""
+
+        def multiply(chunk: Chunk) -> Any:
+            columns = self.columns(x[chunk.images], chunk.windows)
+            return np.matmul(columns.mT, self.rows(g[chunk.result]))
+
+        each = prod(self.windows.kernel) * x.shape[1] * g.shape[1] // self.groups * x.itemsize
+        return self.added_up(multiply, self.chunks(x), each)
+
+    def _to_weight_depthwise(self, x: Any, g: Any) -> Any:
+        g = in_channels_last(g)
+        outer = g.shape[1] // self.groups
+        each = prod(self.windows.kernel) * g.shape[1] * g.shape[-1] * g.itemsize
+
+        def multiply(chunk: Chunk) -> Any:
+            split = last(g[chunk.result])
+            split = split.reshape((*split.shape[:-1], self.groups, outer))
+            seen, parts = self.seen(x[chunk.images], chunk.windows), []
+            for part in range(outer):
+                rows = np.empty((*self.windows.kernel, *split.shape[-3:-1]), x.dtype)
+                sum_products(seen, split[..., part], rows, into_w=True)
+                parts.append(rows.sum(-2))
+            return np.stack(parts, -1)  # (*kernel, groups, m)
+
+        def add(chunks: list[Chunk]) -> Any:
+            return sum_of(multiply(chunk) for chunk in chunks)
+
+        total = sum_of(parallel(add, shares(self.chunks(x), each)))
+        return np.moveaxis(total, (-2, -1), (0, 1)).reshape((g.shape[1], 1, *self.windows.kernel))
+
+    def to_both(self, g: Any, x: Any, w: Any) -> tuple[Any, Any] | None:
+        """`to_input` and `to_weight` by unfolding g once; None where x had better be unfolded too.
+
+        The sum of x g over the windows is also one over the windows that each pixel of x is in.
+        None as well if g is no array.
+        """
+        if type(g) is not np.ndarray or not g.size or not self.turns_both(g, x):
+            return None
+        back = self.of_turned()
+        gx = channels_last(x.shape, g.dtype, np.empty)
+        matrix = np.ascontiguousarray(self.matrix(self.turned(w)).mT)
+
+        def multiply(chunk: Chunk) -> Any:
+            columns = back.columns(g[chunk.images], chunk.windows)
+            np.matmul(columns, matrix, out=self.rows(gx[chunk.result]))
+            return np.matmul(columns.mT, self.rows(x[chunk.result]))
+
+        gw = back.added_up(multiply, back.chunks(g), w.nbytes)
+        return gx, np.ascontiguousarray(self.turned(gw))
+
+    def depthwise(self, x: Any) -> bool:
+        """Whether each group has one channel of x."""
+        return x.shape[1] == self.groups > 1
+
+    def chunks(self, x: Any) -> list[Chunk]:
+        """The work in chunks, so that what is unfolded of one stays in the cache."""
+        copies = 2 if self.depthwise(x) else prod(self.windows.kernel)
+        return self.windows.chunks(len(x), x.shape[1] * copies * x.itemsize)
+
+    def columns(self, x: Any, windows: Windows) -> Any:
+        """One row per window, of what it reads: (groups, windows, taps * channels of a group)."""
+        n, channels = x.shape[:2]
+        rank, inner = len(windows.size), channels // self.groups
+        if self.groups == 1:
+            padded = windows.padded(x, in_channels_last=True)
+        else:  # each group as images of its own, so that their channels lie side by side
+            padded = channels_last((self.groups * n, inner, *windows.extent), x.dtype)
+            position, part = windows.inside
+            split = x.reshape((n, self.groups, inner, *windows.size)).swapaxes(0, 1)
+            padded.reshape((self.groups, n, inner, *windows.extent))[position] = split[part]
+        view = windows.view(padded)  # (images, channels, *kernel, *count)
+        view = view.transpose((0, *range(2 + rank, 2 + 2 * rank), *range(2, 2 + rank), 1))
+        shape = (self.groups, n * prod(windows.count), prod(windows.kernel) * inner)
+        return view.reshape(shape)
+
+    def add_columns(self, columns: Any, x: Any, windows: Windows) -> None:
+        """The transpose of `columns`: add each element to where it was read from."""
+        n, channels = x.shape[:2]
+        rank, inner = len(windows.size), channels // self.groups
+        columns = columns.reshape((self.groups, n, *windows.count, *windows.kernel, inner))
+        columns = columns.transpose((1, 0, -1, *range(2 + rank, 2 + 2 * rank), *range(2, 2 + rank)))
+        padded = channels_last((n, channels, *windows.extent), x.dtype)
+        split = padded.reshape((n, self.groups, inner, *windows.extent))
+        for tap, read in windows.taps():
+            split[read] += columns[(slice(None), slice(None), slice(None), *tap)]
+        windows.add_inside(padded, x)
+
+    def rows(self, x: Any) -> Any:
+        """One row per pixel: (groups, pixels, channels of a group); a view if they lie so."""
+        pixels = np.ascontiguousarray(last(x))
+        shape = (prod(pixels.shape[:-1]), self.groups, x.shape[1] // self.groups)
+        return pixels.reshape(shape).swapaxes(0, 1)
+
+    def turns(self, g: Any, channels: int) -> bool:
+        """Whether `to_input` had better be a convolution of g, with the kernels turned around.
+
+        Not where g has far more channels: to unfold it would be more work than to fold the columns
+        of x.
+        """
+        most = channels if channels == self.groups > 1 else 2 * channels
+        return max(self.windows.stride) == 1 and g.shape[1] <= most
+
+    def turns_both(self, g: Any, x: Any) -> bool:
+        """Whether `to_weight` unfolds g too, as `to_input` does, so that both can share it."""
+        return self.turns(g, x.shape[1]) and not (self.depthwise(x) or self.depthwise(g))
+
+    def of_turned(self) -> "Convolution":
+        """The convolution that `to_input` is at stride 1."""
+        return Convolution(self.windows.turned(), self.groups)
+
+    def turned(self, w: Any) -> Any:
+        """(O, C / groups, *kernel) as (C, O / groups, *kernel), each kernel back to front."""
+        kernel = self.windows.kernel
+        w = w.reshape((self.groups, len(w) // self.groups, *w.shape[1:])).swapaxes(1, 2)
+        w = w.reshape((w.shape[0] * w.shape[1], w.shape[2], *kernel))
+        return w[(..., *[slice(None, None, -1)] * len(kernel))]
+
+    def matrix(self, w: Any) -> Any:
+        """(O, C, *kernel) as (groups, O of a group, taps * C)."""
+        shape = (self.groups, len(w) // self.groups, prod(w.shape[1:]))
+        return last(w).reshape(shape)
+
+    def added_up(self, multiply: Callable[[Chunk], Any], chunks: list[Chunk], each: int) -> Any:
+        """The sum of multiply(chunk), (groups, taps * C, O of a group), as (O, C, *kernel)."""
+
+        def add(chunks: list[Chunk]) -> Any:
+            return sum_of(multiply(chunk) for chunk in chunks)
+
+        total = sum_of(parallel(add, shares(chunks, each), multiplies=True)).mT
+        return second(total.reshape((total.shape[0] * total.shape[1], *self.windows.kernel, -1)))
+
+    def along_rows(self, w: Any, width: int) -> Any:
+        """A depthwise w as (m, *kernel, width, groups), each weight repeated for a row of pixels.
+
+        Then a product with channels-last images runs through width * channels elements at a time
+        instead of the channels of one pixel.
+        """
+        taps = w.reshape((self.groups, len(w) // self.groups, *w.shape[2:]))
+        return np.repeat(np.moveaxis(taps, 0, -1)[..., None, :], width, axis=-2)
+
+    def seen(self, x: Any, windows: Windows) -> Any:
+        """What depthwise windows read, (N, *kernel, *count, channels)."""
+        view = windows.view(windows.padded(x, in_channels_last=True))
+        return view.transpose((0, *range(2, view.ndim), 1))
+
+    def by_channel(self, x: Any) -> Any:
+        """(N, channels * m, ...) as (N, channels, m, ...), for a depthwise convolution."""
+        return x.reshape((len(x), self.groups, x.shape[1] // self.groups, *x.shape[2:]))
+
+
+def sum_of(arrays: Iterable[Any]) -> Any:
+    """The sum of new arrays, in their order and in the memory of the first."""
+    arrays = iter(arrays)
+    total = next(arrays)
+    for array in arrays:
+        total += array
+    return total
+
+
+def sum_over_pixels(g: Any) -> Any:
+    """The sum of images (N, C, *size) over all their pixels, for each channel.  Array or Tensor.
+
+    BLAS adds one number after the other, and of millions of float32 only a few digits would be
+    right.  So it adds up runs of RUN pixels, and NumPy the sums of the runs.
+    """
+    if type(g) is not np.ndarray or not g.size:
+        reduce: Any = np.add.reduce
+        return reduce(g, axis=(0, *range(2, g.ndim)))
+
+    def add(images: slice) -> Any:
+        rows = last(g[images]).reshape((-1, g.shape[1]))
+        runs, rest = divmod(len(rows), RUN)
+        ones = np.ones(RUN, g.dtype)
+        total = ones[:rest] @ rows[len(rows) - rest :]
+        if runs:
+            parts = ones @ rows[: runs * RUN].reshape((runs, RUN, -1))
+            total += np.add.reduce(parts, axis=0)
+        return total
+
+    return sum_of(parallel(add, slices(g), multiplies=True))
+
+
+def sum_products(seen: Any, image: Any, w: Any, into_w: bool = False) -> None:
+    """The image as the sum of what depthwise windows read times w; or w, times the image.
+
+    seen: (N, *kernel, *count, C), w: (*kernel, width, C), image: (N, *count, C).  The loop over the
+    taps is NumPy's: it makes no array between, and the row of the image that it adds to stays in
+    the first-level cache.
+    """
+    rank = (seen.ndim - 2) // 2
+    axes = [*range(2 * rank + 2)]
+    for_image, for_w = [0, *axes[1 + rank :]], [*axes[1 : 1 + rank], *axes[-2:]]
+    if seen.strides[-2] == seen.shape[-1] * seen.itemsize:  # a row lies together: one long axis
+        seen, image, w = (array.reshape((*array.shape[:-2], -1)) for array in (seen, image, w))
+        for letters in (axes, for_image, for_w):
+            del letters[-2]
+    if into_w:
+        np.einsum(seen, axes, image, for_image, for_w, out=w)
+    else:
+        np.einsum(seen, axes, w, for_w, for_image, out=image)

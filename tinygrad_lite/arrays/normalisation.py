@@ -1,0 +1,68 @@
+"""Mean 0 and variance 1 along axes, and the gradients: with few arrays, and steps in place."""
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from .shapes import Shape
+from .sums import sum_along
+
+
+def centred(x: Any, axes: Shape) -> Any:
+    """x minus its mean over the axes.
+
+    All elements are first measured from one of them: where they are alike, the result is exactly 0,
+    though the mean of seven times 0.1 is not 0.1.
+    """
+    count = prod([x.shape[axis] for axis in axes])
+    y = x - x[tuple([slice(1) if axis in axes else slice(None) for axis in range(x.ndim)])]
+    y -= sum_along(y, axes, keepdims=True) / count
+    return y
+
+
+def normalised(x: Any, axes: Shape, count: int, eps: float) -> tuple[Any, Any]:
+    """n = (x - mean) r and r = 1 / sqrt(var + eps), over the axes, along which are `count` x."""
+    n = centred(x, axes)
+    r = 1.0 / np.sqrt(sum_along(n * n, axes, keepdims=True) / count + eps)
+    n *= r
+    return n, r
+
+
+def normalised_gradient(g: Any, h: Any, n: Any, r: Any, axes: Shape, count: int) -> Any:
+    """r (g - <g> - n <g n>) - h r^2 n / count, <> being the mean over the axes.  Array or Tensor.
+
+    It is the gradient of x in `normalised`, with g for n and h for r; one of them may be None.
+    """
+    from_n = from_r = None
+    if g is not None:
+        slope = sum_along(g * n, axes, keepdims=True) / count
+        mean = sum_along(g, axes, keepdims=True) / count
+        from_n = without_trend(g, mean, slope, n, r)
+    if h is not None:
+        from_r = n * (h * r * r / -count)
+    return from_r if from_n is None else from_n if from_r is None else from_n + from_r
+
+
+def scaled_gradient(g: Any, gn: Any, w: Any, n: Any, r: Any) -> Any:
+    """r (g w - <g w> - n <g n w>), <> being the mean over the axes of w.  Array or Tensor.
+
+    It is the gradient of x for y = n w, with n of `normalised` over the last axes, which are those
+    of w; gn is g n.  Both means are products of a matrix and w.
+    """
+    shape = w.shape
+    count = prod(shape)
+    w = w.reshape(-1)
+    mean, slope = ((each.reshape((-1, count)) @ w / count).reshape(r.shape) for each in (g, gn))
+    return without_trend(g * w.reshape(shape), mean, slope, n, r)
+
+
+def without_trend(g: Any, mean: Any, slope: Any, n: Any, r: Any) -> Any:
+    """(g - (mean + slope n)) r.  Array or Tensor."""
+    trend = n * slope
+    if type(trend) is not np.ndarray:
+        return (g - (trend + mean)) * r
+    trend += mean
+    np.subtract(g, trend, out=trend)
+    trend *= r
+    return trend

@@ -1,0 +1,88 @@
+"""exp(x) over its sum along axes, without overflow, and logarithms of it."""
+
+from math import exp
+from typing import Any
+
+import numpy as np
+
+from .selection import largest_along
+from .shapes import Shape
+from .sums import sum_along
+
+MODERATE = 40.0  # exp of it, added up, is far below the upper end of float32
+SMALL_TOTAL = exp(-10.0)  # so far above the lower end that 1e-33 of it still has all its digits
+
+
+def softmax(x: Any, axes: Shape, mask: Any = None) -> tuple[Any, Any]:
+    """y = exp(x) / sum of exp(x) along the axes; and the largest x along them, or None.
+
+    mask  1 for the x that count and 0 for the others, of x's dtype; it broadcasts to x.  The others
+          get y = 0, as all do where none counts
+
+    Where exp could overflow or vanish, the largest x along the axes is subtracted first; it cancels
+    out, and y is nan where it is -inf.  Otherwise, with a mask, and of no elements, the second
+    result is None.  (To find the largest x of all is much faster than along each row.)
+    """
+    if x.dtype != np.float16 and x.size and np.maximum.reduce(x, axis=None) < MODERATE:
+        y = np.exp(x)
+        if mask is not None:
+            y *= mask
+        total = sum_along(y, axes, keepdims=True)
+        if np.minimum.reduce(total, axis=None) > SMALL_TOTAL:
+            y /= total
+            return y, None
+    if mask is None:
+        y, largest = below_zero(x, axes)
+        y = np.exp(y)
+        y /= sum_along(y, axes, keepdims=True)
+        return y, largest
+    counted = np.where(mask, x, -np.inf)
+    largest = largest_along(counted, axes, keepdims=True, initial=-np.inf)
+    y = np.exp(counted - np.where(largest == -np.inf, 0.0, largest))
+    total = sum_along(y, axes, keepdims=True)
+    y /= np.where(total == 0, 1.0, total)
+    return y, None
+
+
+def log_softmax(x: Any, axes: Shape) -> tuple[Any, Any]:
+    """y = x - log(sum of exp(x) along the axes); and the largest x along them, or None.
+
+    The largest x is subtracted first; it cancels out, and y is nan where it is -inf.  Of no
+    elements the second result is None.
+    """
+    y, largest = below_zero(x, axes)
+    y -= np.log(sum_along(np.exp(y), axes, keepdims=True))
+    return y, largest
+
+
+def below_zero(x: Any, axes: Shape) -> tuple[Any, Any]:
+    """x minus its largest element along the axes, in new memory; and that, None of no elements."""
+    largest = largest_along(x, axes, keepdims=True, initial=-np.inf)
+    return np.asarray(x - largest), largest if x.size else None
+
+
+def cross_entropy(x: Any, labels: Any) -> tuple[Any, Any]:
+    """log(sum_k exp(x_nk)) - x_nt with t = labels[n], and p, the softmax of x along axis 1.
+
+    x: (N, K) or (N, K, M); labels: integers (N,) or (N, M).
+    """
+    p = x - largest_along(x, (1,), keepdims=True, initial=-np.inf)
+    true = p[_true_class(x.shape, labels)]
+    np.exp(p, out=p)
+    total = sum_along(p, (1,), keepdims=True)
+    p /= total
+    return np.log(total).reshape(true.shape) - true, p
+
+
+def one_hot(shape: Shape, dtype: Any, labels: Any) -> Any:
+    """1 for each sample's class and 0 for the others: (N, K) or (N, K, M)."""
+    truth = np.zeros(shape, dtype)
+    truth[_true_class(shape, labels)] = 1.0
+    return truth
+
+
+def _true_class(shape: Shape, labels: Any) -> Any:
+    """The index of each sample's score of its class."""
+    if len(shape) == 2:
+        return np.arange(shape[0]), labels
+    return np.arange(shape[0])[:, None], labels, np.arange(shape[2])
