@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import torch
 from cases.case import ONE, TWO, distinct
-from methods import ROWS, Row
-from parity import side_by_side
+from methods import ROWS
+from parity import peer, side_by_side
 from parity.own_steps import KINKED, LARGEST, SMOOTH
 from parity.source import Text
 from parity.windows_and_places import PLACES
@@ -163,18 +163,13 @@ def array_text(array: np.ndarray) -> str:
     return f"np.array({numbers}, np.{array.dtype})"
 
 
-def row_call(row: Row) -> tuple[Any, Any]:
-    """Ours and PyTorch's call of a row."""
-    return row.call, lambda *xs, **options: row.torch(torch, *xs, **options)
-
-
 def scaled(x, factor):
     return x * factor
 
 
 CALLS = {
     **{name: (ours, theirs) for name, (ours, theirs, _) in OWN_STEPS.items()},
-    **{name: row_call(row) for name, row in ROW_STEPS.items()},
+    **{name: (row.call, peer.peer_of(row)) for name, row in ROW_STEPS.items()},
     "scaled": (scaled, scaled),
 }
 OURS = {name: ours for name, (ours, _) in CALLS.items()}
@@ -349,7 +344,8 @@ class Program:
         ]
         parts = [
             text.preamble(),
-            *(inspect.getsource(piece) for piece in (Ours, Theirs, near)),
+            inspect.getsource(peer),
+            *(inspect.getsource(part) for part in (Ours, Theirs, near)),
             f"TOLERANCE = {side_by_side.TOLERANCE}",
             *checks,
             *tables,
@@ -371,9 +367,11 @@ def spelled(name: str, ours: bool, text: Text) -> str:
             return text.of(CALLS[name][0 if ours else 1])
         if ours:
             return text.of(row.call)
+        if row.torch == "the same call":
+            return f"same_call({text.of(row.call)})"
         return f"lambda *xs: {text.of(row.torch)}(torch, *xs)"
-    except LookupError:  # as it stands in the table, found through the path of the tests
+    except LookupError:  # the row itself, found through the path of the tests
         text.imports.add("from methods import ROWS")
         assert row is not None
         found = f"next(row for row in ROWS if row.name == {row.name!r})"
-        return f"{found}.call" if ours else f"lambda *xs: {found}.torch(torch, *xs)"
+        return f"{found}.call" if ours else f"peer_of({found})"

@@ -84,8 +84,8 @@ def distinct(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     return np.asarray((rng.permutation(size) * 0.1 - size * 0.05 + 0.03).reshape(shape))
 
 
-ONE: Sequence[Shapes] = [((3, 4),), ((),), ((0,),), ((1,),), ((2, 1, 3),)]
-TWO: Sequence[Shapes] = [
+ONE: Sequence[Shapes] = (((3, 4),), ((),), ((0,),), ((1,),), ((2, 1, 3),))
+TWO: Sequence[Shapes] = (
     ((3, 4), (3, 4)),
     ((2, 1), (3,)),
     ((), (2, 3)),
@@ -93,4 +93,4 @@ TWO: Sequence[Shapes] = [
     ((2, 3, 4), (3, 1)),
     ((0, 3), (1, 3)),
     ((), ()),
-]
+)
