@@ -1,10 +1,13 @@
-"""Every check of every row of catalogue/cases.py, and that the table is complete both ways."""
+"""Every check of every row of catalogue/cases, and that the table is complete both ways."""
+
+from importlib import import_module
+from pkgutil import iter_modules
 
 import numpy as np
 import pytest
-from cases import CASES, Case, Shapes
+from cases import CASES, THEMES, Case, Shapes
 
-from tinygrad_lite import Function, Tensor, gradcheck, gradgradcheck
+from tinygrad_lite import Function, Tensor, gradcheck, gradgradcheck, ops
 
 ROWS = [
     pytest.param(case, variant, id=f"{case.op.__name__}-{case.note or 'plain'}-{variant}")
@@ -16,6 +19,8 @@ every_row = pytest.mark.parametrize(("case", "variant"), ROWS)
 
 def registry() -> set[type]:
     """The Functions whose module lies in tinygrad_lite.ops, as far as they are no shared base."""
+    for file in iter_modules(ops.__path__, "tinygrad_lite.ops."):
+        import_module(file.name)
     found, stack = set(), [Function]
     while stack:
         for cls in stack.pop().__subclasses__():
@@ -31,6 +36,12 @@ def leaves(arrays: list[np.ndarray]) -> list[Tensor]:
 
 def test_the_table_is_complete_both_ways() -> None:
     assert registry() == {case.op for case in CASES}
+
+
+def test_the_rows_of_each_file_of_ops_are_one_file() -> None:
+    for theme in THEMES:
+        file = theme.__name__.replace("cases", "tinygrad_lite.ops")
+        assert {case.op.__module__ for case in theme.CASES} == {file}
 
 
 def test_every_primitive_says_its_formula() -> None:

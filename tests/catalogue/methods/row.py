@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from cases.case import ONE, Shapes, away_from_zero
-
-Domain = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
+from cases.case import ONE, Domain, Shapes, away_from_zero
 
 
 @dataclass(frozen=True)
