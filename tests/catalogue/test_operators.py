@@ -180,6 +180,13 @@ def test_result_dtypes_are_pytorchs(a, b, expected) -> None:
     assert (b + a).dtype == expected
 
 
+def test_bytes_wrap_and_are_cast_when_they_are_loaded() -> None:
+    paper, ink = np.array([1], np.uint8), np.array([2], np.uint8)
+    assert (Tensor(paper) - ink).tolist() == [255]  # as in NumPy and PyTorch
+    assert (Tensor(paper, dtype=np.float32) - ink).tolist() == [-1]
+    assert (Tensor(paper) - 2.0).tolist() == [-1]
+
+
 def test_dtypes_of_sums_ranges_and_choices() -> None:
     x = Tensor([1, 2, 300])
     assert x.sum(dtype=np.int32).dtype == np.int32

@@ -19,11 +19,13 @@ class Peer(torch.Tensor):
                 return with_constants(getattr(home, name)).__get__(self)
         raise AttributeError(name)
 
-    def max(self, axis=(), keepdim=False):
-        return self.amax(axis, keepdim)
+    def max(self, axis=None, keepdim=False):
+        whole = axis is None and not keepdim
+        return super().max() if whole else self.amax(() if axis is None else axis, keepdim)
 
-    def min(self, axis=(), keepdim=False):
-        return self.amin(axis, keepdim)
+    def min(self, axis=None, keepdim=False):
+        whole = axis is None and not keepdim
+        return super().min() if whole else self.amin(() if axis is None else axis, keepdim)
 
     def prod(self, axis=None, keepdim=False):
         if axis is None and not keepdim:

@@ -395,6 +395,20 @@ MISTAKES: list[Mistake] = [
         "mse_loss: expected target of the prediction's shape (3, 1); got (3,); "
         "did you mean target.reshape((3, 1))?",
     ),
+    *(
+        Mistake(
+            lambda name=name: getattr(COLUMN, name)(ROW),
+            ValueError,
+            f"{name}: expected {target} of the prediction's shape (3, 1); got (3,); "
+            f"did you mean {target}.reshape((3, 1))?",
+        )
+        for name, target in (
+            ("huber_loss", "target"),
+            ("smooth_l1_loss", "target"),
+            ("kl_div", "target"),
+            ("binary_crossentropy", "Y"),
+        )
+    ),
     Mistake(
         lambda: SCORES.l1_loss(0.0),
         ValueError,

@@ -165,6 +165,15 @@ X = Tensor(np.zeros((2, 3)))
 
 MISTAKES: list[Mistake] = [
     Mistake(
+        lambda: X.reshape(-1, -1),
+        ValueError,
+        "reshape: (2, 3) holds 6 elements, which do not fill (-1, -1); only one size may be -1",
+    ),
+    Mistake(
+        lambda: X.permute(0), ValueError, "permute: expected each of the 2 axes once; got (0,)"
+    ),
+    Mistake(lambda: X.expand(3), ValueError, "expand: (2, 3) does not broadcast to (3,)"),
+    Mistake(
         lambda: X.reshape(4, -1),
         ValueError,
         "reshape: (2, 3) holds 6 elements, which do not fill (4, -1)",
