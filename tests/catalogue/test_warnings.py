@@ -34,7 +34,7 @@ def test_cross_entropy_of_softmax_warns_at_the_line_that_calls_it(dtype) -> None
         scores.softmax().cross_entropy([0, 1])
     assert [warning.filename for warning in caught] == [__file__]
     scores.cross_entropy([0, 1])
-    scores.log_softmax().nll_loss([0, 1])  # what warnings are errors for would stop here
+    scores.log_softmax().nll_loss([0, 1])  # no warning, or it would be an error here
 
 
 def test_losses_of_logarithms_warn_of_probabilities() -> None:
@@ -43,7 +43,7 @@ def test_losses_of_logarithms_warn_of_probabilities() -> None:
         shares.nll_loss([0])
     with pytest.warns(UserWarning, match="^kl_div expects logarithms"):
         shares.kl_div(np.array([[0.5, 0.5]], np.float32))
-    shares.log().kl_div(shares)  # what warnings are errors for would stop here
+    shares.log().kl_div(shares)  # no warning, or it would be an error here
 
 
 def test_an_operation_raises_no_warning_of_numpy() -> None:

@@ -50,14 +50,14 @@ def run_python(program: str, **environment: str) -> subprocess.CompletedProcess:
 
 
 def both_at_work():
-    """A task for two pieces that ends only when another thread has begun the other piece."""
+    """A task for two chunks that ends only when another thread has begun the other chunk."""
     meeting = threading.Barrier(2, timeout=30)
-    return lambda piece: meeting.wait() is not None and threading.current_thread()
+    return lambda chunk: meeting.wait() is not None and threading.current_thread()
 
 
 def test_results_come_in_the_order_of_the_pieces(pool) -> None:
-    pieces = list(range(100))
-    assert threads.spread(lambda n: n * n, pieces) == [n * n for n in pieces]
+    chunks = list(range(100))
+    assert threads.spread(lambda n: n * n, chunks) == [n * n for n in chunks]
     assert threads.spread(lambda n: n * n, [7]) == [49]
     assert threads.spread(lambda n: n * n, []) == []
 
@@ -83,8 +83,8 @@ def test_an_exception_comes_out_and_the_pool_lives_on(pool) -> None:
 def test_an_exception_of_a_helper_comes_out(pair) -> None:
     meet = both_at_work()
 
-    def fail(piece):
-        if meet(piece) is not threading.main_thread():
+    def fail(chunk):
+        if meet(chunk) is not threading.main_thread():
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -95,11 +95,11 @@ def test_an_exception_of_a_helper_comes_out(pair) -> None:
 def test_the_caller_waits_for_helpers_when_it_fails_itself(pair) -> None:
     meet, ended = both_at_work(), []
 
-    def fail(piece):
-        if meet(piece) is threading.main_thread():
+    def fail(chunk):
+        if meet(chunk) is threading.main_thread():
             raise KeyboardInterrupt
         time.sleep(0.05)
-        ended.append(piece)
+        ended.append(chunk)
 
     with pytest.raises(KeyboardInterrupt):
         threads.spread(fail, (0, 1))
@@ -155,8 +155,8 @@ def test_context_holds_in_every_thread(pair) -> None:
     token, mine = silence(), variable.set("mine")
     meet = both_at_work()
 
-    def divide(piece):
-        meet(piece)
+    def divide(chunk):
+        meet(chunk)
         return np.float32(1) / np.zeros(10, np.float32), variable.get()
 
     try:
@@ -173,19 +173,19 @@ def test_nothing_is_kept_alive(pool) -> None:
     try:
         for fails in (False, True):
             array = np.ones(10)
-            pieces = [array[:5], array[5:]]
+            chunks = [array[:5], array[5:]]
 
-            def work(piece, array=array, fails=fails):
+            def work(chunk, array=array, fails=fails):
                 if fails:
                     raise KeyError
-                return array + piece[0]
+                return array + chunk[0]
 
             gone = weakref.ref(array)
             try:
-                threads.spread(work, pieces)
+                threads.spread(work, chunks)
             except KeyError:
                 assert fails
-            del array, pieces, work
+            del array, chunks, work
             assert gone() is None
     finally:
         gc.enable()
@@ -250,7 +250,7 @@ def blas():
     return [library.get_num_threads() for library in threads._blas_libraries()]
 before = blas()
 entered, go_on = threading.Event(), threading.Event()
-def task(piece):
+def task(chunk):
     entered.set()
     go_on.wait()
     return blas()

@@ -39,7 +39,7 @@ def positive(rng, shape):
 
 
 def same(ours, theirs, what, dtype=True):
-    """The same shape, values (nan at the same places) and, unless told otherwise, dtype."""
+    """The same shape, values (nan at the same positions) and, unless told otherwise, dtype."""
     mine, reference = ours.numpy(), theirs.numpy(force=True)
     assert isinstance(mine, np.ndarray), what
     assert mine.shape == reference.shape, what
@@ -50,7 +50,7 @@ def same(ours, theirs, what, dtype=True):
 
 
 def check(ours, theirs, *arrays, second=True):
-    """Value, gradient by a random cotangent, and gradient of the gradients: all as PyTorch's.
+    """Value, gradient for a random cotangent, and gradient of the gradients: all as PyTorch's.
 
     Of several results all values are compared, and the gradients of those that have one.
     """
@@ -110,7 +110,7 @@ def gradients(ours, theirs, *arrays):
 
 
 def agree(ours, theirs, *arrays, second=True):
-    """check() in float64 by ones, at corners: nan and inf at the same places, no warning asked."""
+    """As check(), at corners: in float64, and the first gradients those of the sum."""
     arrays = [np.asarray(array, np.float64) for array in arrays]
     for position, (a, b) in enumerate(zip(*gradients(ours, theirs, *arrays), strict=True)):
         same(a, b, "value" if position == 0 else f"gradient {position - 1}")

@@ -18,7 +18,7 @@ from methods import ROWS
 from parity import peer, side_by_side
 from parity.own_steps import KINKED, LARGEST, SMOOTH
 from parity.source import Text
-from parity.windows_and_places import PLACES
+from parity.windows_and_positions import POSITIONS
 
 from tinygrad_lite import Tensor
 
@@ -43,7 +43,7 @@ ROW_STEPS = {
     if row.torch is not None and row.method not in LEFT_OUT and any(row.shapes)
 }
 OWN_STEPS = {  # named apart from the rows of the same method
-    f"drawn {name}": entry for name, entry in {**SMOOTH, **PLACES, **KINKED}.items()
+    f"drawn {name}": entry for name, entry in {**SMOOTH, **POSITIONS, **KINKED}.items()
 }
 NAMES = [*OWN_STEPS] * max(len(ROW_STEPS) // len(OWN_STEPS), 1) + [*ROW_STEPS]
 
@@ -68,7 +68,7 @@ class Ours:
 
     @staticmethod
     def strided(x):
-        """Every second element of a larger piece of memory."""
+        """Every second element of a larger array."""
         pair = x.unsqueeze(-1)
         return pair.cat(pair, axis=-1)[..., 0]
 
@@ -117,7 +117,7 @@ def near(library, base, x):
 class Step:
     """One line of a program: operation `name` of `operands`, results named v<first>, ...
 
-    An operand is the place of a value, or None; a layout, or None; and numbers near which the value
+    An operand is the index of a value, or None; a layout, or None; and numbers near which the value
     is brought, or None.
     """
 
@@ -131,11 +131,11 @@ class Step:
     def run(self, library: Any, calls: dict[str, Any], values: list[Any]) -> list[Any]:
         """The results."""
         given = []
-        for place, layout, base in self.operands:
-            if place is None:
+        for position, layout, base in self.operands:
+            if position is None:
                 given.append(library.tensor(base))
                 continue
-            x = values[place] if base is None else near(library, base, values[place])
+            x = values[position] if base is None else near(library, base, values[position])
             given.append(getattr(library, layout)(x) if layout else x)
         results = calls[self.name](*given, **self.options)
         self.several = isinstance(results, (tuple, list))
@@ -144,11 +144,11 @@ class Step:
     def text(self) -> str:
         """The line."""
         given = []
-        for place, layout, base in self.operands:
-            if place is None:
+        for position, layout, base in self.operands:
+            if position is None:
                 given.append(f"library.tensor({array_text(base)})")
                 continue
-            x = f"v{place}"
+            x = f"v{position}"
             if base is not None:
                 x = f"near(library, {array_text(base)}, {x})"
             given.append(f"library.{layout}({x})" if layout else x)
@@ -206,7 +206,7 @@ class Program:
             self.run(step)
 
     def picked(self, rng: np.random.Generator) -> int:
-        """The place of a value, the newest ones rather."""
+        """The index of a value, more often a new one."""
         back = int(len(self.pool) * rng.random() ** 2)
         return self.pool[len(self.pool) - 1 - back]
 
@@ -217,15 +217,15 @@ class Program:
         draw = OWN_STEPS[name][2]
         count = len(inspect.signature(draw).parameters) - 1
         for _ in range(4):
-            places = [self.picked(rng) for _ in range(count)]
-            options = draw(rng, *(self.mine[place] for place in places))
+            positions = [self.picked(rng) for _ in range(count)]
+            options = draw(rng, *(self.mine[position] for position in positions))
             if options is not None:
                 break
         else:
             return None
-        operands: list[Any] = [(place, self.layout(rng), None) for place in places]
+        operands: list[Any] = [(position, self.layout(rng), None) for position in positions]
         if name.removeprefix("drawn ") in KINKED:
-            x = self.mine[places[0]]
+            x = self.mine[positions[0]]
             operands = [(*operands[0][:2], distinct(rng, x.shape).round(3).astype(x.dtype))]
         return Step(name, operands, options)
 
@@ -234,17 +234,17 @@ class Program:
         kind = row.kinds[int(rng.integers(len(row.kinds)))] if rng.random() < 0.2 else row.kinds[0]
         variants = [variant for variant in row.shapes if variant]
         variant = variants[int(rng.integers(len(variants)))]
-        places = [self.picked(rng) for _ in variant]
+        positions = [self.picked(rng) for _ in variant]
         if row.shapes is ONE:
-            variant = (self.mine[places[0]].shape,)
+            variant = (self.mine[positions[0]].shape,)
         elif row.shapes is TWO and rng.random() < 0.8:
-            wanted = tuple(self.mine[place].shape for place in places)
+            wanted = tuple(self.mine[position].shape for position in positions)
             try:
                 if prod(np.broadcast_shapes(*wanted)) <= LARGEST:
                     variant = wanted
             except ValueError:
                 pass
-        dtype = {"f": self.mine[places[0]].dtype, "i": np.int64, "b": np.bool_}[kind]
+        dtype = {"f": self.mine[positions[0]].dtype, "i": np.int64, "b": np.bool_}[kind]
         drawn = [np.asarray(row.domain(rng, shape)).round(3) for shape in variant]
         if kind != "f":
             drawn = [np.trunc(x * 3) if kind == "i" else x > 0.6 for x in drawn]
@@ -253,11 +253,11 @@ class Program:
             name,
             [
                 (
-                    place,
+                    position,
                     None if row.method in LAYOUT_MATTERS else self.layout(rng),
                     np.asarray(x, dtype),
                 )
-                for place, x in zip(places, drawn, strict=True)
+                for position, x in zip(positions, drawn, strict=True)
             ],
         )
 
@@ -278,18 +278,18 @@ class Program:
         self.mine += mine
         self.theirs += theirs
         try:
-            for place in range(step.first, step.first + step.count):
-                a, b = self.mine[place].numpy(), self.theirs[place].numpy(force=True)
-                side_by_side.demand_the_same(a, b, f"value of v{place}", self.width)
+            for position in range(step.first, step.first + step.count):
+                a, b = self.mine[position].numpy(), self.theirs[position].numpy(force=True)
+                side_by_side.demand_the_same(a, b, f"value of v{position}", self.width)
         except AssertionError as error:
             raise self.disagreement(str(error)) from error
         row = ROW_STEPS.get(step.name)
         if row is None or not row.constant:  # PyTorch has no derivative of some, where ours is 0
-            for place in range(step.first, step.first + step.count):
-                self.take_up(place)
+            for position in range(step.first, step.first + step.count):
+                self.take_up(position)
 
-    def take_up(self, place: int) -> None:
-        values = self.mine[place].numpy()
+    def take_up(self, position: int) -> None:
+        values = self.mine[position].numpy()
         if values.dtype == np.float32:
             self.width = "float32"  # what is computed from it has that many digits
         if values.dtype not in (np.float32, np.float64) or values.size > LARGEST:
@@ -299,14 +299,16 @@ class Program:
         largest = float(np.abs(values).max(initial=0.0))
         if largest > 1e6:
             return
-        self.pool.append(place)
+        self.pool.append(position)
         if largest > 3:
             self.pool.pop()
-            self.run(Step("scaled", [(place, None, None)], {"factor": float(f"{2 / largest:.2g}")}))
+            self.run(
+                Step("scaled", [(position, None, None)], {"factor": float(f"{2 / largest:.2g}")})
+            )
 
     def check_gradients(self) -> None:
         """First and second order, of every value that a later step may use."""
-        ends = [place for place in self.pool if self.mine[place].requires_grad]
+        ends = [position for position in self.pool if self.mine[position].requires_grad]
         try:
             side_by_side.demand_the_same_gradients(self.mine, self.theirs, ends, self.width)
         except Exception as error:
@@ -328,14 +330,14 @@ class Program:
             + "}"
             for table, ours in (("OURS", True), ("THEIRS", False))
         ]
-        ends = [place for place in self.pool if self.mine[place].requires_grad]
-        places = range(len(self.leaves) + sum(step.count for step in self.steps))
-        arguments = ", ".join(f"v{place}" for place in range(len(self.leaves)))
+        ends = [position for position in self.pool if self.mine[position].requires_grad]
+        positions = range(len(self.leaves) + sum(step.count for step in self.steps))
+        arguments = ", ".join(f"v{position}" for position in range(len(self.leaves)))
         leaves = ",\n".join(f"    {array_text(x)}" for x in self.leaves)
         lines = [
             f"def program(library, calls, {arguments}):",
             *(f"    {step.text()}" for step in self.steps),
-            f"    return [{', '.join(f'v{place}' for place in places)}]",
+            f"    return [{', '.join(f'v{position}' for position in positions)}]",
         ]
         checks = [
             inspect.getsource(function)

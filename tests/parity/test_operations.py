@@ -102,7 +102,7 @@ def test_comparisons_and_logic(name):
 
 
 def prod_over(x, axis, keepdim):
-    """torch.prod over several axes, which it has not."""
+    """torch.prod over several axes; it takes one."""
     axes = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     for number in sorted((number % x.ndim for number in axes), reverse=True):
         x = x.prod(number, keepdim=keepdim)

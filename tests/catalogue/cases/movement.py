@@ -80,7 +80,7 @@ CASES: list[Case] = [
         lambda a: a.unbind(-1)[1] * 1.0,
         lambda a: a[..., 1],
         [((3,),), ((2, 3),)],
-        note="one place only",
+        note="one position only",
     ),
     Case(
         movement.Pad,

@@ -163,7 +163,7 @@ ROWS: list[Row] = [
         lambda x: softmax(x, (0, 2)),
         [((2, 3, 2),)],
         torch=None,
-        note="several axes, which PyTorch's has not",
+        note="several axes: PyTorch takes one",
     ),
     function("log_softmax", lambda x: np.log(softmax(x))),
     Row(

@@ -120,7 +120,7 @@ ROWS: list[Row] = [
         [((2, 1, 4),)],
         torch=None,
         kinds="fib",
-        note="of sequences, which PyTorch has not",
+        note="of sequences: PyTorch takes images only",
     ),
     Row(
         "col2im",

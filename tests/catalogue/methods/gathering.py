@@ -15,27 +15,27 @@ LINES = np.array([2, 0, 2])
 
 
 def scattered(x: np.ndarray, axis: int, index: np.ndarray, src: Any, write: Any) -> np.ndarray:
-    """write(y, place, value) for each entry of the index, in order, on a copy of x."""
+    """write(y, position, value) for each entry of the index, in order, on a copy of x."""
     y = x.copy()
-    for place in np.ndindex(index.shape):
-        there = (*place[:axis], index[place], *place[axis + 1 :])
-        write(y, there, src if np.ndim(src) == 0 else src[place])
+    for position in np.ndindex(index.shape):
+        there = (*position[:axis], index[position], *position[axis + 1 :])
+        write(y, there, src if np.ndim(src) == 0 else src[position])
     return y
 
 
-def put(y: np.ndarray, place: Any, value: Any) -> None:
+def put(y: np.ndarray, position: Any, value: Any) -> None:
     """Replaced."""
-    y[place] = value
+    y[position] = value
 
 
-def add(y: np.ndarray, place: Any, value: Any) -> None:
+def add(y: np.ndarray, position: Any, value: Any) -> None:
     """Added."""
-    y[place] += value
+    y[position] += value
 
 
-def multiply(y: np.ndarray, place: Any, value: Any) -> None:
+def multiply(y: np.ndarray, position: Any, value: Any) -> None:
     """Multiplied."""
-    y[place] = y[place] * value
+    y[position] = y[position] * value
 
 
 COMBINE = {"sum": np.sum, "prod": np.prod, "mean": np.mean, "amax": np.max, "amin": np.min}
@@ -44,19 +44,19 @@ COMBINE = {"sum": np.sum, "prod": np.prod, "mean": np.mean, "amax": np.max, "ami
 def reduced(
     x: np.ndarray, axis: int, index: np.ndarray, src: np.ndarray, kind: str, include_self: bool
 ) -> np.ndarray:
-    """The values that come to each place, in lists, and each list combined."""
+    """The values that come to each position, in lists, and each list combined."""
     lists: Any = np.empty(x.shape, object)
-    for place in np.ndindex(x.shape):
-        lists[place] = [x[place]]
+    for position in np.ndindex(x.shape):
+        lists[position] = [x[position]]
     new: Any = np.empty(x.shape, object)
-    for place in np.ndindex(x.shape):
-        new[place] = []
-    scattered(new, axis, index, src, lambda y, place, value: y[place].append(value))
+    for position in np.ndindex(x.shape):
+        new[position] = []
+    scattered(new, axis, index, src, lambda y, position, value: y[position].append(value))
     y = np.empty_like(x)
-    for place in np.ndindex(x.shape):
-        values = (lists[place] if include_self or not new[place] else []) + new[place]
+    for position in np.ndindex(x.shape):
+        values = (lists[position] if include_self or not new[position] else []) + new[position]
         combined = COMBINE[kind](np.array(values))
-        y[place] = np.floor(combined) if x.dtype.kind == "i" else combined
+        y[position] = np.floor(combined) if x.dtype.kind == "i" else combined
     return y
 
 
@@ -200,7 +200,7 @@ ROWS: list[Row] = [
         lambda x, v: x.index_fill(0, LINES, v),
         lambda x, v: np.where(np.isin(np.arange(len(x)), LINES), v, x),
         [((4,), ())],
-        note="by a tensor, which gets the gradient once for each place",
+        note="by a tensor, which gets the gradient once for each position",
     ),
     Row(
         "masked_select",

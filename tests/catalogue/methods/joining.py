@@ -89,7 +89,7 @@ ROWS: list[Row] = [
         lambda x: x.tensor_split([1, -1, 9]),
         lambda x: np.array_split(x, [1, -1, 9]),
         [((5,),)],
-        note="places",
+        note="positions",
     ),
     function("unbind", lambda x: list(x), [((2, 3),), ((1,),)], kinds="fib"),
     Row(

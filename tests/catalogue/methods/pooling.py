@@ -18,9 +18,9 @@ def largest(x: np.ndarray, windows: Windows) -> tuple[np.ndarray, np.ndarray]:
     """The largest of each window, and where it is in the flat image."""
     y = pooled(x, windows)
     image = x.reshape(*x.shape[:2], -1)
-    places = [[[(image[n, c] == v).argmax() for v in y[n, c].ravel()] for c in range(x.shape[1])]
+    positions = [[[(image[n, c] == v).argmax() for v in y[n, c].ravel()] for c in range(x.shape[1])]
               for n in range(len(x))]  # fmt: skip
-    return y, np.array(places, int).reshape(y.shape)
+    return y, np.array(positions, int).reshape(y.shape)
 
 
 def mean(x: np.ndarray, windows: Windows, counts: Any) -> np.ndarray:
@@ -150,7 +150,7 @@ ROWS: list[Row] = [
         lambda x: mean(x, PADDED, 6),
         [((1, 1, 4, 3),)],
         torch=None,
-        note="dilation, which PyTorch has not for means",
+        note="dilation: PyTorch has none for means",
     ),
     Row(
         "avg_pool3d",

@@ -10,12 +10,12 @@ from tinygrad_lite import Tensor
 from .row import Mistake, Row
 
 
-def along(x: np.ndarray, axis: int, places: Any) -> np.ndarray:
-    """x read at fractional places along an axis, linearly between two neighbours."""
-    places = np.clip(places, 0, x.shape[axis] - 1)
+def along(x: np.ndarray, axis: int, positions: Any) -> np.ndarray:
+    """x read at fractional positions along an axis, linearly between two neighbours."""
+    positions = np.clip(positions, 0, x.shape[axis] - 1)
     points = np.arange(x.shape[axis])
-    y: np.ndarray = np.apply_along_axis(lambda line: np.interp(places, points, line), axis, x)
-    return y if y.size else np.zeros((*y.shape[:axis], len(places), *y.shape[axis + 1 :]))
+    y: np.ndarray = np.apply_along_axis(lambda line: np.interp(positions, points, line), axis, x)
+    return y if y.size else np.zeros((*y.shape[:axis], len(positions), *y.shape[axis + 1 :]))
 
 
 def centres(n: int, size: int) -> np.ndarray:

@@ -17,7 +17,7 @@ AXES: list[tuple[dict, list[Shapes]]] = [
 def by_lines(scan, x: np.ndarray, axis: int) -> list[np.ndarray]:
     """What `scan` makes of each line along the axis; it gives a tuple of lines."""
     lines = np.moveaxis(np.atleast_1d(x), axis, -1)
-    results = [scan(lines[place]) for place in np.ndindex(lines.shape[:-1])] or [scan(lines)]
+    results = [scan(lines[position]) for position in np.ndindex(lines.shape[:-1])] or [scan(lines)]
     return [
         np.moveaxis(np.array(part).reshape(lines.shape), -1, axis).reshape(x.shape)
         for part in zip(*results, strict=True)

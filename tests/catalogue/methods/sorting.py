@@ -18,8 +18,8 @@ def order(x: np.ndarray, axis: int, descending: bool) -> np.ndarray:
     """Positions by Python's sort, which is stable in both directions."""
     lines = np.moveaxis(np.atleast_1d(x), axis, -1)
     found = [
-        sorted(range(lines.shape[-1]), key=lines[place].__getitem__, reverse=descending)
-        for place in np.ndindex(lines.shape[:-1])
+        sorted(range(lines.shape[-1]), key=lines[position].__getitem__, reverse=descending)
+        for position in np.ndindex(lines.shape[:-1])
     ]
     placed = np.array(found, np.int64).reshape(lines.shape)
     return np.moveaxis(placed, -1, axis).reshape(x.shape)
