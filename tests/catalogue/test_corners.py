@@ -182,7 +182,7 @@ TRAPS: dict[int, tuple[str, ...]] = {
         "test_inplace.py::test_a_change_through_data_is_unseen_unless_said",
     ),
     48: (
-        "test_tensor.py::test_backward_errors",
+        "test_methods.py::test_what_a_wrong_call_prints",
         "test_graph.py::test_a_second_backward_says_why_and_what_to_do",
     ),
     49: (
