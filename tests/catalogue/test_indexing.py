@@ -68,7 +68,7 @@ def for_numpy(index: Any) -> Any:
 every_index = pytest.mark.parametrize("name", INDICES)
 
 
-def places(index: Any) -> np.ndarray:
+def positions(index: Any) -> np.ndarray:
     """For each element of x[index], its position in the flat x."""
     return np.asarray(np.arange(X.size).reshape(SHAPE)[for_numpy(index)])
 
@@ -84,14 +84,14 @@ def test_reading(name: str) -> None:
     np.testing.assert_array_equal(y.data, expected)
     cotangent = np.random.default_rng(4).standard_normal(expected.shape)
     y.backward(cotangent)
-    gradient = np.bincount(places(index).ravel(), cotangent.ravel(), X.size).reshape(SHAPE)
+    gradient = np.bincount(positions(index).ravel(), cotangent.ravel(), X.size).reshape(SHAPE)
     np.testing.assert_allclose(x.grad.data, gradient, rtol=1e-15, atol=1e-15)
 
 
 @every_index
 def test_writing(name: str) -> None:
     index = INDICES[name]
-    taken = places(index)
+    taken = positions(index)
     values = np.random.default_rng(5).standard_normal(taken.shape)
     x, v = Tensor(X, requires_grad=True), Tensor(values, requires_grad=True)
     y = x * 1.0
@@ -102,10 +102,10 @@ def test_writing(name: str) -> None:
     cotangent = np.random.default_rng(6).standard_normal(SHAPE)
     y.backward(cotangent)
     kept, from_v = cotangent.copy(), np.zeros(taken.size)
-    last = {place: number for number, place in enumerate(taken.ravel())}
-    for place, number in last.items():
-        kept.flat[place] = 0.0
-        from_v[number] = cotangent.flat[place]
+    last = {position: number for number, position in enumerate(taken.ravel())}
+    for position, number in last.items():
+        kept.flat[position] = 0.0
+        from_v[number] = cotangent.flat[position]
     np.testing.assert_array_equal(x.grad.data, kept)
     np.testing.assert_array_equal(v.grad.data, from_v.reshape(taken.shape))
     plain = Tensor(X)
@@ -120,7 +120,7 @@ def test_integers_and_slices_give_views(name: str) -> None:
     view = x[INDICES[name]]
     view += 1.0
     expected = X.copy()
-    expected.flat[places(INDICES[name])] += 1.0
+    expected.flat[positions(INDICES[name])] += 1.0
     np.testing.assert_array_equal(x.data, expected)
 
 
@@ -153,7 +153,7 @@ def test_arrays_and_masks_give_copies(name: str) -> None:
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_many_elements_are_added_as_few_are(index: Any, dtype: type) -> None:
     """From 1000 elements on the sum may go another way, by positions in the flat data."""
-    taken = places(index)
+    taken = positions(index)
     assert taken.size >= 1000
     values = np.random.default_rng(7).integers(-3, 4, taken.shape).astype(dtype)
     y = ScatterAdd.apply(values, index=index, distinct=False, shape=SHAPE)

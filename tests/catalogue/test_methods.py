@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from cases import Shapes
-from methods import MISTAKES, ROWS, Mistake, Row, listed
+from methods import MISTAKES, ROWS, THEMES, Mistake, Row, listed
 
 from tinygrad_lite import Tensor, grad, gradcheck, gradgradcheck
 
@@ -79,6 +79,15 @@ def test_the_table_is_complete_both_ways() -> None:
     rows = {row.method for row in ROWS}
     assert not rows & set(ELSEWHERE)
     assert rows | set(ELSEWHERE) == public_methods()
+
+
+def test_the_rows_of_each_file_of_methods_are_one_file() -> None:
+    for theme in THEMES:
+        for row in getattr(theme, "ROWS", ()):
+            method = inspect.unwrap(getattr(Tensor, row.method))
+            assert method.__module__ == theme.__name__.replace(
+                "methods", "tinygrad_lite.methods", 1
+            )
 
 
 def test_what_stands_elsewhere_is_there() -> None:

@@ -1,4 +1,4 @@
-"""NumPy's functions by element on Tensors: NumPy's values, and a graph if there is a gradient."""
+"""NumPy's elementwise functions on Tensors: NumPy's values, and a graph if there is a gradient."""
 
 import numpy as np
 import pytest

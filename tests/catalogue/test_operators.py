@@ -138,25 +138,12 @@ def test_other_operands_are_refused(op, other) -> None:
     ("a", "b", "message"),
     [
         ((3, 4), (5, 2), r"matmul: inner sizes differ: \(3, 4\) @ \(5, 2\)$"),
-        (
-            (3, 4),
-            (2, 4),
-            r"matmul: inner sizes differ: \(3, 4\) @ \(2, 4\); did you mean x @ w.T\?$",
-        ),
-        ((3, 4), (), r"matmul: expected at least one dimension on each side; got \(3, 4\) @ \(\);"),
         ((2, 3, 4), (5, 4, 2), r"matmul, stacks of matrices: shapes \(2,\) and \(5,\) do not b"),
     ],
 )
 def test_matmul_errors(a, b, message) -> None:
     with pytest.raises(ValueError, match=message):
         Tensor(np.ones(a)) @ Tensor(np.ones(b))
-
-
-def test_broadcast_error_is_one_line() -> None:
-    with pytest.raises(
-        ValueError, match=r"^add: shapes \(3,\) and \(4,\) do not broadcast; from the"
-    ):
-        Tensor(np.ones(3)) + np.ones(4)
 
 
 @pytest.mark.parametrize(
@@ -178,6 +165,13 @@ def test_broadcast_error_is_one_line() -> None:
 def test_result_dtypes_are_pytorchs(a, b, expected) -> None:
     assert (a + b).dtype == expected
     assert (b + a).dtype == expected
+
+
+def test_bytes_wrap_and_are_cast_when_they_are_loaded() -> None:
+    paper, ink = np.array([1], np.uint8), np.array([2], np.uint8)
+    assert (Tensor(paper) - ink).tolist() == [255]  # as in NumPy and PyTorch
+    assert (Tensor(paper, dtype=np.float32) - ink).tolist() == [-1]
+    assert (Tensor(paper) - 2.0).tolist() == [-1]
 
 
 def test_dtypes_of_sums_ranges_and_choices() -> None:

@@ -1,8 +1,8 @@
-"""Every check of every row of catalogue/cases.py, and that the table is complete both ways."""
+"""Every check of every row of catalogue/cases, and that the table is complete both ways."""
 
 import numpy as np
 import pytest
-from cases import CASES, Case, Shapes
+from cases import CASES, THEMES, Case, Shapes
 
 from tinygrad_lite import Tensor, gradcheck, gradgradcheck
 from tinygrad_lite.ops import primitives
@@ -21,6 +21,12 @@ def leaves(arrays: list[np.ndarray]) -> list[Tensor]:
 
 def test_the_table_is_complete_both_ways() -> None:
     assert set(primitives()) == {case.op for case in CASES}
+
+
+def test_the_rows_of_each_file_of_ops_are_one_file() -> None:
+    for theme in THEMES:
+        file = theme.__name__.replace("cases", "tinygrad_lite.ops")
+        assert {case.op.__module__ for case in theme.CASES} == {file}
 
 
 def test_every_primitive_says_its_formula() -> None:

@@ -28,11 +28,11 @@ class Naive:
 
 
 def shrink(gradient: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Sum each element over all the places to which broadcasting copied it, one by one."""
+    """Sum each element over all the positions to which broadcasting copied it, one by one."""
     source = np.broadcast_to(np.arange(int(np.prod(shape))).reshape(shape), gradient.shape)
     total = np.zeros(int(np.prod(shape)))
-    for place, value in zip(source.ravel(), gradient.ravel(), strict=True):
-        total[place] += value
+    for position, value in zip(source.ravel(), gradient.ravel(), strict=True):
+        total[position] += value
     return total.reshape(shape)
 
 

@@ -33,11 +33,11 @@ def model() -> nn.Sequential:
     return nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 2))
 
 
-def run(net, x, piecewise: bool):
+def run(net, x, recomputed: bool):
     """Loss, gradients, and the next random number."""
     Tensor.manual_seed(3)
-    y = checkpoint(net, x) if piecewise else net(x)
-    y = checkpoint(Tensor.tanh, y) if piecewise else y.tanh()
+    y = checkpoint(net, x) if recomputed else net(x)
+    y = checkpoint(Tensor.tanh, y) if recomputed else y.tanh()
     loss = (y * y).sum()
     between = Tensor.rand(2).tolist()
     parameters = [x, *nn.state.get_parameters(net)]
@@ -49,7 +49,7 @@ def run(net, x, piecewise: bool):
 
 
 def test_51_the_second_run_drops_the_same_and_disturbs_nothing() -> None:
-    """Parameters in the closure, dropout; then the generator stands where it would without."""
+    """Parameters in the closure, dropout; afterwards the generator is where it would be without."""
     Tensor.manual_seed(0)
     net, x = model(), leaf(VALUES.astype(np.float32))
     for ours, plain in zip(run(net, x, True), run(net, x, False), strict=True):
@@ -147,9 +147,9 @@ def test_several_results(kind, used) -> None:
     if len(results) == 5:
         assert results[2:4] == kind((3, None))
         assert results[4].dtype == np.bool_
-    sum(results[place].sum() for place in used).backward()
+    sum(results[position].sum() for position in used).backward()
     slopes = (np.exp(VALUES), 1 - np.tanh(VALUES) ** 2)
-    np.testing.assert_allclose(x.grad.data, sum(slopes[place] for place in used), rtol=1e-14)
+    np.testing.assert_allclose(x.grad.data, sum(slopes[position] for position in used), rtol=1e-14)
     assert results[0].op == "Checkpoint"
 
 
@@ -221,10 +221,10 @@ def test_a_leaf_made_inside_the_first_run() -> None:
 
 def test_first_and_second_order_against_finite_differences() -> None:
     def fn(x, w):
-        def piece(t):
+        def chunk(t):
             return (t * w).exp() * x, (t * t * w).sum()
 
-        first, second = checkpoint(piece, x.tanh())
+        first, second = checkpoint(chunk, x.tanh())
         return first * second
 
     inputs = [Tensor(VALUES[0]), Tensor(VALUES[1])]
@@ -240,7 +240,7 @@ def test_third_order() -> None:
         assert y.item() == pytest.approx(expected, rel=1e-13)
 
 
-def test_retain_graph_allows_a_second_walk_and_else_it_is_refused() -> None:
+def test_retain_graph_allows_a_second_pass_and_else_it_is_refused() -> None:
     runs: list[int] = []
 
     def square(x):
@@ -318,8 +318,8 @@ def test_after_backward_the_inputs_are_let_go(without_gc) -> None:
     assert array() is None
 
 
-def test_pieces_take_less_memory() -> None:
-    """64 layers of 4 results each: in 8 pieces about 8 + 32 results at once instead of 256."""
+def test_chunks_take_less_memory() -> None:
+    """64 layers of 4 results each: in 8 chunks about 8 + 32 results at once instead of 256."""
 
     def layers(h, count):
         for _ in range(count):
@@ -336,12 +336,12 @@ def test_pieces_take_less_memory() -> None:
         tracemalloc.stop()
         return highest
 
-    pieces = peak(lambda h: checkpoint(layers, h, 8))
-    assert pieces < 0.35 * peak(lambda h: layers(h, 8))
+    chunks = peak(lambda h: checkpoint(layers, h, 8))
+    assert chunks < 0.35 * peak(lambda h: layers(h, 8))
 
 
-def test_a_long_chain_of_pieces() -> None:
-    """Each walk inside ends at its piece: no recursion, and no walk through all that is older."""
+def test_a_long_chain_of_chunks() -> None:
+    """Each pass inside ends at its chunk: no recursion, and no pass through all that is older."""
     x = leaf(0.5)
     y = x
     for _ in range(3000):

@@ -173,7 +173,7 @@ def test_inputs_are_left_alone() -> None:
 
 
 def test_another_use_of_the_input_does_not_count() -> None:
-    """fn is differentiated by its argument, not by the tensor of that name outside."""
+    """fn is differentiated with respect to its argument, not to the tensor of that name outside."""
     x = Tensor(X, requires_grad=True)
     for create_graph in (False, True):
         found = jacobian(lambda a: a * x, x, create_graph=create_graph)

@@ -41,11 +41,11 @@ def test_a_chain_of_a_million_operations() -> None:
     assert tl.draw(y).dot
     (again,) = tl.grad(y, x)
     assert again.item() == 1.0
-    del y  # frees a million vertices, each held by the next only
+    del y  # frees a million nodes, each held by the next only
 
 
-def test_thirty_doublings_visit_each_vertex_once() -> None:
-    """There are 2^30 paths; only a walk in topological order finishes."""
+def test_thirty_doublings_visit_each_node_once() -> None:
+    """There are 2^30 paths; only a pass in topological order finishes."""
     x = Tensor(1.0, requires_grad=True)
     y = x
     for _ in range(30):
@@ -54,7 +54,7 @@ def test_thirty_doublings_visit_each_vertex_once() -> None:
     assert x.grad.item() == 2.0**30
 
 
-def test_a_shared_vertex_is_complete_before_it_is_passed_on() -> None:
+def test_a_shared_node_is_complete_before_it_is_passed_on() -> None:
     """b = a + a; c = b * b; d = c + b: without the order, c would pass on half of b's gradient."""
     a = Tensor(3.0, requires_grad=True)
     b = a + a
@@ -85,10 +85,10 @@ def test_an_array_that_nobody_kept_is_gone_during_forward(without_gc) -> None:
 def test_a_dropped_graph_is_freed_by_reference_counting(without_gc) -> None:
     x = Tensor(np.ones((4, 4)), requires_grad=True)
     hidden = (x @ x).tanh()
-    array, vertex = weakref.ref(hidden.data), hidden._node
+    array, node = weakref.ref(hidden.data), hidden._node
     loss = (hidden.log_softmax(axis=1)[np.arange(4), [0, 1, 2, 3]] * hidden.max()).sum()
     tensor = weakref.ref(loss)
-    del hidden, vertex, loss
+    del hidden, node, loss
     assert tensor() is None
     assert array() is None
     (first,) = tl.grad((x * x * x).sum(), x, create_graph=True)
@@ -106,7 +106,7 @@ def test_a_tensor_can_be_dropped_while_its_graph_lives(without_gc) -> None:
     assert x.grad.tolist() == [3.0, 4.0]
 
 
-def test_saved_arrays_are_released_as_backward_walks() -> None:
+def test_saved_arrays_are_released_during_the_backward_pass() -> None:
     alive_during_backward: list[bool] = []
 
     class Probe(Function):

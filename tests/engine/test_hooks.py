@@ -228,7 +228,7 @@ def test_no_cycles_and_nothing_left_behind() -> None:
         assert array() is None
         from tinygrad_lite.engine.hooks import living
 
-        assert len(living) == 0  # so walks do not look for hooks any more
+        assert len(living) == 0  # so backward passes do not look for hooks any more
         handle.remove()
     finally:
         gc.enable()

@@ -346,6 +346,12 @@ def test_a_mask_array_changed_by_numpy_does_no_harm() -> None:
     mask[:] = False
     y.sum().backward()
     assert x.grad.tolist() == [1.0, 0.0]
+    x.zero_grad()
+    mask[:] = True, False
+    z = Tensor([[1.0]]).scaled_dot_product_attention(x[:, None], x[:, None], mask)
+    mask[:] = False
+    z.sum().backward()
+    assert x.grad.tolist() == [1.0, 0.0]
 
 
 def test_retain_grad_follows_a_write() -> None:

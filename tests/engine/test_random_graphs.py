@@ -60,11 +60,11 @@ def run(program: Any) -> tuple[list[Any], list[Any], list[Any], list[Any]]:
     ours: list[Any] = [Tensor(value, requires_grad=True) for value in start]
     for name, *operands in steps:
         table = UNARY if name in UNARY else BINARY
-        places = [place % len(ours) for place in operands]
-        if possible(name, [expected[place].value for place in places]):
+        positions = [position % len(ours) for position in operands]
+        if possible(name, [expected[position].value for position in positions]):
             oracle, method = table[name]
-            expected.append(oracle(*(expected[place] for place in places)))
-            ours.append(method(*(ours[place] for place in places)))
+            expected.append(oracle(*(expected[position] for position in positions)))
+            ours.append(method(*(ours[position] for position in positions)))
     return expected, ours, expected[: len(shapes)], ours[: len(shapes)]
 
 
@@ -121,9 +121,9 @@ def test_second_order_is_the_slope_of_the_naive_gradient(program: Any) -> None:
         ]
         pool = list(values)
         for name, *operands in steps:
-            places = [place % len(pool) for place in operands]
-            if possible(name, [pool[place].value for place in places]):
-                pool.append((UNARY | BINARY)[name][0](*(pool[place] for place in places)))
+            positions = [position % len(pool) for position in operands]
+            if possible(name, [pool[position].value for position in positions]):
+                pool.append((UNARY | BINARY)[name][0](*(pool[position] for position in positions)))
         return sum(
             float((weight * pool[-1].gradient_of(value, cotangent)).sum())
             for weight, value in zip(weights, values, strict=True)

@@ -96,15 +96,6 @@ def test_shares_memory() -> None:
             shares_memory(tensor, values)
 
 
-def test_a_ragged_list_and_a_wrong_dtype_are_refused() -> None:
-    with pytest.raises(ValueError, match="Tensor: expected numbers in a regular shape"):
-        Tensor([[1.0], [1.0, 2.0]])
-    with pytest.raises(
-        TypeError, match=r"dtype: expected a NumPy dtype such as np.float32; got 'flaot'"
-    ):
-        Tensor(1.0, dtype="flaot")
-
-
 @pytest.mark.parametrize("dtype", [np.int64, np.uint8, np.bool_])
 def test_only_floats_require_grad(dtype) -> None:
     with pytest.raises(TypeError, match="only float tensors have gradients; got"):
@@ -141,15 +132,6 @@ def test_several_elements_are_no_number(convert) -> None:
         convert(Tensor([1.0, 2.0]))
     with pytest.raises(ValueError, match=r"^item: .* got shape \(0,\)"):
         Tensor([]).item()
-
-
-def test_zero_d_errors() -> None:
-    with pytest.raises(TypeError, match="len: a 0-d tensor has no length"):
-        len(Tensor(1.0))
-    with pytest.raises(TypeError, match="iteration: a 0-d tensor has no axis"):
-        iter(Tensor(1.0))
-    with pytest.raises(TypeError, match="index: expected one integer; got shape"):
-        [1, 2][Tensor(1.0)]
 
 
 def test_repr_shows_value_dtype_and_the_op() -> None:
@@ -255,41 +237,19 @@ def test_retain_grad() -> None:
     assert h.grad.tolist() == [6.0, 12.0]
     assert x.grad.tolist() == [18.0, 36.0]
     assert not np.shares_memory(h.grad.data, x.grad.data)
-    with pytest.raises(RuntimeError, match="retain_grad: no gradient flows to this tensor"):
-        Tensor(1.0).retain_grad()
 
 
-def test_backward_errors() -> None:
+def test_a_gradient_starts_from_any_shape_of_one_element() -> None:
     x = Tensor([1.0, 2.0], requires_grad=True)
-    with pytest.raises(RuntimeError, match="no gradient flows to this tensor: nothing it was comp"):
-        Tensor([1.0]).backward()
-    with pytest.raises(
-        RuntimeError, match=r"backward: the tensor has shape \(2,\), and a gradient"
-    ):
-        (x * 2.0).backward()
-    with pytest.raises(
-        ValueError, match=r"backward: expected a gradient of shape \(2,\); got \(3,"
-    ):
-        (x * 2.0).backward(np.ones(3))
     (x.sum().reshape(1, 1) * 2.0).backward()
     assert x.grad.tolist() == [2.0, 2.0]
     x.zero_grad()
     assert x.grad is None
 
 
-def test_creation() -> None:
-    assert Tensor.zeros(2, 3).tolist() == [[0.0] * 3] * 2
-    assert Tensor.ones((2,), dtype=np.int64).tolist() == [1, 1]
-    assert Tensor.full((2, 2), 7).dtype == np.int64
-    assert Tensor.full(3, 0.5).tolist() == [0.5] * 3
-    assert Tensor.arange(3).tolist() == [0, 1, 2]
-    assert Tensor.arange(1, 2, 0.5).tolist() == [1.0, 1.5]
-    assert Tensor.arange(3).dtype == np.int64
-    assert Tensor.arange(3.0).dtype == np.float32
+def test_a_leaf_may_be_made_by_a_method() -> None:
     assert Tensor.zeros(2, requires_grad=True).requires_grad
-    assert Tensor([1.0, 2.0]).ones_like().tolist() == [1.0, 1.0]
-    with pytest.raises(TypeError, match=r"a shape is made of integers; got \('a',\)"):
-        Tensor.zeros("a")
+    assert not Tensor.zeros(2).requires_grad
 
 
 def test_random_numbers_are_seeded_and_leave_numpy_alone() -> None:

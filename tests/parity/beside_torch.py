@@ -39,7 +39,7 @@ def positive(rng, shape):
 
 
 def same(ours, theirs, what, dtype=True):
-    """The same shape, values (nan at the same places) and, unless told otherwise, dtype."""
+    """The same shape, values (nan at the same positions) and, unless told otherwise, dtype."""
     mine, reference = ours.numpy(), theirs.numpy(force=True)
     assert isinstance(mine, np.ndarray), what
     assert mine.shape == reference.shape, what
@@ -50,7 +50,7 @@ def same(ours, theirs, what, dtype=True):
 
 
 def check(ours, theirs, *arrays, second=True):
-    """Value, gradient by a random cotangent, and gradient of the gradients: all as PyTorch's.
+    """Value, gradient for a random cotangent, and gradient of the gradients: all as PyTorch's.
 
     Of several results all values are compared, and the gradients of those that have one.
     """
@@ -74,10 +74,10 @@ def check(ours, theirs, *arrays, second=True):
     for position, (a, b) in enumerate(zip(first, expected, strict=True)):
         same(a, b, f"gradient {position}")
     if second:
-        _check_second(first, expected, mine, others, rng)
+        check_second(first, expected, mine, others, rng)
 
 
-def _check_second(first, expected, mine, others, rng):
+def check_second(first, expected, mine, others, rng):
     """The gradients of a random combination of the gradients; one that is constant counts as 0."""
     directions = [np.asarray(rng.standard_normal(g.shape), g.dtype) for g in first]
     a = sum((g * Tensor(v)).sum() for g, v in zip(first, directions, strict=True))
@@ -107,3 +107,12 @@ def gradients(ours, theirs, *arrays):
         [y, *grad(y, mine, ones)],
         [reference, *torch.autograd.grad(reference, others, torch.ones_like(reference))],
     )
+
+
+def agree(ours, theirs, *arrays, second=True):
+    """As check(), at corners: in float64, and the first gradients those of the sum."""
+    arrays = [np.asarray(array, np.float64) for array in arrays]
+    for position, (a, b) in enumerate(zip(*gradients(ours, theirs, *arrays), strict=True)):
+        same(a, b, "value" if position == 0 else f"gradient {position - 1}")
+    if second:
+        check(ours, theirs, *arrays)

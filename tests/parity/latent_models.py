@@ -25,9 +25,9 @@ class VAE(Model):
         mu, logvar = h @ w.mu.T, h @ w.logvar.T
         z = mu + d.noise * (0.5 * logvar).exp()
         logits = z @ w.decode.T + w.bias
-        surprise = logits.binary_crossentropy_logits(d.x, reduction="sum")
+        nll = logits.binary_crossentropy_logits(d.x, reduction="sum")
         kl = -0.5 * (1 + logvar - mu**2 - logvar.exp()).sum()
-        return (surprise + kl) / len(d.x)
+        return (nll + kl) / len(d.x)
 
     @staticmethod
     def theirs(w, d):
@@ -35,11 +35,11 @@ class VAE(Model):
         h = F.elu(d.x @ w.encode.T)
         mu, std = h @ w.mu.T, (0.5 * (h @ w.logvar.T)).exp()
         logits = F.linear(mu + d.noise * std, w.decode, w.bias)
-        surprise = -torch.distributions.Bernoulli(logits=logits, validate_args=False).log_prob(d.x)
+        nll = -torch.distributions.Bernoulli(logits=logits, validate_args=False).log_prob(d.x)
         kl = torch.distributions.kl_divergence(
             normals(mu, std), normals(torch.zeros_like(mu), torch.ones_like(mu))
         )
-        return (surprise.sum() + kl.sum()) / len(d.x)
+        return (nll.sum() + kl.sum()) / len(d.x)
 
 
 class GaussianProcess(Model):

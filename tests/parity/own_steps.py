@@ -218,7 +218,7 @@ def an_index_along_an_axis(rng, x):
 
 
 def prod_over(x, axis, keepdim):
-    """torch.prod over several axes, which it has not."""
+    """torch.prod over several axes; it takes one."""
     axes = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     for number in sorted((number % x.ndim for number in axes), reverse=True):
         x = x.prod(number, keepdim=keepdim)

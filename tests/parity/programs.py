@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import torch
 from cases.case import ONE, TWO, distinct
-from methods import ROWS, Row
-from parity import side_by_side
+from methods import ROWS
+from parity import peer, side_by_side
 from parity.own_steps import KINKED, LARGEST, SMOOTH
 from parity.source import Text
-from parity.windows_and_places import PLACES
+from parity.windows_and_positions import POSITIONS
 
 from tinygrad_lite import Tensor
 
@@ -43,7 +43,7 @@ ROW_STEPS = {
     if row.torch is not None and row.method not in LEFT_OUT and any(row.shapes)
 }
 OWN_STEPS = {  # named apart from the rows of the same method
-    f"drawn {name}": entry for name, entry in {**SMOOTH, **PLACES, **KINKED}.items()
+    f"drawn {name}": entry for name, entry in {**SMOOTH, **POSITIONS, **KINKED}.items()
 }
 NAMES = [*OWN_STEPS] * max(len(ROW_STEPS) // len(OWN_STEPS), 1) + [*ROW_STEPS]
 
@@ -68,7 +68,7 @@ class Ours:
 
     @staticmethod
     def strided(x):
-        """Every second element of a larger piece of memory."""
+        """Every second element of a larger array."""
         pair = x.unsqueeze(-1)
         return pair.cat(pair, axis=-1)[..., 0]
 
@@ -117,7 +117,7 @@ def near(library, base, x):
 class Step:
     """One line of a program: operation `name` of `operands`, results named v<first>, ...
 
-    An operand is the place of a value, or None; a layout, or None; and numbers near which the value
+    An operand is the index of a value, or None; a layout, or None; and numbers near which the value
     is brought, or None.
     """
 
@@ -131,11 +131,11 @@ class Step:
     def run(self, library: Any, calls: dict[str, Any], values: list[Any]) -> list[Any]:
         """The results."""
         given = []
-        for place, layout, base in self.operands:
-            if place is None:
+        for position, layout, base in self.operands:
+            if position is None:
                 given.append(library.tensor(base))
                 continue
-            x = values[place] if base is None else near(library, base, values[place])
+            x = values[position] if base is None else near(library, base, values[position])
             given.append(getattr(library, layout)(x) if layout else x)
         results = calls[self.name](*given, **self.options)
         self.several = isinstance(results, (tuple, list))
@@ -144,11 +144,11 @@ class Step:
     def text(self) -> str:
         """The line."""
         given = []
-        for place, layout, base in self.operands:
-            if place is None:
+        for position, layout, base in self.operands:
+            if position is None:
                 given.append(f"library.tensor({array_text(base)})")
                 continue
-            x = f"v{place}"
+            x = f"v{position}"
             if base is not None:
                 x = f"near(library, {array_text(base)}, {x})"
             given.append(f"library.{layout}({x})" if layout else x)
@@ -163,18 +163,13 @@ def array_text(array: np.ndarray) -> str:
     return f"np.array({numbers}, np.{array.dtype})"
 
 
-def row_call(row: Row) -> tuple[Any, Any]:
-    """Ours and PyTorch's call of a row."""
-    return row.call, lambda *xs, **options: row.torch(torch, *xs, **options)
-
-
 def scaled(x, factor):
     return x * factor
 
 
 CALLS = {
     **{name: (ours, theirs) for name, (ours, theirs, _) in OWN_STEPS.items()},
-    **{name: row_call(row) for name, row in ROW_STEPS.items()},
+    **{name: (row.call, peer.peer_of(row)) for name, row in ROW_STEPS.items()},
     "scaled": (scaled, scaled),
 }
 OURS = {name: ours for name, (ours, _) in CALLS.items()}
@@ -211,7 +206,7 @@ class Program:
             self.run(step)
 
     def picked(self, rng: np.random.Generator) -> int:
-        """The place of a value, the newest ones rather."""
+        """The index of a value, more often a new one."""
         back = int(len(self.pool) * rng.random() ** 2)
         return self.pool[len(self.pool) - 1 - back]
 
@@ -222,15 +217,15 @@ class Program:
         draw = OWN_STEPS[name][2]
         count = len(inspect.signature(draw).parameters) - 1
         for _ in range(4):
-            places = [self.picked(rng) for _ in range(count)]
-            options = draw(rng, *(self.mine[place] for place in places))
+            positions = [self.picked(rng) for _ in range(count)]
+            options = draw(rng, *(self.mine[position] for position in positions))
             if options is not None:
                 break
         else:
             return None
-        operands: list[Any] = [(place, self.layout(rng), None) for place in places]
+        operands: list[Any] = [(position, self.layout(rng), None) for position in positions]
         if name.removeprefix("drawn ") in KINKED:
-            x = self.mine[places[0]]
+            x = self.mine[positions[0]]
             operands = [(*operands[0][:2], distinct(rng, x.shape).round(3).astype(x.dtype))]
         return Step(name, operands, options)
 
@@ -239,17 +234,17 @@ class Program:
         kind = row.kinds[int(rng.integers(len(row.kinds)))] if rng.random() < 0.2 else row.kinds[0]
         variants = [variant for variant in row.shapes if variant]
         variant = variants[int(rng.integers(len(variants)))]
-        places = [self.picked(rng) for _ in variant]
+        positions = [self.picked(rng) for _ in variant]
         if row.shapes is ONE:
-            variant = (self.mine[places[0]].shape,)
+            variant = (self.mine[positions[0]].shape,)
         elif row.shapes is TWO and rng.random() < 0.8:
-            wanted = tuple(self.mine[place].shape for place in places)
+            wanted = tuple(self.mine[position].shape for position in positions)
             try:
                 if prod(np.broadcast_shapes(*wanted)) <= LARGEST:
                     variant = wanted
             except ValueError:
                 pass
-        dtype = {"f": self.mine[places[0]].dtype, "i": np.int64, "b": np.bool_}[kind]
+        dtype = {"f": self.mine[positions[0]].dtype, "i": np.int64, "b": np.bool_}[kind]
         drawn = [np.asarray(row.domain(rng, shape)).round(3) for shape in variant]
         if kind != "f":
             drawn = [np.trunc(x * 3) if kind == "i" else x > 0.6 for x in drawn]
@@ -258,11 +253,11 @@ class Program:
             name,
             [
                 (
-                    place,
+                    position,
                     None if row.method in LAYOUT_MATTERS else self.layout(rng),
                     np.asarray(x, dtype),
                 )
-                for place, x in zip(places, drawn, strict=True)
+                for position, x in zip(positions, drawn, strict=True)
             ],
         )
 
@@ -283,18 +278,18 @@ class Program:
         self.mine += mine
         self.theirs += theirs
         try:
-            for place in range(step.first, step.first + step.count):
-                a, b = self.mine[place].numpy(), self.theirs[place].numpy(force=True)
-                side_by_side.demand_the_same(a, b, f"value of v{place}", self.width)
+            for position in range(step.first, step.first + step.count):
+                a, b = self.mine[position].numpy(), self.theirs[position].numpy(force=True)
+                side_by_side.demand_the_same(a, b, f"value of v{position}", self.width)
         except AssertionError as error:
             raise self.disagreement(str(error)) from error
         row = ROW_STEPS.get(step.name)
         if row is None or not row.constant:  # PyTorch has no derivative of some, where ours is 0
-            for place in range(step.first, step.first + step.count):
-                self.take_up(place)
+            for position in range(step.first, step.first + step.count):
+                self.take_up(position)
 
-    def take_up(self, place: int) -> None:
-        values = self.mine[place].numpy()
+    def take_up(self, position: int) -> None:
+        values = self.mine[position].numpy()
         if values.dtype == np.float32:
             self.width = "float32"  # what is computed from it has that many digits
         if values.dtype not in (np.float32, np.float64) or values.size > LARGEST:
@@ -304,14 +299,16 @@ class Program:
         largest = float(np.abs(values).max(initial=0.0))
         if largest > 1e6:
             return
-        self.pool.append(place)
+        self.pool.append(position)
         if largest > 3:
             self.pool.pop()
-            self.run(Step("scaled", [(place, None, None)], {"factor": float(f"{2 / largest:.2g}")}))
+            self.run(
+                Step("scaled", [(position, None, None)], {"factor": float(f"{2 / largest:.2g}")})
+            )
 
     def check_gradients(self) -> None:
         """First and second order, of every value that a later step may use."""
-        ends = [place for place in self.pool if self.mine[place].requires_grad]
+        ends = [position for position in self.pool if self.mine[position].requires_grad]
         try:
             side_by_side.demand_the_same_gradients(self.mine, self.theirs, ends, self.width)
         except Exception as error:
@@ -333,14 +330,14 @@ class Program:
             + "}"
             for table, ours in (("OURS", True), ("THEIRS", False))
         ]
-        ends = [place for place in self.pool if self.mine[place].requires_grad]
-        places = range(len(self.leaves) + sum(step.count for step in self.steps))
-        arguments = ", ".join(f"v{place}" for place in range(len(self.leaves)))
+        ends = [position for position in self.pool if self.mine[position].requires_grad]
+        positions = range(len(self.leaves) + sum(step.count for step in self.steps))
+        arguments = ", ".join(f"v{position}" for position in range(len(self.leaves)))
         leaves = ",\n".join(f"    {array_text(x)}" for x in self.leaves)
         lines = [
             f"def program(library, calls, {arguments}):",
             *(f"    {step.text()}" for step in self.steps),
-            f"    return [{', '.join(f'v{place}' for place in places)}]",
+            f"    return [{', '.join(f'v{position}' for position in positions)}]",
         ]
         checks = [
             inspect.getsource(function)
@@ -349,7 +346,8 @@ class Program:
         ]
         parts = [
             text.preamble(),
-            *(inspect.getsource(piece) for piece in (Ours, Theirs, near)),
+            inspect.getsource(peer),
+            *(inspect.getsource(part) for part in (Ours, Theirs, near)),
             f"TOLERANCE = {side_by_side.TOLERANCE}",
             *checks,
             *tables,
@@ -371,9 +369,11 @@ def spelled(name: str, ours: bool, text: Text) -> str:
             return text.of(CALLS[name][0 if ours else 1])
         if ours:
             return text.of(row.call)
+        if row.torch == "the same call":
+            return f"same_call({text.of(row.call)})"
         return f"lambda *xs: {text.of(row.torch)}(torch, *xs)"
-    except LookupError:  # as it stands in the table, found through the path of the tests
+    except LookupError:  # the row itself, found through the path of the tests
         text.imports.add("from methods import ROWS")
         assert row is not None
         found = f"next(row for row in ROWS if row.name == {row.name!r})"
-        return f"{found}.call" if ours else f"lambda *xs: {found}.torch(torch, *xs)"
+        return f"{found}.call" if ours else f"peer_of({found})"

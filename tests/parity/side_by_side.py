@@ -14,7 +14,7 @@ TOLERANCE = {"float64": (1e-7, 1e-10), "float32": (5e-3, 1e-4), "float16": (2e-2
 
 
 def demand_the_same(ours, theirs, what, width, scale=1.0):
-    """Shape, dtype, and values within rounding; nan and inf at the same places."""
+    """Shape, dtype, and values within rounding; nan and inf at the same positions."""
     assert ours.shape == theirs.shape, f"{what}: shape {ours.shape}, PyTorch {theirs.shape}"
     assert ours.dtype == theirs.dtype, f"{what}: {ours.dtype}, PyTorch {theirs.dtype}"
     if ours.dtype.kind != "f":
@@ -66,36 +66,36 @@ def demand_the_same_gradients(mine, theirs, ends, width, seed=0):
     compare_gradients("second-order gradient", leaves, mine, second, expected, width, scale)
 
 
-def compare_gradients(what, places, mine, found, expected, width, scale=0.0):
+def compare_gradients(what, positions, mine, found, expected, width, scale=0.0):
     """None, where no gradient flows, counts as 0.  Returns the size of the largest.
 
     scale   the size of what cancelled on the way
     """
     pairs = []
-    for place, g, r in zip(places, found, expected, strict=True):
-        zeros = np.zeros_like(mine[place].numpy())
+    for position, g, r in zip(positions, found, expected, strict=True):
+        zeros = np.zeros_like(mine[position].numpy())
         g = zeros if g is None else g.numpy()
-        pairs.append((place, g, zeros if r is None else r.numpy(force=True)))
+        pairs.append((position, g, zeros if r is None else r.numpy(force=True)))
     sizes = [np.abs(r[np.isfinite(r)]).max(initial=0.0) for _, _, r in pairs]
     scale = max([scale, *sizes])
-    for place, g, r in reversed(pairs):  # the fault lies behind the newest that is wrong
-        demand_the_same(g, r, f"{what} of v{place}", width, scale)
+    for position, g, r in reversed(pairs):  # the fault lies behind the newest that is wrong
+        demand_the_same(g, r, f"{what} of v{position}", width, scale)
     return scale
 
 
 def distinct(mine, theirs):
-    """The places of values that carry a gradient, each vertex of either graph once.
+    """The positions of values that carry a gradient, each node of either graph once.
 
     An operation with nothing to do may return its input itself; the gradient of that is the one of
     the value where it stood first.
     """
     found, seen, kept = [], set(), []
-    for place, (a, b) in enumerate(zip(mine, theirs, strict=True)):
-        vertex = b.grad_fn or b
-        kept.append(vertex)  # or another one could get its id
-        marks = {("ours", id(a._node)), ("theirs", id(vertex), b.output_nr)}
+    for position, (a, b) in enumerate(zip(mine, theirs, strict=True)):
+        node = b.grad_fn or b
+        kept.append(node)  # or another one could get its id
+        marks = {("ours", id(a._node)), ("theirs", id(node), b.output_nr)}
         if a.requires_grad and b.requires_grad and not marks & seen:
-            found.append(place)
+            found.append(position)
         seen |= marks
     return found
 
@@ -112,6 +112,6 @@ def compare(program, ours, theirs, arrays, ends, width):
     """
     mine = program(*ours, *(Tensor(array, requires_grad=True) for array in arrays))
     others = program(*theirs, *(torch.tensor(array, requires_grad=True) for array in arrays))
-    for place, (a, b) in enumerate(zip(mine, others, strict=True)):
-        demand_the_same(a.numpy(), b.numpy(force=True), f"value of v{place}", width)
+    for position, (a, b) in enumerate(zip(mine, others, strict=True)):
+        demand_the_same(a.numpy(), b.numpy(force=True), f"value of v{position}", width)
     demand_the_same_gradients(mine, others, ends, width)

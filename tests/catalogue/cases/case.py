@@ -1,42 +1,25 @@
 """One row of the table of primitives, and the domains and shapes that rows share."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 Shapes = tuple[tuple[int, ...], ...]
+Domain = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
 
-
-@dataclass(frozen=True)
-class Case:
-    """One way to call a primitive.
-
-    call       on tensors, by the method a user would take
-    reference  the same on arrays, by NumPy
-    shapes     the inputs' shapes, one tuple of shapes for each variant
-    domain     makes an input of a shape: random numbers away from corners
-    copies     whether the result is always new memory
-    rtol       relative error allowed in float64
-    note       what sets this row apart from the primitive's others
-    """
-
-    op: type
-    call: Callable[..., Any]
-    reference: Callable[..., Any]
-    shapes: Sequence[Shapes]
-    domain: Callable[[np.random.Generator, tuple[int, ...]], np.ndarray] = field(
-        default=lambda rng, shape: away_from_zero(rng, shape)
-    )
-    copies: bool = True
-    rtol: float = 1e-14
-    note: str = ""
-
-    def inputs(self, variant: Shapes, dtype: Any = np.float64) -> list[np.ndarray]:
-        """Fresh inputs, the same for every call."""
-        rng = np.random.default_rng(len(variant) + sum(sum(shape) for shape in variant))
-        return [np.asarray(self.domain(rng, shape), dtype=dtype) for shape in variant]
+ONE: Sequence[Shapes] = (((3, 4),), ((),), ((0,),), ((1,),), ((2, 1, 3),))
+TWO: Sequence[Shapes] = (
+    ((3, 4), (3, 4)),
+    ((2, 1), (3,)),
+    ((), (2, 3)),
+    ((1, 1), (4,)),
+    ((2, 3, 4), (3, 1)),
+    ((0, 3), (1, 3)),
+    ((), ()),
+)
+SQUARE: Sequence[Shapes] = (((3, 3),), ((2, 2, 2),), ((1, 1),), ((0, 0),), ((0, 2, 2),))
 
 
 def away_from_zero(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
@@ -84,13 +67,43 @@ def distinct(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     return np.asarray((rng.permutation(size) * 0.1 - size * 0.05 + 0.03).reshape(shape))
 
 
-ONE: Sequence[Shapes] = [((3, 4),), ((),), ((0,),), ((1,),), ((2, 1, 3),)]
-TWO: Sequence[Shapes] = [
-    ((3, 4), (3, 4)),
-    ((2, 1), (3,)),
-    ((), (2, 3)),
-    ((1, 1), (4,)),
-    ((2, 3, 4), (3, 1)),
-    ((0, 3), (1, 3)),
-    ((), ()),
-]
+@dataclass(frozen=True)
+class Case:
+    """One way to call a primitive.
+
+    call       on tensors, by the method a user would take
+    reference  the same on arrays, by NumPy
+    shapes     the inputs' shapes, one tuple of shapes for each variant
+    domain     makes an input of a shape: random numbers away from corners
+    copies     whether the result is always new memory
+    rtol       relative error allowed in float64
+    note       what sets this row apart from the primitive's others
+    """
+
+    op: type
+    call: Callable[..., Any]
+    reference: Callable[..., Any]
+    shapes: Sequence[Shapes] = ONE
+    domain: Domain = away_from_zero
+    copies: bool = True
+    rtol: float = 1e-14
+    note: str = ""
+
+    def inputs(self, variant: Shapes, dtype: Any = np.float64) -> list[np.ndarray]:
+        """Fresh inputs, the same for every call."""
+        rng = np.random.default_rng(len(variant) + sum(sum(shape) for shape in variant))
+        return [np.asarray(self.domain(rng, shape), dtype=dtype) for shape in variant]
+
+
+def function(
+    op: type,
+    reference: Callable[..., Any],
+    shapes: Sequence[Shapes] = ONE,
+    domain: Domain = away_from_zero,
+    **settings: Any,
+) -> Case:
+    """The row of a primitive that has a method of its name: function(ops.Hypot, np.hypot, TWO)."""
+    name = op.__name__.lower()
+    return Case(
+        op, lambda x, *others: getattr(x, name)(*others), reference, shapes, domain, **settings
+    )

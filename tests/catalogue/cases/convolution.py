@@ -21,14 +21,14 @@ def products(x, w, y, stride=1, dilation=1, before=0, groups=1) -> Any:  # type:
         (n,) * rank if isinstance(n, int) else n for n in (stride, dilation, before)
     )
     for n, o, c, *rest in product(*map(range, (y[0], *w, *y[2:]))):
-        taps, places = rest[:rank], rest[rank:]
+        taps, positions = rest[:rank], rest[rank:]
         read = [
             p * s + t * d - b
-            for p, s, t, d, b in zip(places, strides, taps, dilations, befores, strict=True)
+            for p, s, t, d, b in zip(positions, strides, taps, dilations, befores, strict=True)
         ]
         if all(0 <= i < size for i, size in zip(read, x[2:], strict=True)):
             channel = o // (w[0] // groups) * w[1] + c
-            yield (n, channel, *read), (o, c, *taps), (n, o, *places)
+            yield (n, channel, *read), (o, c, *taps), (n, o, *positions)
 
 
 def convolved(x: np.ndarray, w: np.ndarray, count: tuple[int, ...], **options: Any) -> np.ndarray:
@@ -56,7 +56,7 @@ def correlated(x: np.ndarray, g: np.ndarray, shape: tuple[int, ...], **options: 
 
 
 STRIDED = Windows((5, 3), (3, 2), (2, 1), (1, 2), (1, 2), (3, 4))
-PLACED = {"stride": (2, 1), "dilation": (1, 2), "before": (1, 2)}
+OPTIONS = {"stride": (2, 1), "dilation": (1, 2), "before": (1, 2)}
 DENSE = Windows((4,), (2,), (1,), (1,), (0,), (3,))
 
 CASES: list[Case] = [
@@ -85,7 +85,7 @@ CASES: list[Case] = [
         lambda x, w: x.conv2d(
             w, groups=2, stride=(2, 1), dilation=(1, 2), padding=((1, 0), (2, 1))
         ),
-        lambda x, w: convolved(x, w, (2, 4), groups=2, **PLACED),
+        lambda x, w: convolved(x, w, (2, 4), groups=2, **OPTIONS),
         [((2, 4, 4, 3), (2, 2, 3, 2))],
         note="groups, stride, dilation, padding",
     ),
@@ -126,7 +126,7 @@ CASES: list[Case] = [
     Case(
         convolution.ConvInput,
         lambda g, w: convolution.ConvInput.apply(g, w, windows=STRIDED, groups=2),
-        lambda g, w: convolved_back(g, w, (5, 3), groups=2, **PLACED),
+        lambda g, w: convolved_back(g, w, (5, 3), groups=2, **OPTIONS),
         [((1, 4, 3, 4), (4, 2, 3, 2))],
         note="groups, stride, dilation, padding",
     ),
@@ -147,7 +147,7 @@ CASES: list[Case] = [
     Case(
         convolution.ConvWeight,
         lambda x, g: convolution.ConvWeight.apply(x, g, windows=STRIDED, groups=2),
-        lambda x, g: correlated(x, g, (2, 2, 3, 2), groups=2, **PLACED),
+        lambda x, g: correlated(x, g, (2, 2, 3, 2), groups=2, **OPTIONS),
         [((1, 4, 5, 3), (1, 2, 3, 4)), ((0, 4, 5, 3), (0, 2, 3, 4))],
         note="groups, stride, dilation, padding",
     ),
@@ -160,7 +160,7 @@ CASES: list[Case] = [
     Case(
         convolution.ConvWeight,
         lambda x, g: convolution.ConvWeight.apply(x, g, windows=STRIDED, groups=2),
-        lambda x, g: correlated(x, g, (g.shape[1], 1, 3, 2), groups=2, **PLACED),
+        lambda x, g: correlated(x, g, (g.shape[1], 1, 3, 2), groups=2, **OPTIONS),
         [((2, 2, 5, 3), (2, 2, 3, 4)), ((1, 2, 5, 3), (1, 4, 3, 4))],
         note="depthwise",
     ),

@@ -31,20 +31,20 @@ def write(x: Tensor, index: Any, value: Any) -> Tensor:
 def scattered(x: np.ndarray, index: Any, shape: tuple[int, ...]) -> np.ndarray:
     """x added into zeros at the index, one element at a time."""
     y = np.zeros(shape, x.dtype)
-    places = np.arange(y.size).reshape(shape)[index]
-    for place, value in zip(places.ravel(), x.ravel(), strict=True):
-        y.flat[place] += value
+    positions = np.arange(y.size).reshape(shape)[index]
+    for position, value in zip(positions.ravel(), x.ravel(), strict=True):
+        y.flat[position] += value
     return y
 
 
 def extreme(
     of: Any, x: np.ndarray, index: np.ndarray, v: np.ndarray, include_self: bool = True
 ) -> np.ndarray:
-    """For each place of a vector, np.max or np.min of what comes there."""
+    """For each position of a vector, np.max or np.min of what comes there."""
     return np.array(
         [
-            of([*([own] if include_self or place not in index else []), *v[index == place]])
-            for place, own in enumerate(x)
+            of([*([own] if include_self or position not in index else []), *v[index == position]])
+            for position, own in enumerate(x)
         ]
     ).astype(x.dtype)
 

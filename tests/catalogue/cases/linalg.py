@@ -2,32 +2,9 @@
 
 import numpy as np
 
-from tinygrad_lite.ops import decompositions, determinants, linalg
+from tinygrad_lite.ops import linalg
 
-from .case import Case, Shapes, graded
-
-SQUARE: list[Shapes] = [((3, 3),), ((2, 2, 2),), ((1, 1),), ((0, 0),), ((0, 2, 2),)]
-ANY: list[Shapes] = [((3, 3),), ((4, 2),), ((2, 3),), ((2, 3, 2),), ((3, 0),), ((1, 1),)]
-
-
-def symmetric(a):
-    return a + a.mT
-
-
-def cofactors(a):
-    """By their definition, for float16 in float32."""
-    wide = a.cast(np.float32) if a.dtype == np.float16 else a
-    return determinants.Cofactor.apply(wide).cast(a.dtype)
-
-
-def minors(a):
-    """(-1)^(i + j) det(a without row i and column j)."""
-    found, size = np.zeros_like(a), a.shape[-1]
-    for i, j in np.ndindex(size, size):
-        rest = np.delete(np.delete(a, i, axis=-2), j, axis=-1)
-        found[..., i, j] = (-1) ** (i + j) * np.linalg.det(rest)
-    return found
-
+from .case import SQUARE, Case, function, graded
 
 CASES: list[Case] = [
     Case(
@@ -56,9 +33,8 @@ CASES: list[Case] = [
         [((3, 4), (2, 4)), ((2, 3, 4), (5, 4))],
         note="transposed weight",
     ),
-    Case(
+    function(
         linalg.Linear,
-        lambda x, w, b: x.linear(w, b),
         lambda x, w, b: x @ w + b,
         [
             ((3, 4), (4, 2), (2,)),
@@ -84,10 +60,9 @@ CASES: list[Case] = [
         [((3, 4), (2, 4), (2,)), ((2, 4), (5, 4), (5,))],
         note="a weight laid out in columns",
     ),
-    Case(linalg.Inv, lambda a: a.inv(), np.linalg.inv, SQUARE, graded),
-    Case(
+    function(linalg.Inv, np.linalg.inv, SQUARE, graded),
+    function(
         linalg.Solve,
-        lambda a, b: a.solve(b),
         lambda a, b: np.linalg.solve(a, b[:, None])[:, 0] if b.ndim == 1 else np.linalg.solve(a, b),
         [
             ((3, 3), (3, 2)),
@@ -99,55 +74,5 @@ CASES: list[Case] = [
             ((2, 2), (2, 0)),
         ],
         graded,
-    ),
-    Case(determinants.Det, lambda a: a.det(), np.linalg.det, SQUARE, graded),
-    Case(determinants.Cofactor, cofactors, minors, SQUARE, graded, rtol=1e-13),
-    Case(
-        determinants.Slogdet,
-        lambda a: a.slogdet()[1],
-        lambda a: np.linalg.slogdet(a)[1],
-        SQUARE,
-        graded,
-    ),
-    Case(
-        decompositions.Cholesky,
-        lambda a: symmetric(a).cholesky(),
-        lambda a: np.linalg.cholesky(symmetric(a)),
-        SQUARE,
-        graded,
-    ),
-    *(
-        Case(
-            decompositions.QR,
-            lambda a, place=place: a.qr()[place],
-            lambda a, place=place: np.linalg.qr(a)[place],
-            ANY,
-            graded,
-            note=name,
-        )
-        for place, name in enumerate("qr")
-    ),
-    *(
-        Case(
-            decompositions.SVD,
-            lambda a, place=place: a.svd()[place],
-            lambda a, place=place: np.linalg.svd(a, full_matrices=False)[place],
-            ANY,
-            graded,
-            rtol=1e-13,
-            note=name,
-        )
-        for place, name in enumerate(("u", "s", "vh"))
-    ),
-    *(
-        Case(
-            decompositions.Eigh,
-            lambda a, place=place: symmetric(a).eigh()[place],
-            lambda a, place=place: np.linalg.eigh(symmetric(a))[place],
-            SQUARE,
-            graded,
-            note=name,
-        )
-        for place, name in enumerate("wv")
     ),
 ]

@@ -39,7 +39,7 @@ CASES: list[Case] = [
         lambda a: a.cross_entropy(np.array([[2, 0], [1, 1]]), reduction="none"),
         lambda a: -np.log(probabilities(a))[[[0, 0], [1, 1]], [[2, 0], [1, 1]], [[0, 1], [0, 1]]],
         [((2, 3, 2),)],
-        note="at each place",
+        note="at each position",
     ),
     Case(
         losses.CrossEntropy,

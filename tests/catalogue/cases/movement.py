@@ -4,7 +4,7 @@ import numpy as np
 
 from tinygrad_lite.ops import movement
 
-from .case import ONE, Case
+from .case import Case
 
 
 def windows(x: np.ndarray, size: int, step: int) -> np.ndarray:
@@ -34,7 +34,7 @@ CASES: list[Case] = [
         [((3, 4),), ((2, 1, 3),), ((0, 4),)],
         copies=False,
     ),
-    Case(movement.Permute, lambda a: a.T, lambda a: a.T, ONE, copies=False),
+    Case(movement.Permute, lambda a: a.T, lambda a: a.T, copies=False),
     Case(
         movement.Permute,
         lambda a: a.permute(2, 0, 1),
@@ -80,7 +80,7 @@ CASES: list[Case] = [
         lambda a: a.unbind(-1)[1] * 1.0,
         lambda a: a[..., 1],
         [((3,),), ((2, 3),)],
-        note="one place only",
+        note="one position only",
     ),
     Case(
         movement.Pad,

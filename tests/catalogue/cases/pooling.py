@@ -10,48 +10,48 @@ from tinygrad_lite.ops import pooling
 
 from .case import Case, distinct
 
-Place = tuple[int, ...]
+Position = tuple[int, ...]
 
 
-def reads(windows: Windows) -> Iterator[tuple[Place, Place, Place]]:
+def reads(windows: Windows) -> Iterator[tuple[Position, Position, Position]]:
     """Each window, each of its taps, and where that reads, as far as it is in the image."""
     for window, tap in product(np.ndindex(*windows.count), np.ndindex(*windows.kernel)):
         axes = zip(window, windows.stride, tap, windows.dilation, windows.before, strict=True)
-        place = tuple(w * s + t * d - b for w, s, t, d, b in axes)
-        if all(0 <= i < n for i, n in zip(place, windows.size, strict=True)):
-            yield window, tap, place
+        position = tuple(w * s + t * d - b for w, s, t, d, b in axes)
+        if all(0 <= i < n for i, n in zip(position, windows.size, strict=True)):
+            yield window, tap, position
 
 
 def slid(x: np.ndarray, windows: Windows) -> np.ndarray:
     """(N, C, *size) as (N, C, *kernel, *count)."""
     y = np.zeros((*x.shape[:2], *windows.kernel, *windows.count))
-    for window, tap, place in reads(windows):
-        y[(..., *tap, *window)] = x[(..., *place)]
+    for window, tap, position in reads(windows):
+        y[(..., *tap, *window)] = x[(..., *position)]
     return y
 
 
 def added(x: np.ndarray, windows: Windows) -> np.ndarray:
     """(N, C, *kernel, *count) as (N, C, *size)."""
     y = np.zeros((*x.shape[:2], *windows.size))
-    for window, tap, place in reads(windows):
-        y[(..., *place)] += x[(..., *tap, *window)]
+    for window, tap, position in reads(windows):
+        y[(..., *position)] += x[(..., *tap, *window)]
     return y
 
 
 def pooled(x: np.ndarray, windows: Windows) -> np.ndarray:
     """(N, C, *size) as (N, C, *count): the largest of each window."""
     y = np.full((*x.shape[:2], *windows.count), -np.inf)
-    for window, _, place in reads(windows):
-        y[(..., *window)] = np.maximum(y[(..., *window)], x[(..., *place)])
+    for window, _, position in reads(windows):
+        y[(..., *window)] = np.maximum(y[(..., *window)], x[(..., *position)])
     return y
 
 
 def unpooled(x: np.ndarray, windows: Windows, winners: np.ndarray) -> np.ndarray:
     """(N, C, *count) as (N, C, *size): each element at the tap of that number."""
     y = np.zeros((*x.shape[:2], *windows.size))
-    for window, tap, place in reads(windows):
+    for window, tap, position in reads(windows):
         number = np.ravel_multi_index(tap, windows.kernel)
-        y[(..., *place)] += np.where(winners[(..., *window)] == number, x[(..., *window)], 0)
+        y[(..., *position)] += np.where(winners[(..., *window)] == number, x[(..., *window)], 0)
     return y
 
 

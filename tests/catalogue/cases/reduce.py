@@ -4,15 +4,10 @@ import numpy as np
 
 from tinygrad_lite.ops import reduce
 
-from .case import ONE, Case, away_from_zero, distinct
+from .case import ONE, Case, away_from_zero, distinct, function
 
 CASES: list[Case] = [
-    Case(
-        reduce.Mean,
-        lambda a: a.mean(),
-        np.mean,
-        [variant for variant in ONE if 0 not in variant[0]],
-    ),
+    function(reduce.Mean, np.mean, [variant for variant in ONE if 0 not in variant[0]]),
     Case(
         reduce.Mean,
         lambda a: a.mean((0, -1), keepdim=True),
@@ -20,7 +15,7 @@ CASES: list[Case] = [
         [((3, 4),), ((2, 3, 4),), ((1, 1),)],
         note="two axes, kept",
     ),
-    Case(reduce.Sum, lambda a: a.sum(), np.sum, ONE),
+    function(reduce.Sum, np.sum),
     Case(
         reduce.Sum,
         lambda a: a.sum((0, -1), keepdim=True),
@@ -64,7 +59,7 @@ CASES: list[Case] = [
             ),
         )
     ),
-    Case(reduce.Prod, lambda a: a.prod(), np.prod, [*ONE, ((7,),), ((2, 5),)]),
+    function(reduce.Prod, np.prod, [*ONE, ((7,),), ((2, 5),)]),
     Case(
         reduce.Prod,
         lambda a: a.prod((0, 2), keepdim=True),
@@ -81,11 +76,7 @@ CASES: list[Case] = [
         note="zeros",
     ),
     Case(
-        reduce.Centre,
-        lambda a: a.var(),
-        lambda a: a.var(ddof=1),
-        [((3, 4),), ((2,),)],
-        note="all",
+        reduce.Centre, lambda a: a.var(), lambda a: a.var(ddof=1), [((3, 4),), ((2,),)], note="all"
     ),
     Case(
         reduce.Centre,

@@ -4,7 +4,7 @@ import numpy as np
 
 from tinygrad_lite.ops import scan
 
-from .case import Case, Shapes, away_from_zero
+from .case import Case, Shapes, away_from_zero, function
 
 LENGTHS: list[Shapes] = [((),), ((0,),), ((1,),), ((2,),), ((5,),), ((2, 4),), ((2, 0),), ((0, 2),)]
 
@@ -23,19 +23,8 @@ def recurrence(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 CASES: list[Case] = [
-    Case(
-        scan.CumSum,
-        lambda a: a.cumsum(-1),
-        lambda a: np.cumsum(a, -1).reshape(a.shape),
-        LENGTHS,
-    ),
-    Case(
-        scan.CumSum,
-        lambda a: a.cumsum(),
-        lambda a: np.cumsum(a, 0),
-        [((3, 2),), ((2, 1, 3),)],
-        note="first axis",
-    ),
+    Case(scan.CumSum, lambda a: a.cumsum(-1), lambda a: np.cumsum(a, -1).reshape(a.shape), LENGTHS),
+    function(scan.CumSum, lambda a: np.cumsum(a, 0), [((3, 2),), ((2, 1, 3),)], note="first axis"),
     *(
         Case(
             scan.CumProd,

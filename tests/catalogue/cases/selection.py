@@ -5,7 +5,7 @@ import numpy as np
 from tinygrad_lite import Tensor
 from tinygrad_lite.ops import selection
 
-from .case import ONE, TWO, Case, off_whole
+from .case import ONE, TWO, Case, function, off_whole
 
 MASK = np.array([[True, False, True, True], [False, True, False, True], [True, False, False, True]])
 
@@ -16,13 +16,11 @@ CASES: list[Case] = [
         lambda a: a * MASK,
         [((3, 4),)],
     ),
-    Case(selection.Relu, lambda a: a.relu(), lambda a: np.where(a > 0, a, 0), ONE),
-    Case(selection.Maximum, lambda a, b: a.maximum(b), np.maximum, TWO),
-    Case(selection.Minimum, lambda a, b: a.minimum(b), np.minimum, TWO),
-    Case(selection.Clip, lambda a: a.clip(-1.03, 0.57), lambda a: np.clip(a, -1.03, 0.57), ONE),
-    Case(
-        selection.Clip, lambda a: a.clip(-1.03), lambda a: np.maximum(a, -1.03), ONE, note="below"
-    ),
+    function(selection.Relu, lambda a: np.where(a > 0, a, 0)),
+    function(selection.Maximum, np.maximum, TWO),
+    function(selection.Minimum, np.minimum, TWO),
+    Case(selection.Clip, lambda a: a.clip(-1.03, 0.57), lambda a: np.clip(a, -1.03, 0.57)),
+    Case(selection.Clip, lambda a: a.clip(-1.03), lambda a: np.maximum(a, -1.03), note="below"),
     Case(
         selection.Clip,
         lambda x, low, high: x.clip(low, high),
@@ -43,7 +41,7 @@ CASES: list[Case] = [
         lambda a, b: np.where(MASK, a, b),
         [((3, 4), (3, 4)), ((4,), (3, 1)), ((), (3, 4))],
     ),
-    Case(selection.Step, lambda a: a.sign(), np.sign, ONE),
+    Case(selection.Step, lambda a: a.sign(), np.sign),
     Case(selection.Step, lambda a: a.floor(), np.floor, ONE, off_whole, note="floor"),
-    Case(selection.Abs, lambda a: a.abs(), np.abs, ONE),
+    function(selection.Abs, np.abs),
 ]

@@ -4,24 +4,24 @@ import numpy as np
 
 from tinygrad_lite.ops import trigonometry as tr
 
-from .case import ONE, TWO, Case, above_one, within_one
+from .case import ONE, TWO, Case, above_one, function, within_one
 
 CASES: list[Case] = [
-    Case(tr.Sin, lambda a: a.sin(), np.sin, ONE),
-    Case(tr.Cos, lambda a: a.cos(), np.cos, ONE),
-    Case(tr.Tan, lambda a: a.tan(), np.tan, ONE, within_one),
-    Case(tr.Asin, lambda a: a.asin(), np.arcsin, ONE, within_one),
-    Case(tr.Acos, lambda a: a.acos(), np.arccos, ONE, within_one),
-    Case(tr.Atan, lambda a: a.atan(), np.arctan, ONE),
-    Case(tr.Atan2, lambda a, b: a.atan2(b), np.arctan2, TWO),
-    Case(tr.Hypot, lambda a, b: a.hypot(b), np.hypot, TWO),
-    Case(tr.Hypot, lambda a: a.hypot(2.0), lambda a: np.hypot(a, 2), ONE, note="with a number"),
-    Case(tr.Sinh, lambda a: a.sinh(), np.sinh, ONE),
-    Case(tr.Cosh, lambda a: a.cosh(), np.cosh, ONE),
-    Case(tr.Asinh, lambda a: a.asinh(), np.arcsinh, ONE),
-    Case(tr.Acosh, lambda a: a.acosh(), np.arccosh, ONE, above_one),
-    Case(tr.Atanh, lambda a: a.atanh(), np.arctanh, ONE, within_one),
-    Case(tr.Sinc, lambda a: a.sinc(), np.sinc, ONE),
+    function(tr.Sin, np.sin),
+    function(tr.Cos, np.cos),
+    function(tr.Tan, np.tan, ONE, within_one),
+    function(tr.Asin, np.arcsin, ONE, within_one),
+    function(tr.Acos, np.arccos, ONE, within_one),
+    function(tr.Atan, np.arctan),
+    function(tr.Atan2, np.arctan2, TWO),
+    function(tr.Hypot, np.hypot, TWO),
+    Case(tr.Hypot, lambda a: a.hypot(2.0), lambda a: np.hypot(a, 2), note="with a number"),
+    function(tr.Sinh, np.sinh),
+    function(tr.Cosh, np.cosh),
+    function(tr.Asinh, np.arcsinh),
+    function(tr.Acosh, np.arccosh, ONE, above_one),
+    function(tr.Atanh, np.arctanh, ONE, within_one),
+    function(tr.Sinc, np.sinc),
     Case(
         tr.Sinc,
         lambda a: tr.Sinc.apply(a, order=3),

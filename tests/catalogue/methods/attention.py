@@ -4,7 +4,7 @@ import numpy as np
 
 from tinygrad_lite import Tensor
 
-from .row import Mistake, Row
+from .row import Mistake, Row, function
 
 
 def attention(q, k, v, allowed=None, added=0.0, scale=None):
@@ -17,10 +17,6 @@ def attention(q, k, v, allowed=None, added=0.0, scale=None):
     return powers / np.where(total == 0, 1, total) @ v
 
 
-def sdpa(torch):
-    return torch.nn.functional.scaled_dot_product_attention
-
-
 NAME = "scaled_dot_product_attention"
 STACK = [((2, 3, 4), (2, 5, 4), (2, 5, 2)), ((3, 2), (3, 2), (3, 2)), ((0, 3, 2),) * 3]
 PLAIN = STACK[:1]
@@ -28,18 +24,11 @@ ALLOWED = np.array([[1, 0, 1, 1, 0], [0, 0, 0, 0, 0], [0, 0, 0, 1, 0]], bool)
 ADDED = np.array([[0.5, -1, 0, 2, 0], [0, 0, 0, 0, 1], [0.1, 0, 0, 1, 0]])
 
 ROWS: list[Row] = [
-    Row(
-        NAME,
-        lambda q, k, v: q.scaled_dot_product_attention(k, v),
-        attention,
-        lambda torch, q, k, v: sdpa(torch)(q, k, v),
-        STACK,
-    ),
+    function(NAME, attention, STACK),
     Row(
         NAME,
         lambda q, k, v: q.scaled_dot_product_attention(k, v, scale=0.3),
         lambda q, k, v: attention(q, k, v, scale=0.3),
-        lambda torch, q, k, v: sdpa(torch)(q, k, v, scale=0.3),
         PLAIN,
         note="scale",
     ),
@@ -47,7 +36,6 @@ ROWS: list[Row] = [
         NAME,
         lambda q, k, v: q.scaled_dot_product_attention(k, v, attn_mask=ALLOWED),
         lambda q, k, v: attention(q, k, v, ALLOWED),
-        lambda torch, q, k, v: sdpa(torch)(q, k, v, attn_mask=torch.tensor(ALLOWED)),
         PLAIN,
         note="bool mask, one query sees nothing",
     ),
@@ -55,7 +43,6 @@ ROWS: list[Row] = [
         NAME,
         lambda q, k, v: q.scaled_dot_product_attention(k, v, attn_mask=Tensor(ADDED)),
         lambda q, k, v: attention(q, k, v, added=ADDED),
-        lambda torch, q, k, v: sdpa(torch)(q, k, v, attn_mask=torch.tensor(ADDED, dtype=q.dtype)),
         PLAIN,
         note="float mask",
     ),
@@ -63,7 +50,6 @@ ROWS: list[Row] = [
         NAME,
         lambda q, k, v, m: q.scaled_dot_product_attention(k, v, attn_mask=m),
         lambda q, k, v, m: attention(q, k, v, added=m),
-        lambda torch, q, k, v, m: sdpa(torch)(q, k, v, attn_mask=m),
         [((2, 2, 3, 2), (2, 2, 3, 2), (2, 2, 3, 1), (2, 1, 1, 3))],
         note="mask that learns",
     ),
@@ -71,7 +57,6 @@ ROWS: list[Row] = [
         NAME,
         lambda q, k, v: q.scaled_dot_product_attention(k, v, is_causal=True),
         lambda q, k, v: attention(q, k, v, np.tri(q.shape[-2], k.shape[-2])),
-        lambda torch, q, k, v: sdpa(torch)(q, k, v, is_causal=True),
         [*STACK, ((2, 4, 3), (2, 2, 3), (2, 2, 3))],
         note="causal, also of unequal lengths",
     ),
@@ -79,15 +64,12 @@ ROWS: list[Row] = [
         NAME,
         lambda q, k, v: q.scaled_dot_product_attention(k, v, enable_gqa=True),
         lambda q, k, v: attention(q, np.repeat(k, 2, axis=1), np.repeat(v, 2, axis=1)),
-        lambda torch, q, k, v: sdpa(torch)(q, k, v, enable_gqa=True),
         [((1, 4, 3, 2), (1, 2, 3, 2), (1, 2, 3, 1))],
         note="grouped queries",
     ),
-    Row(
+    function(
         NAME,
-        lambda q, k, v: q.scaled_dot_product_attention(k, v),
         attention,
-        lambda torch, q, k, v: sdpa(torch)(q, k, v),
         [((2, 3, 2, 2), (2, 1, 3, 2), (2, 1, 3, 2))],
         note="heads broadcast",
     ),
@@ -95,7 +77,6 @@ ROWS: list[Row] = [
         NAME,
         lambda q, k, v: q.scaled_dot_product_attention(k, v, dropout_p=1.0),
         lambda q, k, v: 0 * attention(q, k, v),
-        lambda torch, q, k, v: sdpa(torch)(q, k, v, dropout_p=1.0),
         PLAIN,
         note="all weights dropped",
     ),

@@ -1,44 +1,24 @@
 """Rows of the methods in tinygrad_lite/methods/casting.py."""
 
 import numpy as np
-from cases.case import ONE
 
 from tinygrad_lite import Tensor
 
-from .row import Mistake, Row
+from .row import Mistake, Row, function
 
 ROWS: list[Row] = [
-    Row(
-        "double",
-        lambda x: x.double(),
-        lambda x: x.astype(np.float64),
-        lambda torch, x: x.double(),
-        ONE,
-        kinds="fib",
-        casts=True,
-    ),
+    function("double", lambda x: x.astype(np.float64), kinds="fib", casts=True),
     *(
-        Row(
+        function(
             name,
-            lambda x, name=name: getattr(x, name)(),
             lambda x, dtype=dtype: x.astype(dtype),
-            lambda torch, x, name=name: getattr(x, name)(),
-            ONE,
             kinds="ib",
             note="finite differences need float64: of floats, see test_casting.py",
         )
         for name, dtype in (("float", np.float32), ("half", np.float16))
     ),
     *(
-        Row(
-            name,
-            lambda x, name=name: getattr(x, name)(),
-            lambda x, dtype=dtype: x.astype(dtype),
-            lambda torch, x, name=name: getattr(x, name)(),
-            ONE,
-            kinds="fib",
-            constant=True,
-        )
+        function(name, lambda x, dtype=dtype: x.astype(dtype), kinds="fib", constant=True)
         for name, dtype in (
             ("short", np.int16),
             ("int", np.int32),
@@ -50,8 +30,6 @@ ROWS: list[Row] = [
         "cast",
         lambda x: x.cast(np.float64),
         lambda x: x.astype(np.float64),
-        lambda torch, x: x.to(torch.float64),
-        ONE,
         kinds="fib",
         casts=True,
     ),
@@ -59,26 +37,16 @@ ROWS: list[Row] = [
         "astype",
         lambda x: x.astype("float64"),
         lambda x: x.astype(np.float64),
-        lambda torch, x: x.to(torch.float64),
-        ONE,
+        torch=lambda torch, x: x.to(torch.float64),
         kinds="fib",
         casts=True,
     ),
-    Row("clone", lambda x: x.clone(), np.copy, lambda torch, x: x.clone(), ONE, kinds="fib"),
-    Row(
-        "contiguous",
-        lambda x: x.contiguous() * 1,
-        np.copy,
-        lambda torch, x: x.contiguous() * 1,
-        ONE,
-        kinds="fi",
-        note="already so",
-    ),
+    function("clone", np.copy, kinds="fib"),
+    Row("contiguous", lambda x: x.contiguous() * 1, np.copy, kinds="fi", note="already so"),
     Row(
         "contiguous",
         lambda x: x.T.contiguous(),
         lambda x: x.T.copy(),
-        lambda torch, x: x.T.contiguous(),
         [((3, 4),), ((0, 2),)],
         kinds="fib",
         note="transposed",
@@ -87,8 +55,8 @@ ROWS: list[Row] = [
         "bitcast",
         lambda x: x.bitcast(np.int32),
         lambda x: x.view(np.int32),
-        lambda torch, x: x.view(torch.int32),
         [((3, 4),), ((2,),)],
+        torch=lambda torch, x: x.view(torch.int32),
         kinds="fi",
         constant=True,
     ),
@@ -96,8 +64,8 @@ ROWS: list[Row] = [
         "bitcast",
         lambda x: x.bitcast(np.uint8),
         lambda x: x.view(np.uint8),
-        lambda torch, x: x.view(torch.uint8),
         [((3, 4),), ((2,),)],
+        torch=lambda torch, x: x.view(torch.uint8),
         kinds="fib",
         constant=True,
         note="to bytes",
@@ -106,8 +74,8 @@ ROWS: list[Row] = [
         "bitcast",
         lambda: Tensor([0x3F800000, 0]).int().bitcast(np.float32),
         lambda: np.float32([1, 0]),
-        lambda torch: torch.tensor([0x3F800000, 0]).int().view(torch.float32),
         [()],
+        torch=lambda torch: torch.tensor([0x3F800000, 0]).int().view(torch.float32),
         constant=True,
         casts=True,
         note="to float",

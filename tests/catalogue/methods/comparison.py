@@ -1,13 +1,11 @@
 """Rows of the methods in tinygrad_lite/methods/comparison.py."""
 
-from operator import methodcaller
-
 import numpy as np
-from cases.case import ONE, TWO
+from cases.case import TWO
 
 from tinygrad_lite import Tensor
 
-from .row import Mistake, Row
+from .row import Mistake, Row, function
 
 NUMBERS = np.array([0.0, -1.5, np.nan, np.inf, -np.inf])
 OTHERS = np.array([1e-9, -1.500001, np.nan, np.inf, np.inf])
@@ -15,15 +13,7 @@ NONE = [()]  # no inputs
 
 ROWS: list[Row] = [
     *(
-        Row(
-            name,
-            methodcaller(name),
-            getattr(np, name),
-            lambda torch, x, name=name: getattr(torch, name)(x),
-            ONE,
-            kinds="fib",
-            constant=True,
-        )
+        function(name, getattr(np, name), kinds="fib", constant=True)
         for name in ("isnan", "isinf", "isfinite", "logical_not")
     ),
     *(
@@ -31,8 +21,8 @@ ROWS: list[Row] = [
             name,
             lambda name=name: getattr(Tensor(NUMBERS), name)(),
             lambda name=name: getattr(np, name)(NUMBERS),
-            lambda torch, name=name: getattr(torch, name)(torch.tensor(NUMBERS)),
             NONE,
+            torch=lambda torch, name=name: getattr(torch, name)(torch.tensor(NUMBERS)),
             constant=True,
             note="infinities and nan",
         )
@@ -42,8 +32,8 @@ ROWS: list[Row] = [
         "isinf",
         lambda: Tensor(NUMBERS).isinf(detect_negative=False),
         lambda: np.isposinf(NUMBERS),
-        lambda torch: torch.isposinf(torch.tensor(NUMBERS)),
         NONE,
+        torch=lambda torch: torch.isposinf(torch.tensor(NUMBERS)),
         constant=True,
         note="positive",
     ),
@@ -51,29 +41,20 @@ ROWS: list[Row] = [
         "isinf",
         lambda: Tensor(NUMBERS).isinf(detect_positive=False),
         lambda: np.isneginf(NUMBERS),
-        lambda torch: torch.isneginf(torch.tensor(NUMBERS)),
         NONE,
+        torch=lambda torch: torch.isneginf(torch.tensor(NUMBERS)),
         constant=True,
         note="negative",
     ),
     *(
-        Row(
-            name,
-            lambda a, b, name=name: getattr(a, name)(b),
-            getattr(np, name),
-            lambda torch, a, b, name=name: getattr(torch, name)(a, b),
-            TWO,
-            kinds="fib",
-            constant=True,
-        )
+        function(name, getattr(np, name), TWO, kinds="fib", constant=True)
         for name in ("logical_and", "logical_or", "logical_xor", "isclose")
     ),
     Row(
         "logical_and",
         lambda a: a.logical_and(0.0),
         lambda a: np.logical_and(a, 0.0),
-        None,
-        ONE,
+        torch=None,
         kinds="fib",
         constant=True,
         note="with a number, which PyTorch refuses",
@@ -82,8 +63,8 @@ ROWS: list[Row] = [
         "isclose",
         lambda: Tensor(NUMBERS).isclose(Tensor(OTHERS)),
         lambda: np.isclose(NUMBERS, OTHERS),
-        lambda torch: torch.isclose(torch.tensor(NUMBERS), torch.tensor(OTHERS)),
         NONE,
+        torch=lambda torch: torch.isclose(torch.tensor(NUMBERS), torch.tensor(OTHERS)),
         constant=True,
         note="infinities and nan",
     ),
@@ -91,10 +72,10 @@ ROWS: list[Row] = [
         "isclose",
         lambda: Tensor(NUMBERS).isclose(OTHERS, rtol=1e-7, atol=0.0, equal_nan=True),
         lambda: np.isclose(NUMBERS, OTHERS, 1e-7, 0.0, True),
-        lambda torch: torch.isclose(
+        NONE,
+        torch=lambda torch: torch.isclose(
             torch.tensor(NUMBERS), torch.tensor(OTHERS), 1e-7, 0.0, equal_nan=True
         ),
-        NONE,
         constant=True,
         note="narrow, equal_nan",
     ),

@@ -7,7 +7,7 @@ from cases.pooling import added, slid
 from tinygrad_lite import Tensor
 from tinygrad_lite.arrays.windows import Windows
 
-from .row import Mistake, Row
+from .row import Mistake, Row, function
 
 # size, kernel, stride, dilation, before, count
 COLUMNS = Windows((4, 2), (2, 1), (1, 1), (1, 1), (0, 0), (3, 2))
@@ -24,7 +24,6 @@ ROWS: list[Row] = [
         "conv1d",
         lambda x, w, b: x.conv1d(w, b, stride=2, padding=1),
         lambda x, w, b: biased(convolved(x, w, (3,), stride=2, before=1), b),
-        lambda torch, x, w, b: torch.conv1d(x, w, b, stride=2, padding=1),
         [((2, 2, 5), (3, 2, 3), (3,))],
         kinds="fi",
     ),
@@ -32,15 +31,13 @@ ROWS: list[Row] = [
         "conv1d",
         lambda x, w: x.conv1d(w, padding=(2, 0), dilation=2),
         lambda x, w: convolved(x, w, (4,), before=2, dilation=2),
-        lambda torch, x, w: torch.conv1d(torch.nn.functional.pad(x, (2, 0)), w, dilation=2),
         [((1, 1, 4), (2, 1, 2))],
+        torch=lambda torch, x, w: torch.conv1d(torch.nn.functional.pad(x, (2, 0)), w, dilation=2),
         note="causal: padding in front only",
     ),
-    Row(
+    function(
         "conv2d",
-        lambda x, w, b: x.conv2d(w, b),
         lambda x, w, b: biased(convolved(x, w, (1, 2)), b),
-        lambda torch, x, w, b: torch.conv2d(x, w, b),
         [((2, 2, 2, 3), (2, 2, 2, 2), (2,)), ((0, 1, 2, 3), (1, 1, 2, 2), (1,))],
         kinds="fi",
     ),
@@ -50,7 +47,6 @@ ROWS: list[Row] = [
         lambda x, w: convolved(
             x, w, (2, 4), groups=2, stride=(2, 1), dilation=(1, 2), before=(1, 2)
         ),
-        lambda torch, x, w: torch.conv2d(x, w, None, (2, 1), (1, 2), (1, 2), 2),
         [((1, 4, 3, 2), (2, 2, 3, 2))],
         note="groups, stride, dilation and padding, by position",
     ),
@@ -58,7 +54,6 @@ ROWS: list[Row] = [
         "conv2d",
         lambda x, w: x.conv2d(w, groups=2, padding=1),
         lambda x, w: convolved(x, w, (3, x.shape[3]), groups=2, before=1),
-        lambda torch, x, w: torch.conv2d(x, w, groups=2, padding=1),
         [((1, 2, 2, 3), (2, 1, 2, 3)), ((1, 2, 2, 2), (4, 1, 2, 3))],
         note="depthwise",
     ),
@@ -66,17 +61,17 @@ ROWS: list[Row] = [
         "conv2d",
         lambda x, w: x.conv2d(w, padding="same", dilation=(1, 2)),
         lambda x, w: convolved(x, w, (2, 3), before=(0, 2), dilation=(1, 2)),
-        lambda torch, x, w: torch.conv2d(
-            torch.nn.functional.pad(x, (2, 2, 0, 1)), w, dilation=(1, 2)
-        ),  # PyTorch's own "same" warns of an even kernel
         [((1, 1, 2, 3), (1, 1, 2, 3))],
+        # PyTorch's own "same" warns of an even kernel
+        torch=lambda torch, x, w: torch.conv2d(
+            torch.nn.functional.pad(x, (2, 2, 0, 1)), w, dilation=(1, 2)
+        ),
         note="as large as the input",
     ),
     Row(
         "conv2d",
         lambda x, w: x.conv2d(w, padding="valid"),
         lambda x, w: np.einsum("nchw,ocij->nohw", x, w),
-        lambda torch, x, w: torch.conv2d(x, w, padding="valid"),
         [((2, 3, 1, 2), (2, 3, 1, 1))],
         note="1x1",
     ),
@@ -84,23 +79,22 @@ ROWS: list[Row] = [
         "conv2d",
         lambda x, w: x.conv2d(w, padding=(1, 0, 0, 2)),
         lambda x, w: convolved(x, w, (3, 3), before=(0, 1)),
-        lambda torch, x, w: torch.conv2d(torch.nn.functional.pad(x, (1, 0, 0, 2)), w),
         [((1, 1, 2, 3), (1, 1, 2, 2))],
+        torch=lambda torch, x, w: torch.conv2d(torch.nn.functional.pad(x, (1, 0, 0, 2)), w),
         note="left, right, top, bottom",
     ),
     Row(
         "conv2d",
         lambda x, w: x.conv2d(w, padding=((0, 2), (1, 0))),
         lambda x, w: convolved(x[None], w, (3, 3), before=(0, 1))[0],
-        lambda torch, x, w: torch.conv2d(torch.nn.functional.pad(x, (1, 0, 0, 2)), w),
         [((1, 2, 3), (1, 1, 2, 2))],
+        torch=lambda torch, x, w: torch.conv2d(torch.nn.functional.pad(x, (1, 0, 0, 2)), w),
         note="pairs, and one image without a batch",
     ),
     Row(
         "conv3d",
         lambda x, w, b: x.conv3d(w, b, stride=(1, 2, 1), padding=(0, 1, 0)),
         lambda x, w, b: biased(convolved(x, w, (1, 2, 2), stride=(1, 2, 1), before=(0, 1, 0)), b),
-        lambda torch, x, w, b: torch.conv3d(x, w, b, stride=(1, 2, 1), padding=(0, 1, 0)),
         [((1, 2, 2, 2, 2), (1, 2, 2, 2, 1), (1,))],
         kinds="fi",
     ),
@@ -108,47 +102,42 @@ ROWS: list[Row] = [
         "im2col",
         lambda x: x.im2col((2, 1)),
         lambda x: slid(x, COLUMNS).reshape(len(x), 4, 6),
-        lambda torch, x: torch.nn.functional.unfold(x, (2, 1)),
         [((2, 2, 4, 2),), ((0, 2, 4, 2),)],
-        kinds="f",
+        torch=lambda torch, x: torch.nn.functional.unfold(x, (2, 1)),
     ),
     Row(
         "im2col",
         lambda x: x.im2col((2, 1), (1, 2), (0, 1), (2, 1)),
         lambda x: slid(x, PADDED_COLUMNS).reshape(len(x), 2, 8),
-        lambda torch, x: torch.nn.functional.unfold(x, (2, 1), (1, 2), (0, 1), (2, 1)),
         [((1, 1, 4, 2),)],
-        kinds="f",
+        torch=lambda torch, x: torch.nn.functional.unfold(x, (2, 1), (1, 2), (0, 1), (2, 1)),
         note="dilation, padding and stride, by position",
     ),
     Row(
         "im2col",
         lambda x: x.im2col(2),
         lambda x: slid(x, DENSE).reshape(len(x), 2, 3),
-        None,
         [((2, 1, 4),)],
+        torch=None,
         kinds="fib",
-        note="of sequences, which PyTorch has not",
+        note="of sequences: PyTorch takes images only",
     ),
     Row(
         "col2im",
         lambda x: x.col2im((4, 2), (2, 1), (1, 2), (0, 1), (2, 1)),
         lambda x: added(x.reshape(len(x), x.shape[1] // 2, 2, 1, 2, 4), PADDED_COLUMNS),
-        lambda torch, x: torch.nn.functional.fold(x, (4, 2), (2, 1), (1, 2), (0, 1), (2, 1)),
         [((1, 4, 8),), ((0, 2, 8),)],
+        torch=lambda torch, x: torch.nn.functional.fold(x, (4, 2), (2, 1), (1, 2), (0, 1), (2, 1)),
     ),
     Row(
         "conv_transpose1d",
         lambda x, w, b: x.conv_transpose1d(w, b, stride=2, padding=1),
         lambda x, w, b: biased(convolved_back(x, w, (5,), stride=2, before=1), b),
-        lambda torch, x, w, b: torch.conv_transpose1d(x, w, b, stride=2, padding=1),
         [((2, 2, 3), (2, 1, 3), (1,))],
     ),
-    Row(
+    function(
         "conv_transpose2d",
-        lambda x, w, b: x.conv_transpose2d(w, b),
         lambda x, w, b: biased(convolved_back(x, w, (2, 3)), b),
-        lambda torch, x, w, b: torch.conv_transpose2d(x, w, b),
         [((2, 2, 1, 2), (2, 1, 2, 2), (1,)), ((0, 1, 1, 2), (1, 1, 2, 2), (1,))],
     ),
     Row(
@@ -157,7 +146,6 @@ ROWS: list[Row] = [
         lambda x, w: convolved_back(
             x, w, (4, 7), groups=2, stride=(2, 1), dilation=(1, 3), before=(1, 0)
         ),
-        lambda torch, x, w: torch.conv_transpose2d(x, w, None, (2, 1), (1, 0), (1, 2), 2, (1, 3)),
         [((1, 2, 2, 2), (2, 2, 3, 2))],
         note="groups, stride, dilation, padding and output_padding, by position",
     ),
@@ -165,17 +153,14 @@ ROWS: list[Row] = [
         "conv_transpose2d",
         lambda x, w: x.conv_transpose2d(w, groups=2, stride=2, padding=((1, 0), (0, 1))),
         lambda x, w: convolved_back(x[None], w, (4, 4), groups=2, stride=2, before=(1, 0))[0],
-        lambda torch, x, w: torch.conv_transpose2d(x, w, groups=2, stride=2)[:, 1:, :-1],
         [((2, 2, 2), (2, 1, 3, 3))],
+        torch=lambda torch, x, w: torch.conv_transpose2d(x, w, groups=2, stride=2)[:, 1:, :-1],
         note="depthwise, asymmetric padding, no batch",
     ),
     Row(
         "conv_transpose3d",
         lambda x, w, b: x.conv_transpose3d(w, b, stride=(1, 2, 1), output_padding=(0, 1, 0)),
         lambda x, w, b: biased(convolved_back(x, w, (2, 5, 2), stride=(1, 2, 1)), b),
-        lambda torch, x, w, b: torch.conv_transpose3d(
-            x, w, b, stride=(1, 2, 1), output_padding=(0, 1, 0)
-        ),
         [((1, 1, 1, 2, 2), (1, 2, 2, 2, 1), (2,))],
     ),
 ]

@@ -22,19 +22,24 @@ ROWS: list[Row] = [
         "empty",
         lambda: Tensor.empty(2, 3).ones_like(),
         lambda: np.ones((2, 3)),
-        lambda torch: torch.ones(2, 3),
+        torch=lambda torch: torch.ones(2, 3),
     ),
     Made(
         "zeros",
         lambda: (Tensor.zeros(2, 3), Tensor.zeros((2, 3)), Tensor.zeros(), Tensor.zeros(0, 2)),
         lambda: (np.zeros((2, 3)), np.zeros((2, 3)), np.zeros(()), np.zeros((0, 2))),
-        lambda torch: (torch.zeros(2, 3), torch.zeros((2, 3)), torch.zeros(()), torch.zeros(0, 2)),
+        torch=lambda torch: (
+            torch.zeros(2, 3),
+            torch.zeros((2, 3)),
+            torch.zeros(()),
+            torch.zeros(0, 2),
+        ),
     ),
     Made(
         "zeros",
         lambda: [Tensor.zeros(2, dtype=dtype) for dtype in ("float16", "int64", "bool")],
         lambda: [np.zeros(2)] * 3,
-        lambda torch: [
+        torch=lambda torch: [
             torch.zeros(2, dtype=dtype) for dtype in (torch.float16, torch.int64, torch.bool)
         ],
         note="dtype",
@@ -43,7 +48,7 @@ ROWS: list[Row] = [
         "ones",
         lambda: (Tensor.ones(2, 3), Tensor.ones([2]), Tensor.ones(), Tensor.ones(3, dtype="int8")),
         lambda: (np.ones((2, 3)), np.ones(2), np.ones(()), np.ones(3)),
-        lambda torch: (
+        torch=lambda torch: (
             *(torch.ones(2, 3), torch.ones([2]), torch.ones(())),
             torch.ones(3, dtype=torch.int8),
         ),
@@ -52,13 +57,13 @@ ROWS: list[Row] = [
         "full",
         lambda: [Tensor.full((2, 3), value) for value in (2.5, 7, True, np.inf)],
         lambda: [np.full((2, 3), value) for value in (2.5, 7, True, np.inf)],
-        lambda torch: [torch.full((2, 3), value) for value in (2.5, 7, True, torch.inf)],
+        torch=lambda torch: [torch.full((2, 3), value) for value in (2.5, 7, True, torch.inf)],
     ),
     Made(
         "full",
         lambda: (Tensor.full(3, 2.5, dtype=np.float64), Tensor.full((), -1.5, dtype=np.int64)),
         lambda: (np.full(3, 2.5), np.full((), -1)),
-        lambda torch: (
+        torch=lambda torch: (
             torch.full((3,), 2.5, dtype=torch.float64),
             torch.full((), -1.5, dtype=torch.int64),
         ),
@@ -74,7 +79,7 @@ ROWS: list[Row] = [
             *(np.arange(5), np.arange(5), np.arange(2, 9, 3), np.zeros(0)),
             *(np.array([5, 3, 1]), np.arange(10) / 10, 1 - np.arange(7) * 0.3),
         ],
-        lambda torch: [
+        torch=lambda torch: [
             *(torch.arange(5), torch.arange(5.0), torch.arange(2, 9, 3), torch.arange(0)),
             *(torch.arange(5, 0, -2), torch.arange(0, 1, 0.1), torch.arange(1, -1, -0.3)),
         ],
@@ -83,7 +88,7 @@ ROWS: list[Row] = [
         "arange",
         lambda: (Tensor.arange(0, 4, dtype=np.float16), Tensor.arange(0.0, 4.0, dtype=np.int32)),
         lambda: (np.arange(4), np.arange(4)),
-        lambda torch: (
+        torch=lambda torch: (
             torch.arange(0, 4, dtype=torch.float16),
             torch.arange(0.0, 4.0, dtype=torch.int32),
         ),
@@ -93,7 +98,7 @@ ROWS: list[Row] = [
         "arange",
         lambda: Tensor.arange(5, 1),
         lambda: np.zeros(0),
-        None,
+        torch=None,
         note="step away from stop: none, as in NumPy and tinygrad; PyTorch raises",
     ),
     Made(
@@ -106,7 +111,7 @@ ROWS: list[Row] = [
             *(np.arange(5) / 4, 2 - np.arange(7) / 2, [3.0], []),
             np.array([-1, -1 / 3, 1 / 3, 1]),
         ],
-        lambda torch: [
+        torch=lambda torch: [
             *(torch.linspace(0, 1, 5), torch.linspace(2.0, -1.0, 7), torch.linspace(3, 4, 1)),
             *(torch.linspace(3, 4, 0), torch.linspace(-1, 1, 4, dtype=torch.float64)),
         ],
@@ -115,7 +120,7 @@ ROWS: list[Row] = [
         "linspace",
         lambda: Tensor.linspace(-1, 4, 4, dtype=np.int64),
         lambda: np.array([-1, 0, 2, 4]),
-        lambda torch: torch.linspace(-1, 4, 4, dtype=torch.int64),
+        torch=lambda torch: torch.linspace(-1, 4, 4, dtype=torch.int64),
         note="integers",
     ),
     Made(
@@ -131,7 +136,7 @@ ROWS: list[Row] = [
             *([[1, 0, 0], [0, 1, 0], [0, 0, 1]], [[1, 0, 0], [0, 1, 0]], [[1], [0], [0]]),
             *(np.zeros((0, 0)), np.zeros((2, 0))),
         ),
-        lambda torch: (
+        torch=lambda torch: (
             *(torch.eye(3), torch.eye(2, 3), torch.eye(3, m=1)),
             *(torch.eye(0), torch.eye(2, 0)),
         ),
@@ -140,31 +145,19 @@ ROWS: list[Row] = [
         "eye",
         lambda: Tensor.eye(2, dtype=np.int32),
         lambda: np.array([[1, 0], [0, 1]]),
-        lambda torch: torch.eye(2, dtype=torch.int32),
+        torch=lambda torch: torch.eye(2, dtype=torch.int32),
         note="dtype",
     ),
-    Like(
-        "empty_like",
-        lambda x: x.empty_like().ones_like(),
-        np.ones_like,
-        lambda torch, x: torch.ones_like(x),
-    ),
-    Like(
-        "zeros_like", lambda x: x.zeros_like(), np.zeros_like, lambda torch, x: torch.zeros_like(x)
-    ),
-    Like("ones_like", lambda x: x.ones_like(), np.ones_like, lambda torch, x: torch.ones_like(x)),
-    Like(
-        "full_like",
-        lambda x: x.full_like(2.5),
-        lambda x: np.full_like(x, 2.5),
-        lambda torch, x: torch.full_like(x, 2.5),
-    ),
+    Like("empty_like", lambda x: x.empty_like().ones_like(), np.ones_like),
+    Like("zeros_like", lambda x: x.zeros_like(), np.zeros_like),
+    Like("ones_like", lambda x: x.ones_like(), np.ones_like),
+    Like("full_like", lambda x: x.full_like(2.5), lambda x: np.full_like(x, 2.5)),
     *(
         Like(
             name,
             lambda x, name=name: getattr(x, name)(*[3][: name == "full_like"], dtype=np.int32),
             lambda x, value=value: np.full(x.shape, value),
-            lambda torch, x, name=name: getattr(torch, name)(
+            torch=lambda torch, x, name=name: getattr(torch, name)(
                 x, *[3][: name == "full_like"], dtype=torch.int32
             ),
             casts=True,

@@ -6,7 +6,7 @@ import numpy as np
 
 from tinygrad_lite import Tensor
 
-from .row import Mistake, Row
+from .row import Mistake, Row, function
 
 INDEX = np.array(
     [[2, 0], [2, 1], [0, 0]]
@@ -15,27 +15,27 @@ LINES = np.array([2, 0, 2])
 
 
 def scattered(x: np.ndarray, axis: int, index: np.ndarray, src: Any, write: Any) -> np.ndarray:
-    """write(y, place, value) for each entry of the index, in order, on a copy of x."""
+    """write(y, position, value) for each entry of the index, in order, on a copy of x."""
     y = x.copy()
-    for place in np.ndindex(index.shape):
-        there = (*place[:axis], index[place], *place[axis + 1 :])
-        write(y, there, src if np.ndim(src) == 0 else src[place])
+    for position in np.ndindex(index.shape):
+        there = (*position[:axis], index[position], *position[axis + 1 :])
+        write(y, there, src if np.ndim(src) == 0 else src[position])
     return y
 
 
-def put(y: np.ndarray, place: Any, value: Any) -> None:
+def put(y: np.ndarray, position: Any, value: Any) -> None:
     """Replaced."""
-    y[place] = value
+    y[position] = value
 
 
-def add(y: np.ndarray, place: Any, value: Any) -> None:
+def add(y: np.ndarray, position: Any, value: Any) -> None:
     """Added."""
-    y[place] += value
+    y[position] += value
 
 
-def multiply(y: np.ndarray, place: Any, value: Any) -> None:
+def multiply(y: np.ndarray, position: Any, value: Any) -> None:
     """Multiplied."""
-    y[place] = y[place] * value
+    y[position] = y[position] * value
 
 
 COMBINE = {"sum": np.sum, "prod": np.prod, "mean": np.mean, "amax": np.max, "amin": np.min}
@@ -44,19 +44,19 @@ COMBINE = {"sum": np.sum, "prod": np.prod, "mean": np.mean, "amax": np.max, "ami
 def reduced(
     x: np.ndarray, axis: int, index: np.ndarray, src: np.ndarray, kind: str, include_self: bool
 ) -> np.ndarray:
-    """The values that come to each place, in lists, and each list combined."""
+    """The values that come to each position, in lists, and each list combined."""
     lists: Any = np.empty(x.shape, object)
-    for place in np.ndindex(x.shape):
-        lists[place] = [x[place]]
+    for position in np.ndindex(x.shape):
+        lists[position] = [x[position]]
     new: Any = np.empty(x.shape, object)
-    for place in np.ndindex(x.shape):
-        new[place] = []
-    scattered(new, axis, index, src, lambda y, place, value: y[place].append(value))
+    for position in np.ndindex(x.shape):
+        new[position] = []
+    scattered(new, axis, index, src, lambda y, position, value: y[position].append(value))
     y = np.empty_like(x)
-    for place in np.ndindex(x.shape):
-        values = (lists[place] if include_self or not new[place] else []) + new[place]
+    for position in np.ndindex(x.shape):
+        values = (lists[position] if include_self or not new[position] else []) + new[position]
         combined = COMBINE[kind](np.array(values))
-        y[place] = np.floor(combined) if x.dtype.kind == "i" else combined
+        y[position] = np.floor(combined) if x.dtype.kind == "i" else combined
     return y
 
 
@@ -68,7 +68,6 @@ ROWS: list[Row] = [
         "gather",
         lambda x: x.gather(0, INDEX),
         lambda x: x[INDEX, [[0, 1]]],
-        lambda torch, x: x.gather(0, torch.tensor(INDEX)),
         [((3, 2),), ((4, 3),)],
         kinds="fib",
         note="index smaller along the other axis",
@@ -77,14 +76,12 @@ ROWS: list[Row] = [
         "gather",
         lambda x: x.gather(-1, Tensor(INDEX)),
         lambda x: x[[[0], [1], [2]], INDEX],
-        lambda torch, x: x.gather(-1, torch.tensor(INDEX)),
         [((3, 3),), ((5, 4),)],
     ),
     Row(
         "gather",
         lambda x: x.gather(0, np.zeros((0, 2), int)),
         lambda x: x[:0, :2],
-        lambda torch, x: x.gather(0, torch.zeros((0, 2), dtype=torch.int64)),
         [((0, 3),), ((3, 2),)],
         note="nothing",
     ),
@@ -92,24 +89,24 @@ ROWS: list[Row] = [
         "take_along_axis",
         lambda x: x.take_along_axis(INDEX, 1),
         lambda x: np.take_along_axis(x, INDEX, 1),
-        lambda torch, x: torch.take_along_dim(x, torch.tensor(INDEX), 1),
         [((3, 3),), ((1, 4),)],
+        torch=lambda torch, x: torch.take_along_dim(x, torch.tensor(INDEX), 1),
         kinds="fib",
     ),
     Row(
         "take_along_axis",
         lambda x: x.take_along_axis(Tensor([[-1, 0]]), 1),
         lambda x: np.take_along_axis(x, np.array([[-1, 0]]), 1),
-        None,
         [((3, 3),)],
+        torch=None,
         note="negative positions, which PyTorch refuses",
     ),
     Row(
         "scatter",
         lambda x, v: x.scatter(0, INDEX, v),
         lambda x, v: scattered(x, 0, INDEX, v, put),
-        None,
         SCATTER,
+        torch=None,
         kinds="fib",
         note="the last of duplicates gets the gradient; PyTorch gives it to all",
     ),
@@ -117,9 +114,8 @@ ROWS: list[Row] = [
         "scatter",
         lambda x, v: x.scatter(1, INDEX[::2], v),
         lambda x, v: scattered(x, 1, INDEX[::2], v, put),
-        lambda torch, x, v: x.scatter(1, torch.tensor(INDEX[::2].copy()), v),
         [((3, 3), (2, 2))],
-        domain=lambda rng, shape: rng.uniform(1, 2, shape),
+        lambda rng, shape: rng.uniform(1, 2, shape),
         kinds="ib",
         note="values with duplicates",
     ),
@@ -127,15 +123,14 @@ ROWS: list[Row] = [
         "scatter",
         lambda x, v: x.scatter(0, INDEX[:1], v),
         lambda x, v: scattered(x, 0, INDEX[:1], v, put),
-        lambda torch, x, v: x.scatter(0, torch.tensor(INDEX[:1]), v[:1, :2]),
         [((3, 3), (1, 2)), ((4, 3), (3, 4))],
+        torch=lambda torch, x, v: x.scatter(0, torch.tensor(INDEX[:1]), v[:1, :2]),
         note="without duplicates, src larger than the index",
     ),
     Row(
         "scatter",
         lambda x: x.scatter(0, INDEX, 2.5),
         lambda x: scattered(x, 0, INDEX, 2.5, put),
-        lambda torch, x: x.scatter(0, torch.tensor(INDEX), 2.5),
         [((3, 3),)],
         note="a number",
     ),
@@ -143,8 +138,8 @@ ROWS: list[Row] = [
         "scatter",
         lambda x, v: x.scatter(0, INDEX, v, reduce="add"),
         lambda x, v: scattered(x, 0, INDEX, v, add),
-        lambda torch, x, v: x.scatter_add(0, torch.tensor(INDEX), v[:, :2]),
         SCATTER,
+        torch=lambda torch, x, v: x.scatter_add(0, torch.tensor(INDEX), v[:, :2]),
         kinds="fi",
         note="added",
     ),
@@ -152,8 +147,8 @@ ROWS: list[Row] = [
         "scatter",
         lambda x, v: x.scatter(0, INDEX, v, reduce="multiply"),
         lambda x, v: scattered(x, 0, INDEX, v, multiply),
-        lambda torch, x, v: x.scatter_reduce(0, torch.tensor(INDEX), v[:, :2], "prod"),
         SCATTER,
+        torch=lambda torch, x, v: x.scatter_reduce(0, torch.tensor(INDEX), v[:, :2], "prod"),
         kinds="fi",
         note="multiplied",
     ),
@@ -161,7 +156,6 @@ ROWS: list[Row] = [
         "scatter_add",
         lambda x, v: x.scatter_add(1, INDEX, v),
         lambda x, v: scattered(x, 1, INDEX, v, add),
-        lambda torch, x, v: x.scatter_add(1, torch.tensor(INDEX), v[:, :2]),
         SCATTER[:1],
         kinds="fi",
     ),
@@ -170,10 +164,10 @@ ROWS: list[Row] = [
             "scatter_reduce",
             lambda x, v, kind=kind, own=own: x.scatter_reduce(0, INDEX, v, kind, own),
             lambda x, v, kind=kind, own=own: reduced(x, 0, INDEX, v, kind, own),
-            lambda torch, x, v, kind=kind, own=own: x.scatter_reduce(
+            SCATTER,
+            torch=lambda torch, x, v, kind=kind, own=own: x.scatter_reduce(
                 0, torch.tensor(INDEX), v[:, :2], kind, include_self=own
             ),
-            SCATTER,
             kinds="fi",
             note=kind if own else f"{kind}, without self",
         )
@@ -184,7 +178,6 @@ ROWS: list[Row] = [
         "index_select",
         lambda x: x.index_select(1, LINES),
         lambda x: x[:, LINES],
-        lambda torch, x: x.index_select(1, torch.tensor(LINES)),
         [((2, 3),), ((2, 4, 2),), ((0, 3),)],
         kinds="fib",
     ),
@@ -192,7 +185,6 @@ ROWS: list[Row] = [
         "index_add",
         lambda x, v: x.index_add(1, LINES, v),
         lambda x, v: x + v @ (LINES[:, None] == np.arange(x.shape[1])).astype(x.dtype),
-        lambda torch, x, v: x.index_add(1, torch.tensor(LINES), v),
         [((2, 3), (2, 3)), ((2, 4), (2, 3)), ((0, 3), (0, 3))],
         kinds="fi",
     ),
@@ -200,7 +192,6 @@ ROWS: list[Row] = [
         "index_fill",
         lambda x: x.index_fill(1, LINES, -1.0),
         lambda x: np.where(np.isin(np.arange(x.shape[1]), LINES), -1, x).astype(x.dtype),
-        lambda torch, x: x.index_fill(1, torch.tensor(LINES), -1.0),
         [((2, 3),), ((2, 4),)],
         kinds="fi",
     ),
@@ -208,15 +199,13 @@ ROWS: list[Row] = [
         "index_fill",
         lambda x, v: x.index_fill(0, LINES, v),
         lambda x, v: np.where(np.isin(np.arange(len(x)), LINES), v, x),
-        lambda torch, x, v: x.index_fill(0, torch.tensor(LINES), v),
         [((4,), ())],
-        note="by a tensor, which gets the gradient once for each place",
+        note="by a tensor, which gets the gradient once for each position",
     ),
     Row(
         "masked_select",
         lambda x: x.masked_select(x.detach() > 0),
         lambda x: x[x > 0],
-        lambda torch, x: x.masked_select(x > 0),
         [((3, 4),), ((0,),), ((),)],
         kinds="fi",
     ),
@@ -224,7 +213,6 @@ ROWS: list[Row] = [
         "masked_select",
         lambda x: x.masked_select(np.array([[True], [False], [True]])),
         lambda x: np.concatenate((x, x)),
-        lambda torch, x: x.masked_select(torch.tensor([[True], [False], [True]])),
         [((3,),)],
         note="broadcast",
     ),
@@ -232,7 +220,6 @@ ROWS: list[Row] = [
         "nonzero",
         lambda x: (x > 0.5).nonzero(),
         lambda x: np.argwhere(x > 0.5),
-        lambda torch, x: (x > 0.5).nonzero(),
         [((3, 4),), ((5,),), ((0, 2),), ((),)],
         kinds="fi",
         constant=True,
@@ -241,8 +228,8 @@ ROWS: list[Row] = [
         "one_hot",
         lambda x: abs(x).one_hot(),
         lambda x: np.eye(abs(x).max() + 1, dtype=int)[abs(x)],
-        lambda torch, x: torch.nn.functional.one_hot(abs(x).long()),
         [((3, 4),), ((),)],
+        torch=lambda torch, x: torch.nn.functional.one_hot(abs(x).long()),
         kinds="i",
         constant=True,
     ),
@@ -250,49 +237,27 @@ ROWS: list[Row] = [
         "one_hot",
         lambda x: abs(x).one_hot(9),
         lambda x: np.eye(9, dtype=int)[abs(x)],
-        lambda torch, x: torch.nn.functional.one_hot(abs(x).long(), 9),
         [((3,),), ((0,),)],
+        torch=lambda torch, x: torch.nn.functional.one_hot(abs(x).long(), 9),
         kinds="i",
         constant=True,
         note="number of classes given",
     ),
-    Row(
-        "diag",
-        lambda x: x.diag(),
-        np.diag,
-        lambda torch, x: torch.diag(x),
-        [((3,),), ((2, 3),), ((0,),)],
-        kinds="fib",
-    ),
-    Row(
-        "diag",
-        lambda x: x.diag(-2),
-        lambda x: np.diag(x, -2),
-        lambda torch, x: torch.diag(x, -2),
-        [((3,),), ((3, 2),)],
-        note="below",
-    ),
-    Row(
-        "diagonal",
-        lambda x: x.diagonal(),
-        np.diagonal,
-        lambda torch, x: x.diagonal(),
-        [((2, 3),), ((3, 2, 2),), ((0, 2),)],
-        kinds="fib",
-    ),
+    function("diag", np.diag, [((3,),), ((2, 3),), ((0,),)], kinds="fib"),
+    Row("diag", lambda x: x.diag(-2), lambda x: np.diag(x, -2), [((3,),), ((3, 2),)], note="below"),
+    function("diagonal", np.diagonal, [((2, 3),), ((3, 2, 2),), ((0, 2),)], kinds="fib"),
     Row(
         "diagonal",
         lambda x: x.diagonal(1, axis1=-1, axis2=0),
         lambda x: np.diagonal(x, 1, -1, 0),
-        lambda torch, x: x.diagonal(1, -1, 0),
         [((3, 2, 3),), ((4, 2),)],
+        torch=lambda torch, x: x.diagonal(1, -1, 0),
         note="above, of other axes",
     ),
     Row(
         "diagonal",
         lambda x: x.diagonal(5),
         lambda x: np.diagonal(x, 5),
-        lambda torch, x: x.diagonal(5),
         [((2, 3),)],
         note="outside",
     ),
@@ -301,7 +266,6 @@ ROWS: list[Row] = [
             name,
             lambda x, name=name, k=k: getattr(x, name)(k),
             lambda x, name=name, k=k: getattr(np, name)(x, k),
-            lambda torch, x, name=name, k=k: getattr(x, name)(k),
             [((3, 4),), ((2, 2, 1),), ((0, 2),)],
             kinds="fib",
             note=f"diagonal {k}",
@@ -330,11 +294,7 @@ MISTAKES: list[Mistake] = [
         "gather: expected an index of 2 axes, none but axis 1 longer than in (2, 3); "
         "got shape (1,)",
     ),
-    Mistake(
-        lambda: X.gather(0, [[0.0]]),
-        TypeError,
-        "gather: expected integers; got float64",
-    ),
+    Mistake(lambda: X.gather(0, [[0.0]]), TypeError, "gather: expected integers; got float64"),
     Mistake(
         lambda: X.take_along_axis([[0], [0], [0]], 1),
         ValueError,
@@ -392,9 +352,7 @@ MISTAKES: list[Mistake] = [
         "masked_select: expected a bool mask; got int64",
     ),
     Mistake(
-        lambda: Tensor([0, 5]).one_hot(3),
-        IndexError,
-        "one_hot: 5 is out of range for 3 classes",
+        lambda: Tensor([0, 5]).one_hot(3), IndexError, "one_hot: 5 is out of range for 3 classes"
     ),
     Mistake(
         lambda: Tensor([], dtype=int).one_hot(),
@@ -406,21 +364,11 @@ MISTAKES: list[Mistake] = [
         ValueError,
         "diagonal: expected two different axes; got 1 and 1",
     ),
+    Mistake(lambda: X.triu(0.5), TypeError, "triu: expected an integer; got 0.5"),
     Mistake(
-        lambda: X.triu(0.5),
-        TypeError,
-        "triu: expected an integer; got 0.5",
+        lambda: Tensor(1.0).diag(), ValueError, "diag: expected 1 or 2 dimensions; got shape ()"
     ),
-    Mistake(
-        lambda: Tensor(1.0).diag(),
-        ValueError,
-        "diag: expected 1 or 2 dimensions; got shape ()",
-    ),
-    Mistake(
-        lambda: X[0].tril(),
-        ValueError,
-        "tril: expected 2 dimensions or more; got shape (3,)",
-    ),
+    Mistake(lambda: X[0].tril(), ValueError, "tril: expected 2 dimensions or more; got shape (3,)"),
     Mistake(
         lambda: Tensor([1, 2], dtype=np.int8).scatter(0, [0], 300),
         ValueError,

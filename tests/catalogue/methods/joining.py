@@ -4,7 +4,7 @@ import numpy as np
 
 from tinygrad_lite import Tensor
 
-from .row import Mistake, Row
+from .row import Mistake, Row, function
 
 PAIRS = [((2, 3), (2, 3)), ((0, 3), (0, 3))]
 
@@ -13,7 +13,6 @@ ROWS: list[Row] = [
         "cat",
         lambda a, b: a.cat(b, axis=-1),
         lambda a, b: np.concatenate((a, b), -1),
-        lambda torch, a, b: torch.cat((a, b), -1),
         [((2, 3), (2, 1)), ((2, 0), (2, 3)), ((2,), (1,))],
         kinds="fib",
     ),
@@ -21,15 +20,14 @@ ROWS: list[Row] = [
         "cat",
         lambda a, b: Tensor.cat([a, b, a]),
         lambda a, b: np.concatenate((a, b, a)),
-        lambda torch, a, b: torch.cat((a, b, a)),
         PAIRS,
+        torch=lambda torch, a, b: torch.cat((a, b, a)),
         note="a list, one tensor twice",
     ),
     Row(
         "cat",
         lambda a, b: a.cat(b > 0.5),
         lambda a, b: np.concatenate((a, b > 0.5)),
-        lambda torch, a, b: torch.cat((a, b > 0.5)),
         PAIRS,
         kinds="fi",
         note="mixed dtypes",
@@ -38,7 +36,6 @@ ROWS: list[Row] = [
         "stack",
         lambda a, b: a.stack(b, axis=-1),
         lambda a, b: np.stack((a, b), -1),
-        lambda torch, a, b: torch.stack((a, b), -1),
         [*PAIRS, ((), ())],
         kinds="fib",
     ),
@@ -46,15 +43,14 @@ ROWS: list[Row] = [
         "stack",
         lambda a, b: Tensor.stack([a, b, a]),
         lambda a, b: np.stack((a, b, a)),
-        lambda torch, a, b: torch.stack((a, b, a)),
         PAIRS,
+        torch=lambda torch, a, b: torch.stack((a, b, a)),
         note="a list, one tensor twice",
     ),
     Row(
         "split",
         lambda x: x.split(2),
         lambda x: [x[:2], x[2:4], x[4:]],
-        lambda torch, x: x.split(2),
         [((5, 2),), ((5,),)],
         kinds="fib",
     ),
@@ -62,8 +58,8 @@ ROWS: list[Row] = [
         "split",
         lambda x: x.split([1, 0, 2], axis=-1),
         lambda x: np.split(x, [1, 1], -1),
-        lambda torch, x: x.split([1, 0, 2], -1),
         [((2, 3),), ((3,),)],
+        torch=lambda torch, x: x.split([1, 0, 2], -1),
         kinds="fib",
         note="sizes",
     ),
@@ -71,7 +67,6 @@ ROWS: list[Row] = [
         "split",
         lambda x: x.split(4, 1),
         lambda x: [x],
-        lambda torch, x: x.split(4, 1),
         [((2, 3),), ((2, 0),)],
         note="into one part",
     ),
@@ -79,7 +74,6 @@ ROWS: list[Row] = [
         "chunk",
         lambda x: x.chunk(4),
         lambda x: [x[:2], x[2:4], x[4:]] if x.size else [x] * 4,
-        lambda torch, x: x.chunk(4),
         [((5, 2),), ((6,),), ((0, 2),)],
         kinds="fib",
     ),
@@ -87,7 +81,6 @@ ROWS: list[Row] = [
         "tensor_split",
         lambda x: x.tensor_split(3, 1),
         lambda x: np.array_split(x, 3, 1),
-        lambda torch, x: x.tensor_split(3, 1),
         [((2, 5),), ((1, 2),), ((1, 0),)],
         kinds="fib",
     ),
@@ -95,47 +88,36 @@ ROWS: list[Row] = [
         "tensor_split",
         lambda x: x.tensor_split([1, -1, 9]),
         lambda x: np.array_split(x, [1, -1, 9]),
-        lambda torch, x: x.tensor_split([1, -1, 9]),
         [((5,),)],
-        note="places",
+        note="positions",
     ),
-    Row(
-        "unbind",
-        lambda x: x.unbind(),
-        lambda x: list(x),
-        lambda torch, x: x.unbind(),
-        [((2, 3),), ((1,),)],
-        kinds="fib",
-    ),
+    function("unbind", lambda x: list(x), [((2, 3),), ((1,),)], kinds="fib"),
     Row(
         "unbind",
         lambda x: x.unbind(-1),
         lambda x: [x[:, :, 0], x[:, :, 1]],
-        lambda torch, x: x.unbind(-1),
         [((2, 3, 2),), ((0, 1, 2),)],
         note="the last axis",
     ),
-    Row(
+    function(
         "meshgrid",
-        lambda a, b: a.meshgrid(b),
         lambda a, b: np.meshgrid(a, b, indexing="ij"),
-        lambda torch, a, b: torch.meshgrid(a, b, indexing="ij"),
         [((2,), (3,)), ((), (2,)), ((0,), (2,))],
+        torch=lambda torch, a, b: torch.meshgrid(a, b, indexing="ij"),
         kinds="fib",
     ),
     Row(
         "meshgrid",
         lambda a, b, c: Tensor.meshgrid(a, b, c, indexing="xy"),
         lambda a, b, c: np.meshgrid(a, b, c, indexing="xy"),
-        lambda torch, a, b, c: torch.meshgrid(a, b, c, indexing="xy"),
         [((2,), (3,), (4,))],
+        torch=lambda torch, a, b, c: torch.meshgrid(a, b, c, indexing="xy"),
         note="xy",
     ),
     Row(
         "meshgrid",
         lambda a: a.meshgrid(indexing="xy"),
         lambda a: np.meshgrid(a, indexing="xy"),
-        lambda torch, a: torch.meshgrid(a, indexing="xy"),
         [((2,),)],
         note="of one",
     ),
@@ -144,11 +126,7 @@ ROWS: list[Row] = [
 X = Tensor(np.zeros((2, 3)))
 
 MISTAKES: list[Mistake] = [
-    Mistake(
-        lambda: X.cat(X.T),
-        ValueError,
-        "cat: shapes (2, 3) and (3, 2) differ outside axis 0",
-    ),
+    Mistake(lambda: X.cat(X.T), ValueError, "cat: shapes (2, 3) and (3, 2) differ outside axis 0"),
     Mistake(
         lambda: X.cat(1.0),
         TypeError,
@@ -169,36 +147,16 @@ MISTAKES: list[Mistake] = [
         ValueError,
         "split: the sizes must add up to 3, the size of axis 1; got [1, 1]",
     ),
-    Mistake(
-        lambda: Tensor.cat([]),
-        ValueError,
-        "cat: expected at least one tensor; got none",
-    ),
-    Mistake(
-        lambda: X.split(1.5),
-        TypeError,
-        "split: expected an integer; got 1.5",
-    ),
+    Mistake(lambda: Tensor.cat([]), ValueError, "cat: expected at least one tensor; got none"),
+    Mistake(lambda: X.split(1.5), TypeError, "split: expected an integer; got 1.5"),
     Mistake(
         lambda: Tensor.meshgrid(np.zeros(2)),
         TypeError,
         "meshgrid: expected at least one Tensor; got none",
     ),
-    Mistake(
-        lambda: X.split(0),
-        ValueError,
-        "split: expected parts of 1 element or more; got 0",
-    ),
-    Mistake(
-        lambda: X.chunk(0),
-        ValueError,
-        "chunk: expected 1 part or more; got 0",
-    ),
-    Mistake(
-        lambda: X.tensor_split(0),
-        ValueError,
-        "tensor_split: expected 1 part or more; got 0",
-    ),
+    Mistake(lambda: X.split(0), ValueError, "split: expected parts of 1 element or more; got 0"),
+    Mistake(lambda: X.chunk(0), ValueError, "chunk: expected 1 part or more; got 0"),
+    Mistake(lambda: X.tensor_split(0), ValueError, "tensor_split: expected 1 part or more; got 0"),
     Mistake(
         lambda: Tensor(1.0).unbind(),
         ValueError,

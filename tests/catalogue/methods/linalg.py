@@ -7,7 +7,7 @@ from cases.case import Shapes, graded
 
 from tinygrad_lite import Tensor
 
-from .row import Mistake, Row
+from .row import Mistake, Row, function
 
 SQUARE: list[Shapes] = [((3, 3),), ((2, 2, 2),), ((1, 1),), ((0, 0),)]
 PRODUCTS: list[Shapes] = [
@@ -28,8 +28,8 @@ def einsum(subscripts: str, *shapes: tuple[int, ...], note: str = "", kinds: str
         "einsum",
         lambda *xs: Tensor.einsum(subscripts, *xs),
         lambda *xs: np.einsum(subscripts, *xs),
-        lambda torch, *xs: torch.einsum(subscripts, *xs),
         [shapes],
+        torch=lambda torch, *xs: torch.einsum(subscripts, *xs),
         kinds=kinds,
         note=f"{subscripts} {note}".strip(),
     )
@@ -57,51 +57,28 @@ def full_without_choice(u: Any, s: Any, vh: Any) -> tuple[Any, ...]:
 
 
 ROWS: list[Row] = [
-    Row(
-        "matmul",
-        lambda a, b: a.matmul(b),
-        np.matmul,
-        lambda torch, a, b: torch.matmul(a, b),
-        PRODUCTS,
-        kinds="fi",
-    ),
+    function("matmul", np.matmul, PRODUCTS, kinds="fi"),
     Row(
         "matmul",
         lambda a, b: b.matmul(a, reverse=True),
         np.matmul,
-        lambda torch, a, b: a @ b,
         PRODUCTS[:2],
+        torch=lambda torch, a, b: a @ b,
         note="reverse",
     ),
-    Row(
-        "dot",
-        lambda a, b: a.dot(b),
-        np.matmul,
-        None,
-        PRODUCTS,
-        kinds="fi",
-        note="PyTorch's dot is for vectors only",
+    function(
+        "dot", np.matmul, PRODUCTS, torch=None, kinds="fi", note="PyTorch's dot is for vectors only"
     ),
-    Row(
+    function(
         "linear",
-        lambda x, weight, bias: x.linear(weight, bias),
         lambda x, weight, bias: x @ weight + bias,
-        lambda torch, x, weight, bias: torch.nn.functional.linear(x, weight.mT, bias),
         [((2, 3), (3, 4), (4,)), ((3,), (3, 2), (2,)), ((2, 1, 3), (3, 2), (2,))],
     ),
-    Row(
-        "linear",
-        lambda x, weight: x.linear(weight),
-        np.matmul,
-        lambda torch, x, weight: torch.nn.functional.linear(x, weight.mT),
-        [((2, 3), (3, 4))],
-        note="no bias",
-    ),
+    function("linear", np.matmul, [((2, 3), (3, 4))], note="no bias"),
     Row(
         "linear",
         lambda x, weight, bias: x.linear(weight, bias, transposed=True),
         lambda x, weight, bias: x @ weight.T + bias,
-        lambda torch, x, weight, bias: torch.nn.functional.linear(x, weight, bias),
         [((2, 3), (4, 3), (4,)), ((4, 3), (2, 3), (2,)), ((3,), (2, 3), (2,))],
         note="the weight as PyTorch's layers keep it",
     ),
@@ -109,31 +86,20 @@ ROWS: list[Row] = [
         "linear",
         lambda x, weight, bias: x.linear(weight, bias, transposed=True),
         lambda x, weight, bias: x @ weight.T + bias,
-        lambda torch, x, weight, bias: x @ weight.mT + bias,
         [((2, 3), (4, 3), (2, 1)), ((2, 3), (4, 3), (1,))],
         note="a bias that broadcasts otherwise: composed",
     ),
-    Row(
+    function(
         "linear",
-        lambda x, weight, bias: x.linear(weight, bias),
         lambda x, weight, bias: x * weight + bias,
-        lambda torch, x, weight, bias: x * weight + bias,
         [((2, 3), (3,), (3,))],
+        torch=lambda torch, x, weight, bias: x * weight + bias,
         note="vector as weight",
     ),
-    Row(
-        "outer",
-        lambda a, b: a.outer(b),
-        np.outer,
-        lambda torch, a, b: torch.outer(a, b),
-        [((3,), (2,)), ((1,), (1,)), ((0,), (2,))],
-        kinds="fib",
-    ),
-    Row(
+    function("outer", np.outer, [((3,), (2,)), ((1,), (1,)), ((0,), (2,))], kinds="fib"),
+    function(
         "tensordot",
-        lambda a, b: a.tensordot(b),
         np.tensordot,
-        lambda torch, a, b: torch.tensordot(a, b),
         [((2, 3, 4), (3, 4, 2)), ((2, 3), (2, 3)), ((2, 0, 3), (0, 3, 2))],
         kinds="fi",
     ),
@@ -142,8 +108,8 @@ ROWS: list[Row] = [
             "tensordot",
             lambda a, b, axes=axes: a.tensordot(b, axes=axes),
             lambda a, b, axes=axes: np.tensordot(a, b, axes=axes),
-            lambda torch, a, b, axes=axes: torch.tensordot(a, b, axes),
             [shapes],
+            torch=lambda torch, a, b, axes=axes: torch.tensordot(a, b, axes),
             note=f"axes {axes}",
         )
         for axes, shapes in (
@@ -192,20 +158,39 @@ ROWS: list[Row] = [
     einsum("i,i,i->", (3,), (3,), (3,)),
     einsum("ij,ik,jk->", (2, 3), (2, 2), (3, 2)),
     einsum("bi,ij,bj->b", (2, 3), (3, 2), (2, 2), note="bilinear"),
+    einsum("i,i->i", (2,), (1,), note="size 1 stretched"),
+    einsum("iij,j->i", (2, 2, 3), (3,)),
+    einsum("iii->", (2, 2, 2)),
+    einsum("ii,jj->", (2, 2), (3, 3)),
+    einsum("ii,ii->i", (2, 2), (2, 2)),
+    einsum("i,i,i", (2,), (2,), (2,), note="implicit"),
+    einsum("ij,i,j", (2, 3), (2,), (3,), note="implicit"),
+    einsum("...i,...i,...i->...", (2, 3), (3,), (1, 3)),
+    einsum("...,...->...", (2, 1), (3,)),
+    einsum("...ii->...i", (2, 3, 3)),
+    einsum("i...j->j...", (2, 3, 4)),
+    einsum(",ij->j", (), (2, 3)),
+    Row(
+        "einsum",
+        lambda x: Tensor.einsum("...->", x),
+        np.sum,
+        [((2, 3),)],
+        torch=lambda torch, x: torch.einsum("...->", x),
+        note="...->, which NumPy refuses",
+    ),
     Row(
         "einsum",
         lambda x: Tensor.einsum("ij,kj->ik", [x, x]),
         lambda x: x @ x.T,
-        lambda torch, x: torch.einsum("ij,kj->ik", [x, x]),
         [((2, 3),)],
+        torch=lambda torch, x: torch.einsum("ij,kj->ik", [x, x]),
         note="a list, one tensor twice",
     ),
-    Row(
+    function(
         "trace",
-        lambda x: x.trace(),
         lambda x: np.trace(x, axis1=-2, axis2=-1),
-        lambda torch, x: torch.einsum("...ii->...", x[..., : x.shape[-1], : x.shape[-2]]),
         [((3, 3),), ((2, 3),), ((3, 2),), ((2, 2, 2),), ((0, 0),), ((2, 0, 3),)],
+        torch=lambda torch, x: torch.einsum("...ii->...", x[..., : x.shape[-1], : x.shape[-2]]),
         kinds="fib",
         note="of stacks too, which PyTorch's trace refuses",
     ),
@@ -214,7 +199,6 @@ ROWS: list[Row] = [
             "matrix_power",
             lambda x, n=n: x.matrix_power(n),
             lambda x, n=n: np.linalg.matrix_power(x, n),
-            lambda torch, x, n=n: torch.linalg.matrix_power(x, n),
             SQUARE[:2],
             graded,
             kinds="f" if n < 0 else "fi",
@@ -227,17 +211,14 @@ ROWS: list[Row] = [
         "matrix_power",
         lambda x: x.matrix_power(0) * x,
         lambda x: np.eye(x.shape[-1]) * x,
-        lambda torch, x: torch.linalg.matrix_power(x, 0) * x,
         SQUARE,
         graded,
         note="0",
     ),
-    Row("inv", lambda x: x.inv(), np.linalg.inv, lambda torch, x: x.inverse(), SQUARE, graded),
-    Row(
+    function("inv", np.linalg.inv, SQUARE, graded),
+    function(
         "solve",
-        lambda a, b: a.solve(b),
         np.linalg.solve,
-        lambda torch, a, b: torch.linalg.solve(a, b),
         [
             ((3, 3), (3,)),
             ((3, 3), (3, 2)),
@@ -248,83 +229,78 @@ ROWS: list[Row] = [
         ],
         graded,
     ),
-    Row(
+    function(
         "solve",
-        lambda a, b: a.solve(b),
         lambda a, b: np.linalg.solve(a, b[..., None])[..., 0],
-        lambda torch, a, b: torch.linalg.solve(a, b),
         [((2, 3, 3), (2, 3))],
         graded,
         note="stack of vectors",
     ),
-    Row("det", lambda x: x.det(), np.linalg.det, lambda torch, x: x.det(), SQUARE, graded),
-    Row(
+    function("det", np.linalg.det, SQUARE, graded),
+    function(
         "slogdet",
-        lambda x: x.slogdet(),
         np.linalg.slogdet,
-        lambda torch, x: (torch.linalg.slogdet(x)[0].detach(), torch.linalg.slogdet(x)[1]),
         SQUARE,
         lambda rng, shape: graded(rng, shape)[..., ::-1].copy(),  # some with sign -1
+        torch=lambda torch, x: (torch.linalg.slogdet(x)[0].detach(), torch.linalg.slogdet(x)[1]),
     ),
     Row(
         "cholesky",
         lambda x: symmetric(x).cholesky(),
         lambda x: np.linalg.cholesky(symmetric(x)),
-        lambda torch, x: torch.linalg.cholesky(symmetric(x)),
         SQUARE,
         graded,
+        torch=lambda torch, x: torch.linalg.cholesky(symmetric(x)),
     ),
-    Row(
+    function(
         "qr",
-        lambda x: x.qr(),
         np.linalg.qr,
-        lambda torch, x: torch.linalg.qr(x),
         [*SQUARE, ((4, 2),), ((2, 3),), ((2, 2, 3),)],
         graded,
+        torch=lambda torch, x: torch.linalg.qr(x),
     ),
-    Row(
+    function(
         "svd",
-        lambda x: x.svd(),
         lambda x: np.linalg.svd(x, full_matrices=False),
-        None,
         [*SQUARE, ((4, 2),), ((2, 3),), ((2, 2, 3),)],
         graded,
+        torch=None,
         note="signs are the library's choice",
     ),
     Row(
         "svd",
         lambda x: svd_without_signs(*x.svd()),
         lambda x: svd_without_signs(*np.linalg.svd(x, full_matrices=False)),
-        lambda torch, x: svd_without_signs(*torch.linalg.svd(x, full_matrices=False)),
         [*SQUARE, ((4, 2),), ((2, 3),), ((2, 2, 3),)],
         graded,
+        torch=lambda torch, x: svd_without_signs(*torch.linalg.svd(x, full_matrices=False)),
         note="without signs",
     ),
     Row(
         "svd",
         lambda x: full_without_choice(*x.svd(full_matrices=True)),
         lambda x: full_without_choice(*np.linalg.svd(x)),
-        None,
         [((4, 2),), ((2, 3),), ((2, 2, 3),), ((2, 2),)],
         graded,
+        torch=None,
         note="full_matrices; what is added carries no gradient",
     ),
     Row(
         "eigh",
         lambda x: symmetric(x).eigh(),
         lambda x: np.linalg.eigh(symmetric(x)),
-        None,
         SQUARE,
         graded,
+        torch=None,
         note="signs are the library's choice",
     ),
     Row(
         "eigh",
         lambda x: eigh_without_signs(*symmetric(x).eigh()),
         lambda x: eigh_without_signs(*np.linalg.eigh(symmetric(x))),
-        lambda torch, x: eigh_without_signs(*torch.linalg.eigh(symmetric(x))),
         SQUARE,
         graded,
+        torch=lambda torch, x: eigh_without_signs(*torch.linalg.eigh(symmetric(x))),
         note="without signs",
     ),
 ]
@@ -421,9 +397,7 @@ MISTAKES: list[Mistake] = [
         "det: expected square matrices, (..., n, n); got shape (2, 3)",
     ),
     Mistake(
-        lambda: Tensor([1.0]).qr(),
-        ValueError,
-        "qr: expected matrices, (..., n, m); got shape (1,)",
+        lambda: Tensor([1.0]).qr(), ValueError, "qr: expected matrices, (..., n, m); got shape (1,)"
     ),
     Mistake(
         lambda: Tensor(np.eye(3)).solve(TWO_BY_THREE),

@@ -4,12 +4,12 @@ import numpy as np
 
 from tinygrad_lite import Tensor
 
-from .row import Mistake, Row
+from .row import Mistake, Row, function
 
 LABELS = np.array([2, 0, 3])
 IGNORED = np.array([2, -100, 3])
 WEIGHT = np.array([0.5, 2.0, 1.0, 3.0])
-PLACES = np.array([[2, 0], [3, 1], [1, 1]])
+CLASSES = np.array([[2, 0], [3, 1], [1, 1]])
 TARGET = np.array([[0.3, -1.2, 2.0, 0.1], [0.7, 0.2, -0.4, 1.1], [-0.9, 0.5, 1.3, 0.6]])
 SHARES = np.abs(TARGET) / np.abs(TARGET).sum(1, keepdims=True)
 SIGNS = np.array([[1, -1, 1, -1], [-1, -1, 1, 1], [1, 1, -1, -1]])
@@ -24,7 +24,7 @@ def logs(x, axis=1):
     return x - np.log(np.exp(x).sum(axis, keepdims=True))
 
 
-def surprise(x, shares, weight=1.0):
+def nll_per_sample(x, shares, weight=1.0):
     return -(logs(x) * shares * weight).sum(1)
 
 
@@ -51,7 +51,7 @@ def distance(a, b, p=2):
     return (np.abs(a - b + 1e-6) ** p).sum(-1) ** (1 / p)
 
 
-def chances(rng, shape):
+def probabilities(rng, shape):
     """0.1 to 0.9."""
     return np.asarray(rng.uniform(0.1, 0.9, shape))
 
@@ -71,29 +71,20 @@ def entropy_rows(reduction):
         return losses if reduction == "none" else losses.sum() / counts[reduction]
 
     def with_all(x):
-        return kept(surprise(x, smooth([2, 0, 3], 0.2), WEIGHT))
+        return kept(nll_per_sample(x, smooth([2, 0, 3], 0.2), WEIGHT))
 
     return [
         Row(
             "cross_entropy",
             lambda x: x.cross_entropy(LABELS, reduction),
-            lambda x: reduce(surprise(x, np.eye(4)[LABELS])),
-            lambda torch, x: torch.nn.functional.cross_entropy(
-                x, torch.tensor(LABELS), reduction=reduction
-            ),
+            lambda x: reduce(nll_per_sample(x, np.eye(4)[LABELS])),
             MATRIX,
             note=reduction,
         ),
         Row(
             "cross_entropy",
             lambda x: x.cross_entropy(Tensor(IGNORED), reduction, weight=WEIGHT),
-            lambda x: kept(surprise(x, smooth([2, 0, 3], 0), WEIGHT)),
-            lambda torch, x: torch.nn.functional.cross_entropy(
-                x,
-                torch.tensor(IGNORED),
-                reduction=reduction,
-                weight=torch.tensor(WEIGHT, dtype=x.dtype),
-            ),
+            lambda x: kept(nll_per_sample(x, smooth([2, 0, 3], 0), WEIGHT)),
             MATRIX,
             note=f"weight, one ignored, {reduction}",
         ),
@@ -101,58 +92,35 @@ def entropy_rows(reduction):
             "cross_entropy",
             lambda x: x.cross_entropy(IGNORED, reduction, label_smoothing=0.2, weight=WEIGHT),
             with_all,
-            lambda torch, x: torch.nn.functional.cross_entropy(
-                x,
-                torch.tensor(IGNORED),
-                reduction=reduction,
-                label_smoothing=0.2,
-                weight=torch.tensor(WEIGHT, dtype=x.dtype),
-            ),
             MATRIX,
             note=f"smoothing, weight, one ignored, {reduction}",
         ),
         Row(
             "cross_entropy",
             lambda x, q: x.cross_entropy(q, reduction, label_smoothing=0.2, weight=WEIGHT),
-            lambda x, q: reduce(surprise(x, q * 0.8 + 0.05, WEIGHT)),
-            lambda torch, x, q: torch.nn.functional.cross_entropy(
-                x,
-                q,
-                reduction=reduction,
-                label_smoothing=0.2,
-                weight=torch.tensor(WEIGHT, dtype=x.dtype),
-            ),
+            lambda x, q: reduce(nll_per_sample(x, q * 0.8 + 0.05, WEIGHT)),
             [((3, 4), (3, 4))],
-            chances,
+            probabilities,
             note=f"probabilities, smoothing, weight, {reduction}",
         ),
         Row(
             "nll_loss",
             lambda x: x.nll_loss(IGNORED, WEIGHT, reduction=reduction),
             lambda x: kept(-x[[0, 1, 2], [2, 0, 3]] * WEIGHT[[2, 0, 3]]),
-            lambda torch, x: torch.nn.functional.nll_loss(
-                x,
-                torch.tensor(IGNORED),
-                torch.tensor(WEIGHT, dtype=x.dtype),
-                reduction=reduction,
-            ),
             MATRIX,
             note=f"weight, one ignored, {reduction}",
         ),
     ]
 
 
-def plain_rows(method, formula, name=None, domain=spread, shapes=ALIKE, note="", **options):
+def plain_rows(method, formula, domain=spread, note="", **options):
     """A loss of a prediction and a target of one shape, with each reduction."""
     return [
         Row(
             method,
             lambda x, t, r=reduction: getattr(x, method)(t, reduction=r, **options),
             lambda x, t, r=reduction: REDUCE[r](formula(x, t)),
-            lambda torch, x, t, r=reduction: getattr(torch.nn.functional, name or method)(
-                x, t, reduction=r, **options
-            ),
-            shapes if reduction == "mean" else shapes[:1],
+            ALIKE if reduction == "mean" else ALIKE[:1],
             domain,
             note=f"{note} {reduction}".strip(),
         )
@@ -168,85 +136,72 @@ ROWS: list[Row] = [
         "cross_entropy",
         lambda x: x.cross_entropy(2),
         lambda x: -logs(x, 0)[2],
-        lambda torch, x: torch.nn.functional.cross_entropy(x, torch.tensor(2)),
         [((4,),)],
+        torch=lambda torch, x: torch.nn.functional.cross_entropy(x, torch.tensor(2)),
         note="one sample",
     ),
     Row(
         "cross_entropy",
         lambda x: x.cross_entropy(SHARES[0]),
         lambda x: -(logs(x, 0) * SHARES[0]).sum(),
-        lambda torch, x: torch.nn.functional.cross_entropy(
-            x, torch.tensor(SHARES[0], dtype=x.dtype)
-        ),
         [((4,),)],
-        note="probabilities of one sample",
         casts=True,
+        note="probabilities of one sample",
     ),
     Row(
         "cross_entropy",
-        lambda x: x.cross_entropy(PLACES, "none"),
-        lambda x: surprise(x, np.eye(4)[PLACES].swapaxes(1, 2)),
-        lambda torch, x: torch.nn.functional.cross_entropy(
-            x, torch.tensor(PLACES), reduction="none"
-        ),
+        lambda x: x.cross_entropy(CLASSES, "none"),
+        lambda x: nll_per_sample(x, np.eye(4)[CLASSES].swapaxes(1, 2)),
         [((3, 4, 2),)],
-        note="a label at each place",
+        note="a label at each position",
     ),
     Row(
         "cross_entropy",
         lambda x, q: x.cross_entropy(q),
-        lambda x, q: surprise(x, q).mean(),
-        lambda torch, x, q: torch.nn.functional.cross_entropy(x, q),
+        lambda x, q: nll_per_sample(x, q).mean(),
         [((2, 3, 2, 1),) * 2],
-        chances,
-        note="probabilities at each place",
+        probabilities,
+        note="probabilities at each position",
     ),
     Row(
         "cross_entropy",
         lambda x: x.cross_entropy(LABELS, ignore_index=0),
-        lambda x: surprise(x, np.eye(4)[LABELS])[[0, 2]].mean(),
-        lambda torch, x: torch.nn.functional.cross_entropy(x, torch.tensor(LABELS), ignore_index=0),
+        lambda x: nll_per_sample(x, np.eye(4)[LABELS])[[0, 2]].mean(),
         MATRIX,
         note="a class ignored",
     ),
     Row(
         "sparse_categorical_crossentropy",
         lambda x: x.sparse_categorical_crossentropy([2, -1, 3]),
-        lambda x: surprise(x, np.eye(4)[LABELS])[[0, 2]].mean(),
-        lambda torch, x: torch.nn.functional.cross_entropy(
+        lambda x: nll_per_sample(x, np.eye(4)[LABELS])[[0, 2]].mean(),
+        MATRIX,
+        torch=lambda torch, x: torch.nn.functional.cross_entropy(
             x, torch.tensor([2, -1, 3]), ignore_index=-1
         ),
-        MATRIX,
     ),
     Row(
         "sparse_categorical_crossentropy",
-        lambda x: x.sparse_categorical_crossentropy(PLACES, label_smoothing=0.2, reduction="none"),
-        lambda x: surprise(x.swapaxes(1, 2), smooth(PLACES, 0.2).swapaxes(1, 2)),
-        lambda torch, x: torch.nn.functional.cross_entropy(
-            x.mT, torch.tensor(PLACES), label_smoothing=0.2, reduction="none"
-        ),
+        lambda x: x.sparse_categorical_crossentropy(CLASSES, label_smoothing=0.2, reduction="none"),
+        lambda x: nll_per_sample(x.swapaxes(1, 2), smooth(CLASSES, 0.2).swapaxes(1, 2)),
         [((3, 2, 4),)],
-        note="a label at each place, smoothing",
+        torch=lambda torch, x: torch.nn.functional.cross_entropy(
+            x.mT, torch.tensor(CLASSES), label_smoothing=0.2, reduction="none"
+        ),
+        note="a label at each position, smoothing",
     ),
     Row(
         "nll_loss",
-        lambda x: x.nll_loss(PLACES),
-        lambda x: -np.take_along_axis(x, PLACES[:, None], 1).mean(),
-        lambda torch, x: torch.nn.functional.nll_loss(x, torch.tensor(PLACES)),
+        lambda x: x.nll_loss(CLASSES),
+        lambda x: -np.take_along_axis(x, CLASSES[:, None], 1).mean(),
         [((3, 4, 2),)],
-        note="a label at each place",
+        note="a label at each position",
     ),
     *plain_rows(
-        "binary_crossentropy",
-        lambda p, t: -t * np.log(p) - (1 - t) * np.log(1 - p),
-        "binary_cross_entropy",
-        chances,
+        "binary_crossentropy", lambda p, t: -t * np.log(p) - (1 - t) * np.log(1 - p), probabilities
     ),
     *plain_rows(
         "binary_crossentropy_logits",
         lambda x, t: -t * np.log(sigmoid(x)) - (1 - t) * np.log(1 - sigmoid(x)),
-        "binary_cross_entropy_with_logits",
     ),
     Row(
         "binary_crossentropy_logits",
@@ -254,34 +209,29 @@ ROWS: list[Row] = [
         lambda x, t: np.mean(
             -t * np.log(sigmoid(x)) * [0.5, 1, 2, 3] - (1 - t) * np.log(1 - sigmoid(x))
         ),
-        lambda torch, x, t: torch.nn.functional.binary_cross_entropy_with_logits(
-            x, t, pos_weight=torch.tensor([0.5, 1, 2, 3], dtype=x.dtype)
-        ),
         ALIKE[:1],
         note="pos_weight",
     ),
     *plain_rows("mse_loss", lambda x, t: (x - t) ** 2),
-    *plain_rows("l1_loss", lambda x, t: np.abs(x - t), domain=chances),
-    *plain_rows("huber_loss", lambda x, t: huber(x - t, 1), domain=chances),
+    *plain_rows("l1_loss", lambda x, t: np.abs(x - t), domain=probabilities),
+    *plain_rows("huber_loss", lambda x, t: huber(x - t, 1), domain=probabilities),
     *plain_rows("huber_loss", lambda x, t: huber(x - t, 0.75), note="delta", delta=0.75),
-    *plain_rows("smooth_l1_loss", lambda x, t: huber(x - t, 1), domain=chances),
+    *plain_rows("smooth_l1_loss", lambda x, t: huber(x - t, 1), domain=probabilities),
     *plain_rows("smooth_l1_loss", lambda x, t: huber(x - t, 0.75) / 0.75, note="beta", beta=0.75),
     *plain_rows(
-        "smooth_l1_loss", lambda x, t: np.abs(x - t), domain=chances, note="beta 0", beta=0
+        "smooth_l1_loss", lambda x, t: np.abs(x - t), domain=probabilities, note="beta 0", beta=0
     ),
-    Row(
+    function(
         "kl_div",
-        lambda x, t: x.kl_div(t),
         lambda x, t: (t * (np.log(t) - x)).mean(),
-        lambda torch, x, t: torch.nn.functional.kl_div(x, t, reduction="none").mean(),
         ALIKE,
-        chances,
+        probabilities,
+        torch=lambda torch, x, t: torch.nn.functional.kl_div(x, t, reduction="none").mean(),
     ),
     Row(
         "kl_div",
         lambda x, t: x.kl_div(t, "none", log_target=True),
         lambda x, t: np.exp(t) * (t - x),
-        lambda torch, x, t: torch.nn.functional.kl_div(x, t, reduction="none", log_target=True),
         ALIKE[:1],
         note="log_target",
     ),
@@ -289,49 +239,37 @@ ROWS: list[Row] = [
         "kl_div",
         lambda x, t: x.kl_div(t, "batchmean"),
         lambda x, t: (t * (np.log(t) - x)).sum() / 3,
-        lambda torch, x, t: torch.nn.functional.kl_div(x, t, reduction="batchmean"),
         ALIKE[:1],
-        chances,
+        probabilities,
         note="batchmean",
     ),
     Row(
         "hinge_embedding_loss",
         lambda x: x.hinge_embedding_loss(SIGNS, margin=0.77),
         lambda x: np.where(SIGNS == 1, x, np.maximum(0, 0.77 - x)).mean(),
-        lambda torch, x: torch.nn.functional.hinge_embedding_loss(
-            x, torch.tensor(SIGNS, dtype=x.dtype), margin=0.77
-        ),
         MATRIX,
     ),
     Row(
         "margin_ranking_loss",
         lambda x, y: x.margin_ranking_loss(y, Tensor(SIGNS), margin=0.3),
         lambda x, y: np.maximum(0, 0.3 - SIGNS * (x - y)).mean(),
-        lambda torch, x, y: torch.nn.functional.margin_ranking_loss(
-            x, y, torch.tensor(SIGNS, dtype=x.dtype), margin=0.3
-        ),
         ALIKE[:1],
     ),
-    Row(
+    function(
         "cosine_similarity",
-        lambda a, b: a.cosine_similarity(b),
         lambda a, b: cosine(a, b, 1),
-        lambda torch, a, b: torch.nn.functional.cosine_similarity(a, b),
         [((3, 4), (3, 4)), ((2, 3, 1), (2, 3, 2)), ((0, 3), (0, 3))],
     ),
     Row(
         "cosine_similarity",
         lambda a, b: a.cosine_similarity(b, axis=-1),
         lambda a, b: cosine(a, b, -1),
-        lambda torch, a, b: torch.nn.functional.cosine_similarity(a, b, dim=-1),
         [((2, 1, 3), (4, 3)), ((3,), (3,)), ((2, 1), (2, 3))],
         note="broadcast",
     ),
-    Row(
+    function(
         "cosine_similarity",
-        lambda a, b: a.cosine_similarity(b),
         lambda a, b: cosine(a, b, 1),
-        lambda torch, a, b: torch.nn.functional.cosine_similarity(a, b),
         [((3, 2), (2, 3, 2))],
         note="broadcast to more axes, of which 1 is another one",
     ),
@@ -341,9 +279,6 @@ ROWS: list[Row] = [
         lambda a, b: np.where(
             [True, False, True], 1 - cosine(a, b, 1), np.maximum(0, cosine(a, b, 1) - 0.1)
         ),
-        lambda torch, a, b: torch.nn.functional.cosine_embedding_loss(
-            a, b, torch.tensor([1, -1, 1]), margin=0.1, reduction="none"
-        ),
         ALIKE[:1],
         spread,
     ),
@@ -351,15 +286,13 @@ ROWS: list[Row] = [
         "cosine_embedding_loss",
         lambda a, b: a.cosine_embedding_loss(b, 1),
         lambda a, b: 1 - cosine(a, b, 0),
-        lambda torch, a, b: torch.nn.functional.cosine_embedding_loss(a, b, torch.tensor(1)),
         [((4,), (4,))],
+        torch=lambda torch, a, b: torch.nn.functional.cosine_embedding_loss(a, b, torch.tensor(1)),
         note="one pair",
     ),
-    Row(
+    function(
         "triplet_margin_loss",
-        lambda a, b, c: a.triplet_margin_loss(b, c),
         lambda a, b, c: np.maximum(0, 1 + distance(a, b) - distance(a, c)).mean(),
-        lambda torch, a, b, c: torch.nn.functional.triplet_margin_loss(a, b, c),
         [((3, 4),) * 3, ((4,),) * 3],
     ),
     Row(
@@ -367,9 +300,6 @@ ROWS: list[Row] = [
         lambda a, b, c: a.triplet_margin_loss(b, c, margin=3, p=3, swap=True, reduction="none"),
         lambda a, b, c: np.maximum(
             0, 3 + distance(a, b, 3) - np.minimum(distance(a, c, 3), distance(b, c, 3))
-        ),
-        lambda torch, a, b, c: torch.nn.functional.triplet_margin_loss(
-            a, b, c, margin=3, p=3, swap=True, reduction="none"
         ),
         [((3, 4),) * 3],
         note="swap",
@@ -465,6 +395,20 @@ MISTAKES: list[Mistake] = [
         ValueError,
         "mse_loss: expected target of the prediction's shape (3, 1); got (3,); "
         "did you mean target.reshape((3, 1))?",
+    ),
+    *(
+        Mistake(
+            lambda name=name: getattr(COLUMN, name)(ROW),
+            ValueError,
+            f"{name}: expected {target} of the prediction's shape (3, 1); got (3,); "
+            f"did you mean {target}.reshape((3, 1))?",
+        )
+        for name, target in (
+            ("huber_loss", "target"),
+            ("smooth_l1_loss", "target"),
+            ("kl_div", "target"),
+            ("binary_crossentropy", "Y"),
+        )
     ),
     Mistake(
         lambda: SCORES.l1_loss(0.0),

@@ -11,16 +11,16 @@ from cases.pooling import pooled, slid
 from tinygrad_lite import Tensor
 from tinygrad_lite.arrays.windows import Windows
 
-from .row import Mistake, Row
+from .row import Mistake, Row, function
 
 
 def largest(x: np.ndarray, windows: Windows) -> tuple[np.ndarray, np.ndarray]:
     """The largest of each window, and where it is in the flat image."""
     y = pooled(x, windows)
     image = x.reshape(*x.shape[:2], -1)
-    places = [[[(image[n, c] == v).argmax() for v in y[n, c].ravel()] for c in range(x.shape[1])]
+    positions = [[[(image[n, c] == v).argmax() for v in y[n, c].ravel()] for c in range(x.shape[1])]
               for n in range(len(x))]  # fmt: skip
-    return y, np.array(places, int).reshape(y.shape)
+    return y, np.array(positions, int).reshape(y.shape)
 
 
 def mean(x: np.ndarray, windows: Windows, counts: Any) -> np.ndarray:
@@ -66,29 +66,18 @@ DENSE = Windows((4, 3), (3, 2), (2, 1), (1, 1), (1, 1), (2, 4))
 CUBE = Windows((2, 2, 3), (1, 2, 2), (1, 2, 1), (1, 1, 1), (0, 0, 0), (2, 1, 2))
 
 ROWS: list[Row] = [
-    Row(
-        "max_pool1d",
-        lambda x: x.max_pool1d(),
-        lambda x: pooled(x, LINE),
-        lambda torch, x: torch.nn.functional.max_pool1d(x, 2),
-        [((2, 1, 5),), ((0, 1, 5),)],
-        distinct,
-        kinds="f",
-    ),
+    function("max_pool1d", lambda x: pooled(x, LINE), [((2, 1, 5),), ((0, 1, 5),)], distinct),
     Row(
         "max_pool1d",
         lambda x: x.max_pool1d(ceil_mode=True, return_indices=True),
         lambda x: largest(x, LINE_CEIL),
-        lambda torch, x: torch.nn.functional.max_pool1d(x, 2, ceil_mode=True, return_indices=True),
         [((1, 2, 5),)],
         distinct,
         note="ceil_mode, return_indices",
     ),
-    Row(
+    function(
         "max_pool2d",
-        lambda x: x.max_pool2d(),
         lambda x: pooled(x, PLAIN),
-        lambda torch, x: torch.nn.functional.max_pool2d(x, 2),
         [((2, 1, 4, 2),), ((0, 1, 4, 2),)],
         distinct,
         kinds="fi",
@@ -97,26 +86,23 @@ ROWS: list[Row] = [
         "max_pool2d",
         lambda x: x.max_pool2d((3, 2), (2, 1), (1, 2), 1, False, True),
         lambda x: largest(x, PADDED),
-        lambda torch, x: torch.nn.functional.max_pool2d(x, (3, 2), (2, 1), 1, (1, 2), False, True),
         [((1, 2, 4, 3),)],
         distinct,
-        kinds="f",
         note="stride, dilation, padding and indices, by position",
     ),
     Row(
         "max_pool2d",
         lambda x: x.max_pool2d((3, 2), (2, 1), padding=((1, 1), (1, 0))),
         lambda x: pooled(x[None], DENSE)[0, ..., :3],
-        lambda torch, x: torch.nn.functional.max_pool2d(x, (3, 2), (2, 1), 1)[..., :3],
         [((1, 4, 3),)],
         distinct,
+        torch=lambda torch, x: torch.nn.functional.max_pool2d(x, (3, 2), (2, 1), 1)[..., :3],
         note="asymmetric padding, no batch",
     ),
     Row(
         "max_pool2d",
         lambda x: x.max_pool2d((2, 2), return_indices=True),
         lambda x: (pooled(x, PLAIN), [[[[0], [4]]]]),
-        lambda torch, x: torch.nn.functional.max_pool2d(x, 2, return_indices=True),
         [((1, 1, 4, 2),)],
         lambda rng, shape: np.tile([[5.0], [5.0], [2.0], [2.0]], 2).reshape(shape),
         kinds="i",
@@ -126,7 +112,6 @@ ROWS: list[Row] = [
         "max_pool3d",
         lambda x: x.max_pool3d((1, 2, 2), stride=(1, 2, 1)),
         lambda x: pooled(x, CUBE),
-        lambda torch, x: torch.nn.functional.max_pool3d(x, (1, 2, 2), stride=(1, 2, 1)),
         [((1, 1, 2, 2, 3),)],
         distinct,
     ),
@@ -134,22 +119,14 @@ ROWS: list[Row] = [
         "avg_pool1d",
         lambda x: x.avg_pool1d(ceil_mode=True),
         lambda x: mean(x, LINE_CEIL, np.array([2, 2, 1])),
-        lambda torch, x: torch.nn.functional.avg_pool1d(x, 2, ceil_mode=True),
         [((1, 2, 5),), ((0, 1, 5),)],
     ),
-    Row(
+    function("avg_pool2d", lambda x: mean(x, PLAIN, 4), [((2, 1, 4, 2),)]),
+    function(
         "avg_pool2d",
-        lambda x: x.avg_pool2d(),
         lambda x: mean(x, PLAIN, 4),
-        lambda torch, x: torch.nn.functional.avg_pool2d(x, 2),
         [((2, 1, 4, 2),)],
-    ),
-    Row(
-        "avg_pool2d",
-        lambda x: x.avg_pool2d(),
-        lambda x: mean(x, PLAIN, 4),
-        None,
-        [((2, 1, 4, 2),)],
+        torch=None,
         kinds="i",
         note="of integers, float32; PyTorch drops the remainder",
     ),
@@ -157,7 +134,6 @@ ROWS: list[Row] = [
         "avg_pool2d",
         lambda x: x.avg_pool2d((3, 2), (2, 1), padding=1),
         lambda x: mean(x, DENSE, 6),
-        lambda torch, x: torch.nn.functional.avg_pool2d(x, (3, 2), (2, 1), 1),
         [((2, 1, 4, 3),)],
         note="padding counts",
     ),
@@ -165,7 +141,6 @@ ROWS: list[Row] = [
         "avg_pool2d",
         lambda x: x.avg_pool2d((3, 2), (2, 1), 1, 1, False, False),
         lambda x: mean(x, DENSE, np.array([[2, 4, 4, 2], [3, 6, 6, 3]])),
-        lambda torch, x: torch.nn.functional.avg_pool2d(x, (3, 2), (2, 1), 1, False, False),
         [((1, 1, 4, 3),)],
         note="padding does not count",
     ),
@@ -173,53 +148,49 @@ ROWS: list[Row] = [
         "avg_pool2d",
         lambda x: x.avg_pool2d((3, 2), (2, 1), dilation=(1, 2), padding=1),
         lambda x: mean(x, PADDED, 6),
-        None,
         [((1, 1, 4, 3),)],
-        note="dilation, which PyTorch has not for means",
+        torch=None,
+        note="dilation: PyTorch has none for means",
     ),
     Row(
         "avg_pool3d",
         lambda x: x.avg_pool3d((1, 2, 2), stride=(1, 2, 1)),
         lambda x: mean(x, CUBE, 4),
-        lambda torch, x: torch.nn.functional.avg_pool3d(x, (1, 2, 2), stride=(1, 2, 1)),
         [((1, 1, 2, 2, 3),)],
     ),
     Row(
         "max_unpool2d",
         lambda x: x.max_unpool2d(INDICES),
         lambda x: unpooled(x, 16).reshape(1, 2, 4, 4),
-        lambda torch, x: torch.nn.functional.max_unpool2d(x, torch.tensor(INDICES), 2),
         [((1, 2, 2, 2),)],
+        torch=lambda torch, x: torch.nn.functional.max_unpool2d(x, torch.tensor(INDICES), 2),
     ),
     Row(
         "max_unpool2d",
         lambda x: x[0].max_unpool2d(Tensor(INDICES[0]), 2, 2, 1, 0, (3, 4)),
         lambda x: unpooled(x, 12).reshape(2, 3, 4),
-        lambda torch, x: torch.nn.functional.max_unpool2d(
+        [((1, 2, 2, 2),)],
+        torch=lambda torch, x: torch.nn.functional.max_unpool2d(
             x[0], torch.tensor(INDICES[0]), 2, 2, 0, output_size=(3, 4)
         ),
-        [((1, 2, 2, 2),)],
         note="output_size, by position, no batch",
     ),
     Row(
         "adaptive_avg_pool1d",
         lambda x: x.adaptive_avg_pool1d(3),
         lambda x: adaptive(x, (3,), np.mean),
-        lambda torch, x: torch.nn.functional.adaptive_avg_pool1d(x, 3),
         [((2, 1, 5),), ((1, 1, 2),), ((2, 6),)],
     ),
     Row(
         "adaptive_avg_pool2d",
         lambda x: x.adaptive_avg_pool2d((2, None)),
         lambda x: adaptive(x, (2, x.shape[-1]), np.mean),
-        lambda torch, x: torch.nn.functional.adaptive_avg_pool2d(x, (2, None)),
         [((2, 1, 3, 2),), ((0, 1, 4, 3),)],
     ),
     Row(
         "adaptive_avg_pool2d",
         lambda x: x.adaptive_avg_pool2d(1),
         lambda x: x.mean((2, 3), keepdims=True),
-        lambda torch, x: torch.nn.functional.adaptive_avg_pool2d(x, 1),
         [((2, 2, 3, 2),)],
         note="global",
     ),
@@ -227,25 +198,19 @@ ROWS: list[Row] = [
         "adaptive_avg_pool3d",
         lambda x: x.adaptive_avg_pool3d((1, 2, 2)),
         lambda x: adaptive(x, (1, 2, 2), np.mean),
-        lambda torch, x: torch.nn.functional.adaptive_avg_pool3d(x, (1, 2, 2)),
         [((1, 1, 2, 2, 3),)],
     ),
     Row(
         "adaptive_max_pool1d",
         lambda x: x.adaptive_max_pool1d(3),
         lambda x: adaptive(x, (3,), np.max),
-        lambda torch, x: torch.nn.functional.adaptive_max_pool1d(x, 3),
         [((2, 1, 5),), ((2, 6),)],
         distinct,
     ),
     Row(
         "adaptive_max_pool2d",
         lambda x: x.adaptive_max_pool2d((2, 2), return_indices=True),
-        lambda x: (
-            adaptive(x, (2, 2), np.max),
-            where(x, adaptive(x, (2, 2), np.max)),
-        ),
-        lambda torch, x: torch.nn.functional.adaptive_max_pool2d(x, 2, return_indices=True),
+        lambda x: (adaptive(x, (2, 2), np.max), where(x, adaptive(x, (2, 2), np.max))),
         [((2, 1, 3, 2),), ((1, 2, 4, 2),)],
         distinct,
     ),
@@ -253,7 +218,6 @@ ROWS: list[Row] = [
         "adaptive_max_pool3d",
         lambda x: x.adaptive_max_pool3d((None, 1, 2)),
         lambda x: adaptive(x, (2, 1, 2), np.max),
-        lambda torch, x: torch.nn.functional.adaptive_max_pool3d(x, (None, 1, 2)),
         [((1, 1, 2, 2, 3),)],
         distinct,
     ),
@@ -287,11 +251,7 @@ MISTAKES: list[Mistake] = [
         ValueError,
         "avg_pool2d: stride: expected an integer from 1 or 2 of them; got 1.5",
     ),
-    Mistake(
-        lambda: (X > 0).max_pool2d(2),
-        TypeError,
-        "max_pool2d: expected numbers; got bool",
-    ),
+    Mistake(lambda: (X > 0).max_pool2d(2), TypeError, "max_pool2d: expected numbers; got bool"),
     Mistake(
         lambda: (X > 0).adaptive_max_pool2d(3),
         TypeError,

@@ -7,9 +7,7 @@ import numpy as np
 
 from tinygrad_lite import Tensor
 
-from .row import Mistake, Row
-
-ROWS: list[Row] = []
+from .row import Mistake
 
 MISTAKES: list[Mistake] = [
     Mistake(

@@ -10,12 +10,12 @@ from tinygrad_lite import Tensor
 from .row import Mistake, Row
 
 
-def along(x: np.ndarray, axis: int, places: Any) -> np.ndarray:
-    """x read at fractional places along an axis, linearly between two neighbours."""
-    places = np.clip(places, 0, x.shape[axis] - 1)
+def along(x: np.ndarray, axis: int, positions: Any) -> np.ndarray:
+    """x read at fractional positions along an axis, linearly between two neighbours."""
+    positions = np.clip(positions, 0, x.shape[axis] - 1)
     points = np.arange(x.shape[axis])
-    y: np.ndarray = np.apply_along_axis(lambda line: np.interp(places, points, line), axis, x)
-    return y if y.size else np.zeros((*y.shape[:axis], len(places), *y.shape[axis + 1 :]))
+    y: np.ndarray = np.apply_along_axis(lambda line: np.interp(positions, points, line), axis, x)
+    return y if y.size else np.zeros((*y.shape[:axis], len(positions), *y.shape[axis + 1 :]))
 
 
 def centres(n: int, size: int) -> np.ndarray:
@@ -38,16 +38,18 @@ ROWS: list[Row] = [
         "interpolate",
         lambda x: x.interpolate((3, 2)),
         lambda x: resized(x, (3, 2)),
-        lambda torch, x: torch.nn.functional.interpolate(x, (3, 2), mode="bilinear"),
         IMAGES,
+        torch=lambda torch, x: torch.nn.functional.interpolate(x, (3, 2), mode="bilinear"),
         rtol=1e-12,
     ),
     Row(
         "interpolate",
         lambda x: x.interpolate(4, "bilinear", True),
         lambda x: resized(x, (4, 4), corners=True),
-        lambda torch, x: torch.nn.functional.interpolate(x, 4, mode="bilinear", align_corners=True),
         IMAGES,
+        torch=lambda torch, x: torch.nn.functional.interpolate(
+            x, 4, mode="bilinear", align_corners=True
+        ),
         rtol=1e-12,
         note="align_corners",
     ),
@@ -55,8 +57,8 @@ ROWS: list[Row] = [
         "interpolate",
         lambda x: x.interpolate(scale_factor=1.6),
         lambda x: along(x, 2, (np.arange(4) + 0.5) / 1.6 - 0.5),
-        lambda torch, x: torch.nn.functional.interpolate(x, scale_factor=1.6, mode="linear"),
         [((1, 2, 3),)],
+        torch=lambda torch, x: torch.nn.functional.interpolate(x, scale_factor=1.6, mode="linear"),
         rtol=1e-12,
         note="scale_factor",
     ),
@@ -64,7 +66,6 @@ ROWS: list[Row] = [
         "interpolate",
         lambda x: x.interpolate((1, 3, 2), mode="trilinear"),
         lambda x: resized(x, (1, 3, 2)),
-        lambda torch, x: torch.nn.functional.interpolate(x, (1, 3, 2), mode="trilinear"),
         [((1, 1, 2, 2, 2),)],
         rtol=1e-12,
         note="three axes",
@@ -73,16 +74,16 @@ ROWS: list[Row] = [
         "interpolate",
         lambda x: x.interpolate((4, 2), "nearest"),
         lambda x: x[:, :, np.arange(4) * x.shape[2] // 4][..., np.arange(2) * x.shape[3] // 2],
-        lambda torch, x: torch.nn.functional.interpolate(x, (4, 2), mode="nearest"),
         IMAGES,
+        torch=lambda torch, x: torch.nn.functional.interpolate(x, (4, 2), mode="nearest"),
         note="nearest",
     ),
     Row(
         "interpolate",
         lambda x: x.interpolate((18,), "nearest"),
         lambda x: x[..., np.arange(18) * 14 // 18],
-        lambda torch, x: torch.nn.functional.interpolate(x, 18, mode="nearest"),
         [((1, 1, 14),)],
+        torch=lambda torch, x: torch.nn.functional.interpolate(x, 18, mode="nearest"),
         note="nearest, where 9 / (18 / 14) is rounded to less than 7",
     ),
     Row(
@@ -91,16 +92,16 @@ ROWS: list[Row] = [
         lambda x: x[:, :, [0, 1, 1] if x.shape[2] == 2 else [0, 2, 3]][
             ..., [0, 2] if x.shape[3] == 3 else [0, 0]
         ],
-        lambda torch, x: torch.nn.functional.interpolate(x, (3, 2), mode="nearest-exact"),
         IMAGES,
+        torch=lambda torch, x: torch.nn.functional.interpolate(x, (3, 2), mode="nearest-exact"),
         note="nearest-exact",
     ),
     Row(
         "interpolate",
         lambda x: x.interpolate((3,)),
         lambda x: resized(x, (3,)),
-        None,
         [((5,),), ((2, 2),)],
+        torch=None,
         kinds="fi",
         rtol=1e-6,
         note="only the last axis, as tinygrad; float32 of integers",
@@ -109,8 +110,8 @@ ROWS: list[Row] = [
         "interpolate",
         lambda x: x.interpolate((2, 4), "nearest"),
         lambda x: x[..., [0, 0, 1, 2]],
-        None,
         [((2, 3),)],
+        torch=None,
         kinds="ib",
         note="nearest of integers, which PyTorch refuses",
     ),
@@ -120,9 +121,7 @@ X = Tensor.zeros(1, 4, 5, 6)
 
 MISTAKES: list[Mistake] = [
     Mistake(
-        lambda: X.interpolate(),
-        ValueError,
-        "interpolate: expected either size or scale_factor",
+        lambda: X.interpolate(), ValueError, "interpolate: expected either size or scale_factor"
     ),
     Mistake(
         lambda: X.interpolate(3, scale_factor=2.0),
@@ -162,8 +161,6 @@ MISTAKES: list[Mistake] = [
         "interpolate: scale_factor 0.1 leaves nothing of (5, 6)",
     ),
     Mistake(
-        lambda: X[0, 0].interpolate(3),
-        ValueError,
-        "interpolate: 3 does not fit a shape of (5, 6)",
+        lambda: X[0, 0].interpolate(3), ValueError, "interpolate: 3 does not fit a shape of (5, 6)"
     ),
 ]

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-from cases.case import Shapes, away_from_zero
+from cases.case import ONE, Domain, Shapes, away_from_zero
 
 
 @dataclass(frozen=True)
@@ -15,10 +15,11 @@ class Row:
     method      its name
     call        the call, on tensors; it gives a tensor or a tuple of them
     reference   the same on arrays, by NumPy or a formula: nothing of ours
-    torch       the same by PyTorch, whose module is its first argument; None where PyTorch has no
-                such function, or another meaning, which `note` then says
     shapes      the inputs' shapes, one tuple of shapes for each variant
     domain      makes an input of a shape: random numbers away from corners
+    torch       the same by PyTorch, whose module is its first argument; by default the call itself,
+                which parity/peer.py runs on PyTorch's tensors; None where PyTorch has no such
+                function, or another meaning, which `note` then says
     kinds       which inputs it takes: "f" floats, "i" int64, "b" bool.  For "i" and "b" values and
                 dtypes are compared, for "f" gradients as well
     constant    whether the result carries no gradient, as that of argmax
@@ -30,9 +31,9 @@ class Row:
     method: str
     call: Callable[..., Any]
     reference: Callable[..., Any]
-    torch: Callable[..., Any] | None
-    shapes: Sequence[Shapes]
-    domain: Callable[[np.random.Generator, tuple[int, ...]], np.ndarray] = away_from_zero
+    shapes: Sequence[Shapes] = ONE
+    domain: Domain = away_from_zero
+    torch: Callable[..., Any] | Literal["the same call"] | None = "the same call"
     kinds: str = "f"
     constant: bool = False
     casts: bool = False
@@ -54,6 +55,24 @@ class Row:
     def name(self) -> str:
         """For the test's id."""
         return f"{self.method}-{self.note}" if self.note else self.method
+
+
+def function(
+    method: str,
+    reference: Callable[..., Any],
+    shapes: Sequence[Shapes] = ONE,
+    domain: Domain = away_from_zero,
+    **settings: Any,
+) -> Row:
+    """The row of a method called with tensors alone: function("hypot", np.hypot, TWO)."""
+    return Row(
+        method,
+        lambda x, *others: getattr(x, method)(*others),
+        reference,
+        shapes,
+        domain,
+        **settings,
+    )
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from cases.case import Shapes, distinct
 
 from tinygrad_lite import Tensor
 
-from .row import Mistake, Row
+from .row import Mistake, Row, function
 
 AXES: list[tuple[dict, list[Shapes]]] = [
     ({}, [((4,),), ((3, 2),), ((),), ((0,),), ((0, 2),), ((1, 2),)]),
@@ -17,7 +17,7 @@ AXES: list[tuple[dict, list[Shapes]]] = [
 def by_lines(scan, x: np.ndarray, axis: int) -> list[np.ndarray]:
     """What `scan` makes of each line along the axis; it gives a tuple of lines."""
     lines = np.moveaxis(np.atleast_1d(x), axis, -1)
-    results = [scan(lines[place]) for place in np.ndindex(lines.shape[:-1])] or [scan(lines)]
+    results = [scan(lines[position]) for position in np.ndindex(lines.shape[:-1])] or [scan(lines)]
     return [
         np.moveaxis(np.array(part).reshape(lines.shape), -1, axis).reshape(x.shape)
         for part in zip(*results, strict=True)
@@ -31,7 +31,6 @@ def along(method: str, scan, **settings) -> list[Row]:
             method,
             lambda x, options=options: getattr(x, method)(**options),
             lambda x, options=options: by_lines(scan, x, options.get("axis", 0)),
-            lambda torch, x, options=options: getattr(torch, method)(x, options.get("axis", 0)),
             shapes,
             note=", ".join(f"{name}={value}" for name, value in options.items()),
             **settings,
@@ -61,8 +60,8 @@ ROWS: list[Row] = [
             method,
             lambda x, method=method: getattr(x, method)(1, dtype=np.float64),
             lambda x, method=method: getattr(np, method)(x, 1, dtype=np.float64),
-            lambda torch, x, method=method: getattr(torch, method)(x, 1, dtype=torch.float64),
             [((2, 3),)],
+            torch=lambda torch, x, method=method: getattr(torch, method)(x, 1, dtype=torch.float64),
             kinds="fib",
             casts=True,
             note="dtype",
@@ -70,12 +69,11 @@ ROWS: list[Row] = [
         for method in ("cumsum", "cumprod")
     ),
     *along("logcumsumexp", lambda line: (np.log(np.cumsum(np.exp(line))),)),
-    Row(
+    function(
         "logcumsumexp",
-        lambda x: x.logcumsumexp(),
         lambda x: np.log(np.cumsum(np.exp(x.astype(float)))),
-        None,
         [((3,),)],
+        torch=None,
         kinds="ib",
         rtol=1e-6,
         note="PyTorch refuses integers and bools",
@@ -101,15 +99,9 @@ MISTAKES: list[Mistake] = [
         "logcumsumexp: an axis is an integer; got (0, 1)",
     ),
     Mistake(
-        lambda: Tensor([[1.0]]).cummax(None),
-        TypeError,
-        "cummax: an axis is an integer; got None",
+        lambda: Tensor([[1.0]]).cummax(None), TypeError, "cummax: an axis is an integer; got None"
     ),
-    Mistake(
-        lambda: Tensor(1.0).cummin(1.5),
-        TypeError,
-        "cummin: an axis is an integer; got 1.5",
-    ),
+    Mistake(lambda: Tensor(1.0).cummin(1.5), TypeError, "cummin: an axis is an integer; got 1.5"),
     Mistake(
         lambda: Tensor([1.0]).cumsum(dtype=complex),
         TypeError,

@@ -18,8 +18,8 @@ def order(x: np.ndarray, axis: int, descending: bool) -> np.ndarray:
     """Positions by Python's sort, which is stable in both directions."""
     lines = np.moveaxis(np.atleast_1d(x), axis, -1)
     found = [
-        sorted(range(lines.shape[-1]), key=lines[place].__getitem__, reverse=descending)
-        for place in np.ndindex(lines.shape[:-1])
+        sorted(range(lines.shape[-1]), key=lines[position].__getitem__, reverse=descending)
+        for position in np.ndindex(lines.shape[:-1])
     ]
     placed = np.array(found, np.int64).reshape(lines.shape)
     return np.moveaxis(placed, -1, axis).reshape(x.shape)
@@ -44,9 +44,6 @@ ROWS: list[Row] = [
                 "sort",
                 lambda x, a=axis, d=descending: x.sort(a, d),
                 lambda x, a=axis, d=descending: (taken(x, order(x, a, d), a), order(x, a, d)),
-                lambda torch, x, a=axis, d=descending: torch.sort(
-                    x, stable=True, dim=a, descending=d
-                ),
                 shapes,
                 distinct,
                 kinds="fib",
@@ -56,9 +53,6 @@ ROWS: list[Row] = [
                 "argsort",
                 lambda x, a=axis, d=descending: x.argsort(a, d),
                 lambda x, a=axis, d=descending: order(x, a, d),
-                lambda torch, x, a=axis, d=descending: torch.argsort(
-                    x, stable=True, dim=a, descending=d
-                ),
                 shapes,
                 kinds="fib",
                 constant=True,
@@ -75,7 +69,6 @@ ROWS: list[Row] = [
                 taken(x, first(k, order(x, a, largest), a), a),
                 first(k, order(x, a, largest), a),
             ),
-            lambda torch, x, k=k, a=axis, largest=largest: torch.topk(x, k, a, largest),
             shapes,
             distinct,
             note=f"k = {k}, axis {axis}, " + ("largest" if largest else "smallest"),
@@ -96,9 +89,9 @@ ROWS: list[Row] = [
                 taken(x, first(3, order(x, -1, largest), -1), -1),
                 first(3, order(x, -1, largest), -1),
             ),
-            None,
             [((2, 6),)],
             lambda rng, shape: rng.integers(0, 3, shape).astype(float),
+            torch=None,
             kinds="ib",
             note=f"ties, largest={largest}: PyTorch leaves open which are taken",
         )
@@ -108,9 +101,9 @@ ROWS: list[Row] = [
         "topk",
         lambda x: x.topk(2, sorted_=False)[0],
         lambda x: np.sort(x)[..., ::-1][..., :2],
-        None,
         [((2, 4),)],
         distinct,
+        torch=None,
         kinds="fib",
         note="not sorted: PyTorch's order is not defined",
     ),
@@ -119,11 +112,11 @@ ROWS: list[Row] = [
             "median",
             lambda x, axis=axis, keepdim=keepdim: x.median(axis, keepdim),
             lambda x, axis=axis, keepdim=keepdim: np.median(x, axis, keepdims=keepdim),
-            lambda torch, x, axis=axis, keepdim=keepdim: torch.quantile(
-                x, 0.5, dim=axis, keepdim=keepdim
-            ),
             shapes,
             distinct,
+            torch=lambda torch, x, axis=axis, keepdim=keepdim: torch.quantile(
+                x, 0.5, dim=axis, keepdim=keepdim
+            ),
             note=f"axis={axis}, keepdim={keepdim}",
         )
         for axis, shapes in (
@@ -138,11 +131,11 @@ ROWS: list[Row] = [
             "quantile",
             lambda x, q=q, axis=axis, keepdim=keepdim: x.quantile(q, axis, keepdim),
             lambda x, q=q, axis=axis, keepdim=keepdim: np.quantile(x, q, axis, keepdims=keepdim),
-            lambda torch, x, q=q, axis=axis, keepdim=keepdim: torch.quantile(
-                x, torch.tensor(q, dtype=x.dtype), dim=axis, keepdim=keepdim
-            ),
             shapes,
             distinct,
+            torch=lambda torch, x, q=q, axis=axis, keepdim=keepdim: torch.quantile(
+                x, torch.tensor(q, dtype=x.dtype), dim=axis, keepdim=keepdim
+            ),
             note=f"q={q}, axis={axis}, keepdim={keepdim}",
         )
         for q, axis, keepdim, shapes in (
@@ -156,26 +149,28 @@ ROWS: list[Row] = [
         "quantile",
         lambda x: x.quantile([0.2, 0.4], (0, 2)),
         lambda x: np.quantile(x, [0.2, 0.4], (0, 2)),
-        lambda torch, x: x.permute(1, 0, 2).flatten(1).quantile(x.new_tensor([0.2, 0.4]), dim=1),
         [((2, 3, 4),)],
         distinct,
+        torch=lambda torch, x: (
+            x.permute(1, 0, 2).flatten(1).quantile(x.new_tensor([0.2, 0.4]), dim=1)
+        ),
         note="two axes",
     ),
     Row(
         "median",
         lambda x: x.median((0, 2), keepdim=True),
         lambda x: np.median(x, (0, 2), keepdims=True),
-        lambda torch, x: x.permute(1, 0, 2).flatten(1).quantile(0.5, dim=1).reshape(1, -1, 1),
         [((2, 3, 4),), ((1, 2, 3),)],
         distinct,
+        torch=lambda torch, x: x.permute(1, 0, 2).flatten(1).quantile(0.5, dim=1).reshape(1, -1, 1),
         note="two axes",
     ),
     Row(
         "median",
         lambda x: x.median(1),
         lambda x: np.median(x, 1),
-        None,
         [((2, 4),)],
+        torch=None,
         kinds="ib",
         note="PyTorch takes the lower of two and keeps integers",
     ),
@@ -183,9 +178,7 @@ ROWS: list[Row] = [
 
 MISTAKES: list[Mistake] = [
     Mistake(
-        lambda: Tensor([1.0]).topk(1, (0,)),
-        TypeError,
-        "topk: an axis is an integer; got (0,)",
+        lambda: Tensor([1.0]).topk(1, (0,)), TypeError, "topk: an axis is an integer; got (0,)"
     ),
     Mistake(
         lambda: Tensor([1.0]).sort(1),
@@ -193,14 +186,10 @@ MISTAKES: list[Mistake] = [
         "sort: axis 1 is out of range for 1 dimensions; use -1 to 0",
     ),
     Mistake(
-        lambda: Tensor([[1.0]]).argsort(None),
-        TypeError,
-        "argsort: an axis is an integer; got None",
+        lambda: Tensor([[1.0]]).argsort(None), TypeError, "argsort: an axis is an integer; got None"
     ),
     Mistake(
-        lambda: Tensor([[1.0]]).sort((0, 1)),
-        TypeError,
-        "sort: an axis is an integer; got (0, 1)",
+        lambda: Tensor([[1.0]]).sort((0, 1)), TypeError, "sort: an axis is an integer; got (0, 1)"
     ),
     Mistake(
         lambda: Tensor([1.0, 2.0]).topk(3),

@@ -8,9 +8,7 @@ import numpy as np
 import tinygrad_lite as tl
 from tinygrad_lite import Tensor
 
-from .row import Mistake, Row
-
-ROWS: list[Row] = []
+from .row import Mistake
 
 
 def leaf() -> Tensor:

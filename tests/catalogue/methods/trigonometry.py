@@ -1,55 +1,28 @@
 """Rows of the methods in tinygrad_lite/methods/trigonometry.py."""
 
-from collections.abc import Callable
-from operator import methodcaller
-from typing import Any
-
 import numpy as np
-from cases.case import ONE, TWO, above_one, away_from_zero, within_one
+from cases.case import ONE, TWO, above_one, within_one
 
 from tinygrad_lite import Tensor
 
-from .row import Mistake, Row
-
-
-def function(
-    name: str, reference: Callable[..., Any], domain: Callable[..., Any] = away_from_zero
-) -> Row:
-    """The row of a function of one argument that has the same name in PyTorch."""
-    return Row(
-        name, methodcaller(name), reference, lambda torch, x: getattr(torch, name)(x), ONE, domain
-    )
-
+from .row import Mistake, Row, function
 
 ROWS: list[Row] = [
     function("sin", np.sin),
     function("cos", np.cos),
-    function("tan", np.tan, within_one),
-    function("asin", np.arcsin, within_one),
-    function("acos", np.arccos, within_one),
+    function("tan", np.tan, ONE, within_one),
+    function("asin", np.arcsin, ONE, within_one),
+    function("acos", np.arccos, ONE, within_one),
     function("atan", np.arctan),
     function("sinh", np.sinh),
     function("cosh", np.cosh),
     function("asinh", np.arcsinh),
-    function("acosh", np.arccosh, above_one),
-    function("atanh", np.arctanh, within_one),
+    function("acosh", np.arccosh, ONE, above_one),
+    function("atanh", np.arctanh, ONE, within_one),
     function("sinc", np.sinc),
-    Row(
-        "atan2",
-        lambda a, b: a.atan2(b),
-        np.arctan2,
-        lambda torch, a, b: torch.atan2(a, b),
-        TWO,
-    ),
-    Row(
-        "atan2",
-        lambda a: a.atan2(-0.7),
-        lambda a: np.arctan2(a, -0.7),
-        lambda torch, a: torch.atan2(a, torch.tensor(-0.7, dtype=a.dtype)),
-        ONE,
-        note="number",
-    ),
-    Row("hypot", lambda a, b: a.hypot(b), np.hypot, lambda torch, a, b: torch.hypot(a, b), TWO),
+    function("atan2", np.arctan2, TWO),
+    Row("atan2", lambda a: a.atan2(-0.7), lambda a: np.arctan2(a, -0.7), note="number"),
+    function("hypot", np.hypot, TWO),
 ]
 
 MISTAKES: list[Mistake] = [

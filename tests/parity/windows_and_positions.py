@@ -1,4 +1,4 @@
-"""More operations for random programs, as in own_steps.py: windows, and reading and writing places.
+"""More operations for random programs, as in own_steps.py: windows, reading and writing by index.
 
 Those that need inputs of certain shapes take the elements of any values, as often as there is room.
 """
@@ -64,7 +64,7 @@ def lines_to_add(rng, x, v):
 
 
 def places_to_write(rng, x, v):
-    """An index along an axis, of which no place is written twice."""
+    """An index along an axis, of which no position is written twice."""
     if not v.size or v.dtype != x.dtype:
         return None
     options = filled_axis(rng, x)
@@ -157,7 +157,7 @@ def torch_entropy(x, shape, labels, **options):
     return functional.cross_entropy(filled(x, shape), torch.tensor(labels), **options)
 
 
-PLACES = {
+POSITIONS = {
     "pad": (
         lambda x, padding, value: x.pad(padding, value=value),
         lambda x, padding, value: functional.pad(x, padding, value=value),
