@@ -1,7 +1,7 @@
 """Module: a part of a model that finds its own parameters and names itself in errors."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, ParamSpec, Protocol, Self, TypeVar
 
@@ -125,9 +125,10 @@ def _named(module: object) -> Iterator[str]:
     paths = _paths.get()
     if paths is None:
         paths = {}
-        for path, value in walk(module):
-            if isinstance(value, Module):
-                paths.setdefault(id(value), f"{name}.{path}".rstrip("."))
+        with suppress(Exception):  # an attribute that cannot be read: the call matters more
+            for path, value in walk(module):
+                if isinstance(value, Module):
+                    paths.setdefault(id(value), f"{name}.{path}".rstrip("."))
         token = _paths.set(paths)
     try:
         yield paths.get(id(module), name)

@@ -4,9 +4,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from . import ops
+from .arrays.ownership import shares_memory
 from .arrays.threads import parallel
 from .engine.function import Function
-from .engine.memory import shares_memory
 from .engine.recording import Observer, is_grad_enabled, no_grad, record_source_lines
 from .tensor import Tensor
 

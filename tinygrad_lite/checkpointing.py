@@ -83,6 +83,7 @@ class Checkpoint(Function):
         self.needs = (True,) * len(self.parents)
         self.saved_inputs = ()
         self.saved_output = None
+        self._constants = self.kept_arrays()
         self.serial = next(serials)
         self.holder = None
         self.line = None

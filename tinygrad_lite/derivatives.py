@@ -12,14 +12,13 @@ outputs gives v J for a small multiple of the cost of `fn` (Griewank and Walther
 Derivatives, 2008, chapter 3); with v a row of the identity, that is a row of J.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from .engine.backward import backpropagate
-from .engine.recording import Mode, modes
+from .engine.recording import grad_on
 from .methods._operands import as_float
 from .tensor import Tensor
 
@@ -87,7 +86,7 @@ def vjp(
 
     Returns (outputs, products), the products in the shapes of the inputs.
     """
-    with _recording():
+    with grad_on():
         leaves, single_input = _leaves("vjp", inputs, create_graph)
         outputs, single = _outputs("vjp", fn, leaves)
         v = _directions("vjp: cotangents", cotangents, outputs, "output")
@@ -108,7 +107,7 @@ def jvp(
     is J u, for any v.  So there is no need for a second, forward set of derivatives (J. Townsend, A
     new trick for calculating Jacobian vector products, 2017).
     """
-    with _recording():
+    with grad_on():
         leaves, _ = _leaves("jvp", inputs, create_graph)
         u = _directions("jvp: tangents", tangents, leaves, "input")
         outputs, single = _outputs("jvp", fn, leaves)
@@ -129,7 +128,7 @@ def hvp(
     gradients.  H v is the gradient of (gradient of fn) . v, so H itself is not needed (B.
     Pearlmutter, Fast Exact Multiplication by the Hessian, Neural Computation 6, 1994).
     """
-    with _recording():
+    with grad_on():
         leaves, single = _leaves("hvp", inputs, create_graph)
         v = _directions("hvp: vectors", vectors, leaves, "input")
         output = _scalar("hvp", fn, leaves)
@@ -165,7 +164,7 @@ def hessian(fn: Callable[..., Any], inputs: Any, *, create_graph: bool = False) 
 
 
 def _jacobian(name: str, fn: Callable[..., Any], inputs: Any, create_graph: bool) -> Any:
-    with _recording():
+    with grad_on():
         leaves, single_input = _leaves(name, inputs, create_graph)
         outputs, single = _outputs(name, fn, leaves)
         found = [
@@ -208,17 +207,6 @@ def _gradients(
         recorded, starts = zip(*ends, strict=True)
         found = grad(recorded, inputs, starts, retain_graph, create_graph, allow_unused=True)
     return [x.zeros_like() if g is None else g for x, g in zip(inputs, found, strict=True)]
-
-
-@contextmanager
-def _recording() -> Iterator[None]:
-    """Operations inside record a graph, even within no_grad."""
-    mode = modes.get()
-    token = modes.set(Mode(True, mode.observer, mode.outer))
-    try:
-        yield
-    finally:
-        modes.reset(token)
 
 
 def _leaves(name: str, inputs: Any, create_graph: bool) -> tuple[list[Tensor], bool]:

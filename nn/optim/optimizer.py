@@ -68,6 +68,8 @@ class Optimizer:
         names = self.keeps()
         for position, parameter, gradient in due:
             self._check_update(position, parameter, gradient, names)
+        for _, parameter, _ in due:  # before there are chunks, which hold the arrays
+            parameter.mark_changed()
         chunks = Chunks()
         for position, parameter, gradient in due:
             state = self.state[position]
@@ -77,9 +79,6 @@ class Optimizer:
             state["step"] += 1
             chunks.add(parameter.data, gradient.data, state, names)
         chunks.apply(self.apply_single)
-        del chunks  # its views: mark_changed has little to do where nobody else holds the arrays
-        for _, parameter, _ in due:
-            parameter.mark_changed()
 
     def zero_grad(self) -> None:
         """Set the gradients of all parameters to None."""

@@ -1,5 +1,9 @@
 """Function, the public way to write an operation of one's own."""
 
+import functools
+import weakref
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 
@@ -330,3 +334,215 @@ def test_a_subclass_of_tensor_stays_one() -> None:
     y.backward()
     assert type(x.grad) is Named
     assert type(tl.grad((x * x).sum(), x, create_graph=True)[0]) is Named
+
+
+class Total(Function):
+    """A sum whose backward makes a new array, whatever it is given."""
+
+    def forward(self, x):
+        self.shape = x.shape
+        return np.asarray(x.sum())
+
+    def backward(self, g, y, x):
+        return (np.full(self.shape, float(g)),)
+
+
+def test_a_backward_that_returns_arrays_is_a_constant_in_second_order() -> None:
+    x = Tensor(np.array([2.0, 3.0]))
+    np.testing.assert_allclose(
+        tl.hessian(lambda t: Total.apply(t * t * t), x).data, np.diag([12, 18])
+    )
+    both = tl.hessian(lambda t: (t * t * t).sum() + Total.apply(t * t), x)
+    np.testing.assert_allclose(both.data, np.diag([14.0, 20.0]))
+    w = Tensor(np.array([2.0, 3.0]), requires_grad=True)
+    (w * w * w).sum().backward(create_graph=True)
+    Total.apply(w * w).backward(create_graph=True)
+    (second,) = tl.grad(w.grad.sum(), w)
+    np.testing.assert_allclose(second.data, 6.0 * w.data + 2.0)
+
+
+def test_second_order_of_subclasses_that_say_nothing_to_their_bases() -> None:
+    class Registry:
+        def __init_subclass__(cls, **options):
+            pass
+
+    class Mine(Registry, Tensor):
+        __slots__ = ()
+
+    found = tl.hessian(lambda t: (t * t * t).sum(), Mine(np.array([2.0, 3.0])))
+    np.testing.assert_allclose(found.data, np.diag([12.0, 18.0]))
+
+
+def test_a_users_op_frees_what_it_saved() -> None:
+    class Tanh(Function):
+        saves = "output"
+
+        def __init__(self, constants=None):
+            self.constants = constants
+
+        def forward(self, x):
+            return np.tanh(x)
+
+        def backward(self, g, y, x):
+            return (g * (1.0 - y * y) * self.constants["one"],)
+
+    x = Tensor([0.5, 1.0], requires_grad=True)
+    y = Tanh.apply(x * 1.0, constants={"one": 1.0})
+    saved = weakref.ref(y.data)
+    loss = y.sum()
+    del y
+    assert saved() is not None
+    loss.backward()
+    assert saved() is None
+    np.testing.assert_allclose(x.grad.data, 1.0 - np.tanh([0.5, 1.0]) ** 2, rtol=1e-6)
+
+
+def as_mixin():
+    class Common:
+        saves = "inputs"
+
+        def backward(self, g, y, x, z):
+            return g * z, g * x
+
+    class Op(Common, Function):
+        def forward(self, x, z):
+            return x * z
+
+    return Op
+
+
+def as_mixin_beside_a_base():
+    class Rule:
+        def backward(self, g, y, x, z):
+            return g * z, g * x
+
+    class Base(Function):
+        saves = "inputs"
+
+        def forward(self, x, z):
+            return x * z
+
+    class Op(Rule, Base):
+        pass
+
+    return Op
+
+
+def as_reads_of_a_base():
+    class Base(Function):
+        reads = {"x": ("z",), "z": ("x",)}  # noqa: RUF012
+
+        def forward(self, x, z):
+            return x * z
+
+        def backward(self, g, y, x, z):
+            return g * z, g * x
+
+    class Op(Base):
+        def backward(self, g, y, x, z):
+            return super().backward(g, y, x, z)
+
+    return Op
+
+
+def as_static_rule():
+    class Op(Function):
+        reads = {"x": ("z",), "z": ("x",)}  # noqa: RUF012
+
+        def forward(self, x, z):
+            return x * z
+
+        @staticmethod
+        def backward(g, y, x, z):
+            return g * z, g * x
+
+    return Op
+
+
+def as_decorated_rule():
+    def traced(rule):
+        @functools.wraps(rule)
+        def wrapper(self, g, y, *inputs):
+            return rule(self, g, y, inputs)
+
+        return wrapper
+
+    class Op(Function):
+        saves = "inputs"
+
+        def forward(self, x, z):
+            return x * z
+
+        @traced
+        def backward(self, g, y, inputs):
+            return g * inputs[1], g * inputs[0]
+
+    return Op
+
+
+def as_dataclass():
+    @dataclass(slots=True, eq=False)
+    class Op(Function):
+        saves = "inputs"
+        factor: float = 1.0
+
+        def forward(self, x, z):
+            return x * z * self.factor
+
+        def backward(self, g, y, x, z):
+            return g * z, g * x
+
+    return Op
+
+
+def as_inputs_with_any_name():
+    class Op(Function):
+        saves = "inputs"
+
+        def forward(self, x, y):
+            return x * y
+
+        def backward(self, grad, out, x, y):
+            assert out is None
+            return grad * y, grad * x
+
+    return Op
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        as_mixin,
+        as_mixin_beside_a_base,
+        as_reads_of_a_base,
+        as_static_rule,
+        as_decorated_rule,
+        as_dataclass,
+        as_inputs_with_any_name,
+    ],
+)
+def test_ways_to_write_an_op(make) -> None:
+    op = make()
+    x, z = (Tensor(np.array(v), requires_grad=True) for v in ([1.0, 2.0], [3.0, 4.0]))
+    result = op.apply(x, z)
+    result += 1.0  # which no rule reads
+    result.sum().backward()
+    np.testing.assert_array_equal(x.grad.data, z.data)
+    np.testing.assert_array_equal(z.grad.data, x.data)
+
+
+def test_a_view_is_one_whatever_the_author_says() -> None:
+    class Same(Function):
+        views = False
+
+        def forward(self, x):
+            return x.astype(x.dtype, copy=False)
+
+        def backward(self, g, y, x):
+            return (g,)
+
+    w = Tensor([1.0, 2.0], requires_grad=True)
+    h = w * 1.0
+    y = Same.apply(h)
+    with pytest.raises(RuntimeError, match="is a view of this memory"):
+        y *= 3.0

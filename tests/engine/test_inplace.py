@@ -1,6 +1,9 @@
 """Writing in place: as in PyTorch where the gradients can be right, an error where they cannot."""
 
 import operator
+import os
+import signal
+import threading
 
 import numpy as np
 import pytest
@@ -645,6 +648,8 @@ def test_every_saved_array_is_guarded_however_it_is_saved() -> None:
         lambda x, w: w.matmul(x),
         lambda x, w: Tensor.stack(x * w, w)[0],
         lambda x, w: checkpoint(lambda a, b: a * b, x, w),
+        lambda x, w: checkpoint(lambda a, b: a * b[0], w, [x]),
+        lambda x, w: checkpoint(lambda a, b: a * b["x"], w, b={"x": x}),
     ]
     for save in saving:
         x, w = Tensor([1.0, 2.0]), Tensor([3.0, 4.0], requires_grad=True)
@@ -666,3 +671,39 @@ def test_the_identity_of_an_array_that_is_gone_accuses_nobody() -> None:
         z = Tensor([4.0]) * w
         (y + z).sum().backward()
     assert w.grad.item() == 1400.0
+
+
+def test_a_write_that_fails_is_none() -> None:
+    w, x = Tensor([3.0, 4.0], requires_grad=True), Tensor([1.0, 2.0])
+    y = (w * x).sum()
+    for index, value, error in ((slice(0, 2), np.ones(3), ValueError), ([5], 1.0, IndexError)):
+        with pytest.raises(error):
+            x[index] = value
+    y.backward()
+    assert w.grad.tolist() == [1.0, 2.0]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # fork beside threads
+def test_a_child_forked_while_the_lock_is_held_does_not_wait_for_it() -> None:
+    held, free = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with changes.lock:
+            held.set()
+            free.wait(60)
+
+    other = threading.Thread(target=hold)
+    other.start()
+    held.wait(60)
+    child = os.fork()
+    if not child:
+        signal.alarm(30)  # ends a child that waits
+        x = Tensor([1.0])
+        noted = x.data
+        x += 1.0
+        del x, noted
+        os._exit(0)
+    free.set()
+    other.join()
+    assert os.waitpid(child, 0)[1] == 0

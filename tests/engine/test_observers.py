@@ -3,6 +3,7 @@
 import threading
 from collections import Counter
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from time import perf_counter
 
 import numpy as np
@@ -220,18 +221,55 @@ def test_observers_nest_and_the_inner_one_passes_on() -> None:
     assert y._node.line is None
 
 
-def test_an_observer_sees_its_own_thread_and_is_used_in_one_place() -> None:
+def test_an_observer_sees_the_threads_in_which_it_was_entered() -> None:
     w = Tensor(2.0, requires_grad=True)
-    with ByModuleAndLine() as seen:
-        other = threading.Thread(target=lambda: w * w)
-        other.start()
-        other.join()
-        with pytest.raises(RuntimeError, match=r"^ByModuleAndLine: this observer is in use alrea"):
-            seen.__enter__()
-    assert not seen.ops
-    with seen:  # again, later
+    seen = ByModuleAndLine()
+
+    def watched():
+        with seen:
+            w * w
+
+    with seen, Times() as inner, seen:  # once, however often it is entered
+        for work in (lambda: w * w, watched):
+            other = threading.Thread(target=work)
+            other.start()
+            other.join()
         w * w
+    assert sum(seen.ops.values()) == 2
+    assert inner.forward_seconds.keys() == {"Mul"}
+
+
+def generator(context):
+    with context:
+        yield
+
+
+def test_contexts_that_end_in_another_order_end_themselves() -> None:
+    """A generator keeps its context open beyond the block in which it began."""
+    w = Tensor(2.0, requires_grad=True)
+    with record_source_lines():
+        silent = generator(no_grad())
+        next(silent)
+    assert not (w * w).requires_grad
+    silent.close()
+    assert (w * w)._node.line is None
+    seen = ByModuleAndLine()
+    watching = generator(seen)
+    next(watching)
+    with no_grad():
+        watching.close()
+        assert not (w * w).requires_grad
+    assert (w * w).requires_grad
+    assert not seen.ops
+    quiet = no_grad()
+    quiet.__enter__()
+    seen.__enter__()
+    quiet.__exit__()
+    w * w
+    seen.__exit__()
     assert sum(seen.ops.values()) == 1
+    seen.__exit__()  # nothing is open any more
+    assert Observer.current() is None
 
 
 def test_an_observer_is_gone_after_an_error() -> None:
@@ -278,3 +316,91 @@ def test_source_lines_are_recorded_in_their_own_context_only() -> None:
         other.join()
         assert (w * w)._node.line == f"{__file__}:{user_frame().f_lineno}"
     assert lines == [None]
+
+
+def test_a_failing_pass_leaves_grads_alone_unless_somebody_watches_leaves() -> None:
+    a, b, c = (Tensor([1.0, 2.0], requires_grad=need) for need in (True, True, False))
+
+    def fails() -> None:
+        loss = (a * 2.0).sum() + (b * c).sum()
+        c.fill_(3.0)
+        with pytest.raises(RuntimeError, match="changed it in place"):
+            loss.backward()
+
+    with record_source_lines(), ByModuleAndLine():
+        fails()
+    assert a.grad is None
+    assert b.grad is None
+
+
+def test_what_an_observer_does_to_a_finished_gradient_reaches_no_other() -> None:
+    class Clears(Observer):
+        def leaf_done(self, node):
+            node.holder().grad *= 0.0
+
+    w, v = Tensor([1.0, 2.0], requires_grad=True), Tensor([1.0, 2.0], requires_grad=True)
+    v.register_hook(lambda g: None)  # it waits for its turn
+    with Clears():
+        ((w + v * 3.0) * 1.0).sum().backward()
+    assert w.grad.tolist() == [0.0, 0.0]
+    assert v.grad.tolist() == [0.0, 0.0]  # by the observer as well, at its end
+    v.grad = None
+
+    class ClearsOne(Observer):
+        def leaf_done(self, node):
+            if node.holder() is w:
+                node.holder().grad *= 0.0
+
+    with ClearsOne():
+        ((w + v * 3.0) * 1.0).sum().backward()
+    assert v.grad.tolist() == [3.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    "method", ["forward", "recorded", "backward", "leaf_done", "wrote", "drew", "module"]
+)
+def test_an_observer_that_raises_does_no_damage(method) -> None:
+    def fails(*_):
+        raise ZeroDivisionError
+
+    model, x = two_layers(), np.ones((2, 3), np.float32)
+    optimizer = nn.optim.SGD(nn.state.get_parameters(model), lr=0.1)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        model(Tensor.rand(2, 3) + x).square().sum().backward()
+        optimizer.step()
+
+    def failing() -> None:
+        with type("Fails", (Observer,), {method: fails})():
+            optimizer.step()
+            step()
+
+    model(x).square().sum().backward()
+    before = [parameter.data.copy() for parameter in model.parameters()]
+    with pytest.raises(ZeroDivisionError):
+        failing()
+    assert Observer.current() is None
+    if method == "wrote":  # told before anything is written
+        for parameter, values in zip(model.parameters(), before, strict=True):
+            np.testing.assert_array_equal(parameter.data, values)
+    step()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+
+
+def test_an_observer_may_be_a_dataclass_or_empty() -> None:
+    @dataclass
+    class Nodes(Observer):
+        names: list[str] = field(default_factory=list)
+
+        def recorded(self, op, tensor):
+            self.names.append(type(op).__name__)
+            super().recorded(op, tensor)
+
+        def __len__(self):
+            return len(self.names)
+
+    w = Tensor(2.0, requires_grad=True)
+    with Nodes() as outer, Nodes() as inner:
+        (w * w).backward()
+    assert outer.names == inner.names == ["Mul"]

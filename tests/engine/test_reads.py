@@ -137,7 +137,7 @@ def rest(self, g, y, *xs):
             "Bad.reads: expected 'a', 'b', 'y', 'high'; got 'low'",
         ),
         (
-            {"results": ("a", "c"), "backward": backward},
+            {"reads": {}, "results": ("a", "c"), "backward": backward},
             "Bad.results: 'a' is an argument of backward already",
         ),
         (

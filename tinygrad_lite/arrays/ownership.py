@@ -1,5 +1,6 @@
 """Who owns the memory of an array, and what becomes of memory that is freed."""
 
+from collections.abc import Iterator
 from functools import cache
 from typing import Any, TypeAlias
 
@@ -16,6 +17,34 @@ def memory_owner(array: Array) -> Array:
             array = base
         base = getattr(base, "base", None)  # NumPy's windows have a stand-in between
     return array
+
+
+def shares_memory(these: Any, those: Any) -> bool:
+    """Whether any of these tensors and arrays shares memory with any of those.
+
+    these, those    a tensor, an array, or several of them in any iterable
+
+    Two share memory if one array owns the memory of both, even where the parts that they see do not
+    overlap (np.shares_memory tells, for two arrays).  Memory that no array owns, such as a mapped
+    file, counts as that of each array made from it.  The time grows with the number of tensors and
+    arrays, not with the number of pairs.
+
+    Errors: TypeError for what is neither a tensor nor an array.
+    """
+    owners = {id(owner): owner for owner in _owners(these)}  # kept alive, so no id is used twice
+    return any(id(owner) in owners for owner in _owners(those))
+
+
+def _owners(values: Any) -> Iterator[Array]:
+    """The owners of the memory of one or several tensors and arrays."""
+    single = isinstance(values, np.ndarray) or isinstance(getattr(values, "data", 0), np.ndarray)
+    for value in (values,) if single else values:
+        array = value if isinstance(value, np.ndarray) else getattr(value, "data", None)
+        if not isinstance(array, np.ndarray):
+            raise TypeError(
+                f"shares_memory: expected tensors or arrays; got {type(value).__name__}"
+            )
+        yield memory_owner(array)
 
 
 @cache

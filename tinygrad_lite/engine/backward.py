@@ -85,17 +85,14 @@ def backpropagate(
     allow_unused  False to raise, before anything is visited, if no root depends on a wanted one
     """
     keep_freed_memory()
-    mode = modes.get()
-    recording = modes.set(Mode(True, mode.observer, mode.outer))  # whatever no_grad said
-    errors = silence()
+    errors, mode = silence(), modes.get()
+    token = None if mode.grad_enabled else modes.set(Mode(mode.observers))  # whatever no_grad says
     try:
         taken = {id(memory_owner(array_of(gradient))) for _, gradient in roots}
         gradients = _starting(roots)
         order = topological_order(gradients)
         if wanted is None:
-            watch = (
-                None if mode.observer is None else _Watch(mode.observer, order, gradients, taken)
-            )
+            watch = _Watch(mode, order, gradients, taken) if mode.observers else None
             arrived = _with_hooks(order, gradients, None, retain, watch)
             _hand_over(arrived, taken)
             if watch is not None:
@@ -111,7 +108,8 @@ def backpropagate(
         ]
     finally:
         restore(errors)
-        modes.reset(recording)
+        if token is not None:
+            modes.reset(token)
 
 
 def gradients_at(
@@ -163,8 +161,8 @@ def _towards(
     targets: Sequence[Node], order: list[Node], gradients: Gradients, retain: bool
 ) -> Gradients:
     """The gradients of the targets, whose own rules do not run where a path ends at them."""
-    observer = modes.get().observer
-    watch = None if observer is None else _Watch(observer)
+    mode = modes.get()
+    watch = _Watch(mode, (), gradients, set()) if mode.observers else None
     results = _with_hooks(order, gradients, set(targets), retain, watch)
     for node in targets:
         if node in gradients:
@@ -201,20 +199,18 @@ def _with_hooks(
 class _Watch:
     """The observer of a backward pass: it sees the nodes visited and, given `order`, leaves finish.
 
-    A leaf is finished once all ops that use it have been visited.  Its gradient then goes to
-    `.grad` at once, so that the observer finds it there.  One with hooks waits for its turn.
+    A leaf is finished once all ops that use it have been visited.  A copy of its gradient then goes
+    to `.grad` at once, so that the observer finds it there.  One with hooks waits for its turn.
     """
 
     def __init__(
-        self,
-        observer: Observer,
-        order: Sequence[Node] = (),
-        gradients: Gradients | None = None,
-        taken: set[int] | None = None,
+        self, mode: Mode, order: Sequence[Node], gradients: Gradients, taken: set[int]
     ) -> None:
-        self.observer = observer
-        self.gradients = gradients if gradients is not None else {}
-        self.taken = taken if taken is not None else set()
+        self.observer: Any = mode.observer
+        self.gradients = gradients
+        self.taken = taken
+        if all(type(one).leaf_done is Observer.leaf_done for one in mode.observers):
+            order = ()  # nobody wants to see leaves
         parents = (parent for node in order for parent in node.parents)
         self.uses = Counter(p for p in parents if isinstance(p, Leaf) and not hooks_of(p))
         self.due: list[Leaf] = []
@@ -235,7 +231,9 @@ class _Watch:
         due, self.due = self.due, []
         for leaf in due:
             if leaf in self.gradients:
-                _hand_over({leaf: self.gradients.pop(leaf)}, self.taken)
+                gradient = self.gradients.pop(leaf)
+                self.taken.add(id(memory_owner(array_of(gradient))))  # maybe others' on their way
+                _hand_over({leaf: gradient}, self.taken)
                 self.observer.leaf_done(leaf)
 
     def finish(self, arrived: Gradients) -> None:

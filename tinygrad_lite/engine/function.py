@@ -13,10 +13,13 @@ from numpy import ndarray
 from ..arrays.dtypes import KIND_RANK
 from ..arrays.float_errors import restore, silence
 from ..arrays.shapes import broadcast_shape
-from .graph import Array, Node, Output, OutputGradients, TensorBase, tensor_types
+from .graph import Array, Node, Output, OutputGradients, TensorBase
 from .memory import changes, link_views
-from .reads import Plan, Plans, Signature, attributes_of
+from .reads import Plan, Plans, attributes_of, check_names, declared, plan_by_names
 from .recording import modes, serials
+
+# What a backward pass carries on arrays; else it may be a Tensor, or several gradients.
+_PLAIN = frozenset({ndarray, np.float16, np.float32, np.float64})
 
 
 class Primitive(Node):
@@ -64,7 +67,6 @@ class Primitive(Node):
     broadcasts: ClassVar[bool] = False
     views: ClassVar[bool] = False
     scalars: ClassVar[bool] = False
-    _signature: ClassVar[Signature]
     _plans: ClassVar[Plans]
     _attributes: ClassVar[tuple[str, ...]] = ()
     _checked: ClassVar[bool] = False
@@ -74,9 +76,9 @@ class Primitive(Node):
     saved_output: Any
 
     def __init_subclass__(cls) -> None:
-        cls._signature = Signature.of(cls)
-        cls._signature.check(cls.__name__, cls.reads)
-        cls._plans = Plans(cls._signature, cls.reads)
+        if declared(cls) == "reads":
+            check_names(cls)
+        cls._plans = Plans(cls)
         cls._attributes = attributes_of(cls, Primitive.__mro__)
 
     def forward(self, *arrays: Any) -> Any:
@@ -183,6 +185,11 @@ class Primitive(Node):
                 [one if keep else None for one, keep in zip(results, kept, strict=True)]
             )
 
+    @classmethod
+    def plan(cls, needs: tuple[bool, ...]) -> Plan:
+        """What to save where the gradients of `needs` are wanted."""
+        return plan_by_names(cls, needs)
+
     def _check_result(self, result: Any, recorded: bool) -> bool:
         """Whether to record the op, asked where `_checked` says so."""
         return recorded
@@ -194,7 +201,7 @@ class Primitive(Node):
             raise self.released()
         if changes.newest > self.serial:
             changes.check(self, self.serial)
-        if type(gradient) in tensor_types:
+        if type(gradient) not in _PLAIN:
             inputs, output = self._as_tensors(gradient, inputs, output)
         return self.backward(gradient, output, *inputs)
 
@@ -202,8 +209,7 @@ class Primitive(Node):
         self, gradient: Any, inputs: tuple[Any, ...], output: Any
     ) -> tuple[tuple[Any, ...], Any]:
         """The saved arrays as tensors with their nodes, if the gradient is or holds a Tensor."""
-        given = gradient if isinstance(gradient, OutputGradients) else (gradient,)
-        tensor = next((one for one in given if isinstance(one, TensorBase)), None)
+        tensor = _tensor_in(gradient)
         if tensor is None:
             return inputs, output
         wrap = tensor._wrap
@@ -303,10 +309,10 @@ class Function(Primitive):
     when it is used, for a forward or backward that cannot be what its author meant.
     """
 
-    __slots__ = ("constants",)
+    __slots__ = ("_constants",)
 
     saves: ClassVar[Literal["inputs", "output", "both", "nothing"]] = "nothing"
-    views = True  # forward may return what it was given
+    _constants: list[Array]
     _checked = True
 
     def __init_subclass__(cls) -> None:
@@ -315,15 +321,18 @@ class Function(Primitive):
                 f'{cls.__name__}.saves: expected "inputs", "output", "both" or "nothing"; '
                 f"got {cls.saves!r}"
             )
-        own = vars(cls)
-        if "saves" in own and "reads" in own:
+        if {"saves", "reads"} <= vars(cls).keys():
             raise TypeError(f"{cls.__name__}: expected `saves` or `reads`; got both")
-        if "reads" not in own and ("saves" in own or "backward" in own):
-            inputs, output = _SAVES[cls.saves]
-            names = Signature.of(cls).all_names()
-            read = (names if inputs else ()) + (("y",) if output else ())
-            cls.reads = dict.fromkeys(names, read) if read else {}
+        cls.views = True  # forward may return what it was given, whatever its author says
         super().__init_subclass__()
+
+    @classmethod
+    def plan(cls, needs: tuple[bool, ...]) -> Plan:
+        """What to save where the gradients of `needs` are wanted."""
+        if declared(cls) == "reads":
+            return plan_by_names(cls, needs)
+        inputs, output = _SAVES[cls.saves]
+        return Plan(needs, () if inputs else range(len(needs)), output)
 
     def _check_result(self, result: Any, recorded: bool) -> bool:
         """Whether to record the op; TypeError if it cannot be what its author meant."""
@@ -348,7 +357,12 @@ class Function(Primitive):
         """Hold the arrays of tensors among the attributes too, so that a write is noted."""
         super()._record(plan, parents, arrays)
         self.saved_output = None
-        self.constants = self.kept_arrays()
+        self._constants = self.kept_arrays()
+
+    def release(self) -> None:
+        """Free the saved arrays."""
+        super().release()
+        self._constants = []
 
     def pull_back(self, gradient: Any) -> tuple[Any, ...]:
         """What `backward` returns, checked, and in memory that nobody else holds."""
@@ -358,14 +372,32 @@ class Function(Primitive):
         except (TypeError, AttributeError) as error:
             if self.saves == "both":
                 raise
+            told = f"saves = {self.saves!r}"
+            if declared(type(self)) == "reads":
+                told = f"reads = {dict(self.reads)!r}"
             raise type(error)(
-                f"{error}; {name}.backward gets None for what is not saved, and says "
-                f"saves = {self.saves!r}"
+                f"{error}; {name}.backward gets None for what is not saved, and says {told}"
             ) from error
         if not isinstance(results, tuple) or len(results) != count:
             got = f"{len(results)}" if isinstance(results, tuple) else type(results).__name__
             raise TypeError(f"{name}.backward: expected a tuple of {count} gradients; got {got}")
-        return results if self.fresh else tuple([_own_memory(g, gradient) for g in results])
+        tensor = _tensor_in(gradient)
+        if tensor is not None:  # constants too, so that the next rules run on Tensors
+            results = tuple([_as_tensor(one, tensor) for one in results])
+        return results if self.fresh else tuple([_own_memory(one, gradient) for one in results])
+
+
+def _tensor_in(gradient: Any) -> TensorBase | None:
+    """The gradient if it is a Tensor, or the first Tensor among those of several results."""
+    given = gradient if isinstance(gradient, OutputGradients) else (gradient,)
+    return next((one for one in given if isinstance(one, TensorBase)), None)
+
+
+def _as_tensor(result: Any, beside: TensorBase) -> Any:
+    """A gradient that a user's backward made of arrays alone, as a constant Tensor."""
+    if result is None or isinstance(result, TensorBase):
+        return result
+    return beside._wrap(np.array(result), None)
 
 
 def _wrap_results(

@@ -20,10 +20,6 @@ from .recording import serials
 _by_serial = attrgetter("serial")
 
 
-# The classes of what a backward pass carries while it is itself recorded.
-tensor_types: set[type] = set()
-
-
 class TensorBase:
     """What the engine needs of a tensor: its array, and the node that computed it.
 
@@ -37,9 +33,6 @@ class TensorBase:
     _node: "Node | None"
     _views: "dict[int, weakref.ref[TensorBase]] | None"
     grad: Self | None
-
-    def __init_subclass__(cls) -> None:
-        tensor_types.add(cls)
 
     @classmethod
     def _wrap(cls, array: Any, node: "Node | None") -> Self:
@@ -130,9 +123,6 @@ class OutputGradients(tuple[Any, ...]):
     def __add__(self, other: Any) -> "OutputGradients":
         pairs = zip(self, other, strict=True)
         return OutputGradients([b if a is None else a if b is None else a + b for a, b in pairs])
-
-
-tensor_types.add(OutputGradients)  # it holds tensors then
 
 
 def topological_order(roots: Iterable[Node], frontier: Iterable[Node] = ()) -> list[Node]:

@@ -4,6 +4,7 @@ Arrays are compared by the array that owns their memory.  NumPy's own writes int
 seen from here; what is seen are the writes of tensors and optimisers.
 """
 
+import os
 import threading
 import weakref
 from collections.abc import Iterator
@@ -29,23 +30,29 @@ class _Changes:
         self.newest = 0  # 0 where nothing is noted, so that backward has nothing to look for
         self.lock = threading.RLock()  # an array may go, and its entry with it, inside `note`
         self.found: dict[int, tuple[int, str, weakref.ref[Array]]] = {}
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._after_fork)
+
+    def _after_fork(self) -> None:
+        """In a child the thread that held the lock is not there."""
+        self.lock = threading.RLock()
 
     def note(self, tensor: Any) -> None:
         """Remember that the tensor's memory is written now, and by which line of user code.
 
         Nothing is to be remembered where nobody but the tensor holds its array: no op saved it.
         """
+        if _references(tensor) > _ALONE or self.alert:
+            owner = memory_owner(tensor._data)
+            reference = weakref.ref(owner, partial(self._forget, id(owner)))
+            line = user_line()
+            with self.lock:  # so that `newest` never goes back
+                serial = next(serials)
+                self.found[id(owner)] = (serial, line, reference)
+                self.newest = serial  # last: an entry may be dropped in between
         observer = modes.get().observer
         if observer is not None:
             observer.wrote(tensor._data)
-        if _references(tensor) <= _ALONE and not self.alert:
-            return
-        owner = memory_owner(tensor._data)
-        reference = weakref.ref(owner, partial(self._forget, id(owner)))
-        line = user_line()
-        with self.lock:  # so that `newest` never goes back
-            self.newest = next(serials)
-            self.found[id(owner)] = (self.newest, line, reference)
 
     @contextmanager
     def noting_all(self) -> Iterator[None]:
@@ -98,34 +105,6 @@ class _Alone:
 
 # Counted rather than known, for how many references a running function has is Python's affair.
 _ALONE = _references(_Alone())
-
-
-def shares_memory(these: Any, those: Any) -> bool:
-    """Whether any of these tensors and arrays shares memory with any of those.
-
-    these, those    a tensor, an array, or several of them in any iterable
-
-    Two share memory if one array owns the memory of both, even where the parts that they see do not
-    overlap (np.shares_memory tells, for two arrays).  Memory that no array owns, such as a mapped
-    file, counts as that of each array made from it.  The time grows with the number of tensors and
-    arrays, not with the number of pairs.
-
-    Errors: TypeError for what is neither a tensor nor an array.
-    """
-    owners = {id(owner): owner for owner in _owners(these)}  # kept alive, so no id is used twice
-    return any(id(owner) in owners for owner in _owners(those))
-
-
-def _owners(values: Any) -> Iterator[Array]:
-    """The owners of the memory of one or several tensors and arrays."""
-    single = isinstance(values, np.ndarray) or hasattr(values, "_data")
-    for value in (values,) if single else values:
-        array = getattr(value, "_data", value)
-        if not isinstance(array, np.ndarray):
-            raise TypeError(
-                f"shares_memory: expected tensors or arrays; got {type(value).__name__}"
-            )
-        yield memory_owner(array)
 
 
 def link_views(view: Any, source: Any) -> None:

@@ -1,8 +1,8 @@
 """What an op saves for its backward: `reads`, checked when its class is made, and resolved once."""
 
 import inspect
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, Self
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 
 class Plan:
@@ -17,7 +17,7 @@ class Plan:
     __slots__ = ("any_wanted", "needs", "nothing", "results", "unread")
 
     def __init__(
-        self, needs: tuple[bool, ...], unread: list[int], results: bool | tuple[bool, ...]
+        self, needs: tuple[bool, ...], unread: Sequence[int], results: bool | tuple[bool, ...]
     ) -> None:
         whole = len(unread) == len(needs)
         self.needs = needs
@@ -27,81 +27,73 @@ class Plan:
         self.results = results
 
 
-class Signature(NamedTuple):
-    """The names that an op's `backward` gives its inputs; `rest` is that of `*inputs`."""
-
-    names: tuple[str, ...]
-    rest: str | None
-    results: tuple[str, ...]
-
-    @classmethod
-    def of(cls, op: Any) -> Self:
-        """The signature of the op's backward; TypeError where `reads` does not fit it."""
-        code = getattr(inspect.unwrap(op.backward), "__code__", None)
-        if code is None:
-            return cls((), "inputs", op.results)
-        count = code.co_argcount
-        rest = code.co_varnames[count + code.co_kwonlyargcount] if code.co_flags & 4 else None
-        return cls(code.co_varnames[3:count], rest, op.results)
-
-    def all_names(self) -> tuple[str, ...]:
-        """Every name of an input."""
-        return self.names if self.rest is None else (*self.names, self.rest)
-
-    def check(self, name: str, reads: Mapping[str, tuple[str, ...]]) -> None:
-        """TypeError unless `reads` has these names only."""
-        inputs = self.all_names()
-        for result in self.results:
-            if result in (*inputs, "g", "y"):
-                raise TypeError(f"{name}.results: {result!r} is an argument of backward already")
-        for key, read in reads.items():
-            if key not in inputs:
-                raise TypeError(
-                    f"{name}.reads: expected names of inputs, {_listed(inputs)}; got {key!r}"
-                )
-            if not isinstance(read, tuple):
-                raise TypeError(f"{name}.reads: expected a tuple of names; got {read!r}")
-            for one in read:
-                if one not in (*inputs, "y", *self.results):
-                    raise TypeError(
-                        f"{name}.reads: expected {_listed((*inputs, 'y', *self.results))}; "
-                        f"got {one!r}"
-                    )
-
-    def plan(self, reads: Mapping[str, tuple[str, ...]], needs: tuple[bool, ...]) -> Plan:
-        """What to save where the gradients of `needs` are wanted."""
-        missing = len(needs) - len(self.names)
-        names = (*self.names, *[self.rest] * missing)[: len(needs)]
-        read = {
-            one
-            for name, need in zip(names, needs, strict=True)
-            if need
-            for one in reads.get(str(name), ())
-        }
-        results: bool | tuple[bool, ...] = "y" in read
-        if self.results and not results:
-            results = tuple(name in read for name in self.results)
-        return Plan(needs, [i for i, name in enumerate(names) if name not in read], results)
-
-
 class Plans(dict[int, Plan]):
     """The plan for each pattern of wanted gradients, made when it is first asked for.
 
     The key is a number: in binary 1, and then for each input whether its gradient is wanted.
     """
 
-    def __init__(self, signature: Signature, reads: Mapping[str, tuple[str, ...]]) -> None:
-        self.signature = signature
-        self.reads = reads
+    def __init__(self, op: Any) -> None:
+        self.op = op
 
     def __missing__(self, wanted: int) -> Plan:
         needs = tuple(digit == "1" for digit in f"{wanted:b}"[1:])
-        plan = self[wanted] = self.signature.plan(self.reads, needs)
+        plan = self[wanted] = self.op.plan(needs)
         return plan
 
 
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(map(repr, names))
+def plan_by_names(op: Any, needs: tuple[bool, ...]) -> Plan:
+    """What `reads` says is to be saved where the gradients of `needs` are wanted."""
+    fixed, rest = input_names(op)
+    names = (*fixed, *[rest] * (len(needs) - len(fixed)))[: len(needs)]
+    pairs = zip(names, needs, strict=True)
+    read = {one for name, need in pairs if need for one in op.reads.get(name, ())}
+    results: bool | tuple[bool, ...] = "y" in read
+    if op.results and not results:
+        results = tuple(name in read for name in op.results)
+    return Plan(needs, [i for i, name in enumerate(names) if name not in read], results)
+
+
+def check_names(op: Any) -> None:
+    """TypeError unless `reads` and `results` of an op's class name what they may."""
+    name, (fixed, rest) = op.__name__, input_names(op)
+    inputs = (*fixed, rest) if rest else fixed
+    results = op.results
+    if not isinstance(results, tuple) or not all(isinstance(one, str) for one in results):
+        raise TypeError(f"{name}.results: expected a tuple of names; got {results!r}")
+    for one in results:
+        if one in (*inputs, "g", "y"):
+            raise TypeError(f"{name}.results: {one!r} is an argument of backward already")
+    if op.reads and "y" in inputs:
+        raise TypeError(f"{name}.reads: 'y' is the result; give that input another name")
+    for key, read in op.reads.items():
+        if key not in inputs:
+            raise TypeError(
+                f"{name}.reads: expected names of inputs, {_listed(inputs)}; got {key!r}"
+            )
+        if not isinstance(read, tuple):
+            raise TypeError(f"{name}.reads: expected a tuple of names; got {read!r}")
+        known = (*inputs, "y", *results)
+        for one in read:
+            if one not in known:
+                raise TypeError(f"{name}.reads: expected {_listed(known)}; got {one!r}")
+
+
+def input_names(op: Any) -> tuple[tuple[str, ...], str | None]:
+    """The names that an op's `backward` gives its inputs, and that of `*inputs` if it has them."""
+    static = isinstance(inspect.getattr_static(op, "backward"), staticmethod)
+    code = getattr(inspect.unwrap(op.backward), "__code__", None)
+    if code is None:
+        return (), "inputs"
+    count, names = code.co_argcount, code.co_varnames
+    rest = names[count + code.co_kwonlyargcount] if code.co_flags & inspect.CO_VARARGS else None
+    return names[2 if static else 3 : count], rest
+
+
+def declared(op: type) -> str:
+    """Which of `reads` and `saves` an op's class goes by: the one that is declared last."""
+    found = (name for cls in op.__mro__ for name in ("reads", "saves") if name in vars(cls))
+    return next(found)
 
 
 def attributes_of(op: type, engine: Sequence[type]) -> tuple[str, ...]:
@@ -112,3 +104,7 @@ def attributes_of(op: type, engine: Sequence[type]) -> tuple[str, ...]:
             slots = vars(cls).get("__slots__", ())
             names += [slots] if isinstance(slots, str) else slots
     return tuple(names)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(map(repr, names))

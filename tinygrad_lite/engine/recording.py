@@ -7,8 +7,8 @@ import inspect
 import itertools
 import sys
 import warnings
-from collections.abc import Callable
-from contextlib import AbstractContextManager, ContextDecorator, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ContextDecorator, contextmanager, nullcontext
 from contextvars import ContextVar
 from types import CodeType, FrameType
 from typing import Any, Self, TypeVar
@@ -20,29 +20,51 @@ serials = itertools.count(1)
 
 
 class Mode:
-    """Whether operations record a graph here, who observes them, and the mode around this one."""
+    """What holds in a context, from the entries that were made there, the outermost first.
 
-    __slots__ = ("grad_enabled", "observer", "outer")
-
-    def __init__(
-        self, grad_enabled: bool, observer: "Observer | None", outer: "Mode | None"
-    ) -> None:
-        self.grad_enabled = grad_enabled
-        self.observer = observer
-        self.outer = outer
-
-
-_USUAL = Mode(True, None, None)
-modes: ContextVar[Mode] = ContextVar("modes", default=_USUAL)
-
-
-def _leave() -> None:
-    """Return to the mode around this one.
-
-    A generator may be closed in another context than the one it was started in, where there is
-    none around.
+    entries       None for each no_grad that is open, and the observers
+    grad_enabled  whether operations record a graph
+    observers     each observer once; `observer` is the innermost, None where there is none
     """
-    modes.set(modes.get().outer or modes.get())
+
+    __slots__ = ("entries", "grad_enabled", "observer", "observers")
+
+    def __init__(self, entries: "tuple[Observer | None, ...]" = ()) -> None:
+        self.entries = entries
+        self.grad_enabled = all(entry is not None for entry in entries)
+        once = {id(entry): entry for entry in entries if entry is not None}
+        self.observers = tuple(once.values())
+        self.observer = self.observers[-1] if once else None
+
+
+modes: ContextVar[Mode] = ContextVar("modes", default=Mode())  # noqa: B039  # never changed
+
+
+def _enter(entry: "Observer | None") -> None:
+    """Open a no_grad or an observer in this context."""
+    modes.set(Mode((*modes.get().entries, entry)))
+
+
+def _leave(entry: "Observer | None") -> None:
+    """Close the innermost entry like this one.
+
+    There may be none: a generator may be closed in another context than it was started in.
+    """
+    entries = modes.get().entries
+    for position in reversed(range(len(entries))):
+        if entries[position] is entry:
+            modes.set(Mode(entries[:position] + entries[position + 1 :]))
+            return
+
+
+@contextmanager
+def grad_on() -> Iterator[None]:
+    """Operations inside record a graph, even within no_grad."""
+    token = modes.set(Mode(modes.get().observers))
+    try:
+        yield
+    finally:
+        modes.reset(token)
 
 
 class no_grad(ContextDecorator):  # the field's own name, used as a function
@@ -66,12 +88,11 @@ class no_grad(ContextDecorator):  # the field's own name, used as a function
         return super().__call__(function)
 
     def __enter__(self) -> Self:
-        mode = modes.get()
-        modes.set(Mode(False, mode.observer, mode))
+        _enter(None)
         return self
 
     def __exit__(self, *_: object) -> None:
-        _leave()
+        _leave(None)
 
 
 def is_grad_enabled() -> bool:
@@ -98,15 +119,19 @@ class Observer(AbstractContextManager["Observer"]):
 
     Each method here passes on to the observer around this one (`outer`), and where there is none,
     does what the engine does by itself; so call `super()`, or `forward` and `backward` do not run.
-    An observer sees its own thread, or asyncio task, and is used in one place at a time.
+    An observer sees the threads and asyncio tasks in which it was entered, and no others.
     """
-
-    outer: "Observer | None" = None
-    _active = False
 
     def __init_subclass__(cls) -> None:
         methods = (getattr(value, "__code__", None) for value in vars(cls).values())
         _code_of_observers.update(code for code in methods if code is not None)
+
+    @property
+    def outer(self) -> "Observer | None":
+        """The observer around this one; None for the outermost."""
+        observers = modes.get().observers
+        position = [one is self for one in observers].index(True)
+        return observers[position - 1] if position else None
 
     @staticmethod
     def current() -> "Observer | None":
@@ -115,7 +140,8 @@ class Observer(AbstractContextManager["Observer"]):
 
     def forward(self, op: Any, arrays: list[Any]) -> Any:
         """An operation runs, recorded or not: op.forward(*arrays), which is what to return."""
-        return op.forward(*arrays) if self.outer is None else self.outer.forward(op, arrays)
+        outer = self.outer
+        return op.forward(*arrays) if outer is None else outer.forward(op, arrays)
 
     def recorded(self, op: Any, tensor: Any) -> None:
         """An operation was recorded; of several results, each tensor comes by itself."""
@@ -124,15 +150,14 @@ class Observer(AbstractContextManager["Observer"]):
 
     def backward(self, node: Any, gradient: Any) -> Any:
         """A backward pass visits a node: node.pull_back(gradient), the gradients of its parents."""
-        if self.outer is None:
-            return node.pull_back(gradient)
-        return self.outer.backward(node, gradient)
+        outer = self.outer
+        return node.pull_back(gradient) if outer is None else outer.backward(node, gradient)
 
     def leaf_done(self, node: Any) -> None:
         """The gradient of this leaf is final and stands in `.grad` of node.holder(), the tensor.
 
-        While an observer is there, leaves finish in the middle of `Tensor.backward`, each as soon
-        as nothing more can reach it; a pass that fails half way has then set some of them.
+        Where an observer defines this, leaves finish in the middle of `Tensor.backward`, each as
+        soon as nothing more can reach it; a pass that fails half way has then set some of them.
         """
         if self.outer is not None:
             self.outer.leaf_done(node)
@@ -149,21 +174,15 @@ class Observer(AbstractContextManager["Observer"]):
 
     def module(self, path: str) -> AbstractContextManager[Any]:
         """A Module is called; what is returned is entered before its `forward`, and left after."""
-        return nullcontext() if self.outer is None else self.outer.module(path)
+        outer = self.outer
+        return nullcontext() if outer is None else outer.module(path)
 
     def __enter__(self) -> Self:
-        if self._active:
-            raise RuntimeError(
-                f"{type(self).__name__}: this observer is in use already; make another"
-            )
-        mode = modes.get()
-        self.outer, self._active = mode.observer, True
-        modes.set(Mode(mode.grad_enabled, self, mode))
+        _enter(self)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._active = False
-        _leave()
+        _leave(self)
 
 
 class _SourceLines(Observer):
@@ -174,6 +193,9 @@ class _SourceLines(Observer):
         super().recorded(op, tensor)
 
 
+_source_lines = _SourceLines()
+
+
 class record_source_lines(ContextDecorator):  # used as a function, like no_grad
     """Inside, every op remembers the line of user code that called it, for error messages.
 
@@ -181,11 +203,11 @@ class record_source_lines(ContextDecorator):  # used as a function, like no_grad
     """
 
     def __enter__(self) -> Self:
-        _SourceLines().__enter__()
+        _enter(_source_lines)
         return self
 
     def __exit__(self, *_: object) -> None:
-        _leave()
+        _leave(_source_lines)
 
 
 def user_frame() -> FrameType:

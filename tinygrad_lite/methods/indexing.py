@@ -94,8 +94,8 @@ def write(name: str, tensor: TensorBase, index: Any, value: Any) -> None:
         if is_grad_enabled() and (tensor._node or getattr(written, "_node", None)):
             overwrite(name, tensor, Setitem.apply(tensor, written, index=items, distinct=distinct))
         else:
-            changes.note(tensor)
             tensor._data[items] = getattr(written, "_data", written)
+            changes.note(tensor)
     except ValueError as error:
         if not np.ndim(value):  # nan written into integers
             raise ValueError(f"{name}: {error}") from None

@@ -288,10 +288,7 @@ def _constant_of(op: Node, index: int) -> tuple[Key, Any]:
 
 def _reads_inputs(op: Node) -> TypeGuard[Primitive]:
     """Whether a gradient of this op reads one of its inputs."""
-    if not isinstance(op, Primitive):
-        return False
-    read = {name for names in op.reads.values() for name in names}
-    return not read <= {"y", *op.results}
+    return isinstance(op, Primitive) and not op.plan(op.needs).nothing
 
 
 def _inputs_of(unit: list[Node]) -> list[_Input]:
