@@ -1,9 +1,10 @@
-"""Memory for time: what a function computes on the way is forgotten, and computed anew in backward.
+"""Trading time for memory: backward computes intermediate results again instead of saving them.
 
-A chain of n layers keeps n results for backward.  Run through `checkpoint` in about sqrt(n) pieces
-it keeps those between the pieces, and, while backward is in a piece, those of that piece: for one
-more forward, 2 sqrt(n) results instead of n (T. Chen et al., Training Deep Nets with Sublinear
-Memory Cost, 2016; Griewank and Walther, Evaluating Derivatives, 2008, chapter 12).
+A chain of n layers saves n results for backward.  Run through `checkpoint` in about sqrt(n) parts,
+it saves the results between the parts, and, while the backward pass is inside a part, those of that
+part: at the cost of one more forward pass, 2 sqrt(n) results instead of n (T. Chen et al., Training
+Deep Nets with Sublinear Memory Cost, 2016; Griewank and Walther, Evaluating Derivatives, 2008,
+chapter 12).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -18,19 +19,19 @@ from .engine.recording import is_grad_enabled, modes, serials
 
 
 def checkpoint(fn: Callable[..., Any], *xs: Any, **options: Any) -> Any:
-    """fn(*xs, **options), of which only the result is kept: backward runs `fn` again.
+    """fn(*xs, **options), without the intermediate results: backward runs `fn` again.
 
-    fn   a function, or a Module, of tensors and anything else, that returns a tensor, or a tuple or
-         list with tensors in it.  Gradients reach the tensors among `xs` and `options`, and those
-         that `fn` gets at by itself, such as the parameters of a Module
+    fn   a function or a Module.  It returns a tensor, or a tuple or list that contains tensors.
+         Gradients reach the tensors among `xs` and `options`, and those that `fn` uses by itself,
+         such as the parameters of a Module
 
     The second run draws the same random numbers from Tensor's generator as the first, so dropout
-    drops the same elements, and leaves the generator where it was.  Whatever else `fn` depends on
-    must not change in between, and `fn` must not change what it was given; statistics that it
-    gathers, it gathers twice.
+    drops the same elements; the generator is then where it was before.  Nothing else that `fn`
+    depends on may change in between, and `fn` must not change its arguments.  Statistics that `fn`
+    updates are updated twice.
 
     Errors: TypeError for a result of another type; in backward, RuntimeError if a tensor that `fn`
-    read was changed in place, or if `fn` does something else than the first time.
+    read was changed in place, or if the second run differs from the first.
     """
     if not callable(fn):
         raise TypeError(f"checkpoint: expected a function; got {type(fn).__name__}")
@@ -45,7 +46,7 @@ def checkpoint(fn: Callable[..., Any], *xs: Any, **options: Any) -> Any:
 
 
 class _Kept(NamedTuple):
-    """A tensor without the tensor, which a node must not hold."""
+    """The parts of a tensor: a node must not hold the tensor itself."""
 
     wrap: Callable[[Any, Node | None], TensorBase]
     array: Array
@@ -53,10 +54,10 @@ class _Kept(NamedTuple):
 
 
 class Checkpoint(Function):
-    """y = fn(*xs), computed again in backward; then its derivative is that of what `fn` does.
+    """y = fn(*xs).  Backward computes it again, and passes the gradient through what that records.
 
-    Its parents are the nodes that were there before `fn` ran and that y depends on: those of the
-    inputs, and of all else that `fn` reads.
+    Its parents are the nodes that existed before `fn` ran and that y depends on: those of the
+    inputs, and of everything else that `fn` reads.
     """
 
     __slots__ = ("began", "description", "fn", "leaves", "options", "random_state", "xs")
@@ -113,8 +114,8 @@ class Checkpoint(Function):
         reached = {node for node in _frontier(recorded, began) if node.serial < began}
         if _description(recorded) != self.description or not reached <= set(self.parents):
             raise RuntimeError(
-                "checkpoint: fn does something else than the first time; it must depend on nothing "
-                "that changes until backward"
+                "checkpoint: fn did something else the second time; it must depend on nothing that "
+                "changes before backward"
             )
         given = [gradient] if len(recorded) == 1 else gradient
         roots = [
@@ -126,13 +127,13 @@ class Checkpoint(Function):
         return tuple(gradients_at(self.parents, roots, retain=retain))
 
     def release(self) -> None:
-        """Let go of `fn` and of its inputs."""
+        """Free `fn` and its inputs."""
         super().release()
         self.fn, self.xs, self.options, self.leaves = None, (), {}, ()
 
 
 def _recorded(returned: Any) -> list[TensorBase]:
-    """The tensors in what `fn` returned that a gradient flows to."""
+    """The tensors in what `fn` returned that require grad."""
     if not isinstance(returned, (TensorBase, tuple, list)):
         raise TypeError(
             "checkpoint: expected fn to return a Tensor, or a tuple or list with some in it; "
