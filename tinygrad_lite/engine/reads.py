@@ -103,7 +103,7 @@ def attributes_of(op: type, engine: Sequence[type]) -> tuple[str, ...]:
         if cls not in engine:
             slots = vars(cls).get("__slots__", ())
             names += [slots] if isinstance(slots, str) else slots
-    return tuple(names)
+    return tuple([name for name in names if name != "_constants"])  # the engine's copy of these
 
 
 def _listed(names: Iterable[str]) -> str:
