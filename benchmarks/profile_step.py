@@ -4,7 +4,7 @@
     python benchmarks/profile_step.py gpt_step
 
 An operation inside another (a rule that calls `apply`) counts for the outer one. The clock itself
-costs about 0.2 us an operation, which small models feel. "engine" is what is in no operation: the
+costs about a microsecond an operation, which small models feel. "engine" is what is in no operation: the
 backward pass, the methods' checks, the modules, the data.
 """
 
@@ -19,59 +19,57 @@ from pathlib import Path
 from typing import Any
 
 import nn
+from tinygrad_lite import Observer
 from tinygrad_lite.engine.function import Primitive
 
 STEPS = 100
 
 
-class Clock:
-    """Adds up the time of functions by name; of nested ones only the outermost."""
+class Clock(Observer):
+    """Adds up the time of operations by name; of nested ones only the outermost."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
         self.calls: dict[str, int] = defaultdict(int)
         self.inside = False
 
-    def timed(self, function: Callable[..., Any], name: Callable[[Any], str]) -> Callable[..., Any]:
-        """The function, whose time counts under the name that its first argument has."""
+    def timed(self, function: Callable[..., Any], name: str, *arguments: Any) -> Any:
+        """What the function returns; its time counts under the name."""
+        if self.inside:
+            return function(*arguments)
+        self.inside = True
+        began = time.perf_counter()
+        try:
+            return function(*arguments)
+        finally:
+            self.seconds[name] += time.perf_counter() - began
+            self.calls[name] += 1
+            self.inside = False
 
-        def call(first: Any, *rest: Any, **options: Any) -> Any:
-            if self.inside:
-                return function(first, *rest, **options)
-            self.inside = True
-            began = time.perf_counter()
-            try:
-                return function(first, *rest, **options)
-            finally:
-                self.seconds[name(first)] += time.perf_counter() - began
-                self.calls[name(first)] += 1
-                self.inside = False
+    def forward(self, op: Any, arrays: list[Any]) -> Any:
+        return self.timed(op.forward, f"{type(op).__name__} forward", *arrays)
 
-        return call
+    def backward(self, node: Any, gradient: Any) -> Any:
+        if not isinstance(node, Primitive):
+            return node.pull_back(gradient)
+        return self.timed(node.pull_back, f"{type(node).__name__} backward", gradient)
 
 
 def profile(step: Callable[[], Any], steps: int) -> list[tuple[str, float, float]]:
     """Name, microseconds and calls a step of every operation, and of the whole, largest first."""
     clock = Clock()
-    kinds = [Primitive]
-    for kind in kinds:
-        kinds += kind.__subclasses__()
-    for kind in kinds:
-        if "forward" in vars(kind):
-            kind.forward = clock.timed(kind.forward, lambda op: f"{type(op).__name__} forward")
-        if "backward" in vars(kind):
-            kind.backward = clock.timed(kind.backward, lambda op: f"{type(op).__name__} backward")
     update = nn.optim.Optimizer.step
-    nn.optim.Optimizer.step = clock.timed(update, lambda optimiser: "optimiser")
-    for _ in range(10):
-        step()
-    clock.seconds.clear()
-    clock.calls.clear()
+    nn.optim.Optimizer.step = lambda optimiser: clock.timed(update, "optimiser", optimiser)
     whole = []
-    for _ in range(steps):
-        began = time.perf_counter()
-        step()
-        whole.append(time.perf_counter() - began)
+    with clock:
+        for _ in range(10):
+            step()
+        clock.seconds.clear()
+        clock.calls.clear()
+        for _ in range(steps):
+            began = time.perf_counter()
+            step()
+            whole.append(time.perf_counter() - began)
     scale = statistics.median(whole) / statistics.mean(whole)  # a slow step weighs no more
     rows = [
         (name, seconds / steps * scale * 1e6, clock.calls[name] / steps)

@@ -53,7 +53,7 @@ class Module:
     ) -> Result:
         """`forward`, with the module's path in the message of an error."""
         try:
-            observer = Observer.current()
+            observer = Observer.current("module")
             if observer is None:
                 return self.forward(*args, **kwargs)
             with _named(self) as path, observer.module(path):

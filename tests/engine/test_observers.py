@@ -207,17 +207,18 @@ def test_writes_and_draws_are_told() -> None:
 def test_observers_nest_and_the_inner_one_passes_on() -> None:
     w = Tensor(2.0, requires_grad=True)
     with Times() as outer, no_grad(), ByModuleAndLine() as inner, record_source_lines():
-        assert Observer.current() is not inner
+        assert Observer.current("forward") is not inner
         w * w
     assert not inner.ops  # nothing was recorded
     assert outer.forward_seconds.keys() == {"Mul"}
     with Times() as outer, ByModuleAndLine() as inner:
         y = w * w
         y.backward()
-        assert Observer.current() is inner
+        assert Observer.current("drew") is inner
+        assert Observer.current("missing") is None
     assert [name for _, name, _ in inner.ops] == ["Mul"]
     assert outer.events == ["Mul", w]
-    assert Observer.current() is None
+    assert Observer.current("forward") is None
     assert y._node.line is None
 
 
@@ -269,13 +270,13 @@ def test_contexts_that_end_in_another_order_end_themselves() -> None:
     seen.__exit__()
     assert sum(seen.ops.values()) == 1
     seen.__exit__()  # nothing is open any more
-    assert Observer.current() is None
+    assert Observer.current("forward") is None
 
 
 def test_an_observer_is_gone_after_an_error() -> None:
     with pytest.raises(ZeroDivisionError), Times():
         1 / 0  # noqa: B018
-    assert Observer.current() is None
+    assert Observer.current("forward") is None
 
 
 def test_forward_may_be_replaced() -> None:
@@ -380,7 +381,7 @@ def test_an_observer_that_raises_does_no_damage(method) -> None:
     before = [parameter.data.copy() for parameter in model.parameters()]
     with pytest.raises(ZeroDivisionError):
         failing()
-    assert Observer.current() is None
+    assert Observer.current("forward") is None
     if method == "wrote":  # told before anything is written
         for parameter, values in zip(model.parameters(), before, strict=True):
             np.testing.assert_array_equal(parameter.data, values)

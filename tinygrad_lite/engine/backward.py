@@ -20,7 +20,7 @@ from ..arrays.shapes import Shape
 from ..arrays.sums import unbroadcast
 from .graph import Leaf, Node, TensorBase, array_of, topological_order
 from .hooks import hooks_of, living
-from .recording import Mode, Observer, modes
+from .recording import Mode, modes
 
 Gradients = dict[Node, Any]
 
@@ -209,8 +209,7 @@ class _Watch:
         self.observer: Any = mode.observer
         self.gradients = gradients
         self.taken = taken
-        if all(type(one).leaf_done is Observer.leaf_done for one in mode.observers):
-            order = ()  # nobody wants to see leaves
+        order = order if "leaf_done" in mode.watched else ()
         parents = (parent for node in order for parent in node.parents)
         self.uses = Counter(p for p in parents if isinstance(p, Leaf) and not hooks_of(p))
         self.due: list[Leaf] = []

@@ -15,7 +15,7 @@ from ..arrays.float_errors import restore, silence
 from ..arrays.shapes import broadcast_shape
 from .graph import Array, Node, Output, OutputGradients, TensorBase
 from .memory import changes, link_views
-from .reads import Plan, Plans, attributes_of, check_names, declared, plan_by_names
+from .reads import Plan, Plans, attributes_of, declared, plan_by_names
 from .recording import modes, serials
 
 # What a backward pass carries on arrays; else it may be a Tensor, or several gradients.
@@ -76,8 +76,6 @@ class Primitive(Node):
     saved_output: Any
 
     def __init_subclass__(cls) -> None:
-        if declared(cls) == "reads":
-            check_names(cls)
         cls._plans = Plans(cls)
         cls._attributes = attributes_of(cls, Primitive.__mro__)
 

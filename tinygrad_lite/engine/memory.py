@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays.ownership import Array, memory_owner
-from .recording import modes, serials, user_line
+from .recording import Observer, serials, user_line
 
 
 class _Changes:
@@ -50,7 +50,7 @@ class _Changes:
                 serial = next(serials)
                 self.found[id(owner)] = (serial, line, reference)
                 self.newest = serial  # last: an entry may be dropped in between
-        observer = modes.get().observer
+        observer = Observer.current("wrote")
         if observer is not None:
             observer.wrote(tensor._data)
 

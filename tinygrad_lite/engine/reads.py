@@ -34,7 +34,9 @@ class Plans(dict[int, Plan]):
     """
 
     def __init__(self, op: Any) -> None:
-        self.op = op
+        self.op, self.names = op, input_names(op)
+        if declared(op) == "reads":
+            check_names(op, *self.names)
 
     def __missing__(self, wanted: int) -> Plan:
         needs = tuple(digit == "1" for digit in f"{wanted:b}"[1:])
@@ -44,7 +46,7 @@ class Plans(dict[int, Plan]):
 
 def plan_by_names(op: Any, needs: tuple[bool, ...]) -> Plan:
     """What `reads` says is to be saved where the gradients of `needs` are wanted."""
-    fixed, rest = input_names(op)
+    fixed, rest = op._plans.names
     names = (*fixed, *[rest] * (len(needs) - len(fixed)))[: len(needs)]
     pairs = zip(names, needs, strict=True)
     read = {one for name, need in pairs if need for one in op.reads.get(name, ())}
@@ -54,9 +56,9 @@ def plan_by_names(op: Any, needs: tuple[bool, ...]) -> Plan:
     return Plan(needs, [i for i, name in enumerate(names) if name not in read], results)
 
 
-def check_names(op: Any) -> None:
+def check_names(op: Any, fixed: tuple[str, ...], rest: str | None) -> None:
     """TypeError unless `reads` and `results` of an op's class name what they may."""
-    name, (fixed, rest) = op.__name__, input_names(op)
+    name = op.__name__
     inputs = (*fixed, rest) if rest else fixed
     results = op.results
     if not isinstance(results, tuple) or not all(isinstance(one, str) for one in results):

@@ -25,9 +25,10 @@ class Mode:
     entries       None for each no_grad that is open, and the observers
     grad_enabled  whether operations record a graph
     observers     each observer once; `observer` is the innermost, None where there is none
+    watched       the methods of Observer that one of them overrides
     """
 
-    __slots__ = ("entries", "grad_enabled", "observer", "observers")
+    __slots__ = ("entries", "grad_enabled", "observer", "observers", "watched")
 
     def __init__(self, entries: "tuple[Observer | None, ...]" = ()) -> None:
         self.entries = entries
@@ -35,6 +36,12 @@ class Mode:
         once = {id(entry): entry for entry in entries if entry is not None}
         self.observers = tuple(once.values())
         self.observer = self.observers[-1] if once else None
+        self.watched = {
+            name
+            for one in self.observers
+            for name, method in vars(Observer).items()
+            if getattr(type(one), name) is not method and callable(method)
+        }
 
 
 modes: ContextVar[Mode] = ContextVar("modes", default=Mode())  # noqa: B039  # never changed
@@ -134,9 +141,10 @@ class Observer(AbstractContextManager["Observer"]):
         return observers[position - 1] if position else None
 
     @staticmethod
-    def current() -> "Observer | None":
-        """The innermost observer here; None where nobody observes."""
-        return modes.get().observer
+    def current(method: str) -> "Observer | None":
+        """The innermost observer here; None where none defines this method, such as "drew"."""
+        mode = modes.get()
+        return mode.observer if method in mode.watched else None
 
     def forward(self, op: Any, arrays: list[Any]) -> Any:
         """An operation runs, recorded or not: op.forward(*arrays), which is what to return."""
@@ -237,11 +245,6 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
     `warnings.warn` would need to know how many of our own calls lie in between.
     """
     frame = user_frame()
-    warnings.warn_explicit(
-        message,
-        category,
-        frame.f_code.co_filename,
-        frame.f_lineno,
-        module=frame.f_globals.get("__name__", ""),
-        registry=frame.f_globals.setdefault("__warningregistry__", {}),
-    )
+    file, line, names = frame.f_code.co_filename, frame.f_lineno, frame.f_globals
+    registry = names.setdefault("__warningregistry__", {})
+    warnings.warn_explicit(message, category, file, line, names.get("__name__", ""), registry)

@@ -212,7 +212,7 @@ def _draw(distribution: str, *arguments: Any) -> Any:
     """Numbers from the method of this name of NumPy's generator; an observer is told of them."""
     source = generator.current()
     drawn = np.asarray(getattr(source, distribution)(*arguments))
-    observer = Observer.current()
+    observer = Observer.current("drew")
     if observer is not None:
         observer.drew(source, drawn)
     return drawn
