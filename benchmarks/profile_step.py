@@ -4,8 +4,8 @@
     python benchmarks/profile_step.py gpt_step
 
 An operation inside another (a rule that calls `apply`) counts for the outer one. The clock itself
-costs about a microsecond an operation, which small models feel. "engine" is what is in no operation: the
-backward pass, the methods' checks, the modules, the data.
+costs about a microsecond an operation, which small models feel. "engine" is what is in no
+operation: the backward pass, the methods' checks, the modules, the data.
 """
 
 import argparse
