@@ -1,12 +1,10 @@
 """Module: a part of a model that finds its own parameters and names itself in errors."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from contextvars import ContextVar
 from typing import Any, ParamSpec, Protocol, Self, TypeVar
 
 from tinygrad_lite import Observer, Tensor
 
+from ._paths import locate, named
 from .reflection import walk
 from .state import get_named_parameters, get_parameters
 
@@ -56,7 +54,7 @@ class Module:
             observer = Observer.current("module")
             if observer is None:
                 return self.forward(*args, **kwargs)
-            with _named(self) as path, observer.module(path):
+            with named(self) as path, observer.module(path):
                 return self.forward(*args, **kwargs)
         except Exception as error:
             locate(error, self)
@@ -109,101 +107,3 @@ class Module:
             )
             around.append(path)
         return "\n".join(lines)
-
-
-# ---------------------------------------------------------------------------------------------
-# The path of a call, for observers
-
-# The paths of the modules inside the outermost one that is being called; None outside of any.
-_paths: ContextVar[dict[int, str] | None] = ContextVar("paths", default=None)
-
-
-@contextmanager
-def _named(module: object) -> Iterator[str]:
-    """The path of a module that is called, such as "Sequential.layers.1"; its type if unknown."""
-    name, token = type(module).__name__, None
-    paths = _paths.get()
-    if paths is None:
-        paths = {}
-        with suppress(Exception):  # an attribute that cannot be read: the call matters more
-            for path, value in walk(module):
-                if isinstance(value, Module):
-                    paths.setdefault(id(value), f"{name}.{path}".rstrip("."))
-        token = _paths.set(paths)
-    try:
-        yield paths.get(id(module), name)
-    finally:
-        if token is not None:
-            _paths.reset(token)
-
-
-# ---------------------------------------------------------------------------------------------
-# The path in an error's message
-
-
-class _Trail:
-    """What an error carries along about the calls that it has left.  Strings, so it pickles.
-
-    origin      name of the innermost callee
-    callee      identity of the last callee that it left
-    name        name of that callee
-    path        the path from that callee to `origin`: "" or ".layers.1"
-    step        the path from the caller to that callee, if the caller stated it
-    message     the error's own message; None if the path has to go into a note
-    note        the note that holds the path
-    """
-
-    def __init__(self, origin: str, callee: int) -> None:
-        self.origin = self.name = origin
-        self.callee = callee
-        self.path = ""
-        self.step: str | None = None
-        self.message: str | None = None
-        self.note: str | None = None
-
-
-def locate(error: Exception, callee: object, step: str | None = None) -> None:
-    """Add the path of the module that raised `error`, as the error leaves a call of `callee`.
-
-    step    the path from the caller to `callee`; if it is not given, the caller searches for it
-
-    The path is put in front of the message, or into a note if the error is more than a message
-    (KeyError).  It is one path, however many calls the error leaves.
-    """
-    try:
-        name = getattr(callee, "__name__", type(callee).__name__)
-        trail: _Trail | None = error.__dict__.get("_module_trail")
-        if trail is None:
-            trail = error.__dict__["_module_trail"] = _Trail(name, id(callee))
-            if len(error.args) == 1 and error.args[0] == str(error):
-                trail.message = str(error)
-        elif trail.callee != id(callee):  # they are equal if a module calls itself
-            inner = trail.step or _path_to(trail.callee, callee)
-            before = f" > {trail.name}" if inner is None else f".{inner}"
-            trail.path = before + trail.path
-            trail.callee, trail.name = id(callee), name
-        trail.step = step
-        bare = not trail.path or trail.path.endswith(f" > {trail.origin}")
-        _write(error, trail, f"{name}{trail.path}" + ("" if bare else f" ({trail.origin})"))
-    except Exception:  # the error itself matters more than its path
-        return
-
-
-def _path_to(identity: int, root: object) -> str | None:
-    """The path of an object inside `root`; None if it is not found."""
-    return next((path for path, value in walk(root) if id(value) == identity), None)
-
-
-def _write(error: Exception, trail: _Trail, path: str) -> None:
-    """Put the path into the message of `error`, or into its note."""
-    if trail.message is not None:
-        error.args = (f"{path}: {trail.message}",)
-        if str(error) == error.args[0]:
-            return
-        error.args = (trail.message,)  # this class keeps its message elsewhere
-        trail.message = None
-    if trail.note is None:
-        error.add_note(f"in {path}")
-    else:
-        error.__notes__[error.__notes__.index(trail.note)] = f"in {path}"
-    trail.note = f"in {path}"

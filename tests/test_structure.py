@@ -22,7 +22,17 @@ ROOMS = {
         *("arrays", "engine", "ops", "methods", "numpy_protocol", "tensor", "derivatives"),
         *("checkpointing", "check", "show"),
     ],
-    "nn": ["reflection", "state", "module", "init", "layers", "optim", "data", "datasets"],
+    "nn": [
+        "reflection",
+        "_paths",
+        "state",
+        "module",
+        "init",
+        "layers",
+        "optim",
+        "data",
+        "datasets",
+    ],
 }
 # Where the small files of a room are tested for circles too.
 FOLDERS = [

@@ -7,7 +7,7 @@ from . import ops
 from .arrays.ownership import shares_memory
 from .arrays.threads import parallel
 from .engine.function import Function
-from .engine.recording import Observer, is_grad_enabled, no_grad, record_source_lines
+from .engine.recording import Observer, is_grad_enabled, no_grad, record_source_lines, warn
 from .tensor import Tensor
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ __all__ = [
     "record_source_lines",
     "shares_memory",
     "vjp",
+    "warn",
 ]
 
 # What a training does without is imported when it is first used: with the parts of the standard

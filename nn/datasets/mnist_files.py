@@ -2,7 +2,6 @@
 
 import os
 import sys
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 
 from nn.datasets.idx import read_idx
 from nn.datasets.mirrors import DataUnavailable, download
+from tinygrad_lite import warn
 
 # Both serve the original files, bit for bit, and are tried in this order.
 MIRRORS = (
@@ -70,7 +70,7 @@ def mnist(root: str | os.PathLike[str] | None = None) -> tuple[Images, Labels, I
         folder = cache
         files = _find_or_download(cache, passed_over)
     if passed_over:
-        warnings.warn(f"{'; '.join(passed_over)}: using {folder}", stacklevel=2)
+        warn(f"{'; '.join(passed_over)}: using {folder}")
     train_images, train_labels, test_images, test_labels = (files[name] for name in CHECKSUMS)
     return *_read_pair(train_images, train_labels), *_read_pair(test_images, test_labels)
 

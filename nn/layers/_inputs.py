@@ -1,12 +1,11 @@
 """What layers take as input: tensors and arrays, in the dtype of their parameters."""
 
-import warnings
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_lite import Tensor
+from tinygrad_lite import Tensor, warn
 
 Input: TypeAlias = Tensor | NDArray[Any]
 
@@ -34,10 +33,8 @@ def with_dtype(x: Input, dtype: np.dtype[Any]) -> Tensor:
     if tensor.dtype == dtype:
         return tensor
     if tensor.dtype.kind == "f":
-        # Python shows a warning from one line once in a process, unless told otherwise.
-        warnings.warn(
+        warn(
             f"a layer casts its {tensor.dtype} input to the {dtype} of its parameters at every "
-            f"call; cast the data once, with x.astype(np.{dtype})",
-            stacklevel=1,
+            f"call; cast the data once, with x.astype(np.{dtype})"
         )
     return tensor.cast(dtype)

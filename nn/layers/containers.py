@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator
 from typing import Any, overload
 
-from ..module import Module, locate
+from .._paths import locate
+from ..module import Module
 
 
 class Sequential(Module):

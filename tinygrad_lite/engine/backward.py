@@ -44,7 +44,8 @@ def backward_pass(
         gradient = gradients.pop(node, None)
         if gradient is None:  # none of its users passed one on
             continue
-        if node.holder is not None if targets is None else node in targets:
+        asked_for = node.holder is not None if targets is None else node in targets
+        if asked_for:
             results[node] = gradient
         parents = node.parents
         if not parents:
@@ -55,11 +56,11 @@ def backward_pass(
                 continue
             if given.shape != parent.out_shape:
                 given = _fit(given, node, parent.out_shape)
-            held = gradients.get(parent)
+            held = gradients.get(parent)  # from another path: the chain rule adds them
             if held is None:
                 gradients[parent] = given
             elif node.fresh and type(given) is np.ndarray and given.dtype == held.dtype:
-                gradients[parent] = np.add(held, given, out=given)  # several paths: their sum
+                gradients[parent] = np.add(held, given, out=given)  # nobody else holds `given`
             else:
                 gradients[parent] = held + given
         if not retain:
@@ -160,7 +161,7 @@ def _leading_to(targets: Sequence[Node], order: list[Node]) -> list[Node]:
 def _towards(
     targets: Sequence[Node], order: list[Node], gradients: Gradients, retain: bool
 ) -> Gradients:
-    """The gradients of the targets, whose own rules do not run where a path ends at them."""
+    """The gradients of the targets; a target's rule runs only if another target lies behind it."""
     mode = modes.get()
     watch = _Watch(mode, (), gradients, set()) if mode.observers else None
     results = _with_hooks(order, gradients, set(targets), retain, watch)
@@ -231,7 +232,9 @@ class _Watch:
         for leaf in due:
             if leaf in self.gradients:
                 gradient = self.gradients.pop(leaf)
-                self.taken.add(id(memory_owner(array_of(gradient))))  # maybe others' on their way
+                self.taken.add(
+                    id(memory_owner(array_of(gradient)))
+                )  # it may still be another's: copy
                 _hand_over({leaf: gradient}, self.taken)
                 self.observer.leaf_done(leaf)
 

@@ -18,7 +18,8 @@ from .memory import changes, link_views
 from .reads import Plan, Plans, attributes_of, declared, plan_by_names
 from .recording import modes, serials
 
-# What a backward pass carries on arrays; else it may be a Tensor, or several gradients.
+# The types of gradients of a pass on plain arrays; any other is a Tensor, or those of several
+# results.
 _PLAIN = frozenset({ndarray, np.float16, np.float32, np.float64})
 
 
@@ -94,8 +95,8 @@ class Primitive(Node):
         Tensors in, a tensor of the first one's class out; with no tensor among the inputs, just
         what `forward` returns.
         """
-        # Every operation runs through here, so it is written flat: a call or a check that is not
-        # needed costs a twentieth of a small operation.
+        # Every operation runs through here, so it is one long function on purpose: each call or
+        # check that is not needed would cost a twentieth of a small operation.
         op = cls(**options) if options else cls()
         mode = modes.get()
         observer = mode.observer
@@ -124,7 +125,7 @@ class Primitive(Node):
         op.needs = plan.needs
 
         # Run.
-        token = silence()
+        token = silence()  # NumPy's floating-point warnings, see arrays/float_errors.py
         try:
             result = op.forward(*arrays) if observer is None else observer.forward(op, arrays)
         except ValueError:
@@ -189,7 +190,7 @@ class Primitive(Node):
         return plan_by_names(cls, needs)
 
     def _check_result(self, result: Any, recorded: bool) -> bool:
-        """Whether to record the op, asked where `_checked` says so."""
+        """Whether to record the op; Function checks its author's work here (`_checked`)."""
         return recorded
 
     def pull_back(self, gradient: Any) -> tuple[Any, ...]:
@@ -206,7 +207,11 @@ class Primitive(Node):
     def _as_tensors(
         self, gradient: Any, inputs: tuple[Any, ...], output: Any
     ) -> tuple[tuple[Any, ...], Any]:
-        """The saved arrays as tensors with their nodes, if the gradient is or holds a Tensor."""
+        """The saved arrays as tensors, if the gradient is or holds a Tensor: the rule is recorded.
+
+        A saved input gets the node of its parent again, and the result this node, so the new graph
+        joins the old one.
+        """
         tensor = _tensor_in(gradient)
         if tensor is None:
             return inputs, output
@@ -352,9 +357,9 @@ class Function(Primitive):
         return recorded
 
     def _record(self, plan: Plan, parents: list[Node | None], arrays: list[Any]) -> None:
-        """Hold the arrays of tensors among the attributes too, so that a write is noted."""
+        """Hold the arrays of Tensors among the attributes too, so that a write is noticed."""
         super()._record(plan, parents, arrays)
-        self.saved_output = None
+        self.saved_output = None  # not known yet, but kept_arrays looks for it
         self._constants = self.kept_arrays()
 
     def release(self) -> None:

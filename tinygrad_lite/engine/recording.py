@@ -1,4 +1,4 @@
-"""What happens around an operation: whether it records a graph, and who observes it.
+"""The settings in force when an operation runs: whether it is recorded, and who observes it.
 
 One context variable holds both, in a `Mode`; `apply` reads it once, and so does a backward pass.
 """

@@ -1,4 +1,10 @@
-"""Elementwise functions: exponentials, logarithms, roots, and dtypes."""
+"""Elementwise functions: exponentials, logarithms, roots, and dtypes.
+
+In every file here: `reads` names, for each input, what its gradient reads, so that nothing else is
+saved (y is the result); `fresh` says that backward returns new arrays, `broadcasts` that forward
+broadcasts its inputs; `self.needs[i]` is whether the gradient of input i is wanted.  `__slots__`
+are the attributes of an operation: its options.
+"""
 
 import math
 
@@ -40,7 +46,8 @@ class Log(Primitive):
 class LogBase(Primitive):
     """y = log(x) / log(base), base 2 or 10.  dy/dx = 1 / (x log(base)).
 
-    A primitive, not Log over a number: log10(1000) is 3, and the quotient 2.9999999999999996.
+    A primitive, not Log over a number: log10(1000) is 3, but log(1000) / log(10) is
+    2.9999999999999996.
     """
 
     __slots__ = ("base",)
@@ -156,8 +163,8 @@ class Tanh(Primitive):
 class Sigmoid(Primitive):
     """y = 1 / (1 + exp(-x)).  dy/dx = y (1 - y).
 
-    Computed like this, y keeps the small values of the left tail.  Where exp(-x) overflows, y is 0
-    and not a subnormal number.
+    Computed by this formula, y keeps the small values of the left tail; where exp(-x) overflows, y
+    is 0.
     """
 
     __slots__ = ()
