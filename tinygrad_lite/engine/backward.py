@@ -44,8 +44,7 @@ def backward_pass(
         gradient = gradients.pop(node, None)
         if gradient is None:  # none of its users passed one on
             continue
-        asked_for = node.holder is not None if targets is None else node in targets
-        if asked_for:
+        if (node.holder is not None) if targets is None else (node in targets):  # is it asked for?
             results[node] = gradient
         parents = node.parents
         if not parents:
