@@ -185,7 +185,7 @@ class Primitive(Node):
             )
 
     @classmethod
-    def plan(cls, needs: tuple[bool, ...]) -> Plan:
+    def _plan(cls, needs: tuple[bool, ...]) -> Plan:
         """What to save where the gradients of `needs` are wanted."""
         return plan_by_names(cls, needs)
 
@@ -330,7 +330,7 @@ class Function(Primitive):
         super().__init_subclass__()
 
     @classmethod
-    def plan(cls, needs: tuple[bool, ...]) -> Plan:
+    def _plan(cls, needs: tuple[bool, ...]) -> Plan:
         """What to save where the gradients of `needs` are wanted."""
         if declared(cls) == "reads":
             return plan_by_names(cls, needs)

@@ -40,7 +40,7 @@ class Plans(dict[int, Plan]):
 
     def __missing__(self, wanted: int) -> Plan:
         needs = tuple(digit == "1" for digit in f"{wanted:b}"[1:])
-        plan = self[wanted] = self.op.plan(needs)
+        plan = self[wanted] = self.op._plan(needs)
         return plan
 
 

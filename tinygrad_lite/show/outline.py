@@ -288,7 +288,7 @@ def _constant_of(op: Node, index: int) -> tuple[Key, Any]:
 
 def _reads_inputs(op: Node) -> TypeGuard[Primitive]:
     """Whether a gradient of this op reads one of its inputs."""
-    return isinstance(op, Primitive) and not op.plan(op.needs).nothing
+    return isinstance(op, Primitive) and not op._plan(op.needs).nothing
 
 
 def _inputs_of(unit: list[Node]) -> list[_Input]:
