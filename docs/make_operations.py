@@ -31,24 +31,24 @@ FIRST = "0.1.0"
 LIMIT = 200  # characters of a cell, as written here; tests/docs holds it for every page
 INTRODUCTION = """# Operations
 
-Every operation of `Tensor`, by theme, and below them the primitives that they are made of. This
-page is written from the docstrings and from recorded graphs: `make docs` writes it anew.
-`x[i]` and `x[i] = v` take NumPy's indices in full. What is not an operation (`data`, `grad`,
-`backward`, `item`, `register_hook` ...) stands in the API pages, which `make docs` builds.
+Every operation of `Tensor`, by theme, and after them the primitives that they are composed of. This
+page is generated from the docstrings and from recorded graphs: `make docs` writes it again.
+`x[i]` and `x[i] = v` accept all of NumPy's indices. Methods that are not operations (`data`,
+`grad`, `backward`, `item`, `register_hook` ...) are in the API pages, which `make docs` builds.
 
-A **primitive** has a derivative of its own. What is **composed** gets its derivative from its parts
-by the chain rule. Where a function has a corner, [this page](gradients-at-corners.md) says which
-slope it has there. Everything is there since version {first}, unless its line says otherwise.
+A **primitive** has its own derivative rule. A **composed** method gets its derivative from its
+parts by the chain rule. If a function has a corner, [this page](gradients-at-corners.md) says which
+derivative it has there. Every method exists since version {first}, unless its line says otherwise.
 """
 METHODS = """## Methods of Tensor
 
-*made of* names the primitives that a call records. An empty cell under *derivative* means: by the
-chain rule, from those.
+*made of* names the primitives that a call records. If the cell under *derivative* is empty, the
+derivative follows from theirs by the chain rule.
 """
 PRIMITIVES = """## Primitives
 
-There are {count}. *keeps* says what the graph holds until the backward pass. A long docstring is
-cut at a full stop; *more* links to the file with the rest.
+There are {count}. *keeps* names the values that are saved until the backward pass. A long docstring
+is cut at a full stop; *more* links to the file with the rest.
 """
 
 

@@ -45,9 +45,9 @@ def fail(reason: str) -> NoReturn:
     sys.exit(2)
 
 
-def parse_arguments(description: str, constants: dict[str, Any]) -> argparse.Namespace:
+def parse_arguments(description: str | None, constants: dict[str, Any]) -> argparse.Namespace:
     """The command line, with the constants at the top of the example as defaults."""
-    first_line = description.splitlines()[0]
+    first_line = (description or "").partition("\n")[0]  # python -OO has no docstrings
     parser = argparse.ArgumentParser(description=first_line)
     for name, kind, text in (
         ("batch_size", int, "images in one step"),
@@ -140,7 +140,7 @@ class Report:
     images: the number of training images in one epoch.
 
     The first Ctrl-C becomes a KeyboardInterrupt at the end of the step or epoch, so that no step is
-    left half done; after the training it has no effect, since the rest is quick. The second one
+    left half done; after the training it has no effect, since the rest is fast. The second one
     takes effect at once.
     """
 

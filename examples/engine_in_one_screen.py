@@ -35,7 +35,7 @@ class Tensor:
     """
 
     made = 0  # how many Tensors have been made
-    __array_ufunc__ = None  # in `array - tensor`, NumPy then leaves the work to our __rsub__
+    __array_ufunc__ = None  # in `array - tensor`, NumPy then calls our __rsub__
 
     def __init__(self, data: ArrayLike, *parents: Parent, requires_grad: bool = False) -> None:
         self.data = np.array(data, dtype=np.float64)
@@ -97,7 +97,7 @@ class Tensor:
 
     __radd__, __rmul__ = __add__, __mul__  # 2 + x is x + 2, and 2 * x is x * 2
 
-    # The next five consist of operations that have rules, so they need none of their own.
+    # The next five are composed of operations that have rules, so they need no rules themselves.
 
     def __neg__(self) -> Tensor:
         return self * -1

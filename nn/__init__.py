@@ -37,7 +37,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """`nn.datasets`, imported when it is first used, since it takes long to import."""
+    """`nn.datasets`, imported when it is first used, since the import is slow."""
     if name == "datasets":
         return import_module("nn.datasets")
     raise AttributeError(f"module nn has no attribute {name!r}")

@@ -30,10 +30,10 @@ def named(module: object) -> Iterator[str]:
 
 
 class _Trail:
-    """What an error carries along about the calls that it has left.  Strings, so it pickles.
+    """What an error records about the calls that it has left.  Only strings, so that it pickles.
 
     origin      name of the innermost callee
-    callee      identity of the last callee that it left
+    callee      identity of the last callee that the error left
     name        name of that callee
     path        the path from that callee to `origin`: "" or ".layers.1"
     step        the path from the caller to that callee, if the caller stated it
@@ -56,7 +56,7 @@ def locate(error: Exception, callee: object, step: str | None = None) -> None:
     step    the path from the caller to `callee`; if it is not given, the caller searches for it
 
     The path is put in front of the message, or into a note if the error is more than a message
-    (KeyError).  It is one path, however many calls the error leaves.
+    (KeyError).  There is only one path, however many calls the error leaves.
     """
     try:
         name = getattr(callee, "__name__", type(callee).__name__)

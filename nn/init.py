@@ -15,8 +15,8 @@ from tinygrad_lite import Tensor
 def kaiming_uniform(*shape: int, a: float = math.sqrt(5.0)) -> Tensor:
     """Uniform on +-bound, bound = sqrt(6 / ((1 + a^2) fan_in)).
 
-    a: the negative slope of the leaky ReLU that follows, 0 for ReLU.  With the default, which is
-    that of PyTorch's layers, bound is 1 / sqrt(fan_in).
+    a: the negative slope of the leaky ReLU that follows, 0 for ReLU.  With the default, the same as
+    in PyTorch's layers, bound is 1 / sqrt(fan_in).
 
     Source: K. He et al., Delving Deep into Rectifiers, ICCV 2015.
     """

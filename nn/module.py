@@ -81,7 +81,7 @@ class Module:
         return self
 
     def eval(self) -> Self:
-        """Behave as in evaluation, here and in all modules inside: `train(False)`."""
+        """Switch this module and all modules inside it to evaluation: `train(False)`."""
         return self.train(False)
 
     def extra_repr(self) -> str:

@@ -32,8 +32,8 @@ def walk(root: object) -> Iterator[tuple[str, Any]]:
     It goes through lists, tuples, the values of dicts, and the attributes of any other object (in
     `__dict__` or `__slots__`), in order and depth first; the path of `root` is "".  It does not
     look into tensors, arrays, functions, classes and Python modules, and skips weak references.  An
-    object that is held twice is given twice, but looked into only the first time: so a cycle ends,
-    a shared tensor has several paths, and what a shared layer holds has one.
+    object that is held twice is yielded twice, but looked into only once: so a cycle ends,
+    a shared tensor has several paths, and the contents of a shared layer have one.
     """
     seen: set[int] = set()
     stack: list[tuple[str, Any]] = [("", root)]

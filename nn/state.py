@@ -66,8 +66,8 @@ def load_state_dict(obj: object, state_dict: Mapping[str, Values], strict: bool 
 
     A shared tensor needs a value under only one of its names.
 
-    Errors: ValueError that names everything that is missing, unexpected or does not fit; nothing
-    has been written then.
+    Errors: ValueError that names everything that is missing, unexpected or does not fit; it is
+    raised before anything is written.
     """
     own = get_state_dict(obj)
     given = {id(own[name]) for name in own if name in state_dict}

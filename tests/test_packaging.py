@@ -111,3 +111,15 @@ def test_pyproject_names_both_packages_and_reads_the_version_from_the_code():
 def test_changelog_has_an_entry_for_this_version():
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert f"## [{tinygrad_lite.__version__}]" in changelog
+
+
+def test_the_example_runs_without_docstrings():
+    """python -OO takes the docstrings away, of which the example's --help shows one."""
+    done = subprocess.run(
+        [sys.executable, "-OO", ROOT / "examples" / "mnist_mlp.py", "--help"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "--epochs" in done.stdout

@@ -42,8 +42,8 @@ __all__ = [
     "warn",
 ]
 
-# What a training does without is imported when it is first used: with the parts of the standard
-# library that these need, a third of the time of all the others.
+# Modules that training does not need are imported when they are first used: with the parts of the
+# standard library that they need, their import takes a third as long as that of all the others.
 _LATER = {
     **dict.fromkeys(("GradientError", "gradcheck", "gradgradcheck"), "check"),
     "checkpoint": "checkpointing",
@@ -61,5 +61,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """What is here, and what will be once it is used."""
+    """The names that are here, and those that are imported when first used."""
     return sorted({*globals(), *_LATER})

@@ -1,8 +1,8 @@
-"""Trading time for memory: backward computes intermediate results again instead of saving them.
+"""Trading time for memory: backward recomputes intermediate results, which are not saved.
 
 A chain of n layers saves n results for backward.  Run through `checkpoint` in about sqrt(n) parts,
-it saves the results between the parts, and, while the backward pass is inside a part, those of that
-part: at the cost of one more forward pass, 2 sqrt(n) results instead of n (T. Chen et al., Training
+it saves the results between the parts and, while the backward pass is inside a part, those of that
+part: 2 sqrt(n) results instead of n, at the cost of one more forward pass (T. Chen et al., Training
 Deep Nets with Sublinear Memory Cost, 2016; Griewank and Walther, Evaluating Derivatives, 2008,
 chapter 12).
 """
@@ -14,7 +14,7 @@ from .arrays.generator import repeatable, repeated
 from .engine.backward import gradients_at
 from .engine.function import Function
 from .engine.graph import Array, Leaf, Node, Output, TensorBase
-from .engine.memory import changes, link_views
+from .engine.memory import Alert, changes, link_views
 from .engine.recording import is_grad_enabled, modes, serials
 
 
@@ -22,11 +22,11 @@ def checkpoint(fn: Callable[..., Any], *xs: Any, **options: Any) -> Any:
     """fn(*xs, **options), without the intermediate results: backward runs `fn` again.
 
     fn   a function or a Module.  It returns a tensor, or a tuple or list that contains tensors.
-         Gradients reach the tensors among `xs` and `options`, and those that `fn` uses by itself,
-         such as the parameters of a Module
+         Gradients reach the tensors among `xs` and `options`, and other tensors that `fn`
+         uses, such as the parameters of a Module
 
     The second run draws the same random numbers from Tensor's generator as the first, so dropout
-    drops the same elements; the generator is then where it was before.  Nothing else that `fn`
+    drops the same elements; then the generator's state is restored.  Nothing else that `fn`
     depends on may change in between, and `fn` must not change its arguments.  Statistics that `fn`
     updates are updated twice.
 
@@ -36,12 +36,13 @@ def checkpoint(fn: Callable[..., Any], *xs: Any, **options: Any) -> Any:
     if not callable(fn):
         raise TypeError(f"checkpoint: expected a function; got {type(fn).__name__}")
     began = next(serials)
-    with repeatable() as state, changes.noting_all():
+    alert = Alert()
+    with repeatable() as state:
         returned = fn(*xs, **options)
     recorded = _recorded(returned)
     if not recorded or not is_grad_enabled():
         return returned
-    node = Checkpoint(xs, options, recorded, began, state, fn=fn)
+    node = Checkpoint(xs, options, recorded, began, state, alert, fn=fn)
     return _with_nodes(returned, node, node.positions(recorded))
 
 
@@ -54,13 +55,13 @@ class _Kept(NamedTuple):
 
 
 class Checkpoint(Function):
-    """y = fn(*xs).  Backward computes it again, and passes the gradient through what that records.
+    """y = fn(*xs).  Backward computes y again, and passes the gradient through the recorded graph.
 
     Its parents are the nodes that existed before `fn` ran and that y depends on: those of the
     inputs, and of everything else that `fn` reads.
     """
 
-    __slots__ = ("began", "description", "fn", "leaves", "options", "random_state", "xs")
+    __slots__ = ("alert", "began", "description", "fn", "leaves", "options", "random_state", "xs")
 
     def __init__(
         self,
@@ -69,6 +70,7 @@ class Checkpoint(Function):
         recorded: Sequence[TensorBase],
         began: int,
         state: Any,
+        alert: Alert,
         /,  # what follows is shown in pictures
         fn: Callable[..., Any],
     ) -> None:
@@ -84,7 +86,7 @@ class Checkpoint(Function):
         self.needs = (True,) * len(self.parents)
         self.saved_inputs = ()
         self.saved_output = None
-        self._constants = self.kept_arrays()
+        self.alert: Alert | None = alert
         self.serial = next(serials)
         self.holder = None
         self.line = None
@@ -129,6 +131,7 @@ class Checkpoint(Function):
     def release(self) -> None:
         """Free `fn` and its inputs."""
         super().release()
+        self.alert = None
         self.fn, self.xs, self.options, self.leaves = None, (), {}, ()
 
 
@@ -172,9 +175,9 @@ def _description(recorded: Sequence[TensorBase]) -> list[Any]:
 
 
 def _frontier(recorded: Sequence[TensorBase], began: int) -> tuple[Node, ...]:
-    """The first nodes on the way back from the tensors that `fn` has not made, oldest first.
+    """The first nodes, going back from the tensors, that `fn` has not made; oldest first.
 
-    Those are older than the moment when it began; leaves count as such, though it may make some.
+    These are older than the start of `fn`; leaves count too, though `fn` may make some.
     """
     stack = [tensor._node for tensor in recorded if tensor._node is not None]
     seen = set(stack)

@@ -1,4 +1,4 @@
-"""Derivatives of functions: products with Jacobians and Hessians, and these matrices in full.
+"""Derivatives of functions: products with Jacobians and Hessians, and the full matrices.
 
 `fn` is a function of one tensor or several.  `inputs`, a tensor or a tuple of tensors, is the point
 where the derivative is taken.  A result is a tensor if `inputs` (or what `fn` returns) is one, and
@@ -8,7 +8,7 @@ be differentiated again, with respect to inputs that require grad and to anythin
 uses; otherwise they have no graph.
 
 J is the Jacobian, the matrix of d output / d input.  A backward pass from a cotangent v of the
-outputs gives v J for a small multiple of the cost of `fn` (Griewank and Walther, Evaluating
+outputs gives v J at a small multiple of the cost of `fn` (Griewank and Walther, Evaluating
 Derivatives, 2008, chapter 3); with v a row of the identity, that is a row of J.
 """
 
@@ -210,7 +210,7 @@ def _gradients(
 
 
 def _leaves(name: str, inputs: Any, create_graph: bool) -> tuple[list[Tensor], bool]:
-    """The inputs in nodes of their own, so that other uses of them in `fn` do not count.
+    """The inputs in new nodes, so that other uses of them in `fn` do not count.
 
     Also whether `inputs` was one tensor rather than a tuple.
     """
@@ -231,7 +231,7 @@ def _leaves(name: str, inputs: Any, create_graph: bool) -> tuple[list[Tensor], b
 
 
 def _in_own_node(x: Tensor, create_graph: bool) -> Tensor:
-    """The same values in a node of their own; its parent is that of x if create_graph needs it."""
+    """The same values in a new node, whose parent is the node of x if create_graph needs it."""
     if create_graph and x.requires_grad:
         return x.clone()
     leaf = x.detach()

@@ -55,12 +55,12 @@ class Tensor(TensorMethods, NumpyProtocol):
     def from_array(cls, array: Array) -> Self:
         """A tensor around an ndarray, which is not copied: they share memory from then on.
 
-        What is later written into the array changes the tensor, and the other way round; call
+        Whatever is later written into the array changes the tensor, and vice versa; call
         `mark_changed()` if a backward pass may still need the old values.  `Tensor(array)` copies.
 
         Errors: TypeError for anything but an ndarray of bools, integers or float16 to 64.
         """
-        if not isinstance(array, np.ndarray):
+        if not isinstance(array, np.ndarray) or isinstance(array, (np.ma.MaskedArray, np.matrix)):
             raise TypeError(
                 f"from_array: expected an ndarray; got {type(array).__name__}; use Tensor(data)"
             )
@@ -73,7 +73,7 @@ class Tensor(TensorMethods, NumpyProtocol):
     def data(self) -> Array:
         """The ndarray itself; assignable and writable.
 
-        The graph does not see what is written here.  Call `mark_changed()` if a backward pass may
+        The graph does not notice writes to it.  Call `mark_changed()` if a backward pass may
         still need the old values.
         """
         return self._data
@@ -222,7 +222,7 @@ class Tensor(TensorMethods, NumpyProtocol):
         return self._wrap(self._data, None)
 
     def retain_grad(self) -> Self:
-        """Let `backward` keep the gradient of this tensor in `.grad`, although it is not a leaf."""
+        """Make `backward` keep the gradient of this tensor in `.grad`, though it is not a leaf."""
         if self._node is None:
             raise RuntimeError(
                 "retain_grad: no gradient flows to this tensor; make what it is computed from with "
@@ -253,7 +253,7 @@ class Tensor(TensorMethods, NumpyProtocol):
         return add_hook(self._node, fn, self._wrap)
 
     def zero_grad(self) -> None:
-        """Set `.grad` to None, so that the next backward pass starts from nothing."""
+        """Set `.grad` to None, so that the next backward pass does not add to it."""
         self.grad = None
 
     def mark_changed(self) -> None:
@@ -297,8 +297,8 @@ class Tensor(TensorMethods, NumpyProtocol):
         if gradient is None:
             if self._data.size != 1:
                 raise RuntimeError(
-                    f"{name}: the tensor has shape {self._data.shape}, and a gradient starts from "
-                    "one number; take .sum() or .mean() first, or pass a gradient of that shape"
+                    f"{name}: the tensor has shape {self._data.shape}, and only one number has "
+                    "a default gradient; take .sum() or .mean() first, or pass one of that shape"
                 )
             return self._wrap(np.ones(self._data.shape, self._data.dtype), None)
         if not isinstance(gradient, TensorBase):

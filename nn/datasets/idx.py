@@ -26,7 +26,7 @@ _FIX = "remove it and get it again"
 def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
     """Read and check the IDX file at `path`, plain or gzipped.
 
-    Its first bytes tell whether it is gzipped, not its name: browsers unpack `.gz` files without
+    Its first bytes, not its name, show whether it is gzipped: browsers unpack `.gz` files without
     changing the name.
 
     Returns a writable array of the shape and type given in the header, in native byte order:

@@ -1,6 +1,6 @@
 """Downloads: checked files from the first mirror that serves them.
 
-pooch does the work: it downloads into a temporary file beside the target, compares the SHA-256,
+pooch does the work: it downloads into a temporary file next to the target, compares the SHA-256,
 and only then renames it, so an interrupted download is never taken for a complete one. This module
 adds what pooch does not do: several mirrors, a limit on the wait for an answer, one process at a
 time, and silence if there is no terminal.

@@ -1,7 +1,7 @@
 """Layers, by theme: the index of this folder, in reading order.
 
 A layer is a `Module` of about ten lines.  Its docstring states the formula and the shapes,
-`__init__` makes the parameters, and `forward` calls methods of Tensor.
+`__init__` creates the parameters, and `forward` calls methods of Tensor.
 """
 
 # isort: off

@@ -15,8 +15,8 @@ class Linear(Module):
     weight and bias are initialised as in PyTorch: uniform on +-1 / sqrt(in)
     (`init.kaiming_uniform`).
 
-    x is cast to the dtype of the weight: integers, such as the bytes of an image, silently, other
-    floats with a warning, since that cast costs time at every step.
+    x is cast to the dtype of the weight: integers, such as the bytes of an image, silently;
+    other floats with a warning, since that cast costs time at every step.
     """
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:

@@ -13,9 +13,9 @@ class LSTMCell(Module):
         h, c = cell(x)
         h, c = cell(x, (h, c))
 
-    i, f, g and o are the quarters of x @ weight_ih.T + bias_ih + h @ weight_hh.T + bias_hh: i, f
-    and o after a sigmoid, g after tanh.  x: (N, in) or (in,), h and c: (N, H) or (H,), zeros if no
-    state is given.
+    i, f, g and o are the quarters of x @ weight_ih.T + bias_ih + h @ weight_hh.T + bias_hh, with
+    sigmoid applied to i, f and o, and tanh to g.  x: (N, in) or (in,), h and c: (N, H) or (H,),
+    zeros if no state is given.
 
     weight_ih: (4 H, in), weight_hh: (4 H, H), bias_ih and bias_hh: (4 H,), all initialised as in
     PyTorch: uniform on +-1 / sqrt(H).  x and the state are cast to the dtype of the weights as in

@@ -8,4 +8,4 @@ large arrays.
 from .sgd import SGD as SGD  # with or without momentum
 from .adam import Adam as Adam  # every element has its own step size
 from .adam import AdamW as AdamW  # the same with decoupled weight decay
-from .optimizer import Optimizer as Optimizer  # the base class, for an optimiser of your own
+from .optimizer import Optimizer as Optimizer  # the base class, for your own optimisers

@@ -20,8 +20,8 @@ class Adam(Optimizer):
         v = b2 * v + (1 - b2) * gradient^2
         parameter = parameter - lr * (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps)
 
-    t is state["step"], m is state["mean"] and v is state["square"].  The same numbers as PyTorch's
-    Adam.
+    t is state["step"], m is state["mean"] and v is state["square"].  The results equal those of
+    PyTorch's Adam.
 
     Source: D. Kingma and J. Ba, Adam: A Method for Stochastic Optimization, ICLR 2015.
     """
@@ -74,7 +74,7 @@ class AdamW(Adam):
 
         parameter = parameter - lr * weight_decay * parameter, and then as Adam
 
-    The same numbers as PyTorch's AdamW.
+    The results equal those of PyTorch's AdamW.
 
     Source: I. Loshchilov and F. Hutter, Decoupled Weight Decay Regularization, ICLR 2019.
     """

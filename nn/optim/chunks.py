@@ -30,12 +30,12 @@ MIN_PARALLEL = 20
 class Chunks:
     """The chunks of one step, of all parameters.
 
-    They are 1-d views of the arrays where memory allows it, otherwise parts of a copy that is
-    written back in the end.
+    They are 1-d views of the arrays if the memory layout allows it, otherwise parts of a copy that
+    is written back at the end.
     """
 
     def __init__(self) -> None:
-        self.bundles: list[list[Chunk]] = []  # of CHUNK elements or more, the last one excepted
+        self.bundles: list[list[Chunk]] = []  # of CHUNK elements or more, except the last one
         self.room = 0  # number of elements until the last bundle is full
         self.copies: list[tuple[Array, Array]] = []  # an array, and its copy in one dimension
 
@@ -89,7 +89,7 @@ class Chunks:
 
 
 def _memory_order(array: Array) -> list[int]:
-    """The axes from the longest stride to the shortest, in which `reshape` seldom has to copy."""
+    """The axes from the longest stride to the shortest: in this order `reshape` rarely copies."""
     return sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
 
 
@@ -100,7 +100,7 @@ class SpareArrays:
         self.arrays: dict[Any, Array] = {}
 
     def __call__(self, like: Array, number: int = 0) -> Array:
-        """An array of this length and dtype; each number stands for other memory."""
+        """An array of this length and dtype; each number means separate memory."""
         key = (get_ident(), number, like.dtype)
         array = self.arrays.get(key)
         if array is None:

@@ -1,4 +1,4 @@
-"""What all optimisers share: the parameters, their state, and the step."""
+"""The base class of all optimisers: the parameters, their state, and the step."""
 
 import math
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from .chunks import Array, Chunks, SpareArrays, State
 
 
 class Optimizer:
-    """Changes parameters in place, by the gradients that `backward` left in `.grad`.
+    """Updates parameters in place, using the gradients that `backward` left in `.grad`.
 
     A subclass writes `apply_single`, the formula.
 

@@ -18,7 +18,7 @@ class SGD(Optimizer):
         parameter = parameter - lr * v                  without momentum: lr * d
                                                         nesterov: lr * (d + momentum * v)
 
-    v is state["velocity"].  The same numbers as PyTorch's SGD with its default dampening of 0.
+    v is state["velocity"].  The results equal those of PyTorch's SGD with dampening 0, its default.
 
     Source: I. Sutskever et al., On the importance of initialization and momentum in deep
     learning, ICML 2013.

@@ -30,7 +30,7 @@ def test_softmax_where_all_scores_are_minus_inf() -> None:
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
 def test_cross_entropy_of_softmax_warns_at_the_line_that_calls_it(dtype) -> None:
     scores = Tensor(np.zeros((2, 3)), dtype=dtype, requires_grad=True)
-    with pytest.warns(UserWarning, match="^cross_entropy takes softmax itself") as caught:
+    with pytest.warns(UserWarning, match="^cross_entropy applies softmax itself") as caught:
         scores.softmax().cross_entropy([0, 1])
     assert [warning.filename for warning in caught] == [__file__]
     scores.cross_entropy([0, 1])

@@ -3,12 +3,14 @@
 import functools
 import weakref
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 import pytest
 
 import tinygrad_lite as tl
 from tinygrad_lite import Function, Tensor, gradcheck, gradgradcheck
+from tinygrad_lite.engine.memory import changes
 
 
 class Cube(Function):
@@ -282,7 +284,7 @@ class Scaled(Function):
         (lambda x: Imaginary.apply(x), "^Imaginary.forward: .*; got complex64"),
         (
             lambda x: Named.apply(x, line=3),
-            "^Named: self.line is a name the engine uses; take anoth",
+            "^Named: the engine uses the name self.line; choose anoth",
         ),
         (
             lambda x: Scaled.apply(x, by=x),
@@ -548,3 +550,103 @@ def test_a_view_is_one_whatever_the_author_says() -> None:
     y = Same.apply(h)
     with pytest.raises(RuntimeError, match="is a view of this memory"):
         y *= 3.0
+
+
+class Held(Function):
+    """x times what it holds; `held` may be any kind of option."""
+
+    saves = "inputs"
+
+    def __init__(self, held, read):
+        self.held = held
+        self.read = read
+
+    def forward(self, x):
+        return x * self.read(self.held)
+
+    def backward(self, g, y, x):
+        return (g * self.read(self.held),)
+
+
+def test_an_option_may_contain_itself_or_much() -> None:
+    circle: list = [2.0]
+    circle.append(circle)
+    nested: object = (1, 2)
+    for _ in range(60):
+        nested = [nested, nested]
+    for held in (circle, list(range(10_000)), nested):
+        x = Tensor([1.0, 2.0], requires_grad=True)
+        y = Held.apply(x, held=held, read=lambda _: 3.0)
+        noted = Tensor([1.0])
+        noted += 1.0
+        y.sum().backward()
+        assert x.grad.tolist() == [3.0, 3.0]
+
+
+def test_a_tensor_that_comes_to_an_option_later_is_guarded() -> None:
+    x, late, held = Tensor([1.0, 2.0], requires_grad=True), Tensor([5.0, 5.0]), [2.0]
+    y = Held.apply(x, held=held, read=lambda held: held[0])
+    held.append(late)
+    late += 1.0
+    with pytest.raises(RuntimeError, match="Held saved an array of shape"):
+        y.sum().backward()
+
+
+def test_writes_are_noted_no_longer_than_an_op_needs_it() -> None:
+    before = changes.alerts
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    y = Held.apply(x, held=[Tensor([1.0, 1.0])], read=lambda held: held[0].data)
+    assert changes.alerts == before + 1
+    y.sum().backward()
+    assert changes.alerts == before
+    y = Held.apply(x, held=[2.0], read=lambda held: held[0])
+    del y
+    assert changes.alerts == before
+    Scale.apply(x, factor=2.0).sum()  # numbers cannot change
+    assert changes.alerts == before
+
+
+def test_a_base_that_says_nothing_to_its_bases() -> None:
+    class Registry:
+        def __init_subclass__(cls, **options):
+            pass
+
+    class Exponential(Registry, Cube):
+        saves = "both"
+
+        def forward(self, x):
+            return np.exp(x)
+
+        def backward(self, g, y, x):
+            return (g * y,)
+
+    class Squared(Registry, Function):
+        saves = "inputs"
+
+        def forward(self, x):
+            return x * x
+
+        def backward(self, g, y, x):
+            return (g * 2.0 * x,)
+
+    for op in (Exponential, Squared):
+        assert gradcheck(op, Tensor(np.array([0.5, 1.5]), requires_grad=True))
+
+
+def test_a_generic_op() -> None:
+    kind = TypeVar("kind")
+
+    class Twice(Function, Generic[kind]):
+        def forward(self, x):
+            return x * 2.0
+
+        def backward(self, g, y, x):
+            return (g * 2.0,)
+
+    assert gradcheck(Twice[float].apply, Tensor(np.array([0.5, 1.5]), requires_grad=True))
+
+
+@pytest.mark.parametrize("name", ["_record", "kept_arrays", "_plan"])
+def test_the_engines_own_names_are_refused(name) -> None:
+    with pytest.raises(TypeError, match=f"^Op: the engine uses the name {name}; choose another$"):
+        type("Op", (Function,), {name: None})

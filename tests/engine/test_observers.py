@@ -405,3 +405,25 @@ def test_an_observer_may_be_a_dataclass_or_empty() -> None:
     with Nodes() as outer, Nodes() as inner:
         (w * w).backward()
     assert outer.names == inner.names == ["Mul"]
+
+
+def test_an_observer_outside_of_its_block_passes_nothing_on() -> None:
+    class LeavesEarly(Observer):
+        def forward(self, op, arrays):
+            self.__exit__()
+            return super().forward(op, arrays)
+
+    assert Observer().outer is None
+    with LeavesEarly():
+        assert (Tensor([1.0]) + 1.0).tolist() == [2.0]
+    assert Observer.current("forward") is None
+
+
+def test_methods_of_an_instance_are_heard() -> None:
+    seen, written, drawn = Observer(), [], []
+    seen.wrote, seen.drew = written.append, lambda generator, array: drawn.append(array)
+    with seen:
+        x = Tensor.rand(3)
+        x += 1.0
+    assert [array is x.data for array in written] == [True]
+    assert len(drawn) == 1

@@ -122,11 +122,11 @@ def rest(self, g, y, *xs):
     [
         (
             {"reads": {"c": ("a",)}, "backward": backward},
-            "Bad.reads: expected names of inputs, 'a', 'b'; got 'c'",
+            "Bad.reads: expected an input, one of ('a', 'b'); got 'c'",
         ),
         (
             {"reads": {"a": ("x",)}, "backward": backward},
-            "Bad.reads: expected 'a', 'b', 'y'; got 'x'",
+            "Bad.reads: expected one of ('a', 'b', 'y'); got 'x'",
         ),
         (
             {"reads": {"a": "b"}, "backward": backward},
@@ -134,7 +134,7 @@ def rest(self, g, y, *xs):
         ),
         (
             {"reads": {"a": ("low",)}, "results": ("high",), "backward": backward},
-            "Bad.reads: expected 'a', 'b', 'y', 'high'; got 'low'",
+            "Bad.reads: expected one of ('a', 'b', 'y', 'high'); got 'low'",
         ),
         (
             {"reads": {}, "results": ("a", "c"), "backward": backward},
@@ -142,7 +142,7 @@ def rest(self, g, y, *xs):
         ),
         (
             {"reads": {"x": ("xs",)}, "backward": rest},
-            "Bad.reads: expected names of inputs, 'xs'; got 'x'",
+            "Bad.reads: expected an input, one of ('xs',); got 'x'",
         ),
         (
             {"reads": {"a": ("b",)}, "saves": "inputs", "backward": backward},

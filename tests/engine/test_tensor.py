@@ -73,6 +73,7 @@ def test_from_array_does_not_copy() -> None:
         ([1.0], r"^from_array: expected an ndarray; got list; use Tensor\(data\)$"),
         (np.float32(1), "^from_array: expected an ndarray; got float32"),
         (Tensor(1.0), "^from_array: expected an ndarray; got Tensor"),
+        (np.ma.array([1.0], mask=[True]), "^from_array: expected an ndarray; got MaskedArray"),
         (np.array([1j]), "dtype complex128 is not supported; use bool, an integer type, or float"),
     ],
 )
@@ -91,7 +92,7 @@ def test_shares_memory() -> None:
     assert not shares_memory([], [tensor])
     # Arrays that live no longer than the question, one after the other in the same memory.
     assert not shares_memory((np.zeros(9) for _ in range(9)), (np.zeros(9) for _ in range(9)))
-    for values in ([1.0], {"w": tensor}):
+    for values in ([1.0], {"w": tensor}, 1, None):
         with pytest.raises(TypeError, match=r"^shares_memory: expected tensors or arrays; got "):
             shares_memory(tensor, values)
 

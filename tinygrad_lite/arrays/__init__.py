@@ -1,6 +1,6 @@
-"""NumPy made exact and fast.  Nothing in this folder knows of tensors or of the graph.
+"""NumPy made exact and fast.  Nothing in this folder knows about tensors or the graph.
 
-shapes, dtypes, float_errors, generator     what an array is, and what NumPy says of it
+shapes, dtypes, float_errors, generator     properties of arrays, NumPy's warnings, random numbers
 threads, products, sums                     large operations in chunks over a pool of threads
 arithmetic, selection, activations, softmax, normalisation, gates, recurrences, scatter, sinc,
 error_function                              formulas of ops/, computed faster than as written there

@@ -16,7 +16,7 @@ def twice(g: Any) -> Any:
 
 
 def power(a: Any, b: Any) -> Any:
-    """a^b; of an array by products where b is the number 3, 4 or -2.  Array or Tensor.
+    """a^b; for an array, by products if b is the number 3, 4 or -2.  Array or Tensor.
 
     np.power is far slower than a product.  It computes float16 in float32, which
     products do not.  A Tensor takes the rule of Pow, which is right at 0 and inf too.
@@ -31,10 +31,10 @@ def power(a: Any, b: Any) -> Any:
 def remainder(a: Any, b: Any) -> Any:
     """a mod b, with the sign of b.
 
-    Of float32 it is computed in float64, which is much faster than np.remainder, where that is
-    exact: the quotient of two numbers of 24 digits, if it is below 2^28 and no integer, is further
-    from the next integer than float64 rounds; and the product of its floor and b has at most 52
-    digits.
+    For float32 it is computed in float64, which is much faster than np.remainder, if that is exact:
+    the quotient of two numbers of 24 bits, if it is below 2^28 and no integer, differs from the
+    next integer by more than float64's rounding; and the product of its floor and b has at most 52
+    bits.
 
     Errors: ZeroDivisionError if integers are divided by 0, which have no nan.
     """

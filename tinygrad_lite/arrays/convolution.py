@@ -31,7 +31,7 @@ class Convolution:
     """y[n, o, p] = sum over channels c and taps t of x[n, c, p stride + t dilation] w[o, c, t].
 
     x: (N, C, *size), w: (O, C / groups, *kernel), y: (N, O, *count).
-    groups: the channels are split into this number of groups, each convolved by itself; the
+    groups: the channels are split into this number of groups, each convolved separately; the
     matrices are then stacks, one matrix per group.  Where each group has one channel (a depthwise
     convolution) nothing is unfolded: see `sum_products`.
     """
@@ -159,7 +159,7 @@ class Convolution:
         return np.moveaxis(total, (-2, -1), (0, 1)).reshape((g.shape[1], 1, *self.windows.kernel))
 
     def to_both(self, g: Any, x: Any, w: Any) -> tuple[Any, Any] | None:
-        """`to_input` and `to_weight` by unfolding g once; None where x had better be unfolded too.
+        """`to_input` and `to_weight` by unfolding g once; None if unfolding x too is faster.
 
         The sum of x g over the windows is also one over the windows that each pixel of x is in.
         None as well if g is no array.
@@ -188,12 +188,12 @@ class Convolution:
         return self.windows.chunks(len(x), x.shape[1] * copies * x.itemsize)
 
     def columns(self, x: Any, windows: Windows) -> Any:
-        """One row per window, of what it reads: (groups, windows, taps * channels of a group)."""
+        """The elements of each window as a row: (groups, windows, taps * channels of a group)."""
         n, channels = x.shape[:2]
         rank, inner = len(windows.size), channels // self.groups
         if self.groups == 1:
             padded = windows.padded(x, in_channels_last=True)
-        else:  # each group as images of its own, so that their channels lie side by side
+        else:  # each group as separate images, so that its channels are side by side
             padded = channels_last((self.groups * n, inner, *windows.extent), x.dtype)
             position, part = windows.inside
             split = x.reshape((n, self.groups, inner, *windows.size)).swapaxes(0, 1)
@@ -216,16 +216,16 @@ class Convolution:
         windows.add_inside(padded, x)
 
     def rows(self, x: Any) -> Any:
-        """One row per pixel: (groups, pixels, channels of a group); a view if they lie so."""
+        """One row per pixel: (groups, pixels, channels of a group); a view if possible."""
         pixels = np.ascontiguousarray(last(x))
         shape = (prod(pixels.shape[:-1]), self.groups, x.shape[1] // self.groups)
         return pixels.reshape(shape).swapaxes(0, 1)
 
     def turns(self, g: Any, channels: int) -> bool:
-        """Whether `to_input` had better be a convolution of g, with the kernels turned around.
+        """Whether `to_input` is faster as a convolution of g, with the kernels turned around.
 
-        Not where g has far more channels: to unfold it would be more work than to fold the columns
-        of x.
+        Not if g has far more channels: unfolding it would then be more work than folding the
+        columns of x.
         """
         most = channels if channels == self.groups > 1 else 2 * channels
         return max(self.windows.stride) == 1 and g.shape[1] <= most
@@ -269,7 +269,7 @@ class Convolution:
         return np.repeat(np.moveaxis(taps, 0, -1)[..., None, :], width, axis=-2)
 
     def seen(self, x: Any, windows: Windows) -> Any:
-        """What depthwise windows read, (N, *kernel, *count, channels)."""
+        """The elements that depthwise windows read, (N, *kernel, *count, channels)."""
         view = windows.view(windows.padded(x, in_channels_last=True))
         return view.transpose((0, *range(2, view.ndim), 1))
 
@@ -290,8 +290,8 @@ def sum_of(arrays: Iterable[Any]) -> Any:
 def sum_over_pixels(g: Any) -> Any:
     """The sum of images (N, C, *size) over all their pixels, for each channel.  Array or Tensor.
 
-    BLAS adds one number after the other, and of millions of float32 only a few digits would be
-    right.  So it adds up runs of RUN pixels, and NumPy the sums of the runs.
+    BLAS adds one number after the other, so a sum of millions of float32 would have only a few
+    correct digits.  So BLAS adds up runs of RUN pixels, and NumPy the sums of the runs.
     """
     if type(g) is not np.ndarray or not g.size:
         reduce: Any = np.add.reduce
@@ -314,13 +314,13 @@ def sum_products(seen: Any, image: Any, w: Any, into_w: bool = False) -> None:
     """The image as the sum of what depthwise windows read times w; or w, times the image.
 
     seen: (N, *kernel, *count, C), w: (*kernel, width, C), image: (N, *count, C).  The loop over the
-    taps is NumPy's: it makes no array between, and the row of the image that it adds to stays in
-    the first-level cache.
+    taps is NumPy's: it makes no intermediate array, and the row of the image that it adds to stays
+    in the first-level cache.
     """
     rank = (seen.ndim - 2) // 2
     axes = [*range(2 * rank + 2)]
     for_image, for_w = [0, *axes[1 + rank :]], [*axes[1 : 1 + rank], *axes[-2:]]
-    if seen.strides[-2] == seen.shape[-1] * seen.itemsize:  # a row lies together: one long axis
+    if seen.strides[-2] == seen.shape[-1] * seen.itemsize:  # a row is contiguous: one long axis
         seen, image, w = (array.reshape((*array.shape[:-2], -1)) for array in (seen, image, w))
         for letters in (axes, for_image, for_w):
             del letters[-2]

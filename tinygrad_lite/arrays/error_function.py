@@ -10,7 +10,7 @@ Array: TypeAlias = np.ndarray[Any, Any]
 # float64.  W. J. Cody, Rational Chebyshev approximations for the error function, Mathematics of
 # Computation 23 (1969), pages 631 to 637: erf(x) = x P(x^2) / Q(x^2) up to EDGE, and beyond it
 # 1 - exp(-x^2) P(x) / Q(x).  Cody uses the second one up to 4, where erf is 1 - 1.5e-8.  From there
-# to LAST, where erf rounds to 1, the quotient has still more correct digits than 1 - erf needs.
+# to LAST, where erf rounds to 1, the quotient still has more correct digits than 1 - erf needs.
 EDGE, LAST = 0.46875, 6.0
 NEAR_P = (1.85777706184603153e-1, 3.16112374387056560, 113.864154151050156, 377.485237685302021,
           3209.37758913846947)  # fmt: skip

@@ -23,12 +23,12 @@ try:
 
     silence = partial(_extobj_contextvar.set, _make_extobj(all="ignore"))
     restore = _extobj_contextvar.reset
-except ImportError:  # a NumPy that keeps them elsewhere: the public way
+except ImportError:  # a NumPy version without these: use the public functions
 
     def silence() -> Any:
         """Ignore floating-point errors from here on."""
         return np.seterr(all="ignore")
 
     def restore(token: Any) -> Any:
-        """Back to what held before."""
+        """Restore the previous setting."""
         np.seterr(**token)

@@ -24,14 +24,14 @@ def lstm(z: Any, c: Any) -> tuple[Any, Any, Any]:
 def lstm_gradient(k: Any, p: Any, q: Any, gates: Any, c: Any) -> tuple[Any, Any]:
     """The gradients of z and c in `lstm`, given k, p, q, those of h', c' and the gates.
 
-    k, p or q may be None.  s is the gradient of c' in all.  Array or Tensor.
+    k, p or q may be None.  s is the total gradient of c'.  Array or Tensor.
     """
     k = np.zeros_like(c) if k is None else k
     p = np.zeros_like(c) if p is None else p
     if type(gates) is np.ndarray:
         return _lstm_gradient_in_place(k, p, q, gates, c)
     i, f, g, o = quarters(gates)
-    t = np.tanh(i * g + f * c)  # of c' anew, so that h' and c' need not be saved
+    t = np.tanh(i * g + f * c)  # computed again, so that h' and c' need not be saved
     s = k * o * (1.0 - t * t) + p
     gz = np.concatenate((s * g, s * c, s * i, k * t), axis=1)
     slopes = i * (1.0 - i), f * (1.0 - f), 1.0 - g * g, o * (1.0 - o)

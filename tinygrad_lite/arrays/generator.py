@@ -26,15 +26,15 @@ def current() -> "np.random.Generator":
 
 
 def seed(number: int) -> None:
-    """Start the random numbers anew: the same seed, the same numbers."""
+    """Restart the random numbers: the same seed gives the same numbers."""
     _replace(np.random.default_rng(number))
 
 
 @contextmanager
 def repeatable() -> Iterator[Any]:
-    """Inside, this thread draws from a copy of the generator, and after it from where that ended.
+    """Inside, this thread draws from a copy; the generator then continues where the copy ended.
 
-    So no number that another thread draws comes in between.  Yields the state, for `repeated`.
+    So no other thread draws numbers in between.  Yields the state, for `repeated`.
     """
     state = current().bit_generator.state
     token = _own.set(_generator_at(state))

@@ -12,8 +12,8 @@ from .sums import sum_along
 def centred(x: Any, axes: Shape) -> Any:
     """x minus its mean over the axes.
 
-    All elements are first measured from one of them: where they are alike, the result is exactly 0,
-    though the mean of seven times 0.1 is not 0.1.
+    One of the elements is first subtracted from all: if they are equal, the result is exactly 0,
+    though the computed mean of seven times 0.1 is not 0.1.
     """
     count = prod([x.shape[axis] for axis in axes])
     y = x - x[tuple([slice(1) if axis in axes else slice(None) for axis in range(x.ndim)])]

@@ -1,6 +1,6 @@
-"""Who owns the memory of an array, and what becomes of memory that is freed."""
+"""Which array owns memory, and what happens to memory that is freed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any, TypeAlias
 
@@ -15,7 +15,7 @@ def memory_owner(array: Array) -> Array:
     while base is not None:
         if isinstance(base, np.ndarray):
             array = base
-        base = getattr(base, "base", None)  # NumPy's windows have a stand-in between
+        base = getattr(base, "base", None)  # NumPy's windows have a proxy object in between
     return array
 
 
@@ -24,10 +24,10 @@ def shares_memory(these: Any, those: Any) -> bool:
 
     these, those    a tensor, an array, or several of them in any iterable
 
-    Two share memory if one array owns the memory of both, even where the parts that they see do not
-    overlap (np.shares_memory tells, for two arrays).  Memory that no array owns, such as a mapped
-    file, counts as that of each array made from it.  The time grows with the number of tensors and
-    arrays, not with the number of pairs.
+    Two share memory if one array owns the memory of both, even if the parts that they use do not
+    overlap (np.shares_memory tests that, for two arrays).  Memory that no array owns, such as a
+    mapped file, counts as owned by each array made from it.  The time grows with the number of
+    tensors and arrays, not with the number of pairs.
 
     Errors: TypeError for what is neither a tensor nor an array.
     """
@@ -38,7 +38,7 @@ def shares_memory(these: Any, those: Any) -> bool:
 def _owners(values: Any) -> Iterator[Array]:
     """The owners of the memory of one or several tensors and arrays."""
     single = isinstance(values, np.ndarray) or isinstance(getattr(values, "data", 0), np.ndarray)
-    for value in (values,) if single else values:
+    for value in (values,) if single or not isinstance(values, Iterable) else values:
         array = value if isinstance(value, np.ndarray) else getattr(value, "data", None)
         if not isinstance(array, np.ndarray):
             raise TypeError(
@@ -49,10 +49,12 @@ def _owners(values: Any) -> Iterator[Array]:
 
 @cache
 def keep_freed_memory() -> None:
-    """Let the C library keep what arrays free, for the next step of training.  Once a process.
+    """Make the C library keep the memory that arrays free, for the next training step.
+
+    It takes effect once per process.
 
     glibc gives large blocks back to the system, which clears every page before it hands it out
     again, until a program has freed a larger one: then it keeps those up to that size.  32 MiB is
-    the largest that counts.  Nothing is written to this array, so it takes no memory.
+    the largest size for which it does so.  Nothing is written to this array, so it takes no memory.
     """
     np.empty((1 << 25) - (1 << 16), np.uint8)

@@ -45,7 +45,7 @@ def max_pool(x: Any, windows: Windows, with_winners: bool) -> tuple[Any, Any]:
     """The largest element of each window, and the number of its tap, or None if not asked for.
 
     A winner starts as the window's first tap inside the image: padding, which is -inf, does not win
-    against -inf.  nan wins, and of several nan the last.
+    against -inf.  nan wins; of several nan the last one.
     """
     lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
     taps, strided = list(windows.taps()), max(windows.stride) > 1
@@ -61,7 +61,7 @@ def max_pool(x: Any, windows: Windows, with_winners: bool) -> tuple[Any, Any]:
             found[...] = windows.first_inside()
         for number, (_, read) in enumerate(taps[1:], 1):
             shifted = padded[read]
-            if with_winners and strided:  # read twice: faster where its elements lie together
+            if with_winners and strided:  # read twice: faster if its elements are contiguous
                 shifted = shifted.copy("K")
             if with_winners:  # numbers grow, so the larger one is the later one
                 np.maximum(found, (shifted > best) * found.dtype.type(number), out=found)
@@ -99,7 +99,7 @@ def max_unpool(x: Any, windows: Windows, winners: Any) -> Any:
             padded = np.zeros_like(padded, shape=(*padded.shape[:2], *windows.extent))
         for number, (_, read) in enumerate(windows.taps()):
             chosen = masked(given, of_images == number)
-            if windows.tile:  # nothing is there to add to
+            if windows.tile:  # nothing to add to
                 padded[read] = chosen
             else:
                 padded[read] += chosen

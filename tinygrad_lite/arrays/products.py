@@ -1,4 +1,4 @@
-"""Products of matrices: beside the pool of threads, and in the order that BLAS computes fastest."""
+"""Products of matrices: shared with the pool of threads, in the order that is fastest for BLAS."""
 
 from math import prod
 from typing import Any
@@ -16,7 +16,7 @@ def multiply(a: Any, b: Any) -> Any:
     """a @ b, of matrices, or of a vector and a matrix.  Array or Tensor.
 
     OpenBLAS's threads, once they have worked, keep looking for more work for a while instead of
-    sleeping, and so take the cores away from the pool's threads.  So from the first operation on
+    sleeping, and so keep the cores from the pool's threads.  So from the first operation on
     that multiplies on the pool, every product is computed there, with BLAS held to one thread.
     Until then products are left to BLAS, whose threads start sooner.
     """
@@ -48,7 +48,7 @@ def product(a: Any, b: Any) -> Any:
     """a @ b, of matrices.  Array or Tensor.
 
     OpenBLAS computes a result with fewer rows than columns more slowly than its transpose.  So such
-    a result is computed as (b^T a^T)^T, and lies in memory column by column.
+    a result is computed as (b^T a^T)^T, and is stored column by column.
     """
     return multiply(b.mT, a.mT).mT if a.shape[0] < b.shape[1] else multiply(a, b)
 

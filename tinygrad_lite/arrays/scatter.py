@@ -1,4 +1,4 @@
-"""Writing and adding at an index: what is read from several times is added to several times.
+"""Writing and adding at an index: an element that is named several times is added to each time.
 
 `distinct` says that an index names no element twice.
 """
@@ -23,9 +23,9 @@ def scatter_add(x: Any, index: Any, distinct: bool, shape: Shape) -> Any:
 
 
 def scatter_extreme(x: Any, value: Any, index: Any, extreme: Any, include_self: bool) -> Any:
-    """The extreme (np.maximum or np.minimum) of x and of all values brought to an element.
+    """The extreme (np.maximum or np.minimum) of x and of all values assigned to each element.
 
-    Without `include_self` x counts only where the index names nothing.
+    Without `include_self`, x counts only for elements that the index does not name.
     """
     y = x.copy()
     if not include_self:
@@ -49,7 +49,7 @@ def write_at(ufunc: Any, y: Any, index: Any, x: Any) -> None:
     """ufunc.at(y, index, x) for a contiguous y: y[index] = ufunc(y[index], x) for each in turn.
 
     NumPy is much faster for positions in flat data.  So integer arrays side by side, with whole
-    axes before and after, are converted to such: what is written is y[outer, middle, inner].
+    axes before and after, are converted to these: y[outer, middle, inner] is written.
     """
     if x.size < 1000:
         ufunc.at(y, index, x)

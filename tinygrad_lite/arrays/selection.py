@@ -15,7 +15,7 @@ INTEGERS = {2: np.int16, 4: np.int32, 8: np.int64}  # for each size of float, in
 def masked(x: Any, mask: Any) -> Any:
     """x where the mask is True or not 0, else 0, also where x is inf or nan.
 
-    np.where is far slower on a mask in random order, and a product with the mask makes nan of inf
+    np.where is far slower on a mask in random order, and a product with the mask gives nan for inf
     times 0.  So the bits of x are combined with -1, which has all bits set, or with 0.
     """
     integer = INTEGERS[x.dtype.itemsize]

@@ -16,12 +16,12 @@ SMALL_TOTAL = exp(-10.0)  # so far above the lower end that 1e-33 of it still ha
 def softmax(x: Any, axes: Shape, mask: Any = None) -> tuple[Any, Any]:
     """y = exp(x) / sum of exp(x) along the axes; and the largest x along them, or None.
 
-    mask  1 for the x that count and 0 for the others, of x's dtype; it broadcasts to x.  The others
-          get y = 0, as all do where none counts
+    mask  1 for the x that count and 0 for the others, in x's dtype; it broadcasts to x.  y is 0 for
+          the others, even if no x counts
 
     Where exp could overflow or vanish, the largest x along the axes is subtracted first; it cancels
-    out, and y is nan where it is -inf.  Otherwise, with a mask, and of no elements, the second
-    result is None.  (To find the largest x of all is much faster than along each row.)
+    out, and y is nan where it is -inf.  Otherwise, and with a mask or no elements, the second
+    result is None.  (Finding the largest x of all is much faster than along each row.)
     """
     if x.dtype != np.float16 and x.size and np.maximum.reduce(x, axis=None) < MODERATE:
         y = np.exp(x)
@@ -47,8 +47,8 @@ def softmax(x: Any, axes: Shape, mask: Any = None) -> tuple[Any, Any]:
 def log_softmax(x: Any, axes: Shape) -> tuple[Any, Any]:
     """y = x - log(sum of exp(x) along the axes); and the largest x along them, or None.
 
-    The largest x is subtracted first; it cancels out, and y is nan where it is -inf.  Of no
-    elements the second result is None.
+    The largest x is subtracted first; it cancels out, and y is nan where it is -inf.  With
+    no elements, the second result is None.
     """
     y, largest = below_zero(x, axes)
     y -= np.log(sum_along(np.exp(y), axes, keepdims=True))
@@ -56,7 +56,7 @@ def log_softmax(x: Any, axes: Shape) -> tuple[Any, Any]:
 
 
 def below_zero(x: Any, axes: Shape) -> tuple[Any, Any]:
-    """x minus its largest element along the axes, in new memory; and that, None of no elements."""
+    """x minus its largest element along the axes, and that element (None if x is empty)."""
     largest = largest_along(x, axes, keepdims=True, initial=-np.inf)
     return np.asarray(x - largest), largest if x.size else None
 

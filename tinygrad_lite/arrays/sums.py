@@ -40,7 +40,7 @@ def repeated_along(g: Any, shape: Shape, axes: Shape) -> Any:
 def sum_along(x: Any, axes: Shape, keepdims: bool = False) -> Any:
     """np.add.reduce(x, axis=axes, keepdims=keepdims); axes count from the front.  Array or Tensor.
 
-    NumPy starts its inner loop anew for each row; a product with ones is much faster.
+    NumPy restarts its inner loop for each row; a product with ones is much faster.
     """
     if type(x) is np.ndarray and x.size >= 2048 and x.dtype.char in "fd":
         sums = _product_with_ones(x, axes)
@@ -55,7 +55,7 @@ def _product_with_ones(x: Any, axes: Shape) -> Any:
 
     BLAS adds up a sum in fewer parts than NumPy does, so a very long one would be less exact.
     """
-    if axes == (0,) and x.ndim == 2 and x.flags.forc and len(x) <= 4096:  # a bias: shortest way
+    if axes == (0,) and x.ndim == 2 and x.flags.forc and len(x) <= 4096:  # a bias: the fastest path
         return multiply(np.ones(len(x), x.dtype), x)
     if not x.flags.c_contiguous:
         order = sorted(range(x.ndim), key=x.strides.__getitem__, reverse=True)

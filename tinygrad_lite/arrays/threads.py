@@ -1,12 +1,12 @@
 """One large operation in chunks, which a pool of threads works through in parallel.
 
-NumPy releases Python's lock while it computes, so threads do run side by side.  The pool has as
+NumPy releases Python's lock while it computes, so threads do run in parallel.  The pool has as
 many threads as the environment variable TINYGRAD_LITE_THREADS says, one of them the caller's; by
 default as many as there are cores that this process may use.  They start with the first operation
 that is large enough, wait asleep, and belong to one process: a forked child has its own.
 
 The chunks never depend on the size of the pool, and a sum over them is added up in their order, so
-results are the same bits for any size of it.
+results are bit-identical for any size of the pool.
 """
 
 import os
@@ -36,10 +36,10 @@ def parallel(
 ) -> list[Result]:
     """[task(chunk) for chunk in chunks], by all threads of the pool.
 
-    multiplies  the task multiplies matrices: BLAS, which would start threads of its own, is held
+    multiplies  the task multiplies matrices: BLAS, which would start its own threads, is held
                 to one thread meanwhile
-    If a task raises, no further chunk is begun, and the exception is raised here once no thread is
-    at work any more.  Each thread works in a copy of the caller's context, so that what is set
+    If a task raises, no further chunk is begun, and the exception is raised here once all threads
+    have stopped.  Each thread works in a copy of the caller's context, so that what is set
     there (NumPy's error state, no_grad) holds in it too.
     """
     if _inside.get():
@@ -62,7 +62,7 @@ class Pool:
     """Threads that wait for jobs; `size` counts the caller's, so one less is started."""
 
     def __init__(self, size: int) -> None:
-        from queue import SimpleQueue  # here, for most programs never need a pool
+        from queue import SimpleQueue  # here, since most programs never need a pool
 
         self.size = size
         self.cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
@@ -75,7 +75,7 @@ class Pool:
         """[task(chunk) for chunk in chunks]; see `parallel`.
 
         A queue hands the chunks out, since concurrent.futures takes far longer to start a job.  A
-        sleeping thread is slow to wake up too: only work that takes many times as long gains.
+        sleeping thread is slow to wake up too: only work that takes much longer gains from it.
         """
         job = _Job(task, chunks)
         try:
@@ -94,7 +94,7 @@ class Pool:
             job.forget()
 
     def _serve(self) -> None:
-        """Wait for jobs, and keep off the core of whoever has one.
+        """Wait for jobs, and avoid the core of the thread that submits one.
 
         Linux tends to wake a thread on the core of the thread that wakes it, which goes on running
         there, and is slow to move one of them to another core.
@@ -114,7 +114,7 @@ class _Job:
     """Chunks that several threads take one after the other.
 
     The caller waits for chunks that are being worked on, never for a thread to wake up: if it has
-    done all of them by itself, a helper that comes too late finds nothing, and nothing kept alive.
+    done all of them itself, a helper that wakes up late finds no work, and keeps nothing alive.
     """
 
     __slots__ = (
@@ -153,7 +153,7 @@ class _Job:
             context = self.context.copy()
         try:
             context.run(self.work)
-        except BaseException as error:  # whatever it is, the caller is to see it
+        except BaseException as error:  # whatever it is, the caller must see it
             with self.lock:
                 self.taken = len(self.chunks)
                 if self.error is None:

@@ -16,8 +16,8 @@ from numpy.lib.stride_tricks import as_strided
 from .shapes import Shape
 from .threads import CHUNK
 
-# A sum over the batch is made of this number of partial sums, whatever the number of threads: so
-# the same bits come out, and as many threads have something to do.
+# A sum over the batch consists of this number of partial sums, whatever the number of threads: so
+# the results are bit-identical, and this number of threads can share the work.
 SHARES = 16
 SUMS = 1 << 25  # bytes that the partial sums may take together; but there are at least two
 
@@ -30,12 +30,12 @@ class Windows:
     stride    from one window to the next
     dilation  from one tap to the next
     before    padding in front: the first window starts that far outside the image
-    count     number of windows; what they read behind the image is padding too
+    count     number of windows; what they read beyond the image is padding too
     """
 
     __slots__ = ("before", "count", "dilation", "kernel", "size", "stride")
 
-    # No dataclass: a frozen one is slow to import and slow to make.
+    # Not a dataclass: a frozen one is slow to import and slow to create.
     def __init__(
         self,
         size: Shape,
@@ -83,13 +83,13 @@ class Windows:
 
     @property
     def extent(self) -> Shape:
-        """The size of the padded image as far as windows read it."""
+        """The size of the part of the padded image that windows read."""
         axes = zip(self.count, self.stride, self.kernel, self.dilation, strict=True)
         return tuple((n - 1) * stride + (k - 1) * dilation + 1 for n, stride, k, dilation in axes)
 
     @property
     def inside(self) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-        """The index of the image in the padded one, and that of the part which windows reach."""
+        """The index of the image in the padded one, and the index of the part that windows read."""
         positions: list[Any] = [...]
         parts: list[Any] = [...]
         for size, before, extent in zip(self.size, self.before, self.extent, strict=True):
@@ -114,7 +114,7 @@ class Windows:
         """x with `fill` around it, (N, C, *extent): a view of x if there is no padding.
 
         A copy has the memory order of x.  With in_channels_last (for a fill of 0) the result is in
-        that order, and a copy where x is not.
+        that order, and a copy if x is not.
         """
         position, part = self.inside
         shape = (*x.shape[:2], *self.extent)
@@ -195,12 +195,12 @@ class Windows:
         return Windows(self.size, self.kernel, self.stride, self.dilation, before, count)
 
     def add_inside(self, padded: Any, out: Any) -> None:
-        """The transpose of `padded`: add to `out` what lies inside it."""
+        """The transpose of `padded`: add to `out` the part inside the padding."""
         position, part = self.inside
         out[part] += padded[position]
 
     def view(self, padded: Any) -> Any:
-        """What each tap of each window reads, as a view: (N, C, *kernel, *count)."""
+        """The element that each tap of each window reads, as a view: (N, C, *kernel, *count)."""
         strides = padded.strides[2:]
         taps = (d * step for d, step in zip(self.dilation, strides, strict=True))
         starts = (s * step for s, step in zip(self.stride, strides, strict=True))
@@ -252,7 +252,7 @@ def in_channels_last(x: Any) -> Any:
 
 
 def last(x: Any) -> Any:
-    """(N, C, *size) seen as (N, *size, C), as np.moveaxis does it more slowly."""
+    """(N, C, *size) seen as (N, *size, C): np.moveaxis, but faster."""
     return x.transpose((0, *range(2, x.ndim), 1))
 
 

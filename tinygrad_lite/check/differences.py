@@ -20,7 +20,7 @@ from ..tensor import Tensor
 EPS = float(np.finfo(np.float64).eps)
 STEP = EPS ** (1 / 3)
 SHRINK = 16.0  # from one step size to the next smaller one
-FLOAT32_NOISE = (1e-11, 1e-5)  # relative error that float32 makes, and float64 does not
+FLOAT32_NOISE = (1e-11, 1e-5)  # relative error that occurs in float32, and not in float64
 
 
 class GradientError(AssertionError):
@@ -243,7 +243,7 @@ def copy_laid_out(array: Array) -> Array:
 
 
 def _duplicate(value: Any) -> Any:
-    """A copy of a tensor or an array, which a function could write into; else the value itself."""
+    """A copy of a tensor or array, since a function could write into it; else the value itself."""
     if isinstance(value, Tensor):
         return Tensor._wrap(copy_laid_out(value.data), None)
     return copy_laid_out(value) if isinstance(value, np.ndarray) else value

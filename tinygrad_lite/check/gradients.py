@@ -39,7 +39,7 @@ JACOBIAN_LIMIT = 2**12  # entries of a Jacobian that is compared in full
 SAMPLE = 32  # elements that are compared one by one where the Jacobian is larger
 DIRECTIONS = 4  # random directions for the rest of them
 BLOCK = 4  # elements to which the search for a wrong one narrows down
-ROUNDING = 10 * EPS  # relative error that a value may have gathered
+ROUNDING = 10 * EPS  # relative error that a value may have accumulated
 
 
 def gradcheck(
@@ -136,7 +136,7 @@ def _subject(check: str, fn: Any, inputs: Any, atol: float, rtol: float, step: f
 def _pull_back(
     outputs: Sequence[Tensor], cotangents: Sequence[Any], leaves: Sequence[Tensor], **options: Any
 ) -> Sequence[Tensor | None]:
-    """The gradients with respect to the leaves; None where there is none."""
+    """The gradients with respect to the leaves; None for leaves without one."""
     ends = [pair for pair in zip(outputs, cotangents, strict=True) if pair[0].requires_grad]
     if not ends:
         return [None] * len(leaves)

@@ -1,4 +1,4 @@
 """The engine: the graph that operations record, and the backward pass through it.
 
-README.md beside this file walks through it.
+README.md in this folder explains it with one example.
 """

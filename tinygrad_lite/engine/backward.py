@@ -1,8 +1,8 @@
 """Reverse-mode differentiation: the backward pass through the graph.
 
-`backward_pass` is all of it: visit the nodes newest first, give each the gradient of the output
-with respect to its result, and pass on what its rule makes of it.  What surrounds it stands below:
-where a pass starts, where it may stop, hooks, an observer, and to whom the gradients go.
+`backward_pass` is the whole algorithm: visit the nodes newest first, give each the gradient of the
+output with respect to its result, and pass on the gradients that its rule returns.  The rest of the
+file supports it: where a pass starts and stops, hooks, observers, and where gradients are stored.
 
 Source: A. Griewank and A. Walther, Evaluating Derivatives, 2008, chapter 3.
 """
@@ -32,19 +32,19 @@ def backward_pass(
     retain: bool,
     watch: "_Watch | None",
 ) -> Gradients:
-    """Visit the nodes of `order`, the last one first, and give each parent its gradient.
+    """Visit the nodes of `order` from last to first, and pass each parent its gradient.
 
-    order      nodes, each after its parents; it is emptied on the way
-    gradients  the gradients of the roots, by node; those of inner nodes come and go here
-    targets    the nodes whose gradients to return; None for those that a tensor holds
+    order      nodes, each after its parents; the pass empties the list
+    gradients  the gradient of each root; the pass adds and removes those of the other nodes
+    targets    the nodes whose gradients are returned; None for the nodes that have a `holder`
     """
     results: Gradients = {}
     while order:
         node = order.pop()
         gradient = gradients.pop(node, None)
-        if gradient is None:  # none of its users passed one on
+        if gradient is None:  # no gradient reaches this node
             continue
-        if (node.holder is not None) if targets is None else (node in targets):  # is it asked for?
+        if (node.holder is not None) if targets is None else (node in targets):  # requested
             results[node] = gradient
         parents = node.parents
         if not parents:
@@ -59,7 +59,7 @@ def backward_pass(
             if held is None:
                 gradients[parent] = given
             elif node.fresh and type(given) is np.ndarray and given.dtype == held.dtype:
-                gradients[parent] = np.add(held, given, out=given)  # nobody else holds `given`
+                gradients[parent] = np.add(held, given, out=given)  # nothing else holds `given`
             else:
                 gradients[parent] = held + given
         if not retain:
@@ -76,17 +76,17 @@ def backpropagate(
 ) -> list[TensorBase | None]:
     """Reverse-mode differentiation from `roots`, pairs of a node and the gradient of its result.
 
-    Where these gradients are Tensors, the rules run on Tensors, and so the backward pass is itself
+    If these gradients are Tensors, the rules run on Tensors, so the backward pass is itself
     recorded (create_graph=True).
 
     retain        keep what the ops saved, for another pass
-    wanted        the tensors whose gradients to return, None where none arrives; without it the
-                  gradients go to the `.grad` of the leaves, and of tensors that retain theirs
-    allow_unused  False to raise, before anything is visited, if no root depends on a wanted one
+    wanted        the tensors whose gradients are returned, None if no gradient reaches one; without
+                  it, gradients are added to `.grad` of leaves and of tensors that retain theirs
+    allow_unused  if False, raise before visiting any node if no root depends on a wanted tensor
     """
     keep_freed_memory()
     errors, mode = silence(), modes.get()
-    token = None if mode.grad_enabled else modes.set(Mode(mode.observers))  # whatever no_grad says
+    token = None if mode.grad_enabled else modes.set(Mode(mode.observers))  # even inside no_grad
     try:
         taken = {id(memory_owner(array_of(gradient))) for _, gradient in roots}
         gradients = _starting(roots)
@@ -115,9 +115,9 @@ def backpropagate(
 def gradients_at(
     frontier: Sequence[Any], roots: Sequence[tuple[Node, Any]], *, retain: bool
 ) -> list[Any]:
-    """The gradients that arrive at each node of `frontier`, from a pass that does not go beyond it.
+    """The gradients that reach each node of `frontier`, from a pass that stops there.
 
-    For a pass inside another one: what becomes of these gradients is the outer one's affair.
+    For a pass nested in another one, which decides what to do with these gradients.
     """
     gradients = _starting(roots)
     _towards((), topological_order(gradients, frontier), gradients, retain)
@@ -147,7 +147,7 @@ def _refuse_unused(targets: Sequence[Node], order: Sequence[Node]) -> None:
 
 
 def _leading_to(targets: Sequence[Node], order: list[Node]) -> list[Node]:
-    """The part of `order` on a path from the targets to the roots, without the paths' ends."""
+    """The nodes of `order` that depend on one of the targets."""
     leading = set(targets)
     passed = []
     for node in order:
@@ -160,7 +160,7 @@ def _leading_to(targets: Sequence[Node], order: list[Node]) -> list[Node]:
 def _towards(
     targets: Sequence[Node], order: list[Node], gradients: Gradients, retain: bool
 ) -> Gradients:
-    """The gradients of the targets; a target's rule runs only if another target lies behind it."""
+    """The gradients of the targets; a target's rule runs only if it depends on another target."""
     mode = modes.get()
     watch = _Watch(mode, (), gradients, set()) if mode.observers else None
     results = _with_hooks(order, gradients, set(targets), retain, watch)
@@ -181,7 +181,7 @@ def _with_hooks(
     retain: bool,
     watch: "_Watch | None",
 ) -> Gradients:
-    """The backward pass, in stretches that end at each node with hooks.
+    """The backward pass, interrupted at each node with hooks to run them.
 
     All newer nodes have been visited by then, so the gradient of that node is complete.
     """
@@ -197,10 +197,11 @@ def _with_hooks(
 
 
 class _Watch:
-    """The observer of a backward pass: it sees the nodes visited and, given `order`, leaves finish.
+    """Tells the observer which nodes are visited and, given `order`, which leaves are finished.
 
     A leaf is finished once all ops that use it have been visited.  A copy of its gradient then goes
-    to `.grad` at once, so that the observer finds it there.  One with hooks waits for its turn.
+    to `.grad` at once, so that the observer finds it there.  A leaf with hooks waits
+    until it is visited.
     """
 
     def __init__(
@@ -215,7 +216,7 @@ class _Watch:
         self.due: list[Leaf] = []
 
     def visit(self, node: Node, gradient: Any) -> tuple[Any, ...]:
-        """The gradients of the node's parents; first, the leaves that the last node finished."""
+        """Hand over the leaves that the last node finished, then return the parents' gradients."""
         self.hand_over_due()
         pulled: tuple[Any, ...] = self.observer.backward(node, gradient)
         for parent in node.parents:
@@ -233,22 +234,22 @@ class _Watch:
                 gradient = self.gradients.pop(leaf)
                 self.taken.add(
                     id(memory_owner(array_of(gradient)))
-                )  # it may still be another's: copy
+                )  # others may still hold it: copy
                 _hand_over({leaf: gradient}, self.taken)
                 self.observer.leaf_done(leaf)
 
     def finish(self, arrived: Gradients) -> None:
-        """The end of a pass: the leaves that were handed over with everything else."""
+        """At the end of a pass, report the leaves that were handed over with everything else."""
         for node in arrived:
             if isinstance(node, Leaf):
                 self.observer.leaf_done(node)
 
 
-# To whom the gradients go
+# Where the gradients are stored
 
 
 def _fit(gradient: Any, node: Node, shape: Shape) -> Any:
-    """`gradient` in the shape of the input it belongs to: a broadcast is undone, or it is a bug."""
+    """`gradient` summed back to its input's shape; an error unless the op declares `broadcasts`."""
     if node.broadcasts:
         return unbroadcast(gradient, shape)
     larger = gradient.ndim >= len(shape) and gradient.size >= prod(shape)
@@ -260,7 +261,7 @@ def _fit(gradient: Any, node: Node, shape: Shape) -> Any:
 
 
 def _hand_over(arrived: Gradients, taken: set[int]) -> None:
-    """Add the gradients to `.grad` of the tensors that hold the nodes: to all, or to none."""
+    """Add each gradient to `.grad` of its node's tensor; if one does not fit, change none."""
     found = []
     for node, gradient in arrived.items():
         tensor = node.holder() if node.holder else None
@@ -285,10 +286,10 @@ def _hand_over(arrived: Gradients, taken: set[int]) -> None:
 
 
 def _own(tensor: TensorBase, gradient: Any, taken: set[int]) -> TensorBase:
-    """The gradient as a tensor of `tensor`'s dtype, whose memory nobody else holds.
+    """The gradient as a tensor of `tensor`'s dtype, in memory that nothing else holds.
 
-    taken: identities of the memory that other gradients, or the caller, hold; this one is added.
-    An array that is free is taken over as it is, so the usual gradient is never copied.
+    taken: identities of the memory that other gradients or the caller hold; this memory is added.
+    An array that nothing else holds is used as it is, so most gradients are never copied.
     """
     dtype = tensor._data.dtype
     if gradient.dtype is not dtype and gradient.dtype != dtype:

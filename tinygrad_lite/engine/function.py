@@ -1,11 +1,11 @@
-"""Operations: `Primitive`, of which the catalogue is made, and `Function`, which users write.
+"""Operations: `Primitive`, the base class of the built-in ones, and `Function`, for users' own.
 
 An *instance* of either is one node of the graph: `apply` runs it, and if a gradient is wanted,
 records it together with the arrays that its `backward` will read.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy import ndarray
@@ -14,12 +14,12 @@ from ..arrays.dtypes import KIND_RANK
 from ..arrays.float_errors import restore, silence
 from ..arrays.shapes import broadcast_shape
 from .graph import Array, Node, Output, OutputGradients, TensorBase
-from .memory import changes, link_views
+from .memory import Alert, changes, link_views
 from .reads import Plan, Plans, attributes_of, declared, plan_by_names
 from .recording import modes, serials
 
-# The types of gradients of a pass on plain arrays; any other is a Tensor, or those of several
-# results.
+# The types of gradients in a pass on plain arrays; any other gradient is a Tensor, or the tuple of
+# gradients of several results.
 _PLAIN = frozenset({ndarray, np.float16, np.float32, np.float64})
 
 
@@ -38,27 +38,27 @@ class Primitive(Node):
     forward(*arrays) gets an ndarray for each tensor, and anything else as it was passed; it
     returns an array, or a tuple of them.  backward(g, y, *inputs) gets the gradient g of the
     result, the result y and the inputs, and returns a tuple with one gradient per input, None where
-    `self.needs[i]` is False.  Of several results, g and y are tuples; g has None where no gradient
-    came.
+    `self.needs[i]` is False.  With several results, g and y are tuples; g has None for a result
+    that no gradient reached.
 
-    reads         for each input, by the name that backward gives it, the names of what its gradient
-                  reads: inputs, "y" for the result, or one of `results`.  Whatever no wanted
-                  gradient reads is not saved, and comes as None
+    reads         for each input, by the name that backward gives it, the values that its gradient
+                  reads: names of inputs, "y" for the result, or one of `results`.  A value that no
+                  wanted gradient reads is not saved; backward gets None instead
     results       the names of several results
     broadcasts    True if forward broadcasts its inputs as NumPy does: the engine then sums each
                   gradient back to its input's shape
     views         True if forward may return a view of an input
     fresh         True if each gradient that backward returns is a new array which nothing else
                   holds: the backward pass may then add another one to it in place
-    scalars       True if 0-d arrays are to come as NumPy scalars, with which arithmetic is faster;
-                  they are saved as such, so a later write does not reach them
+    scalars       True to get 0-d arrays as NumPy scalars, with which arithmetic is faster; they are
+                  saved as such, so a later write does not change them
     needs         on an instance: for each input, whether its gradient is wanted
 
     Keyword arguments of `apply` go to `__init__`; keep options and constants (axes, masks, shapes)
     as attributes, never an array that a gradient depends on.  The rule runs on arrays, and on
-    Tensors for second derivatives (create_graph=True): so write it with what means the same on
-    both: operators, comparisons, reading by index, `.shape`, `.mT`, `.reshape`, `.astype`, NumPy's
-    functions, other ops' `apply`; no `out=`, no writing in place, constants as Python floats.
+    Tensors for second derivatives (create_graph=True), so use only what works on both: operators,
+    comparisons, indexing, `.shape`, `.mT`, `.reshape`, `.astype`, NumPy's functions, other ops'
+    `apply`; no `out=`, no writing in place, constants as Python floats.
     """
 
     __slots__ = ("needs", "saved_inputs", "saved_output")
@@ -76,7 +76,8 @@ class Primitive(Node):
     saved_inputs: tuple[Any, ...] | None
     saved_output: Any
 
-    def __init_subclass__(cls) -> None:
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
         cls._plans = Plans(cls)
         cls._attributes = attributes_of(cls, Primitive.__mro__)
 
@@ -90,13 +91,13 @@ class Primitive(Node):
 
     @classmethod
     def apply(cls, *inputs: Any, **options: Any) -> Any:
-        """The operation on `inputs`: recorded if one is a tensor that requires grad.
+        """Run the operation on `inputs`, and record it if one is a tensor that requires grad.
 
-        Tensors in, a tensor of the first one's class out; with no tensor among the inputs, just
-        what `forward` returns.
+        The result has the class of the first tensor among the inputs; if there is none, it is what
+        `forward` returns.
         """
-        # Every operation runs through here, so it is one long function on purpose: each call or
-        # check that is not needed would cost a twentieth of a small operation.
+        # Every operation runs through here, so it is one long function on purpose: each unnecessary
+        # call or check would cost a twentieth of a small operation.
         op = cls(**options) if options else cls()
         mode = modes.get()
         observer = mode.observer
@@ -146,7 +147,7 @@ class Primitive(Node):
                     op._record(plan, parents, arrays)
                     op._save_results(results, plan.results)
                 return _wrap_results(tensor_class, op, inputs, recorded, results)
-            result = np.asarray(result)  # NumPy makes numbers of 0-d arrays
+            result = np.asarray(result)  # NumPy turns 0-d results into scalars
 
         # Record: the op becomes the node of its result.
         if recorded:
@@ -166,7 +167,7 @@ class Primitive(Node):
         return tensor
 
     def _record(self, plan: Plan, parents: list[Node | None], arrays: list[Any]) -> None:
-        """Fill the node but for its result; of the inputs, save what a wanted gradient reads."""
+        """Fill in the node except for its result; save the inputs that a wanted gradient reads."""
         self.parents = tuple(parents)
         self.serial = next(serials)
         self.holder = self.line = None
@@ -175,7 +176,7 @@ class Primitive(Node):
         self.saved_inputs = plan.nothing or tuple(arrays)
 
     def _save_results(self, results: tuple[Any, ...], keeps: bool | tuple[bool, ...]) -> None:
-        """Of several results save those that are read; None in place of the others."""
+        """Of several results, save those that a gradient reads, and None for the others."""
         self.out_shape = ()
         self.saved_output = None
         if keeps:
@@ -186,7 +187,7 @@ class Primitive(Node):
 
     @classmethod
     def _plan(cls, needs: tuple[bool, ...]) -> Plan:
-        """What to save where the gradients of `needs` are wanted."""
+        """What to save for this pattern of wanted gradients."""
         return plan_by_names(cls, needs)
 
     def _check_result(self, result: Any, recorded: bool) -> bool:
@@ -194,7 +195,7 @@ class Primitive(Node):
         return recorded
 
     def pull_back(self, gradient: Any) -> tuple[Any, ...]:
-        """What `backward` makes of the gradient; recorded, if the gradient is a Tensor."""
+        """The gradients that `backward` returns; recorded if the given gradient is a Tensor."""
         inputs, output = self.saved_inputs, self.saved_output
         if inputs is None:
             raise self.released()
@@ -207,10 +208,10 @@ class Primitive(Node):
     def _as_tensors(
         self, gradient: Any, inputs: tuple[Any, ...], output: Any
     ) -> tuple[tuple[Any, ...], Any]:
-        """The saved arrays as tensors, if the gradient is or holds a Tensor: the rule is recorded.
+        """The saved arrays, as tensors if the gradient is or holds one: the rule is then recorded.
 
-        A saved input gets the node of its parent again, and the result this node, so the new graph
-        joins the old one.
+        A saved input gets its parent's node again, and the result gets this node, so the new graph
+        is connected to the old one.
         """
         tensor = _tensor_in(gradient)
         if tensor is None:
@@ -251,20 +252,27 @@ class Primitive(Node):
         stack = [self.saved_output, self.saved_inputs]
         stack += [getattr(self, name, None) for name in self._attributes]
         found: list[Array] = []
+        seen: set[int] = set()  # a list may contain itself
         while stack:
             value = stack.pop()
             if isinstance(value, ndarray):
                 found.append(value)
             elif isinstance(value, TensorBase):
                 found.append(value._data)
-            elif isinstance(value, (tuple, list)):
-                stack += value
-            elif isinstance(value, dict):
-                stack += value.values()
+            elif isinstance(value, (tuple, list, dict)) and id(value) not in seen:
+                seen.add(id(value))
+                stack += value.values() if isinstance(value, dict) else value
         return found
 
 
-# What `saves` of a Function names, of its inputs and of "y".
+# What a user's op may not define, for it would take the place of the engine's.
+_ENGINES_OWN = {"kept_arrays", *(name for name in vars(Primitive) if name[:1] == "_" != name[1:2])}
+_ENGINES_OWN -= {"_plans", "_attributes"}  # of every class
+
+# Attributes of an op that hold no array.
+_PLAIN_OPTIONS = (int, float, str, bytes, type(None), np.dtype, type)
+
+# For each value of `saves` of a Function: whether the inputs and "y" are saved.
 _SAVES = {
     "nothing": (False, False),
     "inputs": (True, False),
@@ -304,34 +312,41 @@ class Function(Primitive):
 
     Keyword arguments of `apply` go to `__init__`; keep options and constants (axes, masks, shapes)
     as attributes, never an array that a gradient depends on.  The rule runs on arrays, and on
-    Tensors for second derivatives (create_graph=True): so write it with what means the same on
-    both: operators, comparisons, reading by index, `.shape`, `.mT`, `.reshape`, `.astype`, NumPy's
-    functions, other ops' `apply`; no `out=`, no writing in place, constants as Python floats.
+    Tensors for second derivatives (create_graph=True), so use only what works on both: operators,
+    comparisons, indexing, `.shape`, `.mT`, `.reshape`, `.astype`, NumPy's functions, other ops'
+    `apply`; no `out=`, no writing in place, constants as Python floats.
 
     Errors: TypeError, when the class is made, for other values of `saves` or names in `reads`;
     when it is used, for a forward or backward that cannot be what its author meant.
     """
 
-    __slots__ = ("_constants",)
+    __slots__ = ("__alert",)
 
     saves: ClassVar[Literal["inputs", "output", "both", "nothing"]] = "nothing"
-    _constants: list[Array]
     _checked = True
 
-    def __init_subclass__(cls) -> None:
-        if cls.saves not in _SAVES:
+    def __new__(cls, *_: Any, **__: Any) -> Self:
+        """An instance; its class may have a base whose __init_subclass__ did not call super()."""
+        if "_plans" not in vars(cls):
+            Function.__init_subclass__.__func__(cls)  # type: ignore[attr-defined]
+        return super().__new__(cls)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        if cls.saves not in tuple(_SAVES):
             raise TypeError(
                 f'{cls.__name__}.saves: expected "inputs", "output", "both" or "nothing"; '
                 f"got {cls.saves!r}"
             )
         if {"saves", "reads"} <= vars(cls).keys():
             raise TypeError(f"{cls.__name__}: expected `saves` or `reads`; got both")
-        cls.views = True  # forward may return what it was given, whatever its author says
-        super().__init_subclass__()
+        for name in _ENGINES_OWN & vars(cls).keys():
+            raise TypeError(f"{cls.__name__}: the engine uses the name {name}; choose another")
+        cls.views = True  # forward may return its input, whatever its author declares
+        super().__init_subclass__(**options)
 
     @classmethod
     def _plan(cls, needs: tuple[bool, ...]) -> Plan:
-        """What to save where the gradients of `needs` are wanted."""
+        """What to save for this pattern of wanted gradients."""
         if declared(cls) == "reads":
             return plan_by_names(cls, needs)
         inputs, output = _SAVES[cls.saves]
@@ -340,9 +355,9 @@ class Function(Primitive):
     def _check_result(self, result: Any, recorded: bool) -> bool:
         """Whether to record the op; TypeError if it cannot be what its author meant."""
         name = type(self).__name__
-        for slot in Node.__slots__:
+        for slot in (*Node.__slots__, "saved_inputs", "saved_output"):
             if hasattr(self, slot):
-                raise TypeError(f"{name}: self.{slot} is a name the engine uses; take another")
+                raise TypeError(f"{name}: the engine uses the name self.{slot}; choose another")
         for value in getattr(self, "__dict__", {}).values():
             if isinstance(value, TensorBase) and value._node is not None:
                 raise TypeError(
@@ -357,27 +372,29 @@ class Function(Primitive):
         return recorded
 
     def _record(self, plan: Plan, parents: list[Node | None], arrays: list[Any]) -> None:
-        """Hold the arrays of Tensors among the attributes too, so that a write is noticed."""
+        """Fill the node; if attributes may hold arrays, let every write be noted from now on."""
         super()._record(plan, parents, arrays)
-        self.saved_output = None  # not known yet, but kept_arrays looks for it
-        self._constants = self.kept_arrays()
+        options = list(getattr(self, "__dict__", {}).values())
+        options += [getattr(self, name, None) for name in self._attributes if name != "__dict__"]
+        flat = [one for each in options for one in (each if type(each) is tuple else (each,))]
+        plain = all(isinstance(one, _PLAIN_OPTIONS) for one in flat)
+        self.__alert = None if plain else Alert()
 
     def release(self) -> None:
         """Free the saved arrays."""
         super().release()
-        self._constants = []
+        self.__alert = None
 
     def pull_back(self, gradient: Any) -> tuple[Any, ...]:
-        """What `backward` returns, checked, and in memory that nobody else holds."""
+        """What `backward` returns, checked, and in memory that nothing else holds."""
         name, count = type(self).__name__, len(self.parents)
         try:
             results = super().pull_back(gradient)
         except (TypeError, AttributeError) as error:
             if self.saves == "both":
                 raise
-            told = f"saves = {self.saves!r}"
-            if declared(type(self)) == "reads":
-                told = f"reads = {dict(self.reads)!r}"
+            by_name = declared(type(self)) == "reads"
+            told = f"reads = {dict(self.reads)!r}" if by_name else f"saves = {self.saves!r}"
             raise type(error)(
                 f"{error}; {name}.backward gets None for what is not saved, and says {told}"
             ) from error
@@ -397,7 +414,7 @@ def _tensor_in(gradient: Any) -> TensorBase | None:
 
 
 def _as_tensor(result: Any, beside: TensorBase) -> Any:
-    """A gradient that a user's backward made of arrays alone, as a constant Tensor."""
+    """A gradient that a user's backward computed from arrays only, as a constant Tensor."""
     if result is None or isinstance(result, TensorBase):
         return result
     return beside._wrap(np.array(result), None)
@@ -430,7 +447,7 @@ def _link_views(tensor: TensorBase, others: Iterable[Any]) -> None:
     for other in others:
         if isinstance(other, TensorBase):
             link_views(tensor, other)
-            if tensor._views is not None:  # which holds all that share this memory
+            if tensor._views is not None:  # all tensors that share this memory
                 return
 
 

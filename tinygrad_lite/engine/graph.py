@@ -21,7 +21,7 @@ _by_serial = attrgetter("serial")
 
 
 class TensorBase:
-    """What the engine needs of a tensor: its array, and the node that computed it.
+    """The part of a tensor that the engine needs: its array, and the node that computed it.
 
     `Tensor` is the subclass that people use.  `_node` is None where no gradient is wanted.
     `_views` is shared by all tensors that are views of the same memory (see `link_views`).
@@ -46,7 +46,7 @@ class TensorBase:
 
 
 def array_of(value: Any) -> Array:
-    """The array of a tensor, or of anything that NumPy makes one of; not copied if it is one."""
+    """The array of a tensor, or any other value as an array; an ndarray is not copied."""
     return value._data if isinstance(value, TensorBase) else np.asarray(value)
 
 
@@ -56,9 +56,9 @@ class Node:
     parents       the nodes of the inputs, None for an input whose gradient is not wanted
     out_shape     shape of the result
     serial        a number that grows with every node and every write in place
-    holder        weak reference to the tensor that takes the gradient: leaves and retain_grad
+    holder        weak reference to the tensor whose .grad is filled: leaves and retain_grad
     line          "file:line" of the user's code, while `record_source_lines` is on
-    hooks         what the gradient passes through (see `hooks.py`); not set where there is nothing
+    hooks         what the gradient passes through (see `hooks.py`); unset if there are no hooks
     """
 
     __slots__ = ("holder", "hooks", "line", "out_shape", "parents", "serial")
@@ -108,7 +108,7 @@ class Output(Node):
         self.count = count
 
     def pull_back(self, gradient: Any) -> tuple[Any, ...]:
-        """The gradient at its own position among those of the op's results."""
+        """The gradients of all results of the op: this one at its position, None elsewhere."""
         placed: list[Any] = [None] * self.count
         placed[self.index] = gradient
         return (OutputGradients(placed),)
@@ -126,12 +126,12 @@ class OutputGradients(tuple[Any, ...]):
 
 
 def topological_order(roots: Iterable[Node], frontier: Iterable[Node] = ()) -> list[Node]:
-    """Every node that `roots` depend on, oldest first: inputs before what was computed from them.
+    """Every node that `roots` depend on, oldest first: each after the nodes it was computed from.
 
     The nodes of `frontier`, and those that only they depend on, are left out.
 
     A node is made after its parents, and numbered then, so sorting by number gives a topological
-    order.  (It takes half the time of counting children and releasing them, Kahn's algorithm: see
+    order.  (It is faster than Kahn's algorithm, which counts the children of each node: see
     benchmarks/workloads/graph_order.py.)  No recursion, so the depth of a graph has no limit.
     """
     beyond = set(frontier)

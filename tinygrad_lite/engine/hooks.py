@@ -9,13 +9,13 @@ import numpy as np
 
 from .graph import Node, TensorBase
 
-# All there are: while it is empty, a backward pass need not look for any.
+# All hooks in existence: while there are none, a backward pass need not look for them.
 living: "weakref.WeakSet[Hooks]" = weakref.WeakSet()
 _numbers = count()
 
 
 class Hooks:
-    """The functions that the gradient of one node passes through, in the order they came."""
+    """The functions that the gradient of one node passes through, in order of registration."""
 
     def __init__(self, wrap: Callable[[Any, Node | None], Any]) -> None:
         self.wrap = wrap
@@ -23,10 +23,10 @@ class Hooks:
         living.add(self)
 
     def pass_through(self, gradient: Any) -> Any:
-        """The gradient, an array or a tensor, as the functions leave it."""
+        """The gradient, an array or a tensor, after all the functions have run."""
         for function in tuple(self.functions.values()):
             recorded = isinstance(gradient, TensorBase)
-            # A copy: the array itself may be changed later, and others hold it too.
+            # A copy: the array itself may be changed later, and other nodes may hold it too.
             array = np.array(gradient._data if recorded else gradient)
             array.flags.writeable = False
             found: Any = function(self.wrap(array, gradient._node if recorded else None))
@@ -57,14 +57,14 @@ class HookHandle:
         self._number = number
 
     def remove(self) -> None:
-        """Take the hook away; nothing happens if it is gone already."""
+        """Remove the hook; do nothing if it has been removed already."""
         self._functions.pop(self._number, None)
 
 
 def add_hook(
     node: Node, function: Callable[[Any], Any], wrap: Callable[[Any, Node | None], Any]
 ) -> HookHandle:
-    """Let the gradient of the node pass through `function`; `wrap` makes tensors for it."""
+    """Pass the gradient of the node through `function`; `wrap` makes tensors for it."""
     hooks = hooks_of(node)
     if hooks is None:
         hooks = node.hooks = Hooks(wrap)
@@ -74,5 +74,5 @@ def add_hook(
 
 
 def hooks_of(node: Node) -> Hooks | None:
-    """The hooks of a node; most have none, and no slot is filled for them."""
+    """The hooks of a node; None for most nodes, which leave the slot unset."""
     return getattr(node, "hooks", None)

@@ -1,14 +1,12 @@
 """Memory ownership: which tensors are views of each other, and which were written in place.
 
-Arrays are compared by the array that owns their memory.  NumPy's own writes into an array cannot be
-seen from here; what is seen are the writes of tensors and optimisers.
+Two arrays share memory if the same array owns the memory of both.  Only writes by tensors and
+optimisers are noticed; NumPy's own writes into an array are not.
 """
 
 import os
 import threading
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from sys import getrefcount
 from typing import Any
@@ -20,29 +18,30 @@ from .recording import Observer, serials, user_line
 
 
 class _Changes:
-    """Where arrays were written in place, so that backward notices what it can no longer use.
+    """Which arrays were written in place, so that backward notices saved values that are lost.
 
-    Keyed by the identity of the array that owns the memory; an entry goes when that array does.
+    Keyed by the identity of the array that owns the memory; an entry is dropped when that array is
+    freed.
     """
 
     def __init__(self) -> None:
-        self.alert = 0  # while it is not 0, every write is noted
-        self.newest = 0  # 0 where nothing is noted, so that backward has nothing to look for
-        self.lock = threading.RLock()  # an array may go, and its entry with it, inside `note`
+        self.alerts = 0  # number of Alerts that are alive
+        self.newest = 0  # 0 while nothing is noted, so that backward need not look
+        self.lock = threading.RLock()  # an array may be freed, and its entry dropped, inside `note`
         self.found: dict[int, tuple[int, str, weakref.ref[Array]]] = {}
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._after_fork)
 
     def _after_fork(self) -> None:
-        """In a child the thread that held the lock is not there."""
+        """In a forked child, the thread that held the lock does not exist."""
         self.lock = threading.RLock()
 
     def note(self, tensor: Any) -> None:
-        """Remember that the tensor's memory is written now, and by which line of user code.
+        """Remember that the tensor's memory is being written, and by which line of user code.
 
-        Nothing is to be remembered where nobody but the tensor holds its array: no op saved it.
+        If nothing but the tensor holds its array, no op saved it, and there is nothing to remember.
         """
-        if _references(tensor) > _ALONE or self.alert:
+        if _references(tensor) > _ALONE or self.alerts:
             owner = memory_owner(tensor._data)
             reference = weakref.ref(owner, partial(self._forget, id(owner)))
             line = user_line()
@@ -54,19 +53,8 @@ class _Changes:
         if observer is not None:
             observer.wrote(tensor._data)
 
-    @contextmanager
-    def noting_all(self) -> Iterator[None]:
-        """Inside, every write is noted, for an op that is recorded only afterwards."""
-        with self.lock:
-            self.alert += 1
-        try:
-            yield
-        finally:
-            with self.lock:
-                self.alert -= 1
-
     def _forget(self, key: int, reference: object) -> None:
-        """Drop the entry of an array that is gone, unless its identity is another's by now."""
+        """Drop the entry of a freed array, unless another array has its identity by now."""
         with self.lock:
             if key in self.found and self.found[key][2] is reference:
                 del self.found[key]
@@ -90,6 +78,22 @@ class _Changes:
 changes = _Changes()
 
 
+class Alert:
+    """While one is alive, every write is noted, even to arrays that only their tensor holds.
+
+    For a user's op that holds Tensors or containers, and for a checkpoint: both may read such
+    arrays in backward without a reference to them.
+    """
+
+    def __init__(self) -> None:
+        with changes.lock:
+            changes.alerts += 1
+
+    def __del__(self) -> None:
+        with changes.lock:
+            changes.alerts -= 1
+
+
 def _references(tensor: Any) -> int:
     """How many references there are to the array of a tensor; many if it is a view."""
     array = tensor._data
@@ -97,20 +101,20 @@ def _references(tensor: Any) -> int:
 
 
 class _Alone:
-    """As a tensor whose array nobody else holds."""
+    """Stands in for a tensor whose array nothing else holds."""
 
     def __init__(self) -> None:
         self._data = np.empty(())
 
 
-# Counted rather than known, for how many references a running function has is Python's affair.
+# Measured here, since the number of references that a running function holds depends on Python.
 _ALONE = _references(_Alone())
 
 
 def link_views(view: Any, source: Any) -> None:
-    """Note that two tensors share memory, if they do: writes in place look for it.
+    """If two tensors share memory, note it: writes in place check for it.
 
-    Their `_views` is then one dict, of weak references to every tensor of the family by identity.
+    They then share one dict as their `_views`: weak references to all such tensors, by identity.
     """
     if memory_owner(view._data) is not memory_owner(source._data):
         return

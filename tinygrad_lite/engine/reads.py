@@ -1,7 +1,7 @@
 """What an op saves for its backward: `reads`, checked when its class is made, and resolved once."""
 
 import inspect
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -9,8 +9,8 @@ class Plan:
     """What to save for one pattern of wanted gradients.
 
     needs    for each input, whether its gradient is wanted; any_wanted: whether one is
-    unread   the positions of the inputs that are not read, empty if that is all of them
-    nothing  if that is all of them, what is saved in their place; otherwise empty
+    unread   the positions of the inputs that are not read; empty if no input is read
+    nothing  if no input is read, what is saved instead of them; otherwise empty
     results  whether the result is read, or which of several are
     """
 
@@ -28,9 +28,9 @@ class Plan:
 
 
 class Plans(dict[int, Plan]):
-    """The plan for each pattern of wanted gradients, made when it is first asked for.
+    """The plan for each pattern of wanted gradients, made when it is first needed.
 
-    The key is a number: in binary 1, and then for each input whether its gradient is wanted.
+    The key is a number: in binary, a 1 and then one digit per input, 1 if its gradient is wanted.
     """
 
     def __init__(self, op: Any) -> None:
@@ -45,7 +45,7 @@ class Plans(dict[int, Plan]):
 
 
 def plan_by_names(op: Any, needs: tuple[bool, ...]) -> Plan:
-    """What `reads` says is to be saved where the gradients of `needs` are wanted."""
+    """What to save, according to `reads`, for this pattern of wanted gradients."""
     fixed, rest = op._plans.names
     names = (*fixed, *[rest] * (len(needs) - len(fixed)))[: len(needs)]
     pairs = zip(names, needs, strict=True)
@@ -57,7 +57,7 @@ def plan_by_names(op: Any, needs: tuple[bool, ...]) -> Plan:
 
 
 def check_names(op: Any, fixed: tuple[str, ...], rest: str | None) -> None:
-    """TypeError unless `reads` and `results` of an op's class name what they may."""
+    """Raise TypeError if `reads` or `results` of an op's class has a name that is not allowed."""
     name = op.__name__
     inputs = (*fixed, rest) if rest else fixed
     results = op.results
@@ -70,15 +70,13 @@ def check_names(op: Any, fixed: tuple[str, ...], rest: str | None) -> None:
         raise TypeError(f"{name}.reads: 'y' is the result; give that input another name")
     for key, read in op.reads.items():
         if key not in inputs:
-            raise TypeError(
-                f"{name}.reads: expected names of inputs, {_listed(inputs)}; got {key!r}"
-            )
+            raise TypeError(f"{name}.reads: expected an input, one of {inputs}; got {key!r}")
         if not isinstance(read, tuple):
             raise TypeError(f"{name}.reads: expected a tuple of names; got {read!r}")
         known = (*inputs, "y", *results)
         for one in read:
             if one not in known:
-                raise TypeError(f"{name}.reads: expected {_listed(known)}; got {one!r}")
+                raise TypeError(f"{name}.reads: expected one of {known}; got {one!r}")
 
 
 def input_names(op: Any) -> tuple[tuple[str, ...], str | None]:
@@ -93,20 +91,16 @@ def input_names(op: Any) -> tuple[tuple[str, ...], str | None]:
 
 
 def declared(op: type) -> str:
-    """Which of `reads` and `saves` an op's class goes by: the one that is declared last."""
+    """Whether `reads` or `saves` applies to an op's class: the one that is declared last."""
     found = (name for cls in op.__mro__ for name in ("reads", "saves") if name in vars(cls))
     return next(found)
 
 
 def attributes_of(op: type, engine: Sequence[type]) -> tuple[str, ...]:
-    """The attributes of its own in which an instance of the op may keep constants."""
+    """The attributes, besides the engine's, in which an instance of the op may keep constants."""
     names = ["__dict__"] if op.__dictoffset__ else []
     for cls in op.__mro__:
         if cls not in engine:
             slots = vars(cls).get("__slots__", ())
             names += [slots] if isinstance(slots, str) else slots
-    return tuple([name for name in names if name != "_constants"])  # the engine's copy of these
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(map(repr, names))
+    return tuple(names)

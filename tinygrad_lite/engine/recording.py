@@ -4,28 +4,28 @@ One context variable holds both, in a `Mode`; `apply` reads it once, and so does
 """
 
 import inspect
-import itertools
 import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ContextDecorator, contextmanager, nullcontext
 from contextvars import ContextVar
+from itertools import count, pairwise
 from types import CodeType, FrameType
 from typing import Any, Self, TypeVar
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 # Numbers for the nodes of the graph and for writes in place, in the order in which they happen.
-serials = itertools.count(1)
+serials = count(1)
 
 
 class Mode:
-    """What holds in a context, from the entries that were made there, the outermost first.
+    """The settings of a context, derived from its entries, the outermost first.
 
     entries       None for each no_grad that is open, and the observers
     grad_enabled  whether operations record a graph
-    observers     each observer once; `observer` is the innermost, None where there is none
-    watched       the methods of Observer that one of them overrides
+    observers     each observer once; `observer` is the innermost, or None
+    watched       the methods of Observer that at least one of them overrides
     """
 
     __slots__ = ("entries", "grad_enabled", "observer", "observers", "watched")
@@ -40,7 +40,8 @@ class Mode:
             name
             for one in self.observers
             for name, method in vars(Observer).items()
-            if getattr(type(one), name) is not method and callable(method)
+            if callable(method)
+            and (getattr(type(one), name) is not method or name in getattr(one, "__dict__", ()))
         }
 
 
@@ -53,9 +54,9 @@ def _enter(entry: "Observer | None") -> None:
 
 
 def _leave(entry: "Observer | None") -> None:
-    """Close the innermost entry like this one.
+    """Close the innermost entry that is this one.
 
-    There may be none: a generator may be closed in another context than it was started in.
+    There may be none: a generator may be closed in a different context from where it started.
     """
     entries = modes.get().entries
     for position in reversed(range(len(entries))):
@@ -78,16 +79,13 @@ class no_grad(ContextDecorator):  # the field's own name, used as a function
     """Operations inside record no graph.  `with no_grad():` or `@no_grad()` on a function.
 
     It may be nested, used recursively, left by an exception, and used in several threads at once:
-    the mode is a context variable, of which every thread and every task has its own.
+    the mode is a context variable, so every thread and every task has its own.
     """
 
     def __call__(self, function: Decorated) -> Decorated:
-        """The function, run inside no_grad; TypeError where its body would run later."""
-        if (
-            inspect.isgeneratorfunction(function)
-            or inspect.iscoroutinefunction(function)
-            or inspect.isasyncgenfunction(function)
-        ):
+        """The function, run inside no_grad; TypeError if its body would run later."""
+        late = inspect.isgeneratorfunction, inspect.iscoroutinefunction, inspect.isasyncgenfunction
+        if any(check(function) for check in late):
             raise TypeError(
                 f"no_grad cannot decorate {function.__name__}, whose body runs later; "
                 "write `with no_grad():` inside it"
@@ -107,7 +105,7 @@ def is_grad_enabled() -> bool:
     return modes.get().grad_enabled
 
 
-# What is not the user's code, though it stands in no package of ours (see `user_frame`).
+# The methods of observers: not the user's code, even outside our packages (see `user_frame`).
 _code_of_observers: set[CodeType] = set()
 
 
@@ -124,8 +122,9 @@ class Observer(AbstractContextManager["Observer"]):
         with Count() as seen:
             model(x).sum().backward()
 
-    Each method here passes on to the observer around this one (`outer`), and where there is none,
-    does what the engine does by itself; so call `super()`, or `forward` and `backward` do not run.
+    Each method here calls the same method of the observer around this one (`outer`); if there is
+    none, it does what the engine would do.  So call `super()`, or `forward` and `backward` do not
+    run.
     An observer sees the threads and asyncio tasks in which it was entered, and no others.
     """
 
@@ -137,35 +136,35 @@ class Observer(AbstractContextManager["Observer"]):
     def outer(self) -> "Observer | None":
         """The observer around this one; None for the outermost."""
         observers = modes.get().observers
-        position = [one is self for one in observers].index(True)
-        return observers[position - 1] if position else None
+        around = [one for one, inner in pairwise(observers) if inner is self]
+        return around[0] if around else None
 
     @staticmethod
     def current(method: str) -> "Observer | None":
-        """The innermost observer here; None where none defines this method, such as "drew"."""
+        """The innermost observer; None if no observer overrides this method, "drew" for example."""
         mode = modes.get()
         return mode.observer if method in mode.watched else None
 
     def forward(self, op: Any, arrays: list[Any]) -> Any:
-        """An operation runs, recorded or not: op.forward(*arrays), which is what to return."""
+        """An operation runs, recorded or not.  Return the result of op.forward(*arrays)."""
         outer = self.outer
         return op.forward(*arrays) if outer is None else outer.forward(op, arrays)
 
     def recorded(self, op: Any, tensor: Any) -> None:
-        """An operation was recorded; of several results, each tensor comes by itself."""
+        """An operation was recorded; if it has several results, called once for each tensor."""
         if self.outer is not None:
             self.outer.recorded(op, tensor)
 
     def backward(self, node: Any, gradient: Any) -> Any:
-        """A backward pass visits a node: node.pull_back(gradient), the gradients of its parents."""
+        """A backward pass visits a node.  Return node.pull_back(gradient), for its parents."""
         outer = self.outer
         return node.pull_back(gradient) if outer is None else outer.backward(node, gradient)
 
     def leaf_done(self, node: Any) -> None:
-        """The gradient of this leaf is final and stands in `.grad` of node.holder(), the tensor.
+        """The gradient of this leaf is final; it is the `.grad` of its tensor, node.holder().
 
-        Where an observer defines this, leaves finish in the middle of `Tensor.backward`, each as
-        soon as nothing more can reach it; a pass that fails half way has then set some of them.
+        If an observer overrides this, leaves finish in the middle of `Tensor.backward`, each as
+        soon as no more gradients can reach it; a pass that fails half way has then set some.
         """
         if self.outer is not None:
             self.outer.leaf_done(node)
@@ -181,7 +180,7 @@ class Observer(AbstractContextManager["Observer"]):
             self.outer.drew(generator, array)
 
     def module(self, path: str) -> AbstractContextManager[Any]:
-        """A Module is called; what is returned is entered before its `forward`, and left after."""
+        """A Module is called.  Return a context manager: it is entered around its `forward`."""
         outer = self.outer
         return nullcontext() if outer is None else outer.module(path)
 
@@ -221,11 +220,11 @@ class record_source_lines(ContextDecorator):  # used as a function, like no_grad
 def user_frame() -> FrameType:
     """The innermost caller outside this project's two packages.
 
-    NumPy, which calls `quiet`, and the methods of observers are passed over too.
+    NumPy, which calls `quiet`, and the methods of observers are skipped too.
     """
     frame = sys._getframe(1)
     while frame.f_back is not None:
-        package = frame.f_globals.get("__name__", "").partition(".")[0]
+        package = (frame.f_globals.get("__name__") or "").partition(".")[0]
         ours = package in ("tinygrad_lite", "nn", "numpy")
         if not ours and frame.f_code not in _code_of_observers:
             break

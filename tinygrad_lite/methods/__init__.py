@@ -1,6 +1,6 @@
 """Tensor's methods: a mixin for each theme, composed of the primitives in `tinygrad_lite.ops`.
 
-This is their index.  Files with an underscore hold what several themes share.  No theme imports
+This is their index.  Files with an underscore hold code shared by several themes.  No theme imports
 Tensor: a result has the class of the tensor it came from.
 """
 

@@ -1,8 +1,8 @@
 """Sums of products over named axes: einsum.
 
 It is composed of permutations, diagonals, sums and products of two operands; a product that is
-summed over an axis is a matrix product.  So einsum needs no derivative of its own, and has exact
-ones of every order.
+summed over an axis is a matrix product.  So einsum needs no derivative rule, and has exact
+derivatives of every order.
 
 The steps follow from the subscripts and the shapes alone, and are cached: the second time only the
 operations themselves run.
@@ -129,8 +129,8 @@ def _program(
 def _contract(a: Axes, b: Axes, kept: Collection[str]) -> tuple[Callable[[Any, Any], Any], Axes]:
     """The product of two operands, summed over the labels that are not kept.  Prepares both.
 
-    A label of both has the same size in both.  The order of the result's labels: those of both,
-    those of a alone, those of b alone.
+    A label of both has the same size in both.  The result has first the labels of both, then those
+    of a only, then those of b only.
     """
     a.reduce({*kept, *b.labels})
     b.reduce({*kept, *a.labels})

@@ -1,8 +1,8 @@
-"""Writing in place: what is refused before anything is written, and how a write is recorded.
+"""Writing in place: which writes are refused, before anything is written, and how it is recorded.
 
 The backward pass needs the values that the ops saved.  A write that would make gradients wrong
-beyond repair is refused (`check_writable`); every other write leaves a note (`memory.changes`),
-which the backward pass compares with the saved arrays.
+beyond repair is refused (`check_writable`); every other write is noted (in `memory.changes`),
+and the backward pass compares the notes with the saved arrays.
 """
 
 from typing import Any

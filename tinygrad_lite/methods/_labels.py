@@ -48,7 +48,7 @@ def class_weights(name: str, weight: Any, count: int, dtype: np.dtype[Any]) -> A
 
 
 def nll_per_sample(scores: Any, classes: Array) -> Any:
-    """-log(softmax(scores)) of each sample's class, flat, by one primitive; the scores stay."""
+    """-log(softmax(scores)) of each sample's class, flat, by one primitive."""
     shape = scores.shape
     if len(shape) > 2 and not np.moveaxis(scores._data, 1, -1).flags.c_contiguous:
         samples = shape[0], prod(shape[2:])
@@ -118,7 +118,7 @@ def reduced_by_labels(
 ) -> Any:
     """The losses reduced, without labels that do not count; the mean is weighted.
 
-    losses: flat; shape: that of the labels, which they take for reduction "none".
+    losses: flat; shape: the shape of the labels, and of the result if the reduction is "none".
     """
     if kept is not None:
         losses = Mask.apply(losses, mask=kept)

@@ -1,4 +1,4 @@
-"""Operands: what an operation takes besides a tensor, and the dtype that its operands share."""
+"""Operands: which values an operation accepts, and the dtype that its operands share."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -33,7 +33,7 @@ def operand(value: Any, name: str) -> Any:
         return value
     if isinstance(value, (np.ma.MaskedArray, np.matrix)):
         kind = type(value).__name__
-        raise TypeError(f"{name}: a {kind} has rules of its own; convert it to an ndarray first")
+        raise TypeError(f"{name}: a {kind} follows other rules; convert it to an ndarray first")
     if isinstance(value, (np.ndarray, np.generic)):
         check_dtype(value.dtype)
         return np.asarray(value) if value.ndim else value.item()

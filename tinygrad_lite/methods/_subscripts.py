@@ -1,4 +1,4 @@
-"""The subscripts of an einsum, such as "ij,jk->ik": which axes meet, and in which order."""
+"""The subscripts of an einsum, such as "ij,jk->ik": which axes are paired, and in which order."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,7 +11,7 @@ LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 class Plan(NamedTuple):
-    """What follows from the subscripts of an einsum and the shapes of its operands.
+    """The computation that the subscripts of an einsum and the shapes of its operands determine.
 
     terms   for each operand the labels of its axes, with letters for `...`; without axes of size 1
             that broadcast to another operand's, since repeating along an axis is the same as having

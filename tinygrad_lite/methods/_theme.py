@@ -1,9 +1,9 @@
-"""The base of every theme of methods: what the themes use of each other, for the type checker.
+"""The base class of every theme of methods: declares the methods that themes use of each other.
 
-At run time `Theme` is TensorBase: a theme finds the methods of the others in the Tensor that all of
-them are parts of.  A type checker looks at each theme alone, and no class can inherit from what is
-made of it; so the methods that themes use of each other are declared here, once.  The checker
-compares each declaration with the method, which overrides it, and a test asks whether it is there.
+At run time `Theme` is TensorBase: a theme finds the methods of the others in Tensor, which
+inherits from all of them.  A type checker looks at each theme alone, and no theme can inherit from
+its own subclass; so the methods that themes use of each other are declared here, once.  The checker
+compares each declaration with the method, which overrides it, and a test checks that it exists.
 """
 
 from typing import TYPE_CHECKING, Any, Self
@@ -18,7 +18,7 @@ from ._operands import Operand
 if TYPE_CHECKING:
 
     class Theme(TensorBase):
-        """What a theme may use of others.  Declarations only: the docstrings are in the themes."""
+        """Methods that a theme may use of others.  Only declared: each theme has the docstrings."""
 
         # tensor.py
         @property

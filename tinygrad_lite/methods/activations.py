@@ -215,7 +215,7 @@ class ActivationMethods(Theme):
         Over the axes (0, 2, 3) of images this is batch normalisation in training.
 
         weight, bias: the factor and the summand of the result, of any shape that broadcasts to it.
-        If `axis` names the last axes and both have the shape of these, all is one primitive.
+        If `axis` names the last axes and both have the shape of these, it is one primitive.
 
         Source: J. Ba et al., Layer Normalization, 2016.
         """

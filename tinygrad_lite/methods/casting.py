@@ -70,7 +70,7 @@ class CastingMethods(Theme):
         """The same values as int64, the dtype of Python's integers; fractions are cut off."""
         return self.cast(np.int64)
 
-    # Last, since below each of these names means the method, in annotations too
+    # Last, since after them each of these names means the method, in annotations too
 
     def float(self) -> Self:
         """The same values as float32."""

@@ -23,7 +23,7 @@ class ConvolutionMethods(Theme):
     stride    one number, or one for each spatial axis; dilation too
     padding   zeros at the edges: one number, one or a pair (before, after) for each axis, or as in
               tinygrad one flat sequence with the last axis first: (left, right, top, bottom)
-    groups    the number of groups of channels, each of which is convolved on its own; as many
+    groups    the number of groups of channels, each of which is convolved separately; as many
               groups as channels is a depthwise convolution
     """
 
@@ -95,7 +95,7 @@ class ConvolutionMethods(Theme):
         padding: Padding = 0,
         output_padding: Sizes = 0,
     ) -> Self:
-        """The transpose of conv2d, which enlarges: each pixel, times the kernel, is added to y.
+        """The transpose of conv2d, which enlarges: the kernel times each pixel is added to y.
 
         self: (N, C, H, W); weight: (C, O / groups, kernel height, kernel width); bias: (O,).  The
         size of y is (H - 1) stride - padding + (kernel - 1) dilation + 1 + output_padding: padding

@@ -60,8 +60,8 @@ class GatheringMethods(Theme):
         """x with y[index[i, j, ...], j, ...] = src[i, j, ...] for axis 0, and likewise for others.
 
         src     a tensor at least as long as the index along each axis, or a number
-        reduce  None: src replaces the element; of several for one element the last does, and only
-                it gets the gradient.  "add": src is added.  "multiply": x is multiplied by src
+        reduce  None: src replaces the element; if several would, the last one does, and only it
+                gets the gradient.  "add": src is added.  "multiply": x is multiplied by src
         """
         if reduce is not None:
             kinds = {"add": "sum", "multiply": "prod"}
@@ -89,7 +89,7 @@ class GatheringMethods(Theme):
         include_self  whether x's own element is included in the reduction
 
         "prod" needs memory for a copy of x for each value that goes to the same element, and has
-        exact gradients where values are 0 too.  An element of x that is not included gets no share
+        exact gradients also where values are 0.  An element of x that is not included gets no share
         of the gradient; in PyTorch it does.
         """
         positions = self._along("scatter_reduce", axis, index)
@@ -189,7 +189,7 @@ class GatheringMethods(Theme):
     def diag(self, diagonal: int = 0) -> Self:
         """A matrix with the vector x on a diagonal, else 0; or that diagonal of a matrix x.
 
-        diagonal  its number above the main diagonal; negative: below
+        diagonal  its distance above the main diagonal; negative: below
         """
         if self._data.ndim == 2:
             return self.diagonal(diagonal)

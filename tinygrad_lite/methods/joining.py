@@ -32,7 +32,7 @@ class JoiningMethods(Theme):
     def split(self, sizes: int | Sequence[int], axis: int = 0) -> tuple[Self, ...]:
         """Parts of these sizes along `axis`, as views.
 
-        sizes: a sequence, or one integer for all parts, of which the last may be smaller.
+        sizes: a sequence, or one integer for all parts; the last part may then be smaller.
         """
         axis, length = self._length(axis, "split")
         if isinstance(sizes, (tuple, list, np.ndarray)):

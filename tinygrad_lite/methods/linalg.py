@@ -21,7 +21,7 @@ class LinalgMethods(Theme):
     """Products, inverses, determinants and factorisations of matrices.
 
     Matrices are the last two axes, (..., n, m), so each function works on stacks of them.  float16
-    is computed in float32.  What is not defined, such as the inverse of a singular matrix, raises
+    is computed in float32.  An undefined result, such as the inverse of a singular matrix, raises
     numpy.linalg.LinAlgError, a ValueError.
     """
 
@@ -161,7 +161,7 @@ class LinalgMethods(Theme):
             return q, r
         q, r = QR.apply(x[..., :rows])
         right = Matmul.apply(q.mT, x[..., rows:])
-        # Return q in a node of its own, so that its gradient is that of its own uses alone.
+        # Return q in a separate node, so that its gradient comes from its own uses only.
         return q[...], Concatenate.apply(r, right, axis=right.ndim - 1)
 
     @in_single

@@ -61,7 +61,7 @@ class LossMethods(Theme):
         label_smoothing  the share of each label that is distributed evenly over all classes
         weight           (C,), the weight of each class; "mean" divides by the sum of the labels'
                          weights (for probabilities by the number of samples)
-        ignore_index     samples with this label do not count; if all have it, the mean is nan and
+        ignore_index     samples with this label are ignored; if all have it, the mean is nan and
                          the gradient is 0
 
         Warns if the scores are an output of softmax, since this function applies softmax itself.
@@ -69,7 +69,7 @@ class LossMethods(Theme):
         Errors: ValueError for a label out of range, TypeError for labels that are not integers.
         """
         _check_reduction(reduction)
-        _warn_if_made_by(Softmax, self, "cross_entropy takes softmax itself; pass it the scores")
+        _warn_if_made_by(Softmax, self, "cross_entropy applies softmax itself; pass it the scores")
         if not 0 <= label_smoothing <= 1:
             raise ValueError(
                 f"cross_entropy: expected label_smoothing from 0 to 1; got {label_smoothing}"
@@ -120,8 +120,8 @@ class LossMethods(Theme):
     ) -> Self:
         """Negative log-likelihood: -x[label], where self holds log-probabilities x.
 
-        Shapes and options are those of cross_entropy, which is quicker than log_softmax and
-        nll_loss and does the same.
+        Shapes and options are those of cross_entropy, which gives the same as log_softmax and
+        nll_loss, and is faster.
         """
         _check_reduction(reduction)
         _warn_if_made_by(Softmax, self, "nll_loss expects logarithms; use log_softmax before it")
@@ -167,7 +167,7 @@ class LossMethods(Theme):
         """
         _check_reduction(reduction)
         name = "binary_crossentropy_logits"
-        _warn_if_made_by(Sigmoid, self, f"{name} takes sigmoid itself; pass it the scores")
+        _warn_if_made_by(Sigmoid, self, f"{name} applies sigmoid itself; pass it the scores")
         x, truth = _alike(name, self, Y=Y)
         positive = Softplus.apply(-x) * truth
         if pos_weight is not None:

@@ -36,7 +36,7 @@ class MovementMethods(Theme):
     def view(self, *shape: Any) -> Self:
         """`reshape` without a copy; ValueError if the memory layout needs one.
 
-        As in PyTorch: whoever asks for a view may write through it.
+        As in PyTorch: the caller may rely on writing through the view.
         """
         result = self.reshape(*shape)
         if memory_owner(result._data) is not memory_owner(self._data):
@@ -140,7 +140,7 @@ class MovementMethods(Theme):
         return self.reshape((*shape[:position], 1, *shape[position:]))
 
     def squeeze(self, axis: int | tuple[int, ...] | None = None) -> Self:
-        """The axes of size 1 removed, or of the given axes those of size 1."""
+        """The axes of size 1 removed; if `axis` is given, only those of them that have size 1."""
         shape = self._data.shape
         axes = normalize_axes(axis, len(shape), "squeeze")
         return self.reshape(

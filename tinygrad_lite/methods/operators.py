@@ -1,4 +1,4 @@
-"""Python's operators on tensors, reflected and in place too, and the same by name."""
+"""Python's operators on tensors, also reflected and in place, and the same as named methods."""
 
 from typing import Any, Self
 

@@ -25,7 +25,7 @@ class RandomMethods(Theme):
 
     @staticmethod
     def manual_seed(seed: int) -> None:
-        """Seed the generator: after the same seed come the same random numbers."""
+        """Seed the generator: the same seed gives the same random numbers."""
         generator.seed(seed)
 
     @classmethod
@@ -182,7 +182,7 @@ class RandomMethods(Theme):
         """Positions (int64) drawn with probabilities proportional to the weights in self.
 
         (n,) -> (num_samples,), (rows, n) -> (rows, num_samples).  The weights need not sum to 1.
-        Without replacement no position is drawn twice.  One of weight 0 is never drawn.
+        Without replacement no position is drawn twice.  Positions of weight 0 are never drawn.
 
         Errors: ValueError for weights that are negative, not finite, or all 0 in a row, and for
         more samples than there are weights above 0.
@@ -209,7 +209,7 @@ class RandomMethods(Theme):
 
 
 def _draw(distribution: str, *arguments: Any) -> Any:
-    """Numbers from the method of this name of NumPy's generator; an observer is told of them."""
+    """Numbers from the method of this name of NumPy's generator; observers are notified."""
     source = generator.current()
     drawn = np.asarray(getattr(source, distribution)(*arguments))
     observer = Observer.current("drew")

@@ -163,7 +163,7 @@ class ReduceMethods(Theme):
         return total.log() + largest.reshape(total.shape)
 
     def _filled_axes(self, axis: Axis, name: str) -> tuple[int, ...]:
-        """The axes, which must have elements, since an extreme of nothing is not defined."""
+        """The axes, which must have elements, since no elements have no largest or smallest."""
         axes = normalize_axes(axis, self._data.ndim, name)
         if any(self._data.shape[number] == 0 for number in axes):
             raise ValueError(

@@ -31,7 +31,7 @@ class ResamplingMethods(Theme):
     ) -> Self:
         """The image at another size, from the nearest pixel or linearly between neighbours.
 
-        size           of the last axes, one number each; a single number is for all axes after the
+        size           the new sizes of the last axes; a single number is for all axes after the
                        first two of (N, C, *size)
         mode           "nearest", "nearest-exact" or "linear", for two or three axes also named
                        "bilinear" or "trilinear".  Pixel i is at i + 1/2, the middle of its cell, in

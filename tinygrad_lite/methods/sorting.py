@@ -1,7 +1,7 @@
 """Sorting, the largest elements, the median and other quantiles.
 
-Each finds positions first and reads the elements there, so the gradient goes to the elements that
-were selected.  Sorting is stable: equal elements keep their order, in descending order too.  nan
+Each method finds positions first and reads the elements there, so the gradient goes to the selected
+elements.  Sorting is stable: equal elements keep their order, in descending order too.  nan
 counts as the largest.
 """
 
@@ -110,7 +110,7 @@ def _single_axis(name: str, axis: int, ndim: int) -> int:
 def _first(rows: Array, k: int, largest: bool) -> Array:
     """The positions of the k largest or smallest elements of each row, in order.
 
-    Of equal elements the first are taken.  Only those k are sorted, which is much quicker than
+    Of equal elements the first are selected.  Only those k are sorted, which is much faster than
     sorting whole rows.
     """
     size = rows.shape[-1]

@@ -1,7 +1,7 @@
 """NumPy's reductions, scans and sorting functions on tensors, with NumPy's arguments and defaults.
 
 Where NumPy differs from PyTorch, NumPy's meaning holds: ddof=0, np.sort returns values only, and
-np.cumsum without an axis is of the flat data.
+np.cumsum without an axis runs over the flat data.
 """
 
 from collections.abc import Callable
@@ -55,7 +55,7 @@ def _reduce(name: str) -> Callable[..., Any]:
 
 
 def _scan(name: str) -> Callable[..., Any]:
-    """cumsum or cumprod; without an axis, of the flat data."""
+    """cumsum or cumprod; without an axis, over the flat data."""
 
     def call(x: Any, axis: int | None = None, dtype: Any = None) -> Any:
         return getattr(x.reshape(-1) if axis is None else x, name)(axis or 0, dtype)

@@ -1,4 +1,4 @@
-"""The primitives: operations with a derivative of their own, each a class on arrays.
+"""The primitives: operations with their own derivative, each a class on arrays.
 
 One file per theme.  Each class states its formula, its derivative and its corner cases, and its
 rule reads as the formula: where NumPy is slow, the faster way is a function in

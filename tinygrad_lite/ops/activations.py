@@ -34,11 +34,11 @@ class Softplus(Primitive):
 class Gelu(Primitive):
     """y = x s, s = (1 + tanh(u)) / 2, u = sqrt(2 / pi) (x + 0.044715 x^3).  dy/dx: see GeluSlope.
 
-    s, the weight of x, is a second result, so that the rule has it in every order; its derivative
-    is ds/dx = 2 s (1 - s) u'.
+    s, the weight of x, is a second result, so that derivatives of every order can use it; its own
+    derivative is ds/dx = 2 s (1 - s) u'.
 
-    One primitive, since the eight of which it could be composed would save five arrays of x's size;
-    this one saves x and s.
+    One primitive: composed of eight others, it would save five arrays of x's size; this one saves x
+    and s.
     """
 
     __slots__ = ()
@@ -87,13 +87,13 @@ class GeluSlope(Primitive):
 class Softmax(Primitive):
     """y = exp(x) / sum of exp(x) over the axes.  dy_i/dx_k = y_i ([i = k] - y_k).
 
-    mask  1 for the x that count and 0 for the others, of x's dtype; it broadcasts to x.  The others
-          get y = 0, as all do where none counts; x = -inf counts as little
+    mask  1 for the x that count and 0 for the others, in x's dtype; it broadcasts to x.  y is 0 for
+          the others, even if no x counts; with a mask, x = -inf does not count
 
     Where exp could overflow or vanish, the largest x is subtracted first; it cancels out.  Where
     all x are -inf, and there is no mask, y is nan, and a warning says so.
 
-    One primitive, since exp, sum and division one by one take longer.
+    One primitive, since exp, sum and division as separate operations would be slower.
     """
 
     __slots__ = ("axes", "mask")

@@ -24,7 +24,7 @@ class _Convolution(Primitive):
         return {"windows": self.windows, "groups": self.groups}
 
     def on_arrays(self):
-        """The same convolution and its transposes, of arrays."""
+        """The same convolution and its transposes, on arrays."""
         return Convolution(self.windows, self.groups)
 
 

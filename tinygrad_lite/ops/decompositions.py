@@ -73,7 +73,7 @@ class QR(Primitive):
 class SVD(Primitive):
     """y = u, s, vh with u diag(s) vh = x: u^T u = 1, vh vh^T = 1, s >= 0 descending; reduced.
 
-    The gradient of x is u diag(gs) vh if only s is used, also for equal singular values.  In
+    The gradient of x is u diag(gs) vh if only s is used, even for equal singular values.  In
     general, with S = diag(s), v = vh^T, E_ij = s_j^2 - s_i^2 and skew(a) = a - a^T, it is
 
         u [diag(gs) + skew(u^T gu) / E S + S skew(v^T gv) / E] v^T
@@ -115,7 +115,7 @@ class SVD(Primitive):
 class Eigh(Primitive):
     """y = w, v with v diag(w) v^T = x: v^T v = 1, w ascending; for symmetric x.
 
-    The gradient of x is v diag(gw) v^T if only w is used, also for equal eigenvalues.  In general,
+    The gradient of x is v diag(gw) v^T if only w is used, even for equal eigenvalues.  In general,
     with E_ij = w_j - w_i and skew(a) = a - a^T, it is v [diag(gw) + skew(v^T gv) / (2 E)] v^T.  It
     is symmetric, though only the lower triangle of x is read.
 
@@ -144,5 +144,5 @@ class Eigh(Primitive):
 
 
 def not_finite(name):
-    """The error of an iteration that did not converge, usually because of nan or inf."""
+    """The error for an iteration that did not converge, usually because of nan or inf."""
     return np.linalg.LinAlgError(f"{name}: it did not converge; does a matrix hold nan or inf?")

@@ -34,7 +34,7 @@ class Cofactor(Primitive):
 
     The derivative follows from the cofactors of diag(s) + t m to first order in t.  With p_ij = the
     product of all s but s_i and s_j, those on the diagonal change by the sum over j of p_ij m_jj,
-    the others by -p_ij m_ji.  It takes n^3 numbers of memory for each matrix.
+    the others by -p_ij m_ji.  It needs memory for n^3 numbers per matrix.
     """
 
     __slots__ = ("sign",)

@@ -46,7 +46,7 @@ class Log(Primitive):
 class LogBase(Primitive):
     """y = log(x) / log(base), base 2 or 10.  dy/dx = 1 / (x log(base)).
 
-    A primitive, not Log over a number: log10(1000) is 3, but log(1000) / log(10) is
+    A primitive, not Log divided by a number: log10(1000) is 3, but log(1000) / log(10) is
     2.9999999999999996.
     """
 
@@ -65,7 +65,7 @@ class LogBase(Primitive):
 
 
 class Expm1(Primitive):
-    """y = exp(x) - 1, with all digits near x = 0.  dy/dx = exp(x)."""
+    """y = exp(x) - 1, accurate near x = 0.  dy/dx = exp(x)."""
 
     __slots__ = ()
     reads = {"x": ("x",)}
@@ -79,7 +79,7 @@ class Expm1(Primitive):
 
 
 class Log1p(Primitive):
-    """y = log(1 + x), with all digits near x = 0.  dy/dx = 1 / (1 + x).  At -1 it is inf."""
+    """y = log(1 + x), accurate near x = 0.  dy/dx = 1 / (1 + x).  At -1 it is inf."""
 
     __slots__ = ()
     reads = {"x": ("x",)}
@@ -133,7 +133,7 @@ class Erf(Primitive):
 
 
 class Sqrt(Primitive):
-    """y = sqrt(x).  dy/dx = 1 / (2 y).  At 0 the derivative is inf; below 0 all is nan."""
+    """y = sqrt(x).  dy/dx = 1 / (2 y).  At 0 the derivative is inf; below 0 both are nan."""
 
     __slots__ = ()
     reads = {"x": ("y",)}

@@ -53,9 +53,9 @@ class ScatterAdd(Primitive):
 
 
 class Setitem(Primitive):
-    """y = x with `value` written at the index.  The gradient goes to x, at the index to `value`.
+    """y = x with `value` written at the index.  dx = g with 0 at the index, dvalue = g[index].
 
-    Where an index array names an element twice, the last value is the result, and only it gets the
+    If an index array names an element twice, the last value is the result, and only it gets the
     gradient.  (PyTorch gives it to all of them.)
     """
 
@@ -67,7 +67,7 @@ class Setitem(Primitive):
         self.distinct = distinct
 
     def forward(self, x, value):
-        y = np.array(x)  # an array also of a NumPy scalar, of which copy() is a scalar
+        y = np.array(x)  # makes an array even of a NumPy scalar, whose copy() is a scalar
         y[self.index] = value
         if not self.distinct and self.needs[1]:
             self.lasting = last_written(x.shape, self.index)
@@ -85,11 +85,11 @@ class Setitem(Primitive):
 
 
 class ScatterExtreme(Primitive):
-    """y = the extreme of x and of all values that the index brings to an element.
+    """y = for each element, the extreme of x and of all values that the index assigns to it.
 
     The gradient is shared evenly by those that attain the extreme, as in Max; nan wins.  `extreme`
-    is np.maximum or np.minimum.  Without `include_self` x counts only where the index names
-    nothing.
+    is np.maximum or np.minimum.  Without `include_self`, x counts only for elements that the index
+    does not name.
     """
 
     __slots__ = ("extreme", "include_self", "index")
@@ -119,7 +119,7 @@ class ScatterExtreme(Primitive):
 
 
 class Diagonal(Primitive):
-    """y_i = x_ii, of the last two axes, which have one size.  The gradient is a diagonal matrix."""
+    """y_i = x_ii, of the last two axes, of the same size.  The gradient is a diagonal matrix."""
 
     __slots__ = ("given",)
     views = True

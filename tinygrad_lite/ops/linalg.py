@@ -41,7 +41,7 @@ class Matmul(Primitive):
         return ga, gb
 
     def _with_vectors(self, g, a, b):
-        """The rule where one side is a vector: a row (1, k) on the left, a column on the right."""
+        """The rule if one side is a vector: a row (1, k) on the left, a column on the right."""
         a_rank, b_rank = self.ranks
         if a_rank == 1:
             g = np.expand_dims(g, -1 if b_rank == 1 else -2)
@@ -63,8 +63,8 @@ class Linear(Primitive):
 
     x: (..., in), w: (in, out), or (out, in) if it is `transposed`, b: (out,) or None.
 
-    One primitive, since networks consist of it: Permute, Matmul and Add are three operations, and
-    one more pass over the result.
+    One primitive, since networks consist mostly of it: Permute, Matmul and Add would be three
+    operations, with one more pass over the result.
     """
 
     __slots__ = ("columns", "transposed")
@@ -144,7 +144,7 @@ class Solve(Primitive):
 
 
 def singular(name):
-    """The error of an operation that would divide by a singular matrix."""
+    """The error for an operation that would divide by a singular matrix."""
     return np.linalg.LinAlgError(
         f"{name}: a matrix is singular: its columns depend on each other; if that is only by "
         "rounding, add a little to its diagonal: x + 1e-6 * np.eye(n)"

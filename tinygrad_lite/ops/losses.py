@@ -14,10 +14,10 @@ class CrossEntropy(Primitive):
     x: (N, K, M), y: (N, M) for a sample at each of M positions.  The largest x of each sample is
     subtracted first, so that exp cannot overflow; it cancels out.
 
-    p is a second result, so that the rule has it in every order.  Its gradient h adds
+    p is a second result, so that derivatives of every order can use it.  Its gradient h adds
     p (h - <h, p>), <> being the sum over the classes.
 
-    One primitive, since log_softmax and reading by index are nine, slow for a small network.
+    One primitive: composed of log_softmax and indexing it would be nine, slow for a small network.
     """
 
     __slots__ = ("labels",)

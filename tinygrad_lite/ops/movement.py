@@ -1,4 +1,4 @@
-"""Operations that rearrange elements without computing; results may be views."""
+"""Operations that rearrange elements without arithmetic; results may be views."""
 
 from functools import lru_cache
 from itertools import pairwise
@@ -44,7 +44,7 @@ class Permute(Primitive):
 
 
 class Expand(Primitive):
-    """y = x broadcast to a larger shape, as by NumPy.  The gradient is summed over the copies."""
+    """y = x broadcast to a larger shape, as in NumPy.  The gradient is summed over the copies."""
 
     __slots__ = ("shape",)
     broadcasts = True
@@ -84,8 +84,8 @@ class Concatenate(Primitive):
 class Split(Primitive):
     """y_0, y_1, ... = parts of x along `axis`, up to each of `ends`.
 
-    Their gradients are concatenated.  One primitive, since reading each part by index would, in
-    backward, set each among zeros and add up these arrays.
+    Their gradients are concatenated.  One primitive: if each part were read by index, backward
+    would write each gradient into an array of zeros and add these arrays up.
     """
 
     __slots__ = ("axis", "ends", "shape")
@@ -137,7 +137,7 @@ class Unstack(Primitive):
 
 
 def _filled(gradients, shapes):
-    """The gradients of several results, zeros where there is none."""
+    """The gradients of several results, zeros for those that have none."""
     dtype = next(g.dtype for g in gradients if g is not None)
     return [
         np.zeros(shape, dtype) if g is None else g
@@ -146,7 +146,7 @@ def _filled(gradients, shapes):
 
 
 class Pad(Primitive):
-    """y = x with `value` around it.  The gradient is the part of g inside.
+    """y = x with `value` around it.  The gradient is g without that border.
 
     `widths` has for each axis the number of elements before and after.
     """
@@ -194,7 +194,7 @@ class Unfold(Primitive):
 
 
 class Fold(Primitive):
-    """y = zeros of `shape` with each window of x added where it was.  The gradient is Unfold of g.
+    """y = zeros of `shape` with each window of x added in its place.  The gradient is Unfold of g.
 
     Fold is the transpose of Unfold.  float16 is summed in float32.
     """

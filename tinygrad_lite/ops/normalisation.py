@@ -10,11 +10,10 @@ from ..engine.function import Primitive
 class LayerNorm(Primitive):
     """y = (x - mean) r, r = 1 / sqrt(var + eps), over the axes.  dL/dx = r (g - <g> - y <g y>).
 
-    g is dL/dy and <> the mean over the axes.  r is a second result, so that the rule has it in
-    every order: with h = dL/dr, dL/dx has the further term -h r^2 y / n.
+    g is dL/dy and <> the mean over the axes.  r is a second result, so that derivatives of every
+    order can use it: with h = dL/dr, dL/dx has the further term -h r^2 y / n.
 
-    One primitive, since the six of which it could be composed would save two arrays of x's size;
-    this one saves y.
+    One primitive: composed of six others, it would save two arrays of x's size; this one saves y.
     """
 
     __slots__ = ("axes", "count", "eps")
@@ -35,12 +34,12 @@ class LayerNorm(Primitive):
 
 
 class LayerNormAffine(Primitive):
-    """y = n w + b, n = (x - mean) r, r = 1 / sqrt(var + eps), over the last axes, which are w's.
+    """y = n w + b, n = (x - mean) r, r = 1 / sqrt(var + eps), over the last axes, those of w.
 
-    dw = the sum of g n over the axes in front, db = that of g.  dn = g w leads to dx as in
-    LayerNorm.  b may be None.  n and r are further results, for the rule.
+    dw = the sum of g n over the leading axes, db = that of g.  dn = g w leads to dx as in
+    LayerNorm.  b may be None.  n and r are further results, used by the rule.
 
-    One primitive, since <g w> and <g w n> are then products with w, and g w n is never made.
+    One primitive, since <g w> and <g w n> are then products with w, and g w n is never computed.
     """
 
     __slots__ = ("axes", "count", "eps", "front")

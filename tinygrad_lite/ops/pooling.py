@@ -1,4 +1,4 @@
-"""What windows over an image read: all of it, its sum, its largest element; and the transposes."""
+"""Windows over an image: their elements, their sums, their largest elements; and the transposes."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from ..engine.function import Primitive
 class SlidingWindows(Primitive):
     """y[n, c, t, p] = x[n, c, p stride + t dilation - before], or 0 outside.  dy/dx is OverlapAdd.
 
-    What each tap t of each window p reads.  x: (N, C, *size), y: (N, C, *kernel, *count), a
+    y is what tap t of window p reads.  x: (N, C, *size), y: (N, C, *kernel, *count), a
     read-only view of x if there is no padding.
     """
 
@@ -27,7 +27,7 @@ class SlidingWindows(Primitive):
 
 
 class OverlapAdd(Primitive):
-    """y = the sum over windows and taps of x, where they read.  dy/dx is SlidingWindows.
+    """y = x summed over windows and taps, where they read.  dy/dx is SlidingWindows.
 
     x: (N, C, *kernel, *count), y: (N, C, *size).  The transpose of SlidingWindows.
     """
@@ -45,7 +45,7 @@ class OverlapAdd(Primitive):
 
 
 class SumPool(Primitive):
-    """y = the sum of x over each window.  dy/dx = 1 for what a window reads: see OverlapAdd.
+    """y = the sum of x over each window.  dy/dx = 1 for the elements of a window: see OverlapAdd.
 
     x: (N, C, *size), y: (N, C, *count).  One primitive, since it adds up one shifted image for each
     tap, which is much faster than a sum over the axes of SlidingWindows.
@@ -70,8 +70,8 @@ class SumPool(Primitive):
 class MaxPool(Primitive):
     """y = the largest x of each window.  dy/dx = 1 for the first that is largest, 0 for the others.
 
-    x: (N, C, *size), y: (N, C, *count).  nan wins, and of several nan the last, as in PyTorch.
-    winners: for each window the number of the tap to take; found if it is not given.
+    x: (N, C, *size), y: (N, C, *count).  nan wins; of several nan the last one, as in PyTorch.
+    winners: for each window the number of the tap to select; computed if it is not given.
     """
 
     __slots__ = ("windows", "winners")
@@ -92,7 +92,7 @@ class MaxPool(Primitive):
 
 
 class MaxUnpool(Primitive):
-    """y = the sum over windows of x, each where its winner reads, 0 elsewhere.  dy/dx = 1 there.
+    """y = x summed over windows, each at its winner's position, 0 elsewhere.  dy/dx = 1 there.
 
     x: (N, C, *count), y: (N, C, *size).  The transpose of MaxPool.
     """

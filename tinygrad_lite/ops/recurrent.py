@@ -11,15 +11,15 @@ class LSTMCell(Primitive):
 
     One time step: i, f, o are the sigmoid of their quarters of z, and g is the tanh of its quarter.
     x: (N, in), h and c: (N, H), w: (4 H, in), v: (4 H, H), b and d: (4 H,) or None.  Results: h'
-    and c', (N, H), and the gates i, f, g, o side by side, (N, 4 H), so that the rule has them in
-    every order.
+    and c', (N, H), and the gates i, f, g, o side by side, (N, 4 H), so that derivatives of every
+    order can use them.
 
     dx = dz w, dh = dz v, dw = dz^T x, dv = dz^T h, and db = dd is the sum of dz over the rows.
     Given k, p, q, the gradients of h', c' and the gates, let t = tanh(c') and
-    s = p + k o (1 - t^2), the gradient of c' in all.  Then dc = s f, and dz is (s g, s c, s i, k t)
+    s = p + k o (1 - t^2), the total gradient of c'.  Then dc = s f, and dz is (s g, s c, s i, k t)
     + q times the slopes (i (1 - i), f (1 - f), 1 - g^2, o (1 - o)).
 
-    One primitive, since the 17 of which it could be composed take longer than the products in them.
+    One primitive: composed of 17, it would spend more time outside the products than in them.
 
     Source: S. Hochreiter and J. Schmidhuber, Long Short-Term Memory, 1997; f: F. Gers et al.,
     Learning to Forget, 2000.

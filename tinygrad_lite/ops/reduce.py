@@ -36,7 +36,7 @@ class Sum(_Total):
         self.given = x.shape
         if x.dtype == np.float16:
             wide = np.add.reduce(x, axis=self.axes, keepdims=self.keepdim, dtype=np.float32)
-            return wide.astype(np.float16)  # inf where float16 ends
+            return wide.astype(np.float16)  # inf beyond the range of float16
         if x.dtype.kind == "f":
             return sum_along(x, self.axes, self.keepdim)
         return np.add.reduce(x, axis=self.axes, keepdims=self.keepdim, dtype=x.dtype)
@@ -48,7 +48,7 @@ class Sum(_Total):
 class Mean(_Total):
     """y = sum of x / n over the axes.  dy/dx = 1 / n.  nan where n = 0.
 
-    One primitive, since most losses end in a mean, and Sum and Div are two.
+    One primitive, since most losses end in a mean, and Sum and Div would be two.
     """
 
     __slots__ = ("count",)
@@ -65,7 +65,7 @@ class Mean(_Total):
 class _Extreme(Primitive):
     """The shared rule of Max and Min: the gradient is split evenly between the elements that tie.
 
-    Where y is nan, the nan elements share the gradient.
+    If y is nan, the nan elements share the gradient.
     """
 
     __slots__ = ("axes", "keepdim")
@@ -80,7 +80,7 @@ class _Extreme(Primitive):
         kept = keepdim_shape(x.shape, self.axes)
         y = y.reshape(kept)
         reached = attains(x, y)
-        exact = np.float32 if x.size < 1 << 24 else np.float64  # up to there float32 counts exactly
+        exact = np.float32 if x.size < 1 << 24 else np.float64  # float32 counts exactly up to here
         count = sum_along(reached.astype(exact), self.axes, keepdims=True)
         share = (g.reshape(kept) / count).astype(g.dtype)
         return (Mask.apply(np.broadcast_to(share, x.shape), mask=reached),)
@@ -107,7 +107,8 @@ class Min(_Extreme):
 class Prod(Primitive):
     """y = product of x over the axes.  dy/dx_i = product of all the others.
 
-    The others are multiplied, never y / x_i, so zeros are exact in every order of derivative.
+    The others are multiplied; y is never divided by x_i, so derivatives of every order are exact
+    where elements are 0.
     """
 
     __slots__ = ("axes", "keepdim")
@@ -151,9 +152,9 @@ def product_of_others(x):
 class Centre(Primitive):
     """y = x - mean of x over the axes.  The gradient is Centre of g: the map is its own transpose.
 
-    All elements are first measured from one of them.  So where they are alike, y is exactly 0,
-    though the mean of seven times 0.1 is not 0.1; otherwise the standard deviation of mere rounding
-    errors would get a gradient as large as that of real differences.
+    One of the elements is first subtracted from all.  So if they are equal, y is exactly 0, though
+    the computed mean of seven times 0.1 is not 0.1; otherwise the standard deviation of mere
+    rounding errors would get a gradient as large as that of real differences.
     """
 
     __slots__ = ("axes",)

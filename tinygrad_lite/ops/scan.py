@@ -1,6 +1,6 @@
 """Scans: the i-th result along the last axis depends on the elements up to the i-th.
 
-The gradient of the i-th element comes from all later results: it is a scan from the other end.
+The gradient of the i-th element comes from all later results: it is a scan in reverse.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ from ..engine.function import Primitive
 
 
 class CumSum(Primitive):
-    """y_i = x_0 + ... + x_i.  The gradient is CumSum of g from the other end."""
+    """y_i = x_0 + ... + x_i.  The gradient is CumSum of g in reverse."""
 
     __slots__ = ("from_the_end",)
     fresh = True
@@ -30,8 +30,8 @@ class CumSum(Primitive):
 class Recurrence(Primitive):
     """y_i = a_i y_(i-1) + b_i, from y_(-1) = 0.  dL/da_i = G_i y_(i-1), dL/db_i = G_i.
 
-    G_i = g_i + a_(i+1) G_(i+1) is what reaches y_i from all later results: see pulled_back.  There
-    is no division, so factors may be 0.
+    G_i = g_i + a_(i+1) G_(i+1) is the gradient of y_i through all later results too: see
+    pulled_back.  There is no division, so factors may be 0.
     """
 
     __slots__ = ()
@@ -49,9 +49,9 @@ class Recurrence(Primitive):
 
 
 def pulled_back(g, a):
-    """G_i = g_i + a_(i+1) G_(i+1): what reaches y_i from all later results of a recurrence.
+    """G_i = g_i + a_(i+1) G_(i+1): the gradient of y_i through all later results of a recurrence.
 
-    It is the same recurrence from the other end.  Array or Tensor.
+    It is the same recurrence in reverse.  Array or Tensor.
     """
     turned = np.concatenate((a[..., :1], a[..., :0:-1]), axis=-1)  # the first one is not read
     return Recurrence.apply(turned, g[..., ::-1])[..., ::-1]
@@ -60,8 +60,8 @@ def pulled_back(g, a):
 class CumProd(Primitive):
     """y_i = x_0 x_1 ... x_i.  dy_i/dx_j = the product of all of them but x_j.
 
-    Since y_i = x_i y_(i-1), the gradient is a recurrence too: no division, so zeros are exact in
-    every order of derivative.
+    Since y_i = x_i y_(i-1), the gradient is a recurrence too: no division, so derivatives of
+    every order are exact where elements are 0.
     """
 
     __slots__ = ()

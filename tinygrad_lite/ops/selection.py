@@ -9,14 +9,14 @@ from ..engine.function import Primitive
 class Mask(Primitive):
     """y = x where the mask is True or not 0, else 0, also where x is inf or nan.  dy/dx = the mask.
 
-    A product with the mask would make nan of inf times 0.
+    A product with the mask would give nan for inf times 0.
     """
 
     __slots__ = ("mask",)
     fresh = True
 
     def __init__(self, mask):
-        self.mask = np.asarray(mask)  # given as a Tensor where a rule runs on Tensors
+        self.mask = np.asarray(mask)  # a Tensor if a rule runs on Tensors
 
     def forward(self, x):
         return masked(x, self.mask)
@@ -139,8 +139,8 @@ class Where(Primitive):
 class Step(Primitive):
     """y = a function that is constant between its jumps: sign, floor, ceil.  dy/dx = 0.
 
-    It is 0 at the jumps too.  The operation is recorded, so that its input gets a gradient.  Values
-    of the kinds of dtype in `unchanged` are steps already, and are copied.
+    It is 0 at the jumps too.  The operation is recorded, so that its input gets a gradient.  Inputs
+    whose kind of dtype is in `unchanged` are copied: the function does not change their values.
     """
 
     __slots__ = ("function", "unchanged")

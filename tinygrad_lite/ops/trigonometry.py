@@ -49,7 +49,7 @@ class Tan(Primitive):
 
 
 class Asin(Primitive):
-    """y = arcsin(x).  dy/dx = 1 / sqrt(1 - x^2).  At -1 and 1 that is inf; beyond, all is nan."""
+    """y = arcsin(x).  dy/dx = 1 / sqrt(1 - x^2).  At -1 and 1 it is inf; outside, both are nan."""
 
     __slots__ = ()
     reads = {"x": ("x",)}
@@ -63,7 +63,7 @@ class Asin(Primitive):
 
 
 class Acos(Primitive):
-    """y = arccos(x).  dy/dx = -1 / sqrt(1 - x^2).  At -1 and 1 that is -inf; beyond, all is nan.
+    """y = arccos(x).  dy/dx = -1 / sqrt(1 - x^2).  At -1 and 1 it is -inf; outside, both are nan.
 
     Not composed as pi / 2 - arcsin(x), which would lose its digits near x = 1.
     """
@@ -96,8 +96,8 @@ class Atan(Primitive):
 class Atan2(Primitive):
     """y = the angle of the point (b, a), by quadrant.  dy/da = b / r^2, dy/db = -a / r^2.
 
-    r = hypot(a, b), of which the square is not taken, since it could overflow or vanish.  At the
-    origin the angle has no derivative; it is defined as 0 in every order, by r = inf there.
+    r = hypot(a, b) is never squared, since the square could overflow or vanish.  At the origin the
+    angle has no derivative; it is defined as 0 in every order, by setting r = inf there.
     """
 
     __slots__ = ()
@@ -197,7 +197,7 @@ class Acosh(Primitive):
 
 
 class Atanh(Primitive):
-    """y = artanh(x).  dy/dx = 1 / (1 - x^2).  At -1 and 1 that is inf; beyond, y is nan."""
+    """y = artanh(x).  dy/dx = 1 / (1 - x^2).  At -1 and 1 that is inf; outside, y is nan."""
 
     __slots__ = ()
     reads = {"x": ("x",)}
@@ -211,7 +211,7 @@ class Atanh(Primitive):
 
 
 class Sinc(Primitive):
-    """y = the n-th derivative of sin(z) / z at z = x, n being `order`.  dy/dx is that of n + 1.
+    """y = the n-th derivative of sin(z) / z at z = x, n being `order`.  dy/dx has order n + 1.
 
     Near 0 it is a power series: every order of derivative is exact at 0 too, where the composed
     form has nan.

@@ -20,7 +20,7 @@ from .wording import ELLIPSIS, array_text, number_text, options_of, shape_text
 
 LIMIT = 200  # boxes in a picture
 SMALLEST = 20  # boxes; with fewer, arrows may have any length
-MOST_ARROW_LENGTH = 1500  # rows crossed by all arrows together, which the time for a layout follows
+MOST_ARROW_LENGTH = 1500  # rows crossed by all arrows together; the time for a layout grows with it
 SHORTEST_CHAIN = 3  # ops; folding only two would hide more than it saves
 
 Kind = Literal["op", "parameter", "constant", "folded", "more"]
@@ -116,7 +116,7 @@ class _Outliner:
                     self.numbers.setdefault(parent, len(self.numbers) + 1)
 
     def units(self) -> list[list[Node]]:
-        """What gets one box each: an op, or in a large graph a chain of ops.
+        """The groups of ops that get one box each: an op, or in a large graph a chain of ops.
 
         Between its ops a chain takes in constants only, and each result is used by the next op
         only.  Ops that use a parameter or a named tensor are not folded, so that they stay visible.

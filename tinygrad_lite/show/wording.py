@@ -45,7 +45,7 @@ def options_of(op: Node) -> list[str]:
 
 
 def _windows(windows: Windows) -> list[str]:
-    """Kernel, stride, dilation and padding of windows, as far as they are not the defaults."""
+    """Kernel, stride, dilation and padding of windows, if they are not the defaults."""
     rank = len(windows.kernel)
     axes = {
         "stride": (windows.stride, 1),

@@ -150,8 +150,8 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: (leaf() * 2.0).backward(),
         RuntimeError,
-        "backward: the tensor has shape (2,), and a gradient starts from one number; "
-        "take .sum() or .mean() first, or pass a gradient of that shape",
+        "backward: the tensor has shape (2,), and only one number has a default gradient; "
+        "take .sum() or .mean() first, or pass one of that shape",
     ),
     Mistake(
         lambda: (leaf() * 2.0).backward(np.ones(3)),
