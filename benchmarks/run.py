@@ -89,6 +89,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"{ROUNDS} if not given")
     parser.add_argument("--peers", default="", help="only these: torch,torch.compile,jax,numpy,...")
     args = parser.parse_args()
+    os.environ.pop("PYTHON", None)  # make's variable, which tinygrad takes for an option of its own
     if unknown := set(args.names) - set(WORKLOADS):
         parser.error(f"no workload {', '.join(sorted(unknown))}; there are {', '.join(WORKLOADS)}")
     peers = tuple(args.peers.split(",")) if args.peers else ()
