@@ -10,6 +10,7 @@ no graph is too deep, and no box depends on an identity or a hash.
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal, TypeGuard
 
 import numpy as np
@@ -288,7 +289,13 @@ def _constant_of(op: Node, index: int) -> tuple[Key, Any]:
 
 def _reads_inputs(op: Node) -> TypeGuard[Primitive]:
     """Whether a gradient of this op reads one of its inputs."""
-    return isinstance(op, Primitive) and not op._plan(op.needs).nothing
+    kind: Any = type(op)  # mypy takes it for no key
+    return isinstance(op, Primitive) and _saves_inputs(kind, op.needs)
+
+
+@lru_cache(256)
+def _saves_inputs(kind: type[Primitive], needs: tuple[bool, ...]) -> bool:
+    return not kind._plan(needs).nothing
 
 
 def _inputs_of(unit: list[Node]) -> list[_Input]:
