@@ -19,8 +19,7 @@ def named(module: object) -> Iterator[str]:
         paths = {}
         with suppress(Exception):  # an attribute that cannot be read: the call matters more
             for path, value in walk(module):
-                if hasattr(value, "forward"):
-                    paths.setdefault(id(value), f"{name}.{path}".rstrip("."))
+                paths.setdefault(id(value), f"{name}.{path}".rstrip("."))
         token = _paths.set(paths)
     try:
         yield paths.get(id(module), name)

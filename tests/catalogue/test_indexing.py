@@ -1,4 +1,4 @@
-"""Reading and writing by index, in every way NumPy knows: against NumPy, element by element."""
+"""Reading and writing by index, in every way NumPy knows: against NumPy, elementwise."""
 
 from typing import Any
 

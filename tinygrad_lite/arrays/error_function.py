@@ -1,11 +1,10 @@
 """The error function, which NumPy does not have, by rational approximations."""
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias
 
 import numpy as np
 
-Array: TypeAlias = np.ndarray[Any, Any]
+from .ownership import Array
 
 # float64.  W. J. Cody, Rational Chebyshev approximations for the error function, Mathematics of
 # Computation 23 (1969), pages 631 to 637: erf(x) = x P(x^2) / Q(x^2) up to EDGE, and beyond it

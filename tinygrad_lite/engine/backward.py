@@ -86,9 +86,9 @@ def backpropagate(
     """
     keep_freed_memory()
     errors, mode = silence(), modes.get()
-    token = None if mode.grad_enabled else modes.set(Mode(mode.observers))  # even inside no_grad
+    token = None if mode.grad_enabled else modes.set(mode.with_grad())  # even inside no_grad
     try:
-        taken = {id(memory_owner(array_of(gradient))) for _, gradient in roots}
+        taken = {_memory(gradient) for _, gradient in roots}
         gradients = _starting(roots)
         order = topological_order(gradients)
         if wanted is None:
@@ -200,8 +200,8 @@ class _Watch:
     """Tells the observer which nodes are visited and, given `order`, which leaves are finished.
 
     A leaf is finished once all ops that use it have been visited.  A copy of its gradient then goes
-    to `.grad` at once, so that the observer finds it there.  A leaf with hooks waits
-    until it is visited.
+    to `.grad` at once, so that the observer finds it there.  A leaf with hooks waits until it is
+    visited.
     """
 
     def __init__(
@@ -232,9 +232,7 @@ class _Watch:
         for leaf in due:
             if leaf in self.gradients:
                 gradient = self.gradients.pop(leaf)
-                self.taken.add(
-                    id(memory_owner(array_of(gradient)))
-                )  # others may still hold it: copy
+                self.taken.add(_memory(gradient))  # others may still hold it, so let it be copied
                 _hand_over({leaf: gradient}, self.taken)
                 self.observer.leaf_done(leaf)
 
@@ -301,3 +299,8 @@ def _own(tensor: TensorBase, gradient: Any, taken: set[int]) -> TensorBase:
         owner = memory_owner(array_of(gradient))
     taken.add(id(owner))
     return gradient if isinstance(gradient, TensorBase) else tensor._wrap(gradient, None)
+
+
+def _memory(gradient: Any) -> int:
+    """The identity of the memory of a gradient, array or Tensor."""
+    return id(memory_owner(array_of(gradient)))

@@ -9,6 +9,7 @@ import threading
 import weakref
 from functools import partial
 from sys import getrefcount
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -100,15 +101,9 @@ def _references(tensor: Any) -> int:
     return getrefcount(array) if array.base is None else 1 << 30
 
 
-class _Alone:
-    """Stands in for a tensor whose array nothing else holds."""
-
-    def __init__(self) -> None:
-        self._data = np.empty(())
-
-
-# Measured here, since the number of references that a running function holds depends on Python.
-_ALONE = _references(_Alone())
+# For a tensor whose array nothing else holds.  Measured here, since the number of references that a
+# running function holds depends on Python.
+_ALONE = _references(SimpleNamespace(_data=np.empty(())))
 
 
 def link_views(view: Any, source: Any) -> None:

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ContextDecorator, contextmanager, nullcontext
 from contextvars import ContextVar
+from functools import reduce
 from itertools import count, pairwise
 from types import CodeType, FrameType
 from typing import Any, Self, TypeVar
@@ -20,29 +21,30 @@ serials = count(1)
 
 
 class Mode:
-    """The settings of a context, derived from its entries, the outermost first.
+    """The settings of a context: those of the mode around it, changed by one entry.
 
-    entries       None for each no_grad that is open, and the observers
+    outer         the mode around this one; None for the first, which has no entry
+    entry         None for a no_grad, or an observer
     grad_enabled  whether operations record a graph
     observers     each observer once; `observer` is the innermost, or None
     watched       the methods of Observer that at least one of them overrides
     """
 
-    __slots__ = ("entries", "grad_enabled", "observer", "observers", "watched")
+    __slots__ = ("entry", "grad_enabled", "observer", "observers", "outer", "watched")
 
-    def __init__(self, entries: "tuple[Observer | None, ...]" = ()) -> None:
-        self.entries = entries
-        self.grad_enabled = all(entry is not None for entry in entries)
-        once = {id(entry): entry for entry in entries if entry is not None}
-        self.observers = tuple(once.values())
-        self.observer = self.observers[-1] if once else None
-        self.watched = {
-            name
-            for one in self.observers
-            for name, method in vars(Observer).items()
-            if callable(method)
-            and (getattr(type(one), name) is not method or name in getattr(one, "__dict__", ()))
-        }
+    def __init__(self, outer: "Mode | None" = None, entry: "Observer | None" = None) -> None:
+        self.outer, self.entry = outer, entry
+        self.grad_enabled: bool = outer is None or (outer.grad_enabled and entry is not None)
+        self.observers: tuple[Observer, ...] = () if outer is None else outer.observers
+        self.watched: frozenset[str] = frozenset() if outer is None else outer.watched
+        if entry is not None and all(entry is not one for one in self.observers):
+            self.observers = (*self.observers, entry)
+            self.watched |= entry.overridden()
+        self.observer = self.observers[-1] if self.observers else None
+
+    def with_grad(self) -> "Mode":
+        """The mode of the same observers in which operations record a graph."""
+        return reduce(Mode, self.observers, Mode())
 
 
 modes: ContextVar[Mode] = ContextVar("modes", default=Mode())  # noqa: B039  # never changed
@@ -50,7 +52,7 @@ modes: ContextVar[Mode] = ContextVar("modes", default=Mode())  # noqa: B039  # n
 
 def _enter(entry: "Observer | None") -> None:
     """Open a no_grad or an observer in this context."""
-    modes.set(Mode((*modes.get().entries, entry)))
+    modes.set(Mode(modes.get(), entry))
 
 
 def _leave(entry: "Observer | None") -> None:
@@ -58,17 +60,20 @@ def _leave(entry: "Observer | None") -> None:
 
     There may be none: a generator may be closed in a different context from where it started.
     """
-    entries = modes.get().entries
-    for position in reversed(range(len(entries))):
-        if entries[position] is entry:
-            modes.set(Mode(entries[:position] + entries[position + 1 :]))
+    mode = modes.get()
+    inner: list[Observer | None] = []
+    while mode.outer is not None:
+        if mode.entry is entry:
+            modes.set(reduce(Mode, reversed(inner), mode.outer))
             return
+        inner.append(mode.entry)
+        mode = mode.outer
 
 
 @contextmanager
 def grad_on() -> Iterator[None]:
     """Operations inside record a graph, even within no_grad."""
-    token = modes.set(Mode(modes.get().observers))
+    token = modes.set(modes.get().with_grad())
     try:
         yield
     finally:
@@ -131,6 +136,11 @@ class Observer(AbstractContextManager["Observer"]):
     def __init_subclass__(cls) -> None:
         methods = (getattr(value, "__code__", None) for value in vars(cls).values())
         _code_of_observers.update(code for code in methods if code is not None)
+
+    def overridden(self) -> set[str]:
+        """The names of the methods that are not those of Observer itself."""
+        methods = {name: own for name, own in vars(Observer).items() if callable(own)}
+        return {n for n, own in methods.items() if getattr(self, n) != own.__get__(self)}
 
     @property
     def outer(self) -> "Observer | None":
