@@ -100,7 +100,7 @@ class Module:
             while around and around[-1] and not path.startswith(f"{around[-1]}."):
                 around.pop()
             label = path[len(around[-1]) :].lstrip(".") + ": " if around else ""
-            count = sum(parameter.size for parameter in get_parameters(module))
+            count = sum(parameter.numel() for parameter in get_parameters(module))
             noted = f"  # {count:,} parameter{'s' * (count != 1)}" if count else ""
             lines.append(
                 f"{'  ' * len(around)}{label}{type(module).__name__}({module.extra_repr()}){noted}"

@@ -177,12 +177,12 @@ def _jacobian(name: str, fn: Callable[..., Any], inputs: Any, create_graph: bool
 def _rows(output: Tensor, leaves: Sequence[Tensor], create_graph: bool) -> list[Tensor]:
     """d output / d leaf for each leaf, row by row: v is each row of the identity in turn."""
     shapes = [output.shape + leaf.shape for leaf in leaves]
-    if not output.requires_grad or output.size == 0:
+    if not output.requires_grad or output.numel() == 0:
         return [
             leaf.zeros(shape, dtype=leaf.dtype) for leaf, shape in zip(leaves, shapes, strict=True)
         ]
     rows = []
-    for position in range(output.size):
+    for position in range(output.numel()):
         v = np.zeros(output.shape, output.dtype)
         v.flat[position] = 1.0
         rows.append(_gradients([output], leaves, [v], create_graph, retain_graph=True))
@@ -258,7 +258,7 @@ def _outputs(
 def _scalar(name: str, fn: Callable[..., Any], leaves: Sequence[Tensor]) -> Tensor:
     """What `fn` returns, which must be one tensor of one element."""
     outputs, _ = _outputs(name, fn, leaves)
-    if len(outputs) != 1 or outputs[0].size != 1:
+    if len(outputs) != 1 or outputs[0].numel() != 1:
         shapes = " and ".join(str(output.shape) for output in outputs)
         raise ValueError(f"{name}: expected fn to return one element; got shape {shapes}")
     return outputs[0]
@@ -267,7 +267,7 @@ def _scalar(name: str, fn: Callable[..., Any], leaves: Sequence[Tensor]) -> Tens
 def _directions(name: str, given: Any, tensors: Sequence[Tensor], what: str) -> list[Any]:
     """The vectors, one of each tensor's shape and dtype."""
     if given is None:
-        if len(tensors) > 1 or tensors[0].size != 1:
+        if len(tensors) > 1 or tensors[0].numel() != 1:
             raise ValueError(
                 f"{name}: expected one for each {what}, of its shape; None is 1, for a single "
                 f"{what} of one element"

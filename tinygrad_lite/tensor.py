@@ -5,13 +5,13 @@ Its data and its part in autograd are here.  Its operations are mixins, listed i
 
 import weakref
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, Self, overload
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from .arrays.dtypes import check_differentiable, check_dtype, new_array
-from .arrays.shapes import Shape
+from .arrays.shapes import Shape, normalize_axis
 from .engine.backward import backpropagate
 from .engine.function import Primitive
 from .engine.graph import Array, Leaf, TensorBase
@@ -109,13 +109,21 @@ class Tensor(TensorMethods, NumpyProtocol):
         """The number of axes."""
         return self._data.ndim
 
-    @property
-    def size(self) -> int:
-        """The number of elements."""
-        return self._data.size
+    def dim(self) -> int:
+        """The number of axes: PyTorch's and tinygrad's name for `ndim`."""
+        return self._data.ndim
+
+    @overload
+    def size(self, axis: None = None) -> Shape: ...
+    @overload
+    def size(self, axis: int) -> int: ...
+    def size(self, axis: int | None = None) -> Shape | int:
+        """The size along `axis`, or the whole shape.  `numel()` is the number of elements."""
+        shape = self._data.shape
+        return shape if axis is None else shape[normalize_axis(axis, len(shape), "size")]
 
     def numel(self) -> int:
-        """The number of elements: tinygrad's and PyTorch's name for `size`."""
+        """The number of elements."""
         return self._data.size
 
     def numpy(self) -> Array:

@@ -378,6 +378,7 @@ def test_numpy_functions_without_a_gradient() -> None:
     for found, expected in zip(np.nonzero(x > 2.0), np.nonzero(VALUES > 2), strict=True):
         np.testing.assert_array_equal(found.data, expected)
     assert (np.shape(x), np.ndim(x), np.size(x)) == ((2, 3), 2, 6)
+    assert (np.size(x, 1), np.size(x, axis=-2), np.size(x, (0, 1))) == (3, 2, 6)
     np.testing.assert_allclose(x, VALUES)
 
 

@@ -108,10 +108,14 @@ def test_only_floats_require_grad(dtype) -> None:
 
 def test_attributes_and_conversion() -> None:
     tensor = Tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
-    assert (tensor.shape, tensor.ndim, tensor.size, len(tensor)) == ((3, 2), 2, 6, 3)
+    assert (tensor.shape, tensor.ndim, tensor.numel(), len(tensor)) == ((3, 2), 2, 6, 3)
     assert tensor.tolist() == [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
     assert tensor.T.shape == (2, 3)
-    assert tensor.numel() == tensor.size
+    assert tensor.size() == (3, 2)
+    assert (tensor.size(0), tensor.size(-1), tensor.size(axis=1)) == (3, 2, 2)
+    assert tensor.dim() == 2
+    with pytest.raises(ValueError, match="size: axis 2 is out of range for 2 dimensions"):
+        tensor.size(2)
     assert tensor.numpy() is tensor.data
     assert np.asarray(tensor) is tensor.data
     assert [row.tolist() for row in tensor] == tensor.tolist()

@@ -38,7 +38,7 @@ def some_axes(rng, x):
 
 def filled_axes(rng, x):
     """As some_axes, of a value with elements."""
-    return some_axes(rng, x) if x.size else None
+    return some_axes(rng, x) if x.numel() else None
 
 
 def every_axis(x, axis):
@@ -68,10 +68,10 @@ def an_order(rng, x):
 
 def another_shape(rng, x):
     """The factors of the size, dealt to one to four axes."""
-    if not x.size:
+    if not x.numel():
         return None
     sizes = [1] * int(rng.integers(1, 5))
-    rest, factor = x.size, 2
+    rest, factor = x.numel(), 2
     while rest > 1:
         if rest % factor:
             factor += 1
@@ -130,7 +130,7 @@ def positions(rng, x):
 
 
 def a_mask(rng, x):
-    return {"mask": (rng.random(x.shape) < 0.6).tolist()} if x.ndim and x.size else None
+    return {"mask": (rng.random(x.shape) < 0.6).tolist()} if x.ndim and x.numel() else None
 
 
 def a_mask_to_broadcast(rng, a, b):
@@ -175,7 +175,7 @@ def keeps_the_first_shape(rng, a, b):
 
 def same_but_one_axis(rng, a, b):
     """An axis along which a and b may be joined."""
-    if a.ndim != b.ndim or not a.ndim or a.size + b.size > LARGEST:
+    if a.ndim != b.ndim or not a.ndim or a.numel() + b.numel() > LARGEST:
         return None
     differ = [axis for axis in range(a.ndim) if a.shape[axis] != b.shape[axis]]
     if len(differ) > 1:
@@ -184,7 +184,7 @@ def same_but_one_axis(rng, a, b):
 
 
 def equal_shapes(rng, a, b):
-    if a.shape != b.shape or a.ndim > 4 or 2 * a.size > LARGEST:
+    if a.shape != b.shape or a.ndim > 4 or 2 * a.numel() > LARGEST:
         return None
     return {"axis": int(rng.integers(-a.ndim - 1, a.ndim + 1))}
 
@@ -209,7 +209,7 @@ def of_a_matrix(rng, x):
 def an_index_along_an_axis(rng, x):
     """For gather: positions along one axis, of a shape that is no larger along the others."""
     options = filled_axis(rng, x)
-    if options is None or not x.size:
+    if options is None or not x.numel():
         return None
     axis = options["axis"] % x.ndim
     shape = [int(rng.integers(1, n + 1)) for n in x.shape]

@@ -21,7 +21,7 @@ def filled(x, shape):
 
 def widths(rng, x):
     """Elements to add before and after, or to take away, PyTorch's order: the last axis first."""
-    if not x.ndim or not x.size:
+    if not x.ndim or not x.numel():
         return None
     pairs = [int(n) for size in x.shape[::-1] for n in rng.integers(-(size // 2), 3, 2)]
     grown = [n + sum(pairs[2 * k : 2 * k + 2]) for k, n in enumerate(x.shape[::-1])]
@@ -39,7 +39,7 @@ def counts(rng, x):
     if x.ndim > 3 or not x.ndim:
         return None
     found = tuple(int(n) for n in rng.integers(1, 3, x.ndim + int(rng.integers(2))))
-    return {"repeats": found} if x.size * prod(found) <= LARGEST else None
+    return {"repeats": found} if x.numel() * prod(found) <= LARGEST else None
 
 
 def two_axes_and_an_offset(rng, x):
@@ -60,22 +60,22 @@ def lines(rng, x):
 
 
 def lines_to_add(rng, x, v):
-    return lines(rng, x) if v.size and v.dtype == x.dtype else None
+    return lines(rng, x) if v.numel() and v.dtype == x.dtype else None
 
 
 def places_to_write(rng, x, v):
     """An index along an axis, of which no position is written twice."""
-    if not v.size or v.dtype != x.dtype:
+    if not v.numel() or v.dtype != x.dtype:
         return None
     options = filled_axis(rng, x)
-    if options is None or not x.size:
+    if options is None or not x.numel():
         return None
     axis = options["axis"] % x.ndim
     return {"axis": axis, "index": np.argsort(rng.random(x.shape), axis=axis).tolist()}
 
 
 def places_to_add(rng, x, v):
-    return an_index_along_an_axis(rng, x) if v.size and v.dtype == x.dtype else None
+    return an_index_along_an_axis(rng, x) if v.numel() and v.dtype == x.dtype else None
 
 
 def a_mask_and_a_number(rng, x):
@@ -84,7 +84,7 @@ def a_mask_and_a_number(rng, x):
 
 def a_convolution(rng, x, w):
     """Shapes that fit, groups, stride, dilation and padding."""
-    if not x.size or not w.size or x.dtype != w.dtype:
+    if not x.numel() or not w.numel() or x.dtype != w.dtype:
         return None
     groups, kernel = int(rng.integers(1, 3)), [int(n) for n in rng.integers(1, 4, 2)]
     dilation, padding = int(rng.integers(1, 3)), int(rng.integers(0, 2))
@@ -118,7 +118,7 @@ def torch_convolution(x, w, x_shape, w_shape, groups, stride, dilation, padding)
 
 def windows(rng, x):
     """Images, and windows on them with a stride and a padding."""
-    if not x.size:
+    if not x.numel():
         return None
     kernel = tuple(int(n) for n in rng.integers(1, 4, 2))
     return {
@@ -138,7 +138,7 @@ def torch_average(x, shape, **options):
 
 
 def scores_and_labels(rng, x):
-    if not x.size:
+    if not x.numel():
         return None
     samples, classes = (int(n) for n in rng.integers(1, 5, 2))
     return {

@@ -193,7 +193,7 @@ class _Check:
         """For each of these inputs (rows, *shape): v J for each row v, from `backward`."""
         leaves = [self.given[self.subject.positions[number]] for number in numbers]
         products = [np.zeros((len(cotangents), *leaf.shape)) for leaf in leaves]
-        ends = np.cumsum([output.size for output in self.outputs])[:-1]
+        ends = np.cumsum([output.numel() for output in self.outputs])[:-1]
         for row, cotangent in enumerate(cotangents):
             parts = [
                 part.reshape(output.shape)
@@ -351,7 +351,7 @@ class _Check:
         labels = labels_of(self.subject.result, range(len(self.outputs)), len(self.outputs))
         element = row - 1
         for label, output in zip(labels, self.outputs, strict=True):
-            if 0 <= element < output.size:
+            if 0 <= element < output.numel():
                 return at(label, output.shape, element)
-            element -= output.size
+            element -= output.numel()
         return f"(v . {self.subject.result})"

@@ -1,6 +1,6 @@
 """Activation functions, normalisation, and dropout."""
 
-from math import sqrt
+from math import prod, sqrt
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -68,7 +68,7 @@ class ActivationMethods(Theme):
             raise TypeError(
                 "prelu: expected a Tensor as the weight; got a number; leaky_relu takes one"
             )
-        shape, size = x.shape, slopes.size
+        shape, size = x.shape, prod(slopes.shape)
         channels = shape[1] if len(shape) > 1 else 1
         if size not in (1, channels):
             raise ValueError(

@@ -7,16 +7,25 @@ object array or silently loses its graph.
 
 from collections.abc import Callable
 from inspect import signature
+from math import prod
 from typing import Any
 
 import numpy as np
 
+from ..arrays.shapes import Axis, normalize_axes
 from ..engine.graph import TensorBase
 from ..methods._products import matrix_product
 from .elementwise import ELEMENTWISE, UFUNCS
 from .linalg import LINALG
 from .movement import MOVEMENT
 from .reductions import ACCUMULATIONS, REDUCING, REDUCTIONS
+
+
+def _size(a: TensorBase, axis: Axis = None) -> int:
+    """The number of elements, or how many there are along these axes."""
+    shape = a._data.shape
+    return prod([shape[number] for number in normalize_axes(axis, len(shape), "np.size")])
+
 
 FUNCTIONS: dict[Any, Callable[..., Any]] = {
     **REDUCING,
@@ -29,7 +38,7 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.full_like: lambda a, fill_value, dtype=None: a.full_like(fill_value, dtype),
     np.shape: lambda x: x.shape,
     np.ndim: lambda x: x.ndim,
-    np.size: lambda x: x.size,
+    np.size: _size,
     **LINALG,
 }
 

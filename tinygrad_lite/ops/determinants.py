@@ -1,5 +1,7 @@
 """Determinants of square matrices (..., n, n)."""
 
+from math import prod
+
 import numpy as np
 
 from ..engine.function import Primitive
@@ -50,7 +52,7 @@ class Cofactor(Primitive):
         return (u * (product_of_others(s)[..., None, :] * self.sign)) @ vh
 
     def backward(self, g, y, x):
-        if not x.size:
+        if not prod(x.shape):
             return (np.zeros_like(x),)
         u, s, vh = SVD.apply(x)
         identity = np.eye(s.shape[-1], dtype=s.dtype)

@@ -80,7 +80,7 @@ class _Extreme(Primitive):
         kept = keepdim_shape(x.shape, self.axes)
         y = y.reshape(kept)
         reached = attains(x, y)
-        exact = np.float32 if x.size < 1 << 24 else np.float64  # float32 counts exactly up to here
+        exact = np.float32 if prod(x.shape) < 1 << 24 else np.float64  # float32 counts to here
         count = sum_along(reached.astype(exact), self.axes, keepdims=True)
         share = (g.reshape(kept) / count).astype(g.dtype)
         return (Mask.apply(np.broadcast_to(share, x.shape), mask=reached),)
@@ -125,8 +125,10 @@ class Prod(Primitive):
     def backward(self, g, y, x):
         last = tuple(range(x.ndim - len(self.axes), x.ndim))
         moved = np.moveaxis(x, self.axes, last)
-        rows = moved.reshape((*moved.shape[: x.ndim - len(last)], -1)) if moved.size else moved
-        others = product_of_others(rows).reshape(moved.shape) if moved.size else moved
+        others = moved
+        if prod(x.shape):
+            rows = moved.reshape((*moved.shape[: x.ndim - len(last)], -1))
+            others = product_of_others(rows).reshape(moved.shape)
         kept = g.reshape(keepdim_shape(x.shape, self.axes))
         return (kept * np.moveaxis(others, last, self.axes),)
 
