@@ -28,7 +28,7 @@ DOCUMENTED = $(call modules,tinygrad_lite) $(call modules,nn) '!.*[.]_'
 # the type checker only.
 PDOC := -W 'ignore:The module specification' -W 'ignore:Error parsing type annotation' -m pdoc
 
-.PHONY: help mnist test parity lint format types bench bench-quick docs clean
+.PHONY: help mnist test parity programs lint format types bench bench-quick docs clean
 # Two installs into one environment must not run side by side under -j.
 .NOTPARALLEL:
 
@@ -43,6 +43,9 @@ test: .venv/.dev ## run the tests; ARGS="-k relu" passes options
 
 parity: $(TORCH_STAMP) ## run the tests that compare with PyTorch
 	@$(TORCH_BIN)/python -m pytest tests/parity -n auto $(ARGS)
+
+programs: $(TORCH_STAMP) ## 10,000 random programs beside PyTorch, a tenth of them with long values
+	@$(TORCH_BIN)/python -m pytest tests/parity/test_random_programs.py --every-program -n auto $(ARGS)
 
 lint: .venv/.dev ## check style
 	@$(BIN)/ruff check .

@@ -8,6 +8,29 @@ torch = pytest.importorskip("torch")
 torch.set_num_threads(1)  # tiny tensors, and as many processes as there are cores
 
 
+PARTS_OF_LONG_PROGRAMS = 4
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--every-program", action="store_true", help="run all random programs with long values"
+    )
+
+
+def pytest_collection_modifyitems(config, items):
+    """A plain run takes the first parts of the long programs; `make programs` takes all."""
+    if config.getoption("every_program"):
+        return
+    left_out = [
+        item
+        for item in items
+        if item.originalname == "test_random_long_programs"
+        and item.callspec.params["part"] >= PARTS_OF_LONG_PROGRAMS
+    ]
+    items[:] = [item for item in items if item not in set(left_out)]
+    config.hook.pytest_deselected(items=left_out)
+
+
 def pytest_terminal_summary(terminalreporter):
     """Sums what the tests recorded, from all workers."""
     reports = [

@@ -12,7 +12,10 @@ import torch
 
 from tinygrad_lite import Tensor
 
-LARGEST = 120  # elements; a program's values stay small
+
+def room(*values):
+    """The most elements of a result of these: a program's values stay small, and long ones long."""
+    return max(120, min(200_000, 2 * max(prod(x.shape) for x in values)))
 
 
 def plain(rng, x):
@@ -21,7 +24,7 @@ def plain(rng, x):
 
 def both_broadcast(rng, a, b):
     try:
-        return {} if prod(np.broadcast_shapes(a.shape, b.shape)) <= LARGEST else None
+        return {} if prod(np.broadcast_shapes(a.shape, b.shape)) <= room(a, b) else None
     except ValueError:
         return None
 
@@ -86,7 +89,7 @@ def a_larger_shape(rng, x):
         return None
     lead = tuple(int(n) for n in rng.integers(1, 4, int(rng.integers(0, 2))))
     shape = lead + tuple(int(rng.integers(1, 4)) if n == 1 else n for n in x.shape)
-    return {"shape": shape} if prod(shape) <= LARGEST else None
+    return {"shape": shape} if prod(shape) <= room(x) else None
 
 
 def a_new_axis(rng, x):
@@ -175,7 +178,7 @@ def keeps_the_first_shape(rng, a, b):
 
 def same_but_one_axis(rng, a, b):
     """An axis along which a and b may be joined."""
-    if a.ndim != b.ndim or not a.ndim or a.numel() + b.numel() > LARGEST:
+    if a.ndim != b.ndim or not a.ndim or a.numel() + b.numel() > room(a, b):
         return None
     differ = [axis for axis in range(a.ndim) if a.shape[axis] != b.shape[axis]]
     if len(differ) > 1:
@@ -184,7 +187,7 @@ def same_but_one_axis(rng, a, b):
 
 
 def equal_shapes(rng, a, b):
-    if a.shape != b.shape or a.ndim > 4 or 2 * a.numel() > LARGEST:
+    if a.shape != b.shape or a.ndim > 4 or 2 * a.numel() > room(a, b):
         return None
     return {"axis": int(rng.integers(-a.ndim - 1, a.ndim + 1))}
 
@@ -199,11 +202,11 @@ def inner_sizes_agree(rng, a, b):
     except ValueError:
         return None
     size = prod(batch) * prod(a.shape[-2:-1]) * prod(b.shape[-1:] if b.ndim > 1 else ())
-    return {} if size <= LARGEST else None
+    return {} if size <= room(a, b) else None
 
 
 def of_a_matrix(rng, x):
-    return {} if x.ndim >= 2 else None
+    return {} if x.ndim >= 2 and prod(x.shape[:-1]) * x.shape[-2] <= room(x) else None
 
 
 def an_index_along_an_axis(rng, x):

@@ -1,5 +1,7 @@
 """Random programs: up to thirty operations that run on our tensors and on PyTorch's side by side.
 
+A tenth of them, of up to ten operations, have values of up to 100,000 elements.
+
 A step is a row of catalogue/methods, on its own shapes or, if it takes any, on the shape of a
 value, or an operation of own_steps.py with drawn axes and indices.  A row has a domain where it is
 smooth: it gets numbers of that domain, moved a little by a value of the program, so that gradients
@@ -16,7 +18,7 @@ import torch
 from cases.case import ONE, TWO, distinct
 from methods import ROWS
 from parity import peer, side_by_side
-from parity.own_steps import KINKED, LARGEST, SMOOTH
+from parity.own_steps import KINKED, SMOOTH, room
 from parity.source import Text
 from parity.windows_and_positions import POSITIONS
 
@@ -26,7 +28,13 @@ SHAPES = [
     *((), (3,), (1,), (2, 3), (0,), (3, 1), (2, 1, 3), (0, 3), (4, 2), (2, 2, 2), (1, 1)),
     *((1, 2, 1, 3), (2, 1, 2, 1, 2), (2, 3, 4), (3, 0, 2), (5,), (2, 2, 3, 1)),
 ]
+LONG_SHAPES = [
+    *((100_000,), (50_000, 2), (2, 50_000), (30_000, 3), (1, 20_000), (20_000, 1), (300, 300)),
+    *((8, 3, 60, 60), (40, 16, 10, 10), (4, 8, 50, 50), (10, 10, 10, 10, 10), (3,), (2, 3), ()),
+]
 WIDTHS = ["float64", "float64", "float32", "mixed"]
+
+LAYOUTS = [None, None, None, "transposed", "strided", "reversed", "channels_last"]
 
 # Methods that no step can be, and why.
 LEFT_OUT = {
@@ -77,6 +85,14 @@ class Ours:
         """The last axis backwards in memory."""
         return x[..., ::-1].reshape(-1).reshape(x.shape)[..., ::-1] if x.ndim else x
 
+    @staticmethod
+    def channels_last(x):
+        """Axis 1, the channels of images, the fastest in memory."""
+        if x.ndim < 3:
+            return x
+        y = x.movedim(1, -1)
+        return y.reshape(-1).reshape(y.shape).movedim(-1, 1)
+
 
 class Theirs:
     """The same in PyTorch's; how the values lie in memory is left to it."""
@@ -103,12 +119,16 @@ class Theirs:
     def reversed(x):
         return x
 
+    @staticmethod
+    def channels_last(x):
+        return x
+
 
 def near(library, base, x):
     """The numbers of `base`, moved a little by the elements of x, as often as there is room."""
     if not base.size or not prod(x.shape):
         return library.tensor(base)
-    index = [k % prod(x.shape) for k in range(base.size)]
+    index = np.arange(base.size) % prod(x.shape)
     moves = library.cast(x.reshape(-1)[index].reshape(base.shape), base.dtype)
     return library.tensor(base) + moves * 0.01
 
@@ -158,6 +178,10 @@ class Step:
         return f"[{names}] = {call}" if self.several else f"{names} = {call}"
 
 
+def leaf(seed: int, number: int, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    return np.random.default_rng((seed, number)).uniform(-1.5, 1.5, shape).round(3).astype(dtype)
+
+
 def array_text(array: np.ndarray) -> str:
     numbers = array.tolist() if array.size else f"np.zeros({array.shape})"
     return f"np.array({numbers}, np.{array.dtype})"
@@ -184,15 +208,15 @@ class Program:
     """A program while it is made: each step runs on both sides at once and is compared."""
 
     def __init__(self, width: str, shapes: list[tuple[int, ...]], seed: int) -> None:
-        rng = np.random.default_rng(seed)
         widths = ["float32" if width == "float32" else "float64"] * len(shapes)
         if width == "mixed":
             widths = [("float32", "float64")[k % 2] for k in range(len(shapes))]
         self.width = "float64" if width == "float64" else "float32"
         self.leaves = [
-            np.asarray(rng.uniform(-1.5, 1.5, shape).round(3), dtype)
-            for shape, dtype in zip(shapes, widths, strict=True)
+            np.asarray(leaf(seed, number, shape, dtype))
+            for number, (shape, dtype) in enumerate(zip(shapes, widths, strict=True))
         ]
+        self.largest = room(*self.leaves)
         self.steps: list[Step] = []
         self.mine: list[Any] = [Tensor(array, requires_grad=True) for array in self.leaves]
         self.theirs: list[Any] = [torch.tensor(array, requires_grad=True) for array in self.leaves]
@@ -211,7 +235,7 @@ class Program:
         return self.pool[len(self.pool) - 1 - back]
 
     def layout(self, rng: np.random.Generator) -> str | None:
-        return (None, None, None, "transposed", "strided", "reversed")[int(rng.integers(6))]
+        return LAYOUTS[int(rng.integers(len(LAYOUTS)))]
 
     def own_step(self, name: str, rng: np.random.Generator) -> Step | None:
         draw = OWN_STEPS[name][2]
@@ -240,7 +264,7 @@ class Program:
         elif row.shapes is TWO and rng.random() < 0.8:
             wanted = tuple(self.mine[position].shape for position in positions)
             try:
-                if prod(np.broadcast_shapes(*wanted)) <= LARGEST:
+                if prod(np.broadcast_shapes(*wanted)) <= self.largest:
                     variant = wanted
             except ValueError:
                 pass
@@ -292,7 +316,7 @@ class Program:
         values = self.mine[position].numpy()
         if values.dtype == np.float32:
             self.width = "float32"  # what is computed from it has that many digits
-        if values.dtype not in (np.float32, np.float64) or values.size > LARGEST:
+        if values.dtype not in (np.float32, np.float64) or values.size > self.largest:
             return
         if values.ndim > 5 or not np.isfinite(values).all():
             return

@@ -1,4 +1,7 @@
-"""10,000 random programs: values, first and second gradients as PyTorch's (see programs.py)."""
+"""Random programs: values, first and second gradients as PyTorch's (see programs.py).
+
+`make programs` runs 10,000 of them, a thousand of these with long values; `make parity` a part.
+"""
 
 import subprocess
 import sys
@@ -9,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 from parity import programs
-from parity.programs import NAMES, ROW_STEPS, SHAPES, WIDTHS, Disagreement, Program
+from parity.programs import LONG_SHAPES, NAMES, ROW_STEPS, SHAPES, WIDTHS, Disagreement, Program
 
 from tinygrad_lite.ops.convolution import Conv
 from tinygrad_lite.ops.elementwise import Tanh
@@ -18,19 +21,22 @@ from tinygrad_lite.ops.reduce import Prod
 
 pytestmark = pytest.mark.parity
 
-PARTS, EXAMPLES, LONGEST = 40, 250, 30
+PARTS, EXAMPLES, LONGEST = 36, 250, 30
+LONG_PARTS, LONG_EXAMPLES = 40, 25  # conftest.py leaves most of these out of a plain parity run
 DICE = st.integers(0, 2**32 - 1)
 
-drawn_programs = st.tuples(
-    st.sampled_from(WIDTHS),
-    st.lists(st.sampled_from(SHAPES), min_size=1, max_size=4),
-    st.integers(1, LONGEST).flatmap(
-        lambda count: st.lists(
-            st.tuples(st.sampled_from(NAMES), DICE), min_size=count, max_size=count
-        )
-    ),
-    DICE,
-)
+
+def programs_on(shapes, most_steps):
+    return st.tuples(
+        st.sampled_from(WIDTHS),
+        st.lists(st.sampled_from(shapes), min_size=1, max_size=4),
+        st.integers(1, most_steps).flatmap(
+            lambda count: st.lists(
+                st.tuples(st.sampled_from(NAMES), DICE), min_size=count, max_size=count
+            )
+        ),
+        DICE,
+    )
 
 
 def made(drawn):
@@ -45,13 +51,12 @@ def method_of(name):
     return ROW_STEPS[name].method if name in ROW_STEPS else name.removeprefix("drawn ")
 
 
-@pytest.mark.parametrize("part", range(PARTS))
-def test_random_programs(part, record_property):
+def run_programs(drawn_programs, part, examples, record_property):
     counts = {"programs": 0, "steps": 0, "operations": set()}
 
     @hypothesis.seed(part)
     @hypothesis.settings(
-        max_examples=EXAMPLES,
+        max_examples=examples,
         deadline=None,
         database=None,
         report_multiple_bugs=False,
@@ -69,6 +74,16 @@ def test_random_programs(part, record_property):
     run()
     for name, value in counts.items():
         record_property(name, sorted(value) if isinstance(value, set) else value)
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_random_programs(part, record_property):
+    run_programs(programs_on(SHAPES, LONGEST), part, EXAMPLES, record_property)
+
+
+@pytest.mark.parametrize("part", range(LONG_PARTS))
+def test_random_long_programs(part, record_property):
+    run_programs(programs_on(LONG_SHAPES, 10), part, LONG_EXAMPLES, record_property)
 
 
 def test_every_operation_is_among_the_steps():

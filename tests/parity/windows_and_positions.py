@@ -7,7 +7,7 @@ from math import prod
 
 import numpy as np
 import torch
-from parity.own_steps import LARGEST, an_index_along_an_axis, filled_axis, one_axis
+from parity.own_steps import an_index_along_an_axis, filled_axis, one_axis, room
 
 from tinygrad_lite import Tensor
 
@@ -16,7 +16,7 @@ functional = torch.nn.functional
 
 def filled(x, shape):
     """The elements of x, repeated or cut to fill the shape."""
-    return x.reshape(-1)[[k % prod(x.shape) for k in range(prod(shape))]].reshape(shape)
+    return x.reshape(-1)[np.arange(prod(shape)) % prod(x.shape)].reshape(shape)
 
 
 def widths(rng, x):
@@ -25,7 +25,7 @@ def widths(rng, x):
         return None
     pairs = [int(n) for size in x.shape[::-1] for n in rng.integers(-(size // 2), 3, 2)]
     grown = [n + sum(pairs[2 * k : 2 * k + 2]) for k, n in enumerate(x.shape[::-1])]
-    if prod(grown) > LARGEST or min(grown) < 1:
+    if prod(grown) > room(x) or min(grown) < 1:
         return None
     return {"padding": tuple(pairs), "value": float(rng.integers(-1, 2))}
 
@@ -39,7 +39,7 @@ def counts(rng, x):
     if x.ndim > 3 or not x.ndim:
         return None
     found = tuple(int(n) for n in rng.integers(1, 3, x.ndim + int(rng.integers(2))))
-    return {"repeats": found} if x.numel() * prod(found) <= LARGEST else None
+    return {"repeats": found} if x.numel() * prod(found) <= room(x) else None
 
 
 def two_axes_and_an_offset(rng, x):
