@@ -11,25 +11,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from .arguments import shown, wrong
+
 FLOAT = np.dtype(np.float32)
 INT = np.dtype(np.int64)
 
 KIND_RANK = {"b": 0, "u": 1, "i": 1, "f": 2}
 
 
-def check_dtype(dtype: DTypeLike) -> np.dtype[Any]:
-    """`dtype` as a native NumPy dtype; a TypeError unless it is bool, integer or float16 to 64."""
+def check_dtype(dtype: DTypeLike, name: str = "Tensor") -> np.dtype[Any]:
+    """`dtype` as a native NumPy dtype; a TypeError unless it is bool, integer or float16 to 64.
+
+    name   the operation, for the error
+    """
     try:
         if dtype is None:  # float64 to NumPy
             raise TypeError
         found = np.dtype(dtype).newbyteorder("=")
-    except TypeError:
-        raise TypeError(
-            f"dtype: expected a NumPy dtype such as np.float32; got {dtype!r}"
-        ) from None
+    except (TypeError, ValueError, SyntaxError):  # NumPy's, for a text that is no dtype
+        raise wrong(f"{name}: dtype", "a NumPy dtype such as np.float32", dtype) from None
     if found.kind not in KIND_RANK or found.itemsize > 8:
         raise TypeError(
-            f"Tensor: dtype {found} is not supported; use bool, an integer type, or float16 to 64"
+            f"{name}: {shown(found)} is not supported; use bool, an integer type, or float16 to 64"
         )
     return found
 
@@ -97,9 +100,9 @@ def _common(dtypes: list[np.dtype[Any]]) -> np.dtype[Any]:
     return np.result_type(*(floats or dtypes))
 
 
-def float_dtype(dtype: DTypeLike | None) -> np.dtype[Any]:
-    """`dtype` checked; default: float32."""
-    return FLOAT if dtype is None else check_dtype(dtype)
+def float_dtype(dtype: DTypeLike | None, name: str) -> np.dtype[Any]:
+    """`dtype` checked; default: float32.  `name` is the operation, for the error."""
+    return FLOAT if dtype is None else check_dtype(dtype, name)
 
 
 def check_differentiable(dtype: np.dtype[Any]) -> None:

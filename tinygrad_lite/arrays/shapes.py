@@ -2,47 +2,39 @@
 
 from collections.abc import Sequence
 from math import prod
-from operator import index as as_index
 from typing import Any
 
 import numpy as np
+
+from .arguments import integer, is_integer, shown
 
 Shape = tuple[int, ...]
 Axis = int | Sequence[int] | None
 Sizes = int | Sequence[int]
 
 
-def shape_from(sizes: Sequence[Any]) -> Shape:
-    """The shape meant by the arguments of a call: `f(2, 3)` means the same as `f((2, 3))`."""
+def shape_from(sizes: Sequence[Any], name: str) -> Shape:
+    """The shape meant by the arguments of a call: `f(2, 3)` means the same as `f((2, 3))`.
+
+    name   the argument, after the operation, for the error: "reshape: shape"
+    """
     if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
         sizes = sizes[0]
-    try:
-        return tuple(as_index(size) for size in sizes)
-    except TypeError:
-        raise TypeError(f"a shape is made of integers; got {tuple(sizes)}") from None
+    return tuple([size if type(size) is int else integer(size, name) for size in sizes])
 
 
-def integer(value: Any, name: str) -> int:
-    """`value` as a Python int.  `name` is the operation, for the error."""
-    try:
-        return as_index(value)
-    except TypeError:
-        raise TypeError(f"{name}: expected an integer; got {value!r}") from None
-
-
-def normalize_axis(axis: int, ndim: int, name: str) -> int:
+def normalize_axis(axis: int, ndim: int, name: str, argument: str = "axis") -> int:
     """`axis` counted from the front.  `name` is the operation, for the error."""
-    try:
-        number = as_index(axis)
-    except TypeError:
-        raise TypeError(f"{name}: an axis is an integer; got {axis!r}") from None
+    number = axis if type(axis) is int else integer(axis, f"{name}: {argument}")
     if not -ndim <= number < ndim:
         valid = f"use {-ndim} to {ndim - 1}" if ndim else "there is no axis to name"
-        raise ValueError(f"{name}: axis {number} is out of range for {ndim} dimensions; {valid}")
+        raise ValueError(
+            f"{name}: {argument} {shown(number)} is out of range for {ndim} dimensions; {valid}"
+        )
     return number % ndim
 
 
-def normalize_axes(axis: Axis, ndim: int, name: str) -> Shape:
+def normalize_axes(axis: Axis, ndim: int, name: str, argument: str = "axis") -> Shape:
     """The axes meant by `axis` (an integer, a sequence, or None for all), counted from the front.
 
     A 0-d tensor takes axis 0 or -1 too, as in PyTorch, and has no axis to reduce then.
@@ -50,11 +42,13 @@ def normalize_axes(axis: Axis, ndim: int, name: str) -> Shape:
     if axis is None:
         return tuple(range(ndim))
     wanted = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
-    if ndim == 0 and all(number in (0, -1) for number in wanted):
+    label = f"{name}: {argument}"
+    numbers = tuple([each if type(each) is int else integer(each, label) for each in wanted])
+    if ndim == 0 and all(number in (0, -1) for number in numbers):
         return ()
-    axes = tuple(normalize_axis(number, ndim, name) for number in wanted)
+    axes = tuple([normalize_axis(number, ndim, name, argument) for number in numbers])
     if len(set(axes)) != len(axes):
-        raise ValueError(f"{name}: axis {wanted} names a dimension twice")
+        raise ValueError(f"{name}: {argument} {shown(wanted)} names a dimension twice")
     return axes
 
 
@@ -69,7 +63,7 @@ def broadcast_shape(*shapes: Shape, name: str) -> Shape:
         ) from None
 
 
-def reshape_target(shape: Shape, target: Shape) -> Shape:
+def reshape_target(shape: Shape, target: Shape, name: str = "reshape") -> Shape:
     """`target` with its -1, if there is one, replaced by the size that fits."""
     total = prod(shape)
     if target.count(-1) == 1:
@@ -79,7 +73,7 @@ def reshape_target(shape: Shape, target: Shape) -> Shape:
     elif min(target, default=0) >= 0 and prod(target) == total:
         return target
     raise ValueError(
-        f"reshape: {shape} holds {total} elements, which do not fill {target}"
+        f"{name}: {shape} holds {total} elements, which do not fill the shape {shown(target)}"
         + ("; only one size may be -1" if target.count(-1) > 1 else "")
     )
 
@@ -96,14 +90,10 @@ def per_axis(value: int | Sequence[int], rank: int, name: str, least: int = 1) -
     least  the smallest that is allowed
     """
     given: tuple[Any, ...] = tuple(value) if isinstance(value, (tuple, list)) else (value,) * rank
-    try:
-        numbers = tuple(as_index(number) for number in given)
-    except TypeError:
-        numbers = ()
-    if len(numbers) != rank or min(numbers, default=least) < least:
+    if len(given) != rank or not all(map(is_integer, given)) or min(given, default=least) < least:
         several = f" or {rank} of them" if rank > 1 else ""
-        raise ValueError(f"{name}: expected an integer from {least}{several}; got {value!r}")
-    return numbers
+        raise ValueError(f"{name}: expected an integer from {least}{several}; got {shown(value)}")
+    return tuple([int(number) for number in given])
 
 
 def padding_pairs(padding: Any, rank: int, name: str) -> tuple[tuple[int, int], ...]:
@@ -117,13 +107,10 @@ def padding_pairs(padding: Any, rank: int, name: str) -> tuple[tuple[int, int], 
         pairs = [given[i : i + 2] for i in range(0, len(given), 2)][::-1]
     else:
         pairs = [list(n) if isinstance(n, (tuple, list)) else [n, n] for n in given]
-    try:
-        found = tuple((as_index(before), as_index(after)) for before, after in pairs)
-    except (TypeError, ValueError):
-        found = ()
-    if len(found) != rank or min(map(min, found), default=0) < 0:
+    whole = all(len(pair) == 2 and all(map(is_integer, pair)) for pair in pairs)
+    if not whole or len(pairs) != rank or min(map(min, pairs), default=0) < 0:
         raise ValueError(
             f"{name}: expected an integer from 0, {rank} of them, {rank} pairs (before, after), or "
-            f"{2 * rank} numbers, the last axis first; got {padding!r}"
+            f"{2 * rank} numbers, the last axis first; got {shown(padding)}"
         )
-    return found
+    return tuple([(int(before), int(after)) for before, after in pairs])

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import DTypeLike
 
+from ..arrays.arguments import LARGEST, number, shown, wrong
 from ..arrays.dtypes import FLOAT, check_dtype, promote, with_number
 from ..arrays.float_errors import quiet
 from ..engine.graph import Array, TensorBase
@@ -35,22 +36,27 @@ def operand(value: Any, name: str) -> Any:
         kind = type(value).__name__
         raise TypeError(f"{name}: a {kind} follows other rules; convert it to an ndarray first")
     if isinstance(value, (np.ndarray, np.generic)):
-        check_dtype(value.dtype)
+        check_dtype(value.dtype, name)
         return np.asarray(value) if value.ndim else value.item()
-    if isinstance(value, (bool, int, float)):
+    if isinstance(value, (bool, float)):
         return value
+    if isinstance(value, int):
+        return number(value, name)  # one that a float can hold
     hint = "; make it a Tensor first" if isinstance(value, (list, tuple)) else ""
     raise TypeError(
         f"{name}: expected a Tensor, an ndarray or a number; got {type(value).__name__}{hint}"
     )
 
 
-def matched(name: str, *values: Any, floating: bool = False) -> list[Any]:
+def matched(name: str, *values: Any, floating: bool = False, **named: Any) -> list[Any]:
     """The operands with a common dtype (see arrays/dtypes.py); numbers stay numbers.
+
+    named: more of them, with the names of the arguments, for the error.
 
     floating: integers and bools become float32, for functions whose result is never an integer.
     """
     operands = [operand(value, name) for value in values]
+    operands += [operand(value, f"{name}: {key}") for key, value in named.items()]
     numbers = [value for value in operands if isinstance(value, (bool, int, float))]
     arrays = [
         value._data if isinstance(value, TensorBase) else value
@@ -61,8 +67,8 @@ def matched(name: str, *values: Any, floating: bool = False) -> list[Any]:
         [array.dtype for array in arrays if array.ndim],
         [array.dtype for array in arrays if not array.ndim],
     )
-    for number in numbers:
-        dtype = with_number(dtype, number)
+    for each in numbers:
+        dtype = with_number(dtype, each)
     if dtype.kind == "b" and name in NOT_FOR_BOOLS:
         raise TypeError(f"{name}: not defined for two bools; {NOT_FOR_BOOLS[name]}")
     if floating and dtype.kind != "f":
@@ -79,14 +85,16 @@ def pair(name: str, a: Any, b: Any, floating: bool = False) -> Any:
         dtype = a._data.dtype
         if dtype.kind == "f":
             kind = type(b)
-            if kind is float or kind is int:
+            if kind is float or (kind is int and -LARGEST <= b <= LARGEST):
                 return a, b
             if isinstance(b, TensorBase):
                 if b._data.dtype is dtype:
                     return a, b
             elif kind is np.ndarray and b.dtype is dtype and b.ndim:
                 return a, b
-    elif (type(a) is float or type(a) is int) and b._data.dtype.kind == "f":
+    elif (type(a) is float or (type(a) is int and -LARGEST <= a <= LARGEST)) and (
+        b._data.dtype.kind == "f"
+    ):
         return a, b
     operands = matched(name, a, b, floating=floating)
     check_fits(name, *operands)
@@ -99,9 +107,34 @@ def check_fits(name: str, *operands: Any) -> None:
     if dtype.kind not in "iu":
         return
     limits = np.iinfo(dtype)
-    for number in operands:
-        if isinstance(number, int) and not limits.min <= number <= limits.max:
-            raise ValueError(f"{name}: {number} does not fit into {dtype}; cast the tensor first")
+    for each in operands:
+        if isinstance(each, int) and not limits.min <= each <= limits.max:
+            raise ValueError(
+                f"{name}: {shown(each)} does not fit into {dtype}; cast the tensor first"
+            )
+
+
+def plain_array(value: Any, name: str, expected: str = "numbers", kinds: str = "biuf") -> Array:
+    """The values of an argument that takes no gradient, such as labels or a mask, as an ndarray.
+
+    name       the operation and the argument, for the error
+    expected   what its elements are, in words; kinds: the same as NumPy's letters
+    """
+    if isinstance(value, TensorBase):
+        array = value._data
+    else:
+        try:
+            array = np.asanyarray(value)
+        except (TypeError, ValueError):  # NumPy's, for lists of different lengths
+            raise wrong(name, expected, value) from None
+        if isinstance(array, (np.ma.MaskedArray, np.matrix)):
+            raise TypeError(
+                f"{name}: a {type(array).__name__} follows other rules; convert it to an ndarray "
+                "first"
+            )
+    if array.dtype.kind not in kinds and (array.size or array.dtype.kind not in "biuf"):
+        raise wrong(name, expected, value)
+    return np.asarray(array)
 
 
 def one_number(name: str, value: Any) -> Any:

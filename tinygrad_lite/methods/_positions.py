@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.graph import Array, TensorBase
+from ..engine.graph import Array
 from ..ops.indexing import Getitem
+from ._operands import plain_array
 
 
 def along(axis: int, part: Any) -> tuple[Any, ...]:
@@ -16,10 +17,7 @@ def along(axis: int, part: Any) -> tuple[Any, ...]:
 
 def integers(name: str, index: Any) -> Array:
     """A copy of the index, which must hold integers, as int64."""
-    array = np.array(index._data if isinstance(index, TensorBase) else index)
-    if array.dtype.kind not in "iu" and array.size:
-        raise TypeError(f"{name}: expected integers; got {array.dtype}")
-    return array.astype(np.int64, copy=False)
+    return plain_array(index, f"{name}: index", "integers", "iu").astype(np.int64)
 
 
 def check_range(name: str, positions: Array, start: int, stop: int, what: str) -> None:

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays.arguments import integer
 from ..arrays.dtypes import new_array
-from ..arrays.shapes import broadcast_shape, integer
+from ..arrays.shapes import broadcast_shape
 from ..engine.graph import TensorBase
 from ..ops.linalg import Matmul
 from ._einsum import einsum

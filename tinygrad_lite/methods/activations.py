@@ -6,14 +6,17 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import DTypeLike
 
+from ..arrays.arguments import choice, flag, number, probability, shown, wrong
+from ..arrays.dtypes import check_dtype
 from ..arrays.shapes import Axis, normalize_axes, normalize_axis
 from ..engine.graph import TensorBase
 from ..ops.activations import Gelu, LogSoftmax, Softmax, Softplus
 from ..ops.elementwise import Sigmoid, Tanh
 from ..ops.normalisation import LayerNorm, LayerNormAffine
 from ..ops.selection import Mask, Relu, Where
-from ._operands import Operand, as_float, cast, in_single, matched
+from ._operands import Operand, as_float, cast, in_single, matched, operand
 from ._theme import Theme
+from .reduce import p_norm
 
 
 class ActivationMethods(Theme):
@@ -36,12 +39,13 @@ class ActivationMethods(Theme):
 
     def hardtanh(self, min_val: float = -1, max_val: float = 1) -> Self:
         """min(max(x, min_val), max_val); the derivative at both bounds is 0 (in `clip` 1)."""
-        return _limited("hardtanh", self, min_val, max_val)
+        low, high = number(min_val, "hardtanh: min_val"), number(max_val, "hardtanh: max_val")
+        return _limited("hardtanh", self, low, high)
 
     def hardsigmoid(self, alpha: float = 1 / 6, beta: float = 0.5) -> Self:
         """min(max(alpha x + beta, 0), 1); the derivative at both ends is 0."""
-        x = as_float(self)
-        return _limited("hardsigmoid", x * alpha + beta, 0, 1)
+        alpha, beta = number(alpha, "hardsigmoid: alpha"), number(beta, "hardsigmoid: beta")
+        return _limited("hardsigmoid", as_float(self) * alpha + beta, 0, 1)
 
     def hardswish(self) -> Self:
         """x min(max(x + 3, 0), 6) / 6."""
@@ -51,9 +55,9 @@ class ActivationMethods(Theme):
     def leaky_relu(self, neg_slope: float = 0.01) -> Self:
         """x where x > 0, else neg_slope x; the derivative at 0 is neg_slope."""
         if isinstance(neg_slope, TensorBase):
-            raise TypeError("leaky_relu: expected a number as neg_slope; prelu takes a Tensor")
+            raise wrong("leaky_relu: neg_slope", "a number", neg_slope, "; prelu takes a Tensor")
         x = as_float(self)
-        slopes = np.array([neg_slope, 1.0], x.dtype)
+        slopes = np.array([number(neg_slope, "leaky_relu: neg_slope"), 1.0], x.dtype)
         return x * slopes.take((x._data > 0).view(np.int8))
 
     def prelu(self, weight: TensorBase) -> Self:
@@ -63,11 +67,9 @@ class ActivationMethods(Theme):
 
         Source: K. He et al., Delving Deep into Rectifiers, ICCV 2015.
         """
-        x, slopes = matched("prelu", self, weight, floating=True)
+        x, slopes = matched("prelu", self, weight=weight, floating=True)
         if isinstance(slopes, (int, float)):
-            raise TypeError(
-                "prelu: expected a Tensor as the weight; got a number; leaky_relu takes one"
-            )
+            raise TypeError("prelu: weight: expected a Tensor; got a number; leaky_relu takes one")
         shape, size = x.shape, prod(slopes.shape)
         channels = shape[1] if len(shape) > 1 else 1
         if size not in (1, channels):
@@ -86,7 +88,7 @@ class ActivationMethods(Theme):
         Source: D. Clevert et al., Fast and Accurate Deep Network Learning by Exponential Linear
         Units, ICLR 2016.
         """
-        x = as_float(self)
+        x, alpha = as_float(self), number(alpha, "elu: alpha")
         return Relu.apply(x) + Mask.apply(x, mask=x._data <= 0).expm1() * alpha
 
     def celu(self, alpha: float = 1.0) -> Self:
@@ -94,6 +96,7 @@ class ActivationMethods(Theme):
 
         Source: J. Barron, Continuously Differentiable Exponential Linear Units, 2017.
         """
+        alpha = number(alpha, "celu: alpha")
         if alpha == 0:
             raise ValueError("celu: expected an alpha other than 0, since it divides by it")
         x = as_float(self)
@@ -123,7 +126,7 @@ class ActivationMethods(Theme):
 
         Exact everywhere; PyTorch returns x itself if beta x > 20.
         """
-        x = as_float(self)
+        x, beta = as_float(self), number(beta, "softplus: beta")
         return Softplus.apply(x) if beta == 1 else Softplus.apply(x * beta) / beta
 
     def softsign(self) -> Self:
@@ -144,11 +147,9 @@ class ActivationMethods(Theme):
         Source: D. Hendrycks, K. Gimpel, Gaussian Error Linear Units, 2016.
         """
         x = as_float(self)
-        if approximate == "tanh":
+        if choice(approximate, "gelu: approximate", "tanh", "none") == "tanh":
             return Gelu.apply(x)[0]
-        if approximate == "none":
-            return x * 0.5 * ((x * sqrt(0.5)).erf() + 1.0)
-        raise ValueError(f'gelu: expected approximate="tanh" or "none"; got {approximate!r}')
+        return x * 0.5 * ((x * sqrt(0.5)).erf() + 1.0)
 
     def quick_gelu(self) -> Self:
         """x sigmoid(1.702 x), a rougher approximation of gelu."""
@@ -200,7 +201,7 @@ class ActivationMethods(Theme):
 
     def softmin(self, axis: Axis = -1, dtype: DTypeLike | None = None) -> Self:
         """softmax(-x)."""
-        return (-as_float(self)).softmax(axis, dtype)
+        return _normalised(Softmax, "softmin", -as_float(self), axis, dtype)
 
     @in_single
     def layernorm(
@@ -219,19 +220,18 @@ class ActivationMethods(Theme):
 
         Source: J. Ba et al., Layer Normalization, 2016.
         """
-        x = as_float(self)
+        x, eps = as_float(self), number(eps, "layernorm: eps")
         axes = normalize_axes(axis, x.ndim, "layernorm")
         if weight is not None and _is_affine(x, axes, weight, bias):
             return LayerNormAffine.apply(x, weight, bias, eps=eps)[0]
         y = LayerNorm.apply(x, axes=axes, eps=eps)[0]
-        y = y if weight is None else y * weight
-        return y if bias is None else y + bias
+        y = y if weight is None else y * operand(weight, "layernorm: weight")
+        return y if bias is None else y + operand(bias, "layernorm: bias")
 
     @in_single
     def normalize(self, p: float = 2.0, axis: Axis = 1, eps: float = 1e-12) -> Self:
         """x / max(norm, eps), with the p-norm along the axis: vectors of length 1."""
-        x = as_float(self)
-        return x / x.norm(p, axis, keepdim=True).maximum(eps)
+        return scaled_to_one("normalize", as_float(self), p, axis, eps)
 
     # In training
 
@@ -245,13 +245,18 @@ class ActivationMethods(Theme):
         Source: N. Srivastava et al., Dropout: A Simple Way to Prevent Neural Networks from
         Overfitting, JMLR 15, 2014.
         """
-        if not 0 <= p <= 1:
-            raise ValueError(f"dropout: expected a probability p from 0 to 1; got {p}")
-        if not training or p == 0:
+        p = probability(p, "dropout: p")
+        if not flag(training, "dropout: training") or p == 0:
             return self
         x = as_float(self)
         kept = x.rand(x.shape)._data >= p
         return x * (kept.astype(x.dtype) * (1 / (1 - p) if p < 1 else 0.0))
+
+
+def scaled_to_one(name: str, x: Any, p: float, axis: Axis, eps: float) -> Any:
+    """x divided by its p-norm along the axis, which counts as at least eps."""
+    eps = number(eps, f"{name}: eps")
+    return x / p_norm(name, x, p, axis, keepdim=True).maximum(eps)
 
 
 def _no_bool(x: TensorBase, name: str) -> TensorBase:
@@ -275,14 +280,14 @@ def _limited(name: str, x: TensorBase, low: float, high: float) -> Any:
     """x between the limits, else the nearer limit; the derivative there and outside is 0."""
     data = _no_bool(x, name)._data
     if low > high:
-        raise ValueError(f"{name}: expected min_val <= max_val; got {low} and {high}")
+        raise ValueError(f"{name}: expected min_val <= max_val; got {shown(low)} and {shown(high)}")
     limited = np.clip(data, low, high).astype(data.dtype, copy=False)  # float limits of integers
     return Where.apply(x, limited, condition=(data > low) & (data < high))
 
 
 def _normalised(op: Any, name: str, x: TensorBase, axis: Axis, dtype: DTypeLike | None) -> Any:
     """Softmax or LogSoftmax; float16 in float32, since the sum may have many small terms."""
-    x = as_float(x if dtype is None else cast(x, dtype))
+    x = as_float(x if dtype is None else cast(x, check_dtype(dtype, name)))
     given = x._data.dtype
     wide = cast(x, np.float32) if given == np.float16 else x
     return cast(op.apply(wide, axes=normalize_axes(axis, x._data.ndim, name)), given)

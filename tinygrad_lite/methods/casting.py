@@ -18,11 +18,11 @@ class CastingMethods(Theme):
 
     def cast(self, dtype: DTypeLike) -> Self:
         """The same values with another dtype; the tensor itself if it already has that dtype."""
-        return cast(self, check_dtype(dtype))
+        return cast(self, check_dtype(dtype, "cast"))
 
     def astype(self, dtype: DTypeLike) -> Self:
         """The same values with another dtype, always in new memory; NumPy's name."""
-        return converted(self, check_dtype(dtype))
+        return converted(self, check_dtype(dtype, "astype"))
 
     def clone(self) -> Self:
         """A copy: the same values in new memory.  The gradient flows through."""
@@ -44,7 +44,7 @@ class CastingMethods(Theme):
         Errors: TypeError for bool, whose bytes must be 0 or 1; ValueError if the last axis does not
         hold a whole number of elements of `dtype`.
         """
-        wanted, given = check_dtype(dtype), self._data.dtype
+        wanted, given = check_dtype(dtype, "bitcast"), self._data.dtype
         shape, size = self._data.shape, self._data.dtype.itemsize
         if wanted.kind == "b" and given.kind != "b":
             raise TypeError(f"bitcast: the bits of {given} are no bools; use cast(bool)")

@@ -152,7 +152,8 @@ class ConvolutionMethods(Theme):
         (N, C * taps, windows) -> (N, C, *output_size): each element is the sum of all its copies in
         the columns.
         """
-        size, shape = shape_from(output_size), self._data.shape
+        size = shape_from((output_size,), "col2im: output_size")
+        shape = self._data.shape
         windows = _columns_windows("col2im", size, kernel_size, dilation, padding, stride)
         taps, count = prod(windows.kernel), prod(windows.count)
         if len(shape) != 3 or shape[1] % taps or shape[2] != count:

@@ -1,24 +1,27 @@
 """Creating tensors: constants and ranges."""
 
-from math import isfinite
+from math import isfinite, prod
 from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike
 
+from ..arrays.arguments import flag, integer, number, shown
 from ..arrays.dtypes import INT, check_differentiable, check_dtype, float_dtype, new_array
 from ..arrays.float_errors import quiet
-from ..arrays.shapes import Shape, integer, shape_from
+from ..arrays.shapes import Shape, shape_from
 from ..engine.graph import Leaf, TensorBase
 from ._theme import Theme
 
+MOST = 1 << 47  # elements: a process has addresses for that many bytes
+MOST_AXES = 64  # NumPy's limit
 Made = TypeVar("Made", bound=TensorBase)
 
 
-def made(tensor_class: type[Made], array: Any, requires_grad: bool) -> Made:
+def made(tensor_class: type[Made], array: Any, requires_grad: bool, name: str) -> Made:
     """A tensor around a new array; a leaf if it requires grad."""
     tensor = tensor_class._wrap(array, None)
-    if requires_grad:
+    if flag(requires_grad, f"{name}: requires_grad"):
         check_differentiable(tensor._data.dtype)
         tensor._node = Leaf(tensor)
     return tensor
@@ -26,43 +29,46 @@ def made(tensor_class: type[Made], array: Any, requires_grad: bool) -> Made:
 
 def new_shape(name: str, sizes: Any) -> Shape:
     """The shape meant by the arguments of a call; no size may be negative."""
-    shape = shape_from(sizes)
+    shape = shape_from(sizes, f"{name}: shape")
     if min(shape, default=0) < 0:
-        raise ValueError(f"{name}: expected sizes of 0 or more; got {shape}")
+        raise ValueError(f"{name}: shape: expected sizes of 0 or more; got {shown(shape)}")
+    if len(shape) > MOST_AXES or prod(shape) > MOST:
+        raise ValueError(f"{name}: shape: {shown(shape)} is more than an array can have")
     return shape
 
 
-def count(name: str, number: Any) -> int:
-    """`number` as an integer, at least 0."""
-    whole = integer(number, name)
-    if whole < 0:
-        raise ValueError(f"{name}: expected 0 or more; got {whole}")
+def count(name: str, value: Any) -> int:
+    """`value` as an integer, at least 0, and no more than there can be elements."""
+    whole = integer(value, name, least=0)
+    if whole > MOST:
+        raise ValueError(f"{name}: {shown(whole)} is more than an array can have")
     return whole
 
 
-def like(tensor: TensorBase, dtype: DTypeLike | None) -> np.dtype[Any]:
+def like(tensor: TensorBase, dtype: DTypeLike | None, name: str) -> np.dtype[Any]:
     """`dtype`, checked; default: that of the tensor."""
-    return tensor._data.dtype if dtype is None else check_dtype(dtype)
+    return tensor._data.dtype if dtype is None else check_dtype(dtype, name)
 
 
-def check_numbers(name: str, *values: Any) -> None:
-    """TypeError unless each value is a number; not for a tensor, whose graph would be lost."""
-    for value in values:
-        if not isinstance(value, (bool, int, float, np.bool_, np.integer, np.floating)):
-            raise TypeError(f"{name}: expected a number; got {type(value).__name__}")
+def new(
+    name: str, tensor_class: type[Made], make: Any, shape: Any, dtype: Any, requires_grad: bool
+) -> Made:
+    """What `make`, a function of NumPy's, makes of a shape and a dtype, as a tensor."""
+    array = make(new_shape(name, shape), float_dtype(dtype, name))
+    return made(tensor_class, array, requires_grad, name)
 
 
 @quiet
 def filled(name: str, shape: Shape, fill_value: Any, dtype: np.dtype[Any]) -> Any:
     """An array filled with one number, which must fit into the dtype."""
-    check_numbers(name, fill_value)
+    fill_value = number(fill_value, f"{name}: fill_value")
     try:
         value = np.array(int(fill_value) if dtype.kind in "iu" else fill_value, dtype)
         overflows = isfinite(fill_value) and not np.isfinite(value)
     except (OverflowError, ValueError):  # too large for an integer dtype, or inf or nan
         overflows = True
     if overflows:
-        raise ValueError(f"{name}: {fill_value} does not fit into {dtype}")
+        raise ValueError(f"{name}: fill_value: {shown(fill_value)} does not fit into {dtype}")
     return np.full(shape, value)
 
 
@@ -80,19 +86,19 @@ class CreationMethods(Theme):
         cls, *shape: Any, dtype: DTypeLike | None = None, requires_grad: bool = False
     ) -> Self:
         """Uninitialised memory: write the elements before reading them."""
-        return made(cls, np.empty(new_shape("empty", shape), float_dtype(dtype)), requires_grad)
+        return new("empty", cls, np.empty, shape, dtype, requires_grad)
 
     @classmethod
     def zeros(
         cls, *shape: Any, dtype: DTypeLike | None = None, requires_grad: bool = False
     ) -> Self:
         """Every element 0."""
-        return made(cls, np.zeros(new_shape("zeros", shape), float_dtype(dtype)), requires_grad)
+        return new("zeros", cls, np.zeros, shape, dtype, requires_grad)
 
     @classmethod
     def ones(cls, *shape: Any, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Self:
         """Every element 1."""
-        return made(cls, np.ones(new_shape("ones", shape), float_dtype(dtype)), requires_grad)
+        return new("ones", cls, np.ones, shape, dtype, requires_grad)
 
     @classmethod
     @quiet
@@ -105,9 +111,9 @@ class CreationMethods(Theme):
     ) -> Self:
         """Every element `fill_value`, which also determines the default dtype."""
         sizes = new_shape("full", (shape,))
-        check_numbers("full", fill_value)
-        wanted = new_array(fill_value).dtype if dtype is None else check_dtype(dtype)
-        return made(cls, filled("full", sizes, fill_value, wanted), requires_grad)
+        number(fill_value, "full: fill_value")
+        wanted = new_array(fill_value).dtype if dtype is None else check_dtype(dtype, "full")
+        return made(cls, filled("full", sizes, fill_value, wanted), requires_grad, "full")
 
     @classmethod
     def arange(
@@ -123,15 +129,22 @@ class CreationMethods(Theme):
         int64 if all are integers, else float32.  Empty if step leads away from stop.
         """
         first, end = (0, start) if stop is None else (start, stop)
-        check_numbers("arange", first, end, step)
+        first, end = number(first, "arange: start"), number(end, "arange: stop")
+        step = number(step, "arange: step")
         if step == 0 or not all(map(isfinite, (first, end, step))):
             raise ValueError(
                 "arange: expected finite numbers and a step other than 0; "
-                f"got {first}, {end}, {step}"
+                f"got {shown(first)}, {shown(end)}, {shown(step)}"
             )
-        whole = all(isinstance(number, (int, np.integer)) for number in (first, end, step))
-        wanted = INT if whole and dtype is None else float_dtype(dtype)
-        return made(cls, np.arange(first, end, step).astype(wanted), requires_grad)
+        span = end - first if step > 0 else first - end
+        if span > MOST * abs(step):
+            raise ValueError(
+                f"arange: {shown(first)} to {shown(end)} in steps of {shown(step)} is more than "
+                "an array can have"
+            )
+        whole = all(isinstance(given, (int, np.integer)) for given in (first, end, step))
+        wanted = INT if whole and dtype is None else float_dtype(dtype, "arange")
+        return made(cls, np.arange(first, end, step).astype(wanted), requires_grad, "arange")
 
     @classmethod
     @quiet
@@ -147,12 +160,12 @@ class CreationMethods(Theme):
 
         With an integer dtype the numbers are rounded towards 0.
         """
-        check_numbers("linspace", start, stop)
-        wanted = float_dtype(dtype)
+        start, stop = number(start, "linspace: start"), number(stop, "linspace: stop")
+        wanted = float_dtype(dtype, "linspace")
         if wanted.kind == "b":
             raise TypeError("linspace: expected a dtype of numbers; got bool")
         values = np.linspace(start, stop, count("linspace: steps", steps)).astype(wanted)
-        return made(cls, values, requires_grad)
+        return made(cls, values, requires_grad, "linspace")
 
     @classmethod
     def eye(
@@ -165,19 +178,24 @@ class CreationMethods(Theme):
         """The identity matrix: 1 on the diagonal, else 0.  (n, m); m is n by default."""
         rows = count("eye: n", n)
         columns = rows if m is None else count("eye: m", m)
-        return made(cls, np.eye(rows, columns, dtype=float_dtype(dtype)), requires_grad)
+        new_shape("eye", (rows, columns))
+        values = np.eye(rows, columns, dtype=float_dtype(dtype, "eye"))
+        return made(cls, values, requires_grad, "eye")
 
     def empty_like(self, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Self:
         """Uninitialised memory in the shape of this tensor."""
-        return made(type(self), np.empty(self._data.shape, like(self, dtype)), requires_grad)
+        array = np.empty(self._data.shape, like(self, dtype, "empty_like"))
+        return made(type(self), array, requires_grad, "empty_like")
 
     def zeros_like(self, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Self:
         """Zeros in the shape of this tensor."""
-        return made(type(self), np.zeros(self._data.shape, like(self, dtype)), requires_grad)
+        array = np.zeros(self._data.shape, like(self, dtype, "zeros_like"))
+        return made(type(self), array, requires_grad, "zeros_like")
 
     def ones_like(self, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Self:
         """Ones in the shape of this tensor."""
-        return made(type(self), np.ones(self._data.shape, like(self, dtype)), requires_grad)
+        array = np.ones(self._data.shape, like(self, dtype, "ones_like"))
+        return made(type(self), array, requires_grad, "ones_like")
 
     def full_like(
         self, fill_value: float, dtype: DTypeLike | None = None, requires_grad: bool = False
@@ -186,5 +204,5 @@ class CreationMethods(Theme):
 
         Integer dtypes cut off its fraction: 2.5 is 2.
         """
-        values = filled("full_like", self._data.shape, fill_value, like(self, dtype))
-        return made(type(self), values, requires_grad)
+        values = filled("full_like", self._data.shape, fill_value, like(self, dtype, "full_like"))
+        return made(type(self), values, requires_grad, "full_like")

@@ -5,8 +5,8 @@ from typing import Any, Self
 
 import numpy as np
 
+from ..arrays.arguments import integer
 from ..arrays.float_errors import quiet
-from ..arrays.shapes import integer
 from ..engine.graph import TensorBase
 from ..ops.arithmetic import Div, Pow
 from ..ops.elementwise import Erf, Exp, Expm1, Log, Log1p, Logaddexp, LogBase, Sqrt

@@ -4,13 +4,22 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..arrays.shapes import broadcast_shape, integer, normalize_axis
-from ..engine.graph import Array, TensorBase, array_of
+from ..arrays.arguments import choice, flag, integer
+from ..arrays.shapes import broadcast_shape, normalize_axis
+from ..engine.graph import Array, TensorBase
 from ..ops.indexing import Diagonal, Getitem, ScatterAdd, ScatterExtreme, Setitem
 from ..ops.movement import Concatenate
 from ..ops.reduce import Prod
 from ..ops.selection import Mask
-from ._operands import as_tensor, cast, check_fits, in_single, one_number, operand
+from ._operands import (
+    as_tensor,
+    cast,
+    check_fits,
+    in_single,
+    one_number,
+    operand,
+    plain_array,
+)
 from ._positions import along, check_range, integers
 from ._theme import Theme
 
@@ -63,22 +72,17 @@ class GatheringMethods(Theme):
         reduce  None: src replaces the element; if several would, the last one does, and only it
                 gets the gradient.  "add": src is added.  "multiply": x is multiplied by src
         """
-        if reduce is not None:
-            kinds = {"add": "sum", "multiply": "prod"}
-            if reduce not in kinds:
-                raise ValueError(
-                    f'scatter: reduce must be None, "add" or "multiply"; got {reduce!r}'
-                )
-            return self.scatter_reduce(axis, index, src, kinds[reduce])
+        if choice(reduce, "scatter: reduce", None, "add", "multiply") is not None:
+            kind = "sum" if reduce == "add" else "prod"
+            return self._scatter_reduce("scatter", axis, index, src, kind, True)
         positions = self._along("scatter", axis, index)
         value = self._source("scatter", src, positions)
         return Setitem.apply(self, value, index=positions, distinct=False)
 
     def scatter_add(self, axis: int, index: Any, src: Any) -> Self:
         """x with src[i, j, ...] added at [index[i, j, ...], j, ...] for axis 0; see `scatter`."""
-        return self.scatter_reduce(axis, index, src, "sum")
+        return self._scatter_reduce("scatter_add", axis, index, src, "sum", True)
 
-    @in_single
     def scatter_reduce(
         self, axis: int, index: Any, src: Any, reduce: str, include_self: bool = True
     ) -> Self:
@@ -92,18 +96,21 @@ class GatheringMethods(Theme):
         exact gradients also where values are 0.  An element of x that is not included gets no share
         of the gradient; in PyTorch it does.
         """
-        positions = self._along("scatter_reduce", axis, index)
-        value = self._source("scatter_reduce", src, positions)
+        choice(reduce, "scatter_reduce: reduce", "sum", "prod", "mean", "amax", "amin")
+        include_self = flag(include_self, "scatter_reduce: include_self")
+        return self._scatter_reduce("scatter_reduce", axis, index, src, reduce, include_self)
+
+    @in_single
+    def _scatter_reduce(
+        self, name: str, axis: int, index: Any, src: Any, reduce: str, include_self: bool
+    ) -> Any:
+        positions = self._along(name, axis, index)
+        value = self._source(name, src, positions)
         x, shape = self, self._data.shape
         if reduce in EXTREMES:
             extreme = EXTREMES[reduce]
             return ScatterExtreme.apply(
                 x, value, index=positions, extreme=extreme, include_self=include_self
-            )
-        if reduce not in ("sum", "prod", "mean"):
-            raise ValueError(
-                f'scatter_reduce: reduce must be "sum", "prod", "mean", "amax" or "amin"; '
-                f"got {reduce!r}"
             )
         if not include_self:
             neutral = 1 if reduce == "prod" else 0
@@ -130,7 +137,7 @@ class GatheringMethods(Theme):
         """x with the slices of src along `axis` added at these positions.  index: (n,)."""
         axis, positions = self._lines("index_add", axis, index)
         shape = self._data.shape
-        value = self._castable("index_add", operand(src, "index_add"))
+        value = self._castable("index_add", operand(src, "index_add: src"))
         expected = (*shape[:axis], positions.size, *shape[axis + 1 :])
         if value.shape != expected:
             raise ValueError(f"index_add: expected src of shape {expected}; got {value.shape}")
@@ -140,7 +147,7 @@ class GatheringMethods(Theme):
     def index_fill(self, axis: int, index: Any, value: Any) -> Self:
         """x with `value`, a number, at these positions along `axis`.  index: (n,)."""
         axis, positions = self._lines("index_fill", axis, index)
-        fill = one_number("index_fill", value)
+        fill = one_number("index_fill: value", value)
         check_fits("index_fill", self._data, fill)
         if isinstance(fill, TensorBase):
             fill = cast(fill, self._data.dtype)
@@ -148,9 +155,7 @@ class GatheringMethods(Theme):
 
     def masked_select(self, mask: Any) -> Self:
         """The elements where the bool mask is True, as one axis.  x and the mask broadcast."""
-        array = array_of(mask)
-        if array.dtype != np.bool_:
-            raise TypeError(f"masked_select: expected a bool mask; got {array.dtype}")
+        array = plain_array(mask, "masked_select: mask", "bools, as x > 0 gives", "b")
         shape = broadcast_shape(self._data.shape, array.shape, name="masked_select")
         return self.expand(shape)[np.broadcast_to(array, shape)]
 
@@ -164,6 +169,7 @@ class GatheringMethods(Theme):
         num_classes  -1 for one more than the largest integer
         """
         labels = integers("one_hot", self)
+        num_classes = integer(num_classes, "one_hot: num_classes", least=-1)
         if num_classes == -1:
             if not labels.size:
                 raise ValueError("one_hot: no elements, so num_classes must be given")
@@ -174,12 +180,17 @@ class GatheringMethods(Theme):
     def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Self:
         """x[..., i, i + offset] for two axes; the diagonal is the last axis.  A view."""
         ndim = self._data.ndim
-        first, second = (normalize_axis(axis, ndim, "diagonal") for axis in (axis1, axis2))
+        first, second = (
+            normalize_axis(axis, ndim, "diagonal", name)
+            for name, axis in (("axis1", axis1), ("axis2", axis2))
+        )
         if first == second:
-            raise ValueError(f"diagonal: expected two different axes; got {axis1} and {axis2}")
+            raise ValueError(
+                f"diagonal: expected two different axes; got axis1 {first} and axis2 {second}"
+            )
         x = self.moveaxis((first, second), (-2, -1))
         rows, columns = x.shape[-2:]
-        offset = integer(offset, "diagonal")
+        offset = integer(offset, "diagonal: offset")
         down, right = max(-offset, 0), max(offset, 0)
         size = max(min(rows - down, columns - right), 0)
         if (rows, columns) != (size, size):
@@ -195,18 +206,18 @@ class GatheringMethods(Theme):
             return self.diagonal(diagonal)
         if self._data.ndim != 1:
             raise ValueError(f"diag: expected 1 or 2 dimensions; got shape {self._data.shape}")
-        offset, positions = integer(diagonal, "diag"), np.arange(self._data.size)
+        offset, positions = integer(diagonal, "diag: diagonal"), np.arange(self._data.size)
         index = (positions + max(-offset, 0), positions + max(offset, 0))
         side = positions.size + abs(offset)
         return ScatterAdd.apply(self, index=index, distinct=True, shape=(side, side))
 
     def tril(self, diagonal: int = 0) -> Self:
         """The lower triangle of the last two axes: 0 above this diagonal, even where x is nan."""
-        return self._triangle("tril", integer(diagonal, "tril"), below=True)
+        return self._triangle("tril", integer(diagonal, "tril: diagonal"), below=True)
 
     def triu(self, diagonal: int = 0) -> Self:
         """The upper triangle of the last two axes: 0 below this diagonal, even where x is nan."""
-        return self._triangle("triu", integer(diagonal, "triu") - 1, below=False)
+        return self._triangle("triu", integer(diagonal, "triu: diagonal") - 1, below=False)
 
     def _triangle(self, name: str, diagonal: int, below: bool) -> Self:
         if self._data.ndim < 2:
@@ -252,7 +263,7 @@ class GatheringMethods(Theme):
     def _source(self, name: str, src: Any, positions: tuple[Array, ...]) -> Any:
         """The values for these positions: the leading part of src, or a number."""
         shape = np.broadcast_shapes(*(array.shape for array in positions))
-        value = operand(src, name)
+        value = operand(src, f"{name}: src")
         check_fits(name, self._data, value)
         value = self._castable(name, value)
         if not value.ndim:

@@ -5,8 +5,8 @@ from typing import Any, Self
 
 import numpy as np
 
+from ..arrays.arguments import integer
 from ..arrays.float_errors import quiet
-from ..arrays.shapes import integer
 from ..engine.graph import TensorBase
 from ..engine.memory import changes
 from ..engine.recording import is_grad_enabled

@@ -4,8 +4,9 @@ from typing import Any, Self
 
 import numpy as np
 
+from ..arrays.arguments import integer
 from ..arrays.float_errors import quiet
-from ..arrays.shapes import broadcast_shape, integer
+from ..arrays.shapes import broadcast_shape
 from ..engine.graph import TensorBase
 from ..ops.arithmetic import Mul
 from ..ops.decompositions import QR, SVD, Cholesky, Eigh

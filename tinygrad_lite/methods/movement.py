@@ -5,11 +5,11 @@ from typing import Any, Self
 
 import numpy as np
 
+from ..arrays.arguments import integer, shown
 from ..arrays.ownership import memory_owner
 from ..arrays.shapes import (
     Axis,
     broadcast_shape,
-    integer,
     normalize_axes,
     normalize_axis,
     reshape_target,
@@ -30,7 +30,7 @@ class MovementMethods(Theme):
 
     def reshape(self, *shape: Any) -> Self:
         """The same elements, in C order, in another shape; one size may be -1."""
-        target = reshape_target(self._data.shape, shape_from(shape))
+        target = reshape_target(self._data.shape, shape_from(shape, "reshape: shape"))
         return self if target == self._data.shape else Reshape.apply(self, shape=target)
 
     def view(self, *shape: Any) -> Self:
@@ -53,10 +53,10 @@ class MovementMethods(Theme):
     def flatten(self, start_axis: int = 0, end_axis: int = -1) -> Self:
         """The axes from start_axis to end_axis, both included, merged into one."""
         shape, ndim = self._data.shape, max(self._data.ndim, 1)
-        start = normalize_axis(start_axis, ndim, "flatten")
-        end = normalize_axis(end_axis, ndim, "flatten")
+        start = normalize_axis(start_axis, ndim, "flatten", "start_axis")
+        end = normalize_axis(end_axis, ndim, "flatten", "end_axis")
         if start > end:
-            raise ValueError(f"flatten: axis {start_axis} comes after axis {end_axis}")
+            raise ValueError(f"flatten: start_axis {start} comes after end_axis {end}")
         size = 1
         for number in shape[start : end + 1]:
             size *= number
@@ -66,41 +66,40 @@ class MovementMethods(Theme):
         """One axis split into several, of these sizes; one size may be -1."""
         shape = self._data.shape
         axis = normalize_axis(axis, len(shape), "unflatten")
-        split = reshape_target((shape[axis],), shape_from((sizes,)))
+        split = reshape_target(
+            (shape[axis],), shape_from((sizes,), "unflatten: sizes"), "unflatten"
+        )
         return self.reshape(*shape[:axis], *split, *shape[axis + 1 :])
 
     def permute(self, *axes: Any) -> Self:
         """The axes in the given order, each named once."""
-        order = normalize_axes(shape_from(axes), self._data.ndim, "permute")
+        order = normalize_axes(
+            shape_from(axes, "permute: axes"), self._data.ndim, "permute", "axes"
+        )
         if len(order) != self._data.ndim:
             raise ValueError(
-                f"permute: expected each of the {self._data.ndim} axes once; got {shape_from(axes)}"
+                f"permute: axes: expected each of the {self._data.ndim} axes once; got {order}"
             )
         return Permute.apply(self, axes=order)
 
     def transpose(self, *axes: Any) -> Self:
         """Two axes exchanged, by default the first two; a sequence permutes all, as in NumPy."""
-        ndim = self._data.ndim
         if len(axes) not in (0, 2):
             return self.permute(*axes)
-        first, second = axes or (0, 1)
-        order = list(range(ndim))
-        i = normalize_axis(first, ndim, "transpose")
-        j = normalize_axis(second, ndim, "transpose")
-        order[i], order[j] = j, i
-        return Permute.apply(self, axes=tuple(order))
+        return _exchanged("transpose", self, *(axes or (0, 1)))
 
     def swapaxes(self, axis1: int, axis2: int) -> Self:
         """Two axes exchanged."""
-        return self.transpose(axis1, axis2)
+        return _exchanged("swapaxes", self, axis1, axis2)
 
     def moveaxis(self, source: Axis, destination: Axis) -> Self:
         """The source axes moved to the destinations; the others keep their order."""
-        moved = normalize_axes(source, self._data.ndim, "moveaxis")
-        targets = normalize_axes(destination, self._data.ndim, "moveaxis")
+        moved = normalize_axes(source, self._data.ndim, "moveaxis", "source")
+        targets = normalize_axes(destination, self._data.ndim, "moveaxis", "destination")
         if len(moved) != len(targets):
             raise ValueError(
-                f"moveaxis: expected as many destinations as sources; got {source} to {destination}"
+                "moveaxis: expected as many axes in destination as in source; "
+                f"got source {moved} and destination {targets}"
             )
         order = [axis for axis in range(self._data.ndim) if axis not in moved]
         for position, axis in sorted(zip(targets, moved, strict=True)):
@@ -123,14 +122,14 @@ class MovementMethods(Theme):
 
     def expand(self, *shape: Any) -> Self:
         """Broadcast to a larger shape, without using memory; -1 keeps a size."""
-        target = shape_from(shape)
+        target = shape_from(shape, "expand: shape")
         missing = len(target) - self._data.ndim
         target = tuple(
             self._data.shape[axis - missing] if size == -1 and axis >= missing else size
             for axis, size in enumerate(target)
         )
         if broadcast_shape(self._data.shape, target, name="expand") != target:
-            raise ValueError(f"expand: {self._data.shape} does not broadcast to {target}")
+            raise ValueError(f"expand: {self._data.shape} does not broadcast to shape {target}")
         return Expand.apply(self, shape=target)
 
     def unsqueeze(self, axis: int) -> Self:
@@ -150,7 +149,7 @@ class MovementMethods(Theme):
     def flip(self, *axes: Any) -> Self:
         """The elements in reverse order along these axes; a view."""
         given = axes[0] if len(axes) == 1 else axes
-        turned = normalize_axes(given, self._data.ndim, "flip")
+        turned = normalize_axes(given, self._data.ndim, "flip", "axes")
         steps = [-1 if axis in turned else None for axis in range(self._data.ndim)]
         index = (*(slice(None, None, step) for step in steps), ...)
         return Getitem.apply(self, index=index, distinct=True)
@@ -166,12 +165,15 @@ class MovementMethods(Theme):
         given = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
         distances = tuple(shifts) if isinstance(shifts, (tuple, list)) else (shifts,)
         if len(distances) != len(given):
-            raise ValueError(f"roll: expected a shift for each axis; got {shifts} for axis {axis}")
+            raise ValueError(
+                "roll: expected as many shifts as axes; "
+                f"got shifts {shown(shifts)} for axis {shown(axis)}"
+            )
         rolled = self
         for number, distance in zip(given, distances, strict=True):
             number = normalize_axis(number, self._data.ndim, "roll")
             size = self._data.shape[number]
-            cut = -integer(distance, "roll") % max(size, 1)
+            cut = -integer(distance, "roll: shifts") % max(size, 1)
             if cut:
                 halves = [
                     Getitem.apply(rolled, index=along(number, slice(*ends)), distinct=True)
@@ -185,12 +187,12 @@ class MovementMethods(Theme):
 
         Always a copy.
         """
-        counts = shape_from(repeats)
+        counts = shape_from(repeats, "repeat: repeats")
         shape = (1,) * (len(counts) - self._data.ndim) + self._data.shape
         if len(counts) < len(shape) or min(counts, default=0) < 0:
             raise ValueError(
-                f"repeat: expected a number of repeats for each of the {len(shape)} axes; "
-                f"got {counts}"
+                f"repeat: repeats: expected a number for each of the {len(shape)} axes; "
+                f"got {shown(counts)}"
             )
         pairs = list(zip(counts, shape, strict=True))
         apart = self.reshape([size for one in shape for size in (1, one)])
@@ -211,11 +213,13 @@ class MovementMethods(Theme):
         counts = array_of(repeats)
         if counts.dtype.kind not in "iu" or counts.shape not in ((), (1,), (shape[axis],)):
             raise ValueError(
-                f"repeat_interleave: expected one integer, or {shape[axis]} of them; "
-                f"got {repeats!r}"
+                f"repeat_interleave: repeats: expected one integer, or {shape[axis]} of them; "
+                f"got {shown(repeats)}"
             )
         if counts.size and counts.min() < 0:
-            raise ValueError(f"repeat_interleave: expected no negative number; got {counts.min()}")
+            raise ValueError(
+                f"repeat_interleave: repeats: expected no negative number; got {counts.min()}"
+            )
         if counts.ndim:
             positions = np.repeat(np.arange(shape[axis]), counts)
             return Getitem.apply(self, index=along(axis, positions), distinct=False)
@@ -223,6 +227,15 @@ class MovementMethods(Theme):
         apart = self.unsqueeze(axis + 1).expand(*shape[: axis + 1], count, *shape[axis + 1 :])
         repeated = apart.reshape(*shape[:axis], shape[axis] * count, *shape[axis + 1 :])
         return _own(repeated, self)
+
+
+def _exchanged(name: str, x: TensorBase, axis1: int, axis2: int) -> Any:
+    """Two axes exchanged."""
+    order = list(range(x._data.ndim))
+    i = normalize_axis(axis1, len(order), name, "axis1")
+    j = normalize_axis(axis2, len(order), name, "axis2")
+    order[i], order[j] = j, i
+    return Permute.apply(x, axes=tuple(order))
 
 
 def _own(result: Any, given: TensorBase) -> Any:

@@ -6,8 +6,9 @@ from typing import Any, Self
 
 import numpy as np
 
+from ..arrays.arguments import integer
 from ..arrays.float_errors import quiet
-from ..arrays.shapes import integer, normalize_axis
+from ..arrays.shapes import normalize_axis
 from ..engine.graph import Array
 from ..ops.indexing import Getitem
 from ..ops.movement import Pad, Unfold

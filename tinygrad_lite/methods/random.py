@@ -7,12 +7,13 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..arrays import generator
+from ..arrays.arguments import flag, integer, number, shown
 from ..arrays.dtypes import INT, check_dtype, float_dtype
 from ..arrays.float_errors import quiet
-from ..arrays.shapes import Shape, integer
+from ..arrays.shapes import Shape
 from ..engine.recording import Observer
 from ._theme import Theme
-from .creation import check_numbers, count, like, made, new_shape
+from .creation import count, like, made, new_shape
 
 
 class RandomMethods(Theme):
@@ -26,13 +27,13 @@ class RandomMethods(Theme):
     @staticmethod
     def manual_seed(seed: int) -> None:
         """Seed the generator: the same seed gives the same random numbers."""
-        generator.seed(seed)
+        generator.seed(integer(seed, "manual_seed: seed", least=0))
 
     @classmethod
     def rand(cls, *shape: Any, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Self:
         """Uniform on [0, 1)."""
         values = _uniform("rand", new_shape("rand", shape), 0.0, 1.0, dtype)
-        return made(cls, values, requires_grad)
+        return made(cls, values, requires_grad, "rand")
 
     @classmethod
     def uniform(
@@ -45,7 +46,7 @@ class RandomMethods(Theme):
     ) -> Self:
         """Uniform on [low, high)."""
         values = _uniform("uniform", new_shape("uniform", shape), low, high, dtype)
-        return made(cls, values, requires_grad)
+        return made(cls, values, requires_grad, "uniform")
 
     @classmethod
     def scaled_uniform(
@@ -54,7 +55,8 @@ class RandomMethods(Theme):
         """Uniform on [-b, b) with b = 1 / sqrt(number of elements)."""
         sizes = new_shape("scaled_uniform", shape)
         bound = max(prod(sizes), 1) ** -0.5
-        return made(cls, _uniform("scaled_uniform", sizes, -bound, bound, dtype), requires_grad)
+        values = _uniform("scaled_uniform", sizes, -bound, bound, dtype)
+        return made(cls, values, requires_grad, "scaled_uniform")
 
     @classmethod
     def glorot_uniform(
@@ -71,7 +73,8 @@ class RandomMethods(Theme):
         """
         sizes, fan_in = _fan_in("glorot_uniform", shape)
         bound = sqrt(6.0 / (sizes[0] + fan_in))
-        return made(cls, _uniform("glorot_uniform", sizes, -bound, bound, dtype), requires_grad)
+        values = _uniform("glorot_uniform", sizes, -bound, bound, dtype)
+        return made(cls, values, requires_grad, "glorot_uniform")
 
     @classmethod
     def kaiming_uniform(
@@ -88,8 +91,10 @@ class RandomMethods(Theme):
         Source: K. He et al., Delving Deep into Rectifiers, ICCV 2015.
         """
         sizes, fan_in = _fan_in("kaiming_uniform", shape)
+        a = number(a, "kaiming_uniform: a")
         bound = sqrt(6.0 / ((1.0 + a * a) * fan_in))
-        return made(cls, _uniform("kaiming_uniform", sizes, -bound, bound, dtype), requires_grad)
+        values = _uniform("kaiming_uniform", sizes, -bound, bound, dtype)
+        return made(cls, values, requires_grad, "kaiming_uniform")
 
     @classmethod
     def randn(
@@ -97,7 +102,7 @@ class RandomMethods(Theme):
     ) -> Self:
         """Normal with mean 0 and standard deviation 1."""
         values = _normal("randn", new_shape("randn", shape), 0.0, 1.0, dtype)
-        return made(cls, values, requires_grad)
+        return made(cls, values, requires_grad, "randn")
 
     @classmethod
     def normal(
@@ -110,7 +115,7 @@ class RandomMethods(Theme):
     ) -> Self:
         """Normal with this mean and standard deviation."""
         values = _normal("normal", new_shape("normal", shape), mean, std, dtype)
-        return made(cls, values, requires_grad)
+        return made(cls, values, requires_grad, "normal")
 
     @classmethod
     def kaiming_normal(
@@ -127,8 +132,10 @@ class RandomMethods(Theme):
         Source: K. He et al., Delving Deep into Rectifiers, ICCV 2015.
         """
         sizes, fan_in = _fan_in("kaiming_normal", shape)
+        a = number(a, "kaiming_normal: a")
         std = sqrt(2.0 / ((1.0 + a * a) * fan_in))
-        return made(cls, _normal("kaiming_normal", sizes, 0.0, std, dtype), requires_grad)
+        values = _normal("kaiming_normal", sizes, 0.0, std, dtype)
+        return made(cls, values, requires_grad, "kaiming_normal")
 
     @classmethod
     def randint(
@@ -136,20 +143,23 @@ class RandomMethods(Theme):
     ) -> Self:
         """Integers from low to high - 1, all equally likely."""
         if len(shape) == 3 and isinstance(shape[2], (tuple, list)):  # as in PyTorch
-            sizes = ", ".join(map(str, shape[2]))
+            sizes = shown(tuple(shape[2]))[1:-1]
             raise TypeError(
-                f"randint: expected a shape, low and high; got {shape}; "
-                f"write randint({sizes}, low={shape[0]}, high={shape[1]})"
+                f"randint: expected a shape, low and high; got {shown(shape)}; "
+                f"write randint({sizes}, low={shown(shape[0])}, high={shown(shape[1])})"
             )
         wanted = _integer_dtype("randint", dtype)
         first, end = integer(low, "randint: low"), integer(high, "randint: high")
         if first >= end:
-            raise ValueError(f"randint: expected low < high; got {first} and {end}")
+            raise ValueError(f"randint: expected low < high; got {shown(first)} and {shown(end)}")
         limits = np.iinfo(wanted)
         if first < limits.min or end - 1 > limits.max:
-            raise ValueError(f"randint: {first} to {end - 1} does not fit into {wanted}")
+            raise ValueError(
+                f"randint: low and high: {shown(first)} to {shown(end - 1)} do not fit into "
+                f"{wanted}"
+            )
         values = _draw("integers", first, end, new_shape("randint", shape), wanted)
-        return made(cls, values, False)
+        return made(cls, values, False, "randint")
 
     @classmethod
     def randperm(cls, n: int, dtype: DTypeLike | None = None) -> Self:
@@ -158,17 +168,17 @@ class RandomMethods(Theme):
         number = count("randperm: n", n)
         if number - 1 > np.iinfo(wanted).max:
             raise ValueError(f"randperm: {number - 1} does not fit into {wanted}")
-        return made(cls, _draw("permutation", number).astype(wanted, copy=False), False)
+        return made(cls, _draw("permutation", number).astype(wanted, copy=False), False, "randperm")
 
     def rand_like(self, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Self:
         """Uniform on [0, 1), in the shape and dtype of this tensor."""
-        values = _uniform("rand_like", self._data.shape, 0.0, 1.0, like(self, dtype))
-        return made(type(self), values, requires_grad)
+        values = _uniform("rand_like", self._data.shape, 0.0, 1.0, like(self, dtype, "rand_like"))
+        return made(type(self), values, requires_grad, "rand_like")
 
     def randn_like(self, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Self:
         """Normal with mean 0 and standard deviation 1, in the shape and dtype of this tensor."""
-        values = _normal("randn_like", self._data.shape, 0.0, 1.0, like(self, dtype))
-        return made(type(self), values, requires_grad)
+        values = _normal("randn_like", self._data.shape, 0.0, 1.0, like(self, dtype, "randn_like"))
+        return made(type(self), values, requires_grad, "randn_like")
 
     def bernoulli(self) -> Self:
         """1 with the probability that self holds, else 0; same shape and dtype, no gradient."""
@@ -195,14 +205,15 @@ class RandomMethods(Theme):
             raise ValueError(
                 f"multinomial: expected weights of shape (n,) or (rows, n); got {weights.shape}"
             )
-        if count("multinomial: num_samples", num_samples) == 0:
-            raise ValueError("multinomial: expected num_samples of 1 or more; got 0")
+        num_samples = integer(num_samples, "multinomial: num_samples", least=1)
+        replacement = flag(replacement, "multinomial: replacement")
         if not np.all(np.isfinite(weights) & (weights >= 0)):
             raise ValueError("multinomial: expected finite weights of 0 or more")
         possible = int(np.min(np.count_nonzero(weights, axis=-1), initial=weights.shape[-1]))
         if possible < (1 if replacement else num_samples):
             raise ValueError(
-                f"multinomial: {possible} weights are above 0, too few for {num_samples} samples"
+                f"multinomial: {possible} weights are above 0, too few for "
+                f"num_samples={shown(num_samples)}"
                 + ("" if replacement or not possible else "; pass replacement=True")
             )
         return self._wrap(_sample(weights, num_samples, replacement), None)
@@ -222,18 +233,22 @@ def _fan_in(name: str, sizes: Any) -> tuple[Shape, int]:
     """The shape (out, in, ...), and the number of inputs of each output."""
     shape = new_shape(name, sizes)
     if not shape or 0 in shape:
-        raise ValueError(f"{name}: expected a shape (out, in, ...) without zeros; got {shape}")
+        raise ValueError(
+            f"{name}: expected a shape (out, in, ...) without zeros; got {shown(shape)}"
+        )
     return shape, prod(shape[1:])
 
 
 @quiet
 def _uniform(name: str, shape: Shape, low: float, high: float, dtype: DTypeLike | None) -> Any:
     """Uniform on [low, high), or all `low` where the two are equal."""
-    check_numbers(name, low, high)
+    low, high = number(low, f"{name}: low"), number(high, f"{name}: high")
     wanted = _float_dtype(name, dtype)
     start, end = wanted.type(low), wanted.type(high)
     if not (start <= end and isfinite(end - start)):
-        raise ValueError(f"{name}: expected finite low <= high in {wanted}; got {low} and {high}")
+        raise ValueError(
+            f"{name}: expected finite low <= high in {wanted}; got {shown(low)} and {shown(high)}"
+        )
     wide = _drawn_dtype(wanted)
     drawn = _draw("random", shape, wide)
     if (low, high) != (0.0, 1.0):
@@ -247,10 +262,10 @@ def _uniform(name: str, shape: Shape, low: float, high: float, dtype: DTypeLike 
 @quiet
 def _normal(name: str, shape: Shape, mean: float, std: float, dtype: DTypeLike | None) -> Any:
     """Normal with this mean and standard deviation."""
-    check_numbers(name, mean, std)
+    mean, std = number(mean, f"{name}: mean"), number(std, f"{name}: std")
     wanted = _float_dtype(name, dtype)
     if not std >= 0:
-        raise ValueError(f"{name}: expected a standard deviation of 0 or more; got {std}")
+        raise ValueError(f"{name}: std: expected 0 or more; got {std}")
     wide = _drawn_dtype(wanted)
     drawn = _draw("standard_normal", shape, wide)
     if (mean, std) != (0.0, 1.0):
@@ -260,17 +275,19 @@ def _normal(name: str, shape: Shape, mean: float, std: float, dtype: DTypeLike |
 
 def _float_dtype(name: str, dtype: DTypeLike | None) -> np.dtype[Any]:
     """The dtype of random real numbers: a float one, by default float32."""
-    wanted = float_dtype(dtype)
+    wanted = float_dtype(dtype, name)
     if wanted.kind != "f":
-        raise TypeError(f"{name}: expected a float dtype; got {wanted}; use randint for integers")
+        raise TypeError(
+            f"{name}: dtype: expected a float dtype; got {wanted}; use randint for integers"
+        )
     return wanted
 
 
 def _integer_dtype(name: str, dtype: DTypeLike | None) -> np.dtype[Any]:
     """The dtype of random integers, by default int64."""
-    wanted = INT if dtype is None else check_dtype(dtype)
+    wanted = INT if dtype is None else check_dtype(dtype, name)
     if wanted.kind not in "iu":
-        raise TypeError(f"{name}: expected an integer dtype; got {wanted}")
+        raise TypeError(f"{name}: dtype: expected an integer dtype; got {wanted}")
     return wanted
 
 

@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike
 
+from ..arrays.arguments import flag, number, shown, wrong
 from ..arrays.dtypes import check_dtype
 from ..arrays.shapes import Axis, normalize_axes, normalize_axis
 from ..engine.recording import warn
@@ -29,8 +30,9 @@ class ReduceMethods(Theme):
 
     def sum(self, axis: Axis = None, keepdim: bool = False, dtype: DTypeLike | None = None) -> Self:
         """Sum; bools and integers are added as int64.  0 for no elements."""
-        x = accumulable(self, dtype)
-        return Sum.apply(x, axes=normalize_axes(axis, x.ndim, "sum"), keepdim=keepdim)
+        x = accumulable(self, dtype, "sum")
+        axes = normalize_axes(axis, x.ndim, "sum")
+        return Sum.apply(x, axes=axes, keepdim=flag(keepdim, "sum: keepdim"))
 
     def mean(
         self, axis: Axis = None, keepdim: bool = False, dtype: DTypeLike | None = None
@@ -45,17 +47,19 @@ class ReduceMethods(Theme):
 
         Bools and integers are multiplied as int64.
         """
-        return _prod(accumulable(self, dtype), axis, keepdim)
+        return _prod(accumulable(self, dtype, "prod"), axis, keepdim)
 
     # Extremes
 
     def max(self, axis: Axis = None, keepdim: bool = False) -> Self:
         """Largest element, or nan if there is one; equal ones share the gradient evenly."""
-        return Max.apply(self, axes=self._filled_axes(axis, "max"), keepdim=keepdim)
+        axes = self._filled_axes(axis, "max")
+        return Max.apply(self, axes=axes, keepdim=flag(keepdim, "max: keepdim"))
 
     def min(self, axis: Axis = None, keepdim: bool = False) -> Self:
         """Smallest element, or nan if there is one; equal ones share the gradient evenly."""
-        return Min.apply(self, axes=self._filled_axes(axis, "min"), keepdim=keepdim)
+        axes = self._filled_axes(axis, "min")
+        return Min.apply(self, axes=axes, keepdim=flag(keepdim, "min: keepdim"))
 
     def argmax(self, axis: int | None = None, keepdim: bool = False) -> Self:
         """Position (int64) of the largest element, the first if there are several.  No gradient.
@@ -76,16 +80,19 @@ class ReduceMethods(Theme):
     def any(self, axis: Axis = None, keepdim: bool = False) -> Self:
         """Whether at least one element is not 0 (bool; nan is not 0).  False for no elements."""
         axes = normalize_axes(axis, self._data.ndim, "any")
+        keepdim = flag(keepdim, "any: keepdim")
         return self._wrap(np.any(self._data, axis=axes, keepdims=keepdim), None)
 
     def all(self, axis: Axis = None, keepdim: bool = False) -> Self:
         """Whether no element is 0 (bool; nan is not 0).  True for no elements."""
         axes = normalize_axes(axis, self._data.ndim, "all")
+        keepdim = flag(keepdim, "all: keepdim")
         return self._wrap(np.all(self._data, axis=axes, keepdims=keepdim), None)
 
     def count_nonzero(self, axis: Axis = None, keepdim: bool = False) -> Self:
         """The number of elements that are not 0 (int64; nan is not 0)."""
         axes = normalize_axes(axis, self._data.ndim, "count_nonzero")
+        keepdim = flag(keepdim, "count_nonzero: keepdim")
         return self._wrap(np.count_nonzero(self._data, axis=axes, keepdims=keepdim), None)
 
     # Variances
@@ -96,12 +103,14 @@ class ReduceMethods(Theme):
 
         nan, with a RuntimeWarning, if n is not larger than the correction.
         """
+        keepdim = flag(keepdim, "var: keepdim")
         deviation, axes, freedom = _deviation(self, "var", axis, correction)
         return (deviation * deviation).sum(axes, keepdim) / freedom
 
     @in_single
     def std(self, axis: Axis = None, keepdim: bool = False, correction: float = 1) -> Self:
         """Standard deviation, sqrt(var); the gradient is 0 where all x are equal.  See `var`."""
+        keepdim = flag(keepdim, "std: keepdim")
         deviation, axes, freedom = _deviation(self, "std", axis, correction)
         return Norm.apply(deviation, axes=axes, p=2, keepdim=keepdim) / sqrt(freedom)
 
@@ -126,22 +135,7 @@ class ReduceMethods(Theme):
         p = inf is the largest |x|, -inf the smallest, and 0 the number of elements that are not 0.
         The gradient at 0 is 0; several largest |x| share it.
         """
-        x = as_float(self)
-        if isinstance(p, bool) or not isinstance(p, (int, float, np.number)) or p != p:
-            raise TypeError(f"norm: expected p as a number; got {p!r}")
-        p = float(p)  # a NumPy scalar would decide the dtype
-        axes = normalize_axes(axis, x.ndim, "norm")
-        if p == 0:
-            return cast(self.count_nonzero(axes, keepdim), x.dtype)
-        if abs(p) == inf or p < 0:
-            self._filled_axes(axes, "norm")
-        if p == inf:
-            return x.abs().max(axes, keepdim)
-        if p == -inf:
-            return x.abs().min(axes, keepdim)
-        if p == 1:
-            return x.abs().sum(axes, keepdim)
-        return Norm.apply(x, axes=axes, p=p, keepdim=keepdim)
+        return p_norm("norm", self, p, axis, keepdim)
 
     @in_single
     def logsumexp(self, axis: Axis = None, keepdim: bool = False) -> Self:
@@ -151,6 +145,7 @@ class ReduceMethods(Theme):
         """
         x = as_float(self)
         axes = normalize_axes(axis, x.ndim, "logsumexp")
+        keepdim = flag(keepdim, "logsumexp: keepdim")
         if prod(x.shape[number] for number in axes) == 0:
             return x.exp().sum(axes, keepdim).log()
         largest = x.detach().max(axes, keepdim=True)
@@ -167,7 +162,7 @@ class ReduceMethods(Theme):
         axes = normalize_axes(axis, self._data.ndim, name)
         if any(self._data.shape[number] == 0 for number in axes):
             raise ValueError(
-                f"{name}: shape {self._data.shape} has no elements along axis {axis}; "
+                f"{name}: shape {self._data.shape} has no elements along axis {shown(axis)}; "
                 "the largest or smallest of nothing is not defined"
             )
         return axes
@@ -177,13 +172,14 @@ class ReduceMethods(Theme):
         if axis is not None and self._data.ndim:
             axis = normalize_axis(axis, self._data.ndim, name)
         self._filled_axes(axis, name)
+        keepdim = flag(keepdim, f"{name}: keepdim")
         return self._wrap(function(self._data, axis=axis, keepdims=keepdim), None)
 
 
-def accumulable(x: Given, dtype: DTypeLike | None) -> Given:
+def accumulable(x: Given, dtype: DTypeLike | None, name: str) -> Given:
     """The tensor as `dtype`; default: int64 for bools and integers, floats keep theirs."""
     if dtype is not None:
-        return cast(x, check_dtype(dtype))
+        return cast(x, check_dtype(dtype, name))
     return cast(x, np.int64) if x._data.dtype.kind in "bui" else x
 
 
@@ -191,26 +187,54 @@ def floats(x: Given, name: str, dtype: DTypeLike | None) -> Given:
     """The tensor as `dtype`, which must be a float dtype; default: float32 unless it is a float."""
     if dtype is None:
         return as_float(x)
-    if check_dtype(dtype).kind != "f":
-        raise TypeError(f"{name}: expected a float dtype; got {np.dtype(dtype)}")
-    return cast(x, dtype)
+    wanted = check_dtype(dtype, name)
+    if wanted.kind != "f":
+        raise TypeError(f"{name}: dtype: expected a float dtype; got {wanted}")
+    return cast(x, wanted)
+
+
+def _order(name: str, p: Any) -> float:
+    """The p of a p-norm as a Python float, since a NumPy scalar would decide the dtype."""
+    found = float(number(p, f"{name}: p"))
+    if isinstance(p, (bool, np.bool_)) or found != found:
+        raise wrong(f"{name}: p", "a number", p)
+    return found
 
 
 @in_single
 def _mean(x: Any, axis: Axis, keepdim: bool) -> Any:
-    return Mean.apply(x, axes=normalize_axes(axis, x.ndim, "mean"), keepdim=keepdim)
+    axes = normalize_axes(axis, x.ndim, "mean")
+    return Mean.apply(x, axes=axes, keepdim=flag(keepdim, "mean: keepdim"))
 
 
 @in_single
 def _prod(x: Any, axis: Axis, keepdim: bool) -> Any:
-    return Prod.apply(x, axes=normalize_axes(axis, x.ndim, "prod"), keepdim=keepdim)
+    axes = normalize_axes(axis, x.ndim, "prod")
+    return Prod.apply(x, axes=axes, keepdim=flag(keepdim, "prod: keepdim"))
+
+
+def p_norm(name: str, tensor: Any, p: float, axis: Axis, keepdim: bool) -> Any:
+    """`Tensor.norm` for a method called `name`."""
+    x, p, keepdim = as_float(tensor), _order(name, p), flag(keepdim, f"{name}: keepdim")
+    axes = normalize_axes(axis, x.ndim, name)
+    if p == 0:
+        return cast(x.count_nonzero(axes, keepdim), x.dtype)
+    if abs(p) == inf or p < 0:
+        x._filled_axes(axes, name)
+    if p == inf:
+        return x.abs().max(axes, keepdim)
+    if p == -inf:
+        return x.abs().min(axes, keepdim)
+    if p == 1:
+        return x.abs().sum(axes, keepdim)
+    return Norm.apply(x, axes=axes, p=p, keepdim=keepdim)
 
 
 def _deviation(
     x: Theme, name: str, axis: Axis, correction: float
 ) -> tuple[Any, tuple[int, ...], float]:
     """x - mean, the axes, and the degrees of freedom: n - correction, at least 0."""
-    deviation = as_float(x)
+    deviation, correction = as_float(x), number(correction, f"{name}: correction")
     axes = normalize_axes(axis, deviation.ndim, name)
     count = prod(deviation.shape[number] for number in axes)
     if count <= correction:

@@ -22,14 +22,14 @@ class ScanMethods(Theme):
 
     def cumsum(self, axis: int = 0, dtype: DTypeLike | None = None) -> Self:
         """x_0 + ... + x_i along the axis; bools and integers are added as int64."""
-        return _along(accumulable(self, dtype), "cumsum", CumSum, axis)
+        return _along(accumulable(self, dtype, "cumsum"), "cumsum", CumSum, axis)
 
     def cumprod(self, axis: int = 0, dtype: DTypeLike | None = None) -> Self:
         """x_0 x_1 ... x_i along the axis; exact gradients also where elements are 0.
 
         Bools and integers are multiplied as int64.
         """
-        return _along(accumulable(self, dtype), "cumprod", CumProd, axis)
+        return _along(accumulable(self, dtype, "cumprod"), "cumprod", CumProd, axis)
 
     def logcumsumexp(self, axis: int = 0) -> Self:
         """log(exp(x_0) + ... + exp(x_i)) along the axis, without overflow.

@@ -11,9 +11,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..arrays.shapes import Axis, integer, keepdim_shape, normalize_axes, normalize_axis
+from ..arrays.arguments import flag, integer, shown
+from ..arrays.shapes import Axis, keepdim_shape, normalize_axes, normalize_axis
 from ..engine.graph import Array, TensorBase
-from ._operands import as_float
+from ._operands import as_float, plain_array
 from ._positions import read_along
 from ._theme import Theme
 
@@ -43,8 +44,11 @@ class SortingMethods(Theme):
         line = np.atleast_1d(self._data)
         if not 0 <= k <= line.shape[axis]:
             raise ValueError(
-                f"topk: expected k from 0 to {line.shape[axis]}, the size of axis {axis}; got {k}"
+                f"topk: expected k from 0 to {line.shape[axis]}, the size of axis {axis}; "
+                f"got {shown(k)}"
             )
+        largest = flag(largest, "topk: largest")
+        flag(sorted_, "topk: sorted_")
         positions = np.moveaxis(_first(np.moveaxis(line, axis, -1), k, largest), -1, axis)
         if not self._data.ndim and k:
             positions = positions.reshape(())
@@ -71,9 +75,12 @@ class SortingMethods(Theme):
     def _quantile(self, name: str, q: Any, axis: Axis, keepdim: bool) -> Self:
         x = as_float(self)
         axes = normalize_axes(axis, x.ndim, name)
-        shares = np.array(q._data if isinstance(q, TensorBase) else q, np.float64)
+        keepdim = flag(keepdim, f"{name}: keepdim")
+        shares = plain_array(q, f"{name}: q").astype(np.float64)
         if shares.ndim > 1 or not ((shares >= 0) & (shares <= 1)).all():
-            raise ValueError(f"{name}: expected q from 0 to 1, a number or several; got {q!r}")
+            raise ValueError(
+                f"{name}: q: expected numbers from 0 to 1, one or several; got {shown(q)}"
+            )
         count = prod(x.shape[number] for number in axes)
         rest = tuple(number for number in range(x.ndim) if number not in axes)
         rows = x.permute(rest + axes).reshape(*(x.shape[number] for number in rest), count)
@@ -102,9 +109,7 @@ def _between(rows: Any, positions: Array) -> Any:
 
 def _single_axis(name: str, axis: int, ndim: int) -> int:
     """The axis counted from the front; 0 for a 0-d tensor."""
-    if ndim == 0 and axis in (0, -1):
-        return 0
-    return normalize_axis(axis, ndim, name)
+    return normalize_axis(axis, ndim or 1, name)
 
 
 def _first(rows: Array, k: int, largest: bool) -> Array:
@@ -129,7 +134,7 @@ def _first(rows: Array, k: int, largest: bool) -> Array:
 
 def _order(tensor: TensorBase, name: str, axis: int, descending: bool) -> tuple[Array, int]:
     """The positions that sort the elements along the axis, and the axis counted from the front."""
-    x = tensor._data
+    x, descending = tensor._data, flag(descending, f"{name}: descending")
     axis = _single_axis(name, axis, x.ndim)
     return _sorted(np.atleast_1d(x), axis, descending).reshape(x.shape), axis
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays.shapes import integer, normalize_axes, normalize_axis
+from ..arrays.arguments import integer
+from ..arrays.shapes import normalize_axes, normalize_axis
 from ..engine.graph import TensorBase
 from ..methods._positions import along, integers
 from ..methods.joining import JoiningMethods, concatenate, stacked

@@ -260,7 +260,8 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: X.leaky_relu(Tensor(0.1)),  # type: ignore[arg-type]
         TypeError,
-        "leaky_relu: expected a number as neg_slope; prelu takes a Tensor",
+        "leaky_relu: neg_slope: expected a number; got Tensor of shape (), float32; prelu takes "
+        "a Tensor",
     ),
     Mistake(
         lambda: X.celu(0),
@@ -299,7 +300,7 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: X.gelu("erf"),
         ValueError,
-        'gelu: expected approximate="tanh" or "none"; got \'erf\'',
+        'gelu: approximate: expected "tanh" or "none"; got \'erf\'',
     ),
     Mistake(
         lambda: X.prelu(Tensor([0.1, 0.2])),
@@ -309,9 +310,9 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: X.prelu(0.1),
         TypeError,
-        "prelu: expected a Tensor as the weight; got a number; leaky_relu takes one",
+        "prelu: weight: expected a Tensor; got a number; leaky_relu takes one",
     ),
     Mistake(
-        lambda: X.dropout(1.5), ValueError, "dropout: expected a probability p from 0 to 1; got 1.5"
+        lambda: X.dropout(1.5), ValueError, "dropout: p: expected a number from 0 to 1; got 1.5"
     ),
 ]

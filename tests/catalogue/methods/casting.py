@@ -86,17 +86,17 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: Tensor([1.0]).cast(None),
         TypeError,
-        "dtype: expected a NumPy dtype such as np.float32; got None",
+        "cast: dtype: expected a NumPy dtype such as np.float32; got None",
     ),
     Mistake(
         lambda: Tensor([1.0]).cast("float31"),
         TypeError,
-        "dtype: expected a NumPy dtype such as np.float32; got 'float31'",
+        "cast: dtype: expected a NumPy dtype such as np.float32; got 'float31'",
     ),
     Mistake(
         lambda: Tensor([1.0]).astype(complex),
         TypeError,
-        "Tensor: dtype complex128 is not supported; use bool, an integer type, or float16 to 64",
+        "astype: dtype complex128 is not supported; use bool, an integer type, or float16 to 64",
     ),
     Mistake(
         lambda: Tensor([1.0, 2.0, 3.0]).bitcast(np.float64),

@@ -171,32 +171,49 @@ X = Tensor([1, 2])
 
 MISTAKES: list[Mistake] = [
     Mistake(
-        lambda: Tensor.zeros(2, -1), ValueError, "zeros: expected sizes of 0 or more; got (2, -1)"
+        lambda: Tensor.zeros(2, -1),
+        ValueError,
+        "zeros: shape: expected sizes of 0 or more; got (2, -1)",
     ),
     Mistake(
-        lambda: Tensor.full((-3,), 1.0), ValueError, "full: expected sizes of 0 or more; got (-3,)"
+        lambda: Tensor.full((-3,), 1.0),
+        ValueError,
+        "full: shape: expected sizes of 0 or more; got (-3,)",
     ),
-    Mistake(lambda: Tensor.ones(2.5), TypeError, "a shape is made of integers; got (2.5,)"),
-    Mistake(lambda: Tensor.full(2, [1.0]), TypeError, "full: expected a number; got list"),
+    Mistake(lambda: Tensor.ones(2.5), TypeError, "ones: shape: expected an integer; got 2.5"),
     Mistake(
-        lambda: Tensor.full(2, 300, dtype=np.uint8), ValueError, "full: 300 does not fit into uint8"
+        lambda: Tensor.full(2, [1.0]), TypeError, "full: fill_value: expected a number; got [1.0]"
+    ),
+    Mistake(
+        lambda: Tensor.full(2, 300, dtype=np.uint8),
+        ValueError,
+        "full: fill_value: 300 does not fit into uint8",
     ),
     Mistake(
         lambda: Tensor.full(2, 1e5, dtype=np.float16),
         ValueError,
-        "full: 100000.0 does not fit into float16",
+        "full: fill_value: 100000.0 does not fit into float16",
     ),
     Mistake(
-        lambda: X.full_like(float("nan")), ValueError, "full_like: nan does not fit into int64"
+        lambda: X.full_like(float("nan")),
+        ValueError,
+        "full_like: fill_value: nan does not fit into int64",
     ),
     Mistake(
         lambda: Tensor.arange(1, 2, 0),
         ValueError,
         "arange: expected finite numbers and a step other than 0; got 1, 2, 0",
     ),
-    Mistake(lambda: Tensor.arange(X), TypeError, "arange: expected a number; got Tensor"),
     Mistake(
-        lambda: Tensor.linspace(0, 1, -1), ValueError, "linspace: steps: expected 0 or more; got -1"
+        lambda: Tensor.arange(X),
+        TypeError,
+        "arange: stop: expected a number; got Tensor of shape (2,), int64; no gradient flows "
+        "there: take its item()",
+    ),
+    Mistake(
+        lambda: Tensor.linspace(0, 1, -1),
+        ValueError,
+        "linspace: steps: expected an integer of 0 or more; got -1",
     ),
     Mistake(
         lambda: Tensor.linspace(0, 1, 2.0),
@@ -208,7 +225,9 @@ MISTAKES: list[Mistake] = [
         TypeError,
         "linspace: expected a dtype of numbers; got bool",
     ),
-    Mistake(lambda: Tensor.eye(2, -2), ValueError, "eye: m: expected 0 or more; got -2"),
+    Mistake(
+        lambda: Tensor.eye(2, -2), ValueError, "eye: m: expected an integer of 0 or more; got -2"
+    ),
     Mistake(
         lambda: Tensor.arange(3, requires_grad=True),
         TypeError,

@@ -294,7 +294,9 @@ MISTAKES: list[Mistake] = [
         "gather: expected an index of 2 axes, none but axis 1 longer than in (2, 3); "
         "got shape (1,)",
     ),
-    Mistake(lambda: X.gather(0, [[0.0]]), TypeError, "gather: expected integers; got float64"),
+    Mistake(
+        lambda: X.gather(0, [[0.0]]), TypeError, "gather: index: expected integers; got [[0.0]]"
+    ),
     Mistake(
         lambda: X.take_along_axis([[0], [0], [0]], 1),
         ValueError,
@@ -324,12 +326,13 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: X.scatter(0, [[0]], 1.0, reduce="mean"),
         ValueError,
-        'scatter: reduce must be None, "add" or "multiply"; got \'mean\'',
+        'scatter: reduce: expected None, "add" or "multiply"; got \'mean\'',
     ),
     Mistake(
         lambda: X.scatter_reduce(0, [[0]], 1.0, "max"),
         ValueError,
-        'scatter_reduce: reduce must be "sum", "prod", "mean", "amax" or "amin"; got \'max\'',
+        'scatter_reduce: reduce: expected "sum", "prod", "mean", "amax" or "amin"; got '
+        "'max'; did you mean \"amax\"?",
     ),
     Mistake(
         lambda: X.index_select(0, [[0]]),
@@ -344,12 +347,12 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: X.index_fill(0, [0], X),
         ValueError,
-        "index_fill: expected one number; got shape (2, 3)",
+        "index_fill: value: expected one number; got shape (2, 3)",
     ),
     Mistake(
         lambda: X.masked_select([1, 0, 1]),
         TypeError,
-        "masked_select: expected a bool mask; got int64",
+        "masked_select: mask: expected bools, as x > 0 gives; got [1, 0, 1]",
     ),
     Mistake(
         lambda: Tensor([0, 5]).one_hot(3), IndexError, "one_hot: 5 is out of range for 3 classes"
@@ -362,9 +365,9 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: X.diagonal(0, 1, 1),
         ValueError,
-        "diagonal: expected two different axes; got 1 and 1",
+        "diagonal: expected two different axes; got axis1 1 and axis2 1",
     ),
-    Mistake(lambda: X.triu(0.5), TypeError, "triu: expected an integer; got 0.5"),
+    Mistake(lambda: X.triu(0.5), TypeError, "triu: diagonal: expected an integer; got 0.5"),
     Mistake(
         lambda: Tensor(1.0).diag(), ValueError, "diag: expected 1 or 2 dimensions; got shape ()"
     ),

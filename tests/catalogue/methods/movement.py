@@ -167,16 +167,19 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: X.reshape(-1, -1),
         ValueError,
-        "reshape: (2, 3) holds 6 elements, which do not fill (-1, -1); only one size may be -1",
+        "reshape: (2, 3) holds 6 elements, which do not fill the shape (-1, -1); only one size "
+        "may be -1",
     ),
     Mistake(
-        lambda: X.permute(0), ValueError, "permute: expected each of the 2 axes once; got (0,)"
+        lambda: X.permute(0),
+        ValueError,
+        "permute: axes: expected each of the 2 axes once; got (0,)",
     ),
-    Mistake(lambda: X.expand(3), ValueError, "expand: (2, 3) does not broadcast to (3,)"),
+    Mistake(lambda: X.expand(3), ValueError, "expand: (2, 3) does not broadcast to shape (3,)"),
     Mistake(
         lambda: X.reshape(4, -1),
         ValueError,
-        "reshape: (2, 3) holds 6 elements, which do not fill (4, -1)",
+        "reshape: (2, 3) holds 6 elements, which do not fill the shape (4, -1)",
     ),
     Mistake(
         lambda: X.T.view(6),
@@ -186,19 +189,20 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: X.unflatten(1, (2, 2)),
         ValueError,
-        "reshape: (3,) holds 3 elements, which do not fill (2, 2)",
+        "unflatten: (3,) holds 3 elements, which do not fill the shape (2, 2)",
     ),
-    Mistake(lambda: X.flatten(1, 0), ValueError, "flatten: axis 1 comes after axis 0"),
+    Mistake(lambda: X.flatten(1, 0), ValueError, "flatten: start_axis 1 comes after end_axis 0"),
     Mistake(
         lambda: X.squeeze(2),
         ValueError,
         "squeeze: axis 2 is out of range for 2 dimensions; use -2 to 1",
     ),
-    Mistake(lambda: X.permute(0, 0), ValueError, "permute: axis (0, 0) names a dimension twice"),
+    Mistake(lambda: X.permute(0, 0), ValueError, "permute: axes (0, 0) names a dimension twice"),
     Mistake(
         lambda: X.moveaxis((0, 1), 0),
         ValueError,
-        "moveaxis: expected as many destinations as sources; got (0, 1) to 0",
+        "moveaxis: expected as many axes in destination as in source; got source (0, 1) and "
+        "destination (0,)",
     ),
     Mistake(
         lambda: X.expand(4, 3),
@@ -209,24 +213,24 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: X.repeat(2),
         ValueError,
-        "repeat: expected a number of repeats for each of the 2 axes; got (2,)",
+        "repeat: repeats: expected a number for each of the 2 axes; got (2,)",
     ),
     Mistake(
         lambda: X.repeat_interleave([1, 2], 1),
         ValueError,
-        "repeat_interleave: expected one integer, or 3 of them; got [1, 2]",
+        "repeat_interleave: repeats: expected one integer, or 3 of them; got [1, 2]",
     ),
     Mistake(
         lambda: X.repeat_interleave(-1),
         ValueError,
-        "repeat_interleave: expected no negative number; got -1",
+        "repeat_interleave: repeats: expected no negative number; got -1",
     ),
-    Mistake(lambda: X.flip(0, 0), ValueError, "flip: axis (0, 0) names a dimension twice"),
-    Mistake(lambda: X.flip(0.5), TypeError, "flip: an axis is an integer; got 0.5"),
-    Mistake(lambda: X.roll(0.5), TypeError, "roll: expected an integer; got 0.5"),
+    Mistake(lambda: X.flip(0, 0), ValueError, "flip: axes (0, 0) names a dimension twice"),
+    Mistake(lambda: X.flip(0.5), TypeError, "flip: axes: expected an integer; got 0.5"),
+    Mistake(lambda: X.roll(0.5), TypeError, "roll: shifts: expected an integer; got 0.5"),
     Mistake(
         lambda: X.roll((1, 2), 0),
         ValueError,
-        "roll: expected a shift for each axis; got (1, 2) for axis 0",
+        "roll: expected as many shifts as axes; got shifts (1, 2) for axis 0",
     ),
 ]

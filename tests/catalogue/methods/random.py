@@ -19,14 +19,16 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: Tensor.rand(2, dtype=np.int64),
         TypeError,
-        "rand: expected a float dtype; got int64; use randint for integers",
+        "rand: dtype: expected a float dtype; got int64; use randint for integers",
     ),
     Mistake(
         lambda: Tensor([1]).randn_like(),
         TypeError,
-        "randn_like: expected a float dtype; got int64; use randint for integers",
+        "randn_like: dtype: expected a float dtype; got int64; use randint for integers",
     ),
-    Mistake(lambda: Tensor.randn(-2), ValueError, "randn: expected sizes of 0 or more; got (-2,)"),
+    Mistake(
+        lambda: Tensor.randn(-2), ValueError, "randn: shape: expected sizes of 0 or more; got (-2,)"
+    ),
     Mistake(
         lambda: Tensor.uniform(2, low=1.0, high=0.0),
         ValueError,
@@ -40,12 +42,13 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: Tensor.uniform(2, low=Tensor(0.0)),
         TypeError,
-        "uniform: expected a number; got Tensor",
+        "uniform: low: expected a number; got Tensor of shape (), float32; no gradient flows "
+        "there: take its item()",
     ),
     Mistake(
         lambda: Tensor.normal(2, std=-1.0),
         ValueError,
-        "normal: expected a standard deviation of 0 or more; got -1.0",
+        "normal: std: expected 0 or more; got -1.0",
     ),
     Mistake(
         lambda: Tensor.kaiming_uniform(3, 0),
@@ -65,14 +68,18 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: Tensor.randint(2, high=300, dtype=np.uint8),
         ValueError,
-        "randint: 0 to 299 does not fit into uint8",
+        "randint: low and high: 0 to 299 do not fit into uint8",
     ),
     Mistake(
         lambda: Tensor.randint(2, dtype=np.float32),
         TypeError,
-        "randint: expected an integer dtype; got float32",
+        "randint: dtype: expected an integer dtype; got float32",
     ),
-    Mistake(lambda: Tensor.randperm(-1), ValueError, "randperm: n: expected 0 or more; got -1"),
+    Mistake(
+        lambda: Tensor.randperm(-1),
+        ValueError,
+        "randperm: n: expected an integer of 0 or more; got -1",
+    ),
     Mistake(
         lambda: Tensor.randperm(300, dtype=np.uint8),
         ValueError,
@@ -91,12 +98,12 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: Tensor([[1.0, 1.0], [0.0, 0.0]]).multinomial(replacement=True),
         ValueError,
-        "multinomial: 0 weights are above 0, too few for 1 samples",
+        "multinomial: 0 weights are above 0, too few for num_samples=1",
     ),
     Mistake(
         lambda: Tensor([1.0, 0.0, 2.0]).multinomial(3),
         ValueError,
-        "multinomial: 2 weights are above 0, too few for 3 samples; pass replacement=True",
+        "multinomial: 2 weights are above 0, too few for num_samples=3; pass replacement=True",
     ),
     Mistake(
         lambda: Tensor(1.0).multinomial(),
@@ -106,6 +113,6 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: Tensor([1.0]).multinomial(0),
         ValueError,
-        "multinomial: expected num_samples of 1 or more; got 0",
+        "multinomial: num_samples: expected an integer of 1 or more; got 0",
     ),
 ]

@@ -198,16 +198,16 @@ MISTAKES: list[Mistake] = [
         ValueError,
         "std: axis (0, -2) names a dimension twice",
     ),
-    Mistake(lambda: Tensor([1.0]).any("0"), TypeError, "any: an axis is an integer; got '0'"),
+    Mistake(lambda: Tensor([1.0]).any("0"), TypeError, "any: axis: expected an integer; got '0'"),
     Mistake(
         lambda: Tensor([1.0]).mean(dtype=np.int64),
         TypeError,
-        "mean: expected a float dtype; got int64",
+        "mean: dtype: expected a float dtype; got int64",
     ),
     Mistake(
         lambda: Tensor([1.0]).prod(dtype="number"),
         TypeError,
-        "dtype: expected a NumPy dtype such as np.float32; got 'number'",
+        "prod: dtype: expected a NumPy dtype such as np.float32; got 'number'",
     ),
     Mistake(
         lambda: Tensor.zeros(0, 3).min(0),
@@ -224,11 +224,9 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: Tensor([[1.0]]).argmax((0, 1)),
         TypeError,
-        "argmax: an axis is an integer; got (0, 1)",
+        "argmax: axis: expected an integer; got (0, 1)",
     ),
-    Mistake(
-        lambda: Tensor([1.0]).norm("fro"), TypeError, "norm: expected p as a number; got 'fro'"
-    ),
+    Mistake(lambda: Tensor([1.0]).norm("fro"), TypeError, "norm: p: expected a number; got 'fro'"),
     Mistake(
         lambda: np.linalg.norm(Tensor([[1.0]]), 2),
         ValueError,

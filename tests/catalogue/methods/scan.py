@@ -96,15 +96,19 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: Tensor([[1.0]]).logcumsumexp((0, 1)),
         TypeError,
-        "logcumsumexp: an axis is an integer; got (0, 1)",
+        "logcumsumexp: axis: expected an integer; got (0, 1)",
     ),
     Mistake(
-        lambda: Tensor([[1.0]]).cummax(None), TypeError, "cummax: an axis is an integer; got None"
+        lambda: Tensor([[1.0]]).cummax(None),
+        TypeError,
+        "cummax: axis: expected an integer; got None",
     ),
-    Mistake(lambda: Tensor(1.0).cummin(1.5), TypeError, "cummin: an axis is an integer; got 1.5"),
+    Mistake(
+        lambda: Tensor(1.0).cummin(1.5), TypeError, "cummin: axis: expected an integer; got 1.5"
+    ),
     Mistake(
         lambda: Tensor([1.0]).cumsum(dtype=complex),
         TypeError,
-        "Tensor: dtype complex128 is not supported; use bool, an integer type, or float16 to 64",
+        "cumsum: dtype complex128 is not supported; use bool, an integer type, or float16 to 64",
     ),
 ]

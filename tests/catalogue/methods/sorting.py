@@ -178,7 +178,7 @@ ROWS: list[Row] = [
 
 MISTAKES: list[Mistake] = [
     Mistake(
-        lambda: Tensor([1.0]).topk(1, (0,)), TypeError, "topk: an axis is an integer; got (0,)"
+        lambda: Tensor([1.0]).topk(1, (0,)), TypeError, "topk: axis: expected an integer; got (0,)"
     ),
     Mistake(
         lambda: Tensor([1.0]).sort(1),
@@ -186,10 +186,14 @@ MISTAKES: list[Mistake] = [
         "sort: axis 1 is out of range for 1 dimensions; use -1 to 0",
     ),
     Mistake(
-        lambda: Tensor([[1.0]]).argsort(None), TypeError, "argsort: an axis is an integer; got None"
+        lambda: Tensor([[1.0]]).argsort(None),
+        TypeError,
+        "argsort: axis: expected an integer; got None",
     ),
     Mistake(
-        lambda: Tensor([[1.0]]).sort((0, 1)), TypeError, "sort: an axis is an integer; got (0, 1)"
+        lambda: Tensor([[1.0]]).sort((0, 1)),
+        TypeError,
+        "sort: axis: expected an integer; got (0, 1)",
     ),
     Mistake(
         lambda: Tensor([1.0, 2.0]).topk(3),
@@ -204,7 +208,7 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: Tensor([1.0]).quantile(50),
         ValueError,
-        "quantile: expected q from 0 to 1, a number or several; got 50",
+        "quantile: q: expected numbers from 0 to 1, one or several; got 50",
     ),
     Mistake(
         lambda: Tensor([1.0]).median((0, 0)),

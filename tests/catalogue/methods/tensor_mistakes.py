@@ -72,7 +72,7 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: Tensor([1.0], dtype="flaot"),
         TypeError,
-        "dtype: expected a NumPy dtype such as np.float32; got 'flaot'",
+        "Tensor: dtype: expected a NumPy dtype such as np.float32; got 'flaot'",
     ),
     Mistake(
         lambda: Tensor([1, 2], requires_grad=True),
