@@ -7,7 +7,8 @@ from . import ops
 from .arrays.ownership import shares_memory
 from .arrays.threads import parallel
 from .engine.function import Function
-from .engine.recording import Observer, is_grad_enabled, no_grad, record_source_lines, warn
+from .engine.recording import Observer, is_grad_enabled, no_grad
+from .source_lines import record_source_lines, warn
 from .tensor import Tensor
 
 if TYPE_CHECKING:

@@ -102,15 +102,16 @@ class Checkpoint(Function):
 
     def pull_back(self, gradient: Any) -> tuple[Any, ...]:
         """Run `fn` again, and pass the gradient back through it, as far as the parents."""
-        if self.freed:
+        fn, xs, options = self.fn, self.xs, self.options
+        if self.freed:  # asked last: another thread's pass may release it meanwhile
             raise self.released()
         if changes.newest > self.began:
             changes.check(self, self.began)
         began = next(serials)
         with repeated(self.random_state):
-            returned = self.fn(
-                *(_restored(x) for x in self.xs),
-                **{name: _restored(x) for name, x in self.options.items()},
+            returned = fn(
+                *(_restored(x) for x in xs),
+                **{name: _restored(x) for name, x in options.items()},
             )
         recorded = _recorded(returned)
         reached = {node for node in _frontier(recorded, began) if node.serial < began}

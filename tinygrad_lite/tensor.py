@@ -273,7 +273,7 @@ class Tensor(TensorMethods, NumpyProtocol):
 
     def backward(
         self, gradient: Any = None, retain_graph: bool = False, create_graph: bool = False
-    ) -> None:
+    ) -> Self:
         """Add the gradient of this tensor with respect to each leaf to the `.grad` of that leaf.
 
         gradient      the gradient with respect to this tensor, of its shape; default: 1, for a
@@ -281,6 +281,8 @@ class Tensor(TensorMethods, NumpyProtocol):
         retain_graph  keep the saved arrays, so that the graph can be used again
         create_graph  run the backward pass on Tensors, so that it is itself recorded and the
                       gradients can be differentiated; implies retain_graph
+
+        Returns this tensor.
 
         Errors: RuntimeError if there is no graph, if the tensor has several elements and no
         gradient is given, if the saved arrays were freed, or if one was changed in place.
@@ -291,6 +293,7 @@ class Tensor(TensorMethods, NumpyProtocol):
             [(root, start if create_graph else start._data)],
             retain=retain_graph or create_graph,
         )
+        return self
 
     def _root(self, name: str) -> Any:
         if self._node is None:

@@ -1,6 +1,5 @@
 """The invariants of the graph: depth, memory, release, aliasing, no_grad."""
 
-import contextvars
 import copy
 import gc
 import pickle
@@ -354,14 +353,6 @@ def test_no_grad_in_one_thread_leaves_the_others_alone() -> None:
     assert seen == [False]
 
 
-def test_no_grad_refuses_a_generator_whose_body_would_run_later() -> None:
-    def generator():
-        yield 1
-
-    with pytest.raises(TypeError, match="no_grad cannot decorate generator, whose body runs later"):
-        no_grad()(generator)
-
-
 def test_a_leaf_made_inside_no_grad_still_requires_grad() -> None:
     with no_grad():
         x = Tensor(1.0, requires_grad=True)
@@ -387,19 +378,6 @@ def test_create_graph_inside_no_grad_keeps_the_graph_of_every_gradient() -> None
         first, second = tl.grad(y, [a, b], create_graph=True)
     (first * first + second * second).backward()
     assert a.grad.item() == 2 * 4 * 9 * 4**3  # d/da of 2 (3 (a + b)^2)^2
-
-
-def test_a_generator_closed_in_another_context_leaves_gradients_on() -> None:
-    def generator():
-        with no_grad():
-            yield
-
-    running = generator()
-    contextvars.copy_context().run(next, running)
-    running.close()
-    assert tl.is_grad_enabled()
-    with no_grad():
-        assert not tl.is_grad_enabled()
 
 
 def test_backward_in_several_threads_at_once() -> None:

@@ -4,6 +4,7 @@ import contextvars
 import gc
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -222,13 +223,155 @@ assert threading.active_count() == 1
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("wrong", ["0", "-2", "two", "1.5"])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "0",
+        "-2",
+        "two",
+        "1.5",
+        "1000000000",
+        "1025",
+        "1e3",
+        "0x4",
+        "1_0",
+        "+4",
+        "4 4",
+        "٤",
+        "²",
+        "nan",
+    ],
+)
 def test_a_wrong_size(wrong, monkeypatch) -> None:
     monkeypatch.setenv("TINYGRAD_LITE_THREADS", wrong)
     monkeypatch.setattr(threads, "_pool", None)
-    expected = f"TINYGRAD_LITE_THREADS: expected a number of threads from 1; got '{wrong}'"
+    before = threading.active_count()
+    expected = (
+        f"TINYGRAD_LITE_THREADS: expected a number of threads from 1 to 1024; got {wrong!r}; leave "
+        "it unset to get one for each core"
+    )
     with pytest.raises(ValueError, match=f"^{re.escape(expected)}$"):
         threads.parallel(str, range(2))
+    assert threading.active_count() == before
+
+
+def test_a_wrong_size_is_one_line_however_long_it_is(monkeypatch) -> None:
+    for wrong in ("9" * 6000, "one\ntwo" * 100):
+        monkeypatch.setenv("TINYGRAD_LITE_THREADS", wrong)
+        with pytest.raises(ValueError, match=r"^TINYGRAD_LITE_THREADS: expected ") as caught:
+            threads.size_from_environment()
+        assert len(str(caught.value)) < 200
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("given", ["4", " 4 ", "04", "\t4\n"])
+def test_a_size_may_have_spaces_around_it(given, monkeypatch) -> None:
+    monkeypatch.setenv("TINYGRAD_LITE_THREADS", given)
+    assert threads.size_from_environment() == 4
+
+
+@pytest.mark.parametrize("refused", [1, 2, 4])
+@pytest.mark.parametrize("kind", [RuntimeError, MemoryError])
+def test_a_pool_that_cannot_start_leaves_no_threads_and_the_caller_works(
+    refused, kind, monkeypatch
+) -> None:
+    start, calls = threading.Thread.start, []
+
+    def fail(thread) -> None:
+        calls.append(thread)
+        if len(calls) == refused:
+            raise kind("can't start new thread")
+        start(thread)
+
+    monkeypatch.setenv("TINYGRAD_LITE_THREADS", "5")
+    monkeypatch.setattr(threads, "_pool", None)
+    before, blas = threading.enumerate(), blas_threads()
+    monkeypatch.setattr(threading.Thread, "start", fail)
+    here = threading.current_thread()
+    for multiplies in (False, True):
+        work = threads.parallel(lambda n: (n * n, threading.current_thread()), range(9), multiplies)
+        assert work == [(n * n, here) for n in range(9)]
+    assert len(calls) == refused  # it is not tried again and again
+    assert threading.enumerate() == before
+    assert blas_threads() == blas
+
+
+def test_ctrl_c_while_a_pool_starts_leaves_no_threads(monkeypatch) -> None:
+    start, calls = threading.Thread.start, []
+
+    def fail(thread) -> None:
+        calls.append(thread)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        start(thread)
+
+    monkeypatch.setenv("TINYGRAD_LITE_THREADS", "4")
+    monkeypatch.setattr(threads, "_pool", None)
+    before = threading.enumerate()
+    monkeypatch.setattr(threading.Thread, "start", fail)
+    with pytest.raises(KeyboardInterrupt):
+        threads.parallel(str, range(4))
+    assert threading.enumerate() == before
+    assert threads._making.lock.acquire(blocking=False)
+    threads._making.lock.release()
+    assert threads.parallel(str, range(4)) == [*"0123"]  # the next one starts it after all
+    assert len(threading.enumerate()) == len(before) + 3
+
+
+@pytest.mark.parametrize("failing", [1, 2])
+def test_a_blas_limit_that_fails_half_way_is_lifted(failing, monkeypatch) -> None:
+    class Library:
+        number = 4
+
+        def get_num_threads(self):
+            return self.number
+
+        def set_num_threads(self, number):
+            nonlocal calls
+            self.number = number
+            calls += 1
+            if calls == failing:
+                raise KeyboardInterrupt
+
+    calls, held = 0, threads._OneBlasThread()
+    held.libraries = [Library(), Library()]
+    with pytest.raises(KeyboardInterrupt), held:
+        pass
+    assert [library.number for library in held.libraries] == [4, 4]
+    with held:
+        assert [library.number for library in held.libraries] == [1, 1]
+    assert [library.number for library in held.libraries] == [4, 4]
+    assert held.entered == 0
+
+
+def test_ctrl_c_in_the_caller_waits_for_the_chunks_that_are_being_written(pair) -> None:
+    """The helper still writes; and the caller is interrupted where it waits for it."""
+    ended, waits, begun, blas = [], threading.Event(), threading.Event(), blas_threads()
+
+    def work(chunk):
+        if threading.current_thread() is threading.main_thread():
+            begun.wait(30)
+            return
+        begun.set()
+        waits.wait(30)
+        time.sleep(0.05)
+        ended.append(blas_threads())
+
+    def interrupt() -> None:
+        begun.wait(30)
+        time.sleep(0.05)  # until the main thread waits
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        waits.set()
+
+    other = threading.Thread(target=interrupt)
+    other.start()
+    with pytest.raises(KeyboardInterrupt):
+        threads.parallel(work, (0, 1), multiplies=True)
+    assert ended == [[1] * len(blas)]
+    other.join()
+    assert blas_threads() == blas
+    assert not threads._inside.get()
+    assert len(set(threads.parallel(both_at_work(), (0, 1)))) == 2
 
 
 def test_the_size_by_default_is_the_number_of_cores_we_may_use(monkeypatch) -> None:
@@ -261,7 +404,7 @@ def task(chunk):
 user = threading.Thread(target=lambda: threads.parallel(task, range(3), multiplies=True))
 user.start()
 entered.wait()
-with threads._making, threads.blas_held.lock:
+with threads._making.lock, threads.blas_held.lock:
     child = os.fork()
     if child == 0:
         assert blas() == before

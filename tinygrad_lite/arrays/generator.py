@@ -9,12 +9,13 @@ types are in quotes.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache
 from typing import Any
 
 import numpy as np
 
-_shared: "np.random.Generator | None" = None  # until a seed is set
+from .locks import in_forked_child
+
+_shared: "np.random.Generator | None" = None  # until a number is drawn, or a seed is set
 
 # The generator of a computation that is or can be repeated (see below); None anywhere else.
 _own: "ContextVar[np.random.Generator | None]" = ContextVar("_own", default=None)
@@ -56,10 +57,25 @@ def repeated(state: Any) -> Iterator[None]:
         _own.reset(token)
 
 
-@cache
 def _unseeded() -> "np.random.Generator":
-    """The one generator of a program that sets no seed."""
-    return np.random.default_rng()
+    """The generator of a program that sets no seed, until it does."""
+    global _shared
+    _shared = np.random.default_rng()
+    return _shared
+
+
+@in_forked_child
+def _with_locks_of_its_own() -> None:
+    """The same generators again: each has a lock, and it may be held for ever by a parent's thread.
+
+    It is held while numbers are drawn, but not to read the state.
+    """
+    global _shared
+    if _shared is not None:
+        _shared = _generator_at(_shared.bit_generator.state)
+    own = _own.get()
+    if own is not None:
+        _own.set(_generator_at(own.bit_generator.state))
 
 
 def _generator_at(state: Any) -> "np.random.Generator":

@@ -3,7 +3,8 @@
 NumPy releases Python's lock while it computes, so threads do run in parallel.  The pool has as
 many threads as the environment variable TINYGRAD_LITE_THREADS says, one of them the caller's; by
 default as many as there are cores that this process may use.  They start with the first operation
-that is large enough, wait asleep, and belong to one process: a forked child has its own.
+that is large enough, wait asleep, and belong to one process: a forked child has its own.  If the
+system refuses to start them, none is left, and the caller's thread works alone.
 
 The chunks never depend on the size of the pool, and a sum over them is added up in their order, so
 results are bit-identical for any size of the pool.
@@ -18,10 +19,13 @@ from functools import cache
 from types import TracebackType
 from typing import Any, TypeVar
 
+from .locks import ProcessLock, in_forked_child
+
 Chunk = TypeVar("Chunk")
 Result = TypeVar("Result")
 
 SETTING = "TINYGRAD_LITE_THREADS"
+MOST = 1024  # threads: no machine that runs NumPy gains from more
 
 # How many bytes a thread works on at a time, so that they stay in the cache; smaller chunks cost
 # more calls into NumPy, each of which has to wait for Python's lock.
@@ -66,10 +70,22 @@ class Pool:
 
         self.size = size
         self.cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
-        self.jobs: SimpleQueue[_Job] = SimpleQueue()
-        for number in range(1, size):
-            name = f"tinygrad_lite {number}"
-            threading.Thread(target=self._serve, name=name, daemon=True).start()
+        self.jobs: SimpleQueue[_Job | None] = SimpleQueue()  # None ends a thread
+        helpers: list[threading.Thread] = []
+        try:
+            for number in range(1, size):
+                name = f"tinygrad_lite {number}"
+                helper = threading.Thread(target=self._serve, name=name, daemon=True)
+                helper.start()
+                helpers.append(helper)
+        except BaseException as error:
+            for _ in helpers:
+                self.jobs.put(None)
+            for helper in helpers:
+                helper.join()
+            self.size = 1
+            if not isinstance(error, (RuntimeError, MemoryError)):  # what the system refuses
+                raise
 
     def run(self, task: Callable[[Chunk], Result], chunks: Sequence[Chunk]) -> list[Result]:
         """[task(chunk) for chunk in chunks]; see `parallel`.
@@ -79,13 +95,13 @@ class Pool:
         """
         job = _Job(task, chunks)
         try:
-            for _ in range(min(self.size, len(chunks)) - 1):
-                self.jobs.put(job)
-            token = _inside.set(True)
             try:
+                for _ in range(min(self.size, len(chunks)) - 1):
+                    self.jobs.put(job)
+                _inside.set(True)
                 job.work()
             finally:
-                _inside.reset(token)
+                _inside.set(False)
                 job.end()
             if job.error is not None:
                 raise job.error
@@ -102,6 +118,8 @@ class Pool:
         avoided = None
         while True:
             job = self.jobs.get()
+            if job is None:
+                return
             if job.core != avoided and len(self.cores) > 1:
                 avoided = job.core
                 with suppress(OSError):  # cores may have been taken from this process meanwhile
@@ -173,7 +191,11 @@ class _Job:
                 self.idle = threading.Lock()
                 self.idle.acquire()
         if self.idle is not None:
-            self.idle.acquire()
+            try:
+                self.idle.acquire()
+            except BaseException:  # Ctrl-C: the arrays are still written to; a second one leaves
+                self.idle.acquire()
+                raise
 
     def forget(self) -> None:
         """Keep nothing alive for a helper that has not woken up yet, nor in an error's frames."""
@@ -182,17 +204,17 @@ class _Job:
         self.results = []
 
 
-class _OneBlasThread:
+class _OneBlasThread(ProcessLock):
     """A context in which BLAS computes with one thread, entered by any number of threads.
 
     The limit holds for the whole process: the first to enter sets it, the last to leave lifts it.
     """
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        super().__init__()
         self.entered = 0
         self.libraries: list[Any] | None = None  # found when first needed: it is slow
-        self.before: list[Any] = []
+        self.before: list[tuple[Any, int]] = []  # the libraries, with their numbers of threads
 
     @property
     def used(self) -> bool:
@@ -204,9 +226,13 @@ class _OneBlasThread:
             if not self.entered:
                 if self.libraries is None:
                     self.libraries = _blas_libraries()
-                self.before = [library.get_num_threads() for library in self.libraries]
-                for library in self.libraries:
-                    library.set_num_threads(1)
+                self.before = [(one, one.get_num_threads()) for one in self.libraries]
+                try:
+                    for library in self.libraries:
+                        library.set_num_threads(1)
+                except BaseException:
+                    self._lift()
+                    raise
             self.entered += 1
 
     def __exit__(
@@ -216,21 +242,19 @@ class _OneBlasThread:
         traceback: TracebackType | None,
     ) -> None:
         with self.lock:
-            self.entered -= 1
+            self.entered = max(self.entered - 1, 0)  # 0 already in a child forked inside
             if not self.entered:
                 self._lift()
 
     def _lift(self) -> None:
-        for library, number in zip(self.libraries or (), self.before, strict=True):
+        for library, number in self.before:
             library.set_num_threads(number)
         self.before = []
 
     def after_fork(self) -> None:
         """In a forked child nobody has entered, whatever the parent's other threads were doing."""
-        self.lock = threading.Lock()
-        if self.entered and self.before:
-            self._lift()
         self.entered = 0
+        self._lift()
 
 
 def _blas_libraries() -> list[Any]:
@@ -252,23 +276,25 @@ def _current_core() -> Callable[[], int | None]:
 
 
 def size_from_environment() -> int:
-    """The number of threads in the pool."""
+    """The number of threads in the pool; ValueError if the setting is no sensible one."""
     given = os.environ.get(SETTING, "").strip()
     if not given:
         if hasattr(os, "sched_getaffinity"):
             return len(os.sched_getaffinity(0))
         return os.cpu_count() or 1
-    try:
-        size = int(given)
-    except ValueError:
-        size = 0
-    if size < 1:
-        raise ValueError(f"{SETTING}: expected a number of threads from 1; got {given!r}")
-    return size
+    digits = given.lstrip("0")
+    plain = given.isascii() and given.isdigit() and 0 < len(digits) <= len(str(MOST))
+    if not plain or int(digits) > MOST:
+        got = repr(given) if len(given) <= 40 else f"{given[:40]!r}..."
+        raise ValueError(
+            f"{SETTING}: expected a number of threads from 1 to {MOST}; got {got}; leave it "
+            "unset to get one for each core"
+        )
+    return int(digits)
 
 
 _pool: Pool | None = None
-_making = threading.Lock()
+_making = ProcessLock()
 blas_held = _OneBlasThread()
 
 
@@ -276,18 +302,15 @@ def _the_pool() -> Pool:
     """The pool of this process, made when it is first needed."""
     global _pool
     if _pool is None:
-        with _making:
+        with _making.lock:
             if _pool is None:
                 _pool = Pool(size_from_environment())
     return _pool
 
 
+@in_forked_child
 def _after_fork() -> None:
-    """In a forked child: its parent's threads are not there, and locks may be held for ever."""
-    global _pool, _making
-    _pool, _making = None, threading.Lock()
+    """In a forked child, its parent's threads are not there."""
+    global _pool
+    _pool = None
     blas_held.after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

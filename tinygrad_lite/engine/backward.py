@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays.float_errors import restore, silence
+from ..arrays.locks import ProcessLock
 from ..arrays.ownership import keep_freed_memory, memory_owner
 from ..arrays.shapes import Shape
 from ..arrays.sums import unbroadcast
@@ -23,6 +24,9 @@ from .hooks import hooks_of, living
 from .recording import Mode, modes
 
 Gradients = dict[Node, Any]
+
+# Held while gradients are added to `.grad`: passes in several threads may end in the same leaf.
+_accumulating = ProcessLock()
 
 
 def backward_pass(
@@ -85,9 +89,11 @@ def backpropagate(
     allow_unused  if False, raise before visiting any node if no root depends on a wanted tensor
     """
     keep_freed_memory()
-    errors, mode = silence(), modes.get()
-    token = None if mode.grad_enabled else modes.set(mode.with_grad())  # even inside no_grad
+    mode = modes.get()
+    errors = silence()
     try:
+        if not mode.grad_enabled:  # the rules may be recorded even inside no_grad
+            modes.set(mode.with_grad())
         taken = {_memory(gradient) for _, gradient in roots}
         gradients = _starting(roots)
         order = topological_order(gradients)
@@ -108,8 +114,8 @@ def backpropagate(
         ]
     finally:
         restore(errors)
-        if token is not None:
-            modes.reset(token)
+        if not mode.grad_enabled:
+            modes.set(mode)
 
 
 def gradients_at(
@@ -261,26 +267,27 @@ def _fit(gradient: Any, node: Node, shape: Shape) -> Any:
 def _hand_over(arrived: Gradients, taken: set[int]) -> None:
     """Add each gradient to `.grad` of its node's tensor; if one does not fit, change none."""
     found = []
-    for node, gradient in arrived.items():
-        tensor = node.holder() if node.holder else None
-        if tensor is None:
-            continue
-        held: Any = tensor.grad
-        if held is not None and getattr(held, "shape", None) != tensor._data.shape:
-            raise ValueError(
-                f"backward: a tensor of shape {tensor._data.shape} has a .grad of shape "
-                f"{getattr(held, 'shape', None)}; set it to None"
-            )
-        found.append((tensor, gradient))
-    for tensor, gradient in found:
-        recorded = isinstance(gradient, TensorBase)
-        gradient, held = _own(tensor, gradient, taken), tensor.grad
-        if held is None:
-            tensor.grad = gradient
-        elif recorded:
-            tensor.grad = held + gradient
-        else:  # in new memory: the user may hold the old one
-            tensor.grad = tensor._wrap(np.asarray(held) + gradient._data, None)
+    with _accumulating.lock:
+        for node, gradient in arrived.items():
+            tensor = node.holder() if node.holder else None
+            if tensor is None:
+                continue
+            held: Any = tensor.grad
+            if held is not None and getattr(held, "shape", None) != tensor._data.shape:
+                raise ValueError(
+                    f"backward: a tensor of shape {tensor._data.shape} has a .grad of shape "
+                    f"{getattr(held, 'shape', None)}; set it to None"
+                )
+            found.append((tensor, gradient))
+        for tensor, gradient in found:
+            recorded = isinstance(gradient, TensorBase)
+            gradient, held = _own(tensor, gradient, taken), tensor.grad
+            if held is None:
+                tensor.grad = gradient
+            elif recorded:
+                tensor.grad = held + gradient
+            else:  # in new memory: the user may hold the old one
+                tensor.grad = tensor._wrap(np.asarray(held) + gradient._data, None)
 
 
 def _own(tensor: TensorBase, gradient: Any, taken: set[int]) -> TensorBase:

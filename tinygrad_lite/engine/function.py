@@ -15,7 +15,7 @@ from ..arrays.float_errors import restore, silence
 from ..arrays.shapes import broadcast_shape
 from .graph import Array, Node, Output, OutputGradients, TensorBase
 from .memory import Alert, changes, link_views
-from .reads import Plan, Plans, attributes_of, declared, plan_by_names
+from .reads import Plan, Plans, attributes_of, check_form, declared, plan_by_names
 from .recording import modes, serials
 
 # The types of gradients in a pass on plain arrays; any other gradient is a Tensor, or the tuple of
@@ -196,7 +196,7 @@ class Primitive(Node):
 
     def pull_back(self, gradient: Any) -> tuple[Any, ...]:
         """The gradients that `backward` returns; recorded if the given gradient is a Tensor."""
-        inputs, output = self.saved_inputs, self.saved_output
+        output, inputs = self.saved_output, self.saved_inputs  # in this order: see `release`
         if inputs is None:
             raise self.released()
         if changes.newest > self.serial:
@@ -243,7 +243,10 @@ class Primitive(Node):
         )
 
     def release(self) -> None:
-        """Free the saved arrays."""
+        """Free the saved arrays.
+
+        The inputs first: where another thread's pass still finds them, it has found the output.
+        """
         self.saved_inputs = None
         self.saved_output = None
 
@@ -325,13 +328,17 @@ class Function(Primitive):
     saves: ClassVar[Literal["inputs", "output", "both", "nothing"]] = "nothing"
     _checked = True
 
-    def __new__(cls, *_: Any, **__: Any) -> Self:
+    def __new__(cls, *given: Any, **__: Any) -> Self:
         """An instance; its class may have a base whose __init_subclass__ did not call super()."""
+        no_options = cls.__init__ is object.__init__
+        if given and (no_options or any(isinstance(one, (TensorBase, ndarray)) for one in given)):
+            raise TypeError(f"{cls.__name__}(x) makes no tensor; write {cls.__name__}.apply(x)")
         if "_plans" not in vars(cls):
             Function.__init_subclass__.__func__(cls)  # type: ignore[attr-defined]
         return super().__new__(cls)
 
     def __init_subclass__(cls, **options: Any) -> None:
+        check_form(cls)
         if cls.saves not in tuple(_SAVES):
             raise TypeError(
                 f'{cls.__name__}.saves: expected "inputs", "output", "both" or "nothing"; '

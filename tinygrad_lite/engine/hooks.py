@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays.locks import ProcessLock
 from .graph import Node, TensorBase
 
 # All hooks in existence: while there are none, a backward pass need not look for them.
 living: "weakref.WeakSet[Hooks]" = weakref.WeakSet()
 _numbers = count()
+_adding = ProcessLock()
 
 
 class Hooks:
@@ -65,10 +67,11 @@ def add_hook(
     node: Node, function: Callable[[Any], Any], wrap: Callable[[Any, Node | None], Any]
 ) -> HookHandle:
     """Pass the gradient of the node through `function`; `wrap` makes tensors for it."""
-    hooks = hooks_of(node)
-    if hooks is None:
-        hooks = node.hooks = Hooks(wrap)
     number = next(_numbers)
+    with _adding.lock:  # two threads may add the first hooks
+        hooks = hooks_of(node)
+        if hooks is None:
+            hooks = node.hooks = Hooks(wrap)
     hooks.functions[number] = function
     return HookHandle(hooks.functions, number)
 

@@ -4,8 +4,6 @@ Two arrays share memory if the same array owns the memory of both.  Only writes 
 optimisers are noticed; NumPy's own writes into an array are not.
 """
 
-import os
-import threading
 import weakref
 from functools import partial
 from sys import getrefcount
@@ -14,28 +12,23 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays.locks import ProcessLock
 from ..arrays.ownership import Array, memory_owner
 from .recording import Observer, serials, user_line
 
 
-class _Changes:
+class _Changes(ProcessLock):
     """Which arrays were written in place, so that backward notices saved values that are lost.
 
     Keyed by the identity of the array that owns the memory; an entry is dropped when that array is
-    freed.
+    freed, which may happen inside `note`, while this thread holds the lock.
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.alerts = 0  # number of Alerts that are alive
         self.newest = 0  # 0 while nothing is noted, so that backward need not look
-        self.lock = threading.RLock()  # an array may be freed, and its entry dropped, inside `note`
         self.found: dict[int, tuple[int, str, weakref.ref[Array]]] = {}
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._after_fork)
-
-    def _after_fork(self) -> None:
-        """In a forked child, the thread that held the lock does not exist."""
-        self.lock = threading.RLock()
 
     def note(self, tensor: Any) -> None:
         """Remember that the tensor's memory is being written, and by which line of user code.
@@ -113,11 +106,13 @@ def link_views(view: Any, source: Any) -> None:
     """
     if memory_owner(view._data) is not memory_owner(source._data):
         return
-    family = source._views
-    if family is None:
-        family = source._views = {}
-        _join(family, source)
-    view._views = family
+    if source._views is None:
+        with changes.lock:  # two threads may make its first views
+            if source._views is None:
+                family: dict[int, Any] = {}
+                _join(family, source)
+                source._views = family
+    view._views = family = source._views
     _join(family, view)
 
 

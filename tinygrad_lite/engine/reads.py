@@ -79,6 +79,17 @@ def check_names(op: Any, fixed: tuple[str, ...], rest: str | None) -> None:
                 raise TypeError(f"{name}.reads: expected one of {known}; got {one!r}")
 
 
+def check_form(op: Any) -> None:
+    """Raise TypeError for an op that was written for PyTorch, with a `ctx` for what it saves."""
+    for name in ("forward", "backward", "setup_context"):
+        code = getattr(inspect.unwrap(getattr(op, name, op)), "__code__", None)
+        if code and (code.co_varnames[:1] == ("ctx",) or "save_for_backward" in code.co_names):
+            raise TypeError(
+                f"{op.__name__}.{name}: this is PyTorch's form; write forward(self, x) and "
+                'backward(self, g, y, x), and saves = "inputs" instead of ctx.save_for_backward(x)'
+            )
+
+
 def input_names(op: Any) -> tuple[tuple[str, ...], str | None]:
     """The names that an op's `backward` gives its inputs, and that of `*inputs` if it has them."""
     static = isinstance(inspect.getattr_static(op, "backward"), staticmethod)

@@ -3,18 +3,16 @@
 One context variable holds both, in a `Mode`; `apply` reads it once, and so does a backward pass.
 """
 
-import inspect
 import sys
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ContextDecorator, contextmanager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from functools import reduce
 from itertools import count, pairwise
 from types import CodeType, FrameType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
-Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+from ..arrays.settings import Setting
 
 # Numbers for the nodes of the graph and for writes in place, in the order in which they happen.
 serials = count(1)
@@ -24,7 +22,7 @@ class Mode:
     """The settings of a context: those of the mode around it, changed by one entry.
 
     outer         the mode around this one; None for the first, which has no entry
-    entry         None for a no_grad, or an observer
+    entry         a no_grad or an observer: what was entered, and will leave
     grad_enabled  whether operations record a graph
     observers     each observer once; `observer` is the innermost, or None
     watched       the methods of Observer that at least one of them overrides
@@ -32,12 +30,13 @@ class Mode:
 
     __slots__ = ("entry", "grad_enabled", "observer", "observers", "outer", "watched")
 
-    def __init__(self, outer: "Mode | None" = None, entry: "Observer | None" = None) -> None:
+    def __init__(self, outer: "Mode | None" = None, entry: Any = None) -> None:
         self.outer, self.entry = outer, entry
-        self.grad_enabled: bool = outer is None or (outer.grad_enabled and entry is not None)
+        observes = entry is not None and not isinstance(entry, NoGrad)
+        self.grad_enabled: bool = outer is None or (outer.grad_enabled and observes)
         self.observers: tuple[Observer, ...] = () if outer is None else outer.observers
         self.watched: frozenset[str] = frozenset() if outer is None else outer.watched
-        if entry is not None and all(entry is not one for one in self.observers):
+        if observes and all(entry is not one for one in self.observers):
             self.observers = (*self.observers, entry)
             self.watched |= entry.overridden()
         self.observer = self.observers[-1] if self.observers else None
@@ -50,59 +49,66 @@ class Mode:
 modes: ContextVar[Mode] = ContextVar("modes", default=Mode())  # noqa: B039  # never changed
 
 
-def _enter(entry: "Observer | None") -> None:
-    """Open a no_grad or an observer in this context."""
-    modes.set(Mode(modes.get(), entry))
-
-
-def _leave(entry: "Observer | None") -> None:
-    """Close the innermost entry that is this one.
+def _leave(entry: Any) -> None:
+    """Close the innermost entry that is this one, and no other.
 
     There may be none: a generator may be closed in a different context from where it started.
     """
-    mode = modes.get()
-    inner: list[Observer | None] = []
-    while mode.outer is not None:
-        if mode.entry is entry:
-            modes.set(reduce(Mode, reversed(inner), mode.outer))
-            return
+    mode, inner = modes.get(), []
+    while mode.entry is not entry and mode.outer is not None:
         inner.append(mode.entry)
         mode = mode.outer
+    if mode.outer is not None:
+        mode = mode.outer
+        for one in reversed(inner):
+            mode = Mode(mode, one)
+        modes.set(mode)
 
 
 @contextmanager
 def grad_on() -> Iterator[None]:
     """Operations inside record a graph, even within no_grad."""
-    token = modes.set(modes.get().with_grad())
+    before = modes.get()
+    modes.set(before.with_grad())
     try:
         yield
     finally:
-        modes.reset(token)
+        modes.set(before)
 
 
-class no_grad(ContextDecorator):  # the field's own name, used as a function
-    """Operations inside record no graph.  `with no_grad():` or `@no_grad()` on a function.
+class NoGrad(Setting):
+    """Operations inside record no graph.  `with no_grad():`, or `@no_grad()` on a function.
 
-    It may be nested, used recursively, left by an exception, and used in several threads at once:
-    the mode is a context variable, so every thread and every task has its own.
+    The parentheses may be left out.  It may be nested, used recursively, left by an exception, and
+    used in several threads at once: the mode is a context variable, so every thread and every task
+    has its own.
+
+    A generator runs in the context of whoever iterates over it, so between its steps a `with
+    no_grad():` in its body holds there too, as in PyTorch.  contextlib's idiom relies on that:
+
+        @contextmanager
+        def evaluating(model):
+            with no_grad():
+                yield model.eval()
+
+    A function that is decorated, of whatever kind, is inside while its own body runs: a generator
+    or a coroutine is outside while it is suspended.  A generator may also be closed in another
+    context or thread than where it ran: nothing changes there.
     """
 
-    def __call__(self, function: Decorated) -> Decorated:
-        """The function, run inside no_grad; TypeError if its body would run later."""
-        late = inspect.isgeneratorfunction, inspect.iscoroutinefunction, inspect.isasyncgenfunction
-        if any(check(function) for check in late):
-            raise TypeError(
-                f"no_grad cannot decorate {function.__name__}, whose body runs later; "
-                "write `with no_grad():` inside it"
-            )
-        return super().__call__(function)
+    __slots__ = ()
+
+    name = "no_grad"
 
     def __enter__(self) -> Self:
-        _enter(None)
+        modes.set(Mode(modes.get(), self))
         return self
 
     def __exit__(self, *_: object) -> None:
-        _leave(None)
+        _leave(self)
+
+
+no_grad = NoGrad()
 
 
 def is_grad_enabled() -> bool:
@@ -195,36 +201,11 @@ class Observer(AbstractContextManager["Observer"]):
         return nullcontext() if outer is None else outer.module(path)
 
     def __enter__(self) -> Self:
-        _enter(self)
+        modes.set(Mode(modes.get(), self))
         return self
 
     def __exit__(self, *_: object) -> None:
         _leave(self)
-
-
-class _SourceLines(Observer):
-    """Gives every node the line of the user's code that recorded it."""
-
-    def recorded(self, op: Any, tensor: Any) -> None:
-        tensor._node.line = op.line = user_line()
-        super().recorded(op, tensor)
-
-
-_source_lines = _SourceLines()
-
-
-class record_source_lines(ContextDecorator):  # used as a function, like no_grad
-    """Inside, every op remembers the line of user code that called it, for error messages.
-
-    Finding the line takes longer than a small operation does, so it is off unless asked for.
-    """
-
-    def __enter__(self) -> Self:
-        _enter(_source_lines)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        _leave(_source_lines)
 
 
 def user_frame() -> FrameType:
@@ -246,14 +227,3 @@ def user_line() -> str:
     """The "file:line" of the user's code that is running."""
     frame = user_frame()
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
-
-
-def warn(message: str, category: type[Warning] = UserWarning) -> None:
-    """A warning that names the user's line, once for each such line unless filters say otherwise.
-
-    `warnings.warn` would need to know how many of our own calls lie in between.
-    """
-    frame = user_frame()
-    file, line, names = frame.f_code.co_filename, frame.f_lineno, frame.f_globals
-    registry = names.setdefault("__warningregistry__", {})
-    warnings.warn_explicit(message, category, file, line, names.get("__name__", ""), registry)

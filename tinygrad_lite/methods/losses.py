@@ -11,12 +11,12 @@ import numpy as np
 
 from ..arrays.shapes import Shape, broadcast_shape
 from ..engine.graph import Array, TensorBase, array_of
-from ..engine.recording import warn
 from ..ops.activations import Softmax, Softplus
 from ..ops.elementwise import Cast, Sigmoid
 from ..ops.indexing import Getitem
 from ..ops.losses import BinaryCrossEntropy
 from ..ops.selection import Mask, Where
+from ..source_lines import warn
 from ._labels import (
     as_rows,
     checked_labels,

@@ -14,9 +14,9 @@ from numpy.typing import DTypeLike
 from ..arrays.arguments import flag, number, shown, wrong
 from ..arrays.dtypes import check_dtype
 from ..arrays.shapes import Axis, normalize_axes, normalize_axis
-from ..engine.recording import warn
 from ..ops.reduce import Centre, Max, Mean, Min, Norm, Prod, Sum
 from ..ops.selection import Where
+from ..source_lines import warn
 from ._operands import Given, as_float, cast, in_single
 from ._theme import Theme
 

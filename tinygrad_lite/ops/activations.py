@@ -9,7 +9,7 @@ from ..arrays.activations import CUBIC, SCALE, gelu, gelu_slope
 from ..arrays.softmax import log_softmax, softmax
 from ..arrays.sums import sum_along
 from ..engine.function import Primitive
-from ..engine.recording import warn
+from ..source_lines import warn
 from .elementwise import Sigmoid
 
 

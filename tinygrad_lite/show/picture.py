@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..arrays.locks import ProcessLock
 from ..engine.graph import TensorBase
 from .outline import Box, Outline, outline_of
 
@@ -33,7 +34,7 @@ STYLES = {
     "more": {"shape": "box", "style": "rounded,dashed", "color": RULE},
 }  # fmt: skip
 
-_rendering = threading.Lock()  # Graphviz's libraries keep global state
+_rendering = ProcessLock()  # Graphviz's libraries keep global state
 
 
 class Picture:
@@ -199,7 +200,7 @@ def _render(dot: str, kind: str) -> bytes:
         import pygraphviz
     except ImportError:
         raise RuntimeError(f"draw: nothing here can render a picture; {INSTALL_HINT}") from None
-    with _rendering:
+    with _rendering.lock:
         drawn = pygraphviz.AGraph(string=dot)
         return bytes(drawn.draw(format=kind, prog="dot"))
 

@@ -1,0 +1,31 @@
+"""Locks between the threads of one process, and what a forked child makes anew.
+
+A fork copies memory and one thread.  A lock that another thread held stays locked in the child for
+ever, so every lock of ours is a new one there.
+"""
+
+import os
+import threading
+from collections.abc import Callable
+
+
+def in_forked_child(renew: Callable[[], None]) -> Callable[[], None]:
+    """Call `renew` in every child that this process forks, before anything else runs there."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=renew)
+    return renew
+
+
+class ProcessLock:
+    """`with it.lock:` lets one thread of this process in at a time; it may be nested.
+
+    A forked child has its own, and it is free: whatever the other threads of the parent were doing,
+    nobody does it there.
+    """
+
+    def __init__(self) -> None:
+        self._renew()
+        in_forked_child(self._renew)
+
+    def _renew(self) -> None:
+        self.lock = threading.RLock()
