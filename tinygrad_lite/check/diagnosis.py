@@ -6,7 +6,6 @@ are tried in order, from those that explain everything to those that only descri
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import combinations
 
 import numpy as np
@@ -34,12 +33,13 @@ class Comparison:
     wrong: Array
     out_shapes: tuple[Shape, ...]
 
-    @cached_property
+    # No cached_property: in Python 3.11 it holds a lock, for which a forked child would wait.
+    @property
     def numeric(self) -> Array:
         """(rows, n): the products from differences."""
         return self.cotangents @ self.columns
 
-    @cached_property
+    @property
     def given(self) -> Array:
         """(rows, n): the products from `backward`, at the same elements."""
         return self.at_elements(self.analytic)
