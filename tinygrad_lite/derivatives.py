@@ -19,6 +19,7 @@ import numpy as np
 
 from .engine.backward import backpropagate
 from .engine.recording import grad_on
+from .methods._keywords import also
 from .methods._operands import as_float
 from .tensor import Tensor
 
@@ -77,6 +78,7 @@ def grad(
     return tuple(found)  # type: ignore[arg-type]  # they have the class of the inputs
 
 
+@also("func", "v")
 def vjp(
     fn: Callable[..., Any], inputs: Any, cotangents: Any = None, *, create_graph: bool = False
 ) -> tuple[Tensors, Tensors]:
@@ -94,6 +96,7 @@ def vjp(
     return _packed(outputs, single, create_graph), _packed(found, single_input, create_graph)
 
 
+@also("func", "v")
 def jvp(
     fn: Callable[..., Any], inputs: Any, tangents: Any = None, *, create_graph: bool = False
 ) -> tuple[Tensors, Tensors]:
@@ -117,6 +120,7 @@ def jvp(
     return _packed(outputs, single, create_graph), _packed(found, single, create_graph)
 
 
+@also("func", "v")
 def hvp(
     fn: Callable[..., Any], inputs: Any, vectors: Any = None, *, create_graph: bool = False
 ) -> tuple[Tensor, Tensors]:
@@ -137,6 +141,7 @@ def hvp(
     return _packed([output], True, create_graph), _packed(found, single, create_graph)
 
 
+@also("func")
 def jacobian(fn: Callable[..., Any], inputs: Any, *, create_graph: bool = False) -> Any:
     """The Jacobian: every d output / d input, of shape output.shape + input.shape.
 
@@ -147,6 +152,7 @@ def jacobian(fn: Callable[..., Any], inputs: Any, *, create_graph: bool = False)
     return _jacobian("jacobian", fn, inputs, create_graph)
 
 
+@also("func")
 def hessian(fn: Callable[..., Any], inputs: Any, *, create_graph: bool = False) -> Any:
     """The Hessian: every second derivative of fn(*inputs), a tensor of one element.
 

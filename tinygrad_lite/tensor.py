@@ -18,6 +18,7 @@ from .engine.graph import Array, Leaf, TensorBase
 from .engine.hooks import HookHandle, add_hook
 from .engine.memory import changes
 from .methods import TensorMethods
+from .methods._keywords import also
 from .numpy_protocol import NumpyProtocol
 
 
@@ -117,6 +118,7 @@ class Tensor(TensorMethods, NumpyProtocol):
     def size(self, axis: None = None) -> Shape: ...
     @overload
     def size(self, axis: int) -> int: ...
+    @also("dim")
     def size(self, axis: int | None = None) -> Shape | int:
         """The size along `axis`, or the whole shape.  `numel()` is the number of elements."""
         shape = self._data.shape

@@ -17,6 +17,7 @@ import numpy as np
 from ..derivatives import grad
 from ..engine.function import Primitive
 from ..engine.graph import Array
+from ..methods._keywords import also
 from ..tensor import Tensor
 from .diagnosis import Comparison, diagnose
 from .differences import (
@@ -42,6 +43,7 @@ BLOCK = 4  # elements to which the search for a wrong one narrows down
 ROUNDING = 10 * EPS  # relative error that a value may have accumulated
 
 
+@also("func", "eps")
 def gradcheck(
     fn: Callable[..., Any] | type[Primitive],
     inputs: Any,
@@ -75,6 +77,7 @@ def gradcheck(
     return True
 
 
+@also("func", "eps")
 def gradgradcheck(
     fn: Callable[..., Any] | type[Primitive],
     inputs: Any,

@@ -14,6 +14,7 @@ from ..ops.activations import Gelu, LogSoftmax, Softmax, Softplus
 from ..ops.elementwise import Sigmoid, Tanh
 from ..ops.normalisation import LayerNorm, LayerNormAffine
 from ..ops.selection import Mask, Relu, Where
+from ._keywords import also
 from ._operands import Operand, as_float, cast, in_single, matched, operand
 from ._theme import Theme
 from .reduce import p_norm
@@ -52,6 +53,7 @@ class ActivationMethods(Theme):
         x = as_float(self)
         return x * ((x + 3.0).relu6() / 6.0)  # x * 6 could overflow
 
+    @also("negative_slope")
     def leaky_relu(self, neg_slope: float = 0.01) -> Self:
         """x where x > 0, else neg_slope x; the derivative at 0 is neg_slope."""
         if isinstance(neg_slope, TensorBase):
@@ -176,6 +178,7 @@ class ActivationMethods(Theme):
         x = as_float(self)
         return x * x.softplus().tanh()
 
+    @also("dim")
     def glu(self, axis: int = -1) -> Self:
         """a sigmoid(b), where a and b are the two halves of x along the axis.
 
@@ -191,18 +194,22 @@ class ActivationMethods(Theme):
 
     # Along axes
 
+    @also("dim")
     def softmax(self, axis: Axis = -1, dtype: DTypeLike | None = None) -> Self:
         """exp(x) / sum(exp(x)) along the axis, without overflow; computed in `dtype` if given."""
         return _normalised(Softmax, "softmax", self, axis, dtype)
 
+    @also("dim")
     def log_softmax(self, axis: Axis = -1, dtype: DTypeLike | None = None) -> Self:
         """log(softmax(x)): x minus the logarithm of the sum of exp(x) along the axis."""
         return _normalised(LogSoftmax, "log_softmax", self, axis, dtype)
 
+    @also("dim")
     def softmin(self, axis: Axis = -1, dtype: DTypeLike | None = None) -> Self:
         """softmax(-x)."""
         return _normalised(Softmax, "softmin", -as_float(self), axis, dtype)
 
+    @also("dim")
     @in_single
     def layernorm(
         self,
@@ -228,6 +235,7 @@ class ActivationMethods(Theme):
         y = y if weight is None else y * operand(weight, "layernorm: weight")
         return y if bias is None else y + operand(bias, "layernorm: bias")
 
+    @also("dim")
     @in_single
     def normalize(self, p: float = 2.0, axis: Axis = 1, eps: float = 1e-12) -> Self:
         """x / max(norm, eps), with the p-norm along the axis: vectors of length 1."""

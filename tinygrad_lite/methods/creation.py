@@ -11,6 +11,7 @@ from ..arrays.dtypes import INT, check_differentiable, check_dtype, float_dtype,
 from ..arrays.float_errors import quiet
 from ..arrays.shapes import Shape, shape_from
 from ..engine.graph import Leaf, TensorBase
+from ._keywords import also
 from ._theme import Theme
 
 MOST = 1 << 47  # elements: a process has addresses for that many bytes
@@ -82,6 +83,7 @@ class CreationMethods(Theme):
     __slots__ = ()
 
     @classmethod
+    @also("size", "device")
     def empty(
         cls, *shape: Any, dtype: DTypeLike | None = None, requires_grad: bool = False
     ) -> Self:
@@ -89,6 +91,7 @@ class CreationMethods(Theme):
         return new("empty", cls, np.empty, shape, dtype, requires_grad)
 
     @classmethod
+    @also("size", "device")
     def zeros(
         cls, *shape: Any, dtype: DTypeLike | None = None, requires_grad: bool = False
     ) -> Self:
@@ -96,11 +99,13 @@ class CreationMethods(Theme):
         return new("zeros", cls, np.zeros, shape, dtype, requires_grad)
 
     @classmethod
+    @also("size", "device")
     def ones(cls, *shape: Any, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Self:
         """Every element 1."""
         return new("ones", cls, np.ones, shape, dtype, requires_grad)
 
     @classmethod
+    @also("size", "device")
     @quiet
     def full(
         cls,
@@ -116,6 +121,7 @@ class CreationMethods(Theme):
         return made(cls, filled("full", sizes, fill_value, wanted), requires_grad, "full")
 
     @classmethod
+    @also("end", "device")
     def arange(
         cls,
         start: float,
@@ -147,6 +153,7 @@ class CreationMethods(Theme):
         return made(cls, np.arange(first, end, step).astype(wanted), requires_grad, "arange")
 
     @classmethod
+    @also("end", "num", "device")
     @quiet
     def linspace(
         cls,
@@ -168,6 +175,7 @@ class CreationMethods(Theme):
         return made(cls, values, requires_grad, "linspace")
 
     @classmethod
+    @also("device")
     def eye(
         cls,
         n: int,
@@ -182,21 +190,25 @@ class CreationMethods(Theme):
         values = np.eye(rows, columns, dtype=float_dtype(dtype, "eye"))
         return made(cls, values, requires_grad, "eye")
 
+    @also("device")
     def empty_like(self, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Self:
         """Uninitialised memory in the shape of this tensor."""
         array = np.empty(self._data.shape, like(self, dtype, "empty_like"))
         return made(type(self), array, requires_grad, "empty_like")
 
+    @also("device")
     def zeros_like(self, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Self:
         """Zeros in the shape of this tensor."""
         array = np.zeros(self._data.shape, like(self, dtype, "zeros_like"))
         return made(type(self), array, requires_grad, "zeros_like")
 
+    @also("device")
     def ones_like(self, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Self:
         """Ones in the shape of this tensor."""
         array = np.ones(self._data.shape, like(self, dtype, "ones_like"))
         return made(type(self), array, requires_grad, "ones_like")
 
+    @also("device")
     def full_like(
         self, fill_value: float, dtype: DTypeLike | None = None, requires_grad: bool = False
     ) -> Self:

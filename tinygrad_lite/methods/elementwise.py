@@ -12,6 +12,7 @@ from ..ops.arithmetic import Div, Pow
 from ..ops.elementwise import Erf, Exp, Expm1, Log, Log1p, Logaddexp, LogBase, Sqrt
 from ..ops.selection import Abs, Clip, Maximum, Minimum, Step, Where
 from ._elementwise import choose
+from ._keywords import also
 from ._operands import (
     Operand,
     as_float,
@@ -158,25 +159,28 @@ class ElementwiseMethods(Theme):
         """The smaller of the two, elementwise; at a tie both get half of the gradient."""
         return Minimum.apply(*pair("minimum", self, other))
 
-    def clamp(self, min_: Operand | None = None, max_: Operand | None = None) -> Self:
-        """min(max(x, min_), max_); a bound may be a tensor, or None for no bound.
+    @also("min_", "max_", "a_min", "a_max")
+    def clamp(self, min: Operand | None = None, max: Operand | None = None) -> Self:
+        """x between `min` and `max`; a bound may be a tensor, or None for no bound.
 
-        The derivative is 1 between the bounds and at them, 0 outside.  Where min_ > max_, the
-        result is max_, with derivative 0.
+        The derivative is 1 between the bounds and at them, 0 outside.  Where min > max, the
+        result is max, with derivative 0.
 
         Errors: ValueError if both are None.
         """
-        bounds = [bound for bound in (min_, max_) if bound is not None]
+        bounds = [bound for bound in (min, max) if bound is not None]
         if not bounds:
-            raise ValueError("clamp: expected min_, max_ or both; got None for both")
+            raise ValueError("clamp: expected min, max or both; got None for both")
         x, *bounds = matched("clamp", self, *bounds)
-        low = None if min_ is None else bounds[0]
-        return Clip.apply(x, low, None if max_ is None else bounds[-1])
+        low = None if min is None else bounds[0]
+        return Clip.apply(x, low, None if max is None else bounds[-1])
 
-    def clip(self, min_: Operand | None = None, max_: Operand | None = None) -> Self:
+    @also("min_", "max_", "a_min", "a_max")
+    def clip(self, min: Operand | None = None, max: Operand | None = None) -> Self:
         """The same as `clamp`."""
-        return self.clamp(min_, max_)
+        return self.clamp(min, max)
 
+    @also("x", "y")
     def where(self, a: Operand, b: Operand) -> Self:
         """a where this tensor, a bool mask, is True, else b.  The three broadcast."""
         return choose(self, a, b, type(self))

@@ -11,6 +11,7 @@ from ..ops.indexing import Diagonal, Getitem, ScatterAdd, ScatterExtreme, Setite
 from ..ops.movement import Concatenate
 from ..ops.reduce import Prod
 from ..ops.selection import Mask
+from ._keywords import also
 from ._operands import (
     as_tensor,
     cast,
@@ -34,6 +35,7 @@ class GatheringMethods(Theme):
 
     __slots__ = ()
 
+    @also("dim")
     def gather(self, axis: int, index: Any) -> Self:
         """y[i, j, ...] = x[index[i, j, ...], j, ...] for axis 0, and likewise for others.
 
@@ -43,6 +45,7 @@ class GatheringMethods(Theme):
         """
         return Getitem.apply(self, index=self._along("gather", axis, index), distinct=False)
 
+    @also("dim", "indices")
     def take_along_axis(self, index: Any, axis: int) -> Self:
         """`gather` as in NumPy: index and x broadcast, and negative positions count from the end.
 
@@ -65,6 +68,7 @@ class GatheringMethods(Theme):
         )
         return self.expand(ours).gather(axis, np.broadcast_to(positions, theirs))
 
+    @also("dim", "value")
     def scatter(self, axis: int, index: Any, src: Any, reduce: str | None = None) -> Self:
         """x with y[index[i, j, ...], j, ...] = src[i, j, ...] for axis 0, and likewise for others.
 
@@ -79,10 +83,12 @@ class GatheringMethods(Theme):
         value = self._source("scatter", src, positions)
         return Setitem.apply(self, value, index=positions, distinct=False)
 
+    @also("dim")
     def scatter_add(self, axis: int, index: Any, src: Any) -> Self:
         """x with src[i, j, ...] added at [index[i, j, ...], j, ...] for axis 0; see `scatter`."""
         return self._scatter_reduce("scatter_add", axis, index, src, "sum", True)
 
+    @also("dim")
     def scatter_reduce(
         self, axis: int, index: Any, src: Any, reduce: str, include_self: bool = True
     ) -> Self:
@@ -128,11 +134,13 @@ class GatheringMethods(Theme):
         count = np.maximum(count + include_self, 1).astype(self._data.dtype)
         return total / count if self._data.dtype.kind == "f" else total // count
 
+    @also("dim")
     def index_select(self, axis: int, index: Any) -> Self:
         """The slices of x at these positions along `axis`, in this order.  index: (n,)."""
         axis, positions = self._lines("index_select", axis, index)
         return Getitem.apply(self, index=along(axis, positions), distinct=False)
 
+    @also("dim", "source")
     def index_add(self, axis: int, index: Any, src: Any) -> Self:
         """x with the slices of src along `axis` added at these positions.  index: (n,)."""
         axis, positions = self._lines("index_add", axis, index)
@@ -144,6 +152,7 @@ class GatheringMethods(Theme):
         where = along(axis, positions)
         return self + ScatterAdd.apply(value, index=where, distinct=False, shape=shape)
 
+    @also("dim")
     def index_fill(self, axis: int, index: Any, value: Any) -> Self:
         """x with `value`, a number, at these positions along `axis`.  index: (n,)."""
         axis, positions = self._lines("index_fill", axis, index)
@@ -177,6 +186,7 @@ class GatheringMethods(Theme):
         check_range("one_hot", labels, 0, num_classes, "classes")
         return self._wrap((labels[..., None] == np.arange(num_classes)).astype(np.int64), None)
 
+    @also("dim1", "dim2")
     def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Self:
         """x[..., i, i + offset] for two axes; the diagonal is the last axis.  A view."""
         ndim = self._data.ndim
@@ -197,6 +207,7 @@ class GatheringMethods(Theme):
             x = x[..., down : down + size, right : right + size]
         return Diagonal.apply(x)
 
+    @also("k")
     def diag(self, diagonal: int = 0) -> Self:
         """A matrix with the vector x on a diagonal, else 0; or that diagonal of a matrix x.
 
@@ -211,10 +222,12 @@ class GatheringMethods(Theme):
         side = positions.size + abs(offset)
         return ScatterAdd.apply(self, index=index, distinct=True, shape=(side, side))
 
+    @also("k")
     def tril(self, diagonal: int = 0) -> Self:
         """The lower triangle of the last two axes: 0 above this diagonal, even where x is nan."""
         return self._triangle("tril", integer(diagonal, "tril: diagonal"), below=True)
 
+    @also("k")
     def triu(self, diagonal: int = 0) -> Self:
         """The upper triangle of the last two axes: 0 below this diagonal, even where x is nan."""
         return self._triangle("triu", integer(diagonal, "triu: diagonal") - 1, below=False)

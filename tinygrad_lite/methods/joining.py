@@ -12,6 +12,7 @@ from ..arrays.shapes import normalize_axis
 from ..engine.graph import TensorBase
 from ..ops.indexing import Getitem
 from ..ops.movement import Concatenate, Split, Unstack
+from ._keywords import also
 from ._operands import matched
 from ._positions import along
 from ._theme import Theme
@@ -22,14 +23,17 @@ class JoiningMethods(Theme):
 
     __slots__ = ()
 
+    @also("dim")
     def cat(self, *others: Any, axis: int = 0) -> Self:
         """This tensor and the others, joined along `axis`; also Tensor.cat([a, b])."""
         return concatenate(_listed(self, others), axis)
 
+    @also("dim")
     def stack(self, *others: Any, axis: int = 0) -> Self:
         """This tensor and the others, all of one shape, joined along a new axis."""
         return stacked(_listed(self, others), axis)
 
+    @also("dim", "split_size", "split_sizes", "split_size_or_sections")
     def split(self, sizes: int | Sequence[int], axis: int = 0) -> tuple[Self, ...]:
         """Parts of these sizes along `axis`, as views.
 
@@ -50,6 +54,7 @@ class JoiningMethods(Theme):
             parts = [min(size, length - start) for start in range(0, length, size or 1)] or [0]
         return Split.apply(self, axis=axis, ends=tuple(accumulate(parts)))
 
+    @also("dim")
     def chunk(self, chunks: int, axis: int = 0) -> tuple[Self, ...]:
         """At most `chunks` parts of equal size along `axis`; the last may be smaller."""
         axis, length = self._length(axis, "chunk")
@@ -57,6 +62,7 @@ class JoiningMethods(Theme):
             raise ValueError(f"chunk: expected 1 part or more; got {chunks}")
         return self.split(-(-length // chunks), axis) if length else (self,) * chunks
 
+    @also("dim", "sections", "indices", "indices_or_sections")
     def tensor_split(self, parts: int | Sequence[int], axis: int = 0) -> tuple[Self, ...]:
         """This many parts along `axis`, whose sizes differ by at most 1; or cut at positions."""
         axis, length = self._length(axis, "tensor_split")
@@ -68,6 +74,7 @@ class JoiningMethods(Theme):
             return self.split([size + (number < more) for number in range(count)], axis)
         return self._cut(axis, [0, *(integer(part, "tensor_split") for part in parts), length])
 
+    @also("dim")
     def unbind(self, axis: int = 0) -> tuple[Self, ...]:
         """One part for each position along `axis`, without that axis: the inverse of `stack`."""
         axis, length = self._length(axis, "unbind")

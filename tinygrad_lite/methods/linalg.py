@@ -13,6 +13,7 @@ from ..ops.decompositions import QR, SVD, Cholesky, Eigh
 from ..ops.determinants import Det, Slogdet
 from ..ops.linalg import Inv, Linear, Matmul, Solve
 from ..ops.movement import Concatenate, Expand, Reshape
+from ._keywords import also
 from ._operands import Operand, as_float, cast, in_single, matched, operand
 from ._products import HALF, matrix_product, sum_of_products, tensordot
 from ._theme import Theme
@@ -34,6 +35,7 @@ class LinalgMethods(Theme):
         """self @ other; other @ self if `reverse`.  1-d is a vector, more than 2-d a stack."""
         return matrix_product(other, self) if reverse else matrix_product(self, other)
 
+    @also("tensor")
     def dot(self, other: Operand) -> Self:
         """self @ other, as in tinygrad; np.dot treats stacks of matrices differently."""
         return matrix_product(self, other)
@@ -54,6 +56,7 @@ class LinalgMethods(Theme):
         y = self * w if np.ndim(w) == 1 else matrix_product(self, w, "linear")
         return y if bias is None else y + bias
 
+    @also("vec2")
     def outer(self, other: Operand) -> Self:
         """y_ij = self_i other_j.  (n,) and (m,) -> (n, m)."""
         a, b = matched("outer", self, other)
@@ -64,6 +67,7 @@ class LinalgMethods(Theme):
             )
         return Mul.apply(Reshape.apply(a, shape=(*a.shape, 1)), b)
 
+    @also("dims")
     def tensordot(self, other: Operand, axes: Any = 2) -> Self:
         """The sum of products over pairs of axes; then the other axes of self, then those of other.
 
@@ -110,6 +114,7 @@ class LinalgMethods(Theme):
         """The inverse: y @ self = I.  (..., n, n).  LinAlgError for a singular matrix."""
         return Inv.apply(_square("inv", self))
 
+    @also("B")
     def solve(self, other: Operand) -> Self:
         """The y with self @ y = other.  (..., n, n) and (n,) or (..., n, k); stacks broadcast.
 

@@ -17,6 +17,7 @@ from ..ops.indexing import Getitem
 from ..ops.losses import BinaryCrossEntropy
 from ..ops.selection import Mask, Where
 from ..source_lines import warn
+from ._keywords import also
 from ._labels import (
     as_rows,
     checked_labels,
@@ -42,6 +43,7 @@ class LossMethods(Theme):
 
     # Classes
 
+    @also("target", "Y")
     @in_single
     def cross_entropy(
         self,
@@ -95,6 +97,7 @@ class LossMethods(Theme):
             losses = losses if weights is None else losses * weights[classes]
         return reduced_by_labels(losses, shape, reduction, kept, weights, classes)
 
+    @also("target")
     def sparse_categorical_crossentropy(
         self,
         Y: Any,
@@ -110,6 +113,7 @@ class LossMethods(Theme):
         scores = self.permute(0, ndim - 1, *range(1, ndim - 1)) if ndim > 2 else self
         return scores.cross_entropy(Y, reduction, label_smoothing, None, ignore_index)
 
+    @also("target", "Y")
     @in_single
     def nll_loss(
         self,
@@ -138,6 +142,7 @@ class LossMethods(Theme):
 
     # Probabilities
 
+    @also("target")
     @in_single
     def binary_crossentropy(self, Y: Operand, reduction: Reduction = "mean") -> Self:
         """-Y log(p) - (1 - Y) log(1 - p), where self holds probabilities p.
@@ -155,6 +160,7 @@ class LossMethods(Theme):
             )
         return _reduced(BinaryCrossEntropy.apply(p, truth), reduction)
 
+    @also("target")
     @in_single
     def binary_crossentropy_logits(
         self, Y: Operand, reduction: Reduction = "mean", pos_weight: Operand | None = None
@@ -258,6 +264,7 @@ class LossMethods(Theme):
         similar = _similar("hinge_embedding_loss", target, x.shape)
         return _reduced(Where.apply(x, _positive(margin - x), condition=similar), reduction)
 
+    @also("input2")
     @in_single
     def margin_ranking_loss(
         self, other: Operand, target: Operand, margin: float = 0.0, reduction: Reduction = "mean"
@@ -269,6 +276,7 @@ class LossMethods(Theme):
         lead = (x - y) * np.where(wins, 1.0, -1.0).astype(x.dtype)
         return _reduced(_positive(margin - lead), reduction)
 
+    @also("dim", "x2")
     @in_single
     def cosine_similarity(self, other: Operand, axis: int = 1, eps: float = 1e-8) -> Self:
         """x . other / (|x| |other|) along the axis, where each length is at least eps.
@@ -281,6 +289,7 @@ class LossMethods(Theme):
         x, y = (each if each.shape == shape else each.expand(shape) for each in (x, y))
         return (x.normalize(2, axis, eps) * y.normalize(2, axis, eps)).sum(axis)
 
+    @also("input2")
     @in_single
     def cosine_embedding_loss(
         self, other: Operand, target: Operand, margin: float = 0.0, reduction: Reduction = "mean"

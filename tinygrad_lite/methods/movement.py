@@ -18,6 +18,7 @@ from ..arrays.shapes import (
 from ..engine.graph import TensorBase, array_of
 from ..ops.indexing import Getitem
 from ..ops.movement import Concatenate, Expand, Permute, Reshape
+from ._keywords import also
 from ._operands import converted
 from ._positions import along
 from ._theme import Theme
@@ -28,11 +29,13 @@ class MovementMethods(Theme):
 
     __slots__ = ()
 
+    @also()
     def reshape(self, *shape: Any) -> Self:
         """The same elements, in C order, in another shape; one size may be -1."""
         target = reshape_target(self._data.shape, shape_from(shape, "reshape: shape"))
         return self if target == self._data.shape else Reshape.apply(self, shape=target)
 
+    @also("size")
     def view(self, *shape: Any) -> Self:
         """`reshape` without a copy; ValueError if the memory layout needs one.
 
@@ -50,6 +53,7 @@ class MovementMethods(Theme):
         """All elements along one axis."""
         return self.reshape(-1)
 
+    @also("start_dim", "end_dim")
     def flatten(self, start_axis: int = 0, end_axis: int = -1) -> Self:
         """The axes from start_axis to end_axis, both included, merged into one."""
         shape, ndim = self._data.shape, max(self._data.ndim, 1)
@@ -62,6 +66,7 @@ class MovementMethods(Theme):
             size *= number
         return self.reshape(*shape[:start], size, *shape[end + 1 :])
 
+    @also("dim")
     def unflatten(self, axis: int, sizes: Sequence[int]) -> Self:
         """One axis split into several, of these sizes; one size may be -1."""
         shape = self._data.shape
@@ -71,6 +76,7 @@ class MovementMethods(Theme):
         )
         return self.reshape(*shape[:axis], *split, *shape[axis + 1 :])
 
+    @also("dims", "order")
     def permute(self, *axes: Any) -> Self:
         """The axes in the given order, each named once."""
         order = normalize_axes(
@@ -82,6 +88,7 @@ class MovementMethods(Theme):
             )
         return Permute.apply(self, axes=order)
 
+    @also("dim0", "dim1")
     def transpose(self, *axes: Any) -> Self:
         """Two axes exchanged, by default the first two; a sequence permutes all, as in NumPy."""
         if len(axes) not in (0, 2):
@@ -120,6 +127,7 @@ class MovementMethods(Theme):
         """The last two axes exchanged: the transpose of each matrix in a stack."""
         return self.transpose(-2, -1)
 
+    @also("size")
     def expand(self, *shape: Any) -> Self:
         """Broadcast to a larger shape, without using memory; -1 keeps a size."""
         target = shape_from(shape, "expand: shape")
@@ -132,12 +140,14 @@ class MovementMethods(Theme):
             raise ValueError(f"expand: {self._data.shape} does not broadcast to shape {target}")
         return Expand.apply(self, shape=target)
 
+    @also("dim")
     def unsqueeze(self, axis: int) -> Self:
         """A new axis of size 1, at `axis` of the result."""
         position = normalize_axis(axis, self._data.ndim + 1, "unsqueeze")
         shape = self._data.shape
         return self.reshape((*shape[:position], 1, *shape[position:]))
 
+    @also("dim")
     def squeeze(self, axis: int | tuple[int, ...] | None = None) -> Self:
         """The axes of size 1 removed; if `axis` is given, only those of them that have size 1."""
         shape = self._data.shape
@@ -146,6 +156,7 @@ class MovementMethods(Theme):
             tuple(size for number, size in enumerate(shape) if number not in axes or size != 1)
         )
 
+    @also("dims", "axis")
     def flip(self, *axes: Any) -> Self:
         """The elements in reverse order along these axes; a view."""
         given = axes[0] if len(axes) == 1 else axes
@@ -154,6 +165,7 @@ class MovementMethods(Theme):
         index = (*(slice(None, None, step) for step in steps), ...)
         return Getitem.apply(self, index=index, distinct=True)
 
+    @also("dim", "shift", "dims")
     def roll(self, shifts: Axis, axis: Axis = None) -> Self:
         """The elements shifted along axes; those shifted out at the end come in at the start.
 
@@ -182,6 +194,7 @@ class MovementMethods(Theme):
                 rolled = Concatenate.apply(*halves, axis=number)
         return _own(rolled, self)
 
+    @also()
     def repeat(self, *repeats: Any) -> Self:
         """The whole tensor, this many times along each axis; extra numbers add axes in front.
 
@@ -201,6 +214,7 @@ class MovementMethods(Theme):
         )
         return _own(repeated, self)
 
+    @also("dim")
     def repeat_interleave(self, repeats: Any, axis: int | None = None) -> Self:
         """Each element repeated along `axis`; with axis None, along the flat data.
 

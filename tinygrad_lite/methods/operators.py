@@ -19,6 +19,7 @@ from ..ops.arithmetic import (
 from ..ops.selection import Abs
 from ._elementwise import constant
 from ._inplace import check_writable, overwrite, update
+from ._keywords import also
 from ._operands import Operand, pair
 from ._products import matrix_product
 from ._theme import Theme
@@ -199,6 +200,7 @@ class OperatorMethods(Theme):
         """The remainder of self / other, with the sign of self, as C's fmod."""
         return Fmod.apply(*pair("fmod", self, other))
 
+    @also("exponent")
     def pow(self, other: Operand, reverse: bool = False) -> Self:
         """self ** other; other ** self if `reverse`.  Integers take no negative exponent."""
         return self.__rpow__(other) if reverse else self**other

@@ -12,6 +12,7 @@ from ..arrays.shapes import normalize_axis
 from ..engine.graph import Array
 from ..ops.indexing import Getitem
 from ..ops.movement import Pad, Unfold
+from ._keywords import also
 from ._positions import along
 from ._theme import Theme
 
@@ -35,6 +36,7 @@ class PaddingMethods(Theme):
 
     __slots__ = ()
 
+    @also("pad")
     def pad(self, padding: Sequence[Any], mode: str = "constant", value: float = 0.0) -> Self:
         """Elements added at the edges, or removed where a number is negative.
 
@@ -86,6 +88,7 @@ class PaddingMethods(Theme):
                 )
         return Getitem.apply(self, index=(*starmap(slice, kept), ...), distinct=True)
 
+    @also("dim", "dimension")
     def unfold(self, axis: int, size: int, step: int) -> Self:
         """Windows of `size` elements along `axis`, `step` apart; the window is a new last axis.
 

@@ -12,6 +12,7 @@ from ..arrays.dtypes import INT, check_dtype, float_dtype
 from ..arrays.float_errors import quiet
 from ..arrays.shapes import Shape
 from ..engine.recording import Observer
+from ._keywords import also
 from ._theme import Theme
 from .creation import count, like, made, new_shape
 
@@ -30,12 +31,14 @@ class RandomMethods(Theme):
         generator.seed(integer(seed, "manual_seed: seed", least=0))
 
     @classmethod
+    @also("size", "device")
     def rand(cls, *shape: Any, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Self:
         """Uniform on [0, 1)."""
         values = _uniform("rand", new_shape("rand", shape), 0.0, 1.0, dtype)
         return made(cls, values, requires_grad, "rand")
 
     @classmethod
+    @also("size", "device")
     def uniform(
         cls,
         *shape: Any,
@@ -49,6 +52,7 @@ class RandomMethods(Theme):
         return made(cls, values, requires_grad, "uniform")
 
     @classmethod
+    @also("size", "device")
     def scaled_uniform(
         cls, *shape: Any, dtype: DTypeLike | None = None, requires_grad: bool = False
     ) -> Self:
@@ -59,6 +63,7 @@ class RandomMethods(Theme):
         return made(cls, values, requires_grad, "scaled_uniform")
 
     @classmethod
+    @also("size", "device")
     def glorot_uniform(
         cls, *shape: Any, dtype: DTypeLike | None = None, requires_grad: bool = False
     ) -> Self:
@@ -77,6 +82,7 @@ class RandomMethods(Theme):
         return made(cls, values, requires_grad, "glorot_uniform")
 
     @classmethod
+    @also("size", "device")
     def kaiming_uniform(
         cls,
         *shape: Any,
@@ -97,6 +103,7 @@ class RandomMethods(Theme):
         return made(cls, values, requires_grad, "kaiming_uniform")
 
     @classmethod
+    @also("size", "device")
     def randn(
         cls, *shape: Any, dtype: DTypeLike | None = None, requires_grad: bool = False
     ) -> Self:
@@ -105,6 +112,7 @@ class RandomMethods(Theme):
         return made(cls, values, requires_grad, "randn")
 
     @classmethod
+    @also("loc", "scale", "size", "device")
     def normal(
         cls,
         *shape: Any,
@@ -118,6 +126,7 @@ class RandomMethods(Theme):
         return made(cls, values, requires_grad, "normal")
 
     @classmethod
+    @also("size", "device")
     def kaiming_normal(
         cls,
         *shape: Any,
@@ -138,6 +147,7 @@ class RandomMethods(Theme):
         return made(cls, values, requires_grad, "kaiming_normal")
 
     @classmethod
+    @also("size", "device")
     def randint(
         cls, *shape: Any, low: int = 0, high: int = 10, dtype: DTypeLike | None = None
     ) -> Self:
@@ -162,6 +172,7 @@ class RandomMethods(Theme):
         return made(cls, values, False, "randint")
 
     @classmethod
+    @also("device")
     def randperm(cls, n: int, dtype: DTypeLike | None = None) -> Self:
         """The numbers 0 to n - 1 in random order; (n,)."""
         wanted = _integer_dtype("randperm", dtype)
@@ -170,11 +181,13 @@ class RandomMethods(Theme):
             raise ValueError(f"randperm: {number - 1} does not fit into {wanted}")
         return made(cls, _draw("permutation", number).astype(wanted, copy=False), False, "randperm")
 
+    @also("device")
     def rand_like(self, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Self:
         """Uniform on [0, 1), in the shape and dtype of this tensor."""
         values = _uniform("rand_like", self._data.shape, 0.0, 1.0, like(self, dtype, "rand_like"))
         return made(type(self), values, requires_grad, "rand_like")
 
+    @also("device")
     def randn_like(self, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Self:
         """Normal with mean 0 and standard deviation 1, in the shape and dtype of this tensor."""
         values = _normal("randn_like", self._data.shape, 0.0, 1.0, like(self, dtype, "randn_like"))

@@ -17,6 +17,7 @@ from ..arrays.shapes import Axis, normalize_axes, normalize_axis
 from ..ops.reduce import Centre, Max, Mean, Min, Norm, Prod, Sum
 from ..ops.selection import Where
 from ..source_lines import warn
+from ._keywords import also
 from ._operands import Given, as_float, cast, in_single
 from ._theme import Theme
 
@@ -28,18 +29,21 @@ class ReduceMethods(Theme):
 
     # Sums and products
 
+    @also("dim", "keepdims")
     def sum(self, axis: Axis = None, keepdim: bool = False, dtype: DTypeLike | None = None) -> Self:
         """Sum; bools and integers are added as int64.  0 for no elements."""
         x = accumulable(self, dtype, "sum")
         axes = normalize_axes(axis, x.ndim, "sum")
         return Sum.apply(x, axes=axes, keepdim=flag(keepdim, "sum: keepdim"))
 
+    @also("dim", "keepdims")
     def mean(
         self, axis: Axis = None, keepdim: bool = False, dtype: DTypeLike | None = None
     ) -> Self:
         """Arithmetic mean, sum(x) / n; bools and integers give float32.  nan for no elements."""
         return _mean(floats(self, "mean", dtype), axis, keepdim)
 
+    @also("dim", "keepdims")
     def prod(
         self, axis: Axis = None, keepdim: bool = False, dtype: DTypeLike | None = None
     ) -> Self:
@@ -51,16 +55,19 @@ class ReduceMethods(Theme):
 
     # Extremes
 
+    @also("dim", "keepdims")
     def max(self, axis: Axis = None, keepdim: bool = False) -> Self:
         """Largest element, or nan if there is one; equal ones share the gradient evenly."""
         axes = self._filled_axes(axis, "max")
         return Max.apply(self, axes=axes, keepdim=flag(keepdim, "max: keepdim"))
 
+    @also("dim", "keepdims")
     def min(self, axis: Axis = None, keepdim: bool = False) -> Self:
         """Smallest element, or nan if there is one; equal ones share the gradient evenly."""
         axes = self._filled_axes(axis, "min")
         return Min.apply(self, axes=axes, keepdim=flag(keepdim, "min: keepdim"))
 
+    @also("dim", "keepdims")
     def argmax(self, axis: int | None = None, keepdim: bool = False) -> Self:
         """Position (int64) of the largest element, the first if there are several.  No gradient.
 
@@ -68,6 +75,7 @@ class ReduceMethods(Theme):
         """
         return self._position("argmax", np.argmax, axis, keepdim)
 
+    @also("dim", "keepdims")
     def argmin(self, axis: int | None = None, keepdim: bool = False) -> Self:
         """Position (int64) of the smallest element, the first if there are several.  No gradient.
 
@@ -77,18 +85,21 @@ class ReduceMethods(Theme):
 
     # Any, all, count
 
+    @also("dim", "keepdims")
     def any(self, axis: Axis = None, keepdim: bool = False) -> Self:
         """Whether at least one element is not 0 (bool; nan is not 0).  False for no elements."""
         axes = normalize_axes(axis, self._data.ndim, "any")
         keepdim = flag(keepdim, "any: keepdim")
         return self._wrap(np.any(self._data, axis=axes, keepdims=keepdim), None)
 
+    @also("dim", "keepdims")
     def all(self, axis: Axis = None, keepdim: bool = False) -> Self:
         """Whether no element is 0 (bool; nan is not 0).  True for no elements."""
         axes = normalize_axes(axis, self._data.ndim, "all")
         keepdim = flag(keepdim, "all: keepdim")
         return self._wrap(np.all(self._data, axis=axes, keepdims=keepdim), None)
 
+    @also("dim", "keepdims")
     def count_nonzero(self, axis: Axis = None, keepdim: bool = False) -> Self:
         """The number of elements that are not 0 (int64; nan is not 0)."""
         axes = normalize_axes(axis, self._data.ndim, "count_nonzero")
@@ -97,6 +108,7 @@ class ReduceMethods(Theme):
 
     # Variances
 
+    @also("dim", "keepdims", "unbiased", "ddof")
     @in_single
     def var(self, axis: Axis = None, keepdim: bool = False, correction: float = 1) -> Self:
         """Variance, sum((x - mean)^2) / (n - correction); bools and integers give float32.
@@ -107,6 +119,7 @@ class ReduceMethods(Theme):
         deviation, axes, freedom = _deviation(self, "var", axis, correction)
         return (deviation * deviation).sum(axes, keepdim) / freedom
 
+    @also("dim", "keepdims", "unbiased", "ddof")
     @in_single
     def std(self, axis: Axis = None, keepdim: bool = False, correction: float = 1) -> Self:
         """Standard deviation, sqrt(var); the gradient is 0 where all x are equal.  See `var`."""
@@ -114,12 +127,14 @@ class ReduceMethods(Theme):
         deviation, axes, freedom = _deviation(self, "std", axis, correction)
         return Norm.apply(deviation, axes=axes, p=2, keepdim=keepdim) / sqrt(freedom)
 
+    @also("dim", "keepdims", "unbiased", "ddof")
     def var_mean(
         self, axis: Axis = None, keepdim: bool = False, correction: float = 1
     ) -> tuple[Self, Self]:
         """The pair of `var` and `mean`."""
         return self.var(axis, keepdim, correction), self.mean(axis, keepdim)
 
+    @also("dim", "keepdims", "unbiased", "ddof")
     def std_mean(
         self, axis: Axis = None, keepdim: bool = False, correction: float = 1
     ) -> tuple[Self, Self]:
@@ -128,6 +143,7 @@ class ReduceMethods(Theme):
 
     # Norms
 
+    @also("dim", "keepdims")
     @in_single
     def norm(self, p: float = 2, axis: Axis = None, keepdim: bool = False) -> Self:
         """The p-norm of vectors, (sum of |x|^p)^(1/p); bools and integers give float32.
@@ -137,6 +153,7 @@ class ReduceMethods(Theme):
         """
         return p_norm("norm", self, p, axis, keepdim)
 
+    @also("dim", "keepdims")
     @in_single
     def logsumexp(self, axis: Axis = None, keepdim: bool = False) -> Self:
         """log(sum(exp(x))) without overflow: the largest x is subtracted first.

@@ -9,6 +9,7 @@ from ..arrays.float_errors import quiet
 from ..arrays.shapes import normalize_axes, normalize_axis
 from ..engine.function import Primitive
 from ..ops.scan import CumProd, CumSum, LogCumSumExp
+from ._keywords import also
 from ._operands import as_float, in_single
 from ._positions import read_along
 from ._theme import Theme
@@ -20,10 +21,12 @@ class ScanMethods(Theme):
 
     __slots__ = ()
 
+    @also("dim")
     def cumsum(self, axis: int = 0, dtype: DTypeLike | None = None) -> Self:
         """x_0 + ... + x_i along the axis; bools and integers are added as int64."""
         return _along(accumulable(self, dtype, "cumsum"), "cumsum", CumSum, axis)
 
+    @also("dim")
     def cumprod(self, axis: int = 0, dtype: DTypeLike | None = None) -> Self:
         """x_0 x_1 ... x_i along the axis; exact gradients also where elements are 0.
 
@@ -31,6 +34,7 @@ class ScanMethods(Theme):
         """
         return _along(accumulable(self, dtype, "cumprod"), "cumprod", CumProd, axis)
 
+    @also("dim")
     def logcumsumexp(self, axis: int = 0) -> Self:
         """log(exp(x_0) + ... + exp(x_i)) along the axis, without overflow.
 
@@ -38,6 +42,7 @@ class ScanMethods(Theme):
         """
         return _along(as_float(self), "logcumsumexp", LogCumSumExp, axis)
 
+    @also("dim")
     def cummax(self, axis: int = 0) -> tuple[Self, Self]:
         """The largest of x_0 ... x_i along the axis, and its position (int64).
 
@@ -46,6 +51,7 @@ class ScanMethods(Theme):
         """
         return self._running("cummax", np.maximum, axis)
 
+    @also("dim")
     def cummin(self, axis: int = 0) -> tuple[Self, Self]:
         """The smallest of x_0 ... x_i along the axis, and its position (int64).
 

@@ -14,6 +14,7 @@ import numpy as np
 from ..arrays.arguments import flag, integer, shown
 from ..arrays.shapes import Axis, keepdim_shape, normalize_axes, normalize_axis
 from ..engine.graph import Array, TensorBase
+from ._keywords import also
 from ._operands import as_float, plain_array
 from ._positions import read_along
 from ._theme import Theme
@@ -24,14 +25,17 @@ class SortingMethods(Theme):
 
     __slots__ = ()
 
+    @also("dim", "stable")
     def sort(self, axis: int = -1, descending: bool = False) -> tuple[Self, Self]:
         """The elements in order along the axis, and the positions (int64) they had before."""
         return read_along(self, *_order(self, "sort", axis, descending))
 
+    @also("dim", "stable")
     def argsort(self, axis: int = -1, descending: bool = False) -> Self:
         """The positions (int64) that sort the elements along the axis: sort()[1]."""
         return self._wrap(_order(self, "argsort", axis, descending)[0], None)
 
+    @also("dim", "sorted")
     def topk(
         self, k: int, axis: int = -1, largest: bool = True, sorted_: bool = True
     ) -> tuple[Self, Self]:
@@ -54,6 +58,7 @@ class SortingMethods(Theme):
             positions = positions.reshape(())
         return read_along(self, positions, axis)
 
+    @also("dim", "keepdims")
     def median(self, axis: Axis = None, keepdim: bool = False) -> Self:
         """The middle element in sorted order, or the mean of the two middle ones, as np.median.
 
@@ -62,6 +67,7 @@ class SortingMethods(Theme):
         """
         return self._quantile("median", 0.5, axis, keepdim)
 
+    @also("dim", "keepdims")
     def quantile(
         self, q: float | Sequence[float], axis: Axis = None, keepdim: bool = False
     ) -> Self:

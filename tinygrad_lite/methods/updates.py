@@ -8,6 +8,7 @@ from typing import Any, Self
 from ..ops.arithmetic import Add, Div, Mul, Sub
 from ._elementwise import choose
 from ._inplace import check_writable, overwrite, update
+from ._keywords import also
 from ._operands import Operand, one_number
 from ._theme import Theme
 from .indexing import write
@@ -34,6 +35,7 @@ class UpdateMethods(Theme):
         """x /= other."""
         return update("div_", Div, self, other, floating=True)
 
+    @also("src")
     def copy_(self, other: Operand) -> Self:
         """x[...] = other, cast to the dtype of x; the gradient goes to other, none to x."""
         write("copy_", self, ..., other)

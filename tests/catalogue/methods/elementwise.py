@@ -114,7 +114,7 @@ ROWS: list[Row] = [
     ),
     Row(
         "clamp",
-        lambda x: x.clamp(-2, max_=1),
+        lambda x: x.clamp(-2, max=1),
         lambda x: np.clip(x, -2, 1),
         torch=lambda torch, x: torch.clamp(x, -2, 1),
         kinds="i",
@@ -191,7 +191,7 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: Tensor([1.0, 2.0]).clamp(),
         ValueError,
-        "clamp: expected min_, max_ or both; got None for both",
+        "clamp: expected min, max or both; got None for both",
     ),
     Mistake(
         lambda: Tensor([1.0, 2.0]).clip("0", "1"),
