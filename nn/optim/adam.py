@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -26,6 +26,8 @@ class Adam(Optimizer):
     Source: D. Kingma and J. Ba, Adam: A Method for Stochastic Optimization, ICLR 2015.
     """
 
+    limits: ClassVar[dict[str, float]] = {**Optimizer.limits, "b1": 1, "b2": 1, "eps": math.inf}
+
     def __init__(
         self,
         params: Iterable[Tensor],
@@ -35,12 +37,6 @@ class Adam(Optimizer):
         eps: float = 1e-8,
     ) -> None:
         super().__init__(params, lr)
-        self._check(eps=eps)
-        for name, value in (("b1", b1), ("b2", b2)):
-            if not 0 <= value < 1:
-                raise ValueError(
-                    f"{type(self).__name__}: expected {name} from 0 to below 1; got {value}"
-                )
         self.b1 = b1
         self.b2 = b2
         self.eps = eps
@@ -65,7 +61,7 @@ class Adam(Optimizer):
         change = np.sqrt(v, out=spare)
         change += max(self.eps * root, _smallest(change.dtype))
         np.divide(m, change, out=change)
-        change *= float(self.lr) * root / (1 - self.b1**t)
+        change *= self.lr * root / (1 - self.b1**t)
         parameter -= change
 
 
@@ -79,6 +75,8 @@ class AdamW(Adam):
     Source: I. Loshchilov and F. Hutter, Decoupled Weight Decay Regularization, ICLR 2019.
     """
 
+    limits: ClassVar[dict[str, float]] = {**Adam.limits, "weight_decay": math.inf}
+
     def __init__(
         self,
         params: Iterable[Tensor],
@@ -89,12 +87,11 @@ class AdamW(Adam):
         weight_decay: float = 0.01,
     ) -> None:
         super().__init__(params, lr, b1, b2, eps)
-        self._check(weight_decay=weight_decay)
         self.weight_decay = weight_decay
 
     def apply_single(self, gradient: Array, parameter: Array, state: State) -> None:
         """The formula, in place, on one chunk of one parameter."""
-        parameter *= 1 - float(self.lr) * self.weight_decay
+        parameter *= 1 - self.lr * self.weight_decay
         super().apply_single(gradient, parameter, state)
 
 

@@ -40,20 +40,26 @@ class Chunks:
         self.copies: list[tuple[Array, Array]] = []  # an array, and its copy in one dimension
 
     def add(self, parameter: Array, gradient: Array, state: State, names: Sequence[str]) -> None:
-        """Cut one parameter, its gradient, and the arrays of these names in its state."""
-        axes = None if parameter.flags.c_contiguous else _memory_order(parameter)
-        flat = self._flat(parameter, axes)
+        """Cut one parameter, its gradient, and the arrays of these names in its state.
+
+        In a chunk's state, "step" counts the update that is about to be made.
+        """
+        if parameter.flags.c_contiguous:
+            axes, flat = None, parameter.reshape(-1)
+        else:
+            axes = _memory_order(parameter)
+            flat = self._flat(parameter, axes)
         kept = {name: self._flat(state[name], axes) for name in names}
         flat_gradient = (gradient if axes is None else gradient.transpose(axes)).reshape(-1)
-        size = flat.size
+        size, step = flat.size, state["step"] + 1
         if size <= CHUNK:
-            kept["step"] = state["step"]
+            kept["step"] = step
             self._append((flat_gradient, flat, kept), size)
             return
         for start in range(0, size, CHUNK):
             part = slice(start, start + CHUNK)
             state_part = {name: array[part] for name, array in kept.items()}
-            state_part["step"] = state["step"]
+            state_part["step"] = step
             self._append((flat_gradient[part], flat[part], state_part), min(CHUNK, size - start))
 
     def _flat(self, array: Array, axes: list[int] | None) -> Array:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -24,17 +25,26 @@ class Optimizer:
     lr      the learning rate; may be assigned at any time
     state   one dict per parameter: "step", the number of updates, and the arrays that `keeps`
             names, which have the parameter's shape and start as zeros
+    limits  of the class: the options that are numbers, each from 0 to below its limit.  They are
+            checked when they are assigned, so that no step fails halfway because of them
 
-    Errors: TypeError if `params` are not tensors; ValueError if there are none, if one does not
-    require grad or occurs twice, and for a negative option.
+    Errors: TypeError if `params` are not tensors or an option is not a number; ValueError if there
+    are no params, if one does not require grad or occurs twice, and for an option out of range.
     """
+
+    limits: ClassVar[dict[str, float]] = {"lr": math.inf}
 
     def __init__(self, params: Iterable[Tensor], lr: float) -> None:
         self.params = _checked(type(self).__name__, params)
         self.lr = lr
         self.state: list[State] = [{"step": 0} for _ in self.params]
         self._spare = SpareArrays()
-        self._check(lr=lr)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Assign an attribute; an option of `limits` is checked, and becomes a Python float."""
+        if name in self.limits:
+            value = _number(f"{type(self).__name__}: expected {name}", value, self.limits[name])
+        super().__setattr__(name, value)
 
     def keeps(self) -> tuple[str, ...]:
         """The names of the arrays to keep for every parameter."""
@@ -52,12 +62,15 @@ class Optimizer:
     def step(self) -> None:
         """Update every parameter that has a gradient; the others stay the same.
 
+        A number that overflows or underflows is no error, whatever np.seterr and Python's filter of
+        warnings say: inf, nan and 0 are written, as IEEE 754 prescribes.
+
         Errors, before anything is written: RuntimeError if no parameter has a gradient, and
         ValueError if one or its gradient changed its shape or cannot be written.
         """
         due = [
-            (position, parameter, parameter.grad)
-            for position, parameter in enumerate(self.params)
+            (position, parameter, parameter.grad, state)
+            for position, (parameter, state) in enumerate(zip(self.params, self.state, strict=True))
             if parameter.grad is not None
         ]
         if not due:
@@ -66,19 +79,20 @@ class Optimizer:
                 "optimizer after the model, from the parameters that the model uses"
             )
         names = self.keeps()
-        for position, parameter, gradient in due:
-            self._check_update(position, parameter, gradient, names)
-        for _, parameter, _ in due:  # before there are chunks, which hold the arrays
+        for position, parameter, gradient, state in due:
+            self._check_update(position, parameter, gradient, state, names)
+        for _, parameter, _, _ in due:  # before there are chunks, which hold the arrays
             parameter.mark_changed()
         chunks = Chunks()
-        for position, parameter, gradient in due:
-            state = self.state[position]
+        for _, parameter, gradient, state in due:
             for name in names:
                 if name not in state:
                     state[name] = np.zeros_like(parameter.data)
-            state["step"] += 1
             chunks.add(parameter.data, gradient.data, state, names)
-        chunks.apply(self.apply_single)
+        with np.errstate(all="ignore"):
+            chunks.apply(self.apply_single)
+        for _, _, _, state in due:  # last, so that a step that failed does not count
+            state["step"] += 1
 
     def zero_grad(self) -> None:
         """Set the gradients of all parameters to None."""
@@ -86,38 +100,49 @@ class Optimizer:
             parameter.grad = None
 
     def _check_update(
-        self, position: int, parameter: Tensor, gradient: object, names: Iterable[str]
+        self,
+        position: int,
+        parameter: Tensor,
+        gradient: object,
+        state: State,
+        names: Iterable[str],
     ) -> None:
         """Raise unless the parameter can be updated with this gradient."""
-        if not isinstance(gradient, Tensor) or gradient.shape != parameter.shape:
+        data = parameter.data
+        shape = data.shape
+        if not isinstance(gradient, Tensor) or gradient.shape != shape:
             got = gradient.shape if isinstance(gradient, Tensor) else type(gradient).__name__
             raise ValueError(
-                f"step: parameter {position} has shape {parameter.shape}; expected a Tensor of "
+                f"step: parameter {position} has shape {shape}; expected a Tensor of "
                 f"that shape as its gradient; got {got}"
             )
-        if not parameter.data.flags.writeable:
+        if not data.flags.writeable:
             raise ValueError(f"step: parameter {position} is read-only; assign a copy to its data")
         for name in names:
-            kept = self.state[position].get(name)
-            if kept is not None and kept.shape != parameter.shape:
+            kept = state.get(name)
+            if kept is not None and kept.shape != shape:
                 raise ValueError(
-                    f"step: parameter {position} has shape {parameter.shape}; it had {kept.shape} "
+                    f"step: parameter {position} has shape {shape}; it had {kept.shape} "
                     "in the last step; make a new optimizer"
                 )
-
-    def _check(self, **options: float) -> None:
-        """Raise unless the options are finite and not negative."""
-        for name, value in options.items():
-            try:
-                fits = 0 <= value < math.inf
-            except TypeError:
-                raise TypeError(
-                    f"{type(self).__name__}: expected {name} as a number; got {value!r}"
-                ) from None
-            if not fits:
+            if kept is not None and not (kept.flags.writeable and kept.dtype.kind == "f"):
                 raise ValueError(
-                    f"{type(self).__name__}: expected {name} to be 0 or more; got {value}"
+                    f"step: {name} of parameter {position} is {kept.dtype} or read-only; expected "
+                    "a writable array of floats"
                 )
+
+
+def _number(expected: str, value: Any, limit: float) -> float:
+    """The value of an option as a Python float: a NumPy scalar would decide dtypes."""
+    if not isinstance(value, int | float | np.number) and not (
+        isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind in "iuf"
+    ):
+        got = repr(value) if isinstance(value, str) else type(value).__name__
+        raise TypeError(f"{expected} as a number; got {got}")
+    if not 0 <= value < limit:
+        bounds = "to be 0 or more" if limit == math.inf else f"from 0 to below {limit}"
+        raise ValueError(f"{expected} {bounds}; got {value}")
+    return float(value)
 
 
 def _checked(name: str, params: Iterable[Tensor]) -> list[Tensor]:

@@ -1,6 +1,8 @@
 """Stochastic gradient descent."""
 
+import math
 from collections.abc import Iterable
+from typing import ClassVar
 
 import numpy as np
 
@@ -24,6 +26,12 @@ class SGD(Optimizer):
     learning, ICML 2013.
     """
 
+    limits: ClassVar[dict[str, float]] = {
+        **Optimizer.limits,
+        "momentum": math.inf,
+        "weight_decay": math.inf,
+    }
+
     def __init__(
         self,
         params: Iterable[Tensor],
@@ -33,11 +41,10 @@ class SGD(Optimizer):
         nesterov: bool = False,
     ) -> None:
         super().__init__(params, lr)
-        self._check(momentum=momentum, weight_decay=weight_decay)
-        if nesterov and not momentum:
-            raise ValueError("SGD: nesterov needs a momentum above 0")
         self.momentum = momentum
         self.weight_decay = weight_decay
+        if nesterov and not momentum:
+            raise ValueError("SGD: nesterov needs a momentum above 0")
         self.nesterov = nesterov
 
     def keeps(self) -> tuple[str, ...]:
@@ -61,4 +68,4 @@ class SGD(Optimizer):
                 d = ahead
             else:
                 d = v
-        parameter -= np.multiply(d, float(self.lr), out=spare)
+        parameter -= np.multiply(d, self.lr, out=spare)

@@ -334,3 +334,126 @@ def test_a_step_that_cannot_be_done_changes_nothing(spoil, text):
     with pytest.raises(ValueError, match=re.escape(text)):
         optimizer.step()
     assert good.tolist() == before
+
+
+# Nothing is half-done
+
+EXTREMES = {
+    np.float16: (6e4, 6e-8),
+    np.float32: (3e38, 1e-45),
+    np.float64: (1e308, 5e-324),
+}
+
+
+@pytest.mark.parametrize("make", MAKERS)
+@pytest.mark.parametrize("dtype", EXTREMES)
+@pytest.mark.parametrize("size", [3, 50])  # several chunks; on several threads
+def test_numbers_that_overflow_stop_no_step(make, dtype, size, monkeypatch):
+    monkeypatch.setattr(chunks, "CHUNK", 3)
+    monkeypatch.setattr(chunks, "MIN_PARALLEL", 5)
+
+    def trained():
+        params = [Tensor(np.full(size, start, dtype), requires_grad=True) for start in (1, 2)]
+        optimizer = make(params)
+        for gradient in (*EXTREMES[dtype], np.inf, np.nan):
+            for parameter in params:
+                parameter.grad = Tensor(np.full(size, gradient, dtype))
+            optimizer.step()
+        return [p.data for p in params], [state["step"] for state in optimizer.state]
+
+    with np.errstate(all="raise"):
+        found, steps = trained()
+    with np.errstate(all="ignore"):
+        expected, _ = trained()
+    np.testing.assert_array_equal(found, expected)
+    assert steps == [4, 4]
+
+
+def test_a_user_may_make_warnings_errors(recwarn):
+    parameter = Tensor(np.ones(2, np.float32), requires_grad=True)
+    parameter.grad = Tensor(np.full(2, 3e38, np.float32))
+    optim.AdamW([parameter], lr=0.5, weight_decay=1.0).step()  # here warnings are errors
+    # Halved by the decay; the square of the gradient is inf, so the change is 0.
+    assert parameter.tolist() == [0.5, 0.5]
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("name", ["lr", "momentum", "weight_decay"])
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [
+        (-0.1, ValueError, "to be 0 or more; got -0.1"),
+        (math.nan, ValueError, "to be 0 or more; got nan"),
+        (math.inf, ValueError, "to be 0 or more; got inf"),
+        ("0.1", TypeError, "as a number; got '0.1'"),
+        (None, TypeError, "as a number; got NoneType"),
+        (lambda: 0.1, TypeError, "as a number; got function"),
+        (Tensor(0.1), TypeError, "as a number; got Tensor"),
+        (np.ones(2), TypeError, "as a number; got ndarray"),
+    ],
+)
+def test_an_option_is_checked_when_it_is_assigned(name, value, error, text):
+    optimizer = optim.SGD([leaf(2)], lr=0.5, momentum=0.5, weight_decay=0.5)
+    with pytest.raises(error, match=f"^SGD: expected {name} {re.escape(text)}$"):
+        setattr(optimizer, name, value)
+    assert getattr(optimizer, name) == 0.5
+
+
+def test_an_option_becomes_a_python_float_which_decides_no_dtype():
+    optimizer = optim.AdamW([leaf(2)])
+    for value in (1, np.float64(0.5), np.float32(0.5), np.array(0.5)):
+        optimizer.lr = value
+        assert type(optimizer.lr) is float
+        assert optimizer.lr == value
+
+
+class Failing(optim.Optimizer):
+    """Its second parameter cannot be updated."""
+
+    def keeps(self):
+        return ("seen",)
+
+    def apply_single(self, gradient, parameter, state):
+        if parameter[0] == 2:
+            raise ZeroDivisionError("no")
+        parameter -= self.lr * gradient
+
+
+def test_a_step_that_failed_does_not_count():
+    params = [Tensor([start], requires_grad=True) for start in (1.0, 2.0)]
+    optimizer = Failing(params, lr=0.1)
+    for parameter in params:
+        parameter.grad = Tensor([1.0])
+    with pytest.raises(ZeroDivisionError):
+        optimizer.step()
+    assert [state["step"] for state in optimizer.state] == [0, 0]
+
+
+def integers(optimizer):
+    optimizer.state[1]["mean"] = np.zeros(2, np.int64)
+
+
+def locked(optimizer):
+    optimizer.state[1]["square"].flags.writeable = False
+
+
+@pytest.mark.parametrize(
+    ("spoil", "text"),
+    [
+        (integers, "step: mean of parameter 1 is int64 or read-only; expected a writable array"),
+        (locked, "step: square of parameter 1 is float32 or read-only; expected a writable array"),
+    ],
+)
+def test_a_state_that_cannot_be_written_stops_the_step_before_it_begins(spoil, text):
+    params = [leaf(2), leaf(2)]
+    optimizer = optim.AdamW(params, lr=0.1)
+    for parameter in params:
+        parameter.grad = Tensor.ones(2)
+    optimizer.step()
+    before = [p.data.copy() for p in params], optimizer.state[0]["mean"].copy()
+    spoil(optimizer)
+    with pytest.raises(ValueError, match=re.escape(text)):
+        optimizer.step()
+    np.testing.assert_array_equal([p.data for p in params], before[0])
+    np.testing.assert_array_equal(optimizer.state[0]["mean"], before[1])
+    assert [state["step"] for state in optimizer.state] == [1, 1]
