@@ -1,4 +1,4 @@
-"""What the rows of methods/casting.py cannot say: narrow floats, nan as integer, memory."""
+"""What the rows of methods/casting.py cannot say: narrow floats, nan as an integer, memory."""
 
 import numpy as np
 import pytest
@@ -34,11 +34,17 @@ def test_contiguous_copies_what_is_not() -> None:
     assert y.requires_grad
 
 
-def test_nan_and_inf_become_integers_without_a_warning() -> None:
-    x = Tensor([np.nan, np.inf, -np.inf, -1.5])
-    for name in ("short", "int", "long"):
-        assert getattr(x, name)().tolist()[3] == -1
-    assert x.bool().tolist() == [True, True, True, True]
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30])
+def test_what_is_no_integer_of_the_dtype_is_refused(value: float) -> None:
+    x = Tensor([0.0, value, -1.5])
+    for name, dtype in (("short", "int16"), ("int", "int32"), ("long", "int64")):
+        with pytest.raises(ValueError, match=rf"^{name}: \S+ does not fit into {dtype}, .*clamp"):
+            getattr(x, name)()
+        assert getattr(Tensor([-1.5, 2.9]), name)().tolist() == [-1, 2]
+    assert x.bool().tolist() == [False, True, True]
+
+
+def test_floats_beyond_a_narrower_float_become_inf() -> None:
     assert Tensor([1e300], dtype=np.float64).float().tolist() == [np.inf]
 
 

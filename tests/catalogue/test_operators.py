@@ -175,7 +175,7 @@ def test_bytes_wrap_and_are_cast_when_they_are_loaded() -> None:
 
 
 def test_dtypes_of_sums_ranges_and_choices() -> None:
-    x = Tensor([1, 2, 300])
+    x = Tensor([1, 2, 30])
     assert x.sum(dtype=np.int32).dtype == np.int32
     assert np.sum(x, dtype=np.uint8).dtype == np.uint8
     assert Tensor([True, True]).sum(dtype=bool).item() is True

@@ -528,7 +528,11 @@ def test_copy_broadcasts_and_casts() -> None:
             "copy_: v has shape (3,), which does not broadcast to (2,)",
         ),
         (lambda x: x.fill_(x), ValueError, "fill_: expected one number; got shape (2,)"),
-        (lambda x: x.fill_(np.nan), ValueError, "fill_: cannot convert float NaN to integer"),
+        (
+            lambda x: x.fill_(np.nan),
+            ValueError,
+            "fill_: nan does not fit into int64, which holds integers; cast the tensor first",
+        ),
         (
             lambda x: x.masked_fill_([True, False], x),
             ValueError,

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from .arguments import shown, wrong
+from .integers import INT as INT
+from .integers import check_fits, converted, whole_numbers
 
 FLOAT = np.dtype(np.float32)
-INT = np.dtype(np.int64)
 
 KIND_RANK = {"b": 0, "u": 1, "i": 1, "f": 2}
 
@@ -38,22 +39,49 @@ def check_dtype(dtype: DTypeLike, name: str = "Tensor") -> np.dtype[Any]:
 
 
 def new_array(data: Any, dtype: DTypeLike | None = None) -> np.ndarray:
-    """A fresh, writable array of `data`, which may be a number, a nested list or an array."""
+    """A fresh, writable array of `data`, which may be a number, a nested list or an array.
+
+    ValueError if an integer dtype, int64 for Python ints, lacks one of the values.
+    """
     wanted = None if dtype is None else check_dtype(dtype)
     try:
-        array = np.array(data)
+        array = np.array(data, order="C")
     except ValueError:
         raise ValueError(
             "Tensor: expected numbers in a regular shape; got nested lists of different lengths; "
             "pad them to one length"
         ) from None
+    given = isinstance(data, (np.ndarray, np.generic))
+    if array.dtype.kind == "O" or isinstance(data, (list, tuple)):
+        array = _exact(data, array, wanted or INT)
     if array.dtype.kind not in KIND_RANK:
         _refuse(array)
     if wanted is None:
         wanted = check_dtype(array.dtype)
-        if not isinstance(data, (np.ndarray, np.generic)) and wanted.kind == "f":
-            wanted = FLOAT if not _holds_arrays(data) else wanted
-    return array.astype(wanted, order="C", copy=False)
+        if not given and not _holds_arrays(data):
+            wanted = FLOAT if wanted.kind == "f" else INT if wanted.kind == "u" else wanted
+    return array if array.dtype == wanted else converted("Tensor", array, wanted)
+
+
+def _exact(data: Any, array: np.ndarray, integer_dtype: np.dtype[Any]) -> np.ndarray:
+    """The array of a list, without what NumPy does to integers that no integer dtype holds.
+
+    Together with negative ones it makes floats of them, and beyond 64 bits objects.
+    """
+    if array.dtype.kind == "f":
+        if integer_dtype.kind not in "iu" or not array.size or not whole_numbers(data):
+            return array
+        array = np.array(data, dtype=object)
+    elif array.dtype.kind != "O" or not all(isinstance(x, (int, float)) for x in array.flat):
+        return array
+    elif integer_dtype.kind not in "iu" or not whole_numbers(array.tolist()):
+        try:
+            return array.astype(np.float64)
+        except OverflowError:
+            raise ValueError("Tensor: an integer beyond 1e308 fits into no dtype") from None
+    for number in (array.min(), array.max()):
+        check_fits("Tensor", int(number), integer_dtype)
+    return array.astype(integer_dtype)
 
 
 def _refuse(array: np.ndarray) -> None:
@@ -65,7 +93,7 @@ def _refuse(array: np.ndarray) -> None:
         got = f"text ({got})"
     elif array.dtype.kind == "O":
         others = (value for value in array.ravel() if not isinstance(value, (int, float)))
-        got = next((type(value).__name__ for value in others), "integers that no dtype holds")
+        got = type(next(others)).__name__
         fix = "make numbers of them first"
     raise TypeError(f"Tensor: expected bools, integers or real numbers; got {got}; {fix}")
 
@@ -77,10 +105,13 @@ def _holds_arrays(data: Any) -> bool:
     return hasattr(data, "__array__")
 
 
-def promote(n_d: list[np.dtype[Any]], zero_d: list[np.dtype[Any]]) -> np.dtype[Any]:
-    """The common dtype of n-d operands and 0-d ones; at least one of the lists has an element."""
-    strong = _common(n_d) if n_d else None
-    weak = _common(zero_d) if zero_d else None
+def promote(name: str, n_d: list[np.dtype[Any]], zero_d: list[np.dtype[Any]]) -> np.dtype[Any]:
+    """The common dtype of n-d operands and 0-d ones; at least one of the lists has an element.
+
+    TypeError for uint64 with a signed integer dtype: NumPy's float64 would lose digits.
+    """
+    strong = _common(name, n_d) if n_d else None
+    weak = _common(name, zero_d) if zero_d else None
     if strong is None or weak is None:
         return strong or weak  # type: ignore[return-value]  # the callers pass at least one
     return weak if KIND_RANK[weak.kind] > KIND_RANK[strong.kind] else strong
@@ -95,9 +126,13 @@ def with_number(dtype: np.dtype[Any], number: bool | int | float) -> np.dtype[An
     return INT
 
 
-def _common(dtypes: list[np.dtype[Any]]) -> np.dtype[Any]:
+def _common(name: str, dtypes: list[np.dtype[Any]]) -> np.dtype[Any]:
     floats = [dtype for dtype in dtypes if dtype.kind == "f"]
-    return np.result_type(*(floats or dtypes))
+    common = np.result_type(*(floats or dtypes))
+    if common.kind == "f" and not floats:
+        given = " and ".join(sorted({str(dtype) for dtype in dtypes if dtype.kind != "b"}))
+        raise TypeError(f"{name}: {given} have no common integer dtype; cast one of them")
+    return common
 
 
 def float_dtype(dtype: DTypeLike | None, name: str) -> np.dtype[Any]:

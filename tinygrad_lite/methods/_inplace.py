@@ -75,7 +75,7 @@ def _fitting(name: str, tensor: TensorBase, result: TensorBase) -> TensorBase:
             f"{name}: the result is {result._data.dtype}, which does not fit in place into "
             f"{data.dtype}; cast the tensor first"
         )
-    return cast(result, data.dtype)
+    return cast(result, data.dtype, name)
 
 
 def update(

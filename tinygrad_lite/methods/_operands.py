@@ -7,9 +7,9 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..arrays.arguments import LARGEST, number, shown, wrong
+from ..arrays import integers
+from ..arrays.arguments import LARGEST, number, wrong
 from ..arrays.dtypes import FLOAT, check_dtype, promote, with_number
-from ..arrays.float_errors import quiet
 from ..engine.graph import Array, TensorBase
 from ..ops.elementwise import Cast
 
@@ -64,6 +64,7 @@ def matched(name: str, *values: Any, floating: bool = False, **named: Any) -> li
         if not isinstance(value, (bool, int, float))
     ]
     dtype = promote(
+        name,
         [array.dtype for array in arrays if array.ndim],
         [array.dtype for array in arrays if not array.ndim],
     )
@@ -102,16 +103,12 @@ def pair(name: str, a: Any, b: Any, floating: bool = False) -> Any:
 
 
 def check_fits(name: str, *operands: Any) -> None:
-    """ValueError if a Python integer is out of range for the integer dtype of the others."""
+    """ValueError if a Python number is out of range for the integer dtype of the others."""
     dtype = next(value.dtype for value in operands if not isinstance(value, (bool, int, float)))
-    if dtype.kind not in "iu":
-        return
-    limits = np.iinfo(dtype)
-    for each in operands:
-        if isinstance(each, int) and not limits.min <= each <= limits.max:
-            raise ValueError(
-                f"{name}: {shown(each)} does not fit into {dtype}; cast the tensor first"
-            )
+    if dtype.kind in "iu":
+        for number in operands:
+            if isinstance(number, (int, float)):
+                integers.check_fits(name, number, dtype, "cast the tensor first")
 
 
 def plain_array(value: Any, name: str, expected: str = "numbers", kinds: str = "biuf") -> Array:
@@ -163,23 +160,23 @@ def as_float(tensor: Given) -> Given:
     return tensor if tensor._data.dtype.kind == "f" else Cast.apply(tensor, dtype=FLOAT)
 
 
-def cast(value: Value, dtype: DTypeLike) -> Value:
-    """A tensor or an array with another dtype; the same object if it already has that dtype."""
+def cast(value: Value, dtype: DTypeLike, name: str = "cast") -> Value:
+    """A tensor or an array with another dtype; the same object if it already has that dtype.
+
+    ValueError if an integer dtype lacks one of the values; `name` is the operation.
+    """
     if isinstance(value, TensorBase):
-        return value if value._data.dtype == dtype else converted(value, dtype)
-    return value if value.dtype == dtype else _converted(value, dtype)
+        return value if value._data.dtype == dtype else converted(value, dtype, name)
+    return value if value.dtype == dtype else integers.converted(name, value, np.dtype(dtype))
 
 
-@quiet
-def _converted(array: Any, dtype: DTypeLike) -> Any:
-    return array.astype(dtype)
-
-
-def converted(tensor: Given, dtype: DTypeLike) -> Given:
+def converted(tensor: Given, dtype: DTypeLike, name: str = "cast") -> Given:
     """The tensor with `dtype`, in new memory; no gradient flows through integers and bools."""
-    if np.dtype(dtype).kind == "f":
+    wanted = np.dtype(dtype)
+    if wanted.kind == "f":
         return Cast.apply(tensor, dtype=dtype)
-    return tensor._wrap(Cast.apply(tensor._data, dtype=dtype), None)  # no warning for nan
+    integers.check_all_fit(name, tensor._data, wanted, "clamp() or nan_to_num() it first")
+    return tensor._wrap(Cast.apply(tensor._data, dtype=dtype), None)
 
 
 def in_single(method: Method) -> Method:

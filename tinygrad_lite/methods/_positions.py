@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays.integers import positions
 from ..engine.graph import Array
 from ..ops.indexing import Getitem
 from ._operands import plain_array
@@ -17,7 +18,7 @@ def along(axis: int, part: Any) -> tuple[Any, ...]:
 
 def integers(name: str, index: Any) -> Array:
     """A copy of the index, which must hold integers, as int64."""
-    return plain_array(index, f"{name}: index", "integers", "iu").astype(np.int64)
+    return positions(f"{name}: index", plain_array(index, f"{name}: index", "integers", "iu"))
 
 
 def check_range(name: str, positions: Array, start: int, stop: int, what: str) -> None:

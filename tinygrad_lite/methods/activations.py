@@ -287,7 +287,7 @@ def _is_affine(x: Any, axes: tuple[int, ...], weight: Any, bias: Any) -> bool:
 def _limited(name: str, x: TensorBase, low: float, high: float) -> Any:
     """x between the limits, else the nearer limit; the derivative there and outside is 0."""
     data = _no_bool(x, name)._data
-    if low > high:
+    if not low <= high:
         raise ValueError(f"{name}: expected min_val <= max_val; got {shown(low)} and {shown(high)}")
     limited = np.clip(data, low, high).astype(data.dtype, copy=False)  # float limits of integers
     return Where.apply(x, limited, condition=(data > low) & (data < high))

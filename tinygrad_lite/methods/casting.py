@@ -17,12 +17,16 @@ class CastingMethods(Theme):
     __slots__ = ()
 
     def cast(self, dtype: DTypeLike) -> Self:
-        """The same values with another dtype; the tensor itself if it already has that dtype."""
+        """The same values with another dtype; the tensor itself if it already has that dtype.
+
+        To an integer dtype: fractions are cut off.  ValueError for nan, inf, and values that it
+        lacks: 300 as uint8 (PyTorch and NumPy give 44).
+        """
         return cast(self, check_dtype(dtype, "cast"))
 
     def astype(self, dtype: DTypeLike) -> Self:
-        """The same values with another dtype, always in new memory; NumPy's name."""
-        return converted(self, check_dtype(dtype, "astype"))
+        """The same values with another dtype, always in new memory; NumPy's name for `cast`."""
+        return converted(self, check_dtype(dtype, "astype"), "astype")
 
     def clone(self) -> Self:
         """A copy: the same values in new memory.  The gradient flows through."""
@@ -64,11 +68,11 @@ class CastingMethods(Theme):
 
     def short(self) -> Self:
         """The same values as int16; fractions are cut off."""
-        return self.cast(np.int16)
+        return cast(self, np.int16, "short")
 
     def long(self) -> Self:
         """The same values as int64, the dtype of Python's integers; fractions are cut off."""
-        return self.cast(np.int64)
+        return cast(self, np.int64, "long")
 
     # Last, since after them each of these names means the method, in annotations too
 
@@ -78,7 +82,7 @@ class CastingMethods(Theme):
 
     def int(self) -> Self:
         """The same values as int32, as in tinygrad and PyTorch; fractions are cut off."""
-        return self.cast(np.int32)
+        return cast(self, np.int32, "int")
 
     def bool(self) -> Self:
         """False where an element is 0, else True, also for nan."""

@@ -9,6 +9,7 @@ from numpy.typing import DTypeLike
 from ..arrays.arguments import flag, integer, number, shown
 from ..arrays.dtypes import INT, check_differentiable, check_dtype, float_dtype, new_array
 from ..arrays.float_errors import quiet
+from ..arrays.integers import check_fits, converted
 from ..arrays.shapes import Shape, shape_from
 from ..engine.graph import Leaf, TensorBase
 from ._keywords import also
@@ -63,12 +64,9 @@ def new(
 def filled(name: str, shape: Shape, fill_value: Any, dtype: np.dtype[Any]) -> Any:
     """An array filled with one number, which must fit into the dtype."""
     fill_value = number(fill_value, f"{name}: fill_value")
-    try:
-        value = np.array(int(fill_value) if dtype.kind in "iu" else fill_value, dtype)
-        overflows = isfinite(fill_value) and not np.isfinite(value)
-    except (OverflowError, ValueError):  # too large for an integer dtype, or inf or nan
-        overflows = True
-    if overflows:
+    check_fits(f"{name}: fill_value", fill_value, dtype)
+    value = np.array(int(fill_value) if dtype.kind in "iu" else fill_value, dtype)
+    if isfinite(fill_value) and not np.isfinite(value):
         raise ValueError(f"{name}: fill_value: {shown(fill_value)} does not fit into {dtype}")
     return np.full(shape, value)
 
@@ -150,7 +148,14 @@ class CreationMethods(Theme):
             )
         whole = all(isinstance(given, (int, np.integer)) for given in (first, end, step))
         wanted = INT if whole and dtype is None else float_dtype(dtype, "arange")
-        return made(cls, np.arange(first, end, step).astype(wanted), requires_grad, "arange")
+        values: Any = range(int(first), int(end), int(step)) if whole else ()
+        if values and max(abs(values[0]), abs(values[-1])) > 1 << 62:  # NumPy makes floats of them
+            for limit in (values[0], values[-1]):
+                check_fits("arange", limit, wanted)
+            values = np.array(values, wanted)
+        else:
+            values = converted("arange", np.arange(first, end, step), wanted)
+        return made(cls, values, requires_grad, "arange")
 
     @classmethod
     @also("end", "num", "device")
@@ -171,8 +176,8 @@ class CreationMethods(Theme):
         wanted = float_dtype(dtype, "linspace")
         if wanted.kind == "b":
             raise TypeError("linspace: expected a dtype of numbers; got bool")
-        values = np.linspace(start, stop, count("linspace: steps", steps)).astype(wanted)
-        return made(cls, values, requires_grad, "linspace")
+        values = np.linspace(start, stop, count("linspace: steps", steps))
+        return made(cls, converted("linspace", values, wanted), requires_grad, "linspace")
 
     @classmethod
     @also("device")

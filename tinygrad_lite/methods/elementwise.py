@@ -5,7 +5,9 @@ from typing import Any, Self
 
 import numpy as np
 
+from ..arrays import integers
 from ..arrays.arguments import integer
+from ..arrays.dtypes import INT
 from ..arrays.float_errors import quiet
 from ..engine.graph import TensorBase
 from ..ops.arithmetic import Div, Pow
@@ -172,6 +174,7 @@ class ElementwiseMethods(Theme):
         if not bounds:
             raise ValueError("clamp: expected min, max or both; got None for both")
         x, *bounds = matched("clamp", self, *bounds)
+        check_fits("clamp", x, *bounds)
         low = None if min is None else bounds[0]
         return Clip.apply(x, low, None if max is None else bounds[-1])
 
@@ -190,7 +193,10 @@ class ElementwiseMethods(Theme):
         """`value`, cast to the dtype of self, where the bool `mask` is True, else self."""
         given = operand(value, "masked_fill")
         check_fits("masked_fill", self._data, given)
-        fill = cast(as_tensor(given, self, self._data.dtype), self._data.dtype)
+        if isinstance(given, (bool, int, float)):
+            fill = as_tensor(given, self, self._data.dtype)
+        else:
+            fill = cast(given, self._data.dtype, "masked_fill")
         return choose(mask, fill, self, type(self), "masked_fill")
 
     def nan_to_num(
@@ -208,6 +214,8 @@ class ElementwiseMethods(Theme):
 
 
 def _to_decimals(x: Any, decimals: int) -> Any:
+    if x.dtype.kind in "iu":  # 255 to tens is 260, which uint8 lacks
+        return integers.converted("round", np.round(x.astype(INT), decimals), x.dtype)
     y = np.round(x, decimals)
     if decimals <= 0 or x.dtype.kind != "f":
         return y

@@ -126,13 +126,17 @@ class GatheringMethods(Theme):
             layers = x._wrap(np.ones((layer.max(initial=-1) + 1, *shape), x._data.dtype), None)
             layers = Setitem.apply(layers, value, index=(layer, *positions), distinct=True)
             return Prod.apply(Concatenate.apply(x.reshape(1, *shape), layers, axis=0), axes=(0,))
+        if reduce == "mean" and self._data.dtype.kind != "f":  # whose sum may need more than int8
+            x, value = cast(x, np.int64), cast(value, np.int64)
         total = x + ScatterAdd.apply(value, index=positions, distinct=False, shape=shape)
         if reduce == "sum":
             return total
         ones = np.ones(value.shape, np.int64)
-        count = ScatterAdd.apply(ones, index=positions, distinct=False, shape=shape)
-        count = np.maximum(count + include_self, 1).astype(self._data.dtype)
-        return total / count if self._data.dtype.kind == "f" else total // count
+        counts = ScatterAdd.apply(ones, index=positions, distinct=False, shape=shape)
+        counts = np.maximum(counts + include_self, 1)
+        if self._data.dtype.kind == "f":
+            return total / counts.astype(self._data.dtype)
+        return cast(total // counts, self._data.dtype)
 
     @also("dim")
     def index_select(self, axis: int, index: Any) -> Self:
@@ -159,7 +163,7 @@ class GatheringMethods(Theme):
         fill = one_number("index_fill: value", value)
         check_fits("index_fill", self._data, fill)
         if isinstance(fill, TensorBase):
-            fill = cast(fill, self._data.dtype)
+            fill = cast(fill, self._data.dtype, "index_fill")
         return Setitem.apply(self, fill, index=along(axis, positions), distinct=False)
 
     def masked_select(self, mask: Any) -> Self:
@@ -277,7 +281,6 @@ class GatheringMethods(Theme):
         """The values for these positions: the leading part of src, or a number."""
         shape = np.broadcast_shapes(*(array.shape for array in positions))
         value = operand(src, f"{name}: src")
-        check_fits(name, self._data, value)
         value = self._castable(name, value)
         if not value.ndim:
             return as_tensor(value, self).expand(shape)
@@ -291,13 +294,16 @@ class GatheringMethods(Theme):
 
     def _castable(self, name: str, value: Any) -> Any:
         """The operand cast to our dtype, which must be of the same kind or a higher one."""
-        if not isinstance(value, (TensorBase, np.ndarray)):
+        check_fits(name, self._data, value)
+        if isinstance(value, int):  # of any integer dtype that holds it
+            value = np.asarray(value, self._data.dtype)
+        elif isinstance(value, float):
             value = np.asarray(value)
         if not np.can_cast(value.dtype, self._data.dtype, "same_kind"):
             raise TypeError(
                 f"{name}: src is {value.dtype}, which does not fit into {self._data.dtype}"
             )
-        return cast(value, self._data.dtype)
+        return cast(value, self._data.dtype, name)
 
 
 def _turn(positions: tuple[Array, ...], shape: tuple[int, ...]) -> Array:

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..arrays.arguments import integer
 from ..arrays.float_errors import quiet
+from ..arrays.integers import positions
 from ..engine.graph import TensorBase
 from ..engine.memory import changes
 from ..engine.recording import is_grad_enabled
@@ -36,6 +37,8 @@ def array_index(index: Any) -> tuple[tuple[Any, ...], bool, bool]:
                 raise TypeError(
                     f"index: expected integers or a bool mask; got an array of {item.dtype}"
                 )
+            if item.dtype.kind == "u":
+                item = positions("index", item)
             if item.ndim == 0 and item.dtype.kind != "b":
                 item = int(item)
             else:
@@ -87,18 +90,17 @@ def write(name: str, tensor: TensorBase, index: Any, value: Any) -> None:
     check_writable(name, tensor, tensor._data[items] if basic else tensor._data, value)
     written: Any = operand(value, name)
     check_fits(name, tensor._data, written)
+    if isinstance(written, (TensorBase, np.ndarray)):
+        written = cast(written, tensor._data.dtype, name)
     try:
         if isinstance(written, TensorBase):
-            written = cast(written, tensor._data.dtype)
             written = _without_leading_ones(written, tensor._data[items].ndim)
         if is_grad_enabled() and (tensor._node or getattr(written, "_node", None)):
             overwrite(name, tensor, Setitem.apply(tensor, written, index=items, distinct=distinct))
         else:
             tensor._data[items] = getattr(written, "_data", written)
             changes.note(tensor)
-    except ValueError as error:
-        if not np.ndim(value):  # nan written into integers
-            raise ValueError(f"{name}: {error}") from None
+    except ValueError:
         raise ValueError(
             f"{name}: v has shape {np.shape(value)}, which does not broadcast to "
             f"{tensor._data[items].shape}"

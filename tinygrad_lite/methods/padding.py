@@ -8,6 +8,7 @@ import numpy as np
 
 from ..arrays.arguments import integer
 from ..arrays.float_errors import quiet
+from ..arrays.integers import check_fits
 from ..arrays.shapes import normalize_axis
 from ..engine.graph import Array
 from ..ops.indexing import Getitem
@@ -110,10 +111,8 @@ def _fill(value: float, dtype: np.dtype[Any]) -> Any:
     """The number rounded to this dtype."""
     if not isinstance(value, (int, float, np.number, np.bool_)):
         raise TypeError(f"pad: expected a number as value; got {type(value).__name__}")
-    try:
-        return dtype.type(value).item()
-    except (ValueError, OverflowError) as error:  # nan, or 300 for uint8
-        raise ValueError(f"pad: {error}") from None
+    check_fits("pad", value, dtype)
+    return dtype.type(value).item()
 
 
 def _widths(padding: Any, ndim: int) -> list[tuple[int, int]]:

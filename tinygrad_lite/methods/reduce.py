@@ -34,7 +34,8 @@ class ReduceMethods(Theme):
         """Sum; bools and integers are added as int64.  0 for no elements."""
         x = accumulable(self, dtype, "sum")
         axes = normalize_axes(axis, x.ndim, "sum")
-        return Sum.apply(x, axes=axes, keepdim=flag(keepdim, "sum: keepdim"))
+        total = Sum.apply(x, axes=axes, keepdim=flag(keepdim, "sum: keepdim"))
+        return total if dtype is None else cast(total, check_dtype(dtype), "sum")
 
     @also("dim", "keepdims")
     def mean(
@@ -51,7 +52,8 @@ class ReduceMethods(Theme):
 
         Bools and integers are multiplied as int64.
         """
-        return _prod(accumulable(self, dtype, "prod"), axis, keepdim)
+        product = _prod(accumulable(self, dtype, "prod"), axis, keepdim)
+        return product if dtype is None else cast(product, check_dtype(dtype), "prod")
 
     # Extremes
 
@@ -194,9 +196,13 @@ class ReduceMethods(Theme):
 
 
 def accumulable(x: Given, dtype: DTypeLike | None, name: str) -> Given:
-    """The tensor as `dtype`; default: int64 for bools and integers, floats keep theirs."""
+    """The tensor as `dtype`; default: int64 for bools and integers, floats keep theirs.
+
+    Instead of a narrow integer dtype it is int64, and the caller casts the result.
+    """
     if dtype is not None:
-        return cast(x, check_dtype(dtype, name))
+        x = cast(x, check_dtype(dtype, name), name)
+        return cast(x, np.int64) if x._data.dtype.kind in "iu" and x._data.itemsize < 8 else x
     return cast(x, np.int64) if x._data.dtype.kind in "bui" else x
 
 

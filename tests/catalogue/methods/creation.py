@@ -187,7 +187,7 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: Tensor.full(2, 300, dtype=np.uint8),
         ValueError,
-        "full: fill_value: 300 does not fit into uint8",
+        "full: fill_value: 300 does not fit into uint8, which holds 0 to 255",
     ),
     Mistake(
         lambda: Tensor.full(2, 1e5, dtype=np.float16),
@@ -197,7 +197,7 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: X.full_like(float("nan")),
         ValueError,
-        "full_like: fill_value: nan does not fit into int64",
+        "full_like: fill_value: nan does not fit into int64, which holds integers",
     ),
     Mistake(
         lambda: Tensor.arange(1, 2, 0),

@@ -226,12 +226,12 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: Tensor([True, False]).where(Tensor([1, 2], dtype=np.uint8), -1),  # not 255
         ValueError,
-        "where: -1 does not fit into uint8; cast the tensor first",
+        "where: -1 does not fit into uint8, which holds 0 to 255; cast the tensor first",
     ),
     Mistake(
         lambda: Tensor([1, 2], dtype=np.int8).masked_fill(Tensor([True, False]), 128),
         ValueError,
-        "masked_fill: 128 does not fit into int8; cast the tensor first",
+        "masked_fill: 128 does not fit into int8, which holds -128 to 127; cast the tensor first",
     ),
     Mistake(lambda: Tensor([1.5]).round(0.5), TypeError, "round: expected an integer; got 0.5"),
 ]

@@ -375,12 +375,12 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: Tensor([1, 2], dtype=np.int8).scatter(0, [0], 300),
         ValueError,
-        "scatter: 300 does not fit into int8; cast the tensor first",
+        "scatter: 300 does not fit into int8, which holds -128 to 127; cast the tensor first",
     ),
     Mistake(
         lambda: Tensor([1, 2], dtype=np.int8).index_fill(0, [0], 300),
         ValueError,
-        "index_fill: 300 does not fit into int8; cast the tensor first",
+        "index_fill: 300 does not fit into int8, which holds -128 to 127; cast the tensor first",
     ),
     Mistake(
         lambda: Tensor([1, 2]).index_add(0, [0], np.array([2.5])),

@@ -244,11 +244,11 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: Tensor([1, 2], dtype=np.uint8) + 300,
         ValueError,
-        "+: 300 does not fit into uint8; cast the tensor first",
+        "+: 300 does not fit into uint8, which holds 0 to 255; cast the tensor first",
     ),
     Mistake(
         lambda: Tensor([1, 2], dtype=np.int8).bitwise_and(-129),
         ValueError,
-        "&: -129 does not fit into int8; cast the tensor first",
+        "&: -129 does not fit into int8, which holds -128 to 127; cast the tensor first",
     ),
 ]

@@ -153,7 +153,7 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: X.cast(int).pad((1, 1), value=np.nan),
         ValueError,
-        "pad: cannot convert float NaN to integer",
+        "pad: nan does not fit into int64, which holds integers",
     ),
     Mistake(
         lambda: X.shrink(((0, 1),)),

@@ -219,11 +219,11 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: Tensor([1, 2], dtype=np.uint8).fill_(-1),
         ValueError,
-        "fill_: -1 does not fit into uint8; cast the tensor first",
+        "fill_: -1 does not fit into uint8, which holds 0 to 255; cast the tensor first",
     ),
     Mistake(
         lambda: operator.setitem(Tensor([1, 2], dtype=np.int8), 0, 300),
         ValueError,
-        "x[i] = v: 300 does not fit into int8; cast the tensor first",
+        "x[i] = v: 300 does not fit into int8, which holds -128 to 127; cast the tensor first",
     ),
 ]
