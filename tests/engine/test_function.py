@@ -650,3 +650,114 @@ def test_a_generic_op() -> None:
 def test_the_engines_own_names_are_refused(name) -> None:
     with pytest.raises(TypeError, match=f"^Op: the engine uses the name {name}; choose another$"):
         type("Op", (Function,), {name: None})
+
+
+# Ops that are called, or written, as in PyTorch
+
+
+@dataclass(eq=False)
+class Power(Function):
+    """With an option that may be given by position, but not to the class."""
+
+    exponent: float = 2.0
+
+    def forward(self, x):
+        return x**self.exponent
+
+
+@pytest.mark.parametrize("op", [Cube, Power, Scale])
+@pytest.mark.parametrize(
+    "given", [(Tensor([1.0]),), (np.ones(2),), (3.0, Tensor([1.0])), (Tensor([1.0]), Tensor([2.0]))]
+)
+def test_an_op_that_is_called_without_apply(op, given) -> None:
+    name = op.__name__
+    expected = rf"^{name}\(x\) makes no tensor; write {name}.apply\(x\)$"
+    with pytest.raises(TypeError, match=expected):
+        op(*given)
+
+
+def test_an_op_without_options_takes_nothing() -> None:
+    with pytest.raises(TypeError, match=r"^Cube\(x\) makes no tensor; write Cube.apply\(x\)$"):
+        Cube(2.0)
+    assert Power(3.0).exponent == 3.0  # an option
+    np.testing.assert_array_equal(Power.apply(Tensor([2.0]), exponent=3.0).data, [8.0])
+
+
+def with_a_context():
+    class Square(Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x * x
+
+        @staticmethod
+        def backward(ctx, g):
+            (x,) = ctx.saved_tensors
+            return 2.0 * x * g
+
+
+def with_a_context_of_another_name():
+    class Square(Function):
+        @staticmethod
+        def forward(context, x, *others):
+            context.save_for_backward(x, *others)
+            return x * x
+
+
+def with_a_context_that_is_self():
+    class Square(Function):
+        def forward(self, x):
+            self.save_for_backward(x)
+            return x * x
+
+
+def with_a_context_that_is_set_up():
+    class Square(Function):
+        @staticmethod
+        def forward(x):
+            return x * x
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            ctx.save_for_backward(*inputs)
+
+
+def with_a_context_in_backward():
+    class Square(Function):
+        @staticmethod
+        def forward(x):
+            return x * x
+
+        @staticmethod
+        def backward(ctx, g):
+            return g
+
+
+def with_a_context_in_a_base():
+    class Rule:
+        @staticmethod
+        def forward(ctx, x):
+            return x * x
+
+    class Square(Rule, Function):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("write", "method"),
+    [
+        (with_a_context, "forward"),
+        (with_a_context_of_another_name, "forward"),
+        (with_a_context_that_is_self, "forward"),
+        (with_a_context_that_is_set_up, "setup_context"),
+        (with_a_context_in_backward, "backward"),
+        (with_a_context_in_a_base, "forward"),
+    ],
+)
+def test_an_op_that_was_written_for_pytorch(write, method) -> None:
+    expected = (
+        rf"^Square\.{method}: this is PyTorch's form; write forward\(self, x\) and "
+        r'backward\(self, g, y, x\), and saves = "inputs" instead of ctx\.save_for_backward\(x\)$'
+    )
+    with pytest.raises(TypeError, match=expected):
+        write()

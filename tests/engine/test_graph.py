@@ -380,6 +380,15 @@ def test_create_graph_inside_no_grad_keeps_the_graph_of_every_gradient() -> None
     assert a.grad.item() == 2 * 4 * 9 * 4**3  # d/da of 2 (3 (a + b)^2)^2
 
 
+def test_backward_returns_the_tensor() -> None:
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    loss = (x * x).sum()
+    assert loss.backward(retain_graph=True) is loss
+    assert loss.backward(create_graph=True).backward() is loss
+    assert x.backward(Tensor([1.0, 1.0])) is x
+    assert x.grad.tolist() == [7.0, 13.0]
+
+
 def test_backward_in_several_threads_at_once() -> None:
     def work(results: list[float], start: float) -> None:
         x = Tensor(start, dtype=np.float64, requires_grad=True)
