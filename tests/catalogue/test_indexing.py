@@ -199,9 +199,9 @@ def test_float16_is_added_in_single() -> None:
         (
             [0.5],
             TypeError,
-            "index: expected integers or a bool mask; got an array of float64",
+            "index: expected integers or a bool mask; got [0.5]",
         ),
-        (slice(0.5), TypeError, "index: expected an integer; got 0.5"),
+        (slice(0.5), TypeError, "index: a bound of a slice: expected an integer; got 0.5"),
     ],
 )
 def test_what_a_wrong_index_prints(index: Any, error: type[Exception], line: str) -> None:

@@ -527,7 +527,7 @@ def test_copy_broadcasts_and_casts() -> None:
             ValueError,
             "copy_: v has shape (3,), which does not broadcast to (2,)",
         ),
-        (lambda x: x.fill_(x), ValueError, "fill_: expected one number; got shape (2,)"),
+        (lambda x: x.fill_(x), ValueError, "fill_: value: expected one number; got shape (2,)"),
         (
             lambda x: x.fill_(np.nan),
             ValueError,
@@ -536,12 +536,12 @@ def test_copy_broadcasts_and_casts() -> None:
         (
             lambda x: x.masked_fill_([True, False], x),
             ValueError,
-            "masked_fill_: expected one number; got shape (2,)",
+            "masked_fill_: value: expected one number; got shape (2,)",
         ),
         (
             lambda x: x.masked_fill_([1, 0], 2.0),
             TypeError,
-            "masked_fill_: expected a bool condition, as x > 0 gives; got int64",
+            "masked_fill_: mask: expected bools, as x > 0 gives; got [1, 0]",
         ),
         (
             lambda x: x.add_(0.5),

@@ -38,32 +38,33 @@ def check_dtype(dtype: DTypeLike, name: str = "Tensor") -> np.dtype[Any]:
     return found
 
 
-def new_array(data: Any, dtype: DTypeLike | None = None) -> np.ndarray:
+def new_array(data: Any, dtype: DTypeLike | None = None, name: str = "Tensor") -> np.ndarray:
     """A fresh, writable array of `data`, which may be a number, a nested list or an array.
 
-    ValueError if an integer dtype, int64 for Python ints, lacks one of the values.
+    ValueError if an integer dtype, int64 for Python ints, lacks one of the values.  `name` is the
+    operation, for the error.
     """
-    wanted = None if dtype is None else check_dtype(dtype)
+    wanted = None if dtype is None else check_dtype(dtype, name)
     try:
         array = np.array(data, order="C")
     except ValueError:
         raise ValueError(
-            "Tensor: expected numbers in a regular shape; got nested lists of different lengths; "
+            f"{name}: expected numbers in a regular shape; got nested lists of different lengths; "
             "pad them to one length"
         ) from None
     given = isinstance(data, (np.ndarray, np.generic))
     if array.dtype.kind == "O" or isinstance(data, (list, tuple)):
-        array = _exact(data, array, wanted or INT)
+        array = _exact(data, array, wanted or INT, name)
     if array.dtype.kind not in KIND_RANK:
-        _refuse(array)
+        _refuse(array, name)
     if wanted is None:
-        wanted = check_dtype(array.dtype)
+        wanted = check_dtype(array.dtype, name)
         if not given and not _holds_arrays(data):
             wanted = FLOAT if wanted.kind == "f" else INT if wanted.kind == "u" else wanted
-    return array if array.dtype == wanted else converted("Tensor", array, wanted)
+    return array if array.dtype == wanted else converted(name, array, wanted)
 
 
-def _exact(data: Any, array: np.ndarray, integer_dtype: np.dtype[Any]) -> np.ndarray:
+def _exact(data: Any, array: np.ndarray, integer_dtype: np.dtype[Any], name: str) -> np.ndarray:
     """The array of a list, without what NumPy does to integers that no integer dtype holds.
 
     Together with negative ones it makes floats of them, and beyond 64 bits objects.
@@ -78,13 +79,13 @@ def _exact(data: Any, array: np.ndarray, integer_dtype: np.dtype[Any]) -> np.nda
         try:
             return array.astype(np.float64)
         except OverflowError:
-            raise ValueError("Tensor: an integer beyond 1e308 fits into no dtype") from None
+            raise ValueError(f"{name}: an integer beyond 1e308 fits into no dtype") from None
     for number in (array.min(), array.max()):
-        check_fits("Tensor", int(number), integer_dtype)
+        check_fits(name, int(number), integer_dtype)
     return array.astype(integer_dtype)
 
 
-def _refuse(array: np.ndarray) -> None:
+def _refuse(array: np.ndarray, name: str) -> None:
     """The TypeError for an array of anything but real numbers."""
     got, fix = str(array.dtype), "convert it with astype(np.float32) first"
     if array.dtype.kind == "c":
@@ -95,7 +96,7 @@ def _refuse(array: np.ndarray) -> None:
         others = (value for value in array.ravel() if not isinstance(value, (int, float)))
         got = type(next(others)).__name__
         fix = "make numbers of them first"
-    raise TypeError(f"Tensor: expected bools, integers or real numbers; got {got}; {fix}")
+    raise TypeError(f"{name}: expected bools, integers or real numbers; got {got}; {fix}")
 
 
 def _holds_arrays(data: Any) -> bool:

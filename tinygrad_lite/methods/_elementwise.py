@@ -12,7 +12,7 @@ from ..arrays.float_errors import quiet
 from ..arrays.shapes import broadcast_shape
 from ..engine.graph import TensorBase
 from ..ops.selection import Where
-from ._operands import check_fits, matched, operand
+from ._operands import check_fits, matched, operand, plain_array
 
 
 @quiet
@@ -37,9 +37,10 @@ def choose(
     condition: Any, a: Any, b: Any, tensor_class: type[TensorBase], name: str = "where"
 ) -> Any:
     """np.where of tensors, arrays and numbers; the condition must be bool."""
-    mask = condition._data if isinstance(condition, TensorBase) else np.array(condition)
-    if mask.dtype != np.bool_:
-        raise TypeError(f"{name}: expected a bool condition, as x > 0 gives; got {mask.dtype}")
+    argument = "condition" if name == "where" else "mask"
+    mask = plain_array(condition, f"{name}: {argument}", "bools, as x > 0 gives", "b")
+    if mask is condition:  # which its owner may change before the backward pass
+        mask = mask.copy()
     a, b = operand(a, name), operand(b, name)
     if not isinstance(a, TensorBase) and not isinstance(b, TensorBase):
         a = tensor_class._wrap(new_array(a), None)

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from ..arrays.shapes import Shape
-from ..engine.graph import Array, TensorBase, array_of
+from ..engine.graph import Array, TensorBase
 from ..ops.activations import LogSoftmax
 from ..ops.losses import CrossEntropy
 from ..ops.reduce import Mean, Sum
 from ..ops.selection import Mask
+from ._operands import plain_array
 
 UNSIGNED = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}  # by the size in bytes
 
@@ -39,10 +40,10 @@ def class_weights(name: str, weight: Any, count: int, dtype: np.dtype[Any]) -> A
     """The weights (C,) with the dtype of the scores."""
     if isinstance(weight, TensorBase) and weight._node is not None:
         raise ValueError(f"{name}: the weight is a constant; detach() it, no gradient flows there")
-    weights = array_of(weight)
+    weights = plain_array(weight, f"{name}: weight")
     if weights.shape != (count,):
         raise ValueError(
-            f"{name}: expected one weight per class, shape {(count,)}; got {weights.shape}"
+            f"{name}: weight: expected one per class, shape {(count,)}; got {weights.shape}"
         )
     return weights.astype(dtype)
 
@@ -67,18 +68,19 @@ def expected_nll(rows: Any, target: Any, smoothing: float, weights: Array | None
 
 
 def checked_labels(
-    labels: Any, expected: Shape, classes: int, ignore_index: int | None
+    name: str, labels: Array, expected: Shape, classes: int, ignore_index: int | None
 ) -> tuple[Array, Array | None]:
     """The labels as a flat array, each from 0 to classes - 1, and a mask of those that count.
 
-    The mask is None if all count; labels that do not count are 0 in the array.
+    The mask is None if all count; labels that do not count are 0 in the array.  name is the
+    operation and the argument, for the error.
     """
     array = np.array(labels)  # a copy, since the backward pass reads it
     if array.dtype.kind not in "iu":
         swapped = array.ndim > len(expected) + 1
         fix = "scores.cross_entropy(labels)" if swapped else "labels.astype(np.int64)"
         raise TypeError(
-            f"labels: expected integers, one class per sample; got {array.dtype}; write {fix}"
+            f"{name}: expected integers, one class per sample; got {array.dtype}; write {fix}"
         )
     if array.shape != expected:
         hint = ""
@@ -89,7 +91,7 @@ def checked_labels(
         elif array.shape == (*expected, classes):
             hint = "; labels.argmax(-1) gives the classes of one-hot rows"
         raise ValueError(
-            f"labels: expected shape {expected}, to fit the scores; got {array.shape}{hint}"
+            f"{name}: expected shape {expected}, to fit the scores; got {array.shape}{hint}"
         )
     flat = array.reshape(-1).astype(array.dtype.newbyteorder("="), copy=False)
     outside = flat.view(UNSIGNED[flat.itemsize]) >= classes  # negative labels become large
@@ -103,7 +105,7 @@ def checked_labels(
         first = int(outside.argmax())
         index = first if array.ndim == 1 else tuple(map(int, np.unravel_index(first, expected)))
         raise ValueError(
-            f"labels: label {flat[first]} at index {index} is outside 0 to {classes - 1}"
+            f"{name}: label {flat[first]} at index {index} is outside 0 to {classes - 1}"
         )
     return (flat, None) if kept is None else (np.where(kept, flat, 0), kept)
 

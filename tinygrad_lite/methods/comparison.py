@@ -5,6 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from ..arrays.arguments import flag, number
 from ._elementwise import constant
 from ._operands import Operand
 from ._theme import Theme
@@ -25,6 +26,8 @@ class ComparisonMethods(Theme):
 
     def isinf(self, detect_positive: bool = True, detect_negative: bool = True) -> Self:
         """True where an element is inf or -inf; either can be left out."""
+        detect_positive = flag(detect_positive, "isinf: detect_positive")
+        detect_negative = flag(detect_negative, "isinf: detect_negative")
         found = np.isinf(self._data)
         if not detect_positive:
             found &= self._data < 0
@@ -39,13 +42,13 @@ class ComparisonMethods(Theme):
 
         equal_nan   whether nan counts as close to nan
         """
-        return close(self, other, rtol, atol, equal_nan)
+        return close("isclose", self, other, rtol, atol, equal_nan)
 
     def allclose(
         self, other: Operand, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
     ) -> bool:
         """Whether all elements are close, as a Python bool; see `isclose`."""
-        return bool(close(self, other, rtol, atol, equal_nan)._data.all())
+        return bool(close("allclose", self, other, rtol, atol, equal_nan)._data.all())
 
     # Logic, for any dtype: 0 is False, everything else is True, nan too
 
@@ -66,7 +69,14 @@ class ComparisonMethods(Theme):
         return self._wrap(np.logical_not(self._data), None)
 
 
-def close(a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Any:
-    """np.isclose of tensors, arrays and numbers."""
-    test = partial(np.isclose, rtol=rtol, atol=atol, equal_nan=equal_nan)
-    return constant(test, "isclose", a, b)
+def close(
+    name: str, a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+) -> Any:
+    """np.isclose of tensors, arrays and numbers, for a function called `name`."""
+    test = partial(
+        np.isclose,
+        rtol=number(rtol, f"{name}: rtol"),
+        atol=number(atol, f"{name}: atol"),
+        equal_nan=flag(equal_nan, f"{name}: equal_nan"),
+    )
+    return constant(test, name, a, b)

@@ -6,7 +6,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..arrays import integers
-from ..arrays.arguments import integer
+from ..arrays.arguments import integer, number
 from ..arrays.dtypes import INT
 from ..arrays.float_errors import quiet
 from ..engine.graph import TensorBase
@@ -114,7 +114,7 @@ class ElementwiseMethods(Theme):
 
     def lerp(self, end: Operand, weight: Operand) -> Self:
         """self + weight * (end - self): exactly self for a weight of 0, exactly `end` for 1."""
-        a, b, part = matched("lerp", self, end, weight, floating=True)
+        a, b, part = matched("lerp", self, end=end, weight=weight, floating=True)
         if isinstance(part, (int, float)):
             return a + (b - a) * part if part < 0.5 else b - (b - a) * (1.0 - part)
         return choose(part < 0.5, a + (b - a) * part, b - (b - a) * (1.0 - part), type(self))
@@ -148,7 +148,7 @@ class ElementwiseMethods(Theme):
 
     def round(self, decimals: int = 0) -> Self:
         """x rounded to this number of decimals, halves to even.  The derivative is 0."""
-        rounded = partial(_to_decimals, decimals=integer(decimals, "round"))
+        rounded = partial(_to_decimals, decimals=integer(decimals, "round: decimals"))
         return Step.apply(self, function=rounded)
 
     # Selection: the gradient goes to the selected input
@@ -191,7 +191,7 @@ class ElementwiseMethods(Theme):
     @quiet
     def masked_fill(self, mask: Any, value: Operand) -> Self:
         """`value`, cast to the dtype of self, where the bool `mask` is True, else self."""
-        given = operand(value, "masked_fill")
+        given = operand(value, "masked_fill: value")
         check_fits("masked_fill", self._data, given)
         if isinstance(given, (bool, int, float)):
             fill = as_tensor(given, self, self._data.dtype)
@@ -207,6 +207,9 @@ class ElementwiseMethods(Theme):
         The default for these is the largest and the smallest number of the dtype.  The derivative
         is 1 where x is finite, else 0.
         """
+        nan = number(nan, "nan_to_num: nan")
+        posinf = None if posinf is None else number(posinf, "nan_to_num: posinf")
+        neginf = None if neginf is None else number(neginf, "nan_to_num: neginf")
         if self._data.dtype.kind != "f":
             return converted(self, self._data.dtype)
         fixed = np.nan_to_num(self._data, nan=nan, posinf=posinf, neginf=neginf)

@@ -13,7 +13,7 @@ from ..engine.memory import changes
 from ..engine.recording import is_grad_enabled
 from ..ops.indexing import Getitem, Setitem
 from ._inplace import check_writable, overwrite
-from ._operands import Operand, cast, check_fits, operand
+from ._operands import Operand, cast, check_fits, operand, plain_array
 from ._theme import Theme
 
 
@@ -32,11 +32,9 @@ def array_index(index: Any) -> tuple[tuple[Any, ...], bool, bool]:
         if isinstance(item, TensorBase):
             item = item._data
         if isinstance(item, (np.ndarray, list, range)):
-            item = np.array(item, dtype=np.int64 if isinstance(item, list) and not item else None)
-            if item.dtype.kind not in "biu":
-                raise TypeError(
-                    f"index: expected integers or a bool mask; got an array of {item.dtype}"
-                )
+            item = np.array(plain_array(item, "index", "integers or a bool mask", "biu"))
+            if item.dtype.kind == "f":  # an empty list
+                item = item.astype(np.int64)
             if item.dtype.kind == "u":
                 item = positions("index", item)
             if item.ndim == 0 and item.dtype.kind != "b":
@@ -46,7 +44,12 @@ def array_index(index: Any) -> tuple[tuple[Any, ...], bool, bool]:
                 distinct = distinct and item.dtype.kind == "b"
         elif isinstance(item, slice):  # a tensor in it may change before the backward pass
             bounds = (item.start, item.stop, item.step)
-            item = slice(*(None if bound is None else integer(bound, "index") for bound in bounds))
+            item = slice(
+                *(
+                    None if bound is None else integer(bound, "index: a bound of a slice")
+                    for bound in bounds
+                )
+            )
         elif isinstance(item, (bool, np.bool_)):
             basic = False
         elif not isinstance(item, (int, np.integer)) and item is not None and item is not ...:

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
-from typing import Any, Self
+from typing import Any, Self, TypeGuard
 
 import numpy as np
 
-from ..arrays.arguments import integer
+from ..arrays.arguments import choice, integer, shown
 from ..arrays.dtypes import new_array
 from ..arrays.shapes import normalize_axis
 from ..engine.graph import TensorBase
@@ -40,17 +40,15 @@ class JoiningMethods(Theme):
         sizes: a sequence, or one integer for all parts; the last part may then be smaller.
         """
         axis, length = self._length(axis, "split")
-        if isinstance(sizes, (tuple, list, np.ndarray)):
-            parts = [integer(size, "split") for size in sizes]
+        if _are_several(sizes):
+            parts = [integer(size, "split: sizes") for size in sizes]
             if sum(parts) != length or min(parts, default=0) < 0:
                 raise ValueError(
                     f"split: the sizes must add up to {length}, the size of axis {axis}; "
-                    f"got {sizes}"
+                    f"got {shown(sizes)}"
                 )
         else:
-            size = integer(sizes, "split")
-            if size < 1 and length:
-                raise ValueError(f"split: expected parts of 1 element or more; got {sizes}")
+            size = integer(sizes, "split: sizes", least=1 if length else None)
             parts = [min(size, length - start) for start in range(0, length, size or 1)] or [0]
         return Split.apply(self, axis=axis, ends=tuple(accumulate(parts)))
 
@@ -58,21 +56,20 @@ class JoiningMethods(Theme):
     def chunk(self, chunks: int, axis: int = 0) -> tuple[Self, ...]:
         """At most `chunks` parts of equal size along `axis`; the last may be smaller."""
         axis, length = self._length(axis, "chunk")
-        if integer(chunks, "chunk") < 1:
-            raise ValueError(f"chunk: expected 1 part or more; got {chunks}")
+        chunks = integer(chunks, "chunk: chunks", least=1)
         return self.split(-(-length // chunks), axis) if length else (self,) * chunks
 
     @also("dim", "sections", "indices", "indices_or_sections")
     def tensor_split(self, parts: int | Sequence[int], axis: int = 0) -> tuple[Self, ...]:
         """This many parts along `axis`, whose sizes differ by at most 1; or cut at positions."""
         axis, length = self._length(axis, "tensor_split")
-        if not isinstance(parts, (tuple, list, np.ndarray)):
-            count = integer(parts, "tensor_split")
-            if count < 1:
-                raise ValueError(f"tensor_split: expected 1 part or more; got {parts}")
+        if not _are_several(parts):
+            count = integer(parts, "tensor_split: parts", least=1)
             size, more = divmod(length, count)
             return self.split([size + (number < more) for number in range(count)], axis)
-        return self._cut(axis, [0, *(integer(part, "tensor_split") for part in parts), length])
+        return self._cut(
+            axis, [0, *(integer(part, "tensor_split: parts") for part in parts), length]
+        )
 
     @also("dim")
     def unbind(self, axis: int = 0) -> tuple[Self, ...]:
@@ -85,14 +82,14 @@ class JoiningMethods(Theme):
 
         For n, m, ... coordinates, tensors of shape (n, m, ...); (m, n, ...) with indexing "xy".
         """
-        if indexing not in ("ij", "xy"):
-            raise ValueError(f'meshgrid: indexing must be "ij" or "xy"; got {indexing!r}')
+        choice(indexing, "meshgrid: indexing", "ij", "xy")
         given = _listed(self, others)
         wrap = next((line._wrap for line in given if isinstance(line, TensorBase)), None)
         if wrap is None:
             raise TypeError("meshgrid: expected at least one Tensor; got none")
         lines: list[Any] = [
-            line if isinstance(line, TensorBase) else wrap(new_array(line), None) for line in given
+            line if isinstance(line, TensorBase) else wrap(new_array(line, None, "meshgrid"), None)
+            for line in given
         ]
         if any(line._data.ndim > 1 for line in lines):
             shapes = ", ".join(str(line._data.shape) for line in lines)
@@ -117,6 +114,11 @@ class JoiningMethods(Theme):
             Getitem.apply(self, index=along(axis, slice(start, end)), distinct=True)
             for start, end in pairwise(ends)
         )
+
+
+def _are_several(sizes: Any) -> TypeGuard[Sequence[int]]:
+    """Whether these are numbers for several parts, and not one for all."""
+    return isinstance(sizes, (tuple, list)) or (isinstance(sizes, np.ndarray) and sizes.ndim == 1)
 
 
 def _listed(first: Any, others: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -9,8 +9,9 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
-from ..arrays.shapes import Shape, broadcast_shape
-from ..engine.graph import Array, TensorBase, array_of
+from ..arrays.arguments import choice, flag, integer, number, probability
+from ..arrays.shapes import Shape, broadcast_shape, normalize_axis
+from ..engine.graph import Array, TensorBase
 from ..ops.activations import Softmax, Softplus
 from ..ops.elementwise import Cast, Sigmoid
 from ..ops.indexing import Getitem
@@ -27,8 +28,10 @@ from ._labels import (
     nll_per_sample,
     reduced_by_labels,
 )
-from ._operands import Operand, as_float, as_tensor, in_single, matched
+from ._operands import Operand, as_float, as_tensor, in_single, matched, plain_array
 from ._theme import Theme
+from .activations import scaled_to_one
+from .reduce import p_norm
 
 Reduction = Literal["mean", "sum", "none"]
 
@@ -70,32 +73,12 @@ class LossMethods(Theme):
 
         Errors: ValueError for a label out of range, TypeError for labels that are not integers.
         """
-        _check_reduction(reduction)
+        _check_reduction("cross_entropy", reduction)
         _warn_if_made_by(Softmax, self, "cross_entropy applies softmax itself; pass it the scores")
-        if not 0 <= label_smoothing <= 1:
-            raise ValueError(
-                f"cross_entropy: expected label_smoothing from 0 to 1; got {label_smoothing}"
-            )
-        scores = as_float(self)
-        shape, count = label_shape_and_classes("cross_entropy", scores)
-        weights = None
-        if weight is not None:
-            weights = class_weights("cross_entropy", weight, count, scores.dtype)
-        given = array_of(labels)
-        if given.dtype.kind == "f" and given.shape == scores.shape:  # probabilities
-            if ignore_index is not None and ignore_index >= 0:
-                raise ValueError("cross_entropy: ignore_index needs labels, not probabilities")
-            target = as_rows(as_tensor(labels, scores, scores.dtype))
-            losses = expected_nll(as_rows(scores), target, label_smoothing, weights)
-            return _reduced(losses.reshape(shape), reduction)
-        classes, kept = checked_labels(given, shape, count, ignore_index)
-        if label_smoothing:
-            onehot = np.equal.outer(classes, np.arange(count)).astype(scores.dtype)
-            losses = expected_nll(as_rows(scores), onehot, label_smoothing, weights)
-        else:
-            losses = nll_per_sample(scores, classes)
-            losses = losses if weights is None else losses * weights[classes]
-        return reduced_by_labels(losses, shape, reduction, kept, weights, classes)
+        return _cross_entropy(
+            *("cross_entropy", "labels", self, labels, reduction),
+            *(label_smoothing, weight, ignore_index),
+        )
 
     @also("target")
     def sparse_categorical_crossentropy(
@@ -109,9 +92,12 @@ class LossMethods(Theme):
 
         The label -1 is ignored (in tinygrad it counts in the mean, with a loss of 0).
         """
+        name = "sparse_categorical_crossentropy"
+        _check_reduction(name, reduction)
+        _warn_if_made_by(Softmax, self, f"{name} applies softmax itself; pass it the scores")
         ndim = self.ndim
         scores = self.permute(0, ndim - 1, *range(1, ndim - 1)) if ndim > 2 else self
-        return scores.cross_entropy(Y, reduction, label_smoothing, None, ignore_index)
+        return _cross_entropy(name, "Y", scores, Y, reduction, label_smoothing, None, ignore_index)
 
     @also("target", "Y")
     @in_single
@@ -127,14 +113,17 @@ class LossMethods(Theme):
         Shapes and options are those of cross_entropy, which gives the same as log_softmax and
         nll_loss, and is faster.
         """
-        _check_reduction(reduction)
+        _check_reduction("nll_loss", reduction)
         _warn_if_made_by(Softmax, self, "nll_loss expects logarithms; use log_softmax before it")
         scores = as_float(self)
         shape, count = label_shape_and_classes("nll_loss", scores)
         weights = None
         if weight is not None:
             weights = class_weights("nll_loss", weight, count, scores.dtype)
-        classes, kept = checked_labels(labels, shape, count, ignore_index)
+        if ignore_index is not None:
+            ignore_index = integer(ignore_index, "nll_loss: ignore_index")
+        given = plain_array(labels, "nll_loss: labels", "integers, one class per sample")
+        classes, kept = checked_labels("nll_loss: labels", given, shape, count, ignore_index)
         named = (np.arange(len(classes)), classes)
         losses = -Getitem.apply(as_rows(scores), index=named, distinct=True)
         losses = losses if weights is None else losses * weights[classes]
@@ -150,7 +139,7 @@ class LossMethods(Theme):
         Logarithms are limited to -100, so that a wrong p of 0 or 1 costs 100, with a gradient of
         1e12.  Prefer `binary_crossentropy_logits`, which is exact.
         """
-        _check_reduction(reduction)
+        _check_reduction("binary_crossentropy", reduction)
         p, truth = _alike("binary_crossentropy", self, Y=Y)
         outside = ~((p._data >= 0) & (p._data <= 1))
         if outside.any():
@@ -171,13 +160,13 @@ class LossMethods(Theme):
 
         Warns if the scores are an output of sigmoid, since this function applies sigmoid itself.
         """
-        _check_reduction(reduction)
+        _check_reduction("binary_crossentropy_logits", reduction)
         name = "binary_crossentropy_logits"
         _warn_if_made_by(Sigmoid, self, f"{name} applies sigmoid itself; pass it the scores")
         x, truth = _alike(name, self, Y=Y)
         positive = Softplus.apply(-x) * truth
         if pos_weight is not None:
-            _, weights = matched(name, x, pos_weight)
+            _, weights = matched(name, x, pos_weight=pos_weight)
             if broadcast_shape(x.shape, np.shape(weights), name=name) != x.shape:
                 raise ValueError(
                     f"{name}: expected a pos_weight that broadcasts to {x.shape}; "
@@ -201,9 +190,10 @@ class LossMethods(Theme):
 
         Source: S. Kullback, R. Leibler, On Information and Sufficiency, 1951.
         """
-        _check_reduction(reduction, "batchmean")
+        _check_reduction("kl_div", reduction, "batchmean")
         _warn_if_made_by(Softmax, self, "kl_div expects logarithms; use log_softmax before it")
         x, truth = _alike("kl_div", self, target=target)
+        log_target = flag(log_target, "kl_div: log_target")
         losses = truth.exp() * (truth - x) if log_target else truth.xlogy(truth) - truth * x
         if reduction == "batchmean":
             return losses.sum() / (x.shape[0] if x.ndim else 1)
@@ -214,14 +204,14 @@ class LossMethods(Theme):
     @in_single
     def mse_loss(self, target: Operand, reduction: Reduction = "mean") -> Self:
         """(x - target)^2."""
-        _check_reduction(reduction)
+        _check_reduction("mse_loss", reduction)
         x, truth = _alike("mse_loss", self, target=target)
         return _reduced((x - truth).square(), reduction)
 
     @in_single
     def l1_loss(self, target: Operand, reduction: Reduction = "mean") -> Self:
         """|x - target|; the derivative where they are equal is 0."""
-        _check_reduction(reduction)
+        _check_reduction("l1_loss", reduction)
         x, truth = _alike("l1_loss", self, target=target)
         return _reduced((x - truth).abs(), reduction)
 
@@ -233,8 +223,9 @@ class LossMethods(Theme):
 
         Source: P. Huber, Robust Estimation of a Location Parameter, 1964.
         """
-        _check_reduction(reduction)
-        if delta <= 0:
+        _check_reduction("huber_loss", reduction)
+        delta = number(delta, "huber_loss: delta")
+        if not delta > 0:
             raise ValueError(f"huber_loss: expected delta above 0; got {delta}")
         x, truth = _alike("huber_loss", self, target=target)
         return _reduced(_huber(x - truth, delta), reduction)
@@ -244,8 +235,9 @@ class LossMethods(Theme):
         self, target: Operand, reduction: Reduction = "mean", beta: float = 1.0
     ) -> Self:
         """huber_loss with delta = beta, divided by beta; l1_loss if beta = 0."""
-        _check_reduction(reduction)
-        if beta < 0:
+        _check_reduction("smooth_l1_loss", reduction)
+        beta = number(beta, "smooth_l1_loss: beta")
+        if not beta >= 0:
             raise ValueError(f"smooth_l1_loss: expected beta of 0 or more; got {beta}")
         x, truth = _alike("smooth_l1_loss", self, target=target)
         difference = x - truth
@@ -259,7 +251,8 @@ class LossMethods(Theme):
         self, target: Operand, margin: float = 1.0, reduction: Reduction = "mean"
     ) -> Self:
         """x where the target is 1, max(0, margin - x) where it is -1; self holds distances x."""
-        _check_reduction(reduction)
+        _check_reduction("hinge_embedding_loss", reduction)
+        margin = number(margin, "hinge_embedding_loss: margin")
         x = as_float(self)
         similar = _similar("hinge_embedding_loss", target, x.shape)
         return _reduced(Where.apply(x, _positive(margin - x), condition=similar), reduction)
@@ -270,7 +263,8 @@ class LossMethods(Theme):
         self, other: Operand, target: Operand, margin: float = 0.0, reduction: Reduction = "mean"
     ) -> Self:
         """max(0, margin - target (x - other)); target 1 if x should be the larger one, else -1."""
-        _check_reduction(reduction)
+        _check_reduction("margin_ranking_loss", reduction)
+        margin = number(margin, "margin_ranking_loss: margin")
         x, y = _alike("margin_ranking_loss", self, other=other)
         wins = _similar("margin_ranking_loss", target, x.shape)
         lead = (x - y) * np.where(wins, 1.0, -1.0).astype(x.dtype)
@@ -283,11 +277,14 @@ class LossMethods(Theme):
 
         The two shapes broadcast.
         """
-        given = matched("cosine_similarity", self, other)
-        x, y = (as_tensor(each, self, self._data.dtype) for each in given)
-        shape = broadcast_shape(x.shape, y.shape, name="cosine_similarity")
+        name = "cosine_similarity"
+        given = matched(name, self, other, floating=True)
+        x, y = (as_tensor(each, self, given[0].dtype) for each in given)
+        shape = broadcast_shape(x.shape, y.shape, name=name)
         x, y = (each if each.shape == shape else each.expand(shape) for each in (x, y))
-        return (x.normalize(2, axis, eps) * y.normalize(2, axis, eps)).sum(axis)
+        axes = (normalize_axis(axis, len(shape), name),)
+        x, y = (scaled_to_one(name, each, 2, axes, eps) for each in (x, y))
+        return (x * y).sum(axes)
 
     @also("input2")
     @in_single
@@ -298,7 +295,8 @@ class LossMethods(Theme):
 
         self, other: (N, E) or (E,); target: (N,) or ().
         """
-        _check_reduction(reduction)
+        _check_reduction("cosine_embedding_loss", reduction)
+        margin = number(margin, "cosine_embedding_loss: margin")
         x, y = _alike("cosine_embedding_loss", self, other=other)
         similar = _similar("cosine_embedding_loss", target, x.shape[:-1])
         cosine = x.cosine_similarity(y, -1)
@@ -324,20 +322,59 @@ class LossMethods(Theme):
         Source: V. Balntas et al., Learning Shallow Convolutional Feature Descriptors with Triplet
         Losses, BMVC 2016.
         """
-        _check_reduction(reduction)
-        given = _alike("triplet_margin_loss", self, positive=positive, negative=negative)
-        anchor, near, far = given
-        between = (anchor - far + eps).norm(p, -1)
-        if swap:
-            between = between.minimum((near - far + eps).norm(p, -1))
-        losses = _positive((anchor - near + eps).norm(p, -1) - between + margin)
+        _check_reduction("triplet_margin_loss", reduction)
+        name = "triplet_margin_loss"
+        margin, eps = number(margin, f"{name}: margin"), number(eps, f"{name}: eps")
+        anchor, near, far = _alike(name, self, positive=positive, negative=negative)
+
+        def distance(a: Any, b: Any) -> Any:
+            return p_norm(name, a - b + eps, p, -1, False)
+
+        between = distance(anchor, far)
+        if flag(swap, f"{name}: swap"):
+            between = between.minimum(distance(near, far))
+        losses = _positive(distance(anchor, near) - between + margin)
         return _reduced(losses, reduction)
 
 
-def _check_reduction(reduction: str, *others: str) -> None:
-    if reduction not in ("mean", "sum", "none", *others):
-        first = ", ".join(f'"{name}"' for name in (*others, "mean", "sum"))
-        raise ValueError(f'reduction: expected {first} or "none"; got {reduction!r}')
+def _cross_entropy(
+    name: str,
+    argument: str,
+    tensor: TensorBase,
+    labels: Any,
+    reduction: str,
+    label_smoothing: float,
+    weight: Any,
+    ignore_index: int | None,
+) -> Any:
+    """`Tensor.cross_entropy` for a method called `name`, whose labels are called `argument`."""
+    label_smoothing = probability(label_smoothing, f"{name}: label_smoothing")
+    if ignore_index is not None:
+        ignore_index = integer(ignore_index, f"{name}: ignore_index")
+    scores: Any = as_float(tensor)
+    shape, count = label_shape_and_classes(name, scores)
+    weights = None
+    if weight is not None:
+        weights = class_weights(name, weight, count, scores.dtype)
+    given = plain_array(labels, f"{name}: {argument}", "integers or probabilities")
+    if given.dtype.kind == "f" and given.shape == scores.shape:  # probabilities
+        if ignore_index is not None and ignore_index >= 0:
+            raise ValueError(f"{name}: ignore_index needs labels, not probabilities")
+        target = as_rows(as_tensor(labels, scores, scores.dtype))
+        losses = expected_nll(as_rows(scores), target, label_smoothing, weights)
+        return _reduced(losses.reshape(shape), reduction)
+    classes, kept = checked_labels(f"{name}: {argument}", given, shape, count, ignore_index)
+    if label_smoothing:
+        onehot = np.equal.outer(classes, np.arange(count)).astype(scores.dtype)
+        losses = expected_nll(as_rows(scores), onehot, label_smoothing, weights)
+    else:
+        losses = nll_per_sample(scores, classes)
+        losses = losses if weights is None else losses * weights[classes]
+    return reduced_by_labels(losses, shape, reduction, kept, weights, classes)
+
+
+def _check_reduction(name: str, reduction: str, *others: str) -> None:
+    choice(reduction, f"{name}: reduction", *others, "mean", "sum", "none")
 
 
 def _reduced(losses: Any, reduction: str) -> Any:
@@ -355,7 +392,7 @@ def _warn_if_made_by(op: type, tensor: TensorBase, advice: str) -> None:
 
 def _alike(name: str, prediction: Any, **others: Any) -> list[Any]:
     """The prediction and the others as tensors of a common float dtype; their shapes must agree."""
-    given = matched(name, prediction, *others.values(), floating=True)
+    given = matched(name, prediction, floating=True, **others)
     shape = given[0].shape
     for key, value in zip(others, given[1:], strict=True):
         got = np.shape(value)
@@ -384,10 +421,10 @@ def _positive(x: Any) -> Any:
 
 def _similar(name: str, target: Any, shape: Shape) -> Array:
     """Where the target is 1; it is -1 elsewhere."""
-    signs = array_of(target)
+    signs = plain_array(target, f"{name}: target")
     if signs.shape != shape:
         raise ValueError(f"{name}: expected a target of shape {shape}; got {signs.shape}")
     wrong = np.abs(signs) != 1
     if wrong.any():
-        raise ValueError(f"{name}: expected targets of 1 and -1; got {signs[wrong][0]}")
+        raise ValueError(f"{name}: target: expected 1 and -1; got {signs[wrong][0]}")
     return np.asarray(signs == 1)

@@ -4,6 +4,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from ..arrays.arguments import choice, flag
 from ..engine.graph import Leaf, TensorBase
 from ..ops.arithmetic import (
     Add,
@@ -162,15 +163,15 @@ class OperatorMethods(Theme):
 
     def add(self, other: Operand, reverse: bool = False) -> Self:
         """self + other; `reverse` changes nothing."""
-        return self.__radd__(other) if reverse else self + other
+        return self.__radd__(other) if flag(reverse, "add: reverse") else self + other
 
     def sub(self, other: Operand, reverse: bool = False) -> Self:
         """self - other; other - self if `reverse`."""
-        return self.__rsub__(other) if reverse else self - other
+        return self.__rsub__(other) if flag(reverse, "sub: reverse") else self - other
 
     def mul(self, other: Operand, reverse: bool = False) -> Self:
         """self * other; `reverse` changes nothing."""
-        return self.__rmul__(other) if reverse else self * other
+        return self.__rmul__(other) if flag(reverse, "mul: reverse") else self * other
 
     def div(self, other: Operand, reverse: bool = False, rounding_mode: str | None = None) -> Self:
         """self / other; other / self if `reverse`.
@@ -180,21 +181,20 @@ class OperatorMethods(Theme):
                         ZeroDivisionError, and the derivatives are 0
         """
         if rounding_mode is None:
-            return self.__rtruediv__(other) if reverse else self / other
-        if rounding_mode not in ("trunc", "floor"):
-            raise ValueError(
-                f'div: expected rounding_mode None, "trunc" or "floor"; got {rounding_mode!r}'
-            )
-        a, b = pair("//", other, self) if reverse else pair("//", self, other)
+            return self.__rtruediv__(other) if flag(reverse, "div: reverse") else self / other
+        choice(rounding_mode, "div: rounding_mode", None, "trunc", "floor")
+        a, b = pair("//", other, self) if flag(reverse, "div: reverse") else pair("//", self, other)
         return FloorDivide.apply(a, b, to_zero=rounding_mode == "trunc")
 
     def floor_divide(self, other: Operand, reverse: bool = False) -> Self:
         """floor(self / other); floor(other / self) if `reverse`.  The derivatives are 0."""
-        return self.__rfloordiv__(other) if reverse else self // other
+        return (
+            self.__rfloordiv__(other) if flag(reverse, "floor_divide: reverse") else self // other
+        )
 
     def mod(self, other: Operand, reverse: bool = False) -> Self:
         """self % other, with the sign of other; other % self if `reverse`."""
-        return self.__rmod__(other) if reverse else self % other
+        return self.__rmod__(other) if flag(reverse, "mod: reverse") else self % other
 
     def fmod(self, other: Operand) -> Self:
         """The remainder of self / other, with the sign of self, as C's fmod."""
@@ -203,7 +203,7 @@ class OperatorMethods(Theme):
     @also("exponent")
     def pow(self, other: Operand, reverse: bool = False) -> Self:
         """self ** other; other ** self if `reverse`.  Integers take no negative exponent."""
-        return self.__rpow__(other) if reverse else self**other
+        return self.__rpow__(other) if flag(reverse, "pow: reverse") else self**other
 
     def neg(self) -> Self:
         """-self."""
@@ -235,15 +235,15 @@ class OperatorMethods(Theme):
 
     def bitwise_and(self, other: Operand, reverse: bool = False) -> Self:
         """self & other: bitwise for integers, logical for bools."""
-        return self.__rand__(other) if reverse else self & other
+        return self.__rand__(other) if flag(reverse, "bitwise_and: reverse") else self & other
 
     def bitwise_or(self, other: Operand, reverse: bool = False) -> Self:
         """self | other: bitwise for integers, logical for bools."""
-        return self.__ror__(other) if reverse else self | other
+        return self.__ror__(other) if flag(reverse, "bitwise_or: reverse") else self | other
 
     def bitwise_xor(self, other: Operand, reverse: bool = False) -> Self:
         """self ^ other, exclusive or: bitwise for integers, logical for bools."""
-        return self.__rxor__(other) if reverse else self ^ other
+        return self.__rxor__(other) if flag(reverse, "bitwise_xor: reverse") else self ^ other
 
     def bitwise_not(self) -> Self:
         """~self: inverts every bit of an integer; logical not of a bool."""
@@ -251,11 +251,11 @@ class OperatorMethods(Theme):
 
     def lshift(self, other: Operand, reverse: bool = False) -> Self:
         """self << other: integers times 2^other; other << self if `reverse`."""
-        return self.__rlshift__(other) if reverse else self << other
+        return self.__rlshift__(other) if flag(reverse, "lshift: reverse") else self << other
 
     def rshift(self, other: Operand, reverse: bool = False) -> Self:
         """self >> other: floor(self / 2^other), for integers; other >> self if `reverse`."""
-        return self.__rrshift__(other) if reverse else self >> other
+        return self.__rrshift__(other) if flag(reverse, "rshift: reverse") else self >> other
 
     # In place, as in PyTorch: the memory stays, and the graph continues from the new value.
 

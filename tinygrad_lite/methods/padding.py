@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..arrays.arguments import integer
+from ..arrays.arguments import choice, integer, is_integer, number, shown
 from ..arrays.float_errors import quiet
 from ..arrays.integers import check_fits
 from ..arrays.shapes import normalize_axis
@@ -49,10 +49,13 @@ class PaddingMethods(Theme):
         Errors: ValueError for other modes, for a wrong number of pairs, if more is removed than
         there is, or if a mode has no element to repeat.
         """
+        choice(mode, "pad: mode", "constant", *SOURCES)
         widths = _widths(padding, self._data.ndim)
         for axis, (size, pair) in enumerate(zip(self._data.shape, widths, strict=True)):
             if size + sum(min(width, 0) for width in pair) < 0:
-                raise ValueError(f"pad: axis {axis} has size {size}; {pair} removes more")
+                raise ValueError(
+                    f"pad: axis {axis} has size {size}; padding {shown(pair)} removes more"
+                )
         padded = self
         if any(min(pair) < 0 for pair in widths):
             padded = self.shrink(
@@ -64,10 +67,6 @@ class PaddingMethods(Theme):
         widths = [(max(before, 0), max(after, 0)) for before, after in widths]
         if mode == "constant":
             return Pad.apply(padded, widths=widths, value=_fill(value, self._data.dtype))
-        if mode not in SOURCES:
-            raise ValueError(
-                f'pad: mode must be "constant", "reflect", "replicate" or "circular"; got {mode!r}'
-            )
         for axis, (before, after) in enumerate(widths):
             size = padded._data.shape[axis]
             if before or after:
@@ -80,12 +79,13 @@ class PaddingMethods(Theme):
     def shrink(self, bounds: Sequence[tuple[int, int] | None]) -> Self:
         """The part from start to end (exclusive) of each axis; None keeps the whole axis."""
         shape = self._data.shape
-        pairs = _pairs("shrink", bounds, len(shape))
+        pairs = _pairs("shrink: bounds", bounds, len(shape))
         kept = [pair or (0, size) for size, pair in zip(shape, pairs, strict=True)]
         for axis, (size, (start, end)) in enumerate(zip(shape, kept, strict=True)):
             if not 0 <= start <= end <= size:
                 raise ValueError(
-                    f"shrink: axis {axis} has size {size}; it has no part from {start} to {end}"
+                    f"shrink: axis {axis} has size {size}; bounds {shown((start, end))} are no "
+                    "part of it"
                 )
         return Getitem.apply(self, index=(*starmap(slice, kept), ...), distinct=True)
 
@@ -97,11 +97,11 @@ class PaddingMethods(Theme):
         """
         axis = normalize_axis(axis, self._data.ndim, "unfold")
         length = self._data.shape[axis]
-        size, step = integer(size, "unfold"), integer(step, "unfold")
+        size, step = integer(size, "unfold: size"), integer(step, "unfold: step")
         if not 0 <= size <= length or step < 1:
             raise ValueError(
                 f"unfold: expected windows of 0 to {length} elements, and a step of 1 or more; "
-                f"got size {size}, step {step}"
+                f"got size {shown(size)}, step {shown(step)}"
             )
         return Unfold.apply(self, axis=axis, size=size, step=step)
 
@@ -109,38 +109,35 @@ class PaddingMethods(Theme):
 @quiet
 def _fill(value: float, dtype: np.dtype[Any]) -> Any:
     """The number rounded to this dtype."""
-    if not isinstance(value, (int, float, np.number, np.bool_)):
-        raise TypeError(f"pad: expected a number as value; got {type(value).__name__}")
-    check_fits("pad", value, dtype)
+    value = number(value, "pad: value")
+    check_fits("pad: value", value, dtype)
     return dtype.type(value).item()
 
 
 def _widths(padding: Any, ndim: int) -> list[tuple[int, int]]:
     """The number of elements before and after, for each axis."""
     given = tuple(padding) if isinstance(padding, (tuple, list)) else (padding,)
-    if given and all(isinstance(width, (int, np.integer)) for width in given):
+    if given and all(map(is_integer, given)):
         if len(given) % 2 or len(given) > 2 * ndim:
             raise ValueError(
-                f"pad: expected pairs (before, after) for at most {ndim} axes, from the last on; "
-                f"got {padding}"
+                f"pad: padding: expected pairs (before, after) for at most {ndim} axes, from the "
+                f"last on; got {shown(padding)}"
             )
         pairs = [(int(a), int(b)) for a, b in zip(given[-2::-2], given[::-2], strict=True)]
         return [(0, 0)] * (ndim - len(pairs)) + pairs
-    return [pair or (0, 0) for pair in _pairs("pad", given or (None,) * ndim, ndim)]
+    return [pair or (0, 0) for pair in _pairs("pad: padding", given or (None,) * ndim, ndim)]
 
 
 def _pairs(name: str, given: Any, ndim: int) -> list[tuple[int, int] | None]:
     """A pair of integers, or None, for each axis."""
-    expected = f"{name}: expected a pair of integers or None for each of {ndim} axes; got {given}"
-    try:
-        pairs = [None if pair is None else _pair(name, pair) for pair in given]
-    except (TypeError, ValueError) as error:
-        raise type(error)(expected) from None
-    if len(pairs) != ndim:
-        raise ValueError(expected)
-    return pairs
+    given = tuple(given) if isinstance(given, (tuple, list)) else (given,)
+    if len(given) != ndim or not all(pair is None or _is_pair(pair) for pair in given):
+        raise ValueError(
+            f"{name}: expected a pair of integers or None for each of {ndim} axes; "
+            f"got {shown(given)}"
+        )
+    return [None if pair is None else (int(pair[0]), int(pair[1])) for pair in given]
 
 
-def _pair(name: str, pair: Any) -> tuple[int, int]:
-    before, after = pair
-    return integer(before, name), integer(after, name)
+def _is_pair(pair: Any) -> bool:
+    return isinstance(pair, (tuple, list)) and len(pair) == 2 and all(map(is_integer, pair))

@@ -43,7 +43,7 @@ class UpdateMethods(Theme):
 
     def fill_(self, value: Any) -> Self:
         """x[...] = value, a number; the gradient goes to it, none to x."""
-        write("fill_", self, ..., one_number("fill_", value))
+        write("fill_", self, ..., one_number("fill_: value", value))
         return self
 
     def zero_(self) -> Self:
@@ -53,7 +53,7 @@ class UpdateMethods(Theme):
 
     def masked_fill_(self, mask: Any, value: Any) -> Self:
         """x[mask] = value, a number; where the bool mask is True, the gradient goes to it."""
-        value = one_number("masked_fill_", value)
+        value = one_number("masked_fill_: value", value)
         check_writable("masked_fill_", self, self._data, value)
         overwrite("masked_fill_", self, choose(mask, value, self, type(self), "masked_fill_"))
         return self

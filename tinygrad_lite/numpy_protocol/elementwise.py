@@ -2,6 +2,7 @@
 
 import operator
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -144,9 +145,9 @@ ELEMENTWISE: dict[Any, Callable[..., Any]] = {
     np.nan_to_num: lambda x, copy=True, nan=0.0, posinf=None, neginf=None: x.nan_to_num(
         nan, posinf, neginf
     ),
-    np.isclose: close,
+    np.isclose: partial(close, "np.isclose"),
     np.allclose: lambda a, b, rtol=1e-05, atol=1e-08, equal_nan=False: bool(
-        close(a, b, rtol, atol, equal_nan)._data.all()
+        close("np.allclose", a, b, rtol, atol, equal_nan)._data.all()
     ),
     np.astype: lambda x, dtype: x.astype(dtype),
 }

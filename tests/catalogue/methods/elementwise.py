@@ -201,17 +201,17 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: Tensor([1, 0]).where(1.0, 2.0),
         TypeError,
-        "where: expected a bool condition, as x > 0 gives; got int64",
+        "where: condition: expected bools, as x > 0 gives; got Tensor of shape (2,), int64",
     ),
     Mistake(
         lambda: Tensor([1.0, 0.0]).masked_fill(Tensor([1, 0]), 2.0),
         TypeError,
-        "masked_fill: expected a bool condition, as x > 0 gives; got int64",
+        "masked_fill: mask: expected bools, as x > 0 gives; got Tensor of shape (2,), int64",
     ),
     Mistake(
         lambda: Tensor([1.0]).lerp(Tensor([2.0]), None),
         TypeError,
-        "lerp: expected a Tensor, an ndarray or a number; got NoneType",
+        "lerp: weight: expected a Tensor, an ndarray or a number; got NoneType",
     ),
     Mistake(
         lambda: Tensor([1.0, 2.0]).xlogy("3"),
@@ -233,5 +233,7 @@ MISTAKES: list[Mistake] = [
         ValueError,
         "masked_fill: 128 does not fit into int8, which holds -128 to 127; cast the tensor first",
     ),
-    Mistake(lambda: Tensor([1.5]).round(0.5), TypeError, "round: expected an integer; got 0.5"),
+    Mistake(
+        lambda: Tensor([1.5]).round(0.5), TypeError, "round: decimals: expected an integer; got 0.5"
+    ),
 ]

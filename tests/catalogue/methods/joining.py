@@ -148,15 +148,23 @@ MISTAKES: list[Mistake] = [
         "split: the sizes must add up to 3, the size of axis 1; got [1, 1]",
     ),
     Mistake(lambda: Tensor.cat([]), ValueError, "cat: expected at least one tensor; got none"),
-    Mistake(lambda: X.split(1.5), TypeError, "split: expected an integer; got 1.5"),
+    Mistake(lambda: X.split(1.5), TypeError, "split: sizes: expected an integer; got 1.5"),
     Mistake(
         lambda: Tensor.meshgrid(np.zeros(2)),
         TypeError,
         "meshgrid: expected at least one Tensor; got none",
     ),
-    Mistake(lambda: X.split(0), ValueError, "split: expected parts of 1 element or more; got 0"),
-    Mistake(lambda: X.chunk(0), ValueError, "chunk: expected 1 part or more; got 0"),
-    Mistake(lambda: X.tensor_split(0), ValueError, "tensor_split: expected 1 part or more; got 0"),
+    Mistake(
+        lambda: X.split(0), ValueError, "split: sizes: expected an integer of 1 or more; got 0"
+    ),
+    Mistake(
+        lambda: X.chunk(0), ValueError, "chunk: chunks: expected an integer of 1 or more; got 0"
+    ),
+    Mistake(
+        lambda: X.tensor_split(0),
+        ValueError,
+        "tensor_split: parts: expected an integer of 1 or more; got 0",
+    ),
     Mistake(
         lambda: Tensor(1.0).unbind(),
         ValueError,
@@ -170,6 +178,6 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: X[0].meshgrid(X[0], indexing="yx"),
         ValueError,
-        'meshgrid: indexing must be "ij" or "xy"; got \'yx\'',
+        'meshgrid: indexing: expected "ij" or "xy"; got \'yx\'',
     ),
 ]

@@ -323,62 +323,62 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: SCORES.cross_entropy([1, 4, 0]),
         ValueError,
-        "labels: label 4 at index 1 is outside 0 to 3",
+        "cross_entropy: labels: label 4 at index 1 is outside 0 to 3",
     ),
     Mistake(
         lambda: Tensor.zeros(3, 4, 2).cross_entropy([[1, 3], [0, 0], [0, -1]]),
         ValueError,
-        "labels: label -1 at index (2, 1) is outside 0 to 3",
+        "cross_entropy: labels: label -1 at index (2, 1) is outside 0 to 3",
     ),
     Mistake(
         lambda: SCORES.cross_entropy([1.0, 2.0, 0.0]),
         TypeError,
-        "labels: expected integers, one class per sample; got float64; "
-        "write labels.astype(np.int64)",
+        "cross_entropy: labels: expected integers, one class per sample; got float64; write "
+        "labels.astype(np.int64)",
     ),
     Mistake(
         lambda: SCORES.cross_entropy([[1], [2], [0]]),
         ValueError,
-        "labels: expected shape (3,), to fit the scores; got (3, 1); "
-        "did you mean labels.reshape((3,))?",
+        "cross_entropy: labels: expected shape (3,), to fit the scores; got (3, 1); did you mean "
+        "labels.reshape((3,))?",
     ),
     Mistake(
         lambda: SCORES.cross_entropy(np.eye(4, dtype=int)[:3]),
         ValueError,
-        "labels: expected shape (3,), to fit the scores; got (3, 4); "
+        "cross_entropy: labels: expected shape (3,), to fit the scores; got (3, 4); "
         "labels.argmax(-1) gives the classes of one-hot rows",
     ),
     Mistake(
         lambda: Tensor.zeros(2, 5, 7).cross_entropy(np.zeros((2, 5), int)),
         ValueError,
-        "labels: expected shape (2, 7), to fit the scores; got (2, 5); "
-        "classes lie along axis 1; sparse_categorical_crossentropy takes them last",
+        "cross_entropy: labels: expected shape (2, 7), to fit the scores; got (2, 5); classes "
+        "lie along axis 1; sparse_categorical_crossentropy takes them last",
     ),
     Mistake(
         lambda: Tensor([2, 0, 3]).cross_entropy(SCORES),
         TypeError,
-        "labels: expected integers, one class per sample; got float32; "
-        "write scores.cross_entropy(labels)",
+        "cross_entropy: labels: expected integers, one class per sample; got float32; write "
+        "scores.cross_entropy(labels)",
     ),
     Mistake(
         lambda: SCORES.cross_entropy([1, 2]),
         ValueError,
-        "labels: expected shape (3,), to fit the scores; got (2,)",
+        "cross_entropy: labels: expected shape (3,), to fit the scores; got (2,)",
     ),
     Mistake(
         lambda: SCORES.cross_entropy([1, 2, 0], "average"),
         ValueError,
-        'reduction: expected "mean", "sum" or "none"; got \'average\'',
+        'cross_entropy: reduction: expected "mean", "sum" or "none"; got \'average\'',
     ),
     Mistake(
         lambda: SCORES.cross_entropy([1, 2, 0], label_smoothing=1.5),
         ValueError,
-        "cross_entropy: expected label_smoothing from 0 to 1; got 1.5",
+        "cross_entropy: label_smoothing: expected a number from 0 to 1; got 1.5",
     ),
     Mistake(
         lambda: SCORES.cross_entropy([1, 2, 0], weight=[1.0, 2.0, 3.0]),
         ValueError,
-        "cross_entropy: expected one weight per class, shape (4,); got (3,)",
+        "cross_entropy: weight: expected one per class, shape (4,); got (3,)",
     ),
     Mistake(
         lambda: SCORES.cross_entropy(SHARES, ignore_index=0),
@@ -425,7 +425,8 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: ROW.mse_loss([1.0, 2.0, 3.0]),
         TypeError,
-        "mse_loss: expected a Tensor, an ndarray or a number; got list; make it a Tensor first",
+        "mse_loss: target: expected a Tensor, an ndarray or a number; got list; make it a Tensor "
+        "first",
     ),
     Mistake(
         lambda: (ROW + 1.5).binary_crossentropy(ROW),
@@ -441,12 +442,13 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: ROW.kl_div(ROW, "batch"),
         ValueError,
-        'reduction: expected "batchmean", "mean", "sum" or "none"; got \'batch\'',
+        'kl_div: reduction: expected "batchmean", "mean", "sum" or "none"; got \'batch\'; '
+        'did you mean "batchmean"?',
     ),
     Mistake(
         lambda: ROW.margin_ranking_loss(ROW, [1, 0, -1]),
         ValueError,
-        "margin_ranking_loss: expected targets of 1 and -1; got 0",
+        "margin_ranking_loss: target: expected 1 and -1; got 0",
     ),
     Mistake(
         lambda: SCORES.cosine_embedding_loss(SCORES, [1, 1]),

@@ -202,7 +202,7 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: Tensor([1.0]).div(2.0, rounding_mode="up"),
         ValueError,
-        'div: expected rounding_mode None, "trunc" or "floor"; got \'up\'',
+        'div: rounding_mode: expected None, "trunc" or "floor"; got \'up\'',
     ),
     Mistake(
         lambda: Tensor([1, 2]) // Tensor([1, 0]),

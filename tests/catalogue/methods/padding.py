@@ -118,22 +118,23 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: X.pad((1, 2, 3)),
         ValueError,
-        "pad: expected pairs (before, after) for at most 2 axes, from the last on; got (1, 2, 3)",
+        "pad: padding: expected pairs (before, after) for at most 2 axes, from the last on; got "
+        "(1, 2, 3)",
     ),
     Mistake(
         lambda: X.pad(((1, 2),)),
         ValueError,
-        "pad: expected a pair of integers or None for each of 2 axes; got ((1, 2),)",
+        "pad: padding: expected a pair of integers or None for each of 2 axes; got ((1, 2),)",
     ),
     Mistake(
         lambda: X.pad((1.5, 2)),
-        TypeError,
-        "pad: expected a pair of integers or None for each of 2 axes; got (1.5, 2)",
+        ValueError,
+        "pad: padding: expected a pair of integers or None for each of 2 axes; got (1.5, 2)",
     ),
     Mistake(
         lambda: X.pad((1, 1), mode="edge"),
         ValueError,
-        'pad: mode must be "constant", "reflect", "replicate" or "circular"; got \'edge\'',
+        'pad: mode: expected "constant", "reflect", "replicate" or "circular"; got \'edge\'',
     ),
     Mistake(
         lambda: X[:, :0].pad((1, 1), mode="circular"),
@@ -143,27 +144,28 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: X.pad((-2, -2)),
         ValueError,
-        "pad: axis 1 has size 3; (-2, -2) removes more",
+        "pad: axis 1 has size 3; padding (-2, -2) removes more",
     ),
     Mistake(
         lambda: X.pad((1, 1), value=Tensor(1.0)),
         TypeError,
-        "pad: expected a number as value; got Tensor",
+        "pad: value: expected a number; got Tensor of shape (), float32; no gradient flows "
+        "there: take its item()",
     ),
     Mistake(
         lambda: X.cast(int).pad((1, 1), value=np.nan),
         ValueError,
-        "pad: nan does not fit into int64, which holds integers",
+        "pad: value: nan does not fit into int64, which holds integers",
     ),
     Mistake(
         lambda: X.shrink(((0, 1),)),
         ValueError,
-        "shrink: expected a pair of integers or None for each of 2 axes; got ((0, 1),)",
+        "shrink: bounds: expected a pair of integers or None for each of 2 axes; got ((0, 1),)",
     ),
     Mistake(
         lambda: X.shrink(((0, 1), (2, 4))),
         ValueError,
-        "shrink: axis 1 has size 3; it has no part from 2 to 4",
+        "shrink: axis 1 has size 3; bounds (2, 4) are no part of it",
     ),
     Mistake(
         lambda: X.unfold(1, 4, 1),
