@@ -90,7 +90,8 @@ def test_constant_between_the_jumps(name, values) -> None:
     result = CONSTANT[name](x)
     assert type(result) is Tensor
     if result.requires_grad:  # constant between its jumps
-        assert not np.any(grad(result.sum(), x)[0].data)
+        slope = grad(result.sum(), x)[0].data
+        np.testing.assert_array_equal(slope, np.where(np.isnan(result.data), np.nan, 0.0))
     else:
         assert result.dtype == np.bool_ or name == "copysign of an array and x"
     expected = CONSTANT[name](values)

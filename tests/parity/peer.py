@@ -74,6 +74,12 @@ class Peer(torch.Tensor):
     def gelu(self, approximate="tanh"):
         return functional.gelu(self, approximate=approximate)
 
+    def quick_gelu(self):
+        return self * (self * 1.702).sigmoid()
+
+    def layernorm(self, axis=-1, eps=1e-5):
+        return functional.layer_norm(self, self.shape[axis:], eps=eps)
+
     def binary_crossentropy(self, target, reduction="mean"):
         return functional.binary_cross_entropy(self, given(self, target), reduction=reduction)
 

@@ -5,9 +5,14 @@ from typing import Any
 
 import numpy as np
 
+from .arithmetic import limited
+from .selection import has_nan
+
 # The argument of tanh in gelu is u = SCALE x + CUBIC x^3.
 SCALE = sqrt(2 / pi)
 CUBIC = 0.044715 * SCALE
+
+SATURATED = 1e4  # beyond it, a gate (sigmoid, the normal distribution, ...) is exactly 0 or 1
 
 
 def sigmoid(x: Any) -> Any:
@@ -31,17 +36,24 @@ def gelu(x: Any) -> tuple[Any, Any]:
     s = np.tanh(s, out=s if s.ndim else None)
     s += 1.0
     s *= 0.5
-    return x * s, s
+    return np.maximum(x, -SATURATED) * s, s  # 0 for -inf
 
 
 def gelu_slope(x: Any, s: Any) -> Any:
     """s + s (1 - s) 2 x u', with s and u as in `gelu`, u' = sqrt(2 / pi) + 3 CUBIC x^2."""
+    y = _gelu_slope(x, s)
+    if y.size and has_nan(y):  # where x^2 overflows, though s (1 - s) is 0
+        y = _gelu_slope(limited(x, SATURATED), s)
+    return y
+
+
+def _gelu_slope(x: Any, s: Any) -> Any:
     y = x * x
     y *= 6.0 * CUBIC
     y += 2.0 * SCALE
     bend = 1.0 - s
     bend *= s
-    bend *= x  # 0 far out, where x u' overflows
+    bend *= x
     y *= bend
     y += s
     return y

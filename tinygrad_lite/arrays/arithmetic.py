@@ -5,6 +5,21 @@ from typing import Any
 import numpy as np
 
 
+def limited(x: Any, limit: float) -> Any:
+    """x between -limit and limit; nan stays nan.  Array, Tensor or Python number.
+
+    For a rule whose derivative is 0 beyond the limit, where its factors would be 0 and inf.
+    """
+    if isinstance(x, (int, float)):
+        return min(max(x, -limit), limit)
+    return np.minimum(np.maximum(x, -limit), limit)
+
+
+def finite(x: Any, dtype: Any) -> Any:
+    """x with the largest number of the dtype for inf.  Array, Tensor or Python number."""
+    return limited(x, float(np.finfo(dtype).max))
+
+
 def twice(g: Any) -> Any:
     """2 g.  If g is a broadcast scalar (the gradient of a sum), double just the scalar.
 

@@ -22,11 +22,28 @@ def centred(x: Any, axes: Shape) -> Any:
 
 
 def normalised(x: Any, axes: Shape, count: int, eps: float) -> tuple[Any, Any]:
-    """n = (x - mean) r and r = 1 / sqrt(var + eps), over the axes, along which are `count` x."""
+    """n = (x - mean) r and r = 1 / sqrt(var + eps), over the axes, along which are `count` x.
+
+    Where the variance overflows, or is 0 only because it is too small for the dtype (which matters
+    for eps = 0), both are computed again from x divided by its largest element.
+    """
     n = centred(x, axes)
     r = 1.0 / np.sqrt(sum_along(n * n, axes, keepdims=True) / count + eps)
     n *= r
+    overflows = not np.minimum.reduce(r, axis=None, initial=np.inf) > 0
+    if overflows or (eps == 0 and np.maximum.reduce(r, axis=None, initial=0.0) == np.inf):
+        return _rescaled(x, n, r, axes, count, eps)
     return n, r
+
+
+def _rescaled(x: Any, n: Any, r: Any, axes: Shape, count: int, eps: float) -> tuple[Any, Any]:
+    """n and r of `normalised`; where r is 0, inf or nan, from x divided by its largest element."""
+    unit = np.maximum.reduce(np.abs(x), axis=axes, keepdims=True, initial=0.0)
+    wrong = ~((r > 0) & (r < np.inf)) & (unit > 0) & (unit < np.inf)
+    unit = np.where(wrong, unit, 1.0).astype(x.dtype)
+    scaled = centred(x / unit, axes)
+    spread = 1.0 / np.sqrt(sum_along(scaled * scaled, axes, keepdims=True) / count + eps / unit / unit)
+    return np.where(wrong, scaled * spread, n), np.where(wrong, spread / unit, r)
 
 
 def normalised_gradient(g: Any, h: Any, n: Any, r: Any, axes: Shape, count: int) -> Any:

@@ -8,19 +8,36 @@ from .shapes import Shape
 from .threads import parallel, slices
 
 LARGE = 1 << 22  # bytes from which on the pool pays off
+SMALL = 1 << 12  # elements up to which a product with the sign is faster than one with the bits
 
 INTEGERS = {2: np.int16, 4: np.int32, 8: np.int64}  # for each size of float, in bytes
 
 
 def masked(x: Any, mask: Any) -> Any:
-    """x where the mask is True or not 0, else 0, also where x is inf or nan.
+    """x where the mask is True or positive, else 0, also where x is inf or nan.
+
+    Where a mask of floats is nan, so is the result.
 
     np.where is far slower on a mask in random order, and a product with the mask gives nan for inf
-    times 0.  So the bits of x are combined with -1, which has all bits set, or with 0.
+    times 0.  So the bits of x are combined with -1, which has all bits set, or with 0.  A small
+    array is multiplied by the sign of the mask, and again by its bits if that gave a nan.
     """
+    if mask.dtype == bool or not x.size:
+        return _kept(x, mask)
+    if x.size <= SMALL and mask.dtype == x.dtype:
+        y = x * np.sign(mask)
+        if not has_nan(y):
+            return y
+    y = _kept(x, mask)
+    return np.where(mask != mask, mask, y) if has_nan(mask) else y
+
+
+def _kept(x: Any, mask: Any) -> Any:
+    """x where the mask is True or not 0, else 0."""
     integer = INTEGERS[x.dtype.itemsize]
     if x.nbytes < LARGE or mask.shape != x.shape:
-        bits = np.negative(_truth(mask)).astype(integer)
+        bits = _truth(mask).astype(integer)
+        bits = np.negative(bits, out=bits if bits.ndim else None)
         return (x.view(integer) & bits).view(x.dtype)
     y = np.empty_like(x)
 
@@ -30,6 +47,22 @@ def masked(x: Any, mask: Any) -> Any:
 
     parallel(keep, slices(x))
     return y
+
+
+def has_nan(x: Any) -> bool:
+    """Whether an element of the array, which must have one, is nan."""
+    largest = np.maximum.reduce(x, axis=None)
+    return bool(largest != largest)
+
+
+def where_nan(x: Any) -> Any:
+    """The mask of the elements that are nan, or None if there is none."""
+    return x != x if x.size and has_nan(x) else None
+
+
+def nan_under(g: Any, strange: Any) -> Any:
+    """g, but nan under a mask of `where_nan`; linear in g.  Array or Tensor."""
+    return g if strange is None else g * np.where(strange, np.nan, 1.0).astype(g.dtype)
 
 
 def _truth(mask: Any) -> Any:

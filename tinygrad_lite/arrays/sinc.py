@@ -11,7 +11,7 @@ def sinc(x: Any, order: int) -> Any:
 
     Differentiating z f_0 = sin(z) n times gives z f_n + n f_(n-1) = sin(z + n pi/2), from which f_n
     follows for |z| > n.  Nearer to 0 this loses digits, so there the power series is summed.
-    float16 is computed in float32.
+    At inf and -inf it is 0, the limit.  float16 is computed in float32.
     """
     z = x.astype(np.float32) if x.dtype == np.float16 else x
     near = np.abs(z) <= order
@@ -21,6 +21,7 @@ def sinc(x: Any, order: int) -> Any:
     for n in range(1, order + 1):
         wave = waves[n % 2] if n % 4 < 2 else -waves[n % 2]
         y = (wave - n * y) / away
+    y = np.where(np.abs(z) == np.inf, 0.0, y)
     return np.where(near, series(np.where(near, z, 0.0), order), y).astype(x.dtype)
 
 

@@ -58,13 +58,21 @@ def nll_per_sample(scores: Any, classes: Array) -> Any:
     return CrossEntropy.apply(as_rows(scores), labels=classes)[0]
 
 
+def weighted(losses: Any, weights: Any) -> Any:
+    """losses * weights, and 0 where a weight is 0 and the loss infinite, in the gradients too."""
+    infinite = np.isinf(losses._data)
+    if infinite.any():
+        losses = Mask.apply(losses, mask=~(infinite & (array_of(weights) == 0)))
+    return losses * weights
+
+
 def expected_nll(rows: Any, target: Any, smoothing: float, weights: Array | None) -> Any:
     """-sum over the classes of p log(softmax(row)), p the target: cross entropy by definition."""
     if smoothing:
         target = target * (1.0 - smoothing) + smoothing / rows.shape[1]
     if weights is not None:
         target = target * weights
-    return -(LogSoftmax.apply(rows, axes=(1,)) * target).sum(1)
+    return -weighted(LogSoftmax.apply(rows, axes=(1,)), target).sum(1)
 
 
 def checked_labels(

@@ -8,12 +8,13 @@ from numpy.typing import DTypeLike
 
 from ..arrays.arguments import choice, flag, number, probability, shown, wrong
 from ..arrays.dtypes import check_dtype
+from ..arrays.selection import nan_under, where_nan
 from ..arrays.shapes import Axis, normalize_axes, normalize_axis
 from ..engine.graph import TensorBase
-from ..ops.activations import Gelu, LogSoftmax, Softmax, Softplus
+from ..ops.activations import Gate, Gelu, LogSoftmax, Softmax, Softplus, Softsign
 from ..ops.elementwise import Sigmoid, Tanh
 from ..ops.normalisation import LayerNorm, LayerNormAffine
-from ..ops.selection import Mask, Relu, Where
+from ..ops.selection import Clip, Mask, Relu
 from ._keywords import also
 from ._operands import Operand, as_float, cast, in_single, matched, operand
 from ._theme import Theme
@@ -51,7 +52,7 @@ class ActivationMethods(Theme):
     def hardswish(self) -> Self:
         """x min(max(x + 3, 0), 6) / 6."""
         x = as_float(self)
-        return x * ((x + 3.0).relu6() / 6.0)  # x * 6 could overflow
+        return Gate.apply(x, (x + 3.0).relu6() / 6.0)  # x * 6 could overflow
 
     @also("negative_slope")
     def leaky_relu(self, neg_slope: float = 0.01) -> Self:
@@ -59,8 +60,11 @@ class ActivationMethods(Theme):
         if isinstance(neg_slope, TensorBase):
             raise wrong("leaky_relu: neg_slope", "a number", neg_slope, "; prelu takes a Tensor")
         x = as_float(self)
-        slopes = np.array([number(neg_slope, "leaky_relu: neg_slope"), 1.0], x.dtype)
-        return x * slopes.take((x._data > 0).view(np.int8))
+        slope = number(neg_slope, "leaky_relu: neg_slope")
+        if slope == 0:
+            return Relu.apply(x)
+        slopes = np.array([slope, 1.0], x.dtype).take((x._data > 0).view(np.int8))
+        return x * nan_under(slopes, where_nan(x._data))
 
     def prelu(self, weight: TensorBase) -> Self:
         """x where x > 0, else weight x: leaky_relu with learned slopes.
@@ -133,8 +137,7 @@ class ActivationMethods(Theme):
 
     def softsign(self) -> Self:
         """x / (1 + |x|)."""
-        x = as_float(self)
-        return x / (x.abs() + 1.0)
+        return Softsign.apply(as_float(self))
 
     # Gated
 
@@ -151,17 +154,17 @@ class ActivationMethods(Theme):
         x = as_float(self)
         if choice(approximate, "gelu: approximate", "tanh", "none") == "tanh":
             return Gelu.apply(x)[0]
-        return x * 0.5 * ((x * sqrt(0.5)).erf() + 1.0)
+        return Gate.apply(x, ((x * sqrt(0.5)).erf() + 1.0) * 0.5)
 
     def quick_gelu(self) -> Self:
         """x sigmoid(1.702 x), a rougher approximation of gelu."""
         x = as_float(self)
-        return x * (x * 1.702).sigmoid()
+        return Gate.apply(x, (x * 1.702).sigmoid())
 
     def silu(self) -> Self:
         """x sigmoid(x)."""
         x = as_float(self)
-        return x * x.sigmoid()
+        return Gate.apply(x, x.sigmoid())
 
     def swish(self) -> Self:
         """x sigmoid(x): another name for silu.
@@ -176,7 +179,7 @@ class ActivationMethods(Theme):
         Source: D. Misra, Mish: A Self Regularized Non-Monotonic Activation Function, 2019.
         """
         x = as_float(self)
-        return x * x.softplus().tanh()
+        return Gate.apply(x, x.softplus().tanh())
 
     @also("dim")
     def glu(self, axis: int = -1) -> Self:
@@ -289,8 +292,9 @@ def _limited(name: str, x: TensorBase, low: float, high: float) -> Any:
     data = _no_bool(x, name)._data
     if not low <= high:
         raise ValueError(f"{name}: expected min_val <= max_val; got {shown(low)} and {shown(high)}")
-    limited = np.clip(data, low, high).astype(data.dtype, copy=False)  # float limits of integers
-    return Where.apply(x, limited, condition=(data > low) & (data < high))
+    if data.dtype.kind != "f":  # the limits may be floats
+        return x._wrap(np.clip(data, low, high).astype(data.dtype), None)
+    return Clip.apply(x, low, high, edges=False)
 
 
 def _normalised(op: Any, name: str, x: TensorBase, axis: Axis, dtype: DTypeLike | None) -> Any:

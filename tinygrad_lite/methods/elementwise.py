@@ -11,7 +11,7 @@ from ..arrays.dtypes import INT
 from ..arrays.float_errors import quiet
 from ..engine.graph import TensorBase
 from ..ops.arithmetic import Div, Pow
-from ..ops.elementwise import Erf, Exp, Expm1, Log, Log1p, Logaddexp, LogBase, Sqrt
+from ..ops.elementwise import Erf, Exp, Expm1, Log, Log1p, Logaddexp, LogBase, Sqrt, Xlogy
 from ..ops.selection import Abs, Clip, Maximum, Minimum, Step, Where
 from ._elementwise import choose
 from ._keywords import also
@@ -99,9 +99,7 @@ class ElementwiseMethods(Theme):
         The gradients are 0 where self is 0 and other is not a positive number.
         """
         x, y = pair("xlogy", self, other, floating=True)
-        y = as_tensor(y, self, x._data.dtype)
-        vanishes = (x == 0) & ((y <= 0) | (y == np.inf))
-        return x * choose(vanishes, 1.0, y, type(self)).log()
+        return Xlogy.apply(x, as_tensor(y, self, x._data.dtype))
 
     def erf(self) -> Self:
         """The error function, 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x.

@@ -15,7 +15,7 @@ from ..engine.graph import Array, TensorBase
 from ..ops.activations import Softmax, Softplus
 from ..ops.elementwise import Cast, Sigmoid
 from ..ops.indexing import Getitem
-from ..ops.losses import BinaryCrossEntropy
+from ..ops.losses import BinaryCrossEntropy, Huber
 from ..ops.selection import Mask, Where
 from ..source_lines import warn
 from ._keywords import also
@@ -27,6 +27,7 @@ from ._labels import (
     label_shape_and_classes,
     nll_per_sample,
     reduced_by_labels,
+    weighted,
 )
 from ._operands import Operand, as_float, as_tensor, in_single, matched, plain_array
 from ._theme import Theme
@@ -126,7 +127,7 @@ class LossMethods(Theme):
         classes, kept = checked_labels("nll_loss: labels", given, shape, count, ignore_index)
         named = (np.arange(len(classes)), classes)
         losses = -Getitem.apply(as_rows(scores), index=named, distinct=True)
-        losses = losses if weights is None else losses * weights[classes]
+        losses = losses if weights is None else weighted(losses, weights[classes])
         return reduced_by_labels(losses, shape, reduction, kept, weights, classes)
 
     # Probabilities
@@ -164,7 +165,7 @@ class LossMethods(Theme):
         name = "binary_crossentropy_logits"
         _warn_if_made_by(Sigmoid, self, f"{name} applies sigmoid itself; pass it the scores")
         x, truth = _alike(name, self, Y=Y)
-        positive = Softplus.apply(-x) * truth
+        positive = truth
         if pos_weight is not None:
             _, weights = matched(name, x, pos_weight=pos_weight)
             if broadcast_shape(x.shape, np.shape(weights), name=name) != x.shape:
@@ -172,8 +173,9 @@ class LossMethods(Theme):
                     f"{name}: expected a pos_weight that broadcasts to {x.shape}; "
                     f"got {np.shape(weights)}"
                 )
-            positive = positive * weights
-        return _reduced(positive + Softplus.apply(x) * (1.0 - truth), reduction)
+            positive = truth * weights
+        losses = weighted(Softplus.apply(-x), positive) + weighted(Softplus.apply(x), 1.0 - truth)
+        return _reduced(losses, reduction)
 
     @in_single
     def kl_div(
@@ -193,8 +195,10 @@ class LossMethods(Theme):
         _check_reduction("kl_div", reduction, "batchmean")
         _warn_if_made_by(Softmax, self, "kl_div expects logarithms; use log_softmax before it")
         x, truth = _alike("kl_div", self, target=target)
-        log_target = flag(log_target, "kl_div: log_target")
-        losses = truth.exp() * (truth - x) if log_target else truth.xlogy(truth) - truth * x
+        if flag(log_target, "kl_div: log_target"):
+            losses = weighted(truth - x, truth.exp())
+        else:
+            losses = truth.xlogy(truth) - weighted(x, truth)
         if reduction == "batchmean":
             return losses.sum() / (x.shape[0] if x.ndim else 1)
         return _reduced(losses, reduction)
@@ -228,7 +232,7 @@ class LossMethods(Theme):
         if not delta > 0:
             raise ValueError(f"huber_loss: expected delta above 0; got {delta}")
         x, truth = _alike("huber_loss", self, target=target)
-        return _reduced(_huber(x - truth, delta), reduction)
+        return _reduced(Huber.apply(x - truth, delta=delta), reduction)
 
     @in_single
     def smooth_l1_loss(
@@ -241,7 +245,7 @@ class LossMethods(Theme):
             raise ValueError(f"smooth_l1_loss: expected beta of 0 or more; got {beta}")
         x, truth = _alike("smooth_l1_loss", self, target=target)
         difference = x - truth
-        losses = _huber(difference, beta) / beta if beta else difference.abs()
+        losses = Huber.apply(difference, delta=beta) / beta if beta else difference.abs()
         return _reduced(losses, reduction)
 
     # Pairs.  The derivative of max(0, u) at u = 0 is 1 in these, as in PyTorch.
@@ -369,7 +373,7 @@ def _cross_entropy(
         losses = expected_nll(as_rows(scores), onehot, label_smoothing, weights)
     else:
         losses = nll_per_sample(scores, classes)
-        losses = losses if weights is None else losses * weights[classes]
+        losses = losses if weights is None else weighted(losses, weights[classes])
     return reduced_by_labels(losses, shape, reduction, kept, weights, classes)
 
 
@@ -405,18 +409,10 @@ def _alike(name: str, prediction: Any, **others: Any) -> list[Any]:
     return [as_tensor(value, given[0], given[0].dtype) for value in given]
 
 
-def _huber(difference: Any, delta: float) -> Any:
-    """d^2 / 2 or delta (|d| - delta / 2): both are c (d - c / 2), where c is d limited to +-delta.
-
-    The derivative with respect to c is d - c, which is 0 for |d| <= delta; beyond, c is constant.
-    """
-    limited = difference.hardtanh(-delta, delta)
-    return limited * (difference - limited * 0.5)
-
-
 def _positive(x: Any) -> Any:
-    """max(x, 0), with the derivative 1 at 0."""
-    return Mask.apply(x, mask=~(x._data < 0))
+    """max(x, 0), with the derivative 1 at 0, and nan for nan."""
+    data = x._data
+    return Mask.apply(x, mask=np.where(data != data, data, (data >= 0).astype(data.dtype)))
 
 
 def _similar(name: str, target: Any, shape: Shape) -> Array:

@@ -267,4 +267,6 @@ def _deviation(
             f"result is not finite{fix}",
             RuntimeWarning,
         )
-    return Centre.apply(deviation, axes=axes), axes, float(max(count - correction, 0))
+        # The gradient is infinite too, so Centre's would be inf - inf.
+        return deviation - deviation.detach().mean(axes, keepdim=True), axes, 0.0
+    return Centre.apply(deviation, axes=axes), axes, float(count - correction)

@@ -5,7 +5,8 @@
 
 import numpy as np
 
-from ..arrays.activations import CUBIC, SCALE, gelu, gelu_slope
+from ..arrays.activations import CUBIC, SATURATED, SCALE, gelu, gelu_slope
+from ..arrays.arithmetic import finite, limited
 from ..arrays.softmax import log_softmax, softmax
 from ..arrays.sums import sum_along
 from ..engine.function import Primitive
@@ -29,6 +30,47 @@ class Softplus(Primitive):
 
     def backward(self, g, y, x):
         return (g * Sigmoid.apply(x),)
+
+
+class Softsign(Primitive):
+    """y = x / (1 + |x|), which tends to -1 and 1.  dy/dx = 1 / (1 + |x|)^2.
+
+    A primitive, since the composed slope, 1 / (1 + |x|) - |x| / (1 + |x|)^2, loses all its digits
+    far out.
+    """
+
+    __slots__ = ()
+    reads = {"x": ("x",)}
+    fresh = True
+
+    def forward(self, x):
+        x = finite(x, x.dtype)
+        return x / (np.abs(x) + 1.0)
+
+    def backward(self, g, y, x):
+        scale = np.abs(x) + 1.0
+        return (g / scale / scale,)
+
+
+class Gate(Primitive):
+    """y = x s, for a gate s that depends on x and is constant beyond +-SATURATED, 0 on the left.
+
+    dy/dx = s, dy/ds = x.  x counts there as +-SATURATED: in y on the left, and in dy/ds, whose
+    factor from the gate's own derivative is 0.  So they are 0 for x = -inf, not 0 times inf.
+    """
+
+    __slots__ = ()
+    reads = {"x": ("s",), "s": ("x",)}
+    fresh = True
+
+    def forward(self, x, s):
+        return np.maximum(x, -SATURATED) * s
+
+    def backward(self, g, y, x, s):
+        return (
+            g * s if self.needs[0] else None,
+            g * limited(x, SATURATED) if self.needs[1] else None,
+        )
 
 
 class Gelu(Primitive):
@@ -55,6 +97,7 @@ class Gelu(Primitive):
         if g is not None:
             gx = g * GeluSlope.apply(x, s)
         if h is not None:
+            x = limited(x, SATURATED)
             from_s = h * (s * (1.0 - s) * (x * x * (6.0 * CUBIC) + 2.0 * SCALE))
             gx = from_s if gx is None else gx + from_s
         return (gx,)
@@ -76,6 +119,7 @@ class GeluSlope(Primitive):
 
     def backward(self, g, y, x, s):
         gx = gs = None
+        x = limited(x, SATURATED)  # beyond, s is 0 or 1
         square = x * x
         if self.needs[0]:
             gx = g * (s * (1.0 - s) * (square * (18.0 * CUBIC) + 2.0 * SCALE))

@@ -5,7 +5,9 @@ import math
 import numpy as np
 
 from ..arrays.arithmetic import floor_divide, fmod, power, remainder, truncated_divide, twice
+from ..arrays.selection import nan_under, where_nan
 from ..engine.function import Primitive
+from .selection import level
 
 
 class Add(Primitive):
@@ -55,7 +57,7 @@ class Mul(Primitive):
 
 
 class Div(Primitive):
-    """y = a / b.  dy/da = 1 / b, dy/db = -a / b^2.  At b = 0 the values are IEEE's: inf, nan."""
+    """y = a / b.  dy/da = 1 / b, dy/db = -(a / b) / b.  At b = 0 the values are IEEE's: inf, nan."""
 
     __slots__ = ()
     reads = {"a": ("b",), "b": ("a", "b")}
@@ -67,8 +69,7 @@ class Div(Primitive):
         return a / b
 
     def backward(self, g, y, a, b):
-        ga = g / b
-        return ga, -(ga * (a / b)) if self.needs[1] else None
+        return g / b if self.needs[0] else None, -(g * (a / b)) / b if self.needs[1] else None
 
 
 class Neg(Primitive):
@@ -117,53 +118,65 @@ class Pow(Primitive):
                 slope = b * a ** np.where(b == 0, 0.0, b - 1.0)
                 ga = np.where(b == 0, 0.0, g * slope)
         if self.needs[1]:
-            vanishes = (b >= 0) & (a == 0)
-            if isinstance(a, (int, float)):  # a constant base
-                slope = y * (math.log(a) if a > 0 else -math.inf if a == 0 else math.nan)
+            # Where a = 0 <= b, the logarithm is that of 1: 0 in every order, and not 0 times inf.
+            if not isinstance(a, (int, float)):
+                slope = y * np.log(np.where((b >= 0) & (a == 0), 1.0, a))
+            elif a == 0:
+                slope = y * np.where(b < 0, -np.inf, 0.0).astype(y.dtype)
             else:
-                slope = y * np.log(np.where(vanishes, 1.0, a))
-            gb = np.where(vanishes, 0.0, g * slope)
+                slope = y * (math.log(a) if a > 0 else math.nan)
+            gb = g * slope
         return ga, gb
 
 
 class Mod(Primitive):
     """y = a mod b, with the sign of b, as in Python.  dy/da = 1, dy/db = -floor(a / b).
 
-    y jumps where a is a multiple of b; the derivatives are the same there.  At b = 0 all is nan.
+    y jumps where a is a multiple of b; the derivatives are the same there.  Where y is nan, as at
+    b = 0, so is dy/da.
     """
 
-    __slots__ = ()
+    __slots__ = ("strange",)
     reads = {"b": ("a", "b")}
     broadcasts = True
 
     def forward(self, a, b):
-        return remainder(a, b)
+        y = remainder(a, b)
+        self.strange = where_nan(y)
+        return y
 
     def backward(self, g, y, a, b):
-        return g, -(g * (a // b)) if self.needs[1] else None
+        quotient = FloorDivide.apply(a, b) if self.needs[1] else None
+        return nan_under(g, self.strange), None if quotient is None else -(g * quotient)
 
 
 class Fmod(Primitive):
-    """y = a - b trunc(a / b), exactly, with the sign of a.  dy/da = 1, dy/db = -trunc(a / b)."""
+    """y = a - b trunc(a / b), exactly, with the sign of a.  dy/da = 1, dy/db = -trunc(a / b).
 
-    __slots__ = ()
+    Where y is nan, as at b = 0, so is dy/da.
+    """
+
+    __slots__ = ("strange",)
     reads = {"b": ("a", "b")}
     broadcasts = True
 
     def forward(self, a, b):
-        return fmod(a, b)
+        y = fmod(a, b)
+        self.strange = where_nan(y)
+        return y
 
     def backward(self, g, y, a, b):
-        return g, -(g * np.trunc(a / b)) if self.needs[1] else None
+        quotient = FloorDivide.apply(a, b, to_zero=True) if self.needs[1] else None
+        return nan_under(g, self.strange), None if quotient is None else -(g * quotient)
 
 
 class FloorDivide(Primitive):
     """y = floor(a / b), or trunc(a / b) if `to_zero`.  dy/da = dy/db = 0, also at the jumps.
 
-    Integers stay integers.
+    Where y is nan, so are the derivatives.  Integers stay integers.
     """
 
-    __slots__ = ("to_zero",)
+    __slots__ = ("strange", "to_zero")
     broadcasts = True
     fresh = True
 
@@ -171,7 +184,9 @@ class FloorDivide(Primitive):
         self.to_zero = to_zero
 
     def forward(self, a, b):
-        return truncated_divide(a, b) if self.to_zero else floor_divide(a, b)
+        y = truncated_divide(a, b) if self.to_zero else floor_divide(a, b)
+        self.strange = where_nan(y)
+        return y
 
     def backward(self, g, y, a, b):
-        return tuple(np.zeros_like(g) if need else None for need in self.needs)
+        return tuple(level(g, self.strange) if need else None for need in self.needs)

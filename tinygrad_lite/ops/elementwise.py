@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from ..arrays.activations import sigmoid
+from ..arrays.arithmetic import finite
 from ..arrays.error_function import erf
 from ..engine.function import Primitive
 
@@ -114,6 +115,34 @@ class Logaddexp(Primitive):
         return share(a - b) if self.needs[0] else None, share(b - a) if self.needs[1] else None
 
 
+class Xlogy(Primitive):
+    """y = a log(b), and 0 where a = 0, unless b is nan.  dy/da = log(b), dy/db = a / b.
+
+    Where a = 0 and b is not a positive number, both derivatives are 0, in every order.
+    """
+
+    __slots__ = ()
+    reads = {"a": ("a", "b"), "b": ("a", "b")}
+    broadcasts = True
+    fresh = True
+
+    def forward(self, a, b):
+        return a * np.log(np.where(vanishes(a, b), 1.0, b))
+
+    def backward(self, g, y, a, b):
+        zero = vanishes(a, b)
+        b = np.where(zero, 1.0, b)
+        return (
+            g * np.log(b) if self.needs[0] else None,
+            g * np.where(zero, 0.0, a / b) if self.needs[1] else None,
+        )
+
+
+def vanishes(a, b):
+    """Where a = 0 and the logarithm of b is not finite.  Array or Tensor."""
+    return (a == 0) & ((b <= 0) | (b == np.inf))
+
+
 class Erf(Primitive):
     """y = erf(x) = 2 / sqrt(pi) integral of exp(-t^2) from 0 to x.  dy/dx = 2 / sqrt(pi) exp(-x^2).
 
@@ -129,6 +158,7 @@ class Erf(Primitive):
         return erf(x)
 
     def backward(self, g, y, x):
+        x = finite(x, g.dtype)
         return (g * (np.exp(-(x * x)) * (2.0 / math.sqrt(math.pi))),)
 
 

@@ -70,3 +70,26 @@ class BinaryCrossEntropy(Primitive):
 def clamped_log(p):
     """log(p), but at least -100.  Array or Tensor."""
     return np.maximum(np.log(p), -100.0)
+
+
+class Huber(Primitive):
+    """y = d^2 / 2 for |d| < delta, else delta (|d| - delta / 2).  dy/dd = d, else +-delta.
+
+    Both are c (d - c / 2), where c is d limited to +-delta.
+
+    One primitive, since the composed form has 0 times inf in its second derivative at inf.
+    """
+
+    __slots__ = ("delta",)
+    reads = {"d": ("d",)}
+    fresh = True
+
+    def __init__(self, delta):
+        self.delta = delta
+
+    def forward(self, d):
+        limited = np.clip(d, -self.delta, self.delta)
+        return limited * (d - limited * 0.5)
+
+    def backward(self, g, y, d):
+        return (g * np.where(np.abs(d) < self.delta, d, np.sign(d) * self.delta),)

@@ -2,21 +2,23 @@
 
 import numpy as np
 
-from ..arrays.selection import masked, relu
+from ..arrays.selection import masked, nan_under, relu, where_nan
 from ..engine.function import Primitive
+from ..engine.graph import array_of
 
 
 class Mask(Primitive):
-    """y = x where the mask is True or not 0, else 0, also where x is inf or nan.  dy/dx = the mask.
+    """y = x where the mask is True or positive, else 0, also where x is inf or nan.  dy/dx = mask.
 
-    A product with the mask would give nan for inf times 0.
+    A product with the mask would give nan for inf times 0.  Where a mask of floats is nan, so are
+    y and dy/dx.
     """
 
     __slots__ = ("mask",)
     fresh = True
 
     def __init__(self, mask):
-        self.mask = np.asarray(mask)  # a Tensor if a rule runs on Tensors
+        self.mask = array_of(mask)  # a Tensor if a rule runs on Tensors
 
     def forward(self, x):
         return masked(x, self.mask)
@@ -26,7 +28,7 @@ class Mask(Primitive):
 
 
 class Relu(Primitive):
-    """y = max(x, 0).  dy/dx = 1 for x > 0, else 0: at 0, a corner, the derivative is 0."""
+    """y = max(x, 0).  dy/dx = 1 for x > 0, 0 for x <= 0 (0 is a corner), nan for nan."""
 
     __slots__ = ()
     reads = {"x": ("y",)}
@@ -36,14 +38,32 @@ class Relu(Primitive):
         return relu(x)
 
     def backward(self, g, y, x):
-        return (Mask.apply(g, mask=y),)  # y is never negative; nan passes its gradient on
+        return (Mask.apply(g, mask=y),)  # y is never negative
+
+
+def passed(g, mask, x):
+    """g where the mask holds, else 0, and nan where x is nan, which fails every comparison.
+
+    It is linear in g, so that derivatives of every order are nan there.
+    """
+    strange = x != x  # true for nan only
+    if strange.any():
+        return Mask.apply(g * np.where(strange, x, 1.0), mask=mask | strange)
+    return Mask.apply(g, mask=mask)
+
+
+def level(g, strange):
+    """0, the gradient through a constant, and nan under a mask of `where_nan`; linear in g."""
+    if strange is None:
+        return np.zeros_like(g)
+    return nan_under(Mask.apply(g, mask=strange), strange)
 
 
 class _Choice(Primitive):
     """The shared rule of Maximum and Minimum: the gradient goes to the selected input.
 
-    Where they are equal, half goes to each.  nan is selected before any number, and then both get
-    the gradient, as in PyTorch.
+    Where they are equal, half goes to each.  nan is selected before any number; the slope of an
+    input that is nan is nan, and that of a number beside it 0.
     """
 
     __slots__ = ()
@@ -51,15 +71,15 @@ class _Choice(Primitive):
     broadcasts = True
     fresh = True
 
-    def loses(self, a, b):
-        """Where b is selected and a is not."""
+    def selects(self, a, b):
+        """Where a is selected, alone or as the equal of b."""
         raise NotImplementedError
 
     def backward(self, g, y, a, b):
         half = np.where(a == b, g * 0.5, g)
         return (
-            Mask.apply(half, mask=~self.loses(a, b)) if self.needs[0] else None,
-            Mask.apply(half, mask=~self.loses(b, a)) if self.needs[1] else None,
+            passed(half, self.selects(a, b), a) if self.needs[0] else None,
+            passed(half, self.selects(b, a), b) if self.needs[1] else None,
         )
 
 
@@ -71,8 +91,8 @@ class Maximum(_Choice):
     def forward(self, a, b):
         return np.maximum(a, b)
 
-    def loses(self, a, b):
-        return a < b
+    def selects(self, a, b):
+        return a >= b
 
 
 class Minimum(_Choice):
@@ -83,33 +103,53 @@ class Minimum(_Choice):
     def forward(self, a, b):
         return np.minimum(a, b)
 
-    def loses(self, a, b):
-        return a > b
+    def selects(self, a, b):
+        return a <= b
 
 
 class Clip(Primitive):
-    """y = min(max(x, low), high).  dy/dx = 1 for low <= x <= high, edges included, else 0.
+    """y = min(max(x, low), high).  dy/dx = 1 for low <= x <= high, else 0; nan for nan.
 
     Where x is outside, the gradient goes to the bound, and to `high` wherever low > high, as in
-    PyTorch.  A bound may be a number, or broadcast; None leaves that side open.
+    PyTorch; two bounds that are equal share it.  A bound may be a number, or broadcast; None leaves
+    that side open.
+
+    edges: whether dy/dx = 1 at the bounds too
     """
 
-    __slots__ = ()
+    __slots__ = ("edges",)
     reads = {"x": ("x", "low", "high"), "low": ("x", "low", "high"), "high": ("x", "low", "high")}
     broadcasts = True
     fresh = True
+
+    def __init__(self, edges=True):
+        self.edges = edges
 
     def forward(self, x, low, high):
         return np.clip(x, low, high)
 
     def backward(self, g, y, x, low, high):
-        low = -np.inf if low is None else low
-        high = np.inf if high is None else high
-        return (
-            Mask.apply(g, mask=(low <= x) & (x <= high)) if self.needs[0] else None,
-            Mask.apply(g, mask=(x < low) & (low < high)) if self.needs[1] else None,
-            Mask.apply(g, mask=(x > high) | (high < low)) if self.needs[2] else None,
-        )
+        from_low, from_high = low is not None, high is not None
+        gx = glow = ghigh = None
+        if self.needs[0]:
+            inside = np.True_
+            if from_low:
+                inside = low <= x if self.edges else low < x
+            if from_high:
+                inside = inside & (x <= high if self.edges else x < high)
+            gx = passed(g, inside, x)
+        below = x < low if from_low else np.False_
+        if from_low and from_high:
+            half = np.where(below & (low == high), g * 0.5, g)
+            below = below & (low <= high)
+            above = (x > high) | (high < low) | (below & (low == high))
+        else:
+            half, above = g, x > high if from_high else np.False_
+        if self.needs[1]:
+            glow = passed(half, below, low)
+        if self.needs[2]:
+            ghigh = passed(half, above, high)
+        return gx, glow, ghigh
 
 
 class Where(Primitive):
@@ -139,11 +179,12 @@ class Where(Primitive):
 class Step(Primitive):
     """y = a function that is constant between its jumps: sign, floor, ceil.  dy/dx = 0.
 
-    It is 0 at the jumps too.  The operation is recorded, so that its input gets a gradient.  Inputs
-    whose kind of dtype is in `unchanged` are copied: the function does not change their values.
+    It is 0 at the jumps too, and nan where y is nan.  The operation is recorded, so that its input
+    gets a gradient.  Inputs whose kind of dtype is in `unchanged` are copied: the function does not
+    change their values.
     """
 
-    __slots__ = ("function", "unchanged")
+    __slots__ = ("function", "strange", "unchanged")
     fresh = True
 
     def __init__(self, function, unchanged="b"):
@@ -151,14 +192,16 @@ class Step(Primitive):
         self.unchanged = unchanged
 
     def forward(self, x):
-        return x.copy() if x.dtype.kind in self.unchanged else self.function(x)
+        y = x.copy() if x.dtype.kind in self.unchanged else self.function(x)
+        self.strange = where_nan(y)
+        return y
 
     def backward(self, g, y, x):
-        return (np.zeros_like(g),)
+        return (level(g, self.strange),)
 
 
 class Abs(Primitive):
-    """y = |x|.  dy/dx = sign(x), which is 0 at 0."""
+    """y = |x|.  dy/dx = sign(x), which is 0 at 0 and nan for nan."""
 
     __slots__ = ()
     reads = {"x": ("x",)}

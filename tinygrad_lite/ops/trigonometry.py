@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..arrays.arithmetic import finite
 from ..arrays.sinc import sinc
 from ..engine.function import Primitive
 
@@ -90,6 +91,7 @@ class Atan(Primitive):
         return np.arctan(x)
 
     def backward(self, g, y, x):
+        x = finite(x, g.dtype)
         return (g / (x * x + 1.0),)
 
 
@@ -110,22 +112,26 @@ class Atan2(Primitive):
 
     def backward(self, g, y, a, b):
         r = np.hypot(a, b)
+        if (r == np.inf).any():
+            a, b = finite(a, g.dtype), finite(b, g.dtype)
         r = np.where(r == 0, np.inf, r)
-        per_radius = g / r
         return (
-            per_radius * (b / r) if self.needs[0] else None,
-            -per_radius * (a / r) if self.needs[1] else None,
+            g * (b / r) / r if self.needs[0] else None,
+            -(g * (a / r)) / r if self.needs[1] else None,
         )
 
 
 class Hypot(Primitive):
     """y = sqrt(a^2 + b^2).  dy/da = a / y, dy/db = b / y, and 0 in every order where y = 0.
 
+    Where one of a and b is infinite, its derivative is its sign; where both are, it is 0 as at
+    the origin.
+
     A primitive, since the squares could overflow, and a composed root has the derivative nan at 0.
     """
 
     __slots__ = ()
-    reads = {"a": ("a", "y"), "b": ("b", "y")}
+    reads = {"a": ("a", "b", "y"), "b": ("a", "b", "y")}
     broadcasts = True
     fresh = True
 
@@ -134,10 +140,15 @@ class Hypot(Primitive):
 
     def backward(self, g, y, a, b):
         y = np.where(y == 0, np.inf, y)
-        return (
-            g * (a / y) if self.needs[0] else None,
-            g * (b / y) if self.needs[1] else None,
-        )
+        infinite = (y == np.inf).any()
+
+        def share(of, beside):
+            if not infinite:
+                return g * (of / y)
+            alone = (abs(of) == np.inf) & (abs(beside) != np.inf)
+            return g * np.where(alone, np.sign(of), finite(of, g.dtype) / y)
+
+        return share(a, b) if self.needs[0] else None, share(b, a) if self.needs[1] else None
 
 
 class Sinh(Primitive):
@@ -183,7 +194,10 @@ class Asinh(Primitive):
 
 
 class Acosh(Primitive):
-    """y = arcosh(x).  dy/dx = 1 / sqrt(x^2 - 1).  At 1 that is inf; below 1, y is nan."""
+    """y = arcosh(x).  dy/dx = 1 / sqrt(x^2 - 1), as two roots, since x^2 may overflow.
+
+    At 1 that is inf; below 1, both are nan.
+    """
 
     __slots__ = ()
     reads = {"x": ("x",)}
@@ -193,7 +207,7 @@ class Acosh(Primitive):
         return np.arccosh(x)
 
     def backward(self, g, y, x):
-        return (g / np.sqrt(x * x - 1.0),)
+        return (g / np.sqrt(x - 1.0) / np.sqrt(x + 1.0),)
 
 
 class Atanh(Primitive):

@@ -37,6 +37,15 @@ CASES: list[Case] = [
         tanh_gelu_slope,
         [((3, 4), (3, 4)), ((), ()), ((0, 2), (0, 2))],
     ),
+    function(activations.Softsign, lambda a: a / (1 + np.abs(a))),
+    Case(activations.Gate, lambda a: a.silu(), lambda a: a / (1 + np.exp(-a))),
+    Case(
+        activations.Gate,
+        activations.Gate.apply,
+        np.multiply,
+        [((3, 4), (3, 4)), ((), ()), ((0, 2), (0, 2))],
+        note="two inputs",
+    ),
     function(activations.Softplus, lambda a: np.logaddexp(a, 0)),
     function(activations.Softmax, lambda a: shares(a, -1) if a.ndim else np.ones_like(a)),
     Case(

@@ -17,6 +17,7 @@ CASES: list[Case] = [
     function(ew.Log1p, np.log1p, ONE, positive),
     function(ew.Logaddexp, np.logaddexp, TWO),
     Case(ew.Logaddexp, lambda a: a.logaddexp(1.0), lambda a: np.logaddexp(a, 1), note="number"),
+    function(ew.Xlogy, lambda a, b: a * np.log(b), TWO, positive),
     function(ew.Erf, np.vectorize(math.erf, otypes=[float])),
     function(ew.Sqrt, np.sqrt, ONE, positive),
     function(ew.Tanh, np.tanh),
