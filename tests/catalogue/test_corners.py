@@ -128,7 +128,11 @@ TRAPS: dict[int, tuple[str, ...]] = {
         "x.elu() at x = [0.0, -0.0, -800]",
     ),
     6: ("x.abs() at x = [0.0, -0.0, -inf, inf]",),
-    7: ("x.clamp(-1, 1) at x = [-2, -1, 1, 2]", "x.relu6() at x = [0, 6]", "x.hardtanh() at x = [-1, 1, inf]"),
+    7: (
+        "x.clamp(-1, 1) at x = [-2, -1, 1, 2]",
+        "x.relu6() at x = [0, 6]",
+        "x.hardtanh() at x = [-1, 1, inf]",
+    ),
     8: ("x.clamp(3, 1)",),
     9: ("x.sqrt()", "(x * x).sqrt()"),
     10: (

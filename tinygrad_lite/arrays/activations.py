@@ -36,13 +36,19 @@ def gelu(x: Any) -> tuple[Any, Any]:
     s = np.tanh(s, out=s if s.ndim else None)
     s += 1.0
     s *= 0.5
-    return np.maximum(x, -SATURATED) * s, s  # 0 for -inf
+    return gated(x, s), s
+
+
+def gated(x: Any, s: Any) -> Any:
+    """x s, for a gate s that is 0 for x below -SATURATED: 0 for x = -inf, not inf times 0."""
+    y = x * s
+    return x.clip(-SATURATED, np.inf) * s if has_nan(y) else y
 
 
 def gelu_slope(x: Any, s: Any) -> Any:
     """s + s (1 - s) 2 x u', with s and u as in `gelu`, u' = sqrt(2 / pi) + 3 CUBIC x^2."""
     y = _gelu_slope(x, s)
-    if y.size and has_nan(y):  # where x^2 overflows, though s (1 - s) is 0
+    if has_nan(y):  # where x^2 overflows, though s (1 - s) is 0
         y = _gelu_slope(limited(x, SATURATED), s)
     return y
 

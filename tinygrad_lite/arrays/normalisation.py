@@ -42,7 +42,8 @@ def _rescaled(x: Any, n: Any, r: Any, axes: Shape, count: int, eps: float) -> tu
     wrong = ~((r > 0) & (r < np.inf)) & (unit > 0) & (unit < np.inf)
     unit = np.where(wrong, unit, 1.0).astype(x.dtype)
     scaled = centred(x / unit, axes)
-    spread = 1.0 / np.sqrt(sum_along(scaled * scaled, axes, keepdims=True) / count + eps / unit / unit)
+    variance = sum_along(scaled * scaled, axes, keepdims=True) / count
+    spread = 1.0 / np.sqrt(variance + eps / unit / unit)
     return np.where(wrong, scaled * spread, n), np.where(wrong, spread / unit, r)
 
 

@@ -19,10 +19,10 @@ def masked(x: Any, mask: Any) -> Any:
     Where a mask of floats is nan, so is the result.
 
     np.where is far slower on a mask in random order, and a product with the mask gives nan for inf
-    times 0.  So the bits of x are combined with -1, which has all bits set, or with 0.  A small
-    array is multiplied by the sign of the mask, and again by its bits if that gave a nan.
+    times 0.  So the bits of x, as an integer, are multiplied by 1 or 0.  A small array is first
+    multiplied by the sign of the mask, and again by its bits if that gave a nan.
     """
-    if mask.dtype == bool or not x.size:
+    if mask.dtype == bool:
         return _kept(x, mask)
     if x.size <= SMALL and mask.dtype == x.dtype:
         y = x * np.sign(mask)
@@ -37,27 +37,29 @@ def _kept(x: Any, mask: Any) -> Any:
     integer = INTEGERS[x.dtype.itemsize]
     if x.nbytes < LARGE or mask.shape != x.shape:
         bits = _truth(mask).astype(integer)
-        bits = np.negative(bits, out=bits if bits.ndim else None)
-        return (x.view(integer) & bits).view(x.dtype)
+        fits = bits.ndim and bits.shape == x.shape
+        return np.multiply(bits, x.view(integer), out=bits if fits else None).view(x.dtype)
     y = np.empty_like(x)
 
     def keep(part: slice) -> None:
-        bits = np.negative(_truth(mask[part])).astype(integer)
-        np.bitwise_and(bits, x[part].view(integer), out=y[part].view(integer))
+        bits = _truth(mask[part]).astype(integer)
+        np.multiply(bits, x[part].view(integer), out=y[part].view(integer))
 
     parallel(keep, slices(x))
     return y
 
 
 def has_nan(x: Any) -> bool:
-    """Whether an element of the array, which must have one, is nan."""
-    largest = np.maximum.reduce(x, axis=None)
-    return bool(largest != largest)
+    """Whether an element is nan.  Array or Tensor."""
+    if isinstance(x, (np.ndarray, np.generic)):
+        largest = np.maximum.reduce(x, axis=None, initial=-np.inf)
+        return bool(largest != largest)
+    return bool((x != x).any())
 
 
 def where_nan(x: Any) -> Any:
     """The mask of the elements that are nan, or None if there is none."""
-    return x != x if x.size and has_nan(x) else None
+    return x != x if x.dtype.kind == "f" and has_nan(x) else None
 
 
 def nan_under(g: Any, strange: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays.arithmetic import beyond
 from ..arrays.shapes import Shape
 from ..engine.graph import Array, TensorBase
 from ..ops.activations import LogSoftmax
@@ -60,9 +61,9 @@ def nll_per_sample(scores: Any, classes: Array) -> Any:
 
 def weighted(losses: Any, weights: Any) -> Any:
     """losses * weights, and 0 where a weight is 0 and the loss infinite, in the gradients too."""
-    infinite = np.isinf(losses._data)
-    if infinite.any():
-        losses = Mask.apply(losses, mask=~(infinite & (array_of(weights) == 0)))
+    if beyond(losses._data, np.finfo(losses._data.dtype).max):
+        spared = (array_of(weights) == 0) & np.isinf(losses._data)
+        losses = Mask.apply(losses, mask=~spared)
     return losses * weights
 
 

@@ -5,8 +5,8 @@
 
 import numpy as np
 
-from ..arrays.activations import CUBIC, SATURATED, SCALE, gelu, gelu_slope
-from ..arrays.arithmetic import finite, limited
+from ..arrays.activations import CUBIC, SATURATED, SCALE, gated, gelu, gelu_slope
+from ..arrays.arithmetic import beyond, finite, limited
 from ..arrays.softmax import log_softmax, softmax
 from ..arrays.sums import sum_along
 from ..engine.function import Primitive
@@ -55,22 +55,25 @@ class Softsign(Primitive):
 class Gate(Primitive):
     """y = x s, for a gate s that depends on x and is constant beyond +-SATURATED, 0 on the left.
 
-    dy/dx = s, dy/ds = x.  x counts there as +-SATURATED: in y on the left, and in dy/ds, whose
-    factor from the gate's own derivative is 0.  So they are 0 for x = -inf, not 0 times inf.
+    dy/dx = s, dy/ds = x.  Beyond, dy/ds meets a derivative of s that is 0, and x counts as
+    +-SATURATED: 0 times x is then 0, and not nan, for an infinite x too.
     """
 
-    __slots__ = ()
+    __slots__ = ("extreme",)
     reads = {"x": ("s",), "s": ("x",)}
     fresh = True
 
     def forward(self, x, s):
-        return np.maximum(x, -SATURATED) * s
+        self.extreme = beyond(x, SATURATED)
+        return gated(x, s)
 
     def backward(self, g, y, x, s):
-        return (
-            g * s if self.needs[0] else None,
-            g * limited(x, SATURATED) if self.needs[1] else None,
-        )
+        gx = gs = None
+        if self.needs[0]:
+            gx = g * s
+        if self.needs[1]:
+            gs = g * (limited(x, SATURATED) if self.extreme else x)
+        return gx, gs
 
 
 class Gelu(Primitive):

@@ -57,7 +57,7 @@ class Mul(Primitive):
 
 
 class Div(Primitive):
-    """y = a / b.  dy/da = 1 / b, dy/db = -(a / b) / b.  At b = 0 the values are IEEE's: inf, nan."""
+    """y = a / b.  dy/da = 1 / b, dy/db = -(a / b) / b.  At b = 0 they are IEEE's: inf, nan."""
 
     __slots__ = ()
     reads = {"a": ("b",), "b": ("a", "b")}

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..arrays.selection import masked, nan_under, relu, where_nan
+from ..arrays.selection import has_nan, masked, nan_under, relu, where_nan
 from ..engine.function import Primitive
 from ..engine.graph import array_of
 
@@ -46,8 +46,8 @@ def passed(g, mask, x):
 
     It is linear in g, so that derivatives of every order are nan there.
     """
-    strange = x != x  # true for nan only
-    if strange.any():
+    if has_nan(x):
+        strange = x != x  # true for nan only
         return Mask.apply(g * np.where(strange, x, 1.0), mask=mask | strange)
     return Mask.apply(g, mask=mask)
 
@@ -129,26 +129,20 @@ class Clip(Primitive):
         return np.clip(x, low, high)
 
     def backward(self, g, y, x, low, high):
-        from_low, from_high = low is not None, high is not None
         gx = glow = ghigh = None
         if self.needs[0]:
-            inside = np.True_
-            if from_low:
-                inside = low <= x if self.edges else low < x
-            if from_high:
-                inside = inside & (x <= high if self.edges else x < high)
-            gx = passed(g, inside, x)
-        below = x < low if from_low else np.False_
-        if from_low and from_high:
-            half = np.where(below & (low == high), g * 0.5, g)
-            below = below & (low <= high)
-            above = (x > high) | (high < low) | (below & (low == high))
-        else:
-            half, above = g, x > high if from_high else np.False_
-        if self.needs[1]:
-            glow = passed(half, below, low)
-        if self.needs[2]:
-            ghigh = passed(half, above, high)
+            above = low is None or (low <= x if self.edges else low < x)
+            below = high is None or (x <= high if self.edges else x < high)
+            gx = passed(g, above & below, x)
+        if self.needs[1] or self.needs[2]:
+            under = np.False_ if low is None else x < low
+            over = np.False_ if high is None else x > high
+            if low is not None and high is not None:
+                equal = under & (low == high)
+                g = np.where(equal, g * 0.5, g)
+                under, over = under & (low <= high), over | (high < low) | equal
+            glow = passed(g, under, low) if self.needs[1] else None
+            ghigh = passed(g, over, high) if self.needs[2] else None
         return gx, glow, ghigh
 
 

@@ -65,9 +65,7 @@ CASES: list[Case] = [
     Case(
         losses.Huber,
         lambda d, t: d.huber_loss(t, "none", 0.7),
-        lambda d, t: np.where(
-            abs(d - t) < 0.7, (d - t) ** 2 / 2, 0.7 * (abs(d - t) - 0.35)
-        ),
+        lambda d, t: np.where(abs(d - t) < 0.7, (d - t) ** 2 / 2, 0.7 * (abs(d - t) - 0.35)),
         [pair for pair in TWO if pair[0] == pair[1]],
         note="on both sides of delta",
     ),
