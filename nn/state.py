@@ -66,8 +66,8 @@ def load_state_dict(obj: object, state_dict: Mapping[str, Values], strict: bool 
 
     A shared tensor needs a value under only one of its names.
 
-    Errors: ValueError that names everything that is missing, unexpected or does not fit; it is
-    raised before anything is written.
+    Errors: ValueError that names everything that is missing, unexpected or does not fit, such as
+    300 for int8, or 1e300 for float32; it is raised before anything is written.
     """
     own = get_state_dict(obj)
     given = {id(own[name]) for name in own if name in state_dict}
@@ -79,15 +79,18 @@ def load_state_dict(obj: object, state_dict: Mapping[str, Values], strict: bool 
         problems.append(f"missing {', '.join(missing)}")
     if strict and unexpected:
         problems.append(f"unexpected {', '.join(unexpected)}")
-    problems += [
-        f"{name} {reason}" for name in arrays if (reason := _misfit(own[name], arrays[name]))
-    ]
+    for name, array in arrays.items():
+        reason = _misfit(own[name], array)
+        if not reason:  # cast everything before the first write, since values may be out of range
+            arrays[name], reason = _cast(array, own[name].dtype)
+        if reason:
+            problems.append(f"{name} {reason}")
     if problems:
         raise ValueError(f"load_state_dict: {'; '.join(problems)}")
     if shares_memory(arrays.values(), own.values()):  # a model's own tensors, perhaps swapped
         arrays = {name: array.copy() for name, array in arrays.items()}
     for name, array in arrays.items():
-        np.copyto(own[name].data, array, casting="same_kind")
+        np.copyto(own[name].data, array)
         own[name].mark_changed()
 
 
@@ -167,6 +170,17 @@ def _misfit(tensor: Tensor, array: NDArray[Any]) -> str:
     if not np.can_cast(array.dtype, tensor.dtype, "same_kind"):
         return f"has dtype {array.dtype}, expected {tensor.dtype}"
     return "" if tensor.data.flags.writeable else "is read-only in the model"
+
+
+def _cast(array: NDArray[Any], dtype: np.dtype[Any]) -> tuple[NDArray[Any], str]:
+    """The array with this dtype, and why one of its values cannot have it; "" if all can.
+
+    A float is rounded, but none becomes inf; an integer stays the same.
+    """
+    with np.errstate(all="ignore"):
+        values = array.astype(dtype, copy=False)
+        lost = values != array if dtype.kind in "iu" else np.isinf(values) & ~np.isinf(array)
+    return values, f"holds {array[lost][0]}, beyond the range of {dtype}" if np.any(lost) else ""
 
 
 def _dense(name: str, value: Values) -> NDArray[Any]:

@@ -124,6 +124,37 @@ def test_dtypes_are_cast(dtype):
     assert holder["w"].tolist() == [3]
 
 
+@pytest.mark.parametrize(
+    ("dtype", "values", "line"),
+    [
+        (np.int8, np.array([1, 300]), "holds 300, beyond the range of int8"),
+        (np.int64, np.array([1, 2**63], np.uint64), f"holds {2**63}, beyond the range of int64"),
+        (np.uint8, np.array([1, 300], np.uint64), "holds 300, beyond the range of uint8"),
+        (np.float32, np.array([1, -1e300]), "holds -1e+300, beyond the range of float32"),
+        (np.float16, np.array([1, 70000]), "holds 70000, beyond the range of float16"),
+        (np.float16, np.array([1, 1e5], np.float32), "holds 100000.0, beyond the range of float16"),
+    ],
+)
+@pytest.mark.parametrize("errors", ["ignore", "warn", "raise"])
+def test_a_value_beyond_the_dtype_is_named_and_nothing_written(dtype, values, line, errors):
+    holder = {"a": Tensor([5.0]), "b": Tensor(np.ones(2, dtype)), "c": Tensor([6.0])}
+    with (
+        np.errstate(all=errors),
+        pytest.raises(ValueError, match=f"^load_state_dict: b {re.escape(line)}$"),
+    ):
+        load_state_dict(holder, {"a": np.zeros(1), "b": values, "c": np.zeros(1)})
+    assert [tensor.tolist() for tensor in holder.values()] == [[5], [1, 1], [6]]
+
+
+def test_what_a_narrower_float_rounds_is_loaded_whatever_numpy_warns_of():
+    holder = {"a": Tensor([5.0, 5.0, 5.0, 5.0]), "b": Tensor([6.0])}
+    values = {"a": np.array([1e-300, np.inf, np.nan, 1 / 3]), "b": np.array([2.0])}
+    with np.errstate(all="raise"):
+        load_state_dict(holder, values)
+    np.testing.assert_array_equal(holder["a"].data, np.array([0, np.inf, np.nan, 1 / 3], "f4"))
+    assert holder["b"].tolist() == [2]
+
+
 def test_floats_are_not_cut_to_integers():
     with pytest.raises(ValueError, match="count has dtype float32, expected int64"):
         load_state_dict({"count": Tensor([1])}, {"count": Tensor([1.5])})
