@@ -5,8 +5,8 @@ from typing import Any, ParamSpec, Protocol, Self, TypeVar
 from tinygrad_lite import Observer, Tensor
 
 from ._paths import locate, named
-from .reflection import walk
-from .state import get_named_parameters, get_parameters
+from .reflection import complete, walk
+from .state import get_named_parameters, get_parameters, trainable
 
 Inputs = ParamSpec("Inputs")
 Result = TypeVar("Result", covariant=True)
@@ -32,8 +32,9 @@ class Module:
 
     Its parameters are the tensors that require grad in its attributes, in the lists, tuples, dicts
     and other objects there, in their attributes, and so on.  There is nothing to register and no
-    `super().__init__()` to call.  With a reference back to a parent, the parent's parameters would
-    count as the child's: hold a `weakref.proxy` to the parent instead.
+    `super().__init__()` to call.  What is not found there (in a set, in a function's variables) is
+    an error, unless an attribute holds it too.  With a reference back to a parent, the parent's
+    parameters would count as the child's: hold a `weakref.proxy` to the parent instead.
 
     An error inside a call names the module's path: `Sequential.layers.1 (Linear): expected ...`.
 
@@ -75,7 +76,7 @@ class Module:
 
     def train(self, mode: bool = True) -> Self:
         """Set `training` in this module and all modules inside it; returns the module itself."""
-        for _, value in walk(self):
+        for _, value in complete("train", self):
             if isinstance(value, Module):
                 value.training = mode
         return self
@@ -100,7 +101,7 @@ class Module:
             while around and around[-1] and not path.startswith(f"{around[-1]}."):
                 around.pop()
             label = path[len(around[-1]) :].lstrip(".") + ": " if around else ""
-            count = sum(parameter.numel() for parameter in get_parameters(module))
+            count = sum(parameter.numel() for _, parameter in trainable(walk(module)).values())
             noted = f"  # {count:,} parameter{'s' * (count != 1)}" if count else ""
             lines.append(
                 f"{'  ' * len(around)}{label}{type(module).__name__}({module.extra_repr()}){noted}"

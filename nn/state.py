@@ -4,7 +4,7 @@ Files are in the safetensors format, which holds arrays and text and cannot run 
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import Any, TypeAlias
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tinygrad_lite import Tensor, shares_memory
 
-from .reflection import walk
+from .reflection import complete
 
 Values: TypeAlias = Tensor | NDArray[Any]
 FilePath: TypeAlias = str | os.PathLike[str]
@@ -23,17 +23,24 @@ def get_parameters(obj: object) -> list[Tensor]:
     """The tensors to train in any object, each once, in the order of the attributes.
 
     These are the leaves that require grad.  Running statistics and frozen weights are left out.
+
+    Errors: TypeError if one is where it would not be found: in a set, in a function's variables.
     """
     return [tensor for _, tensor in get_named_parameters(obj)]
 
 
 def get_named_parameters(obj: object) -> list[tuple[str, Tensor]]:
     """The tensors to train in any object, each once, with its first name."""
+    return list(trainable(complete("get_parameters", obj)).values())
+
+
+def trainable(named: Iterable[tuple[str, Any]]) -> dict[int, tuple[str, Tensor]]:
+    """Of values with names, the tensors to train, each once, by its identity."""
     found: dict[int, tuple[str, Tensor]] = {}
-    for name, value in walk(obj):
+    for name, value in named:
         if isinstance(value, Tensor) and value.requires_grad and value.is_leaf:
             found.setdefault(id(value), (name, value))
-    return list(found.values())
+    return found
 
 
 def get_state_dict(obj: object, prefix: str = "") -> dict[str, Tensor]:
@@ -45,10 +52,11 @@ def get_state_dict(obj: object, prefix: str = "") -> dict[str, Tensor]:
     name of the layer.  Tensors that were computed with a graph are not state and are left out.  The
     tensors are the object's own: writing into them changes the model.
 
-    Errors: ValueError if two tensors have the same name (a key of a dict that holds a dot).
+    Errors: ValueError if two tensors have the same name (a key of a dict that holds a dot);
+    TypeError if one is where it would not be found: in a set, in a function's variables.
     """
     found: dict[str, Tensor] = {}
-    for path, value in walk(obj):
+    for path, value in complete("get_state_dict", obj):
         if isinstance(value, Tensor) and value.is_leaf:
             name = f"{prefix.strip('.')}.{path}".strip(".")
             if name in found:
