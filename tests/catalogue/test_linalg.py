@@ -80,7 +80,7 @@ def test_numpy_solve_takes_a_square_right_side_as_a_matrix() -> None:
 
 
 def test_numpys_einsum_takes_subscripts_as_text_only() -> None:
-    with pytest.raises(TypeError, match="expected subscripts such as 'ij,jk->ik' first; got Tens"):
+    with pytest.raises(TypeError, match="expected text such as 'ij,jk->ik'; got Tens"):
         np.einsum(leaf(A), [0, 1])
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays.arguments import integer
+from ..arrays.arguments import is_integer, shown, wrong
 from ..arrays.dtypes import new_array
-from ..arrays.shapes import broadcast_shape
+from ..arrays.shapes import Shape, broadcast_shape
 from ..engine.graph import TensorBase
 from ..ops.linalg import Matmul
 from ._einsum import einsum
@@ -47,10 +47,9 @@ def sum_of_products(
 ) -> Any:
     """`Tensor.einsum` of tensors and arrays; the result is a `tensor_class` if none is a tensor."""
     if not isinstance(subscripts, str):
-        got = type(subscripts).__name__
-        raise TypeError(f"einsum: expected subscripts such as 'ij,jk->ik' first; got {got}")
+        raise wrong("einsum: subscripts", "text such as 'ij,jk->ik'", subscripts)
     if not operands:
-        raise TypeError(f"einsum: expected operands after '{subscripts}'; got none")
+        raise TypeError("einsum: expected operands after the subscripts; got none")
     if not any(isinstance(value, TensorBase) for value in operands):
         operands = [tensor_class._wrap(new_array(value), None) for value in operands]
     parts = (pair if len(operands) == 2 else matched)("einsum", *operands)
@@ -66,23 +65,40 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     a_shape, b_shape = np.shape(a), np.shape(b)
     a_labels = list(LETTERS[: len(a_shape)])
     b_labels = list(LETTERS[::-1][: len(b_shape)])
-    try:
-        if np.ndim(axes) == 0:
-            pairs: Any = (range(len(a_shape))[len(a_shape) - integer(axes, "axes") :], range(axes))
-        else:
-            pairs = [np.atleast_1d(part).tolist() for part in axes]
-        for i, j in zip(*pairs, strict=True):
-            b_labels[integer(j, "axes")] = a_labels[integer(i, "axes")]
-        fits = all(a_shape[i] == b_shape[j] for i, j in zip(*pairs, strict=True))
-        fits = fits and len(set(b_labels) & set(a_labels)) == len(pairs[0])
-    except (TypeError, ValueError, IndexError):
-        fits = False
-    if not fits:
+    pairs = _paired_axes(axes, a_shape, b_shape)
+    if pairs is None:
         raise ValueError(
-            "tensordot: expected a number of axes, or two lists of axes of the same sizes; got "
-            f"{axes} for shapes {a_shape} and {b_shape}"
+            "tensordot: axes: expected a number of axes, or two lists of axes of the same sizes; "
+            f"got {shown(axes)} for shapes {a_shape} and {b_shape}"
         )
+    for i, j in pairs:
+        b_labels[j] = a_labels[i]
     left = [label for label in a_labels if label not in b_labels]
     right = [label for label in b_labels if label not in a_labels]
     subscripts = "".join((*a_labels, ",", *b_labels, "->", *left, *right))
     return sum_of_products(subscripts, (a, b), TensorBase)
+
+
+def _paired_axes(axes: Any, a_shape: Shape, b_shape: Shape) -> list[tuple[int, int]] | None:
+    """The pairs of axes of a tensordot, counted from the front; None if they are none."""
+    a_ndim, b_ndim = len(a_shape), len(b_shape)
+    if is_integer(axes):
+        count = int(axes)
+        if not 0 <= count <= min(a_ndim, b_ndim):
+            return None
+        lists: Any = (range(a_ndim - count, a_ndim), range(count))
+    elif isinstance(axes, (tuple, list, np.ndarray)) and len(axes) == 2:
+        lists = [axis if isinstance(axis, (tuple, list, np.ndarray)) else (axis,) for axis in axes]
+    else:
+        return None
+    firsts, seconds = map(list, lists)
+    if len(firsts) != len(seconds) or not all(map(is_integer, (*firsts, *seconds))):
+        return None
+    inside = all(-a_ndim <= i < a_ndim for i in firsts) and all(
+        -b_ndim <= j < b_ndim for j in seconds
+    )
+    if not inside:
+        return None
+    pairs = [(int(i) % a_ndim, int(j) % b_ndim) for i, j in zip(firsts, seconds, strict=True)]
+    once = all(len(set(part)) == len(pairs) for part in zip(*pairs, strict=True))
+    return pairs if once and all(a_shape[i] == b_shape[j] for i, j in pairs) else None

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..arrays.arguments import shown
 from ..arrays.shapes import Shape
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -62,17 +63,19 @@ def _parsed(subscripts: str, shapes: Sequence[Shape]) -> tuple[list[str], str]:
     inputs, arrow, output = text.partition("->")
     given = inputs.split(",")
     if not set(text.replace("...", "").replace("->", "")) <= set(LETTERS + ","):
-        raise ValueError(f"einsum: expected subscripts such as 'ij,jk->ik'; got '{subscripts}'")
+        raise ValueError(
+            f"einsum: expected subscripts such as 'ij,jk->ik'; got {shown(subscripts)}"
+        )
     if any(term.count("...") > 1 for term in (*given, output)):
-        raise ValueError(f"einsum: expected ... once in each term; got '{subscripts}'")
+        raise ValueError(f"einsum: expected ... once in each term; got {shown(subscripts)}")
     if len(given) != len(shapes):
-        raise ValueError(f"einsum: '{inputs}' is for {len(given)} operands; got {len(shapes)}")
+        raise ValueError(f"einsum: {shown(inputs)} is for {len(given)} operands; got {len(shapes)}")
     ranks = []
     for position, (term, shape) in enumerate(zip(given, shapes, strict=True)):
         named = len(term.replace("...", ""))
         if named > len(shape) or (named < len(shape) and "..." not in term):
             raise ValueError(
-                f"einsum: '{term}' is for {named} axes; operand {position} has shape {shape}"
+                f"einsum: {shown(term)} is for {named} axes; operand {position} has shape {shape}"
                 + ("; write ... for the others" if named < len(shape) else "")
             )
         ranks.append(len(shape) - named)
@@ -90,7 +93,7 @@ def _parsed(subscripts: str, shapes: Sequence[Shape]) -> tuple[list[str], str]:
     for position, label in enumerate(output):
         if label not in labels or label in output[:position]:
             wrong = "twice" if label in labels else "which no operand has"
-            raise ValueError(f"einsum: the result of '{subscripts}' has {label}, {wrong}")
+            raise ValueError(f"einsum: the result of {shown(subscripts)} has {label}, {wrong}")
     return terms, output
 
 

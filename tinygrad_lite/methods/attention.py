@@ -4,6 +4,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from ..arrays.arguments import flag, number, probability
 from ..arrays.shapes import Shape
 from ..ops.activations import Softmax
 from ._operands import Operand, as_tensor, cast, in_single, matched, operand
@@ -44,14 +45,16 @@ class AttentionMethods(Theme):
         Source: A. Vaswani et al., Attention Is All You Need, 2017; grouped queries: J. Ainslie et
         al., GQA, 2023.
         """
-        given = matched(NAME, self, key, value, floating=True)
+        given = matched(NAME, self, key=key, value=value, floating=True)
         query, keys, values = (as_tensor(each, self) for each in given)
         _check_shapes(query.shape, keys.shape, values.shape)
-        if enable_gqa:
+        dropout_p = probability(dropout_p, f"{NAME}: dropout_p")
+        if flag(enable_gqa, f"{NAME}: enable_gqa"):
             keys, values = (_repeat_heads(each, query.shape) for each in (keys, values))
         size = query.shape[-1]
-        scores = (query * (scale if scale is not None else max(size, 1) ** -0.5)) @ keys.mT
-        if is_causal:
+        factor = max(size, 1) ** -0.5 if scale is None else number(scale, f"{NAME}: scale")
+        scores = (query * factor) @ keys.mT
+        if flag(is_causal, f"{NAME}: is_causal"):
             if attn_mask is not None:
                 raise ValueError(f"{NAME}: is_causal is a mask; do not pass attn_mask as well")
             attn_mask = np.tri(*scores.shape[-2:], dtype=np.bool_)
@@ -64,7 +67,7 @@ def _masked_softmax(scores: Any, attn_mask: Any) -> Any:
     axes = (scores.ndim - 1,)
     if attn_mask is None:
         return Softmax.apply(scores, axes=axes)
-    mask = as_tensor(operand(attn_mask, NAME), scores)
+    mask = as_tensor(operand(attn_mask, f"{NAME}: attn_mask"), scores)
     try:
         fits = np.broadcast_shapes(mask.shape, scores.shape) == scores.shape
     except ValueError:

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from ..arrays.arguments import integer, shown
 from ..arrays.shapes import Shape, Sizes, padding_pairs, per_axis, shape_from
 from ..arrays.windows import Windows
 from ..ops.convolution import Conv, ConvInput
@@ -194,7 +195,7 @@ def convolve(
 ) -> Any:
     """conv1d, conv2d or conv3d: `rank` is the number of spatial axes."""
     x, weight, bias = _checked(name, rank, x, weight, bias)
-    (groups,) = per_axis(groups, 1, f"{name}: groups")
+    groups = integer(groups, f"{name}: groups", least=1)
     outputs, inner, *kernel = weight.shape
     channels, *size = x.shape[-rank - 1 :]
     if channels != inner * groups:
@@ -232,7 +233,7 @@ def convolve_transposed(
 ) -> Any:
     """conv_transpose1d, 2d or 3d: `rank` is the number of spatial axes."""
     x, weight, bias = _checked(name, rank, x, weight, bias)
-    (groups,) = per_axis(groups, 1, f"{name}: groups")
+    groups = integer(groups, f"{name}: groups", least=1)
     channels, *count = x.shape[-rank - 1 :]
     if len(weight) != channels:
         raise ValueError(
@@ -257,7 +258,7 @@ def convolve_transposed(
         )
     )
     if min(size) < 1:
-        raise ValueError(f"{name}: padding {padding!r} leaves an output of size {size}")
+        raise ValueError(f"{name}: padding {shown(padding)} leaves an output of size {size}")
     windows = Windows(
         size=size,
         kernel=weight.shape[2:],
@@ -271,7 +272,8 @@ def convolve_transposed(
 
 def _checked(name: str, rank: int, x: Any, weight: Any, bias: Any) -> tuple[Any, Any, Any]:
     """Input, weight and bias (or None) with a common dtype, checked for their dimensions."""
-    given = matched(name, x, weight) if bias is None else matched(name, x, weight, bias)
+    named = {"weight": weight} if bias is None else {"weight": weight, "bias": bias}
+    given = matched(name, x, **named)
     x, weight, bias = (*given, None)[:3]
     if getattr(weight, "ndim", 0) != rank + 2:
         raise ValueError(
@@ -290,7 +292,9 @@ def _padding_by_name(
 ) -> tuple[tuple[int, int], ...]:
     """The padding that "same" or "valid" means; an odd one has one more element after."""
     if padding not in ("same", "valid"):
-        raise ValueError(f'{name}: padding: expected "same", "valid" or numbers; got {padding!r}')
+        raise ValueError(
+            f'{name}: padding: expected "same", "valid" or numbers; got {shown(padding)}'
+        )
     if padding == "valid":
         return ((0, 0),) * len(spans)
     if max(strides) > 1:

@@ -4,7 +4,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..arrays.arguments import integer
+from ..arrays.arguments import flag, integer
 from ..arrays.float_errors import quiet
 from ..arrays.shapes import broadcast_shape
 from ..engine.graph import TensorBase
@@ -33,12 +33,16 @@ class LinalgMethods(Theme):
 
     def matmul(self, other: Operand, reverse: bool = False) -> Self:
         """self @ other; other @ self if `reverse`.  1-d is a vector, more than 2-d a stack."""
-        return matrix_product(other, self) if reverse else matrix_product(self, other)
+        return (
+            matrix_product(other, self)
+            if flag(reverse, "matmul: reverse")
+            else matrix_product(self, other)
+        )
 
     @also("tensor")
     def dot(self, other: Operand) -> Self:
         """self @ other, as in tinygrad; np.dot treats stacks of matrices differently."""
-        return matrix_product(self, other)
+        return matrix_product(self, other, "dot")
 
     def linear(
         self, weight: Operand, bias: Operand | None = None, transposed: bool = False
@@ -50,11 +54,12 @@ class LinalgMethods(Theme):
         """
         if _is_layer(self, weight, bias, transposed):
             return Linear.apply(self, weight, bias, transposed=transposed)
-        w = operand(weight, "linear")
+        transposed = flag(transposed, "linear: transposed")
+        w = operand(weight, "linear: weight")
         if np.ndim(w) > 1:
             w = w.mT if transposed else w
         y = self * w if np.ndim(w) == 1 else matrix_product(self, w, "linear")
-        return y if bias is None else y + bias
+        return y if bias is None else y + operand(bias, "linear: bias")
 
     @also("vec2")
     def outer(self, other: Operand) -> Self:
@@ -99,7 +104,7 @@ class LinalgMethods(Theme):
     def matrix_power(self, n: int) -> Self:
         """self @ self @ ... @ self, n factors, in about log2(n) products; n < 0: of the inverse."""
         _square("matrix_power", self)
-        n = integer(n, "matrix_power")
+        n = integer(n, "matrix_power: n")
         if n < 0:
             return self.inv().matrix_power(-n)
         if n < 2:
@@ -181,6 +186,7 @@ class LinalgMethods(Theme):
         of the vectors are arbitrary, so use them in functions that do not depend on these.
         """
         x = as_float(_matrices("svd", self))
+        full_matrices = flag(full_matrices, "svd: full_matrices")
         u, s, vh = SVD.apply(x)
         if full_matrices:
             u, vh = _completed(u), _completed(vh.mT).mT

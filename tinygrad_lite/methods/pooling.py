@@ -6,15 +6,16 @@ from typing import Any, Self
 
 import numpy as np
 
+from ..arrays.arguments import flag, shown
 from ..arrays.float_errors import quiet
 from ..arrays.pooling import max_pool
 from ..arrays.shapes import Shape, Sizes, padding_pairs, per_axis
 from ..arrays.windows import Windows
-from ..engine.graph import Array, TensorBase, array_of
+from ..engine.graph import Array, TensorBase
 from ..ops.indexing import Getitem
 from ..ops.pooling import MaxPool, SumPool
 from ..ops.selection import Where
-from ._operands import as_float, in_single
+from ._operands import as_float, in_single, plain_array
 from ._positions import along
 from ._theme import Theme
 from .convolution import Padding, as_batch
@@ -43,7 +44,7 @@ class PoolingMethods(Theme):
     ) -> Any:
         """Largest element of windows over sequences (N, C, length); see max_pool2d."""
         found = windows_of("max_pool1d", 1, self, kernel_size, stride, dilation, padding, ceil_mode)
-        return self._max_pool(*found[:2], return_indices)
+        return self._max_pool(*found[:2], flag(return_indices, "max_pool1d: return_indices"))
 
     def max_pool2d(
         self,
@@ -60,7 +61,7 @@ class PoolingMethods(Theme):
         With return_indices also its position (int64) in the flat H x W channel: see max_unpool2d.
         """
         found = windows_of("max_pool2d", 2, self, kernel_size, stride, dilation, padding, ceil_mode)
-        return self._max_pool(*found[:2], return_indices)
+        return self._max_pool(*found[:2], flag(return_indices, "max_pool2d: return_indices"))
 
     def max_pool3d(
         self,
@@ -73,7 +74,7 @@ class PoolingMethods(Theme):
     ) -> Any:
         """Largest element of windows over volumes (N, C, depth, height, width); see max_pool2d."""
         found = windows_of("max_pool3d", 3, self, kernel_size, stride, dilation, padding, ceil_mode)
-        return self._max_pool(*found[:2], return_indices)
+        return self._max_pool(*found[:2], flag(return_indices, "max_pool3d: return_indices"))
 
     @quiet
     def _max_pool(self, x: Any, windows: Windows, return_indices: bool) -> Any:
@@ -96,7 +97,7 @@ class PoolingMethods(Theme):
     ) -> Self:
         """Mean of windows over sequences (N, C, length); see avg_pool2d."""
         found = windows_of("avg_pool1d", 1, self, kernel_size, stride, dilation, padding, ceil_mode)
-        return self._avg_pool(*found, count_include_pad)
+        return self._avg_pool(*found, flag(count_include_pad, "avg_pool1d: count_include_pad"))
 
     @in_single
     def avg_pool2d(
@@ -113,7 +114,7 @@ class PoolingMethods(Theme):
         (N, C, H, W) -> (N, C, rows of windows, columns of windows).  Integers give float32.
         """
         found = windows_of("avg_pool2d", 2, self, kernel_size, stride, dilation, padding, ceil_mode)
-        return self._avg_pool(*found, count_include_pad)
+        return self._avg_pool(*found, flag(count_include_pad, "avg_pool2d: count_include_pad"))
 
     @in_single
     def avg_pool3d(
@@ -127,7 +128,7 @@ class PoolingMethods(Theme):
     ) -> Self:
         """Mean of windows over volumes (N, C, depth, height, width); see avg_pool2d."""
         found = windows_of("avg_pool3d", 3, self, kernel_size, stride, dilation, padding, ceil_mode)
-        return self._avg_pool(*found, count_include_pad)
+        return self._avg_pool(*found, flag(count_include_pad, "avg_pool3d: count_include_pad"))
 
     def _avg_pool(
         self, x: Any, windows: Windows, pairs: Sequence[tuple[int, int]], count_include_pad: bool
@@ -156,7 +157,9 @@ class PoolingMethods(Theme):
         """
         name, shape = "max_unpool2d", self._data.shape
         x = as_batch(name, self, 2)
-        positions = array_of(indices)
+        positions = plain_array(
+            indices, f"{name}: indices", "integers, as return_indices=True gives", "iu"
+        )
         if positions.shape != shape or positions.dtype.kind not in "iu":
             raise ValueError(
                 f"{name}: expected integer indices of shape {shape}, as "
@@ -171,9 +174,12 @@ class PoolingMethods(Theme):
             for n, s, k, d, pair in zip(shape[-2:], strides, kernel, dilations, pairs, strict=True)
         )
         if output_size is not None:
-            size = per_axis(tuple(output_size)[-2:], 2, f"{name}: output_size")
+            given = output_size
+            if isinstance(given, (tuple, list)) and len(given) == len(shape):
+                given = given[-2:]
+            size = per_axis(given, 2, f"{name}: output_size")
         if min(size) < 1:
-            raise ValueError(f"{name}: padding {padding!r} leaves an output of size {size}")
+            raise ValueError(f"{name}: padding {shown(padding)} leaves an output of size {size}")
         if positions.size and not 0 <= positions.min() <= positions.max() < prod(size):
             raise ValueError(
                 f"{name}: indices run from {positions.min()} to {positions.max()}; an output of "
@@ -238,6 +244,7 @@ class PoolingMethods(Theme):
     def _adaptive_max_pool(
         self, name: str, rank: int, output_size: OutputSize, return_indices: bool
     ) -> Any:
+        return_indices = flag(return_indices, f"{name}: return_indices")
         sizes = output_sizes(name, self, rank, output_size)
         x = as_batch(name, self, rank)
         n, channels, *size = x.shape
@@ -280,8 +287,9 @@ def windows_of(
         raise ValueError(
             f"{name}: padding is at most half a window, which spans "
             f"{tuple((k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True))} elements; "
-            f"got {padding!r}"
+            f"got {shown(padding)}"
         )
+    ceil_mode = flag(ceil_mode, f"{name}: ceil_mode")
     size = batch.shape[2:]
     windows = Windows.over(name, size, kernel, strides, dilations, pairs, ceil_mode)
     return batch, windows, pairs

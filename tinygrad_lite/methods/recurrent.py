@@ -2,6 +2,7 @@
 
 from typing import Any, Self
 
+from ..arrays.arguments import wrong
 from ..arrays.shapes import Shape
 from ..engine.graph import TensorBase
 from ..ops.recurrent import LSTMCell
@@ -38,11 +39,14 @@ class RecurrentMethods(Theme):
         F. Gers et al., Learning to Forget, 2000.
         """
         if not isinstance(hx, (tuple, list)) or len(hx) != 2:
-            raise TypeError(f"lstm_cell: expected the state as (h, c); got {type(hx).__name__}")
+            raise wrong("lstm_cell: hx", "the state as (h, c)", hx)
         given: list[Any] = [self, *hx, weight_ih, weight_hh]
         biases: list[Any] = [bias for bias in (bias_ih, bias_hh) if bias is not None]
         if not _alike(self, [*given, *biases]):
-            values = matched("lstm_cell", *given, *biases, floating=True)
+            keys = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+            named = dict(zip(keys, (*given[3:], bias_ih, bias_hh), strict=True))
+            named = {key: value for key, value in named.items() if value is not None}
+            values = matched("lstm_cell", *given[:3], floating=True, **named)
             given, biases = [as_tensor(value, self) for value in values[:5]], values[5:]
             biases = [as_tensor(bias, self) for bias in biases]
         _check_shapes(*[value._data.shape for value in given + biases])

@@ -6,6 +6,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
+from ..arrays.arguments import choice, flag, number, shown
 from ..arrays.shapes import Sizes, per_axis
 from ..engine.graph import Array
 from ..ops.indexing import Getitem
@@ -14,6 +15,7 @@ from ._positions import along
 from ._theme import Theme
 
 Mode = Literal["nearest", "nearest-exact", "linear", "bilinear", "trilinear"]
+MODES = ("nearest", "nearest-exact", "linear", "bilinear", "trilinear")
 RANKS = {"bilinear": 2, "trilinear": 3}  # PyTorch's names for "linear" along two and three axes
 
 
@@ -40,11 +42,8 @@ class ResamplingMethods(Theme):
         align_corners  for linear modes: the outermost pixels of the two images coincide
         scale_factor   instead of size: the ratio of the new size to the old one
         """
-        if mode not in ("nearest", "nearest-exact", "linear", "bilinear", "trilinear"):
-            raise ValueError(
-                'interpolate: mode: expected "nearest", "nearest-exact", "linear", "bilinear" or '
-                f'"trilinear"; got {mode!r}'
-            )
+        choice(mode, "interpolate: mode", *MODES)
+        align_corners = flag(align_corners, "interpolate: align_corners")
         sizes, scales = self._new_sizes(size, scale_factor)
         if RANKS.get(mode, len(sizes)) != len(sizes):
             raise ValueError(
@@ -62,24 +61,24 @@ class ResamplingMethods(Theme):
         shape = self._data.shape
         if (size is None) == (scale_factor is None):
             raise ValueError("interpolate: expected either size or scale_factor")
-        wanted = scale_factor if size is None else size
+        name, wanted = ("scale_factor", scale_factor) if size is None else ("size", size)
         rank = len(wanted) if isinstance(wanted, (tuple, list)) else len(shape) - 2
         if not 0 < rank <= len(shape) or 0 in shape[len(shape) - rank :]:
-            raise ValueError(f"interpolate: {wanted} does not fit a shape of {shape}")
+            raise ValueError(f"interpolate: {name} {shown(wanted)} does not fit a shape of {shape}")
         old = shape[-rank:]
         if size is not None:
             sizes = list(per_axis(size, rank, "interpolate: size"))
             return sizes, [n / before for n, before in zip(sizes, old, strict=True)]
-        scales = [*wanted] if isinstance(wanted, (tuple, list)) else [wanted] * rank
-        for scale in scales:
-            if not isinstance(scale, (int, float, np.number)) or not 0 < scale < inf:
-                raise ValueError(
-                    f"interpolate: scale_factor: expected a number above 0, or {rank} of them; "
-                    f"got {wanted!r}"
-                )
+        given = [*wanted] if isinstance(wanted, (tuple, list)) else [wanted] * rank
+        scales = [float(number(scale, "interpolate: scale_factor")) for scale in given]
+        if not all(0 < scale < inf for scale in scales):
+            raise ValueError(
+                f"interpolate: scale_factor: expected a number above 0, or {rank} of them; "
+                f"got {shown(wanted)}"
+            )
         sizes = [int(before * scale) for before, scale in zip(old, scales, strict=True)]
         if min(sizes) < 1:
-            raise ValueError(f"interpolate: scale_factor {wanted} leaves nothing of {old}")
+            raise ValueError(f"interpolate: scale_factor {shown(wanted)} leaves nothing of {old}")
         return sizes, scales
 
     def _nearest(self, sizes: list[int], scales: list[float], exact: bool) -> Any:

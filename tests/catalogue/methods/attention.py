@@ -126,6 +126,6 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: Q.scaled_dot_product_attention(K, V, dropout_p=2.0),
         ValueError,
-        "dropout: p: expected a number from 0 to 1; got 2.0",
+        "scaled_dot_product_attention: dropout_p: expected a number from 0 to 1; got 2.0",
     ),
 ]

@@ -218,7 +218,8 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: X.conv2d([[1.0]]),
         TypeError,
-        "conv2d: expected a Tensor, an ndarray or a number; got list; make it a Tensor first",
+        "conv2d: weight: expected a Tensor, an ndarray or a number; got list; make it a Tensor "
+        "first",
     ),
     Mistake(
         lambda: X.conv2d(Tensor.zeros(2, 4, 3, 3), Tensor.zeros(4)),

@@ -312,7 +312,7 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: Tensor.eye(2).matrix_power(1.5),
         TypeError,
-        "matrix_power: expected an integer; got 1.5",
+        "matrix_power: n: expected an integer; got 1.5",
     ),
     Mistake(
         lambda: TWO_BY_THREE.matmul(TWO_BY_THREE),
@@ -327,7 +327,7 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: TWO_BY_THREE.dot(2.0),
         ValueError,
-        "matmul: expected at least one dimension on each side; got (2, 3) @ (); use * for numbers",
+        "dot: expected at least one dimension on each side; got (2, 3) @ (); use * for numbers",
     ),
     Mistake(
         lambda: TWO_BY_THREE.outer(TWO_BY_THREE),
@@ -337,13 +337,14 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: TWO_BY_THREE.tensordot(TWO_BY_THREE, axes=1),
         ValueError,
-        "tensordot: expected a number of axes, or two lists of axes of the same sizes; got 1 for "
-        "shapes (2, 3) and (2, 3)",
+        "tensordot: axes: expected a number of axes, or two lists of axes of the same sizes; got "
+        "1 for shapes (2, 3) and (2, 3)",
     ),
     Mistake(
         lambda: Tensor.einsum(TWO_BY_THREE, "ij->i"),
         TypeError,
-        "einsum: expected subscripts such as 'ij,jk->ik' first; got Tensor",
+        "einsum: subscripts: expected text such as 'ij,jk->ik'; got Tensor of shape (2, 3), "
+        "float64",
     ),
     Mistake(
         lambda: Tensor.einsum("i1->i", TWO_BY_THREE),
@@ -368,7 +369,7 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: Tensor.einsum("ij,jk->ik"),
         TypeError,
-        "einsum: expected operands after 'ij,jk->ik'; got none",
+        "einsum: expected operands after the subscripts; got none",
     ),
     Mistake(
         lambda: Tensor.einsum("i->i", TWO_BY_THREE),

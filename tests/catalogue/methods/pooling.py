@@ -269,9 +269,9 @@ MISTAKES: list[Mistake] = [
     ),
     Mistake(
         lambda: X.max_unpool2d(np.zeros((1, 4, 5, 6))),
-        ValueError,
-        "max_unpool2d: expected integer indices of shape (1, 4, 5, 6), as "
-        "max_pool2d(return_indices=True) gives; got float64 (1, 4, 5, 6)",
+        TypeError,
+        "max_unpool2d: indices: expected integers, as return_indices=True gives; got ndarray of "
+        "shape (1, 4, 5, 6), float64",
     ),
     Mistake(
         lambda: X.max_unpool2d(np.zeros((1, 4, 5, 6), int), padding=9),

@@ -65,7 +65,7 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: X.lstm_cell(STATE, W, V),  # type: ignore[arg-type]
         TypeError,
-        "lstm_cell: expected the state as (h, c); got Tensor",
+        "lstm_cell: hx: expected the state as (h, c); got Tensor of shape (2, 4), float32",
     ),
     Mistake(
         lambda: X.lstm_cell((STATE[0], STATE[0]), W, V),

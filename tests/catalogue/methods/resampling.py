@@ -161,6 +161,8 @@ MISTAKES: list[Mistake] = [
         "interpolate: scale_factor 0.1 leaves nothing of (5, 6)",
     ),
     Mistake(
-        lambda: X[0, 0].interpolate(3), ValueError, "interpolate: 3 does not fit a shape of (5, 6)"
+        lambda: X[0, 0].interpolate(3),
+        ValueError,
+        "interpolate: size 3 does not fit a shape of (5, 6)",
     ),
 ]
