@@ -326,3 +326,50 @@ def test_an_interrupted_pass_leaves_everything_as_it_was(where) -> None:
     x.grad = None
     at_once(lambda _: (x * 3.0).sum().backward())  # no lock is held
     np.testing.assert_array_equal(x.grad.data, np.full(2, 3.0 * THREADS))
+
+
+# Random numbers: a checkpoint draws the same ones twice, and no other thread draws them
+
+
+def test_checkpoints_in_threads_drop_different_elements() -> None:
+    """And each drops the same ones again in backward."""
+    Tensor.manual_seed(0)
+    x = Tensor(np.ones(64), requires_grad=True)
+    inside = threading.Barrier(4)
+
+    def work(index: int) -> np.ndarray:
+        if index == 3:  # beside the checkpoints
+            inside.wait(30)
+            return Tensor.ones(64).dropout(0.5).data
+
+        first = True
+
+        def drops(t: Tensor) -> Tensor:
+            nonlocal first
+            if first:
+                inside.wait(30)
+            first = False
+            return t.dropout(0.5)
+
+        y = checkpoint(drops, x)
+        (slope,) = tl.grad(y.sum(), x)
+        np.testing.assert_array_equal(slope.data, y.data)
+        return y.data
+
+    masks = [mask.tobytes() for _ in range(5) for mask in at_once(work, 4)]
+    masks += [Tensor.ones(64, dtype=np.float64).dropout(0.5).data.tobytes() for _ in range(5)]
+    assert len(set(masks)) == len(masks)
+
+
+def test_a_seed_that_is_set_beside_a_checkpoint_holds() -> None:
+    Tensor.manual_seed(7)
+    expected = Tensor.rand(3).tolist()
+
+    def seeds(t: Tensor) -> Tensor:
+        other = threading.Thread(target=Tensor.manual_seed, args=(7,))
+        other.start()
+        other.join()
+        return t.dropout(0.5)
+
+    checkpoint(seeds, Tensor([1.0], requires_grad=True))
+    assert Tensor.rand(3).tolist() == expected

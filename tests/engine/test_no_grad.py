@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from tinygrad_lite import Observer, Tensor, is_grad_enabled, no_grad, record_source_lines
+from tinygrad_lite.engine import recording
 
 BOTH = pytest.mark.parametrize("quiet", [no_grad, no_grad()], ids=["no_grad", "no_grad()"])
 
@@ -509,3 +510,24 @@ def test_many_threads_enter_and_leave_one_object() -> None:
         thread.join()
     sys.setswitchinterval(before)
     assert not any(wrong)
+
+
+def test_an_entry_that_is_interrupted_is_none(monkeypatch) -> None:
+    """Nobody calls `__exit__` then."""
+
+    class Interrupted:
+        def get(self):
+            return modes.get()
+
+        def set(self, mode):
+            modes.set(mode)
+            if mode is not before:
+                raise KeyboardInterrupt
+
+    modes = recording.modes
+    before = modes.get()
+    monkeypatch.setattr(recording, "modes", Interrupted())
+    for setting in (no_grad, no_grad(), record_source_lines(), Records()):
+        with pytest.raises(KeyboardInterrupt), setting:
+            pass
+        assert modes.get() is before

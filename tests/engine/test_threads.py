@@ -342,6 +342,11 @@ def test_a_blas_limit_that_fails_half_way_is_lifted(failing, monkeypatch) -> Non
         assert [library.number for library in held.libraries] == [1, 1]
     assert [library.number for library in held.libraries] == [4, 4]
     assert held.entered == 0
+    with pytest.raises(KeyboardInterrupt):
+        with held:
+            calls = failing - 3  # it fails where the limit is lifted
+    assert [library.number for library in held.libraries] == [4, 4]
+    assert held.entered == 0
 
 
 def test_ctrl_c_in_the_caller_waits_for_the_chunks_that_are_being_written(pair) -> None:

@@ -9,26 +9,39 @@ types are in quotes.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from itertools import count
 from typing import Any
 
 import numpy as np
 
-from .locks import in_forked_child
+from .locks import ProcessLock, in_forked_child
 
 _shared: "np.random.Generator | None" = None  # until a number is drawn, or a seed is set
 
 # The generator of a computation that is or can be repeated (see below); None anywhere else.
 _own: "ContextVar[np.random.Generator | None]" = ContextVar("_own", default=None)
 
+# The state of the shared generator, while such a computation continues from it in one thread. The
+# numbers that follow are that thread's, so the others draw from streams that are far away.
+_lent: Any = None
+_streams = count(1)
+_lending = ProcessLock()
+
 
 def current() -> "np.random.Generator":
     """The generator to draw from."""
-    return _own.get() or _shared or _unseeded()
+    return _own.get() or _shared or _another()
 
 
 def seed(number: int) -> None:
     """Restart the random numbers: the same seed gives the same numbers."""
-    _replace(np.random.default_rng(number))
+    global _shared, _lent
+    generator = np.random.default_rng(number)
+    if _own.get() is not None:
+        _own.set(generator)
+        return
+    with _lending.lock:
+        _shared, _lent = generator, None  # what was lent is not taken back
 
 
 @contextmanager
@@ -37,14 +50,24 @@ def repeatable() -> Iterator[Any]:
 
     So no other thread draws numbers in between.  Yields the state, for `repeated`.
     """
-    state = current().bit_generator.state
+    global _shared, _lent
+    nested = _own.get() is not None
+    with _lending.lock:
+        lends = not nested and _lent is None
+        state = (current() if nested or lends else _stream()).bit_generator.state
+        if lends:
+            _shared, _lent = None, state
     token = _own.set(_generator_at(state))
     try:
         yield state
     finally:
         moved = current()
         _own.reset(token)
-        _replace(moved)
+        with _lending.lock:
+            if nested:
+                _own.set(moved)
+            elif _lent is state:
+                _shared, _lent = moved, None
 
 
 @contextmanager
@@ -57,11 +80,19 @@ def repeated(state: Any) -> Iterator[None]:
         _own.reset(token)
 
 
-def _unseeded() -> "np.random.Generator":
-    """The generator of a program that sets no seed, until it does."""
+def _another() -> "np.random.Generator":
+    """The shared generator where there is none: no number was drawn yet, or it is lent."""
     global _shared
-    _shared = np.random.default_rng()
-    return _shared
+    with _lending.lock:
+        if _shared is None:
+            _shared = np.random.default_rng() if _lent is None else _stream()
+        return _shared
+
+
+def _stream() -> "np.random.Generator":
+    """A generator of numbers that neither the lent one nor another stream gives."""
+    lent: Any = _generator_at(_lent).bit_generator
+    return np.random.Generator(lent.jumped(next(_streams)))
 
 
 @in_forked_child
@@ -70,23 +101,18 @@ def _with_locks_of_its_own() -> None:
 
     It is held while numbers are drawn, but not to read the state.
     """
-    global _shared
-    if _shared is not None:
-        _shared = _generator_at(_shared.bit_generator.state)
+    global _shared, _lent
     own = _own.get()
     if own is not None:
         _own.set(_generator_at(own.bit_generator.state))
+    elif _lent is not None:  # to a thread that is not here
+        _shared, _lent = _generator_at(_lent), None
+        return
+    if _shared is not None:
+        _shared = _generator_at(_shared.bit_generator.state)
 
 
 def _generator_at(state: Any) -> "np.random.Generator":
     generator = np.random.Generator(getattr(np.random, state["bit_generator"])(0))
     generator.bit_generator.state = state
     return generator
-
-
-def _replace(generator: "np.random.Generator") -> None:
-    global _shared
-    if _own.get() is None:
-        _shared = generator
-    else:
-        _own.set(generator)

@@ -222,18 +222,21 @@ class _OneBlasThread(ProcessLock):
         return self.libraries is not None
 
     def __enter__(self) -> None:
-        with self.lock:
-            if not self.entered:
-                if self.libraries is None:
-                    self.libraries = _blas_libraries()
-                self.before = [(one, one.get_num_threads()) for one in self.libraries]
-                try:
+        counted = False
+        try:
+            with self.lock:
+                self.entered += 1
+                counted = True
+                if self.entered == 1:
+                    if self.libraries is None:
+                        self.libraries = _blas_libraries()
+                    self.before = [(one, one.get_num_threads()) for one in self.libraries]
                     for library in self.libraries:
                         library.set_num_threads(1)
-                except BaseException:
-                    self._lift()
-                    raise
-            self.entered += 1
+        except BaseException:  # Ctrl-C too: nobody calls __exit__ then
+            if counted:
+                self.__exit__(None, None, None)
+            raise
 
     def __exit__(
         self,
@@ -242,9 +245,14 @@ class _OneBlasThread(ProcessLock):
         traceback: TracebackType | None,
     ) -> None:
         with self.lock:
-            self.entered = max(self.entered - 1, 0)  # 0 already in a child forked inside
+            if self.entered:  # not in a child that was forked inside
+                self.entered -= 1
             if not self.entered:
-                self._lift()
+                try:
+                    self._lift()
+                except BaseException:  # Ctrl-C
+                    self._lift()
+                    raise
 
     def _lift(self) -> None:
         for library, number in self.before:

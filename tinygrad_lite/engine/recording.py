@@ -49,20 +49,34 @@ class Mode:
 modes: ContextVar[Mode] = ContextVar("modes", default=Mode())  # noqa: B039  # never changed
 
 
-def _leave(entry: Any) -> None:
-    """Close the innermost entry that is this one, and no other.
+class Entry:
+    """What a context may enter, and leave in any order: a no_grad or an observer."""
 
-    There may be none: a generator may be closed in a different context from where it started.
-    """
-    mode, inner = modes.get(), []
-    while mode.entry is not entry and mode.outer is not None:
-        inner.append(mode.entry)
-        mode = mode.outer
-    if mode.outer is not None:
-        mode = mode.outer
-        for one in reversed(inner):
-            mode = Mode(mode, one)
-        modes.set(mode)
+    __slots__ = ()
+
+    def __enter__(self) -> Self:
+        before = modes.get()
+        try:
+            modes.set(Mode(before, self))
+        except BaseException:  # Ctrl-C, after which nobody calls __exit__
+            modes.set(before)
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the innermost entry that is this one, and no other.
+
+        There may be none: a generator may be closed in a different context from where it started.
+        """
+        mode, inner = modes.get(), []
+        while mode.entry is not self and mode.outer is not None:
+            inner.append(mode.entry)
+            mode = mode.outer
+        if mode.outer is not None:
+            mode = mode.outer
+            for one in reversed(inner):
+                mode = Mode(mode, one)
+            modes.set(mode)
 
 
 @contextmanager
@@ -76,7 +90,7 @@ def grad_on() -> Iterator[None]:
         modes.set(before)
 
 
-class NoGrad(Setting):
+class NoGrad(Entry, Setting):
     """Operations inside record no graph.  `with no_grad():`, or `@no_grad()` on a function.
 
     The parentheses may be left out.  It may be nested, used recursively, left by an exception, and
@@ -100,13 +114,6 @@ class NoGrad(Setting):
 
     name = "no_grad"
 
-    def __enter__(self) -> Self:
-        modes.set(Mode(modes.get(), self))
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        _leave(self)
-
 
 no_grad = NoGrad()
 
@@ -120,7 +127,7 @@ def is_grad_enabled() -> bool:
 _code_of_observers: set[CodeType] = set()
 
 
-class Observer(AbstractContextManager["Observer"]):
+class Observer(Entry):
     """Sees everything that the engine does inside `with observer:`.  Override what you need.
 
         class Count(Observer):
@@ -199,13 +206,6 @@ class Observer(AbstractContextManager["Observer"]):
         """A Module is called.  Return a context manager: it is entered around its `forward`."""
         outer = self.outer
         return nullcontext() if outer is None else outer.module(path)
-
-    def __enter__(self) -> Self:
-        modes.set(Mode(modes.get(), self))
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        _leave(self)
 
 
 def user_frame() -> FrameType:
