@@ -5,21 +5,24 @@ Its data and its part in autograd are here.  Its operations are mixins, listed i
 
 import weakref
 from collections.abc import Callable
-from typing import Any, Self, overload
+from typing import Any, Self, TypeVar, overload
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from .arrays.dtypes import check_differentiable, check_dtype, new_array
+from .arrays.ownership import deep_copied
 from .arrays.shapes import Shape, normalize_axis
 from .engine.backward import backpropagate
 from .engine.function import Primitive
 from .engine.graph import Array, Leaf, TensorBase
 from .engine.hooks import HookHandle, add_hook
-from .engine.memory import changes
+from .engine.memory import changes, link_views
 from .methods import TensorMethods
 from .methods._keywords import also
 from .numpy_protocol import NumpyProtocol
+
+Made = TypeVar("Made", bound=TensorBase)
 
 
 class Tensor(TensorMethods, NumpyProtocol):
@@ -323,14 +326,54 @@ class Tensor(TensorMethods, NumpyProtocol):
             )
         return gradient.cast(self._data.dtype)
 
-    # Copies: deepcopy and pickle return a leaf without a graph
+    # Copies are leaves without a graph or hooks, and have the attributes that a subclass added.
+    # They are made without its constructor, which may take other arguments.
+
+    def __getstate__(self) -> Any:
+        """The attributes that a subclass added, in its `__dict__` and in its `__slots__`."""
+        state: Any = object.__getstate__(self)
+        attributes, slots = state if isinstance(state, tuple) else (state, {})
+        added = {name: slots[name] for name in slots if name not in TensorBase.__slots__}
+        return (attributes, added) if added else attributes
 
     def __reduce__(self) -> Any:
-        return type(self), (self._data, None, self.requires_grad)
+        """For copy.copy, which copies the memory, and pickle; neither keeps the gradient.
+
+        Of tensors that are views of each other, pickle makes separate ones.
+        """
+        return _rebuilt, (type(self), self._data, self.requires_grad), self.__getstate__()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        copied = type(self)(self._data, requires_grad=self.requires_grad)
-        if self.grad is not None:
-            copied.grad = type(self)(self.grad._data)
+        """For copy.deepcopy, which keeps the gradient, and what is a view of what.
+
+        The copy of a view is a view of a copy of all the memory that it belongs to; clone() the
+        view first where that is too much.
+        """
+        from copy import deepcopy  # here, since few programs need it
+
+        copied = _around(type(self), deep_copied(self._data, memo), self.requires_grad)
         memo[id(self)] = copied
+        copied.grad = deepcopy(self.grad, memo)
+        if self._views is not None:
+            link_views(copied, memo.setdefault(id(self._views), copied))
+        state = deepcopy(self.__getstate__(), memo)
+        if hasattr(copied, "__setstate__"):
+            copied.__setstate__(state)
+            return copied
+        attributes, added = state if isinstance(state, tuple) else (state, {})
+        for name, value in {**(attributes or {}), **added}.items():
+            setattr(copied, name, value)
         return copied
+
+
+def _rebuilt(cls: type[Tensor], data: Array, requires_grad: bool) -> Tensor:
+    """A copy of a tensor, without the attributes that a subclass added."""
+    return _around(cls, np.array(data), requires_grad)
+
+
+def _around(cls: type[Made], array: Array, requires_grad: bool) -> Made:
+    tensor = object.__new__(cls)
+    tensor._data = array
+    tensor._views = tensor.grad = None
+    tensor._node = Leaf(tensor) if requires_grad else None
+    return tensor

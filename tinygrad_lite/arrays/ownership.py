@@ -19,6 +19,31 @@ def memory_owner(array: Array) -> Array:
     return array
 
 
+def deep_copied(array: Array, memo: dict[int, Any]) -> Array:
+    """The copy of an array that copy.deepcopy wants; of a view, the same view of its owner's copy.
+
+    An owner whose elements do not lie densely is copied without its gaps; then a view of it is
+    copied on its own.
+    """
+    from copy import deepcopy  # here, since few programs need it
+
+    owner = memory_owner(array)
+    copied: Array = deepcopy(owner, memo)
+    if array is owner:
+        return copied
+    dense = all(
+        size < 2 or ours == theirs
+        for size, ours, theirs in zip(owner.shape, owner.strides, copied.strides, strict=True)
+    )
+    memory = copied.ravel(order="K")
+    if not dense or not owner.size or memory_owner(memory) is not copied:
+        return array.copy(order="K")
+    start = array.__array_interface__["data"][0] - owner.__array_interface__["data"][0]
+    view: Array = np.ndarray(array.shape, array.dtype, memory, start, array.strides)
+    view.flags.writeable = array.flags.writeable or not owner.flags.writeable
+    return view
+
+
 def shares_memory(these: Any, those: Any) -> bool:
     """Whether any of these tensors and arrays shares memory with any of those.
 
