@@ -21,6 +21,7 @@ from .engine.memory import changes, link_views
 from .methods import TensorMethods
 from .methods._keywords import also
 from .numpy_protocol import NumpyProtocol
+from .numpy_protocol.leaving import leave_for
 
 Made = TypeVar("Made", bound=TensorBase)
 
@@ -156,6 +157,8 @@ class Tensor(TensorMethods, NumpyProtocol):
 
     def __float__(self) -> float:
         self._single("float")
+        if self._node is not None:
+            leave_for("a float", "t.item()")
         return float(self._data.item())
 
     def __int__(self) -> int:

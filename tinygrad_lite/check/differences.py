@@ -13,7 +13,7 @@ import numpy as np
 
 from ..arrays.shapes import Shape
 from ..engine.function import Primitive
-from ..engine.graph import Array
+from ..engine.graph import Array, array_of
 from ..engine.recording import is_grad_enabled
 from ..tensor import Tensor
 
@@ -49,7 +49,7 @@ class Subject:
 
     def __post_init__(self) -> None:
         checked = (self.arguments[position] for position in self.positions)
-        self.point = [copy_laid_out(np.asarray(value)) for value in checked]
+        self.point = [copy_laid_out(array_of(value)) for value in checked]
 
     def fail(self, message: str) -> NoReturn:
         """Raise, naming the check and the function."""

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..derivatives import grad
 from ..engine.function import Primitive
-from ..engine.graph import Array
+from ..engine.graph import Array, array_of
 from ..methods._keywords import also
 from ..tensor import Tensor
 from .diagnosis import Comparison, diagnose
@@ -216,7 +216,7 @@ class _Check:
         for position, now in enumerate(self.given):
             if not isinstance(now, (Tensor, np.ndarray)):
                 continue
-            new, old = np.asarray(now), np.asarray(before[position])
+            new, old = array_of(now), array_of(before[position])
             if not np.array_equal(new, old, equal_nan=new.dtype.kind == "f"):
                 self.subject.fail(
                     f"{culprit} changed argument {position}, of shape {old.shape}, in place; "

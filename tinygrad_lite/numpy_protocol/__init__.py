@@ -14,8 +14,10 @@ import numpy as np
 
 from ..arrays.shapes import Axis, normalize_axes
 from ..engine.graph import TensorBase
+from ..engine.recording import is_grad_enabled
 from ..methods._products import matrix_product
 from .elementwise import ELEMENTWISE, UFUNCS
+from .leaving import OPERAND, leave_for_array
 from .linalg import LINALG
 from .movement import MOVEMENT
 from .reductions import ACCUMULATIONS, REDUCING, REDUCTIONS
@@ -57,16 +59,25 @@ class NumpyProtocol(TensorBase):
     __slots__ = ()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        if self._node is not None:
+            leave_for_array()
         return np.array(self._data, dtype=dtype, copy=copy)
 
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        if options.get("out") is not None:
-            raise TypeError(
-                f"np.{ufunc.__name__}: a Tensor cannot be written into an ndarray (out= or +=); "
-                "write y = x + t, or use t.numpy()"
+    @property
+    def _mask(self) -> Any:
+        """What numpy.ma asks for where it takes `_data`: an error, if a graph would be lost."""
+        if self._node is not None and is_grad_enabled():
+            raise RuntimeError(
+                "numpy.ma: a Tensor that requires grad would become a constant, and its gradient "
+                f"would be lost; {OPERAND}, or detach() the Tensor"
             )
-        table = METHODS.get(method, {})
+        raise AttributeError("a Tensor has no mask")
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         name = f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
+        if method == "at" or options.get("out") is not None:
+            return _write_array(name, getattr(ufunc, method), inputs, options)
+        table = METHODS.get(method, {})
         return _call(table.get(ufunc), name, inputs, options)
 
     def __array_function__(
@@ -74,6 +85,24 @@ class NumpyProtocol(TensorBase):
     ) -> Any:
         module = function.__module__.replace("numpy", "np", 1)
         return _call(FUNCTIONS.get(function), f"{module}.{function.__name__}", inputs, options)
+
+
+def _write_array(name: str, function: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """What writes into an ndarray: `array += t`, out=array, np.add.at(array, ...)."""
+    given = [*inputs, *options.values()]
+    if any(isinstance(array, TensorBase) for array in options.get("out", inputs[:1])):
+        raise TypeError(f"{name}: a Tensor takes no out=; write t = ..., or out=t.data")
+    if is_grad_enabled() and any(getattr(value, "_node", None) is not None for value in given):
+        raise RuntimeError(
+            f"{name}: an ndarray that is written in place (out= or +=) has no graph; write "
+            "y = x + t, or do it inside no_grad() or with t.detach() or t.data"
+        )
+    options = {key: _array(value) for key, value in options.items()}
+    return function(*map(_array, inputs), **options)
+
+
+def _array(value: Any) -> Any:
+    return value._data if isinstance(value, TensorBase) else value
 
 
 def _call(found: Any, name: str, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:

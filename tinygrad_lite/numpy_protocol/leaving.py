@@ -1,0 +1,112 @@
+"""Nothing leaves the graph without a word.
+
+NumPy and other libraries ask a tensor for its array, and Python asks it for a float; what they
+compute from these is a constant.  Where a graph would be lost,
+- an operation raises: NumPy's of a list of tensors, pandas' and SciPy's with a tensor on the right;
+- a conversion warns, once for each line of the user's: np.asarray, plots, scikit-learn.
+Inside no_grad and in numpy.testing there is nothing to lose.
+"""
+
+import warnings
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+from ..engine.recording import is_grad_enabled
+from .callers import OURS, callers, module, operator_or_callee, package
+
+# Functions of NumPy, written in Python, that only convert, and those that only ask for sizes.
+CONVERSIONS = ("require", "asarray_chkfinite")
+SIZES = ("shape", "ndim", "size")
+# Arithmetic by name: a method of a library that is called so takes the tensor for a constant.
+ARITHMETIC = {
+    *("add", "sub", "subtract", "mul", "multiply", "div", "divide", "truediv", "floordiv", "mod"),
+    *("radd", "rsub", "rmul", "rdiv", "rtruediv", "rfloordiv", "rmod", "pow", "rpow", "power"),
+    *("dot", "matmul", "maximum", "minimum"),
+}
+
+LIST = "make one Tensor of the list, as Tensor(list) and Tensor.stack do"
+OPERAND = "make an ndarray of the other operand, as to_numpy(), toarray() and filled() do"
+
+# The lines that were warned about, and the function that shows warnings: another one, as within
+# `warnings.catch_warnings(record=True)`, has not shown them.  The registry of the warnings module
+# starts anew whenever a library enters catch_warnings, so it would repeat a line.
+_told: tuple[Any, set[tuple[str, int]]] = None, set()
+
+
+def leave_for_array() -> None:
+    """An array is wanted of a tensor that requires grad, by what called the caller of this.
+
+    Errors: RuntimeError if an operation wants it.
+    """
+    if not is_grad_enabled():
+        return
+    user, inside = callers(depth=2)
+    if any(module(frame).startswith("numpy.testing") for frame in inside):
+        return
+    if inside and package(inside[-1]) == "numpy" and inside[-1].f_code.co_name in SIZES:
+        return
+    name = _operation(user, inside)
+    if name is not None:
+        others = any(package(f) not in OURS or f"{module(f)}.".startswith("numpy.ma.") for f in inside)
+        raise RuntimeError(
+            f"{name}: a Tensor that requires grad would become a constant, and its gradient would "
+            f"be lost; {OPERAND if others else LIST}, or detach() the Tensor"
+        )
+    _warn(user, "an ndarray", "t.numpy() or t.detach()")
+
+
+def leave_for(made: str, instead: str) -> None:
+    """The same for what is never an operation, such as a float.
+
+    made      what is wanted
+    instead   how to write it on purpose
+    """
+    if not is_grad_enabled():
+        return
+    user, inside = callers(depth=2)
+    text = not inside and made == "a float" and operator_or_callee(user) == "%"  # "%.3f" % loss
+    if not text and not any(module(frame).startswith("numpy.testing") for frame in inside):
+        _warn(user, made, instead)
+
+
+def _warn(user: FrameType, made: str, instead: str) -> None:
+    global _told
+    place = user.f_code.co_filename, user.f_lineno
+    shown_by = getattr(warnings, "_showwarnmsg_impl", None)
+    if _told[0] is not shown_by:
+        _told = shown_by, set()
+    if place in _told[1]:
+        return
+    warnings.warn_explicit(
+        f"a Tensor that requires grad became {made}, through which no gradient flows; "
+        f"write {instead} if that is meant",
+        UserWarning,
+        *place,
+        module(user),
+        {},
+    )
+    _told[1].add(place)
+
+
+def _operation(user: FrameType, inside: list[FrameType]) -> str | None:
+    """The name of the operation that wants an array; None for a conversion."""
+    if inside:
+        outermost = inside[-1].f_code
+        numeric = all(package(frame) in OURS for frame in inside)
+        if (numeric and outermost.co_name not in CONVERSIONS) or outermost.co_name in ARITHMETIC:
+            return f"{outermost.co_qualname} of {package(inside[-1])}"
+    running = operator_or_callee(user)
+    if isinstance(running, str):
+        return running
+    if inside:
+        return None
+    owner = getattr(running, "__self__", None)
+    if isinstance(owner, np.ufunc):
+        return f"np.{owner.__name__}.{running.__name__}"
+    if isinstance(running, (np.ufunc, type(np.dot))):
+        return f"np.{running.__name__}"
+    if isinstance(owner, np.ndarray) and running.__name__ in ARITHMETIC:
+        return f"ndarray.{running.__name__}"
+    return None
