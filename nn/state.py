@@ -168,7 +168,9 @@ def safe_load_metadata(path: FilePath) -> dict[str, str]:
 
 
 def _array(value: Values) -> NDArray[Any]:
-    return value.data if isinstance(value, Tensor) else np.asarray(value)
+    if type(value) is np.ndarray:
+        return value
+    return (value if isinstance(value, Tensor) else Tensor(value)).data  # it refuses a mask
 
 
 def _misfit(tensor: Tensor, array: NDArray[Any]) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from .arrays.dtypes import check_differentiable, check_dtype, new_array
+from .arrays.given import elements, refuse_masked
 from .arrays.ownership import deep_copied
 from .arrays.shapes import Shape, normalize_axis
 from .engine.backward import backpropagate
@@ -18,8 +19,10 @@ from .engine.function import Primitive
 from .engine.graph import Array, Leaf, TensorBase
 from .engine.hooks import HookHandle, add_hook
 from .engine.memory import changes, link_views
+from .engine.recording import is_grad_enabled
 from .methods import TensorMethods
 from .methods._keywords import also
+from .methods.joining import from_list
 from .numpy_protocol import NumpyProtocol
 from .numpy_protocol.leaving import leave_for
 
@@ -33,7 +36,8 @@ class Tensor(TensorMethods, NumpyProtocol):
         (w * w).sum().backward()
         w.grad                      # Tensor([2. 4.], dtype=float32)
 
-    data            a number, a nested list, an array or a Tensor; copied
+    data            a number, a nested list, an array or a Tensor; copied.  A list of Tensors that
+                    require grad keeps their graph, as Tensor.stack does
     dtype           bool, an integer type or float16 to float64; default: float32 for Python
                     floats, int64 for ints; arrays keep theirs
     requires_grad   whether `backward` adds a gradient to `.grad`; float dtypes only
@@ -41,7 +45,7 @@ class Tensor(TensorMethods, NumpyProtocol):
     An ndarray used as the other operand is a constant and is not copied.  Write into it only after
     the backward pass: NumPy's own writes go unnoticed.
 
-    Errors: TypeError for other dtypes, ValueError for ragged lists.
+    Errors: TypeError for other dtypes and for masked arrays, ValueError for ragged lists.
     """
 
     __slots__ = ()
@@ -49,12 +53,30 @@ class Tensor(TensorMethods, NumpyProtocol):
     def __init__(
         self, data: Any, dtype: DTypeLike | None = None, requires_grad: bool = False
     ) -> None:
-        self._data = new_array(data._data if isinstance(data, TensorBase) else data, dtype)
         self._node = None
         self._views = None
         self.grad = None
+        if isinstance(data, TensorBase):
+            if data._node is not None:
+                leave_for("a new leaf", "t.detach(), or t.clone() to keep the graph,")
+            data = data._data
+        elif isinstance(data, (list, tuple)) and _holds_graph(data):
+            self._join(data, dtype, requires_grad)
+            return
+        self._data = new_array(data, dtype)
         if requires_grad:
             self.requires_grad = True
+
+    def _join(self, data: Any, dtype: DTypeLike | None, requires_grad: bool) -> None:
+        """Become the tensor of nested lists in which a tensor requires grad."""
+        if requires_grad:
+            raise ValueError(
+                "Tensor: requires_grad=True makes a leaf, and a Tensor in the list requires grad "
+                "already; leave it out to keep that graph, or detach() that Tensor"
+            )
+        joined = from_list("Tensor", data)
+        joined = joined if dtype is None else joined.cast(dtype)
+        self._data, self._node = joined._data, joined._node
 
     @classmethod
     def from_array(cls, array: Array) -> Self:
@@ -321,6 +343,7 @@ class Tensor(TensorMethods, NumpyProtocol):
                 )
             return self._wrap(np.ones(self._data.shape, self._data.dtype), None)
         if not isinstance(gradient, TensorBase):
+            refuse_masked(f"{name}: gradient", gradient)
             gradient = self._wrap(np.asarray(gradient, self._data.dtype), None)
         if gradient._data.shape != self._data.shape:
             raise ValueError(
@@ -380,3 +403,9 @@ def _around(cls: type[Made], array: Array, requires_grad: bool) -> Made:
     tensor._views = tensor.grad = None
     tensor._node = Leaf(tensor) if requires_grad else None
     return tensor
+
+
+def _holds_graph(data: Any) -> bool:
+    """Whether a tensor in nested lists requires grad."""
+    tensors = (value for value in elements(data) if isinstance(value, TensorBase))
+    return any(tensor._node is not None for tensor in tensors) and is_grad_enabled()

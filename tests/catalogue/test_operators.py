@@ -393,15 +393,14 @@ def test_numpy_functions_without_a_gradient() -> None:
         ),
         (
             lambda x: x + np.ma.array([1.0, 2.0]),
-            r"^\+: a MaskedArray follows other rules; convert",
+            r"^\+: a MaskedArray has a mask, which a Tensor has not; make an",
         ),
         (lambda x: np.fft.fft(x), r"np.fft.fft is not supported on a Tensor"),
         (lambda x: np.pad(x, 1, mode="mean"), "np.pad on a Tensor: expected mode constant, edge,"),
         (lambda x: np.hypot.accumulate(x), r"np.hypot.accumulate is not supported on a Tensor"),
         (lambda x: np.exp(x, where=x.data > 0), r"np.exp on a Tensor: .*'where'"),
-        (lambda x: np.exp(x, out=np.zeros(2)), r"np.exp: a Tensor cannot be written into an nda"),
+        (lambda x: np.exp(np.ones(2), out=x), r"np.exp: a Tensor takes no out="),
         (lambda x: np.sum(x, where=x.data > 0), r"np.sum on a Tensor: .*'where'"),
-        (lambda x: operator.iadd(np.zeros(2), x), r"np.add: a Tensor cannot be written into an"),
     ],
 )
 def test_unsupported_numpy_raises_instead_of_making_an_object_array(call, message) -> None:

@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from .given import refuse_masked
+
 LONGEST = 60  # characters that a value may take in a message
 LARGEST = int(np.finfo(np.float64).max)
 
@@ -56,6 +58,7 @@ def number(value: Any, name: str) -> int | float:
         and not value.ndim
         and value.dtype.kind in "biuf"
     ):
+        refuse_masked(name, value)
         return value.item() if value.dtype.itemsize <= 8 else float(value)
     if isinstance(value, float):
         return float(value)

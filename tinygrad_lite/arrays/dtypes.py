@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from .arguments import shown, wrong
+from .given import refuse_masked
 from .integers import INT as INT
 from .integers import check_fits, converted, whole_numbers
 
@@ -45,6 +46,7 @@ def new_array(data: Any, dtype: DTypeLike | None = None, name: str = "Tensor") -
     operation, for the error.
     """
     wanted = None if dtype is None else check_dtype(dtype, name)
+    refuse_masked(name, data)
     try:
         array = np.array(data, order="C")
     except ValueError:
@@ -95,7 +97,10 @@ def _refuse(array: np.ndarray, name: str) -> None:
     elif array.dtype.kind == "O":
         others = (value for value in array.ravel() if not isinstance(value, (int, float)))
         got = type(next(others)).__name__
-        fix = "make numbers of them first"
+        fix = {
+            "Tensor": "write Tensor(array.tolist()), which keeps their graphs",
+            "generator": "write Tensor(list(...))",
+        }.get(got, "make numbers of them first")
     raise TypeError(f"{name}: expected bools, integers or real numbers; got {got}; {fix}")
 
 

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from ..arrays.given import refuse_masked
 from ..arrays.shapes import Shape
 from ..engine.function import Primitive
 from ..engine.graph import Array, array_of
@@ -261,6 +262,7 @@ def subject_of(check: str, fn: Any, inputs: Any) -> Subject:
             f"{type(fn).__name__}; write {check}(lambda x: ..., inputs)"
         )
     arguments = list(inputs) if isinstance(inputs, (tuple, list)) else [inputs]
+    refuse_masked(f"{check}: inputs", arguments)
     floats = [position for position, value in enumerate(arguments) if _is_float(value)]
     asked = [number for number in floats if getattr(arguments[number], "requires_grad", False)]
     if not floats:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..arrays.arithmetic import beyond
 from ..arrays.shapes import Shape
-from ..engine.graph import Array, TensorBase, array_of
+from ..engine.graph import Array, TensorBase
 from ..ops.activations import LogSoftmax
 from ..ops.losses import CrossEntropy
 from ..ops.reduce import Mean, Sum
@@ -84,7 +84,7 @@ def checked_labels(
     The mask is None if all count; labels that do not count are 0 in the array.  name is the
     operation and the argument, for the error.
     """
-    array = np.array(labels)  # a copy, since the backward pass reads it
+    array = plain_array(labels, "labels").copy()  # a copy, since the backward pass reads it
     if array.dtype.kind not in "iu":
         swapped = array.ndim > len(expected) + 1
         fix = "scores.cross_entropy(labels)" if swapped else "labels.astype(np.int64)"

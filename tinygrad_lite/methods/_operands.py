@@ -10,6 +10,7 @@ from numpy.typing import DTypeLike
 from ..arrays import integers
 from ..arrays.arguments import LARGEST, number, wrong
 from ..arrays.dtypes import FLOAT, check_dtype, promote, with_number
+from ..arrays.given import refuse_masked
 from ..engine.graph import Array, TensorBase
 from ..ops.elementwise import Cast
 
@@ -32,10 +33,8 @@ def operand(value: Any, name: str) -> Any:
     """
     if isinstance(value, TensorBase):
         return value
-    if isinstance(value, (np.ma.MaskedArray, np.matrix)):
-        kind = type(value).__name__
-        raise TypeError(f"{name}: a {kind} follows other rules; convert it to an ndarray first")
     if isinstance(value, (np.ndarray, np.generic)):
+        _refuse_special(name, value)
         check_dtype(value.dtype, name)
         return np.asarray(value) if value.ndim else value.item()
     if isinstance(value, (bool, float)):
@@ -120,18 +119,21 @@ def plain_array(value: Any, name: str, expected: str = "numbers", kinds: str = "
     if isinstance(value, TensorBase):
         array = value._data
     else:
+        _refuse_special(name, value)
         try:
-            array = np.asanyarray(value)
+            array = np.asarray(value)
         except (TypeError, ValueError):  # NumPy's, for lists of different lengths
             raise wrong(name, expected, value) from None
-        if isinstance(array, (np.ma.MaskedArray, np.matrix)):
-            raise TypeError(
-                f"{name}: a {type(array).__name__} follows other rules; convert it to an ndarray "
-                "first"
-            )
     if array.dtype.kind not in kinds and (array.size or array.dtype.kind not in "biuf"):
         raise wrong(name, expected, value)
-    return np.asarray(array)
+    return array
+
+
+def _refuse_special(name: str, value: Any) -> None:
+    """TypeError for arrays that follow other rules than ndarrays."""
+    refuse_masked(name, value)
+    if type(value) is not np.ndarray and isinstance(value, np.matrix):
+        raise TypeError(f"{name}: a matrix follows other rules; convert it to an ndarray first")
 
 
 def one_number(name: str, value: Any) -> Any:

@@ -1,6 +1,6 @@
 """Joining tensors into one, and splitting one into several."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
 from typing import Any, Self, TypeGuard
 
@@ -13,7 +13,7 @@ from ..engine.graph import TensorBase
 from ..ops.indexing import Getitem
 from ..ops.movement import Concatenate, Split, Unstack
 from ._keywords import also
-from ._operands import matched
+from ._operands import as_tensor, matched
 from ._positions import along
 from ._theme import Theme
 
@@ -114,6 +114,25 @@ class JoiningMethods(Theme):
             Getitem.apply(self, index=along(axis, slice(start, end)), distinct=True)
             for start, end in pairwise(ends)
         )
+
+
+def from_list(name: str, data: Any) -> Any:
+    """The tensor of nested lists of tensors, arrays and numbers, with the tensors' graphs."""
+    flat = [*_flat(data)]
+    tensor = next(value for value in flat if isinstance(value, TensorBase))
+    parts = matched(name, *flat)
+    dtype = next(part.dtype for part in parts if hasattr(part, "dtype"))
+    rest = iter([as_tensor(part, tensor, dtype) for part in parts])
+
+    def build(one: Any) -> Any:
+        return stacked([*map(build, one)]) if isinstance(one, (list, tuple)) else next(rest)
+
+    return build(data)
+
+
+def _flat(data: Any) -> Iterator[Any]:
+    for one in data:
+        yield from _flat(one) if isinstance(one, (list, tuple)) else (one,)
 
 
 def _are_several(sizes: Any) -> TypeGuard[Sequence[int]]:

@@ -15,11 +15,11 @@ from ..arrays.shapes import (
     reshape_target,
     shape_from,
 )
-from ..engine.graph import TensorBase, array_of
+from ..engine.graph import TensorBase
 from ..ops.indexing import Getitem
 from ..ops.movement import Concatenate, Expand, Permute, Reshape
 from ._keywords import also
-from ._operands import converted
+from ._operands import converted, plain_array
 from ._positions import along
 from ._theme import Theme
 
@@ -224,7 +224,7 @@ class MovementMethods(Theme):
             return self.reshape(-1).repeat_interleave(repeats, 0)
         shape = self._data.shape
         axis = normalize_axis(axis, len(shape), "repeat_interleave")
-        counts = array_of(repeats)
+        counts = plain_array(repeats, "repeat_interleave: repeats")
         if counts.dtype.kind not in "iu" or counts.shape not in ((), (1,), (shape[axis],)):
             raise ValueError(
                 f"repeat_interleave: repeats: expected one integer, or {shape[axis]} of them; "

@@ -93,9 +93,9 @@ def _write_array(name: str, function: Any, inputs: tuple[Any, ...], options: dic
     if any(isinstance(array, TensorBase) for array in options.get("out", inputs[:1])):
         raise TypeError(f"{name}: a Tensor takes no out=; write t = ..., or out=t.data")
     if is_grad_enabled() and any(getattr(value, "_node", None) is not None for value in given):
-        raise RuntimeError(
-            f"{name}: an ndarray that is written in place (out= or +=) has no graph; write "
-            "y = x + t, or do it inside no_grad() or with t.detach() or t.data"
+        raise TypeError(
+            f"{name}: a Tensor that requires grad cannot be written into an ndarray (out= or +=), "
+            "which has no graph; write y = x + t, or do it in no_grad(), or with t.detach()"
         )
     options = {key: _array(value) for key, value in options.items()}
     return function(*map(_array, inputs), **options)

@@ -49,10 +49,10 @@ def leave_for_array() -> None:
         return
     name = _operation(user, inside)
     if name is not None:
-        others = any(package(f) not in OURS or f"{module(f)}.".startswith("numpy.ma.") for f in inside)
+        foreign = [f for f in inside if package(f) not in OURS or module(f)[:9] == "numpy.ma."]
         raise RuntimeError(
             f"{name}: a Tensor that requires grad would become a constant, and its gradient would "
-            f"be lost; {OPERAND if others else LIST}, or detach() the Tensor"
+            f"be lost; {OPERAND if foreign else LIST}, or detach() the Tensor"
         )
     _warn(user, "an ndarray", "t.numpy() or t.detach()")
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.graph import TensorBase
+from ..methods._operands import plain_array
 from ..methods._products import matrix_product, sum_of_products, tensordot
 from ..methods.linalg import solve
 
@@ -23,6 +24,7 @@ def _inner(a: Any, b: Any) -> Any:
 
 
 def _kron(a: Any, b: Any) -> Any:
+    a, b = (x if isinstance(x, TensorBase) else plain_array(x, "np.kron") for x in (a, b))
     ndim = max(np.ndim(a), np.ndim(b))
     rows = (1,) * (ndim - np.ndim(a)) + np.shape(a)
     inside = (1,) * (ndim - np.ndim(b)) + np.shape(b)

@@ -8,6 +8,7 @@ import numpy as np
 from ..arrays.arguments import integer
 from ..arrays.shapes import normalize_axes, normalize_axis
 from ..engine.graph import TensorBase
+from ..methods._operands import plain_array
 from ..methods._positions import along, integers
 from ..methods.joining import JoiningMethods, concatenate, stacked
 
@@ -31,7 +32,7 @@ def _all_at_least(ndim: int) -> Callable[..., Any]:
     """np.atleast_1d or np.atleast_2d; a tuple for several arrays."""
 
     def call(*xs: Any) -> Any:
-        tensors = (x if isinstance(x, TensorBase) else np.asarray(x) for x in xs)
+        tensors = (x if isinstance(x, TensorBase) else plain_array(x, "np.atleast") for x in xs)
         found = tuple(_at_least(x, ndim) for x in tensors)
         return found if len(found) > 1 else found[0]
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..arrays.shapes import normalize_axes
 from ..engine.graph import TensorBase
-from ..methods._operands import as_tensor, cast, in_single, matched
+from ..methods._operands import as_tensor, cast, in_single, matched, plain_array
 from ..methods.reduce import floats
 
 
@@ -113,7 +113,7 @@ def _average(x: Any, axis: Any = None, weights: Any = None, *, keepdims: bool = 
 
 
 def _array(x: Any) -> Any:
-    return x if isinstance(x, TensorBase) else np.asarray(x)
+    return x if isinstance(x, TensorBase) else plain_array(x, "np.average")
 
 
 @in_single

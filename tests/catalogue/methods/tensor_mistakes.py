@@ -143,8 +143,8 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: operator.iadd(np.ones(2), leaf()),
         TypeError,
-        "np.add: a Tensor cannot be written into an ndarray (out= or +=); "
-        "write y = x + t, or use t.numpy()",
+        "np.add: a Tensor that requires grad cannot be written into an ndarray (out= or +=), which "
+        "has no graph; write y = x + t, or do it in no_grad(), or with t.detach()",
     ),
     # Gradients
     Mistake(
