@@ -27,6 +27,7 @@ class Batches:
             ...  # X_train (60000, 1, 28, 28), Y_train (60000,) -> x (128, 1, 28, 28), y (128,)
 
     arrays: ndarrays, Tensors, or anything else that an array of row numbers can index; (N, ...).
+        What pandas labels is taken by position.
         One array gives bare batches, several give tuples, with the same rows of each.
     batch_size: number of rows in a batch; the last batch has the remaining rows.
     shuffle: a new random order for every epoch; with False, the rows keep their order.
@@ -50,7 +51,7 @@ class Batches:
         seed: "int | np.random.Generator | None" = None,  # quoted: np.random is slow to import
         drop_last: bool = False,
     ) -> None:
-        self.arrays = arrays
+        self.arrays = tuple(map(_by_position, arrays))
         self.rows = _common_length(arrays)
         self.batch_size = operator.index(batch_size)
         self.shuffle = shuffle
@@ -78,6 +79,11 @@ class Batches:
             # batch if that is not contiguous.
             batch = tuple(array[index] for array in self.arrays)
             yield batch if len(batch) > 1 else batch[0]
+
+
+def _by_position(array: Any) -> Any:
+    """A Series or DataFrame of pandas as an ndarray, since its own index picks rows by label."""
+    return array.to_numpy() if hasattr(array, "iloc") else array
 
 
 def _common_length(arrays: tuple[Indexable, ...]) -> int:

@@ -552,7 +552,7 @@ def test_seed_and_tolerances_are_options():
                                 "int; cast those to check to float64"),
         (abs, [], {}, TypeError, "inputs: expected a float tensor, array or number among them; got "
                                  "nothing; cast those to check to float64"),
-        (lambda x: 1.0, 1, {}, TypeError, "fn: expected a Tensor or a tuple of them as result; got"
+        (lambda x: 1., 1.0, {}, TypeError, "fn: expected a Tensor or a tuple of them as result; got"
                                           " float; compute it with Tensor's operations"),
         (lambda x: x > 0, 1.0, {}, TypeError, "fn: expected a float tensor as result; got bool"),
         (abs, 1.0, {"step": 0}, ValueError, "step: expected a positive number, as 1e-6; got 0"),

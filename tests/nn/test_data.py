@@ -162,3 +162,28 @@ def test_errors(arrays, options, error, message):
     with pytest.raises(error) as caught:
         Batches(*arrays, **options)
     assert str(caught.value) == message
+
+
+class Labelled:
+    """A Series of pandas in short: an array of integers picks by label, not by position."""
+
+    def __init__(self, values: list[int], labels: list[int]) -> None:
+        self.by_label = dict(zip(labels, values, strict=True))
+        self.iloc = self
+
+    def __len__(self) -> int:
+        return len(self.by_label)
+
+    def __getitem__(self, labels: np.ndarray) -> list[int]:
+        return [self.by_label[label] for label in labels.tolist()]
+
+    def to_numpy(self) -> np.ndarray:
+        return np.array(list(self.by_label.values()))
+
+
+def test_what_is_labelled_is_taken_by_position():
+    shuffled = Labelled([0, 10, 20, 30], [2, 0, 3, 1])
+    rows_of_both = Batches(np.arange(4), shuffled, batch_size=2, seed=0)
+    for numbers, values in rows_of_both:
+        assert isinstance(values, np.ndarray)
+        assert values.tolist() == (10 * numbers).tolist()

@@ -17,7 +17,7 @@ from ..engine.graph import TensorBase
 from ..engine.recording import is_grad_enabled
 from ..methods._products import matrix_product
 from .elementwise import ELEMENTWISE, UFUNCS
-from .leaving import OPERAND, leave_for_array
+from .leaving import in_other_library, leave_for_array
 from .linalg import LINALG
 from .movement import MOVEMENT
 from .reductions import ACCUMULATIONS, REDUCING, REDUCTIONS
@@ -65,26 +65,24 @@ class NumpyProtocol(TensorBase):
 
     @property
     def _mask(self) -> Any:
-        """What numpy.ma asks for where it takes `_data`: an error, if a graph would be lost."""
-        if self._node is not None and is_grad_enabled():
-            raise RuntimeError(
-                "numpy.ma: a Tensor that requires grad would become a constant, and its gradient "
-                f"would be lost; {OPERAND}, or detach() the Tensor"
-            )
+        """What numpy.ma asks for where it takes `_data` instead of calling `__array__`."""
+        if self._node is not None:
+            leave_for_array()
         raise AttributeError("a Tensor has no mask")
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         name = f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
         if method == "at" or options.get("out") is not None:
             return _write_array(name, getattr(ufunc, method), inputs, options)
-        table = METHODS.get(method, {})
-        return _call(table.get(ufunc), name, inputs, options)
+        found = METHODS.get(method, {}).get(ufunc)
+        return _call(found, getattr(ufunc, method), name, inputs, options)
 
     def __array_function__(
         self, function: Any, types: Any, inputs: tuple[Any, ...], options: dict[str, Any]
     ) -> Any:
         module = function.__module__.replace("numpy", "np", 1)
-        return _call(FUNCTIONS.get(function), f"{module}.{function.__name__}", inputs, options)
+        name = f"{module}.{function.__name__}"
+        return _call(FUNCTIONS.get(function), function, name, inputs, options)
 
 
 def _write_array(name: str, function: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
@@ -105,7 +103,20 @@ def _array(value: Any) -> Any:
     return value._data if isinstance(value, TensorBase) else value
 
 
-def _call(found: Any, name: str, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+def _converted(value: Any) -> Any:
+    """The arguments with an ndarray for each tensor, which is told where a graph is lost."""
+    if isinstance(value, dict):
+        return {key: _converted(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_converted, value))
+    return np.asarray(value) if isinstance(value, TensorBase) else value
+
+
+def _call(
+    found: Any, function: Any, name: str, inputs: tuple[Any, ...], options: dict[str, Any]
+) -> Any:
+    if found is None and in_other_library():  # which can do with arrays: a plot, for example
+        return function(*_converted(inputs), **_converted(options))
     if found is None:
         raise TypeError(
             f"{name} is not supported on a Tensor; use a method of Tensor, or "

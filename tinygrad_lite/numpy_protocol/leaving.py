@@ -19,11 +19,11 @@ from .callers import OURS, callers, module, operator_or_callee, package
 # Functions of NumPy, written in Python, that only convert, and those that only ask for sizes.
 CONVERSIONS = ("require", "asarray_chkfinite")
 SIZES = ("shape", "ndim", "size")
-# Arithmetic by name: a method of a library that is called so takes the tensor for a constant.
+# Arithmetic by name: a function of a library that is called so takes the tensor for a constant.
 ARITHMETIC = {
     *("add", "sub", "subtract", "mul", "multiply", "div", "divide", "truediv", "floordiv", "mod"),
     *("radd", "rsub", "rmul", "rdiv", "rtruediv", "rfloordiv", "rmod", "pow", "rpow", "power"),
-    *("dot", "matmul", "maximum", "minimum"),
+    *("dot", "matmul", "maximum", "minimum", "sum", "mean", "prod", "std", "var"),
 }
 
 LIST = "make one Tensor of the list, as Tensor(list) and Tensor.stack do"
@@ -35,6 +35,11 @@ OPERAND = "make an ndarray of the other operand, as to_numpy(), toarray() and fi
 _told: tuple[Any, set[tuple[str, int]]] = None, set()
 
 
+def in_other_library() -> bool:
+    """Whether the user called a library other than NumPy and ours, which is running."""
+    return any(package(frame) not in OURS for frame in callers(depth=1)[1])
+
+
 def leave_for_array() -> None:
     """An array is wanted of a tensor that requires grad, by what called the caller of this.
 
@@ -43,9 +48,7 @@ def leave_for_array() -> None:
     if not is_grad_enabled():
         return
     user, inside = callers(depth=2)
-    if any(module(frame).startswith("numpy.testing") for frame in inside):
-        return
-    if inside and package(inside[-1]) == "numpy" and inside[-1].f_code.co_name in SIZES:
+    if _harmless(inside):
         return
     name = _operation(user, inside)
     if name is not None:
@@ -67,8 +70,15 @@ def leave_for(made: str, instead: str) -> None:
         return
     user, inside = callers(depth=2)
     text = not inside and made == "a float" and operator_or_callee(user) == "%"  # "%.3f" % loss
-    if not text and not any(module(frame).startswith("numpy.testing") for frame in inside):
+    if not text and not _harmless(inside):
         _warn(user, made, instead)
+
+
+def _harmless(inside: list[FrameType]) -> bool:
+    """Whether NumPy only asks for sizes, or compares in a test."""
+    if any(module(frame).startswith("numpy.testing") for frame in inside):
+        return True
+    return bool(inside) and package(inside[-1]) == "numpy" and inside[-1].f_code.co_name in SIZES
 
 
 def _warn(user: FrameType, made: str, instead: str) -> None:
@@ -103,6 +113,8 @@ def _operation(user: FrameType, inside: list[FrameType]) -> str | None:
     if inside:
         return None
     owner = getattr(running, "__self__", None)
+    if getattr(running, "__module__", None) == "_operator" and running.__name__ != "setitem":
+        return f"operator.{running.__name__}"
     if isinstance(owner, np.ufunc):
         return f"np.{owner.__name__}.{running.__name__}"
     if isinstance(running, (np.ufunc, type(np.dot))):
