@@ -10,7 +10,7 @@ import numpy as np
 
 from ..arrays.arithmetic import beyond
 from ..arrays.shapes import Shape
-from ..engine.graph import Array, TensorBase
+from ..engine.graph import Array, TensorBase, array_of
 from ..ops.activations import LogSoftmax
 from ..ops.losses import CrossEntropy
 from ..ops.reduce import Mean, Sum

@@ -61,11 +61,9 @@ def operator_or_callee(frame: FrameType) -> Any:
     Functions written in C have no frame, so there is nothing else that tells np.exp of a list
     from np.asarray.
     """
-    from dis import (
-        get_instructions,
-    )  # here, since importing it takes time, and few programs need it
+    import dis  # here, since it takes time, and few programs need it
 
-    before = [step for step in get_instructions(frame.f_code) if step.offset <= frame.f_lasti]
+    before = [step for step in dis.get_instructions(frame.f_code) if step.offset <= frame.f_lasti]
     running = before[-1]
     if running.opname in OPERATORS:
         return running.argrepr.removeprefix("bool(").removesuffix(")")
