@@ -287,7 +287,7 @@ def _hand_over(arrived: Gradients, taken: set[int]) -> None:
             elif recorded:
                 tensor.grad = held + gradient
             else:  # in new memory: the user may hold the old one
-                tensor.grad = tensor._wrap(np.asarray(held) + gradient._data, None)
+                tensor.grad = tensor._wrap(array_of(held) + gradient._data, None)
 
 
 def _own(tensor: TensorBase, gradient: Any, taken: set[int]) -> TensorBase:
