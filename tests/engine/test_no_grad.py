@@ -67,6 +67,12 @@ def test_functions_with_and_without_parentheses() -> None:
         no_grad(lambda: 1 / 0)()
 
 
+def test_what_they_are_called() -> None:
+    assert repr(no_grad) == repr(no_grad()) == "no_grad"
+    assert repr(record_source_lines) == "record_source_lines"
+    assert "record no graph" in no_grad.__doc__
+
+
 def test_methods() -> None:
     class Model:
         @no_grad

@@ -24,6 +24,9 @@ class Setting:
 
     name = ""  # what error messages call it
 
+    def __repr__(self) -> str:
+        return self.name
+
     def __enter__(self) -> Self:
         raise NotImplementedError
 
