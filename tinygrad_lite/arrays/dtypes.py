@@ -132,6 +132,11 @@ def with_number(dtype: np.dtype[Any], number: bool | int | float) -> np.dtype[An
     return INT
 
 
+def accumulator(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The dtype in which numbers of this one are added up: float32 for float16, else the same."""
+    return FLOAT if dtype.char == "e" else dtype
+
+
 def _common(name: str, dtypes: list[np.dtype[Any]]) -> np.dtype[Any]:
     floats = [dtype for dtype in dtypes if dtype.kind == "f"]
     common = np.result_type(*(floats or dtypes))

@@ -13,7 +13,7 @@ CHUNK = 1 << 25  # multiplications of one chunk
 
 
 def multiply(a: Any, b: Any) -> Any:
-    """a @ b, of matrices, or of a vector and a matrix.  Array or Tensor.
+    """a @ b, of matrices, or of a vector and a matrix or a stack of them.  Array or Tensor.
 
     OpenBLAS's threads, once they have worked, keep looking for more work for a while instead of
     sleeping, and so keep the cores from the pool's threads.  So from the first operation on
@@ -22,7 +22,7 @@ def multiply(a: Any, b: Any) -> Any:
     """
     if not blas_held.used or type(a) is not np.ndarray or type(b) is not np.ndarray:
         return a @ b
-    work = a.size * (b.shape[1] if b.ndim == 2 else 1)
+    work = b.size if a.ndim == 1 else a.size * (b.shape[1] if b.ndim == 2 else 1)
     if work <= ALONE or a.dtype != b.dtype:
         return a @ b
     if a.ndim == 1 or b.ndim == 1 or work < LARGE:

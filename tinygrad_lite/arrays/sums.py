@@ -1,12 +1,34 @@
-"""Sums along axes: as products with ones where that is faster; and their transpose, a broadcast."""
+"""Sums along axes that lose no digits by their length; and their transpose, a broadcast.
+
+Added one after the other, numbers are rounded once for each: a sum of millions of float32 has only
+a few correct digits.  NumPy adds in pairs (a sum of sums of sums), but only along the axis that is
+fastest in memory.  So here every sum is one of partial sums of at most CHAIN numbers, level by
+level, along any axis and in any memory layout.  Products with ones compute them, since NumPy
+restarts its inner loop for each short row.
+
+float16 is added up in float32, and rounded once.
+"""
 
 from math import prod
 from typing import Any
 
 import numpy as np
 
+from .dtypes import accumulator
 from .products import multiply
 from .shapes import Shape, keepdim_shape
+
+CHAIN = 64  # how many numbers are added one after the other, at most
+WIDE_CHAIN = 128  # the same where BLAS adds four rows at a time, which halves the rounding errors
+ROW = 256  # the longest row that is one product: BLAS adds at least four parts of it side by side
+FEW = 128  # up to this number of elements, NumPy's order of addition is short enough anyway
+SHORT, SMALL = 32, 2048  # the same along the first axis, if that has at most SHORT elements
+FIRST = (0,)
+LONG = 128  # from this length on, NumPy's inner loop along an axis is fast
+COPY = 1 << 18  # elements that are copied at a time, so that they stay in the cache
+
+_reduce: Any = np.add.reduce
+_ONES = {char: np.ones(max(ROW, WIDE_CHAIN), char) for char in "fd"}
 
 
 def unbroadcast(gradient: Any, shape: Shape) -> Any:
@@ -38,39 +60,209 @@ def repeated_along(g: Any, shape: Shape, axes: Shape) -> Any:
 
 
 def sum_along(x: Any, axes: Shape, keepdims: bool = False) -> Any:
-    """np.add.reduce(x, axis=axes, keepdims=keepdims); axes count from the front.  Array or Tensor.
+    """The sum of x over the axes, in x's dtype; axes count from the front.  Array or Tensor.
 
-    NumPy restarts its inner loop for each row; a product with ones is much faster.
+    All sums over elements are computed here: those of rules and statistics, and the undoing of
+    broadcasts.
     """
-    if type(x) is np.ndarray and x.size >= 2048 and x.dtype.char in "fd":
-        sums = _product_with_ones(x, axes)
-        if sums is not None:
-            return sums.reshape(keepdim_shape(x.shape, axes)) if keepdims else sums
-    total: Any = np.add.reduce
-    return total(x, axis=axes, keepdims=keepdims)
+    if type(x) is np.ndarray and not (
+        x.dtype.char in "fd"
+        and (x.size <= FEW or (axes == FIRST and len(x) <= SHORT and x.size <= SMALL))
+    ):
+        sums = _sum_of_array(x, axes)
+        return sums.reshape(keepdim_shape(x.shape, axes)) if keepdims else sums
+    return _reduce(x, axis=axes, keepdims=keepdims)
 
 
-def _product_with_ones(x: Any, axes: Shape) -> Any:
-    """The sums over axes that come first or last in memory; None for others, and for long sums.
+def _sum_of_array(x: Any, axes: Shape) -> Any:
+    """`sum_along` of an array, without the axes."""
+    if x.dtype.char not in "fd":
+        return _widened(x, axes)
+    if len(axes) == x.ndim and x.flags.forc:
+        return np.add.reduce(x, axis=axes)
+    if x.flags.c_contiguous:
+        if x.ndim == 2 and axes:
+            return _columns(x) if axes == FIRST else _rows(x)
+        return _contiguous(x, axes)
+    if x.size <= SMALL:
+        short = prod([x.shape[axis] for axis in axes]) <= SHORT
+        return np.add.reduce(x, axis=axes) if short else _contiguous(x.copy(), axes)
+    order = sorted(range(x.ndim), key=x.strides.__getitem__, reverse=True)
+    turned = x.transpose(order)
+    if not turned.flags.c_contiguous:
+        return _any_layout(x, axes)
+    sums = _contiguous(turned, tuple(sorted(map(order.index, axes))))
+    left = [axis for axis in order if axis not in axes]
+    return sums.transpose([left.index(axis) for axis in sorted(left)])
 
-    BLAS adds up a sum in fewer parts than NumPy does, so a very long one would be less exact.
+
+def _widened(x: Any, axes: Shape) -> Any:
+    """The sum of integers, or of float16, in the dtype that its sums are accumulated in."""
+    wide = accumulator(x.dtype)
+    if wide is x.dtype or prod([x.shape[axis] for axis in axes]) <= SHORT:
+        return np.add.reduce(x, axis=axes, dtype=wide).astype(x.dtype, copy=False)
+    if 0 in x.strides:
+        return _any_layout(x, axes)
+    return _sum_of_array(x.astype(wide), axes).astype(x.dtype)
+
+
+def _contiguous(x: Any, axes: Shape) -> Any:
+    """The sum of a C-contiguous array of float32 or float64.
+
+    From the fastest axis to the slowest, each run of neighbouring axes is summed at once.
     """
-    if axes == (0,) and x.ndim == 2 and x.flags.forc and len(x) <= 4096:  # a bias: the fastest path
-        return multiply(np.ones(len(x), x.dtype), x)
-    if not x.flags.c_contiguous:
-        order = sorted(range(x.ndim), key=x.strides.__getitem__, reverse=True)
-        turned = x.transpose(order)
-        if not turned.flags.c_contiguous:
-            return None
-        sums = _product_with_ones(turned, tuple(sorted(map(order.index, axes))))
-        left = [axis for axis in order if axis not in axes]
-        return None if sums is None else sums.transpose([left.index(axis) for axis in sorted(left)])
-    count, rest = len(axes), x.ndim - len(axes)
-    terms = prod([x.shape[axis] for axis in axes])
-    if not count or not rest or terms > 4096:
-        return None
-    if axes == tuple(range(rest, x.ndim)):
-        return multiply(x.reshape(-1, terms), np.ones(terms, x.dtype)).reshape(x.shape[:rest])
-    if axes == tuple(range(count)):
-        return multiply(np.ones(terms, x.dtype), x.reshape(terms, -1)).reshape(x.shape[count:])
-    return None
+    while axes and len(axes) < x.ndim:
+        stop = axes[-1] + 1
+        start = stop - 1
+        while start and start - 1 in axes:
+            start -= 1
+        before, after = x.shape[:start], x.shape[stop:]
+        terms = prod(x.shape[start:stop])
+        if stop == x.ndim:
+            x = _rows(x.reshape(-1, terms)).reshape(before)
+        elif start:
+            x = _columns(x.reshape(-1, terms, prod(after))).reshape(before + after)
+        else:
+            x = _columns(x.reshape(terms, -1)).reshape(after)
+        axes = axes[: start - stop]
+    return np.add.reduce(x, axis=axes)
+
+
+def _columns(x: Any) -> Any:
+    """(..., n, k) -> (..., k): the sums of contiguous columns.
+
+    A matrix of n rows of length k is also one of n / m rows of length m k; so a product with ones
+    adds up all rows whose numbers differ by m, and leaves m rows.
+    """
+    *stack, n, k = x.shape
+    if k == 1:
+        return _rows(x.reshape(-1, n)).reshape((*stack, 1))
+    if stack and k >= 2 * LONG and n <= CHAIN:
+        return np.add.reduce(x, axis=-2)
+    most = CHAIN if k % 8 else WIDE_CHAIN
+    ones = _ONES[x.dtype.char]
+    while n > most:
+        m = -(-n // most)
+        terms = n // m
+        used = terms * m
+        folded = (x if used == n else x[..., :used, :]).reshape((*stack, terms, m * k))
+        sums = multiply(ones[:terms], folded).reshape((*stack, m, k))
+        if used < n:
+            sums[..., : n - used, :] += x[..., used:, :]
+        x, n = sums, m
+    return multiply(ones[:n], x)
+
+
+def _rows(x: Any) -> Any:
+    """(m, n) -> (m,): the sums of contiguous rows.
+
+    Long rows are added up in parts of equal length, if there are such, or as matrices of SHORT
+    rows, whose columns are added first.
+    """
+    m, n = x.shape
+    ones = _ONES[x.dtype.char]
+    if n <= ROW:
+        return multiply(x, ones[:n])
+    if m <= 12 or n > 32 * ROW:
+        return np.add.reduce(x, axis=1)
+    if n <= 8 * ROW:
+        for count in range(n // CHAIN, n // ROW, -1):
+            if n % count == 0:
+                parts = multiply(x.reshape(-1, n // count), ones[: n // count])
+                return multiply(parts.reshape(m, count), ones[:count])
+    length = -(-n // SHORT)
+    terms = n // length
+    used = terms * length
+    sums = _columns(x[:, :used].reshape(m, terms, length))
+    if used < n:
+        sums[:, : n - used] += x[:, used:]
+    return multiply(sums, ones[:length])
+
+
+def _any_layout(x: Any, axes: Shape) -> Any:
+    """The sum of floats in any memory layout: seen with its axes in the order of memory.
+
+    Along an axis of repeated elements (stride 0), the sum is a product.
+    """
+    parts: list[Any] = [slice(None)] * x.ndim
+    for axis, (size, stride) in enumerate(zip(x.shape, x.strides, strict=True)):
+        if size == 1 or not stride:
+            parts[axis] = 0
+        elif stride < 0:
+            parts[axis] = slice(None, None, -1)
+    seen = x[tuple(parts)].astype(accumulator(x.dtype), copy=False)
+    left = [axis for axis, part in enumerate(parts) if part != 0]
+    order = sorted(range(len(left)), key=seen.strides.__getitem__, reverse=True)
+    seen = seen.transpose(order)
+    summed = tuple([place for place, number in enumerate(order) if left[number] in axes])
+    sums = (_contiguous if seen.flags.c_contiguous else _with_gaps)(seen, summed)
+
+    kept = [number for place, number in enumerate(order) if place not in summed]
+    sums = np.asarray(sums).transpose([kept.index(number) for number in sorted(kept)])
+    sums = sums[tuple([parts[left[number]] for number in sorted(kept)])]  # turned back
+    repeated = prod([x.shape[axis] for axis in axes if parts[axis] == 0])
+    sums = (sums * repeated if repeated > 1 else sums).astype(x.dtype, copy=False)
+    rest = [axis for axis in range(x.ndim) if axis not in axes]
+    shape = [x.shape[axis] for axis in rest]
+    if sums.size == prod(shape):
+        return sums.reshape(shape)
+    ones = [1 if parts[axis] == 0 else x.shape[axis] for axis in rest]
+    return np.broadcast_to(sums.reshape(ones), shape).copy()
+
+
+def _with_gaps(x: Any, axes: Shape) -> Any:
+    """The sum of floats that are not contiguous, with axes of falling strides above 0.
+
+    NumPy reduces one axis if that goes well with the memory; otherwise elements are copied side by
+    side, a part at a time (windows that overlap have far more elements than memory).
+    """
+    shape = [size for axis, size in enumerate(x.shape) if axis not in axes]
+    x, axes = _merged(x, axes)
+    if not axes or x.ndim == 1:
+        return np.add.reduce(x, axis=axes).reshape(shape)
+    last = x.ndim - 1
+    if x.shape[last] >= LONG:
+        if last in axes:
+            return _any_layout(np.add.reduce(x, axis=last), axes[:-1]).reshape(shape)
+        return _any_layout(_folded(x, axes[-1]), axes).reshape(shape)
+    if x.size <= COPY:
+        return _contiguous(x.copy(), axes).reshape(shape)
+    each = x.size // len(x)
+    if each > COPY:
+        inner = tuple([axis - 1 for axis in axes if axis])
+        parts = [_any_layout(part, inner) for part in x]
+    else:
+        step = COPY // each
+        parts = [_contiguous(x[i : i + step].copy(), axes) for i in range(0, len(x), step)]
+        if 0 not in axes:
+            return np.concatenate(parts).reshape(shape)
+    together = np.stack(parts)
+    return (_any_layout(together, FIRST) if 0 in axes else together).reshape(shape)
+
+
+def _folded(x: Any, axis: int) -> Any:
+    """x with the elements along this axis added up in parts of at most CHAIN neighbours."""
+    n = x.shape[axis]
+    m = -(-n // CHAIN)
+    terms = n // m
+    used = terms * m
+    before = (slice(None),) * axis
+    parts = x[(*before, slice(used))].reshape((*x.shape[:axis], m, terms, *x.shape[axis + 1 :]))
+    sums = np.add.reduce(parts, axis=axis + 1)
+    if used < n:
+        sums[(*before, slice(n - used))] += x[(*before, slice(used, n))]
+    return sums
+
+
+def _merged(x: Any, axes: Shape) -> tuple[Any, Shape]:
+    """x with neighbouring axes as one where their elements are equally far apart."""
+    shape: list[int] = []
+    summed: list[bool] = []
+    for axis, size in enumerate(x.shape):
+        together = axis and (axis in axes) == summed[-1]
+        if together and x.strides[axis - 1] == size * x.strides[axis]:
+            shape[-1] *= size
+        else:
+            shape.append(size)
+            summed.append(axis in axes)
+    return x.reshape(shape), tuple([axis for axis, flag in enumerate(summed) if flag])
