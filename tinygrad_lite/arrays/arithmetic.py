@@ -1,8 +1,14 @@
 """Arithmetic where NumPy's own is slow or overflows, or accepts integers divided by 0."""
 
+from math import prod
 from typing import Any
 
 import numpy as np
+
+from .shapes import Shape
+from .sums import sum_along
+
+SHORT = 16  # up to this number of factors, float32 loses next to nothing
 
 
 def beyond(x: Any, limit: float) -> bool:
@@ -98,7 +104,16 @@ def _without_zeros(ufunc: Any, a: Any, b: Any) -> Any:
     return y
 
 
-def norm(x: Any, axes: tuple[int, ...], p: float) -> Any:
+def product_along(x: Any, axes: Shape, keepdims: bool = False) -> Any:
+    """The product of x over the axes, in x's dtype; of many float32, computed in float64."""
+    narrow = x.dtype.char in "ef" and prod([x.shape[axis] for axis in axes]) > SHORT
+    wide = np.float64 if narrow else x.dtype
+    reduce: Any = np.multiply.reduce
+    y = reduce(x, axis=axes, keepdims=keepdims, dtype=wide)
+    return y.astype(x.dtype, copy=False)
+
+
+def norm(x: Any, axes: Shape, p: float) -> Any:
     """(sum of |x|^p over the axes)^(1/p); the axes keep size 1.  p is finite and not 0.
 
     Powers that overflow or vanish are computed again from x divided by its largest element (for
@@ -115,9 +130,9 @@ def norm(x: Any, axes: tuple[int, ...], p: float) -> Any:
     return _root(_sum_of_powers(x / unit, axes, p), p) * unit
 
 
-def _sum_of_powers(x: Any, axes: tuple[int, ...], p: float) -> Any:
+def _sum_of_powers(x: Any, axes: Shape, p: float) -> Any:
     powers = x * x if p == 2 else np.abs(x) ** p
-    return np.add.reduce(powers, axis=axes, keepdims=True, dtype=x.dtype)
+    return sum_along(powers, axes, keepdims=True)
 
 
 def _root(total: Any, p: float) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from .sums import sum_along
 from .threads import parallel, slices
 from .windows import (
     Chunk,
@@ -23,8 +24,6 @@ from .windows import (
     second,
     shares,
 )
-
-RUN = 1024  # number of pixels that BLAS adds up one after the other
 
 
 class Convolution:
@@ -288,26 +287,12 @@ def sum_of(arrays: Iterable[Any]) -> Any:
 
 
 def sum_over_pixels(g: Any) -> Any:
-    """The sum of images (N, C, *size) over all their pixels, for each channel.  Array or Tensor.
-
-    BLAS adds one number after the other, so a sum of millions of float32 would have only a few
-    correct digits.  So BLAS adds up runs of RUN pixels, and NumPy the sums of the runs.
-    """
+    """The sum of images (N, C, *size) over all their pixels, for each channel.  Array or Tensor."""
+    axes = (0, *range(2, g.ndim))
     if type(g) is not np.ndarray or not g.size:
-        reduce: Any = np.add.reduce
-        return reduce(g, axis=(0, *range(2, g.ndim)))
-
-    def add(images: slice) -> Any:
-        rows = last(g[images]).reshape((-1, g.shape[1]))
-        runs, rest = divmod(len(rows), RUN)
-        ones = np.ones(RUN, g.dtype)
-        total = ones[:rest] @ rows[len(rows) - rest :]
-        if runs:
-            parts = ones @ rows[: runs * RUN].reshape((runs, RUN, -1))
-            total += np.add.reduce(parts, axis=0)
-        return total
-
-    return sum_of(parallel(add, slices(g), multiplies=True))
+        return sum_along(g, axes)
+    parts = parallel(lambda images: sum_along(g[images], axes), slices(g), multiplies=True)
+    return sum_along(np.stack(parts), (0,))
 
 
 def sum_products(seen: Any, image: Any, w: Any, into_w: bool = False) -> None:

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from .dtypes import accumulator
 from .selection import masked
+from .sums import add_in_parts
 from .threads import parallel, slices
 from .windows import Windows, laid_out_as
 
@@ -17,11 +19,18 @@ def overlap_add(x: Any, windows: Windows) -> Any:
     """The sum over windows and taps of x, where they read: (N, C, *kernel, *count) -> image."""
     one_tap = x[(slice(None), slice(None), *(0,) * len(windows.kernel))]
     y = np.zeros_like(one_tap, shape=(*x.shape[:2], *windows.size))
+    taps = list(windows.taps())
 
     def add(images: slice) -> None:
-        padded = np.zeros_like(y[images], shape=(*y[images].shape[:2], *windows.extent))
-        for tap, read in windows.taps():
-            padded[read] += x[(images, slice(None), *tap)]
+        shape = (*y[images].shape[:2], *windows.extent)
+        padded = np.zeros_like(y[images], accumulator(x.dtype), shape=shape)
+        part = x[images]
+
+        def add_tap(padded: Any, term: Any) -> None:
+            tap, read = term
+            padded[read] += part[(slice(None), slice(None), *tap)]
+
+        add_in_parts(padded, taps, add_tap, windows.overlap)
         windows.add_inside(padded, y[images])
 
     parallel(add, slices(y))
@@ -31,11 +40,15 @@ def overlap_add(x: Any, windows: Windows) -> Any:
 def sum_pool(x: Any, windows: Windows) -> Any:
     """The sum of x over each window."""
     y = np.zeros_like(x, shape=(*x.shape[:2], *windows.count))
+    reads = [read for _, read in windows.taps()]
 
     def add(images: slice) -> None:
-        padded, total = windows.padded(x[images]), y[images]
-        for _, read in windows.taps():
+        padded = windows.padded(x[images])
+
+        def add_tap(total: Any, read: Any) -> None:
             total += padded[read]
+
+        add_in_parts(y[images], reads, add_tap, len(reads))
 
     parallel(add, slices(x))
     return y
@@ -91,18 +104,24 @@ def max_unpool(x: Any, windows: Windows, winners: Any) -> Any:
     """The sum over windows of x, each where its winner reads, 0 elsewhere: (N, C, *size)."""
     make: Any = np.empty_like if windows.tile else np.zeros_like
     y = make(winners, x.dtype, shape=(*x.shape[:2], *windows.size))
+    taps = list(enumerate(windows.taps()))
 
     def put(images: slice) -> None:
         padded, of_images = y[images], winners[images]
         given = laid_out_as(of_images, x[images])
         if not windows.tile:
-            padded = np.zeros_like(padded, shape=(*padded.shape[:2], *windows.extent))
-        for number, (_, read) in enumerate(windows.taps()):
+            shape = (*padded.shape[:2], *windows.extent)
+            padded = np.zeros_like(padded, accumulator(x.dtype), shape=shape)
+
+        def add_tap(padded: Any, term: Any) -> None:
+            number, (_, read) = term
             chosen = masked(given, of_images == number)
             if windows.tile:  # nothing to add to
                 padded[read] = chosen
             else:
                 padded[read] += chosen
+
+        add_in_parts(padded, taps, add_tap, windows.overlap)
         if not windows.tile:
             windows.add_inside(padded, y[images])
 

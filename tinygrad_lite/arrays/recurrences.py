@@ -1,8 +1,37 @@
-"""Linear recurrences along the last axis, without a loop over its elements."""
+"""Scans along the last axis, and linear recurrences without a loop over its elements."""
 
 from typing import Any
 
 import numpy as np
+
+SHORT = 16  # up to this number of steps, float32 loses next to nothing
+AT_ONCE = 1 << 17  # elements that are accumulated at a time
+
+
+def running(ufunc: Any, x: Any) -> Any:
+    """ufunc.accumulate(x, axis=-1), in x's dtype.
+
+    float32 is accumulated in float64, since each step would round all that came before; a part at a
+    time, so that it stays in the cache.
+    """
+    shape, n = x.shape, x.shape[-1]
+    if x.dtype.kind != "f" or x.dtype.itemsize > 4 or n <= SHORT:
+        return ufunc.accumulate(x, axis=-1, dtype=x.dtype)
+    if x.size <= AT_ONCE:
+        wide = x.astype(np.float64)
+        return ufunc.accumulate(wide, axis=-1, out=wide).astype(x.dtype)
+    x = x.reshape(-1, n) if x.ndim != 2 else x
+    y = np.empty_like(x)
+    lines, reached = max(1, AT_ONCE // n), None
+    for first in range(0, len(x), lines):
+        rows = slice(first, first + lines)
+        for start in range(0, n, AT_ONCE):
+            wide = x[rows, start : start + AT_ONCE].astype(np.float64)
+            if start:
+                wide[:, 0] = ufunc(reached, wide[:, 0])
+            reached = ufunc.accumulate(wide, axis=-1, out=wide)[:, -1]
+            y[rows, start : start + AT_ONCE] = wide
+    return y.reshape(shape)
 
 
 def recurrence(a: Any, b: Any) -> Any:

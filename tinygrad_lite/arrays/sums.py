@@ -9,6 +9,7 @@ restarts its inner loop for each short row.
 float16 is added up in float32, and rounded once.
 """
 
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
@@ -72,6 +73,24 @@ def sum_along(x: Any, axes: Shape, keepdims: bool = False) -> Any:
         sums = _sum_of_array(x, axes)
         return sums.reshape(keepdim_shape(x.shape, axes)) if keepdims else sums
     return _reduce(x, axis=axes, keepdims=keepdims)
+
+
+def add_in_parts(
+    total: Any, terms: Sequence[Any], add: Callable[[Any, Any], None], meeting: int
+) -> None:
+    """add(total, term), which writes in place, for each term; in partial sums if many meet.
+
+    meeting  how many terms are added to the same element, at most
+    """
+    if min(meeting, len(terms)) <= CHAIN:
+        for term in terms:
+            add(total, term)
+        return
+    length = max(CHAIN, -(-len(terms) // CHAIN))
+    for start in range(0, len(terms), length):
+        part = np.zeros_like(total)
+        add_in_parts(part, terms[start : start + length], add, meeting)
+        total += part
 
 
 def _sum_of_array(x: Any, axes: Shape) -> Any:

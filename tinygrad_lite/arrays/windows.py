@@ -104,6 +104,12 @@ class Windows:
         apart = self.kernel == self.stride and max(self.dilation) == 1
         return apart and not any(self.before) and self.extent == self.size
 
+    @property
+    def overlap(self) -> int:
+        """The largest number of windows that read the same element, at most."""
+        axes = zip(self.kernel, self.dilation, self.stride, self.count, strict=True)
+        return prod([min(k, (k - 1) * d // s + 1, n) for k, d, s, n in axes])
+
     def taps(self) -> Iterator[tuple[tuple[int, ...], tuple[Any, ...]]]:
         """Each tap of the kernel, and the index of the elements that all windows read there."""
         for tap in product(*map(range, self.kernel)):

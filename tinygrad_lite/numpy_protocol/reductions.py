@@ -118,7 +118,7 @@ def _array(x: Any) -> Any:
 
 @in_single
 def _weighted(x: Any, axis: Any, weights: Any, keepdims: bool) -> Any:
-    weights = cast(weights, x.dtype)
+    weights = as_tensor(cast(weights, x.dtype), x)
     if np.shape(weights) != x.shape:
         axes = normalize_axes(axis, x.ndim, "np.average")
         if len(axes) != 1 or np.shape(weights) != (x.shape[axes[0]],):
@@ -129,7 +129,7 @@ def _weighted(x: Any, axis: Any, weights: Any, keepdims: bool) -> Any:
             )
         weights = np.reshape(weights, (-1, *(1,) * (x.ndim - axes[0] - 1)))
         return (x * weights).sum(axis, keepdims) / weights.sum()
-    return (x * weights).sum(axis, keepdims) / np.sum(weights, axis=axis, keepdims=keepdims)
+    return (x * weights).sum(axis, keepdims) / weights.sum(axis, keepdims)
 
 
 REDUCTIONS: dict[Any, Callable[..., Any]] = {

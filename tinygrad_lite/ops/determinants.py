@@ -4,6 +4,7 @@ from math import prod
 
 import numpy as np
 
+from ..arrays.sums import sum_along
 from ..engine.function import Primitive
 from .decompositions import SVD
 from .linalg import Inv
@@ -60,7 +61,7 @@ class Cofactor(Primitive):
         others = np.multiply.reduce(np.where(left_out, 1.0, s[..., None, None, :]), axis=-1)
         others = others * (1.0 - identity)
         turned = u.mT @ g @ vh.mT
-        diagonal = np.add.reduce(turned * identity, axis=-1)
+        diagonal = sum_along(turned * identity, (turned.ndim - 1,))
         inner = (others @ diagonal[..., None]) * identity - others * turned.mT
         return ((u @ inner @ vh) * self.sign,)
 

@@ -50,11 +50,11 @@ class Matmul(Primitive):
         ga = gb = None
         if self.needs[0]:
             ga = g @ (b.reshape((1, -1)) if b_rank == 1 else b.mT)
-            ga = np.add.reduce(ga, axis=tuple(range(ga.ndim - 1))) if a_rank == 1 else ga
+            ga = sum_along(ga, tuple(range(ga.ndim - 1))) if a_rank == 1 else ga
         if self.needs[1]:
             gb = (a.reshape((-1, 1)) if a_rank == 1 else a.mT) @ g
             if b_rank == 1:
-                gb = np.add.reduce(gb, axis=(*range(gb.ndim - 2), gb.ndim - 1))
+                gb = sum_along(gb, (*range(gb.ndim - 2), gb.ndim - 1))
         return ga, gb
 
 

@@ -7,7 +7,7 @@ from math import prod
 
 import numpy as np
 
-from ..arrays.arithmetic import norm
+from ..arrays.arithmetic import norm, product_along
 from ..arrays.normalisation import centred
 from ..arrays.selection import attains, largest_along
 from ..arrays.shapes import keepdim_shape
@@ -104,7 +104,7 @@ class Prod(Primitive):
     """y = product of x over the axes.  dy/dx_i = product of all the others.
 
     The others are multiplied; y is never divided by x_i, so derivatives of every order are exact
-    where elements are 0.
+    where elements are 0.  In float64, since a product of many factors is rounded once for each.
     """
 
     __slots__ = ("axes", "keepdim")
@@ -116,15 +116,15 @@ class Prod(Primitive):
         self.keepdim = keepdim
 
     def forward(self, x):
-        return np.multiply.reduce(x, axis=self.axes, keepdims=self.keepdim, dtype=x.dtype)
+        return product_along(x, self.axes, self.keepdim)
 
     def backward(self, g, y, x):
         last = tuple(range(x.ndim - len(self.axes), x.ndim))
         moved = np.moveaxis(x, self.axes, last)
         others = moved
         if prod(x.shape):
-            rows = moved.reshape((*moved.shape[: x.ndim - len(last)], -1))
-            others = product_of_others(rows).reshape(moved.shape)
+            rows = moved.reshape((*moved.shape[: x.ndim - len(last)], -1)).astype(np.float64)
+            others = product_of_others(rows).reshape(moved.shape).astype(g.dtype)
         kept = g.reshape(keepdim_shape(x.shape, self.axes))
         return (kept * np.moveaxis(others, last, self.axes),)
 

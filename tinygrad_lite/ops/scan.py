@@ -5,7 +5,7 @@ The gradient of the i-th element comes from all later results: it is a scan in r
 
 import numpy as np
 
-from ..arrays.recurrences import recurrence
+from ..arrays.recurrences import recurrence, running
 from ..engine.function import Primitive
 
 
@@ -20,8 +20,8 @@ class CumSum(Primitive):
 
     def forward(self, x):
         if self.from_the_end:
-            return np.add.accumulate(x[..., ::-1], axis=-1)[..., ::-1]
-        return np.add.accumulate(x, axis=-1, dtype=x.dtype)
+            return running(np.add, x[..., ::-1])[..., ::-1]
+        return running(np.add, x)
 
     def backward(self, g, y, x):
         return (CumSum.apply(g, from_the_end=not self.from_the_end),)
@@ -61,7 +61,8 @@ class CumProd(Primitive):
     """y_i = x_0 x_1 ... x_i.  dy_i/dx_j = the product of all of them but x_j.
 
     Since y_i = x_i y_(i-1), the gradient is a recurrence too: no division, so derivatives of
-    every order are exact where elements are 0.
+    every order are exact where elements are 0.  It is computed in float64, since a product of many
+    factors is rounded once for each.
     """
 
     __slots__ = ()
@@ -69,18 +70,20 @@ class CumProd(Primitive):
     fresh = True
 
     def forward(self, x):
-        return np.multiply.accumulate(x, axis=-1, dtype=x.dtype)
+        return running(np.multiply, x)
 
     def backward(self, g, y, x):
         before = np.concatenate((np.ones_like(y[..., :1]), y[..., :-1]), axis=-1)
-        return (pulled_back(g, x) * before,)
+        later = pulled_back(g.astype(np.float64), x.astype(np.float64))
+        return ((later * before).astype(g.dtype),)
 
 
 class LogCumSumExp(Primitive):
     """y_i = log(exp(x_0) + ... + exp(x_i)).  dy_i/dx_j = exp(x_j - y_i) for j <= i.
 
     Since y_i = log(exp(y_(i-1)) + exp(x_i)), the gradient is a recurrence with the factors
-    exp(y_(i-1) - y_i), which lie between 0 and 1.  Where x = -inf the derivative is 0.
+    exp(y_(i-1) - y_i), which lie between 0 and 1; computed in float64, as for CumProd.  Where
+    x = -inf the derivative is 0.
     """
 
     __slots__ = ()
@@ -88,11 +91,12 @@ class LogCumSumExp(Primitive):
     fresh = True
 
     def forward(self, x):
-        return np.logaddexp.accumulate(x, axis=-1)
+        return running(np.logaddexp, x)
 
     def backward(self, g, y, x):
-        before, after = y[..., :-1], y[..., 1:]
+        wide = y.astype(np.float64)
+        before, after = wide[..., :-1], wide[..., 1:]
         step = np.exp(np.where(before == after, 0.0, before - after))  # 1 also for two infinities
-        step = np.concatenate((np.zeros_like(y[..., :1]), step), axis=-1)
+        step = np.concatenate((np.zeros_like(wide[..., :1]), step), axis=-1)
         own = np.exp(np.where(x == -np.inf, -np.inf, x - y))
-        return (pulled_back(g, step) * own,)
+        return ((pulled_back(g.astype(np.float64), step) * own).astype(g.dtype),)
