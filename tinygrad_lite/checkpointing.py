@@ -7,10 +7,15 @@ Deep Nets with Sublinear Memory Cost, 2016; Griewank and Walther, Evaluating Der
 chapter 12).
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
+from types import FunctionType, MappingProxyType, SimpleNamespace
 from typing import Any, NamedTuple
 
 from .arrays.generator import repeatable, repeated
+from .arrays.ownership import memory_owner
 from .engine.backward import gradients_at
 from .engine.function import Function
 from .engine.graph import Array, Leaf, Node, Output, TensorBase
@@ -30,11 +35,20 @@ def checkpoint(fn: Callable[..., Any], *xs: Any, **options: Any) -> Any:
     depends on may change in between, and `fn` must not change its arguments.  Statistics that `fn`
     updates are updated twice.
 
-    Errors: TypeError for a result of another type; in backward, RuntimeError if a tensor that `fn`
-    read was changed in place, or if the second run differs from the first.
+    Errors: TypeError for a result of another type, and for an iterator as an argument, which the
+    second run would find empty; in backward, RuntimeError if a tensor that `fn` read was changed in
+    place, or if the second run differs from the first.  (Watched are the tensors that require grad,
+    those in the arguments, in containers and dataclasses there too, and those that are variables
+    around `fn`; not the attributes of a Module, such as running statistics.)
     """
     if not callable(fn):
         raise TypeError(f"checkpoint: expected a function; got {type(fn).__name__}")
+    for x in (*xs, *options.values()):
+        if isinstance(x, Iterator):
+            kind = type(x).__name__
+            raise TypeError(
+                f"checkpoint: expected what can be read twice; got a {kind}; use a list"
+            )
     began = next(serials)
     alert = Alert()
     with repeatable() as state:
@@ -61,7 +75,16 @@ class Checkpoint(Function):
     inputs, and of everything else that `fn` reads.
     """
 
-    __slots__ = ("alert", "began", "description", "fn", "leaves", "options", "random_state", "xs")
+    __slots__ = (
+        "alert",
+        "began",
+        "description",
+        "fn",
+        "options",
+        "random_state",
+        "watched",
+        "xs",
+    )
 
     def __init__(
         self,
@@ -82,7 +105,10 @@ class Checkpoint(Function):
         self.description = _description(recorded)
         self.parents = _frontier(recorded, began)
         holders = (node.holder() for node in self.parents if isinstance(node, Leaf) and node.holder)
-        self.leaves = tuple(tensor._data for tensor in holders if tensor is not None)
+        leaves = [tensor._data for tensor in holders if tensor is not None]
+        self.watched = [*leaves, *_arrays_in([xs, options]), *_arrays_around(fn, began)]
+        if isinstance(fn, partial):
+            self.watched += _arrays_in([fn.args, fn.keywords])
         self.needs = (True,) * len(self.parents)
         self.saved_inputs = ()
         self.saved_output = None
@@ -133,7 +159,7 @@ class Checkpoint(Function):
         """Free `fn` and its inputs."""
         super().release()
         self.alert = None
-        self.fn, self.xs, self.options, self.leaves = None, (), {}, ()
+        self.fn, self.xs, self.options, self.watched = None, (), {}, []
 
 
 def _recorded(returned: Any) -> list[TensorBase]:
@@ -193,6 +219,45 @@ def _frontier(recorded: Sequence[TensorBase], began: int) -> tuple[Node, ...]:
                 seen.add(parent)
                 stack.append(parent)
     return tuple(sorted(found, key=lambda node: node.serial))
+
+
+def _arrays_in(values: Any) -> Iterator[Array]:
+    """The arrays of the tensors among the values, in containers and in dataclasses there too."""
+    stack, seen = [values], set()
+    while stack:
+        value = stack.pop()
+        if isinstance(value, TensorBase):
+            yield value._data
+        elif id(value) in seen:
+            continue
+        elif isinstance(value, (list, tuple, deque, set, frozenset)):
+            stack.extend(value)
+        elif isinstance(value, (dict, MappingProxyType)):
+            stack.extend(value.values())
+        elif isinstance(value, SimpleNamespace):
+            stack.extend(vars(value).values())
+        else:
+            fields = () if isinstance(value, type) else getattr(value, "__dataclass_fields__", ())
+            stack.extend(getattr(value, name) for name in fields if hasattr(value, name))
+        seen.add(id(value))
+
+
+def _arrays_around(fn: Any, began: int) -> Iterator[Array]:
+    """The arrays of the tensors that are variables around `fn`, and that it did not change itself.
+
+    What it changed are statistics, such as a running mean.
+    """
+    if not isinstance(fn, FunctionType):
+        return
+    values = [fn.__globals__.get(name) for name in fn.__code__.co_names]
+    for cell in fn.__closure__ or ():
+        with suppress(ValueError):  # a variable that is not assigned yet
+            values.append(cell.cell_contents)
+    for value in values:
+        if isinstance(value, TensorBase):
+            noted = changes.found.get(id(memory_owner(value._data)))
+            if noted is None or noted[0] < began:
+                yield value._data
 
 
 def _kept(value: Any) -> Any:

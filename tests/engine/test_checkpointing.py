@@ -4,7 +4,10 @@ import gc
 import threading
 import tracemalloc
 import weakref
-from collections import namedtuple
+from collections import deque, namedtuple
+from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -376,7 +379,7 @@ def test_a_value_of_the_closure_changed_in_place_is_noticed() -> None:
     h = x * 1.0
     y = checkpoint(lambda x: x * h, x)
     h += 1.0
-    with pytest.raises(RuntimeError, match="checkpoint: fn did something else the second time"):
+    with pytest.raises(RuntimeError, match=r"Checkpoint saved .* changed it in place"):
         y.sum().backward()
 
 
@@ -429,3 +432,86 @@ def test_it_can_be_drawn_and_named() -> None:
     assert y.op == "Checkpoint"
     assert "Checkpoint" in tl.draw(y).dot
     assert "op=Checkpoint" in repr(y)
+
+
+# What fn reads may not change in between, wherever it is
+
+
+@dataclass
+class Batch:
+    """What a data loader may give."""
+
+    scale: Tensor
+
+
+SCALE = Tensor([1.0, 2.0])
+
+
+def scaled(x, scale):
+    return (x + scale) ** 2
+
+
+def around(scale):
+    return lambda x: scaled(x, scale)
+
+
+READERS = {
+    "argument": lambda x, scale: checkpoint(scaled, x, scale),
+    "option": lambda x, scale: checkpoint(scaled, x, scale=scale),
+    "list": lambda x, scale: checkpoint(lambda x, s: scaled(x, s[0]), x, [scale]),
+    "dataclass": lambda x, scale: checkpoint(lambda x, b: scaled(x, b.scale), x, Batch(scale)),
+    "nested": lambda x, scale: checkpoint(
+        lambda x, b: scaled(x, b[0].scale), x, (Batch(scale), "more")
+    ),
+    "namespace": lambda x, scale: checkpoint(
+        lambda x, b: scaled(x, b.scale), x, SimpleNamespace(scale=scale)
+    ),
+    "deque": lambda x, scale: checkpoint(lambda x, s: scaled(x, s[0]), x, deque([scale])),
+    "mapping": lambda x, scale: checkpoint(
+        lambda x, s: scaled(x, s["scale"]), x, MappingProxyType({"scale": scale})
+    ),
+    "set": lambda x, scale: checkpoint(lambda x, s: scaled(x, *s), x, {scale}),
+    "partial": lambda x, scale: checkpoint(partial(scaled, scale=Batch(scale).scale), x),
+    "variable around fn": lambda x, scale: checkpoint(around(scale), x),
+    "global variable": lambda x, _: checkpoint(lambda x: scaled(x, SCALE), x),
+}
+
+
+@pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
+def test_a_constant_that_fn_reads_is_watched_wherever_it_is(reader) -> None:
+    x, scale = leaf([3.0, -1.0]), SCALE
+    y = reader(x, scale)
+    y.sum().backward()
+    assert x.grad.tolist() == [8, 2]  # 2 (x + scale)
+    x.grad = None
+    y = reader(x, scale)
+    scale += 1.0
+    with pytest.raises(RuntimeError, match=r"backward: Checkpoint saved .* changed it in place"):
+        y.sum().backward()
+    scale -= 1.0
+    assert x.grad is None
+
+
+def test_statistics_around_fn_may_be_updated_by_it() -> None:
+    seen = Tensor([0.0])
+
+    def fn(x):
+        nonlocal seen
+        seen += x.detach().mean()
+        return x * x
+
+    x = leaf([1.0, 3.0])
+    first, second = checkpoint(fn, x), checkpoint(fn, x)
+    (first + second).sum().backward()
+    assert x.grad.tolist() == [4, 12]
+    assert seen.item() == 8  # each of the two runs, twice
+
+
+@pytest.mark.parametrize(
+    "make", [iter, lambda xs: (x for x in xs), lambda xs: zip(xs, strict=True)]
+)
+def test_an_iterator_is_refused_since_it_can_be_read_only_once(make) -> None:
+    with pytest.raises(
+        TypeError, match=r"^checkpoint: expected what can be read twice; got a \w+; use"
+    ):
+        checkpoint(next, make([leaf([1.0])]))
