@@ -148,6 +148,241 @@ def test_missing_sum_in_a_large_output():
     assert line.startswith("not summed over axis 0 of the output: only the last term arrived")
 
 
+# f, its rule, the inputs, and the diagnosis
+PLANTED = {
+    "exchanged": (
+        lambda a, b: a * b * b,
+        lambda g, y, a, b: (g * 2.0 * a * b, g * b * b),
+        [normal(3), normal(3, seed=1)],
+        "the gradients of inputs 0 and 1 are exchanged",
+    ),
+    "exchanged, of matrices": (
+        lambda a, b: a @ b,
+        lambda g, y, a, b: (a.mT @ g, g @ b.mT),
+        [normal(3, 3), normal(3, 3, seed=1)],
+        "the gradients of inputs 0 and 1 are exchanged",
+    ),
+    "exchanged, of a large input": (
+        lambda a, b: a * b * b,
+        lambda g, y, a, b: (g * 2.0 * a * b, g * b * b),
+        [normal(70, 90), normal(70, 90, seed=1)],
+        "the gradients of inputs 0 and 1 are exchanged",
+    ),
+    "the last two of three": (
+        lambda a, b, c: a * b * b * c,
+        lambda g, y, a, b, c: (g * b * b * c, g * a * b * b, g * 2.0 * a * b * c),
+        [normal(3), normal(3, seed=1), normal(3, seed=2)],
+        "the gradients of inputs 1 and 2 are exchanged",
+    ),
+    "one for two": (
+        lambda a, b: a * b * b,
+        lambda g, y, a, b: (g * b * b, g * b * b),
+        [normal(3), normal(3, seed=1)],
+        "the gradient of input 1 is that of input 0",
+    ),
+    "wrong sign of one": (
+        lambda a, b: a - b,
+        lambda g, y, a, b: (g, g * 1.0),
+        [normal(3), normal(3, seed=1)],
+        "wrong sign in input 1 only",
+    ),
+    "transposed, in the shape of its input": (
+        lambda a, b: a @ b,
+        lambda g, y, a, b: (g @ b.mT, (a.mT @ g).mT.reshape(b.shape)),
+        [normal(2, 3), normal(3, 4, seed=1)],
+        "transposed: axes 0 and 1 of the gradient are exchanged",
+    ),
+    "a mean for a sum of copies": (
+        lambda x, b: x + b,
+        lambda g, y, x, b: (g, np.add.reduce(g, axis=0) / 4.0),
+        [normal(4, 3), normal(3)],
+        "exactly 4 times too small: a mean where a sum over what forward broadcast is due",
+    ),
+    "a sum for a mean": (
+        lambda x: x.mean(),
+        lambda g, y, x: (g * np.ones_like(x),),
+        normal(4, 3),
+        "exactly 12 times too large: the rule of a sum where forward takes a mean of 12 elements",
+    ),
+    "a sum for a mean along an axis": (
+        lambda x: x.mean(0),
+        lambda g, y, x: (g * np.ones_like(x),),
+        normal(4, 3),
+        "exactly 4 times too large: the rule of a sum where forward takes a mean of 4 elements",
+    ),
+    "a mean for a sum": (
+        lambda x: x.sum(0),
+        lambda g, y, x: (g * np.ones_like(x) / 4.0,),
+        normal(4, 3),
+        "exactly 4 times too small: the rule of a mean where forward takes a sum of 4 elements",
+    ),
+    "without g": (
+        lambda x: x * x,
+        lambda g, y, x: (2.0 * x,),
+        normal(5),
+        "the rule ignores the cotangent g: it gives the gradient for g = 1; multiply by g",
+    ),
+    "without g, of a large input": (
+        lambda x: x * x,
+        lambda g, y, x: (2.0 * x,),
+        normal(70, 90),
+        "the rule ignores the cotangent g: it gives the gradient for g = 1; multiply by g",
+    ),
+    "shifted": (
+        np.sin,
+        lambda g, y, x: (np.roll(g * np.cos(x), 1),),
+        normal(6),
+        "shifted: along axis 0 the gradient is one element too near the end",
+    ),
+    "shifted, and 0 at the end": (
+        lambda x: x[1:] * 3.0,
+        lambda g, y, x: (np.concatenate([g * 3.0, np.zeros(1)]),),
+        normal(6),
+        "shifted: along axis 0 the gradient is one element too near the start",
+    ),
+    "shifted along axis 1": (
+        np.sin,
+        lambda g, y, x: (np.roll(g * np.cos(x), -1, axis=1),),
+        normal(70, 90),
+        "shifted: along axis 1 the gradient is one element too near the start",
+    ),
+    "the last of several terms": (
+        lambda x, b: x + b,
+        lambda g, y, x, b: (g, np.add.reduce(g[:-1], axis=0)),
+        [normal(4, 3), normal(3)],
+        "the last term of a sum over axis 0 of the output is missing",
+    ),
+    "one of several terms": (
+        lambda x, b: x + b,
+        lambda g, y, x, b: (g, g[0] + g[1] + g[3]),
+        [normal(4, 3), normal(3)],
+        "the 3rd term of a sum over axis 0 of the output is missing",
+    ),
+    "the way around": (
+        lambda x: x + np.sin(x),
+        lambda g, y, x: (g * np.cos(x),),
+        normal(6),
+        "the term g is missing: one of several addends, such as x in x + f(x)",
+    ),
+    "a row": (
+        np.sin,
+        lambda g, y, x: (g * np.cos(x) * np.array([[1.0], [1.0], [3.0]]),),
+        normal(3, 4),
+        "wrong at index 2 of axis 0 only; all other elements are right",
+    ),
+    "no gradient of a row": (
+        lambda x: x.sum(0),
+        lambda g, y, x: (g * np.array([[1.0], [0.0], [1.0], [1.0]]),),
+        normal(4, 3),
+        "missing at index 1 of axis 0 only; all other elements are right",
+    ),
+    "where the function is 0": (
+        lambda x: x * 2.0,
+        lambda g, y, x: (g * 3.0,),
+        np.zeros(3),
+        "exactly 1.5 times too large",
+    ),
+    "where the function is 0, and flat": (
+        lambda x: x * x,
+        lambda g, y, x: (g * (2.0 * x + 1.0),),
+        np.zeros(3),
+        "the function does not change with this input, but the analytic gradient is not zero",
+    ),
+    "nan where the function is 0": (
+        lambda x: x * 1.0,
+        lambda g, y, x: (g * np.nan,),
+        np.zeros(3),
+        "the analytic gradient is nan; 0 times inf in the rule, or a division by 0",
+    ),
+}
+
+
+def planted(forward, backward):
+    """An op of these two functions."""
+    methods = {
+        "forward": lambda self, *arrays: forward(*arrays),
+        "backward": lambda self, g, y, *inputs: backward(g, y, *inputs),
+        "saves": "inputs",
+    }
+    return type("Planted", (Function,), methods)
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_planted_fault(name):
+    forward, backward, inputs, line = PLANTED[name]
+    assert diagnosis(planted(forward, backward), inputs) == line
+
+
+@pytest.mark.parametrize("check", [gradcheck, gradgradcheck])
+@pytest.mark.parametrize(
+    ("backward", "position", "line"),
+    [
+        (lambda g, y, a, b: (g @ b.mT, (a.mT @ g).mT), 1, "transposed; return its .mT"),
+        (lambda g, y, a, b: (b @ g.mT, a.mT @ g), 0, "transposed; return its .mT"),
+        (
+            lambda g, y, a, b: (a.mT @ g, g @ b.mT),
+            0,
+            "the gradients of inputs 0 and 1 are exchanged",
+        ),
+        (
+            lambda g, y, a, b: (g @ b.mT, (a.mT @ g).reshape(6, 2)),
+            1,
+            "of the right size; did you mean .reshape((3, 4))?",
+        ),
+        (
+            lambda g, y, a, b: (g @ b.mT, np.broadcast_to(a.mT @ g, (2, 3, 4))),
+            1,
+            "not summed over what forward broadcast; sum over it, or declare broadcasts = True",
+        ),
+        (
+            lambda g, y, a, b: (g @ b.mT, np.add.reduce(a.mT @ g, axis=0)),
+            1,
+            "of a wrong size; the gradient of an input has the shape of that input",
+        ),
+    ],
+)
+def test_gradient_of_another_shape(check, backward, position, line):
+    op = planted(lambda a, b: a @ b, backward)
+    text = complaint(op, [normal(2, 3), normal(3, 4, seed=1)], check)
+    shape = [(2, 3), (3, 4)][position]
+    start = f"Planted.backward gives input {position}, of shape {shape}, a gradient of shape"
+    assert f"{check.__name__}: Planted: {start}" in text
+    assert text.endswith(f"\ndiagnosis: {line}")
+
+
+def test_no_gradient_from_one_of_two_outputs():
+    fn = lambda x: (x * 2.0, x.detach() * 3.0 + x * 0.0)  # noqa: E731
+    assert diagnosis(fn, normal(4)) == "missing: no gradient arrives from output 1"
+
+
+def test_detached_input():
+    assert diagnosis(lambda a, b: a * b.detach(), [normal(3), normal(3)]) == (
+        "missing: no gradient reaches this input, though the function changes with it: it is "
+        "detached, by detach(), .data, numpy() or no_grad()"
+    )
+    assert diagnosis(lambda a: a * a.detach(), normal(3)) == "exactly 2 times too small"
+
+
+def test_a_function_that_is_zero_at_the_point():
+    for fn in (Tensor.abs, Tensor.relu, lambda x: x.norm(), lambda x: x.abs().sum()):
+        for x in (np.zeros(3), 0.0, np.zeros((70, 90))):
+            assert "0.0 is at a kink; the derivative jumps" in complaint(fn, x)
+    for fn in (lambda x: x * 0.0, lambda x: x * x, Tensor.sin, lambda x: x.sum() * 2.0):
+        for x in (np.zeros(3), 0.0, np.zeros((70, 90))):
+            assert gradcheck(fn, x)
+            assert gradgradcheck(fn, x)
+
+
+def test_numbers_too_large_for_differences():
+    assert complaint(lambda x: x * 1e300, normal(3)).endswith(
+        "e+299 is too large for differences, whose squares overflow; scale the function down"
+    )
+    assert "a slope of 1e+300 is too large for differences" in complaint(
+        lambda x: x * 1e300, np.zeros(3)
+    )
+    assert gradcheck(lambda x: x * 1e100, np.zeros(3))
+
+
 def test_reversed():
     class Wrong(Function):
         def forward(self, x):

@@ -21,6 +21,7 @@ from ..tensor import Tensor
 EPS = float(np.finfo(np.float64).eps)
 STEP = EPS ** (1 / 3)
 SHRINK = 16.0  # from one step size to the next smaller one
+HUGE = 1e140  # values and slopes up to which sums of squares stay finite
 FLOAT32_NOISE = (1e-11, 1e-5)  # relative error that occurs in float32, and not in float64
 
 
@@ -155,7 +156,7 @@ class Differences:
         except its noise, which changes sign from one to the next (More and Wild, "Estimating
         computational noise", 2011).  The median ignores a kink or a jump on the line.
         """
-        scale = float(np.linalg.norm(cotangent * self.value))
+        here = float(np.linalg.norm(cotangent * self.value))
         steps = self.steps(number, 4.0)
         every, found = np.arange(steps.size), [0.0]
         rng = np.random.default_rng(0)
@@ -163,7 +164,8 @@ class Differences:
             by = steps * rng.uniform(0.5, 1.5, steps.size)
             line = [cotangent @ self.moved(number, every, t * by) for t in range(1, 21)]
             fourth = np.diff(line, 4)
-            if np.count_nonzero(fourth[1:] * fourth[:-1] < 0) > 5:
+            scale = max(here, float(np.abs(line).max()))  # the function may be 0 at the point
+            if np.count_nonzero(np.sign(fourth[1:]) * np.sign(fourth[:-1]) < 0) > 5:
                 found.append(float(np.median(np.abs(fourth))) / 70**0.5 / scale)
         return max(found)
 
@@ -175,6 +177,16 @@ class Differences:
                 f"float32: the values carry a relative error of {noise:.0e}, where float64 has "
                 "1e-16: too coarse for differences; keep casts and float32 constants out of fn"
             )
+
+    def refuse_huge(self, right: Array, left: Array) -> None:
+        """Raise if the values or the slopes are so large that their squares overflow."""
+        for what, numbers in (("value", self.value), ("slope", right), ("slope", left)):
+            sizes = np.abs(numbers[np.isfinite(numbers)])
+            if sizes.max(initial=0.0) > HUGE:
+                self.subject.fail(
+                    f"a {what} of {sizes.max():.0e} is too large for differences, whose squares "
+                    "overflow; scale the function down"
+                )
 
     def refuse_kink(self, number: int, elements: Array, right: Array, left: Array) -> None:
         """Raise if there is a kink at one of the elements."""

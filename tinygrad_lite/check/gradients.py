@@ -9,17 +9,16 @@ v is random, never all ones: v = 1, as after `.sum()`, hides a wrong softmax or 
 elements.  If the Jacobian is small enough, v is also each row of the identity in turn.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from ..derivatives import grad
 from ..engine.function import Primitive
 from ..engine.graph import Array, array_of
 from ..methods._keywords import also
 from ..tensor import Tensor
-from .diagnosis import Comparison, diagnose
+from .diagnosis import Comparison, Other, diagnose
 from .differences import (
     EPS,
     SHRINK,
@@ -33,6 +32,7 @@ from .differences import (
     labels_of,
     subject_of,
 )
+from .products import pull_back
 
 __all__ = ["GradientError", "gradcheck", "gradgradcheck"]
 
@@ -102,7 +102,7 @@ def gradgradcheck(
     def gradient(*values: Any) -> tuple[Tensor, ...]:
         outputs = first.float_outputs(first.fn(*values[:count]))
         leaves = [values[position] for position in first.positions]
-        found = _pull_back(outputs, values[count:], leaves, create_graph=True)
+        found = pull_back(first, outputs, values[count:], leaves, create_graph=True)
         return tuple(
             leaf.zeros_like() if gradient is None else gradient
             for leaf, gradient in zip(leaves, found, strict=True)
@@ -136,17 +136,6 @@ def _subject(check: str, fn: Any, inputs: Any, atol: float, rtol: float, step: f
     return subject_of(check, fn, inputs)
 
 
-def _pull_back(
-    outputs: Sequence[Tensor], cotangents: Sequence[Any], leaves: Sequence[Tensor], **options: Any
-) -> Sequence[Tensor | None]:
-    """The gradients with respect to the leaves; None for leaves without one."""
-    ends = [pair for pair in zip(outputs, cotangents, strict=True) if pair[0].requires_grad]
-    if not ends:
-        return [None] * len(leaves)
-    tensors, starts = zip(*ends, strict=True)
-    return grad(tensors, leaves, starts, allow_unused=True, **options)
-
-
 # ---------------------------------------------------------------------------------------------
 # The check
 
@@ -166,6 +155,8 @@ class _Check:
         self.given, self.outputs = subject.run(subject.point)
         self.around = Differences(subject, joined(self.outputs), step)
         self.cotangent = self.rng.standard_normal(self.around.value.size)
+        self.analytic: list[Array] = []  # for each input (rows, *shape)
+        self.reached: set[int] = set()  # the inputs at which a gradient arrived, be it 0
 
     def run(self) -> None:
         """Raise unless everything agrees."""
@@ -188,9 +179,12 @@ class _Check:
                     f"backward gives another gradient of {self.subject.labels[number]} the second "
                     "time: it changes what forward saved, or draws random numbers"
                 )
+        self.analytic = [
+            np.concatenate([products[number], *([entries[number]] if number in entries else [])])
+            for number in numbers
+        ]
         for number in numbers:
-            rows = [products[number]] + ([entries[number]] if number in entries else [])
-            self._compare(number, np.concatenate(rows))
+            self._compare(number, self.analytic[number])
 
     def _products(self, cotangents: Array, numbers: Sequence[int]) -> list[Array]:
         """For each of these inputs (rows, *shape): v J for each row v, from `backward`."""
@@ -202,10 +196,11 @@ class _Check:
                 part.reshape(output.shape)
                 for part, output in zip(np.split(cotangent, ends), self.outputs, strict=True)
             ]
-            found = _pull_back(self.outputs, parts, leaves, retain_graph=True)
-            for product, gradient in zip(products, found, strict=True):
+            found = pull_back(self.subject, self.outputs, parts, leaves, retain_graph=True)
+            for number, product, gradient in zip(numbers, products, found, strict=True):
                 if gradient is not None:
                     product[row] = gradient.numpy()
+                    self.reached.add(number)
         return products
 
     def _refuse_mutation(self, culprit: str) -> None:
@@ -249,6 +244,7 @@ class _Check:
             count = min(size, SAMPLE, max(4, 2**22 // outputs))
             elements = np.sort(self.rng.choice(size, count, replace=False))
         right, left = self.around.slopes(number, elements)
+        self.around.refuse_huge(right, left)
         wrong = self._wrong(number, analytic, elements, (right + left) / 2)
         if wrong.any() or self.around.kinks(number, elements, right, left).any():
             self._explain(number, analytic, elements)
@@ -327,7 +323,17 @@ class _Check:
         self.around.refuse_kink(number, elements, right, left)
         shapes = tuple(output.shape for output in self.outputs)
         columns_wrong = np.asarray(wrong.any(axis=0))
-        found = Comparison(rows, analytic, columns, elements, columns_wrong, shapes)
+        found = Comparison(
+            self._name(number),
+            rows,
+            analytic,
+            columns,
+            elements,
+            columns_wrong,
+            shapes,
+            number in self.reached or self.second,
+            tuple(self._others(number, rows, elements)),
+        )
         errors = np.where(wrong, np.nan_to_num(np.abs(found.given - found.numeric), nan=np.inf), -1)
         if wrong[1:].any():
             errors[0] = -2  # a single entry tells more than a product
@@ -336,6 +342,19 @@ class _Check:
         hint = "; does the rule read a value that forward kept on self?" if self.second else ""
         headline = self._headline(number, found, row, column)
         self.subject.fail(f"{headline}\ndiagnosis: {diagnose(found)}{hint}")
+
+    def _name(self, number: int) -> str:
+        """The name of an input in a diagnosis: its position, or g."""
+        label = self.subject.labels[number]
+        return label if label.startswith("g") else f"input {self.subject.positions[number]}"
+
+    def _others(self, number: int, rows: Array, elements: Array) -> Iterator[Other]:
+        """The other inputs of the same shape, whose gradient this one may have got."""
+        for other, point in enumerate(self.subject.point):
+            if other != number and point.shape == self.subject.point[number].shape:
+                right, left = self.around.slopes(other, elements)
+                given = self.analytic[other].reshape(len(rows), -1)[:, elements]
+                yield Other(self._name(other), rows @ ((right + left) / 2), given)
 
     def _headline(self, number: int, found: Comparison, row: int, column: int) -> str:
         """The input, the number of wrong elements, and the worst one."""
