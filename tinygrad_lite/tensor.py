@@ -4,12 +4,13 @@ Its data and its part in autograd are here.  Its operations are mixins, listed i
 """
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Self, TypeVar, overload
 
 import numpy as np
 from numpy.typing import DTypeLike
 
+from .arrays.arguments import wrong
 from .arrays.dtypes import check_differentiable, check_dtype, new_array
 from .arrays.given import elements, refuse_masked
 from .arrays.ownership import deep_copied
@@ -93,6 +94,11 @@ class Tensor(TensorMethods, NumpyProtocol):
             )
         check_dtype(array.dtype)
         return cls._wrap(array, None)
+
+    @classmethod
+    def from_numpy(cls, array: Array) -> Self:
+        """PyTorch's name for `from_array`: the memory is shared."""
+        return cls.from_array(array)
 
     # Data and metadata
 
@@ -213,6 +219,17 @@ class Tensor(TensorMethods, NumpyProtocol):
         else:
             origin = "" if self._node is None else f", op={self.op}"
         return f"{prefix}{values}, dtype={self._data.dtype}{origin})"
+
+    def sequential(self, fns: Iterable[Callable[[Any], Any]]) -> Any:
+        """What these functions or layers make of this tensor, one after the other."""
+        result: Any = self
+        if not isinstance(fns, Iterable):
+            raise wrong("sequential", "a list of functions", fns)
+        for fn in fns:
+            if not callable(fn):
+                raise wrong("sequential", "functions", fn)
+            result = fn(result)
+        return result
 
     # Autograd
 

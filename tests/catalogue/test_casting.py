@@ -53,3 +53,44 @@ def test_names_of_pythons_types_are_their_widths_in_tinygrad_and_pytorch() -> No
     names = ("half", "float", "double", "short", "int", "long", "bool")
     widths = ("float16", "float32", "float64", "int16", "int32", "int64", "bool")
     assert [str(getattr(x, name)().dtype) for name in names] == [*widths]
+
+
+def test_to_takes_what_pytorch_takes() -> None:
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    for same in (x.to("cpu"), x.to("CPU"), x.to("cpu:0"), x.to(None), x.to(x), x.to(), x.cpu()):
+        assert same is x
+    assert x.to(device="cpu", dtype="float32", non_blocking=True) is x
+    for y in (
+        *(x.to(np.float64), x.to("float64"), x.to("cpu", np.float64), x.to(Tensor(np.zeros(1)))),
+        *(x.to(dtype=np.float64), x.to("cpu", dtype="float64"), x.to(None, np.float64)),
+    ):
+        assert y.dtype == np.float64
+        assert y.requires_grad
+    copied = x.to(np.float32, copy=True)
+    assert not np.shares_memory(copied.numpy(), x.numpy())
+    assert copied.requires_grad
+    assert x.device == x.to(x.device).device == "cpu"
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:0", "mps", "gpu", "xpu", "float31"])
+def test_another_device_is_one_clear_error(device: str) -> None:
+    x = Tensor([1.0])
+    with pytest.raises(ValueError, match=r"^to: expected a dtype, a Tensor or 'cpu', the only dev"):
+        x.to(device)
+    with pytest.raises(ValueError, match=r"^to: device: everything is computed on the CPU, with "):
+        x.to(device=device)
+    with pytest.raises(ValueError, match=r"^rand: device: everything is computed on the CPU, wi"):
+        Tensor.rand(2, device=device)
+    for wrong in (3, [1], object()):
+        with pytest.raises(TypeError, match=r"^to: "):
+            x.to(wrong)
+    with pytest.raises(TypeError, match=r"^to: expected a device and a dtype; got 3 arguments"):
+        x.to("cpu", np.float32, True)
+
+
+def test_what_a_tensor_takes_in_memory() -> None:
+    x = Tensor(np.zeros((2, 3), np.int16))
+    assert (x.element_size(), x.nbytes, x.is_floating_point()) == (2, 12, False)
+    assert Tensor([1.0]).is_floating_point()
+    assert x.is_contiguous()
+    assert not x.T.is_contiguous()

@@ -25,7 +25,7 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     **dict.fromkeys(
         (
             *("sum", "mean", "prod", "max", "min", "argmax", "argmin", "any", "all", "median"),
-            *("count_nonzero", "logsumexp", "norm"),
+            *("count_nonzero", "logsumexp", "norm", "amax", "amin"),
         ),
         ((), REDUCED),
     ),
@@ -45,7 +45,7 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
         ((), {"axis": 0}),
     ),
     **dict.fromkeys(("tril", "triu", "diag"), ((), {"diagonal": 1})),
-    **dict.fromkeys(("clamp", "clip"), ((), {"min": 0.3, "max": 0.6})),
+    **dict.fromkeys(("clamp", "clip", "clamp_"), ((), {"min": 0.3, "max": 0.6})),
     **dict.fromkeys(("cat", "stack"), ((OTHER,), {"axis": 1})),
     **dict.fromkeys(("binary_crossentropy", "binary_crossentropy_logits"), ((), {"Y": OTHER})),
     **dict.fromkeys(("cross_entropy", "nll_loss"), ((), {"labels": LABELS})),
@@ -53,11 +53,23 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     **dict.fromkeys(("glorot_uniform", "kaiming_uniform", "kaiming_normal"), ((), SHAPE)),
     **dict.fromkeys(("randint", "empty"), ((), SHAPE)),
     **dict.fromkeys(("zeros_like", "ones_like", "empty_like", "rand_like", "randn_like"), ((), {})),
+    **dict.fromkeys(("new_zeros", "new_ones", "new_empty"), ((), SHAPE)),
     **dict.fromkeys(("eye", "randperm"), ((3,), {})),
     "arange": ((1,), {"stop": 4}),
     "linspace": ((1,), {"stop": 4, "steps": 3}),
     "full": ((), {"shape": (2, 3), "fill_value": 1.5}),
     "full_like": ((1.5,), {}),
+    "new_full": ((), {"shape": (2, 3), "fill_value": 1.5}),
+    "new_tensor": (([1, 2],), {}),
+    "to": ((np.float32,), {}),
+    "narrow": ((), {"axis": 1, "start": 1, "length": 2}),
+    "select": ((), {"axis": 1, "index": 2}),
+    "take": ((), {"index": INDEX}),
+    "tile": ((), {"repeats": (2, 1)}),
+    "mm": ((), {"other": OTHER.T}),
+    "bmm": ((), {"other": OTHER.T[None]}),
+    "mv": ((), {"other": VECTOR}),
+    "solve_triangular": ((), {"other": OTHER.T, "upper": True}),
     "normal": ((), {"shape": (2, 3), "mean": 3.0, "std": 0.5}),
     "quantile": ((0.3,), REDUCED),
     "topk": ((2,), {"axis": 0, "sorted_": True}),
@@ -103,6 +115,8 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
 SELVES = {
     "where": X > 0.5,
     "outer": VECTOR,
+    "solve_triangular": np.eye(4) + X.T @ X,
+    "bmm": X[None],
     "solve": np.eye(4) + X.T @ X,
     "glu": X[:2],
     "squeeze": X[:, :1],
@@ -135,7 +149,7 @@ def receiver(method: str) -> Any:
 def value_of(word: str, ours: str | None, options: dict[str, Any]) -> Any:
     """What they pass under this keyword."""
     if ours is None:
-        return {"device": "cpu", "stable": True}[word]
+        return {"device": "cpu", "stable": True, "non_blocking": True}[word]
     value = options[ours]
     if word in APART and ours == "axes":
         return value[APART.index(word)]
@@ -195,7 +209,7 @@ def test_their_keyword_means_ours(method: str, word: str) -> None:
         del given[ours]
     for a, b in zip(call(method, *more, **given), expected, strict=True):
         assert np.shape(a) == np.shape(b)
-        if method not in ("empty", "empty_like"):
+        if "empty" not in method:
             np.testing.assert_array_equal(a, b)
 
 
@@ -233,7 +247,7 @@ def test_two_spellings_at_once_are_refused(method: str, word: str) -> None:
         (lambda x: Tensor.zeros(2, device="cuda:0"), ValueError,
          "zeros: device: everything is computed on the CPU, with NumPy; got 'cuda:0'; use 'cpu', "
          "or leave it out"),
-        (lambda x: Tensor.ones(2, device=0), TypeError, "ones: device: expected 'cpu'; got int"),
+        (lambda x: Tensor.ones(2, device=0), TypeError, "ones: device: expected 'cpu'; got 0"),
     ],
 )  # fmt: skip
 def test_what_wrong_keywords_print(wrong: Any, error: type[Exception], line: str) -> None:

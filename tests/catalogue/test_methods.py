@@ -14,6 +14,12 @@ from tinygrad_lite import Tensor, grad, gradcheck, gradgradcheck
 # Public methods whose tests are not rows, and where they stand.
 ELSEWHERE = {
     "from_array": "engine/test_tensor.py",
+    "from_numpy": "engine/test_tensor.py",
+    "sequential": "engine/test_tensor.py",
+    "equal": "catalogue/test_numpy_elementwise.py",
+    **dict.fromkeys(
+        ("is_floating_point", "is_contiguous", "element_size"), "catalogue/test_casting.py"
+    ),
     "item": "engine/test_tensor.py",
     "tolist": "engine/test_tensor.py",
     "dim": "engine/test_tensor.py",
@@ -38,7 +44,10 @@ ELSEWHERE = {
         "catalogue/test_random.py",
     ),
     **dict.fromkeys(
-        ("add_", "sub_", "mul_", "div_", "copy_", "fill_", "zero_", "masked_fill_"),
+        (
+            *("add_", "sub_", "mul_", "div_", "copy_", "fill_", "zero_", "masked_fill_"),
+            *("addcmul_", "addcdiv_", "lerp_", "clamp_"),
+        ),
         "engine/test_inplace.py",
     ),
 }

@@ -130,3 +130,12 @@ def test_allclose_is_a_bool() -> None:
     assert Tensor([np.nan]).allclose(np.array([np.nan]), equal_nan=True)
     assert np.allclose(VALUES + 1e-9, x) is True
     assert np.allclose(x, VALUES + 1e-3, rtol=1e-2) is True
+
+
+def test_equal_compares_shapes_and_elements() -> None:
+    x = Tensor([1.0, np.nan])
+    assert Tensor([1.0, 2.0]).equal(np.array([1.0, 2.0]))
+    assert Tensor(2).equal(2)
+    assert not Tensor([1.0, 2.0]).equal(Tensor([[1.0, 2.0]]))
+    assert not Tensor([2.0, 2.0]).equal(2.0)
+    assert not x.equal(x)

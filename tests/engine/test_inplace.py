@@ -455,12 +455,23 @@ UPDATES = {
     "add_": (lambda y, v: y.add_(v), lambda y, v: y + v),
     "sub_": (lambda y, v: y.sub_(v), lambda y, v: y - v),
     "mul_": (lambda y, v: y.mul_(v), lambda y, v: y * v),
+    "addcmul_": (lambda y, v: y.addcmul_(v, y, value=0.5), lambda y, v: y + 0.5 * v * y),
+    "addcdiv_": (lambda y, v: y.addcdiv_(v, y, value=-2), lambda y, v: y - 2 * v / y),
+    "lerp_": (lambda y, v: y.lerp_(v, 0.3), lambda y, v: y + (v - y) * 0.3),
+    "clamp_": (lambda y, v: y.clamp_(max=v - 0.25), lambda y, v: np.minimum(y, v - 0.25)),
     "div_": (lambda y, v: y.div_(v), lambda y, v: y / v),
     "copy_": (lambda y, v: y.copy_(v), lambda y, v: 0 * y + v),
     "fill_": (lambda y, v: y.fill_(v), lambda y, v: 0 * y + v),
     "zero_": (lambda y, v: y.zero_(), lambda y, v: 0 * y),
     "masked_fill_": (lambda y, v: y.masked_fill_(MASK, v), lambda y, v: np.where(MASK, v, y)),
 }
+
+
+def test_alpha_scales_what_is_written() -> None:
+    p, g = Tensor([1.0, 2.0]), Tensor([0.5, -1.0])
+    assert p.add_(g, alpha=-2) is p
+    assert p.tolist() == [0.0, 4.0]
+    assert p.sub_(g, alpha=2.0).tolist() == [-1.0, 6.0]
 
 
 @pytest.mark.parametrize("kind", ["tensor", "number"])

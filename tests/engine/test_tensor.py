@@ -275,3 +275,20 @@ def test_random_numbers_are_seeded_and_leave_numpy_alone() -> None:
     assert Tensor.randn(3, dtype=np.float16).dtype == np.float16
     assert Tensor.uniform(100_000, low=100.0, high=101.0).data.max() < 101  # though it rounds up
     np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+
+
+def test_from_numpy_shares_memory_as_pytorchs_does() -> None:
+    array = np.array([1.0, 2.0])
+    x = Tensor.from_numpy(array)
+    array[0] = 5.0
+    assert x.tolist() == [5.0, 2.0]
+
+
+def test_sequential_calls_one_after_the_other() -> None:
+    x = Tensor([-1.0, 4.0])
+    assert x.sequential([Tensor.relu, Tensor.sqrt, lambda y: y + 1]).tolist() == [1.0, 3.0]
+    assert x.sequential([]) is x
+    with pytest.raises(TypeError, match=r"^sequential: expected functions; got 3$"):
+        x.sequential([Tensor.relu, 3])
+    with pytest.raises(TypeError, match=r"^sequential: expected a list of functions; got 3$"):
+        x.sequential(3)

@@ -2,24 +2,31 @@
 
 from typing import Any
 
+from ..arrays.arguments import shown, wrong
+
 CPU = "cpu"
 
 
-def check_device(device: Any) -> None:
-    """Raise unless `device` is the CPU ("cpu", "CPU", "cpu:0") or None.
+def check_device(device: Any, name: str) -> None:
+    """Raise unless `device` is None or the CPU: "cpu", "CPU" or "cpu:0".
 
     Errors: ValueError for another device, TypeError for what is no device.
     """
     if device is None or is_cpu(device):
         return
-    if not isinstance(device, str) and not hasattr(device, "type"):  # a device of PyTorch has one
-        raise TypeError(f"device: expected 'cpu'; got {type(device).__name__}")
+    if not is_device(device):
+        raise wrong(name, "'cpu'", device)
     raise ValueError(
-        f"device: everything is computed on the CPU, with NumPy; got {str(device)!r}; "
+        f"{name}: everything is computed on the CPU, with NumPy; got {shown(str(device))}; "
         "use 'cpu', or leave it out"
     )
 
 
+def is_device(value: Any) -> bool:
+    """Whether this is a name, or a device of PyTorch, whose type is a name."""
+    return isinstance(value, str) or isinstance(getattr(value, "type", None), str)
+
+
 def is_cpu(device: Any) -> bool:
     """Whether this is a name of the CPU."""
-    return str(device).lower().partition(":")[0] == CPU
+    return is_device(device) and str(device).lower().partition(":")[0] == CPU

@@ -87,3 +87,13 @@ def update(
     result = op.apply(*pair(name, old, old if other is tensor else other, floating))
     overwrite(name, tensor, result)
     return tensor
+
+
+def replace(name: str, method: str, tensor: TensorBase, *others: Any, **options: Any) -> Any:
+    """Replace the tensor's value with that of a method, in the same memory; return the tensor."""
+    recorded = next((other for other in others if getattr(other, "_node", None)), None)
+    check_writable(name, tensor, tensor._data, recorded)
+    old = tensor._wrap(tensor._data.copy(), tensor._node)
+    given = [old if other is tensor else other for other in others]
+    overwrite(name, tensor, getattr(old, method)(*given, **options))
+    return tensor

@@ -8,21 +8,20 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, NamedTuple, TypeVar
 
+from ..arrays.arguments import flag
 from ._device import check_device
 
 Call = TypeVar("Call", bound=Callable[..., Any])
 
 
-def unchanged(value: Any) -> Any:
+def unchanged(value: Any, name: str) -> Any:
     """A keyword that differs in its name only."""
     return value
 
 
-def without_bias(value: Any) -> int:
-    """`unbiased` as `correction`: the sum is divided by n - 1 or by n."""
-    if value is not True and value is not False:
-        raise TypeError(f"unbiased: expected True or False; got {value!r}")
-    return int(value)
+def degrees_lost(value: Any, name: str) -> int:
+    """`unbiased` as `correction`: whether the sum is divided by n - 1 or by n."""
+    return int(flag(value, name))
 
 
 class Keyword(NamedTuple):
@@ -32,13 +31,13 @@ class Keyword(NamedTuple):
     """
 
     ours: tuple[str, ...] = ()
-    convert: Callable[[Any], Any] = unchanged
+    convert: Callable[[Any, str], Any] = unchanged
 
 
 KEYWORDS: dict[str, Keyword] = {
     # Axes
     "dim": Keyword(("axis",)),
-    "dims": Keyword(("axis", "axes")),
+    "dims": Keyword(("axis", "axes", "repeats")),
     "dimension": Keyword(("axis",)),
     "order": Keyword(("axes",)),
     "axis": Keyword(("axes",)),
@@ -48,7 +47,7 @@ KEYWORDS: dict[str, Keyword] = {
     "start_dim": Keyword(("start_axis",)),
     "end_dim": Keyword(("end_axis",)),
     "keepdims": Keyword(("keepdim",)),
-    "unbiased": Keyword(("correction",), without_bias),
+    "unbiased": Keyword(("correction",), degrees_lost),
     "ddof": Keyword(("correction",)),
     # Shapes and sizes
     "size": Keyword(("shape",)),
@@ -58,12 +57,15 @@ KEYWORDS: dict[str, Keyword] = {
     "sections": Keyword(("parts",)),
     "indices_or_sections": Keyword(("parts",)),
     "shift": Keyword(("shifts",)),
+    "reps": Keyword(("repeats",)),
     "pad": Keyword(("padding",)),
     "k": Keyword(("diagonal",)),
     # The other operand
     "exponent": Keyword(("other",)),
     "tensor": Keyword(("other",)),
     "vec2": Keyword(("other",)),
+    "mat2": Keyword(("other",)),
+    "vec": Keyword(("other",)),
     "x2": Keyword(("other",)),
     "input2": Keyword(("other",)),
     "B": Keyword(("other",)),
@@ -90,7 +92,8 @@ KEYWORDS: dict[str, Keyword] = {
     "v": Keyword(("cotangents", "tangents", "vectors")),
     "eps": Keyword(("step",)),
     # What is always so here
-    "stable": Keyword(convert=bool),  # every sort is
+    "stable": Keyword(convert=flag),  # every sort is
+    "non_blocking": Keyword(convert=flag),
     "device": Keyword(convert=check_device),
 }
 # Two that are given apart for one argument of ours, x.transpose(dim0=0, dim1=1).
@@ -135,7 +138,7 @@ class _Words:
         self.positions = {name: number for number, name in enumerate(names[: code.co_argcount])}
         self.own = frozenset(names) - {"self", "cls"}
         self.star = code.co_varnames[count] if code.co_flags & 4 else None  # *axes, *shape
-        self.theirs = {} if self.star in (None, "others") else {self.star: self.star}
+        self.theirs = {} if self.star in (None, "others", "target") else {self.star: self.star}
         for word in theirs:
             ours = [name for name in KEYWORDS[word].ours if name in self.own or name == self.star]
             self.theirs[word] = ours[0] if ours else None
@@ -176,11 +179,8 @@ class _Words:
         return list(given.values())
 
     def _converted(self, word: str, value: Any) -> Any:
-        convert = KEYWORDS[word].convert if word in KEYWORDS and word != self.star else unchanged
-        try:
-            return convert(value)
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"{self.name}: {error}") from None
+        convert = unchanged if word == self.star else KEYWORDS[word].convert
+        return convert(value, f"{self.name}: {word}")
 
     def _listed(self) -> str:
         names = sorted(self.own, key=lambda name: self.positions.get(name, 99))

@@ -11,6 +11,7 @@ from ..arrays import integers
 from ..arrays.arguments import LARGEST, number, wrong
 from ..arrays.dtypes import FLOAT, check_dtype, promote, with_number
 from ..arrays.given import refuse_masked
+from ..arrays.shapes import Shape
 from ..engine.graph import Array, TensorBase
 from ..ops.elementwise import Cast
 
@@ -155,6 +156,20 @@ def as_tensor(value: Any, beside: TensorBase, dtype: DTypeLike | None = None) ->
     if isinstance(value, TensorBase):
         return value
     return beside._wrap(np.asarray(value, dtype), None)
+
+
+def scaled(name: str, other: Any, factor: Any, option: str = "alpha") -> Any:
+    """`other` times a number, the `alpha` of x.add(other, alpha=2)."""
+    factor = number(factor, f"{name}: {option}")
+    return other if factor == 1 else operand(other, name) * factor
+
+
+def shape_and_dtype(name: str, other: Any) -> tuple[Shape, np.dtype[Any]]:
+    """Those of a tensor or an array, for functions that take no more of it."""
+    if not isinstance(other, (TensorBase, np.ndarray)):
+        raise wrong(f"{name}: other", "a Tensor", other)
+    array = other._data if isinstance(other, TensorBase) else other
+    return array.shape, array.dtype
 
 
 def as_float(tensor: Given) -> Given:

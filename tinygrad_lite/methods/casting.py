@@ -1,13 +1,17 @@
 """Dtypes and copies: the same values, or the same bits, with another dtype."""
 
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import DTypeLike
 
+from ..arrays.arguments import flag, shown
 from ..arrays.dtypes import check_dtype
+from ..engine.graph import TensorBase
 from ..ops.elementwise import Cast
-from ._operands import cast, converted
+from ._device import CPU, check_device, is_cpu, is_device
+from ._keywords import also
+from ._operands import cast, converted, shape_and_dtype
 from ._theme import Theme
 
 
@@ -23,6 +27,61 @@ class CastingMethods(Theme):
         lacks: 300 as uint8 (PyTorch and NumPy give 44).
         """
         return cast(self, check_dtype(dtype, "cast"))
+
+    @also("non_blocking")
+    def to(
+        self,
+        *target: Any,
+        dtype: DTypeLike | None = None,
+        device: str | None = None,
+        copy: bool = False,
+    ) -> Self:
+        """The same values with another dtype, as `cast` gives it; for programs of PyTorch.
+
+        target  a dtype, a tensor, a device, or a device and a dtype.  "cpu" is the only device,
+                and changes nothing
+        copy    whether the result has new memory if the dtype is the same
+
+        Errors: ValueError for another device.
+        """
+        check_device(device, "to: device")
+        if len(target) > 2:
+            raise TypeError(f"to: expected a device and a dtype; got {len(target)} arguments")
+        for value in target:
+            found = _dtype_of(value)
+            dtype = dtype if found is None else found
+        wanted = self._data.dtype if dtype is None else check_dtype(dtype, "to")
+        return converted(self, wanted, "to") if flag(copy, "to: copy") else cast(self, wanted, "to")
+
+    def type_as(self, other: TensorBase) -> Self:
+        """The same values with the dtype of `other`."""
+        return cast(self, shape_and_dtype("type_as", other)[1], "type_as")
+
+    def cpu(self) -> Self:
+        """The tensor itself: everything is computed on the CPU."""
+        return self
+
+    @property
+    def device(self) -> str:
+        """The name of the only device, "cpu"."""
+        return CPU
+
+    def is_floating_point(self) -> bool:
+        """Whether the dtype is one of floats, so that there can be a gradient."""
+        return self._data.dtype.kind == "f"
+
+    def is_contiguous(self) -> bool:
+        """Whether the memory is in C order, without gaps."""
+        return self._data.flags.c_contiguous
+
+    def element_size(self) -> int:
+        """The number of bytes of one element."""
+        return self._data.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """The number of bytes of all elements."""
+        return self._data.nbytes
 
     def astype(self, dtype: DTypeLike) -> Self:
         """The same values with another dtype, always in new memory; NumPy's name for `cast`."""
@@ -87,3 +146,20 @@ class CastingMethods(Theme):
     def bool(self) -> Self:
         """False where an element is 0, else True, also for nan."""
         return self.cast(np.bool_)
+
+
+def _dtype_of(target: Any) -> DTypeLike | None:
+    """The dtype that an argument of `to` names; None for the CPU."""
+    if isinstance(target, TensorBase):
+        return target._data.dtype
+    if target is None or is_cpu(target):
+        return None
+    if is_device(target):
+        try:
+            return np.dtype(target)
+        except TypeError:
+            raise ValueError(
+                "to: expected a dtype, a Tensor or 'cpu', the only device, since everything is "
+                f"computed with NumPy; got {shown(str(target))}"
+            ) from None
+    return check_dtype(target, "to")

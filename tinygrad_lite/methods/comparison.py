@@ -7,7 +7,7 @@ import numpy as np
 
 from ..arrays.arguments import flag, number
 from ._elementwise import constant
-from ._operands import Operand
+from ._operands import Operand, operand
 from ._theme import Theme
 
 
@@ -49,6 +49,11 @@ class ComparisonMethods(Theme):
     ) -> bool:
         """Whether all elements are close, as a Python bool; see `isclose`."""
         return bool(close("allclose", self, other, rtol, atol, equal_nan)._data.all())
+
+    def equal(self, other: Operand) -> bool:
+        """Whether shapes and all elements are equal, as a Python bool; nan equals nothing."""
+        given = operand(other, "equal")
+        return np.array_equal(self._data, getattr(given, "_data", given))
 
     # Logic, for any dtype: 0 is False, everything else is True, nan too
 

@@ -195,6 +195,54 @@ class CreationMethods(Theme):
         values = np.eye(rows, columns, dtype=float_dtype(dtype, "eye"))
         return made(cls, values, requires_grad, "eye")
 
+    @also("size", "device")
+    def new_empty(
+        self, *shape: Any, dtype: DTypeLike | None = None, requires_grad: bool = False
+    ) -> Self:
+        """`empty`, by default with the dtype of this tensor."""
+        return new(
+            "new_empty", type(self), np.empty, shape, like(self, dtype, "new_empty"), requires_grad
+        )
+
+    @also("size", "device")
+    def new_zeros(
+        self, *shape: Any, dtype: DTypeLike | None = None, requires_grad: bool = False
+    ) -> Self:
+        """`zeros`, by default with the dtype of this tensor."""
+        return new(
+            "new_zeros", type(self), np.zeros, shape, like(self, dtype, "new_zeros"), requires_grad
+        )
+
+    @also("size", "device")
+    def new_ones(
+        self, *shape: Any, dtype: DTypeLike | None = None, requires_grad: bool = False
+    ) -> Self:
+        """`ones`, by default with the dtype of this tensor."""
+        return new(
+            "new_ones", type(self), np.ones, shape, like(self, dtype, "new_ones"), requires_grad
+        )
+
+    @also("size", "device")
+    def new_full(
+        self,
+        shape: Any,
+        fill_value: float,
+        dtype: DTypeLike | None = None,
+        requires_grad: bool = False,
+    ) -> Self:
+        """`full`, by default with the dtype of this tensor."""
+        sizes, wanted = new_shape("new_full", (shape,)), like(self, dtype, "new_full")
+        values = filled("new_full", sizes, fill_value, wanted)
+        return made(type(self), values, requires_grad, "new_full")
+
+    @also("device")
+    def new_tensor(
+        self, data: Any, dtype: DTypeLike | None = None, requires_grad: bool = False
+    ) -> Self:
+        """Tensor(data), by default with the dtype of this tensor."""
+        values = new_array(data, like(self, dtype, "new_tensor"))
+        return made(type(self), values, requires_grad, "new_tensor")
+
     @also("device")
     def empty_like(self, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Self:
         """Uninitialised memory in the shape of this tensor."""

@@ -25,6 +25,7 @@ from ._operands import (
     matched,
     operand,
     pair,
+    scaled,
 )
 from ._theme import Theme
 
@@ -116,6 +117,16 @@ class ElementwiseMethods(Theme):
         if isinstance(part, (int, float)):
             return a + (b - a) * part if part < 0.5 else b - (b - a) * (1.0 - part)
         return choose(part < 0.5, a + (b - a) * part, b - (b - a) * (1.0 - part), type(self))
+
+    def addcmul(self, tensor1: Operand, tensor2: Operand, *, value: float = 1) -> Self:
+        """self + value tensor1 tensor2."""
+        x, a, b = matched("addcmul", self, tensor1, tensor2)
+        return x + scaled("addcmul", a, value, "value") * b
+
+    def addcdiv(self, tensor1: Operand, tensor2: Operand, *, value: float = 1) -> Self:
+        """self + value tensor1 / tensor2."""
+        x, a, b = matched("addcdiv", self, tensor1, tensor2, floating=True)
+        return x + scaled("addcdiv", a, value, "value") / b
 
     # Sign and rounding.  The latter are constant between their jumps, so the derivative is 0.
 

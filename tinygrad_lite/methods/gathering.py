@@ -139,6 +139,38 @@ class GatheringMethods(Theme):
         return cast(total // counts, self._data.dtype)
 
     @also("dim")
+    def narrow(self, axis: int, start: int, length: int) -> Self:
+        """`length` positions along `axis`, from `start` on.  A view."""
+        axis = normalize_axis(axis, self._data.ndim, "narrow")
+        size = self._data.shape[axis]
+        first, count = integer(start, "narrow: start"), integer(length, "narrow: length", 0)
+        first += size if first < 0 else 0
+        if not 0 <= first <= size - count:
+            raise ValueError(
+                f"narrow: axis {axis} has size {size}; it has no {count} positions from {start} on"
+            )
+        return self[along(axis, slice(first, first + count))]
+
+    @also("dim")
+    def select(self, axis: int, index: int) -> Self:
+        """The part at one position along `axis`, without that axis.  A view."""
+        axis = normalize_axis(axis, self._data.ndim, "select")
+        position, size = integer(index, "select: index"), self._data.shape[axis]
+        if not -size <= position < size:
+            raise IndexError(f"select: axis {axis} has size {size}; got position {position}")
+        return self[along(axis, position)]
+
+    @also("indices")
+    def take(self, index: Any) -> Self:
+        """The elements at these positions in the flat data, in the shape of the index.
+
+        Negative positions count from the end.
+        """
+        positions, size = integers("take", index), self._data.size
+        check_range("take", positions, -size, size, "the flat data")
+        return self.reshape(-1)[positions]
+
+    @also("dim")
     def index_select(self, axis: int, index: Any) -> Self:
         """The slices of x at these positions along `axis`, in this order.  index: (n,)."""
         axis, positions = self._lines("index_select", axis, index)

@@ -14,7 +14,7 @@ from ..ops.determinants import Det, Slogdet
 from ..ops.linalg import Inv, Linear, Matmul, Solve
 from ..ops.movement import Concatenate, Expand, Reshape
 from ._keywords import also
-from ._operands import Operand, as_float, cast, in_single, matched, operand
+from ._operands import Operand, as_float, cast, in_single, matched, operand, scaled
 from ._products import HALF, matrix_product, sum_of_products, tensordot
 from ._theme import Theme
 
@@ -60,6 +60,29 @@ class LinalgMethods(Theme):
             w = w.mT if transposed else w
         y = self * w if np.ndim(w) == 1 else matrix_product(self, w, "linear")
         return y if bias is None else y + operand(bias, "linear: bias")
+
+    @also("mat2")
+    def mm(self, other: TensorBase) -> Self:
+        """self @ other, for two matrices.  (n, k) and (k, m) -> (n, m)."""
+        return _product("mm", self, other, 2, 2)
+
+    @also("mat2")
+    def bmm(self, other: TensorBase) -> Self:
+        """self @ other, for two stacks of matrices.  (b, n, k) and (b, k, m) -> (b, n, m)."""
+        return _product("bmm", self, other, 3, 3)
+
+    @also("vec")
+    def mv(self, other: TensorBase) -> Self:
+        """self @ other, for a matrix and a vector.  (n, k) and (k,) -> (n,)."""
+        return _product("mv", self, other, 2, 1)
+
+    def addmm(
+        self, mat1: TensorBase, mat2: TensorBase, *, beta: float = 1, alpha: float = 1
+    ) -> Self:
+        """beta self + alpha (mat1 @ mat2), for two matrices; self broadcasts."""
+        product = _product("addmm", mat1, mat2, 2, 2)
+        own = scaled("addmm", self, beta, "beta")
+        return own + scaled("addmm", product, alpha)
 
     @also("vec2")
     def outer(self, other: Operand) -> Self:
@@ -127,6 +150,36 @@ class LinalgMethods(Theme):
         LinAlgError for a singular matrix.
         """
         return solve(self, other)
+
+    @also("B")
+    def solve_triangular(
+        self, other: Operand, *, upper: bool, left: bool = True, unitriangular: bool = False
+    ) -> Self:
+        """The y with self @ y = other, where self is triangular.  (..., n, n) and (..., n, k).
+
+        upper          whether it is the upper triangle that is read; the other one is not
+        left           False: the y with y @ self = other, of shape (..., k, n)
+        unitriangular  the diagonal is not read either, and counts as 1
+
+        Only the triangle that is read gets a gradient.  LinAlgError for a 0 on the diagonal.
+        """
+        upper = flag(upper, "solve_triangular: upper")
+        a, b = matched("solve_triangular", self, other, floating=True)
+        if np.ndim(b) < 2:
+            raise ValueError(
+                f"solve_triangular: expected matrices on the right; got shape {np.shape(b)}"
+            )
+        a = _square("solve_triangular", a)
+        if not flag(left, "solve_triangular: left"):
+            a, b, upper = a.mT, b.mT, not upper
+        offset = int(flag(unitriangular, "solve_triangular: unitriangular"))
+        a = a.triu(offset) if upper else a.tril(-offset)
+        if offset:
+            a = a + np.eye(a.shape[-1], dtype=a.dtype)
+        # Turned round, a lower triangle is an upper one, in which elimination has nothing to do.
+        rows = (..., slice(None, None, -1), slice(None))
+        y = solve(a, b, False) if upper else solve(a.flip(-2, -1), b[rows], False)[rows]
+        return y if left else y.mT
 
     @in_single
     def det(self) -> Self:
@@ -246,6 +299,17 @@ def _stacked(x: Any, stack: tuple[int, ...]) -> Any:
     """The matrices broadcast to a stack of this shape."""
     shape = (*stack, *x.shape[-2:])
     return x if x.shape == shape else Expand.apply(x, shape=shape)
+
+
+def _product(name: str, a: Any, b: Any, left: int, right: int) -> Any:
+    """a @ b, which must have these numbers of axes; stacks must be of one length."""
+    if np.ndim(a) != left or np.ndim(b) != right or (left == 3 and len(a) != len(b)):
+        kinds = {1: "a vector", 2: "a matrix", 3: "a stack of matrices, as many as in the other"}
+        raise ValueError(
+            f"{name}: expected {kinds[left]} and {kinds[right]}; "
+            f"got shapes {np.shape(a)} and {np.shape(b)}"
+        )
+    return matrix_product(a, b, name)
 
 
 def _matrices(name: str, x: Any) -> Any:

@@ -19,7 +19,7 @@ from ..engine.graph import TensorBase
 from ..ops.indexing import Getitem
 from ..ops.movement import Concatenate, Expand, Permute, Reshape
 from ._keywords import also
-from ._operands import converted, plain_array
+from ._operands import converted, plain_array, shape_and_dtype
 from ._positions import along
 from ._theme import Theme
 
@@ -48,6 +48,14 @@ class MovementMethods(Theme):
                 f"{result._data.shape}; use reshape"
             )
         return result
+
+    def reshape_as(self, other: TensorBase) -> Self:
+        """`reshape` to the shape of `other`."""
+        return self.reshape(shape_and_dtype("reshape_as", other)[0])
+
+    def view_as(self, other: TensorBase) -> Self:
+        """`view` in the shape of `other`."""
+        return self.view(shape_and_dtype("view_as", other)[0])
 
     def ravel(self) -> Self:
         """All elements along one axis."""
@@ -117,6 +125,14 @@ class MovementMethods(Theme):
         """PyTorch's name for `moveaxis`."""
         return self.moveaxis(source, destination)
 
+    def t(self) -> Self:
+        """The transpose of a matrix; a vector or a number stays as it is."""
+        if self._data.ndim > 2:
+            raise ValueError(
+                f"t: expected at most 2 dimensions; got shape {self._data.shape}; use mT for stacks"
+            )
+        return self.T
+
     @property
     def T(self) -> Self:  # NumPy's name
         """The axes in reverse order."""
@@ -139,6 +155,10 @@ class MovementMethods(Theme):
         if broadcast_shape(self._data.shape, target, name="expand") != target:
             raise ValueError(f"expand: {self._data.shape} does not broadcast to shape {target}")
         return Expand.apply(self, shape=target)
+
+    def expand_as(self, other: TensorBase) -> Self:
+        """`expand` to the shape of `other`."""
+        return self.expand(shape_and_dtype("expand_as", other)[0])
 
     @also("dim")
     def unsqueeze(self, axis: int) -> Self:
@@ -213,6 +233,12 @@ class MovementMethods(Theme):
             [count * size for count, size in pairs]
         )
         return _own(repeated, self)
+
+    @also("dims", "reps")
+    def tile(self, *repeats: Any) -> Self:
+        """`repeat`, where fewer numbers than axes are those of the last axes, as in np.tile."""
+        counts = shape_from(repeats, "tile: repeats")
+        return self.repeat((1,) * (self._data.ndim - len(counts)) + counts)
 
     @also("dim")
     def repeat_interleave(self, repeats: Any, axis: int | None = None) -> Self:

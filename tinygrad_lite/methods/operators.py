@@ -21,7 +21,7 @@ from ..ops.selection import Abs
 from ._elementwise import constant
 from ._inplace import check_writable, overwrite, update
 from ._keywords import also
-from ._operands import Operand, pair
+from ._operands import Operand, pair, scaled
 from ._products import matrix_product
 from ._theme import Theme
 
@@ -161,12 +161,14 @@ class OperatorMethods(Theme):
 
     # The same by name
 
-    def add(self, other: Operand, reverse: bool = False) -> Self:
-        """self + other; `reverse` changes nothing."""
+    def add(self, other: Operand, reverse: bool = False, *, alpha: float = 1) -> Self:
+        """self + alpha other; `reverse` changes nothing."""
+        other = scaled("add", other, alpha)
         return self.__radd__(other) if flag(reverse, "add: reverse") else self + other
 
-    def sub(self, other: Operand, reverse: bool = False) -> Self:
-        """self - other; other - self if `reverse`."""
+    def sub(self, other: Operand, reverse: bool = False, *, alpha: float = 1) -> Self:
+        """self - alpha other; alpha other - self if `reverse`."""
+        other = scaled("sub", other, alpha)
         return self.__rsub__(other) if flag(reverse, "sub: reverse") else self - other
 
     def mul(self, other: Operand, reverse: bool = False) -> Self:

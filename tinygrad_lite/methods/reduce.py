@@ -70,6 +70,18 @@ class ReduceMethods(Theme):
         return Min.apply(self, axes=axes, keepdim=flag(keepdim, "min: keepdim"))
 
     @also("dim", "keepdims")
+    def amax(self, axis: Axis = None, keepdim: bool = False) -> Self:
+        """PyTorch's name for `max`, whose own `max(dim)` gives the positions too."""
+        axes = self._filled_axes(axis, "amax")
+        return Max.apply(self, axes=axes, keepdim=flag(keepdim, "amax: keepdim"))
+
+    @also("dim", "keepdims")
+    def amin(self, axis: Axis = None, keepdim: bool = False) -> Self:
+        """PyTorch's name for `min`, whose own `min(dim)` gives the positions too."""
+        axes = self._filled_axes(axis, "amin")
+        return Min.apply(self, axes=axes, keepdim=flag(keepdim, "amin: keepdim"))
+
+    @also("dim", "keepdims")
     def argmax(self, axis: int | None = None, keepdim: bool = False) -> Self:
         """Position (int64) of the largest element, the first if there are several.  No gradient.
 

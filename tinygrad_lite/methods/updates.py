@@ -7,9 +7,9 @@ from typing import Any, Self
 
 from ..ops.arithmetic import Add, Div, Mul, Sub
 from ._elementwise import choose
-from ._inplace import check_writable, overwrite, update
+from ._inplace import check_writable, overwrite, replace, update
 from ._keywords import also
-from ._operands import Operand, one_number
+from ._operands import Operand, one_number, scaled
 from ._theme import Theme
 from .indexing import write
 
@@ -19,13 +19,13 @@ class UpdateMethods(Theme):
 
     __slots__ = ()
 
-    def add_(self, other: Operand) -> Self:
-        """x += other."""
-        return update("add_", Add, self, other)
+    def add_(self, other: Operand, *, alpha: float = 1) -> Self:
+        """x += alpha other."""
+        return update("add_", Add, self, scaled("add_", other, alpha))
 
-    def sub_(self, other: Operand) -> Self:
-        """x -= other."""
-        return update("sub_", Sub, self, other)
+    def sub_(self, other: Operand, *, alpha: float = 1) -> Self:
+        """x -= alpha other."""
+        return update("sub_", Sub, self, scaled("sub_", other, alpha))
 
     def mul_(self, other: Operand) -> Self:
         """x *= other."""
@@ -35,7 +35,24 @@ class UpdateMethods(Theme):
         """x /= other."""
         return update("div_", Div, self, other, floating=True)
 
-    @also("src")
+    def addcmul_(self, tensor1: Operand, tensor2: Operand, *, value: float = 1) -> Self:
+        """x += value tensor1 tensor2."""
+        return replace("addcmul_", "addcmul", self, tensor1, tensor2, value=value)
+
+    def addcdiv_(self, tensor1: Operand, tensor2: Operand, *, value: float = 1) -> Self:
+        """x += value tensor1 / tensor2."""
+        return replace("addcdiv_", "addcdiv", self, tensor1, tensor2, value=value)
+
+    def lerp_(self, end: Operand, weight: Operand) -> Self:
+        """x = x.lerp(end, weight), in place."""
+        return replace("lerp_", "lerp", self, end, weight)
+
+    @also("min_", "max_", "a_min", "a_max")
+    def clamp_(self, min: Operand | None = None, max: Operand | None = None) -> Self:
+        """x = x.clamp(min, max), in place."""
+        return replace("clamp_", "clamp", self, min, max)
+
+    @also("src", "non_blocking")
     def copy_(self, other: Operand) -> Self:
         """x[...] = other, cast to the dtype of x; the gradient goes to other, none to x."""
         write("copy_", self, ..., other)

@@ -41,6 +41,23 @@ ROWS: list[Row] = [
         kinds="fib",
         casts=True,
     ),
+    Row(
+        "to",
+        lambda x: x.to("cpu", np.float64),
+        lambda x: x.astype(np.float64),
+        torch=lambda torch, x: x.to("cpu", torch.float64),
+        kinds="fib",
+        casts=True,
+    ),
+    Row(
+        "type_as",
+        lambda x: x.type_as(np.zeros(1)),
+        lambda x: x.astype(np.float64),
+        torch=lambda torch, x: x.type_as(torch.zeros(1).double()),
+        kinds="fib",
+        casts=True,
+    ),
+    function("cpu", np.asarray, kinds="fib"),
     function("clone", np.copy, kinds="fib"),
     Row("contiguous", lambda x: x.contiguous() * 1, np.copy, kinds="fi", note="already so"),
     Row(

@@ -14,6 +14,8 @@ SPECIAL = np.array([1.5, np.nan, np.inf, -np.inf])
 HALVES = np.array([0.5, 1.5, 2.5, -0.5, -1.5, 7.0])
 WITH_MASK = [((3, 4),), ((4,),), ((),)]
 
+THREE = [((3, 4), (3, 4), (3, 4)), ((2, 1), (3,), ()), ((0,), (1,), ())]
+
 ROWS: list[Row] = [
     function("exp", np.exp),
     function("exp2", np.exp2),
@@ -64,6 +66,18 @@ ROWS: list[Row] = [
         lambda a, b, w: a + (b - a) * w,
         [((3, 4), (3, 4), (3, 4)), ((2, 1), (3,), ()), ((0,), (1,), ())],
         note="tensor as weight",
+    ),
+    Row(
+        "addcmul",
+        lambda x, a, b: x.addcmul(a, b, value=-0.5),
+        lambda x, a, b: x - 0.5 * a * b,
+        THREE,
+    ),
+    Row(
+        "addcdiv",
+        lambda x, a, b: x.addcdiv(a, b, value=2),
+        lambda x, a, b: x + 2 * a / b,
+        THREE,
     ),
     function("abs", np.abs, kinds="fi"),
     function("sign", lambda x: np.sign(x + 0), kinds="fi"),

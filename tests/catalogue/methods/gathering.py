@@ -174,6 +174,40 @@ ROWS: list[Row] = [
         for kind in COMBINE
         for own in (True, False)
     ),
+    *(
+        Row(
+            "narrow",
+            lambda x, args=args: x.narrow(*args),
+            lambda x, part=part: x[part],
+            [((3, 4),), ((3, 4, 0),)],
+            kinds="fib",
+            note=f"{args}",
+        )
+        for args, part in (
+            ((0, 1, 2), np.s_[1:3]),
+            ((1, -3, 2), np.s_[:, 1:3]),
+            ((1, 4, 0), np.s_[:, 4:]),
+        )
+    ),
+    *(
+        Row(
+            "select",
+            lambda x, args=args: x.select(*args),
+            lambda x, part=part: x[part],
+            [((3, 4),), ((3, 4, 2),)],
+            kinds="fib",
+            note=f"{args}",
+        )
+        for args, part in (((0, 1), np.s_[1]), ((1, -1), np.s_[:, -1]))
+    ),
+    Row(
+        "take",
+        lambda x: x.take([[0, -1], [3, 0]]),
+        lambda x: np.take(x, [[0, -1], [3, 0]]),
+        [((3, 4),), ((4,),)],
+        torch=lambda torch, x: x.take(torch.tensor([[0, -1], [3, 0]])),
+        kinds="fib",
+    ),
     Row(
         "index_select",
         lambda x: x.index_select(1, LINES),

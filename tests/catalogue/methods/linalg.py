@@ -56,6 +56,15 @@ def full_without_choice(u: Any, s: Any, vh: Any) -> tuple[Any, ...]:
     return product, (u * u).sum(-2), (vh * vh).sum(-1)
 
 
+def triangular(a, b, upper, left, unitriangular):
+    """b divided by one triangle of a, from the left or the right."""
+    t = np.triu(a) if upper else np.tril(a)
+    if unitriangular:
+        n = a.shape[-1]
+        t = t * (1 - np.eye(n)) + np.eye(n)
+    return np.linalg.solve(t, b) if left else np.linalg.solve(t.mT, b).mT
+
+
 ROWS: list[Row] = [
     function("matmul", np.matmul, PRODUCTS, kinds="fi"),
     Row(
@@ -216,6 +225,34 @@ ROWS: list[Row] = [
         note="0",
     ),
     function("inv", np.linalg.inv, SQUARE, graded),
+    function("mm", np.matmul, [((3, 4), (4, 2)), ((0, 2), (2, 3)), ((2, 0), (0, 3))], kinds="fi"),
+    function("bmm", np.matmul, [((2, 3, 4), (2, 4, 1)), ((0, 2, 2), (0, 2, 3))], kinds="fi"),
+    function("mv", np.matmul, [((3, 4), (4,)), ((0, 2), (2,))], kinds="fi"),
+    Row(
+        "addmm",
+        lambda x, a, b: x.addmm(a, b, beta=0.5, alpha=-2),
+        lambda x, a, b: 0.5 * x - 2 * (a @ b),
+        [((3, 2), (3, 4), (4, 2)), ((2,), (3, 4), (4, 2)), ((), (3, 4), (4, 2))],
+    ),
+    *(
+        Row(
+            "solve_triangular",
+            lambda a, b, given=given: a.solve_triangular(b if given["left"] else b.mT, **given),
+            lambda a, b, given=given: triangular(a, b, **given),
+            [((3, 3), (3, 2)), ((2, 3, 3), (3, 1)), ((2, 2), (3, 2, 2)), ((0, 0), (0, 2))],
+            graded,
+            torch=lambda torch, a, b, given=given: torch.linalg.solve_triangular(
+                a, b if given["left"] else b.mT, **given
+            ),
+            note=", ".join(name for name in given if given[name]),
+        )
+        for given in (
+            {"upper": upper, "left": left, "unitriangular": unit}
+            for upper in (True, False)
+            for left in (True, False)
+            for unit in (True, False)
+        )
+    ),
     function(
         "solve",
         np.linalg.solve,

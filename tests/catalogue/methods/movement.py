@@ -37,6 +37,43 @@ ROWS: list[Row] = [
         MATRIX,
         note="of a transpose, where the layout allows it",
     ),
+    Row(
+        "reshape_as",
+        lambda x: x.reshape_as(Tensor.zeros(2, 6)),
+        lambda x: x.reshape(2, 6),
+        [((3, 4),), ((12,),)],
+        torch=lambda torch, x: x.reshape_as(torch.zeros(2, 6)),
+        kinds="fib",
+    ),
+    Row(
+        "view_as",
+        lambda x: x.view_as(Tensor.zeros(2, 6)),
+        lambda x: x.reshape(2, 6),
+        [((3, 4),), ((12,),)],
+        torch=lambda torch, x: x.view_as(torch.zeros(2, 6)),
+        kinds="fib",
+    ),
+    Row(
+        "expand_as",
+        lambda x: x.expand_as(np.zeros((2, 3, 4))),
+        lambda x: np.broadcast_to(x, (2, 3, 4)),
+        [((3, 4),), ((3, 1),), ((),)],
+        torch=lambda torch, x: x.expand_as(torch.zeros(2, 3, 4)),
+        kinds="fib",
+    ),
+    function("t", np.transpose, [((3, 4),), ((3,),), ((),), ((0, 2),)], kinds="fib"),
+    *(
+        Row(
+            "tile",
+            lambda x, reps=reps: x.tile(*reps),
+            lambda x, reps=reps: np.tile(x, reps),
+            [((2, 3),), ((1, 2),), ((0, 2),)],
+            torch=lambda torch, x, reps=reps: x.tile(reps),
+            kinds="fib",
+            note=str(reps),
+        )
+        for reps in ((2,), (2, 3), (2, 1, 3), ())
+    ),
     function("ravel", np.ravel, kinds="fib"),
     function("flatten", np.ravel, kinds="fib"),
     Row(

@@ -10,6 +10,16 @@ from .row import Mistake, Row, function
 REVERSED = [((2, 1), (3,)), ((), ())]
 
 ROWS: list[Row] = [
+    *(
+        Row(
+            name,
+            lambda a, b, name=name: getattr(a, name)(b, alpha=-1.5),
+            lambda a, b, sign=sign: a + sign * -1.5 * b,
+            [((3, 4), (3, 4)), ((2, 1), (3,)), ((), (0,))],
+            note="alpha",
+        )
+        for name, sign in (("add", 1), ("sub", -1))
+    ),
     function("add", np.add, TWO, kinds="fib"),
     function("sub", np.subtract, TWO, kinds="fi"),
     function("mul", np.multiply, TWO, kinds="fib"),

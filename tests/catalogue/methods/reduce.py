@@ -101,6 +101,8 @@ ROWS: list[Row] = [
         casts=True,
         note="dtype",
     ),
+    *over_axes("amax", np.max, least=1, domain=distinct, kinds="fib"),
+    *over_axes("amin", np.min, least=1, domain=distinct, kinds="fib"),
     *over_axes("max", least=1, domain=distinct, kinds="fib"),
     *over_axes("min", least=1, domain=distinct, kinds="fib"),
     *(
