@@ -212,7 +212,7 @@ def bare(name: str, member: Any) -> list[str]:
         return []
     try:
         return names_between(getattr(x, name)(), {x._node})
-    except TypeError:  # a method of integers
+    except (TypeError, ValueError):  # a method of integers, or one that needs an argument
         return []
 
 
