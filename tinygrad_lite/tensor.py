@@ -4,13 +4,12 @@ Its data and its part in autograd are here.  Its operations are mixins, listed i
 """
 
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Self, TypeVar, overload
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from .arrays.arguments import wrong
 from .arrays.dtypes import check_differentiable, check_dtype, new_array
 from .arrays.given import elements, refuse_masked
 from .arrays.ownership import deep_copied
@@ -219,17 +218,6 @@ class Tensor(TensorMethods, NumpyProtocol):
         else:
             origin = "" if self._node is None else f", op={self.op}"
         return f"{prefix}{values}, dtype={self._data.dtype}{origin})"
-
-    def sequential(self, fns: Iterable[Callable[[Any], Any]]) -> Any:
-        """What these functions or layers make of this tensor, one after the other."""
-        result: Any = self
-        if not isinstance(fns, Iterable):
-            raise wrong("sequential", "a list of functions", fns)
-        for fn in fns:
-            if not callable(fn):
-                raise wrong("sequential", "functions", fn)
-            result = fn(result)
-        return result
 
     # Autograd
 

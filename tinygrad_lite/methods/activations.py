@@ -1,5 +1,6 @@
 """Activation functions, normalisation, and dropout."""
 
+from collections.abc import Callable, Iterable
 from math import prod, sqrt
 from typing import Any, Literal, Self
 
@@ -262,6 +263,19 @@ class ActivationMethods(Theme):
         x = as_float(self)
         kept = x.rand(x.shape)._data >= p
         return x * (kept.astype(x.dtype) * (1 / (1 - p) if p < 1 else 0.0))
+
+    # Layers
+
+    def sequential(self, fns: Iterable[Callable[[Any], Any]]) -> Any:
+        """What these functions or layers make of this tensor, one after the other."""
+        result: Any = self
+        if not isinstance(fns, Iterable):
+            raise wrong("sequential", "a list of functions", fns)
+        for fn in fns:
+            if not callable(fn):
+                raise wrong("sequential", "functions", fn)
+            result = fn(result)
+        return result
 
 
 def scaled_to_one(name: str, x: Any, p: float, axis: Axis, eps: float) -> Any:
