@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 import nn
-from tinygrad_lite import Tensor
+from tinygrad_lite import Tensor, files
 
 RECORD = Path(__file__).with_name("overhead.json")
 PYTHON = ".".join(platform.python_version_tuple()[:2])
@@ -114,7 +114,8 @@ def main() -> None:
             print(f"{name}: {number:,} {what}" + (f", recorded {known:,}" if known else ""))
     if "--write" in sys.argv[1:]:
         whole = json.loads(RECORD.read_text()) | {PYTHON: now}
-        RECORD.write_text(json.dumps(whole, indent=2) + "\n")
+        with files.replacing(RECORD) as file:
+            file.write((json.dumps(whole, indent=2) + "\n").encode())
 
 
 if __name__ == "__main__":

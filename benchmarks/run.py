@@ -137,7 +137,10 @@ def main() -> int:
     ]
     print("\n".join(lines[7:]))
     if not (broken or args.names or peers) and settings.rounds >= ROUNDS:
-        RESULTS.write_text("\n".join(lines).rstrip() + "\n")
+        from tinygrad_lite import files
+
+        with files.replacing(RESULTS) as file:
+            file.write(("\n".join(lines).rstrip() + "\n").encode())
     return int(bool(broken))
 
 

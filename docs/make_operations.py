@@ -24,6 +24,7 @@ from methods import ROWS, Row, listed  # noqa: E402
 
 from tinygrad_lite import Tensor  # noqa: E402
 from tinygrad_lite.engine.function import Primitive  # noqa: E402
+from tinygrad_lite.files import replacing  # noqa: E402
 from tinygrad_lite.ops import primitives  # noqa: E402
 
 PAGE = ROOT / "docs" / "operations.md"
@@ -386,5 +387,6 @@ def page() -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page())
+    with replacing(PAGE) as file:
+        file.write(page().encode())
     print(f"{PAGE.relative_to(ROOT)} written")

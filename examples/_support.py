@@ -1,17 +1,20 @@
 """What the examples have in common: command line, data, progress, files and pictures."""
 
 import argparse
+import errno
 import json
 import logging
 import math
 import os
 import shutil
-import signal
 import sys
+import tempfile
 import time
 import warnings
+from _interrupts import Stop
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
@@ -19,29 +22,47 @@ from typing import Any, NoReturn
 import numpy as np
 
 import nn
-from tinygrad_lite import Tensor
+from tinygrad_lite import Tensor, files
+
+try:
+    import fcntl
+except ImportError:  # Windows, where two runs into one folder are not kept apart
+    fcntl = None  # type: ignore[assignment]
 
 WORST = 25  # number of mistakes in the picture
 SMOOTH = 20  # number of steps over which losses and accuracies are averaged
 FEWEST = 100  # images to train on; with fewer, none could be held out
-PACKAGES = ("matplotlib", "safetensors")  # which --out needs
+METRICS, WEIGHTS = "metrics.jsonl", "weights.safetensors"
+CURVES, MISTAKES = "curves.png", "mistakes.png"  # all of them are what --out keeps
+FULL = (errno.ENOSPC, errno.EDQUOT)  # no room: a reason to look elsewhere, not to stop
 
 
-def run(main: Callable[[], int]) -> int:
-    """The exit status of an example; an interrupt or a closed pipe leaves no traceback."""
+def tell(line: str) -> None:
+    """Print a line.  If that fails, as into a log on a full disk, stderr takes it and the rest."""
     try:
-        return main()
-    except KeyboardInterrupt:  # before the training, or the second one after it
-        print("\rstopped" if sys.stderr.isatty() else "stopped", file=sys.stderr)  # over the ^C
-        return 130  # the status that a shell gives it
-    except BrokenPipeError:  # `| head` has read enough; discard the rest
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+        print(line, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        try:
+            print(
+                f"standard output: {error.strerror}; it goes on here", file=sys.stderr, flush=True
+            )
+            os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # with the line, which still waits
+        except OSError:
+            for stream in (sys.stdout, sys.stderr):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def complain(line: str) -> None:
+    """Print a line on stderr, if it takes one."""
+    with suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
 
 
 def fail(reason: str) -> NoReturn:
     """Exit with one line and status 2, as for a wrong command line; 1 means a low accuracy."""
-    print(reason, file=sys.stderr)
+    complain(reason)
     sys.exit(2)
 
 
@@ -89,12 +110,12 @@ def load(folder: str | None, quiet: bool) -> tuple[str, tuple[np.ndarray, ...]]:
             data = nn.datasets.mnist(folder)
     except (nn.datasets.DataUnavailable, ImportError) as error:
         if not quiet:
-            print(f"no MNIST, so this trains on the 8x8 digits of UCI instead: {error}", flush=True)
+            tell(f"no MNIST, so this trains on the 8x8 digits of UCI instead: {error}")
         return "digits", nn.datasets.digits()
     except (OSError, ValueError) as error:
         fail(f"damaged data: {error}")
     for warning in passed_over:
-        print(warning.message, file=sys.stderr)
+        complain(str(warning.message))
     if len(data[0]) < FEWEST or len(data[2]) < 1:
         fail(f"too few images: {len(data[0])} to train on and {len(data[2])} to test")
     return "MNIST", data
@@ -139,9 +160,9 @@ class Report:
 
     images: the number of training images in one epoch.
 
-    The first Ctrl-C becomes a KeyboardInterrupt at the end of the step or epoch, so that no step is
-    left half done; after the training it has no effect, since the rest is fast. The second one
-    takes effect at once.
+    The first Ctrl-C or SIGTERM becomes a KeyboardInterrupt at the end of the step or epoch, so that
+    no step is left half done; after the training it has no effect, since the rest is fast. The
+    second one takes effect at once.
     """
 
     def __init__(self, data: str, epochs: int, images: int, out: str | None, quiet: bool) -> None:
@@ -152,28 +173,10 @@ class Report:
         self.seen = self.taken = 0  # number of images and steps so far
         self.steps: list[dict[str, float]] = []
         self.finished: list[dict[str, float]] = []
-        self.out = None if out is None else Path(out)
-        if self.out is not None:
-            for package in PACKAGES:  # checked now, not after the training
-                if find_spec(package) is None:
-                    fail(
-                        f"--out: the package {package} is missing; pip install {' '.join(PACKAGES)}"
-                    )
-            try:
-                self.out.mkdir(parents=True, exist_ok=True)
-                (self.out / "metrics.jsonl").write_text("")
-            except OSError as error:
-                fail(f"--out {self.out}: cannot be written ({error.strerror})")
+        self.folder = None if out is None else Folder(out)
         self.bar = self._bar() if sys.stdout.isatty() and not quiet else None
-        self.interrupted = False
-        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            signal.signal(signal.SIGINT, self._note_interrupt)
+        self.stop = Stop()
         self.since = time.perf_counter()
-
-    def _note_interrupt(self, *_: object) -> None:
-        """Remember the first Ctrl-C; the second has its usual effect."""
-        self.interrupted = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def _bar(self) -> Any:
         """A live line with the images per second and the time left."""
@@ -189,9 +192,17 @@ class Report:
     def say(self, line: str) -> None:
         """Print a line above the live one."""
         if self.bar is not None:
-            self.bar.write(line, file=sys.stdout)
+            self._on_bar(lambda bar: bar.write(line, file=sys.stdout))
         elif not self.quiet:
-            print(line, flush=True)
+            tell(line)
+
+    def _on_bar(self, change: Callable[[Any], object]) -> None:
+        """Change the live line, unless the terminal is gone."""
+        try:
+            if self.bar is not None:
+                change(self.bar)
+        except OSError:
+            self.bar = None
 
     def step(self, loss: float, hits: np.ndarray) -> None:
         """Record one training step: its loss, and which images were classified correctly."""
@@ -209,8 +220,8 @@ class Report:
             mean_loss, accuracy = np.mean(self.recent, axis=0)
             text = f"loss {mean_loss:.4f}, accuracy {100 * accuracy:.2f} %"
             self.bar.set_description_str(text, refresh=False)
-            self.bar.update(len(hits))
-        if self.interrupted:
+            self._on_bar(lambda bar: bar.update(len(hits)))
+        if self.stop.number:
             raise KeyboardInterrupt
 
     def epoch(self, held_out: float) -> None:
@@ -233,60 +244,163 @@ class Report:
             f"held out {100 * held_out:.2f} %, {record['images_per_second']} images/s"
         )
         self.losses, self.hits, self.since = [], [], time.perf_counter()
-        if self.interrupted:
+        if self.stop.number:
             raise KeyboardInterrupt
         if len(self.finished) == self.epochs:
             self.close()
 
     def _keep_record(self, record: dict[str, float]) -> None:
-        """Append a line to metrics.jsonl."""
-        if self.out is not None:
-            with open(self.out / "metrics.jsonl", "a") as file:
-                # JSON has no infinity and no nan.
-                known = {key: x if math.isfinite(x) else None for key, x in record.items()}
-                file.write(json.dumps(known) + "\n")
+        """Add a line to metrics.jsonl."""
+        if self.folder is not None:
+            # JSON has no infinity and no nan.
+            known = {key: x if math.isfinite(x) else None for key, x in record.items()}
+            self.folder.add(json.dumps(known) + "\n")
 
     def judge(self, accuracy: float, target: float) -> int:
-        """The exit status: 1, with a message, if the accuracy is below the target (in percent)."""
+        """The exit status: 1, with a message, if the accuracy is below the target (in percent).
+
+        After SIGTERM it is 143, whatever the accuracy.
+        """
         if accuracy < target:
-            print(f"that is below the target of {target:g} %, so the status is 1", file=sys.stderr)
-        return int(accuracy < target)
+            complain(f"that is below the target of {target:g} %, so the status is 1")
+        return self.stop.status or int(accuracy < target)
 
     def stopped(self, step: int, steps: int) -> None:
         """Print that the user stopped the training."""
         kept = "the best weights so far are" if self.finished else "the weights as they are now are"
         if self.bar is not None:
-            self.bar.clear()
-            print(" " * (self.bar.ncols + 2), end="\r")  # the ^C beside it as well
+            self._on_bar(lambda bar: bar.clear())
+            self._on_bar(lambda bar: print(" " * (bar.ncols + 2), end="\r"))  # and the ^C beside it
         self.say(f"stopped after {step} of {steps} steps; {kept} kept")
         self.close()
 
     def close(self) -> None:
         """Remove the live line from the screen."""
-        if self.bar is not None:
-            self.bar.close()
-            sys.stdout.flush()
+        self._on_bar(lambda bar: bar.close())
+        self._on_bar(lambda bar: sys.stdout.flush())
 
     def keep(self, state: Any, images: np.ndarray, labels: np.ndarray, scores: np.ndarray) -> None:
         """Write weights.safetensors, curves.png and mistakes.png; this ends the report."""
-        if self.out is not None:
-            nn.state.safe_save(state, self.out / "weights.safetensors")
-            draw_curves(self.steps, self.finished, self.data, self.out / "curves.png")
-            draw_mistakes(images, labels, scores, self.out / "mistakes.png")
-            self.say(f"weights, metrics and pictures are in {self.out}")
-        if signal.getsignal(signal.SIGINT) == self._note_interrupt:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+        if self.folder is not None:
+            write = self.folder.write
+            write(WEIGHTS, lambda path: nn.state.safe_save(state, path))
+            write(METRICS, self.folder.write_metrics)
+            write(CURVES, lambda path: draw_curves(self.steps, self.finished, self.data, path))
+            write(MISTAKES, lambda path: draw_mistakes(images, labels, scores, path))
+            self.folder.close()
+            if self.folder.used:
+                self.say(f"weights, metrics and pictures are in {' and '.join(self.folder.used)}")
+        self.stop.end()
+
+
+class Folder:
+    """The files of one run.  Those of an earlier run in this folder are removed first.
+
+    A folder without room costs a line on stderr for each file that it did not take; the file goes
+    into another folder, which the line names.
+    """
+
+    def __init__(self, out: str) -> None:
+        if find_spec("matplotlib") is None:  # checked now, not after the training
+            fail("--out: the package matplotlib is missing; pip install matplotlib")
+        self.path: Path | None = Path(os.path.expanduser(out))
+        self.others = rooms()
+        self.used: dict[str, None] = {}  # the folders that took a file, in this order
+        self.metrics: list[str] = []
+        self.lock = -1
+        path = self.path
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            self._lock(path)
+            earlier = [(path / name).resolve() for name in (METRICS, WEIGHTS, CURVES, MISTAKES)]
+            earlier = [file for file in earlier if file.is_file()]
+            for file in earlier:
+                if not file.stat().st_mode & 0o222:
+                    fail(f"--out {files.printable(path)}: {file.name} is write-protected")
+            for file in earlier:
+                file.unlink()
+            with files.replacing(path / METRICS, "--out"):
+                pass
+        except OSError as error:
+            if error.errno not in FULL:
+                fail(f"--out {files.printable(path)}: cannot be written ({error.strerror})")
+            self._go_elsewhere(error)
+        self.live = self.path == path
+
+    def _lock(self, path: Path) -> None:
+        """Keep other runs out of this folder as long as this one takes."""
+        if fcntl is not None:
+            self.lock = os.open(path, os.O_RDONLY)
+            try:
+                fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                fail(f"--out {files.printable(path)}: another run is writing there")
+            except OSError:  # a file system without locks
+                return
+
+    def close(self) -> None:
+        """Let other runs into the folder."""
+        if self.lock >= 0:
+            os.close(self.lock)
+
+    def _go_elsewhere(self, error: OSError) -> None:
+        """Say that the folder did not take a file, and go on with the next one."""
+        self.path = next(self.others, None)
+        complain(f"{error}; " + (f"going on in {self.path}" if self.path else "it is lost"))
+
+    def add(self, line: str) -> None:
+        """Add a line to the metrics, which one can read while the training runs."""
+        self.metrics.append(line)
+        if self.live and self.path is not None:
+            try:
+                with files.appending(self.path / METRICS, "metrics") as file:
+                    file.write(line.encode())
+            except OSError as error:
+                self.live = False
+                complain(f"{error}; the training goes on")
+
+    def write_metrics(self, path: Path) -> None:
+        """Write all the metrics at once."""
+        with files.replacing(path, "metrics") as file:
+            file.write("".join(self.metrics).encode())
+
+    def write(self, name: str, write: Callable[[Path], None]) -> None:
+        """Write a file into the first folder that has room for it."""
+        while self.path is not None:
+            try:
+                write(self.path / name)
+            except OSError as error:
+                self._go_elsewhere(error)
+            else:
+                self.used[str(self.path)] = None
+                return
+
+
+def rooms() -> Iterator[Path]:
+    """New folders of our own where there may be room."""
+    for place in (tempfile.gettempdir, Path.home, Path.cwd):
+        with suppress(OSError, RuntimeError):  # none, or none to write into
+            yield Path(tempfile.mkdtemp(prefix="mnist_mlp-", dir=place()))
 
 
 def _pyplot() -> Any:
     """matplotlib.pyplot, which draws into files."""
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it reports its fonts, and its folder
     import matplotlib
 
     matplotlib.use("agg")
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # its first run reports its fonts
     import matplotlib.pyplot as plt
 
     return plt
+
+
+def _save(figure: Any, path: Path) -> None:
+    """Write a picture as a PNG file, and free it."""
+    try:
+        with files.replacing(path, "picture") as file:
+            figure.savefig(file, format="png", dpi=150)
+    finally:
+        _pyplot().close(figure)
 
 
 def draw_curves(
@@ -313,8 +427,7 @@ def draw_curves(
         axes.grid(alpha=0.3)
         axes.set_xlim(0, None)
         axes.xaxis.get_major_locator().set_params(integer=True)
-    figure.savefig(path, dpi=150)
-    plt.close(figure)
+    _save(figure, path)
 
 
 def draw_mistakes(images: np.ndarray, labels: np.ndarray, scores: np.ndarray, path: Path) -> None:
@@ -333,5 +446,4 @@ def draw_mistakes(images: np.ndarray, labels: np.ndarray, scores: np.ndarray, pa
         axes.imshow(images[index, 0], cmap="gray_r")
         sure = 100 * probabilities[index, given[index]]
         axes.set_title(f"{labels[index]}, read as {given[index]}\n({sure:.0f} % sure)", fontsize=9)
-    figure.savefig(path, dpi=150)
-    plt.close(figure)
+    _save(figure, path)

@@ -7,11 +7,11 @@ The network and its loss are written out as formulas; the gradients come from th
 
 import copy
 import math
-import sys
 import time
+from _interrupts import run  # before NumPy: from here on, Ctrl-C ends the program in one line
 
 import numpy as np
-from _support import Report, Scaled, load, mean_and_deviation, parse_arguments, run
+from _support import Report, Scaled, load, mean_and_deviation, parse_arguments, tell
 
 import nn
 from tinygrad_lite import Tensor, no_grad
@@ -111,9 +111,9 @@ def main() -> int:
     right = int((answers.argmax(axis=1) == Y_test).sum())
     report.keep(nn.state.get_state_dict(model), images, Y_test, answers)
     accuracy, seconds = 100 * right / len(Y_test), time.perf_counter() - began
-    print(f"test accuracy {accuracy:.2f} % ({right} of {len(Y_test)}) in {seconds:.1f} s")
+    tell(f"test accuracy {accuracy:.2f} % ({right} of {len(Y_test)}) in {seconds:.1f} s")
     return report.judge(accuracy, target)
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    raise SystemExit(run(main))

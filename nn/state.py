@@ -3,20 +3,18 @@
 Files are in the safetensors format, which holds arrays and text and cannot run code.
 """
 
-import os
 from collections.abc import Iterable, Mapping
-from importlib import import_module
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_lite import Tensor, shares_memory
+from tinygrad_lite import Tensor, files, shares_memory
 
+from . import _safetensors
 from .reflection import complete
 
 Values: TypeAlias = Tensor | NDArray[Any]
-FilePath: TypeAlias = str | os.PathLike[str]
 
 
 def get_parameters(obj: object) -> list[Tensor]:
@@ -61,7 +59,7 @@ def get_state_dict(obj: object, prefix: str = "") -> dict[str, Tensor]:
             name = f"{prefix.strip('.')}.{path}".strip(".")
             if name in found:
                 raise ValueError(
-                    f"get_state_dict: two tensors are called {name}; rename a dict key"
+                    f"get_state_dict: two tensors are called {_listed([name])}; rename a dict key"
                 )
             found[name] = value
     return found
@@ -84,17 +82,18 @@ def load_state_dict(obj: object, state_dict: Mapping[str, Values], strict: bool 
     arrays = {name: _array(state_dict[name]) for name in own if name in state_dict}
     problems = []
     if strict and missing:
-        problems.append(f"missing {', '.join(missing)}")
+        problems.append(f"missing {_listed(missing)}")
     if strict and unexpected:
-        problems.append(f"unexpected {', '.join(unexpected)}")
+        problems.append(f"unexpected {_listed(unexpected)}")
     for name, array in arrays.items():
         reason = _misfit(own[name], array)
         if not reason:  # cast everything before the first write, since values may be out of range
             arrays[name], reason = _cast(array, own[name].dtype)
         if reason:
-            problems.append(f"{name} {reason}")
+            problems.append(f"{_listed([name])} {reason}")
     if problems:
-        raise ValueError(f"load_state_dict: {'; '.join(problems)}")
+        more = f"; and {len(problems) - 20} more" if len(problems) > 20 else ""
+        raise ValueError(f"load_state_dict: {'; '.join(problems[:20])}{more}")
     if shares_memory(arrays.values(), own.values()):  # a model's own tensors, perhaps swapped
         arrays = {name: array.copy() for name, array in arrays.items()}
     for name, array in arrays.items():
@@ -103,68 +102,56 @@ def load_state_dict(obj: object, state_dict: Mapping[str, Values], strict: bool 
 
 
 def safe_save(
-    tensors: Mapping[str, Values], path: FilePath, metadata: Mapping[str, str] | None = None
+    tensors: Mapping[str, Values], path: files.FilePath, metadata: Mapping[str, str] | None = None
 ) -> None:
     """Write named tensors, such as `get_state_dict(model)`, to a safetensors file.
 
     metadata: text by name, saved with the tensors (`safe_load_metadata` reads it).
 
-    The file gets its name when it is complete; until then an older file of that name is untouched.
+    The file gets its name when it is complete; until then an older file of that name is untouched
+    (`tinygrad_lite.files.replacing` says more).
 
     Errors: OSError if it cannot be written, TypeError for a value that is not a tensor or metadata
-    that is not text, ImportError if the package safetensors is missing.
+    that is not text, ValueError for a name that is not Unicode.
     """
-    safetensors = _safetensors("safe_save")
     if not isinstance(tensors, Mapping):
         raise TypeError(
             f"safe_save: expected tensors by name; got {type(tensors).__name__}; "
             "write get_state_dict(model)"
         )
     arrays = {name: _dense(name, tensors[name]) for name in tensors}
-    for name, text in (metadata or {}).items():
-        if not isinstance(name, str) or not isinstance(text, str):
-            raise TypeError(f"safe_save: expected text as metadata; got {name!r}: {text!r}")
-    from pathlib import Path  # here, since it takes longer to import than all of nn
-
-    target = Path(path)
-    unfinished = target.with_name(f".{target.name}.{os.urandom(8).hex()}")
-    try:
-        with open(unfinished, "xb") as file:
-            file.write(safetensors.save(arrays, dict(metadata or {}) or None))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, target)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    text = {} if metadata is None else metadata
+    if not isinstance(text, Mapping):
+        raise TypeError(f"safe_save: expected text by name as metadata; got {type(text).__name__}")
+    for name, value in text.items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            pair = files.printable(f"{name!r}: {value!r}", 80)
+            raise TypeError(f"safe_save: expected text as metadata; got {pair}")
+    with files.replacing(path, "safe_save") as file:
+        _safetensors.write(file, arrays, text)
 
 
-def safe_load(path: FilePath) -> dict[str, Tensor]:
+def safe_load(path: files.FilePath) -> dict[str, Tensor]:
     """The tensors in a safetensors file, by name; none of them requires grad.
 
     Errors: OSError if it cannot be read, ValueError if it is not a complete safetensors file,
-    ImportError if the package safetensors is missing.
+    MemoryError if it does not fit into memory; each names the file.
     """
-    with open(path, "rb") as file:
-        content = file.read()
-    safetensors = _safetensors("safe_load")
-    try:
-        return {name: Tensor(array) for name, array in safetensors.load(content).items()}
-    except KeyError as error:
-        raise ValueError(f"{path}: holds numbers of type {error}, which NumPy lacks") from None
-    except Exception as error:  # SafetensorError is just an Exception; Tensor refuses complex
-        raise ValueError(f"{path}: expected a whole safetensors file; {error}") from None
+    with files.reading(path, "safe_load") as file:
+        try:
+            arrays = _safetensors.read(file)
+        except ValueError as error:
+            raise ValueError(f"{files.printable(path)}: {error}") from None
+        return {name: Tensor.from_array(array) for name, array in arrays.items()}
 
 
-def safe_load_metadata(path: FilePath) -> dict[str, str]:
+def safe_load_metadata(path: files.FilePath) -> dict[str, str]:
     """The text that `safe_save` saved with the tensors; errors as for `safe_load`."""
-    with open(path, "rb"):
-        pass  # raises Python's own error, which names the file
-    _safetensors("safe_load_metadata")
-    try:
-        with import_module("safetensors").safe_open(path, "np") as file:
-            return dict(file.metadata() or {})
-    except Exception as error:
-        raise ValueError(f"{path}: expected a whole safetensors file; {error}") from None
+    with files.reading(path, "safe_load_metadata") as file:
+        try:
+            return _safetensors.read_metadata(file)
+        except ValueError as error:
+            raise ValueError(f"{files.printable(path)}: {error}") from None
 
 
 def _array(value: Values) -> NDArray[Any]:
@@ -194,20 +181,18 @@ def _cast(array: NDArray[Any], dtype: np.dtype[Any]) -> tuple[NDArray[Any], str]
 
 
 def _dense(name: str, value: Values) -> NDArray[Any]:
-    """A C-contiguous array: safetensors writes memory from front to back and ignores strides."""
-    if not isinstance(name, str) or name == "__metadata__":
-        raise TypeError(f"safe_save: expected a name as key; got {name!r}")
-    if not isinstance(value, Tensor | np.ndarray) or _array(value).dtype.kind not in "biuf":
+    """A C-contiguous array: files hold memory from front to back, and know no strides."""
+    if not isinstance(name, str) or name == _safetensors.METADATA:
+        raise TypeError(f"safe_save: expected a name as key; got {files.printable(repr(name), 80)}")
+    if not isinstance(value, Tensor | np.ndarray) or (
+        _array(value).dtype.str[1:] not in _safetensors.NAMES
+    ):
         kind = getattr(value, "dtype", type(value).__name__)
-        raise TypeError(f"safe_save: expected numbers under {name}; got {kind}")
+        raise TypeError(f"safe_save: expected numbers under {_listed([name])}; got {kind}")
     return np.asarray(_array(value), order="C")
 
 
-def _safetensors(name: str) -> Any:
-    """The package, imported when it is needed."""
-    try:
-        return import_module("safetensors.numpy")
-    except ImportError:
-        raise ImportError(
-            f"{name}: the package safetensors is missing; pip install safetensors"
-        ) from None
+def _listed(names: Iterable[str]) -> str:
+    """Names, perhaps from a file, as they can be put into a message: the first twenty."""
+    shown = [files.printable(name, 100) for name in names]
+    return ", ".join(shown[:20]) + (f" and {len(shown) - 20} more" if len(shown) > 20 else "")

@@ -19,11 +19,12 @@ ROOT = Path(tinygrad_lite.__file__).parent.parent
 # Each room may import from those before it, and from itself.
 ROOMS = {
     "tinygrad_lite": [
-        *("arrays", "engine", "source_lines", "ops", "methods", "numpy_protocol", "tensor"),
-        *("derivatives", "checkpointing", "check", "show"),
+        *("files", "arrays", "engine", "source_lines", "ops", "methods", "numpy_protocol"),
+        *("tensor", "derivatives", "checkpointing", "check", "show"),
     ],
     "nn": [
         "reflection",
+        "_safetensors",
         "_paths",
         "state",
         "module",

@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from . import ops
+from . import files, ops
 from .arrays.ownership import shares_memory
 from .arrays.threads import parallel
 from .engine.function import Function
@@ -26,6 +26,7 @@ __all__ = [
     "Tensor",
     "checkpoint",
     "draw",
+    "files",
     "grad",
     "gradcheck",
     "gradgradcheck",

@@ -385,20 +385,15 @@ def test_help_names_every_option_and_its_default(example, monkeypatch, capsys):
         assert f"--{name} " in text
 
 
-@pytest.mark.parametrize("missing", ["matplotlib", "safetensors"])
 def test_a_package_that_out_needs_is_missed_before_the_training(
-    call, monkeypatch, capsys, tmp_path, missing
+    call, monkeypatch, capsys, tmp_path
 ):
-    found = sys.modules["_support"].find_spec
-    monkeypatch.setattr(
-        sys.modules["_support"], "find_spec", lambda name: None if name == missing else found(name)
-    )
+    monkeypatch.setattr(sys.modules["_support"], "find_spec", lambda name: None)
     with pytest.raises(SystemExit) as caught:
         call("--out", tmp_path / "out")
     assert caught.value.code == 2
-    out, err = capsys.readouterr()
-    assert (out, err.count("\n")) == ("", 1)
-    assert err.startswith(f"--out: the package {missing} is missing; pip install ")
+    said = "--out: the package matplotlib is missing; pip install matplotlib\n"
+    assert capsys.readouterr() == ("", said)
     assert not (tmp_path / "out").exists()
 
 

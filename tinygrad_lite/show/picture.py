@@ -5,16 +5,15 @@ Otherwise the package pygraphviz renders it; its wheel contains Graphviz's libra
 """
 
 import html
-import os
 import shutil
 import subprocess
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..arrays.locks import ProcessLock
 from ..engine.graph import TensorBase
+from ..files import FilePath, checked_path, printable, replacing
 from .outline import Box, Outline, outline_of
 
 RENDERED = ("svg", "png", "pdf")
@@ -52,23 +51,19 @@ class Picture:
         """The picture as SVG text.  RuntimeError if nothing can render it."""
         return _render(self.dot, "svg").decode("utf-8")
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: FilePath) -> None:
         """Write the picture to a file, completely or not at all; the suffix selects the format.
 
         .svg, .png and .pdf need pygraphviz or Graphviz; .dot and .gv, the DOT text, do not.
 
         Errors: ValueError for another suffix, FileNotFoundError for a missing folder, RuntimeError
-        if nothing can render the picture.
+        if nothing can render the picture; those of `tinygrad_lite.files.replacing`.
         """
         target = _checked_path(path)
         kind = target.suffix.lower()[1:]
         content = _render(self.dot, kind) if kind in RENDERED else self.dot.encode("utf-8")
-        part = target.with_name(f".{target.name}.{os.getpid()}-{threading.get_ident()}.part")
-        try:
-            part.write_bytes(content)
-            os.replace(part, target)
-        finally:
-            part.unlink(missing_ok=True)
+        with replacing(path, "draw") as file:
+            file.write(content)
 
     def __repr__(self) -> str:
         return f"<Picture of a graph. {self.caption}>" if self.caption else "<Picture of a graph>"
@@ -83,7 +78,7 @@ class Picture:
 
 def draw(
     tensor: TensorBase,
-    path: str | os.PathLike[str] | None = None,
+    path: FilePath | None = None,
     *,
     names: Mapping[str, TensorBase] | None = None,
 ) -> Picture:
@@ -128,15 +123,15 @@ def _checked_names(names: Mapping[str, TensorBase]) -> Mapping[str, TensorBase]:
     return names
 
 
-def _checked_path(path: str | os.PathLike[str]) -> Path:
-    target = Path(path)
+def _checked_path(path: FilePath) -> Path:
+    target = Path(checked_path(path, "draw"))
     if target.suffix.lower() not in (".svg", ".png", ".pdf", ".dot", ".gv"):
         raise ValueError(
             "draw: expected a path that ends in .svg, .png, .pdf, or .dot (.gv) for DOT text; "
-            f"got {str(path)!r}"
+            f"got {printable(path)!r}"
         )
     if not target.parent.is_dir():
-        raise FileNotFoundError(f"draw: the folder {str(target.parent)!r} does not exist")
+        raise FileNotFoundError(f"draw: the folder {printable(target.parent)!r} does not exist")
     return target
 
 
@@ -183,10 +178,9 @@ def _label(box: Box) -> str:
 
 def _escaped(text: str) -> str:
     r"""The text escaped for an HTML-like label, in which \N would mean the name of the box."""
-    visible = "".join(
-        letter if letter.isprintable() else repr(letter)[1:-1] for letter in str(text)
-    )
-    return html.escape(visible).replace("\\", r"\\") or " "  # DOT has no empty labels
+    return (
+        html.escape(printable(text, 10_000)).replace("\\", r"\\") or " "
+    )  # DOT has no empty labels
 
 
 def _render(dot: str, kind: str) -> bytes:

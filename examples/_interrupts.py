@@ -1,0 +1,78 @@
+"""How an example ends early: by Ctrl-C, by SIGTERM, or when nobody reads what it prints.
+
+An example imports this before all that takes long: from then on Ctrl-C ends it in one line.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+
+# An example is the program that runs; tests import examples, and keep their own Ctrl-C.
+IS_PROGRAM = os.path.dirname(os.path.abspath(sys.argv[0])) == os.path.dirname(__file__)
+STOPPED = 130  # the exit status that a shell gives a program that Ctrl-C ended
+
+
+def end_at_once(number: int, frame: FrameType | None) -> None:
+    """End the program in one line.  An exception could get lost in what is being imported."""
+    os.write(2, b"\rstopped\n" if os.isatty(2) else b"stopped\n")  # over the ^C
+    os._exit(STOPPED)
+
+
+if IS_PROGRAM and signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not behind `&`
+    signal.signal(signal.SIGINT, end_at_once)
+
+
+def run(main: Callable[[], int]) -> int:
+    """The exit status of an example; an interrupt or a closed pipe leaves no traceback."""
+    if signal.getsignal(signal.SIGINT) is end_at_once:  # all is imported
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return main()
+    except KeyboardInterrupt:  # before the training, or the second one after it
+        print("\rstopped" if sys.stderr.isatty() else "stopped", file=sys.stderr)
+        return STOPPED
+    except BrokenPipeError:  # `| head` has read enough; discard the rest
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    finally:
+        if IS_PROGRAM:  # all is done; nothing is left that Ctrl-C could stop
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+class Stop:
+    """Notes the first Ctrl-C, SIGTERM or SIGHUP, so that no step is left half done.
+
+    number: that of the signal; 0 as long as none came.
+
+    The next signal has its usual effect, and a signal that is ignored stays so.
+    """
+
+    def __init__(self) -> None:
+        self.number = 0
+        usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+        if hasattr(signal, "SIGHUP"):  # the terminal was closed; Windows does not tell
+            usual[signal.SIGHUP] = signal.SIG_DFL
+        self.usual = {
+            number: handler
+            for number, handler in usual.items()
+            if signal.getsignal(number) == handler
+        }
+        for number in self.usual:
+            signal.signal(number, self._note)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.number = number
+        self.end()
+
+    def end(self) -> None:
+        """Give every signal its usual effect again."""
+        for number, handler in self.usual.items():
+            if signal.getsignal(number) == self._note:
+                signal.signal(number, handler)
+
+    @property
+    def status(self) -> int:
+        """The exit status that a signal calls for; 0 for Ctrl-C, after which a run is complete."""
+        return 128 + self.number if self.number not in (0, signal.SIGINT) else 0
