@@ -218,6 +218,7 @@ class Series:  # computes on its array as pandas does, and makes an array of the
     def __add__(self, other): return self._with(other, np.add)
     def __lt__(self, other): return self._with(other, np.less)
     def mul(self, other): return self * other
+    def to_numpy(self): return self.values
     def map(self, function): return [function(value) for value in self.values]
 
 class Sparse:  # SciPy's ask for an array before they compute
@@ -227,6 +228,7 @@ class Sparse:  # SciPy's ask for an array before they compute
     def __mul__(self, other): return self._product(other)
     def __add__(self, other): return NotImplemented
     def dot(self, other): return self._product(other)
+    def toarray(self): return self.values
     def multiply(self, other): return self.values * np.asanyarray(other)
 
 def hist(values, times=12):
@@ -288,22 +290,24 @@ def test_a_library_on_the_left_raises(name: str, library: ModuleType) -> None:
 
 
 @pytest.mark.parametrize(
-    "call",
+    ("call", "fix"),
     [
-        lambda lib, x: x * lib.Series(VALUES),
-        lambda lib, x: x[:2] @ lib.Sparse(SQUARE),
-        lambda lib, x: lib.Sparse(SQUARE) + x[:2],
-        lambda lib, x: x * np.ma.array(VALUES),
-        lambda lib, x: np.matrix(SQUARE) * x[:2],
-        lambda lib, x: np.matrix(SQUARE) + x[:2],
-        lambda lib, x: x[lib.Series(VALUES)],  # its labels might be others than its positions
-        lambda lib, x: x[lib.Series(VALUES > 1)],
+        (lambda lib, x: x * lib.Series(VALUES), "; take its to_numpy(), which goes by position"),
+        (lambda lib, x: x.maximum(lib.Series(VALUES)), "; take its to_numpy(), which goes by"),
+        (lambda lib, x: x[:2] @ lib.Sparse(SQUARE), "; take its toarray(), which goes by position"),
+        (lambda lib, x: lib.Sparse(SQUARE) + x[:2], "; take its toarray(), which goes by position"),
+        (lambda lib, x: Tensor(lib.Sparse(SQUARE)), "; take its toarray(), which goes by position"),
+        (lambda lib, x: x[lib.Series(VALUES > 1)], "; take its to_numpy(), which goes by position"),
+        (lambda lib, x: x * np.ma.array(VALUES), "filled(value)"),
+        (lambda lib, x: np.matrix(SQUARE) * x[:2], "convert it to an ndarray first"),
+        (lambda lib, x: np.matrix(SQUARE) + x[:2], "convert it to an ndarray first"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
-def test_a_library_on_the_right_is_refused(call: Any, library: ModuleType) -> None:
-    with pytest.raises(TypeError):
+def test_a_library_on_the_right_is_refused(call: Any, fix: str, library: ModuleType) -> None:
+    with pytest.raises(TypeError) as caught:
         call(library, leaf())
+    assert fix in str(caught.value)
 
 
 def test_what_goes_by_elements_keeps_the_graph(library: ModuleType) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from .arguments import shown, wrong
-from .given import refuse_masked
+from .given import as_array, refuse_masked
 from .integers import INT as INT
 from .integers import check_fits, converted, whole_numbers
 
@@ -96,11 +96,12 @@ def _refuse(array: np.ndarray, name: str) -> None:
         got = f"text ({got})"
     elif array.dtype.kind == "O":
         others = (value for value in array.ravel() if not isinstance(value, (int, float)))
-        got = type(next(others)).__name__
+        found = next(others)
+        got = type(found).__name__
         fix = {
             "Tensor": "write Tensor(array.tolist()), which keeps their graphs",
             "generator": "write Tensor(list(...))",
-        }.get(got, "make numbers of them first")
+        }.get(got, as_array(found)[2:] or "make numbers of them first")
     raise TypeError(f"{name}: expected bools, integers or real numbers; got {got}; {fix}")
 
 

@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike
 from ..arrays import integers
 from ..arrays.arguments import LARGEST, number, wrong
 from ..arrays.dtypes import FLOAT, check_dtype, promote, with_number
-from ..arrays.given import refuse_masked
+from ..arrays.given import as_array, refuse_masked
 from ..arrays.shapes import Shape
 from ..engine.graph import Array, TensorBase
 from ..ops.elementwise import Cast
@@ -42,7 +42,8 @@ def operand(value: Any, name: str) -> Any:
         return value
     if isinstance(value, int):
         return number(value, name)  # one that a float can hold
-    hint = "; make it a Tensor first" if isinstance(value, (list, tuple)) else ""
+    listed = isinstance(value, (list, tuple))
+    hint = "; make it a Tensor first" if listed else as_array(value)
     raise TypeError(
         f"{name}: expected a Tensor, an ndarray or a number; got {type(value).__name__}{hint}"
     )

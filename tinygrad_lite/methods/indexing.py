@@ -7,6 +7,7 @@ import numpy as np
 
 from ..arrays.arguments import integer
 from ..arrays.float_errors import quiet
+from ..arrays.given import as_array
 from ..arrays.integers import positions
 from ..engine.graph import TensorBase
 from ..engine.memory import changes
@@ -55,7 +56,7 @@ def array_index(index: Any) -> tuple[tuple[Any, ...], bool, bool]:
         elif not isinstance(item, (int, np.integer)) and item is not None and item is not ...:
             raise TypeError(
                 "index: expected integers, slices, None, ..., integer arrays or masks; "
-                f"got {type(item).__name__}"
+                f"got {type(item).__name__}{as_array(item)}"
             )
         found.append(item)
     if basic and Ellipsis not in found:
