@@ -160,7 +160,7 @@ class Tensor(TensorMethods, NumpyProtocol):
         return self._data.size
 
     def numpy(self) -> Array:
-        """The ndarray, not copied."""
+        """The ndarray, not copied.  It has no graph; np.asarray(t) warns of that, this does not."""
         return self._data
 
     def item(self) -> bool | int | float:

@@ -1,6 +1,7 @@
 """Where a graph would be lost: an operation keeps it or raises, never with a silent constant."""
 
 import importlib.util
+import logging
 import operator
 import sys
 import warnings
@@ -116,6 +117,7 @@ LISTS = {
     "array + list": lambda ts: VALUES + ts,
     "list + array": lambda ts: ts + VALUES,
     "array @ list": lambda ts: VALUES @ ts,
+    "list in array": lambda ts: ts in np.stack([VALUES, VALUES]),
     "array == list": lambda ts: ts == VALUES,
     "array += list": lambda ts: exec("a += ts", {"a": VALUES.copy(), "ts": ts}),
     "operator.iadd": lambda ts: operator.iadd(VALUES.copy(), ts),
@@ -348,9 +350,11 @@ SILENT = {
     "tolist": lambda x: x.tolist(),
     "format": lambda x: f"{x[0]:.3f}",
     "percent": lambda x: "%.3f" % x[0],  # noqa: UP031  # as loggers do
+    "logging": lambda x: logging.getLogger("none").error("%.3f", x[0]),
     "repr": lambda x: repr(x),
     "bool": lambda x: bool(x[0]) and int(x[0]),
     "sizes": lambda x: (np.shape([x, x]), np.ndim([x]), np.size([x[0], x[1]]), np.shape(x), len(x)),
+    "looks": lambda x: np.allclose([x, x], VALUES) and np.isclose(list(x), VALUES).all(),
     "testing": lambda x: np.testing.assert_allclose(x, VALUES),
     "testing, of a list": lambda x: np.testing.assert_array_equal([x, x], [VALUES, VALUES]),
     "graph": lambda x: grad((x.relu() ** 2).sum(), x, create_graph=True)[0].sum().backward(),

@@ -66,7 +66,8 @@ def operator_or_callee(frame: FrameType) -> Any:
     before = [step for step in dis.get_instructions(frame.f_code) if step.offset <= frame.f_lasti]
     running = before[-1]
     if running.opname in OPERATORS:
-        return running.argrepr.removeprefix("bool(").removesuffix(")")
+        sign = running.argrepr.removeprefix("bool(").removesuffix(")") or "in"
+        return None if sign == "[]" else sign
     if not running.opname.startswith("CALL") or running.positions is None:
         return None
     start = running.positions.lineno, running.positions.col_offset

@@ -16,9 +16,9 @@ import numpy as np
 from ..engine.recording import is_grad_enabled
 from .callers import OURS, callers, module, operator_or_callee, package
 
-# Functions of NumPy, written in Python, that only convert, and those that only ask for sizes.
+# Functions of NumPy, written in Python, that only convert, and those that only look.
 CONVERSIONS = ("require", "asarray_chkfinite")
-SIZES = ("shape", "ndim", "size")
+LOOKS = ("shape", "ndim", "size", "allclose", "isclose", "array_equal")
 # Arithmetic by name: a function of a library that is called so takes the tensor for a constant.
 ARITHMETIC = {
     *("add", "sub", "subtract", "mul", "multiply", "div", "divide", "truediv", "floordiv", "mod"),
@@ -69,16 +69,16 @@ def leave_for(made: str, instead: str) -> None:
     if not is_grad_enabled():
         return
     user, inside = callers(depth=2)
-    text = not inside and made == "a float" and operator_or_callee(user) == "%"  # "%.3f" % loss
+    text = operator_or_callee((*inside, user)[0]) == "%"  # "%.3f" % loss
     if not text and not _harmless(inside):
         _warn(user, made, instead)
 
 
 def _harmless(inside: list[FrameType]) -> bool:
-    """Whether NumPy only asks for sizes, or compares in a test."""
+    """Whether NumPy only asks for sizes, or compares as in a test."""
     if any(module(frame).startswith("numpy.testing") for frame in inside):
         return True
-    return bool(inside) and package(inside[-1]) == "numpy" and inside[-1].f_code.co_name in SIZES
+    return bool(inside) and package(inside[-1]) == "numpy" and inside[-1].f_code.co_name in LOOKS
 
 
 def _warn(user: FrameType, made: str, instead: str) -> None:
