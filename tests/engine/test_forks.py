@@ -199,6 +199,49 @@ def test_a_child_forked_inside_a_chunk_leaves_the_limit_of_blas_alone(monkeypatc
     assert [library.get_num_threads() for library in threads._blas_libraries()] == before
 
 
+@pytest.mark.parametrize("where", ["caller", "helper"])
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_task_that_forks_and_returns_in_the_child(where, fails) -> None:
+    """The child has no helpers to wait for, or is one."""
+    program = f"""
+import os, signal, threading
+from tinygrad_lite import parallel
+meeting, parent = threading.Barrier(2), os.getpid()
+def task(chunk):
+    meeting.wait(30)
+    if (threading.current_thread() is threading.main_thread()) == {where == "caller"}:
+        child = os.fork()
+        if not child:
+            signal.alarm(20)
+            if {fails}:
+                raise KeyError
+            return "child"
+        children.append(child)
+    return "parent"
+children = []
+try:
+    found = parallel(task, (0, 1))
+except RuntimeError as error:
+    assert "a task forked this process; end it there with os._exit" in str(error), error
+    os._exit(0 if os.getpid() != parent else 3)
+except KeyError:
+    os._exit(0 if os.getpid() != parent else 4)
+assert os.getpid() == parent
+assert found == ["parent", "parent"]
+status = os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1])
+assert status == {0 if where == "caller" else 1}, status
+assert parallel(str, range(3)) == [*"012"]
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", program],
+        env=os.environ | {"PYTHONPATH": str(ROOT), "TINYGRAD_LITE_THREADS": "2"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_child_forked_at_any_moment_while_other_threads_train(monkeypatch) -> None:
     monkeypatch.setattr(threads, "_pool", threads.Pool(3))
     interval, stop = sys.getswitchinterval(), threading.Event()

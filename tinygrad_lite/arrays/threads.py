@@ -103,6 +103,11 @@ class Pool:
             finally:
                 _inside.set(False)
                 job.end()
+            if job.forked:
+                raise RuntimeError(
+                    "parallel: a task forked this process; end it there with os._exit, for the "
+                    "other chunks are the parent's"
+                )
             if job.error is not None:
                 raise job.error
             return job.results
@@ -136,7 +141,8 @@ class _Job:
     """
 
     __slots__ = (
-        *("busy", "chunks", "context", "core", "error", "idle", "lock", "results", "taken", "task"),
+        *("busy", "chunks", "context", "core", "error", "forks"),
+        *("idle", "lock", "results", "taken", "task"),
     )
 
     def __init__(self, task: Callable[[Any], Any], chunks: Sequence[Any]) -> None:
@@ -151,10 +157,16 @@ class _Job:
         self.busy = 0  # the number of helpers that work on one
         self.idle: Any = None  # held until the last of them is done, if the caller waits for it
         self.error: BaseException | None = None
+        self.forks = _forks
+
+    @property
+    def forked(self) -> bool:
+        """Whether a task has forked, and this is the child: the helpers are the parent's."""
+        return self.forks != _forks
 
     def work(self) -> None:
         """Take chunks until there are none."""
-        while True:
+        while not self.forked:
             with self.lock:
                 number = self.taken
                 if number >= len(self.chunks):
@@ -172,12 +184,16 @@ class _Job:
         try:
             context.run(self.work)
         except BaseException as error:  # whatever it is, the caller must see it
+            if self.forked:
+                raise
             with self.lock:
                 self.taken = len(self.chunks)
                 if self.error is None:
                     self.error = error
         finally:
             del context
+            if self.forked:  # this thread is all of the child, and has nobody to return to
+                os._exit(1)
             with self.lock:
                 self.busy -= 1
                 if not self.busy and self.idle is not None:
@@ -185,6 +201,8 @@ class _Job:
 
     def end(self) -> None:
         """Hand out no more chunks, and wait for the helpers."""
+        if self.forked:
+            return
         with self.lock:
             self.taken = len(self.chunks)
             if self.busy:
@@ -302,6 +320,7 @@ def size_from_environment() -> int:
 
 
 _pool: Pool | None = None
+_forks = 0  # of which this process is the child
 _making = ProcessLock()
 blas_held = _OneBlasThread()
 
@@ -319,6 +338,7 @@ def _the_pool() -> Pool:
 @in_forked_child
 def _after_fork() -> None:
     """In a forked child, its parent's threads are not there."""
-    global _pool
+    global _pool, _forks
     _pool = None
+    _forks += 1
     blas_held.after_fork()
