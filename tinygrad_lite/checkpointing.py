@@ -14,6 +14,7 @@ from functools import partial
 from types import FunctionType, MappingProxyType, SimpleNamespace
 from typing import Any, NamedTuple
 
+from .arrays.arguments import function
 from .arrays.generator import repeatable, repeated
 from .arrays.ownership import memory_owner
 from .engine.backward import gradients_at
@@ -41,8 +42,7 @@ def checkpoint(fn: Callable[..., Any], *xs: Any, **options: Any) -> Any:
     those in the arguments, in containers and dataclasses there too, and those that are variables
     around `fn`; not the attributes of a Module, such as running statistics.)
     """
-    if not callable(fn):
-        raise TypeError(f"checkpoint: expected a function; got {type(fn).__name__}")
+    function(fn, "checkpoint: fn")
     for x in (*xs, *options.values()):
         if isinstance(x, Iterator):
             kind = type(x).__name__

@@ -17,10 +17,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from .arrays.arguments import flag, function
 from .engine.backward import backpropagate
 from .engine.recording import grad_on
 from .methods._keywords import also
-from .methods._operands import as_float
+from .methods._operands import as_float, plain_array
 from .tensor import Tensor
 
 Tensors: TypeAlias = Tensor | tuple[Tensor, ...]
@@ -65,6 +66,10 @@ def grad(
                 f"grad: input {position}, of shape {target.shape}, does not require grad; make it "
                 "with requires_grad=True"
             )
+    create_graph = flag(create_graph, "grad: create_graph")
+    allow_unused = flag(allow_unused, "grad: allow_unused")
+    if retain_graph is not None:
+        retain_graph = flag(retain_graph, "grad: retain_graph")
     starts = [end._starting_gradient("grad", start) for end, start in zip(ends, given, strict=True)]
     found = backpropagate(
         [
@@ -88,6 +93,7 @@ def vjp(
 
     Returns (outputs, products), the products in the shapes of the inputs.
     """
+    create_graph = flag(create_graph, "vjp: create_graph")
     with grad_on():
         leaves, single_input = _leaves("vjp", inputs, create_graph)
         outputs, single = _outputs("vjp", fn, leaves)
@@ -110,6 +116,7 @@ def jvp(
     is J u, for any v.  So there is no need for a second, forward set of derivatives (J. Townsend, A
     new trick for calculating Jacobian vector products, 2017).
     """
+    create_graph = flag(create_graph, "jvp: create_graph")
     with grad_on():
         leaves, _ = _leaves("jvp", inputs, create_graph)
         u = _directions("jvp: tangents", tangents, leaves, "input")
@@ -132,6 +139,7 @@ def hvp(
     gradients.  H v is the gradient of (gradient of fn) . v, so H itself is not needed (B.
     Pearlmutter, Fast Exact Multiplication by the Hessian, Neural Computation 6, 1994).
     """
+    create_graph = flag(create_graph, "hvp: create_graph")
     with grad_on():
         leaves, single = _leaves("hvp", inputs, create_graph)
         v = _directions("hvp: vectors", vectors, leaves, "input")
@@ -160,6 +168,7 @@ def hessian(fn: Callable[..., Any], inputs: Any, *, create_graph: bool = False) 
     hessian(...)[i][j] is with respect to input i and input j.  It is the Jacobian of the gradient,
     and takes one backward pass for each element of the inputs.
     """
+    function(fn, "hessian: fn")
 
     def gradient(*leaves: Tensor) -> Any:
         output = _scalar("hessian", fn, leaves)
@@ -170,6 +179,8 @@ def hessian(fn: Callable[..., Any], inputs: Any, *, create_graph: bool = False) 
 
 
 def _jacobian(name: str, fn: Callable[..., Any], inputs: Any, create_graph: bool) -> Any:
+    function(fn, f"{name}: fn")
+    create_graph = flag(create_graph, f"{name}: create_graph")
     with grad_on():
         leaves, single_input = _leaves(name, inputs, create_graph)
         outputs, single = _outputs(name, fn, leaves)
@@ -249,9 +260,7 @@ def _outputs(
     name: str, fn: Callable[..., Any], leaves: Sequence[Tensor]
 ) -> tuple[list[Tensor], bool]:
     """What `fn` returns, as a list, and whether it is one tensor rather than a tuple."""
-    if not callable(fn):
-        raise TypeError(f"{name}: expected a function first; got {type(fn).__name__}")
-    returned, single = _listed(fn(*leaves))
+    returned, single = _listed(function(fn, f"{name}: fn")(*leaves))
     for value in returned:
         if not isinstance(value, Tensor):
             raise TypeError(
@@ -279,7 +288,9 @@ def _directions(name: str, given: Any, tensors: Sequence[Tensor], what: str) -> 
                 f"{what} of one element"
             )
         return [tensors[0].ones_like()]
-    found, _ = _listed(given)
+    found = [
+        one if isinstance(one, Tensor) else plain_array(one, name) for one in _listed(given)[0]
+    ]
     if len(found) != len(tensors):
         raise ValueError(f"{name}: expected {len(tensors)}, one for each {what}; got {len(found)}")
     for position, (vector, tensor) in enumerate(zip(found, tensors, strict=True)):

@@ -6,6 +6,7 @@ That is done by an observer like any other: the engine has no branch for it.
 import warnings
 from typing import Any
 
+from .arrays.arguments import wrong
 from .arrays.settings import Setting
 from .engine.recording import Observer, user_frame, user_line
 
@@ -15,6 +16,10 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
 
     `warnings.warn` would need to know how many of our own calls lie in between.
     """
+    if not isinstance(message, str):
+        raise wrong("warn: message", "text", message)
+    if not (isinstance(category, type) and issubclass(category, Warning)):
+        raise wrong("warn: category", "a class of warnings", category)
     frame = user_frame()
     file, line, names = frame.f_code.co_filename, frame.f_lineno, frame.f_globals
     registry = names.setdefault("__warningregistry__", {})

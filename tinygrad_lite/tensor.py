@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar, overload
 import numpy as np
 from numpy.typing import DTypeLike
 
+from .arrays.arguments import flag, function
 from .arrays.dtypes import check_differentiable, check_dtype, new_array
 from .arrays.given import elements, refuse_masked
 from .arrays.ownership import deep_copied
@@ -91,7 +92,7 @@ class Tensor(TensorMethods, NumpyProtocol):
             raise TypeError(
                 f"from_array: expected an ndarray; got {type(array).__name__}; use Tensor(data)"
             )
-        check_dtype(array.dtype)
+        check_dtype(array.dtype, "from_array")
         return cls._wrap(array, None)
 
     @classmethod
@@ -114,8 +115,8 @@ class Tensor(TensorMethods, NumpyProtocol):
     def data(self, value: Any) -> None:
         if isinstance(value, TensorBase):
             value = value._data
-        array = value if type(value) is np.ndarray else new_array(value)
-        check_dtype(array.dtype)
+        array = value if type(value) is np.ndarray else new_array(value, None, "data")
+        check_dtype(array.dtype, "data")
         if self._node is not None and not self.is_leaf and array.shape != self._data.shape:
             raise ValueError(
                 f"data: expected shape {self._data.shape}, that of the graph; got {array.shape}"
@@ -231,6 +232,7 @@ class Tensor(TensorMethods, NumpyProtocol):
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
+        value = flag(value, "requires_grad")
         if value and self._node is None:
             check_differentiable(self._data.dtype)
             self._node = Leaf(self)
@@ -244,7 +246,7 @@ class Tensor(TensorMethods, NumpyProtocol):
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
         """Set `requires_grad` and return this tensor, for use in an expression."""
-        self.requires_grad = requires_grad
+        self.requires_grad = flag(requires_grad, "requires_grad_: requires_grad")
         return self
 
     @property
@@ -291,9 +293,7 @@ class Tensor(TensorMethods, NumpyProtocol):
         """
         if self._node is None:
             raise RuntimeError("register_hook: this tensor does not require grad")
-        if not callable(fn):
-            raise TypeError(f"register_hook: expected a function; got {type(fn).__name__}")
-        return add_hook(self._node, fn, self._wrap)
+        return add_hook(self._node, function(fn, "register_hook: fn"), self._wrap)
 
     def zero_grad(self) -> None:
         """Set `.grad` to None, so that the next backward pass does not add to it."""
@@ -324,6 +324,8 @@ class Tensor(TensorMethods, NumpyProtocol):
         """
         root = self._root("backward")
         start = self._starting_gradient("backward", gradient)
+        retain_graph = flag(retain_graph, "backward: retain_graph")
+        create_graph = flag(create_graph, "backward: create_graph")
         backpropagate(
             [(root, start if create_graph else start._data)],
             retain=retain_graph or create_graph,

@@ -791,7 +791,7 @@ def test_seed_and_tolerances_are_options():
                                           " float; compute it with Tensor's operations"),
         (lambda x: x > 0, 1.0, {}, TypeError, "fn: expected a float tensor as result; got bool"),
         (abs, 1.0, {"step": 0}, ValueError, "step: expected a positive number, as 1e-6; got 0"),
-        (abs, 1.0, {"rtol": "x"}, ValueError, "rtol: expected a positive number, as 1e-6; got 'x'"),
+        (abs, 1.0, {"rtol": "x"}, TypeError, "rtol: expected a number; got 'x'"),
     ],
 )  # fmt: skip
 def test_arguments_of_the_wrong_kind(fn, inputs, options, error, line):

@@ -312,7 +312,7 @@ def test_they_agree_with_each_other() -> None:
         (
             lambda x: jacobian(x, x),
             TypeError,
-            "jacobian: expected a function first; got Tensor",
+            "jacobian: fn: expected a function; got Tensor of shape (3,), float64",
         ),
         (
             lambda x: jacobian(lambda x: x.data, x),

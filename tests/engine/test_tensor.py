@@ -93,7 +93,9 @@ def test_shares_memory() -> None:
     # Arrays that live no longer than the question, one after the other in the same memory.
     assert not shares_memory((np.zeros(9) for _ in range(9)), (np.zeros(9) for _ in range(9)))
     for values in ([1.0], {"w": tensor}, 1, None):
-        with pytest.raises(TypeError, match=r"^shares_memory: expected tensors or arrays; got "):
+        with pytest.raises(
+            TypeError, match=r"^shares_memory: th[a-z]+: expected tensors or arrays; got "
+        ):
             shares_memory(tensor, values)
 
 
@@ -206,7 +208,7 @@ def test_data_is_assignable() -> None:
     assert x.grad.tolist() == [[6.0, 8.0, 10.0]]
     x.data -= 1.0
     assert x.tolist() == [[2.0, 3.0, 4.0]]
-    with pytest.raises(TypeError, match="Tensor: dtype complex128 is not supported"):
+    with pytest.raises(TypeError, match="data: dtype complex128 is not supported"):
         x.data = np.ones(2, complex)
     x.data = [1.0]
     assert x.tolist() == [1.0]

@@ -18,6 +18,7 @@ import numpy as np
 from .given import refuse_masked
 
 LONGEST = 60  # characters that a value may take in a message
+MOST = (1 << 63) - 1  # the largest integer that an array's size, or an axis, may be
 LARGEST = int(np.finfo(np.float64).max)
 
 
@@ -32,7 +33,17 @@ def integer(value: Any, name: str, least: int | None = None) -> int:
             raise wrong(name, "an integer", value) from None
     if least is not None and value < least:
         raise ValueError(f"{name}: expected an integer of {least} or more; got {shown(value)}")
+    if not -MOST <= value <= MOST:
+        raise ValueError(f"{name}: expected an integer of at most 63 bits; got {shown(value)}")
     return value
+
+
+def seed(value: Any, name: str) -> int:
+    """`value` as a Python int of 0 or more, of any size."""
+    found = as_index(value) if is_integer(value) else -1
+    if found < 0:
+        raise wrong(name, "an integer of 0 or more", value)
+    return found
 
 
 def is_integer(value: Any) -> bool:

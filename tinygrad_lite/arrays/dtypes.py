@@ -27,7 +27,7 @@ def check_dtype(dtype: DTypeLike, name: str = "Tensor") -> np.dtype[Any]:
     name   the operation, for the error
     """
     try:
-        if dtype is None:  # float64 to NumPy
+        if dtype is None or isinstance(dtype, (list, tuple, dict)):  # float64 and structures
             raise TypeError
         found = np.dtype(dtype).newbyteorder("=")
     except (TypeError, ValueError, SyntaxError):  # NumPy's, for a text that is no dtype

@@ -6,6 +6,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from .arguments import wrong
+
 Array: TypeAlias = np.ndarray[Any, Any]
 
 
@@ -56,19 +58,19 @@ def shares_memory(these: Any, those: Any) -> bool:
 
     Errors: TypeError for what is neither a tensor nor an array.
     """
-    owners = {id(owner): owner for owner in _owners(these)}  # kept alive, so no id is used twice
-    return any(id(owner) in owners for owner in _owners(those))
+    owners = {
+        id(owner): owner for owner in _owners("these", these)
+    }  # kept alive, so no id is used twice
+    return any(id(owner) in owners for owner in _owners("those", those))
 
 
-def _owners(values: Any) -> Iterator[Array]:
+def _owners(name: str, values: Any) -> Iterator[Array]:
     """The owners of the memory of one or several tensors and arrays."""
     single = isinstance(values, np.ndarray) or isinstance(getattr(values, "data", 0), np.ndarray)
     for value in (values,) if single or not isinstance(values, Iterable) else values:
         array = value if isinstance(value, np.ndarray) else getattr(value, "data", None)
         if not isinstance(array, np.ndarray):
-            raise TypeError(
-                f"shares_memory: expected tensors or arrays; got {type(value).__name__}"
-            )
+            raise wrong(f"shares_memory: {name}", "tensors or arrays", value)
         yield memory_owner(array)
 
 

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from .arguments import integer, is_integer, shown
+from .arguments import MOST, integer, is_integer, shown
 
 Shape = tuple[int, ...]
+MOST_ELEMENTS = 1 << 47  # a process has addresses for that many bytes
+MOST_AXES = 64  # NumPy's limit
 Axis = int | Sequence[int] | None
 Sizes = int | Sequence[int]
 
@@ -21,6 +23,13 @@ def shape_from(sizes: Sequence[Any], name: str) -> Shape:
     if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
         sizes = sizes[0]
     return tuple([size if type(size) is int else integer(size, name) for size in sizes])
+
+
+def allocatable(shape: Shape, name: str) -> Shape:
+    """The shape, if an array could have it; `name` is the argument, after the operation."""
+    if len(shape) > MOST_AXES or prod(shape) > MOST_ELEMENTS:
+        raise ValueError(f"{name}: {shown(shape)} is more than an array can have")
+    return shape
 
 
 def normalize_axis(axis: int, ndim: int, name: str, argument: str = "axis") -> int:
@@ -90,7 +99,11 @@ def per_axis(value: int | Sequence[int], rank: int, name: str, least: int = 1) -
     least  the smallest that is allowed
     """
     given: tuple[Any, ...] = tuple(value) if isinstance(value, (tuple, list)) else (value,) * rank
-    if len(given) != rank or not all(map(is_integer, given)) or min(given, default=least) < least:
+    if (
+        len(given) != rank
+        or not all(map(is_integer, given))
+        or not least <= min(given, default=least) <= max(given, default=least) <= MOST
+    ):
         several = f" or {rank} of them" if rank > 1 else ""
         raise ValueError(f"{name}: expected an integer from {least}{several}; got {shown(value)}")
     return tuple([int(number) for number in given])
@@ -108,7 +121,11 @@ def padding_pairs(padding: Any, rank: int, name: str) -> tuple[tuple[int, int], 
     else:
         pairs = [list(n) if isinstance(n, (tuple, list)) else [n, n] for n in given]
     whole = all(len(pair) == 2 and all(map(is_integer, pair)) for pair in pairs)
-    if not whole or len(pairs) != rank or min(map(min, pairs), default=0) < 0:
+    if (
+        not whole
+        or len(pairs) != rank
+        or not 0 <= min(map(min, pairs), default=0) <= max(map(max, pairs), default=0) <= MOST
+    ):
         raise ValueError(
             f"{name}: expected an integer from 0, {rank} of them, {rank} pairs (before, after), or "
             f"{2 * rank} numbers, the last axis first; got {shown(padding)}"

@@ -19,6 +19,7 @@ from functools import cache
 from types import TracebackType
 from typing import Any, TypeVar
 
+from .arguments import flag, function, wrong
 from .locks import ProcessLock, in_forked_child
 
 Chunk = TypeVar("Chunk")
@@ -46,9 +47,12 @@ def parallel(
     have stopped.  Each thread works in a copy of the caller's context, so that what is set
     there (NumPy's error state, no_grad) holds in it too.
     """
+    function(task, "parallel: task")
+    if not hasattr(chunks, "__len__"):
+        raise wrong("parallel: chunks", "a list", chunks)
     if _inside.get():
         return [task(chunk) for chunk in chunks]
-    if multiplies:
+    if flag(multiplies, "parallel: multiplies"):
         with blas_held:
             return parallel(task, chunks)
     if len(chunks) < 2:

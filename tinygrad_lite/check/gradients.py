@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import arguments
 from ..engine.function import Primitive
 from ..engine.graph import Array, array_of
 from ..methods._keywords import also
@@ -129,9 +130,10 @@ def _subject(check: str, fn: Any, inputs: Any, atol: float, rtol: float, step: f
     """The subject of `fn` and `inputs`; ValueError for wrong options."""
     for option, value in (("atol", atol), ("rtol", rtol), ("step", step)):
         least = 0 if option != "step" else EPS**2
-        if not isinstance(value, (int, float)) or not least <= value < np.inf:
+        if not least <= arguments.number(value, f"{check}: {option}") < np.inf:
             raise ValueError(
-                f"{check}: {option}: expected a positive number, as 1e-6; got {value!r}"
+                f"{check}: {option}: expected a positive number, as 1e-6; "
+                f"got {arguments.shown(value)}"
             )
     return subject_of(check, fn, inputs)
 

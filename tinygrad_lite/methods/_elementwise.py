@@ -46,4 +46,8 @@ def choose(
         a = tensor_class._wrap(new_array(a), None)
     a, b = matched(name, a, b)
     check_fits(name, a, b)
-    return Where.apply(a, b, condition=mask)
+    try:
+        return Where.apply(a, b, condition=mask)
+    except ValueError:
+        broadcast_shape(mask.shape, np.shape(a), np.shape(b), name=name)
+        raise

@@ -51,7 +51,9 @@ def sum_of_products(
     if not operands:
         raise TypeError("einsum: expected operands after the subscripts; got none")
     if not any(isinstance(value, TensorBase) for value in operands):
-        operands = [tensor_class._wrap(new_array(value), None) for value in operands]
+        operands = [
+            tensor_class._wrap(new_array(value, None, "einsum"), None) for value in operands
+        ]
     parts = (pair if len(operands) == 2 else matched)("einsum", *operands)
     dtype = next(part.dtype for part in parts if hasattr(part, "dtype"))
     parts = [np.asarray(x, dtype) if isinstance(x, (int, float)) else x for x in parts]
@@ -62,6 +64,7 @@ def sum_of_products(
 
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     """`Tensor.tensordot` of tensors and arrays, at least one of which is a tensor."""
+    a, b = operand(a, "tensordot"), operand(b, "tensordot: other")
     a_shape, b_shape = np.shape(a), np.shape(b)
     a_labels = list(LETTERS[: len(a_shape)])
     b_labels = list(LETTERS[::-1][: len(b_shape)])

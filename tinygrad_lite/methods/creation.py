@@ -1,6 +1,6 @@
 """Creating tensors: constants and ranges."""
 
-from math import isfinite, prod
+from math import isfinite
 from typing import Any, Self, TypeVar
 
 import numpy as np
@@ -10,13 +10,11 @@ from ..arrays.arguments import flag, integer, number, shown
 from ..arrays.dtypes import INT, check_differentiable, check_dtype, float_dtype, new_array
 from ..arrays.float_errors import quiet
 from ..arrays.integers import check_fits, converted
-from ..arrays.shapes import Shape, shape_from
+from ..arrays.shapes import MOST_ELEMENTS, Shape, allocatable, shape_from
 from ..engine.graph import Leaf, TensorBase
 from ._keywords import also
 from ._theme import Theme
 
-MOST = 1 << 47  # elements: a process has addresses for that many bytes
-MOST_AXES = 64  # NumPy's limit
 Made = TypeVar("Made", bound=TensorBase)
 
 
@@ -34,17 +32,12 @@ def new_shape(name: str, sizes: Any) -> Shape:
     shape = shape_from(sizes, f"{name}: shape")
     if min(shape, default=0) < 0:
         raise ValueError(f"{name}: shape: expected sizes of 0 or more; got {shown(shape)}")
-    if len(shape) > MOST_AXES or prod(shape) > MOST:
-        raise ValueError(f"{name}: shape: {shown(shape)} is more than an array can have")
-    return shape
+    return allocatable(shape, f"{name}: shape")
 
 
 def count(name: str, value: Any) -> int:
     """`value` as an integer, at least 0, and no more than there can be elements."""
-    whole = integer(value, name, least=0)
-    if whole > MOST:
-        raise ValueError(f"{name}: {shown(whole)} is more than an array can have")
-    return whole
+    return allocatable((integer(value, name, least=0),), name)[0]
 
 
 def like(tensor: TensorBase, dtype: DTypeLike | None, name: str) -> np.dtype[Any]:
@@ -141,7 +134,7 @@ class CreationMethods(Theme):
                 f"got {shown(first)}, {shown(end)}, {shown(step)}"
             )
         span = end - first if step > 0 else first - end
-        if span > MOST * abs(step):
+        if span > MOST_ELEMENTS * abs(step):
             raise ValueError(
                 f"arange: {shown(first)} to {shown(end)} in steps of {shown(step)} is more than "
                 "an array can have"

@@ -157,7 +157,9 @@ class ElementwiseMethods(Theme):
 
     def round(self, decimals: int = 0) -> Self:
         """x rounded to this number of decimals, halves to even.  The derivative is 0."""
-        rounded = partial(_to_decimals, decimals=integer(decimals, "round: decimals"))
+        rounded = partial(
+            _to_decimals, decimals=max(min(integer(decimals, "round: decimals"), 400), -400)
+        )
         return Step.apply(self, function=rounded)
 
     # Selection: the gradient goes to the selected input
@@ -179,10 +181,11 @@ class ElementwiseMethods(Theme):
 
         Errors: ValueError if both are None.
         """
-        bounds = [bound for bound in (min, max) if bound is not None]
-        if not bounds:
+        named = {"min": min, "max": max}
+        given: Any = {name: bound for name, bound in named.items() if bound is not None}
+        if not given:
             raise ValueError("clamp: expected min, max or both; got None for both")
-        x, *bounds = matched("clamp", self, *bounds)
+        x, *bounds = matched("clamp", self, **given)
         check_fits("clamp", x, *bounds)
         low = None if min is None else bounds[0]
         return Clip.apply(x, low, None if max is None else bounds[-1])

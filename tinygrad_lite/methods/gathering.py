@@ -5,7 +5,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..arrays.arguments import choice, flag, integer
-from ..arrays.shapes import broadcast_shape, normalize_axis
+from ..arrays.shapes import allocatable, broadcast_shape, normalize_axis
 from ..engine.graph import Array, TensorBase
 from ..ops.indexing import Diagonal, Getitem, ScatterAdd, ScatterExtreme, Setitem
 from ..ops.movement import Concatenate
@@ -256,6 +256,7 @@ class GatheringMethods(Theme):
         offset, positions = integer(diagonal, "diag: diagonal"), np.arange(self._data.size)
         index = (positions + max(-offset, 0), positions + max(offset, 0))
         side = positions.size + abs(offset)
+        allocatable((side, side), "diag: diagonal")
         return ScatterAdd.apply(self, index=index, distinct=True, shape=(side, side))
 
     @also("k")
@@ -272,6 +273,7 @@ class GatheringMethods(Theme):
         if self._data.ndim < 2:
             raise ValueError(f"{name}: expected 2 dimensions or more; got shape {self._data.shape}")
         rows, columns = self._data.shape[-2:]
+        diagonal = max(min(diagonal, columns), -rows - 1)
         kept = np.tri(rows, columns, diagonal, dtype=bool) == below
         if self._data.dtype.kind != "f":
             return self._wrap(self._data * kept, None)

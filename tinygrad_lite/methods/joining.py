@@ -17,6 +17,8 @@ from ._operands import as_tensor, matched
 from ._positions import along
 from ._theme import Theme
 
+MOST_PARTS = 1 << 24  # each is a tensor of its own
+
 
 class JoiningMethods(Theme):
     """Joining several tensors, and splitting one; the parts of a split are views."""
@@ -56,7 +58,7 @@ class JoiningMethods(Theme):
     def chunk(self, chunks: int, axis: int = 0) -> tuple[Self, ...]:
         """At most `chunks` parts of equal size along `axis`; the last may be smaller."""
         axis, length = self._length(axis, "chunk")
-        chunks = integer(chunks, "chunk: chunks", least=1)
+        chunks = _number_of_parts(chunks, "chunk: chunks")
         return self.split(-(-length // chunks), axis) if length else (self,) * chunks
 
     @also("dim", "sections", "indices", "indices_or_sections")
@@ -64,7 +66,7 @@ class JoiningMethods(Theme):
         """This many parts along `axis`, whose sizes differ by at most 1; or cut at positions."""
         axis, length = self._length(axis, "tensor_split")
         if not _are_several(parts):
-            count = integer(parts, "tensor_split: parts", least=1)
+            count = _number_of_parts(parts, "tensor_split: parts")
             size, more = divmod(length, count)
             return self.split([size + (number < more) for number in range(count)], axis)
         return self._cut(
@@ -133,6 +135,13 @@ def from_list(name: str, data: Any) -> Any:
 def _flat(data: Any) -> Iterator[Any]:
     for one in data:
         yield from _flat(one) if isinstance(one, (list, tuple)) else (one,)
+
+
+def _number_of_parts(value: Any, name: str) -> int:
+    count = integer(value, name, least=1)
+    if count > MOST_PARTS:
+        raise ValueError(f"{name}: expected at most {MOST_PARTS} parts; got {shown(count)}")
+    return count
 
 
 def _are_several(sizes: Any) -> TypeGuard[Sequence[int]]:

@@ -9,6 +9,7 @@ from ..arrays.arguments import integer, shown
 from ..arrays.ownership import memory_owner
 from ..arrays.shapes import (
     Axis,
+    allocatable,
     broadcast_shape,
     normalize_axes,
     normalize_axis,
@@ -32,8 +33,7 @@ class MovementMethods(Theme):
     @also()
     def reshape(self, *shape: Any) -> Self:
         """The same elements, in C order, in another shape; one size may be -1."""
-        target = reshape_target(self._data.shape, shape_from(shape, "reshape: shape"))
-        return self if target == self._data.shape else Reshape.apply(self, shape=target)
+        return _reshaped("reshape", self, shape)
 
     @also("size")
     def view(self, *shape: Any) -> Self:
@@ -41,7 +41,7 @@ class MovementMethods(Theme):
 
         As in PyTorch: the caller may rely on writing through the view.
         """
-        result = self.reshape(*shape)
+        result = _reshaped("view", self, shape)
         if memory_owner(result._data) is not memory_owner(self._data):
             raise ValueError(
                 f"view: the memory layout of {self._data.shape} allows no view of shape "
@@ -109,21 +109,11 @@ class MovementMethods(Theme):
 
     def moveaxis(self, source: Axis, destination: Axis) -> Self:
         """The source axes moved to the destinations; the others keep their order."""
-        moved = normalize_axes(source, self._data.ndim, "moveaxis", "source")
-        targets = normalize_axes(destination, self._data.ndim, "moveaxis", "destination")
-        if len(moved) != len(targets):
-            raise ValueError(
-                "moveaxis: expected as many axes in destination as in source; "
-                f"got source {moved} and destination {targets}"
-            )
-        order = [axis for axis in range(self._data.ndim) if axis not in moved]
-        for position, axis in sorted(zip(targets, moved, strict=True)):
-            order.insert(position, axis)
-        return Permute.apply(self, axes=tuple(order))
+        return _moved("moveaxis", self, source, destination)
 
     def movedim(self, source: Axis, destination: Axis) -> Self:
         """PyTorch's name for `moveaxis`."""
-        return self.moveaxis(source, destination)
+        return _moved("movedim", self, source, destination)
 
     def t(self) -> Self:
         """The transpose of a matrix; a vector or a number stays as it is."""
@@ -152,6 +142,7 @@ class MovementMethods(Theme):
             self._data.shape[axis - missing] if size == -1 and axis >= missing else size
             for axis, size in enumerate(target)
         )
+        allocatable(target, "expand: shape")
         if broadcast_shape(self._data.shape, target, name="expand") != target:
             raise ValueError(f"expand: {self._data.shape} does not broadcast to shape {target}")
         return Expand.apply(self, shape=target)
@@ -228,6 +219,7 @@ class MovementMethods(Theme):
                 f"got {shown(counts)}"
             )
         pairs = list(zip(counts, shape, strict=True))
+        allocatable(tuple([count * size for count, size in pairs]), "repeat: repeats")
         apart = self.reshape([size for one in shape for size in (1, one)])
         repeated = apart.expand([size for both in pairs for size in both]).reshape(
             [count * size for count, size in pairs]
@@ -264,9 +256,31 @@ class MovementMethods(Theme):
             positions = np.repeat(np.arange(shape[axis]), counts)
             return Getitem.apply(self, index=along(axis, positions), distinct=False)
         count = int(counts)
+        allocatable((count, *shape), "repeat_interleave: repeats")
         apart = self.unsqueeze(axis + 1).expand(*shape[: axis + 1], count, *shape[axis + 1 :])
         repeated = apart.reshape(*shape[:axis], shape[axis] * count, *shape[axis + 1 :])
         return _own(repeated, self)
+
+
+def _reshaped(name: str, x: Any, shape: Sequence[Any]) -> Any:
+    """x in another shape, as given to a method called `name`."""
+    target = reshape_target(x._data.shape, shape_from(shape, f"{name}: shape"), name)
+    return x if target == x._data.shape else Reshape.apply(x, shape=target)
+
+
+def _moved(name: str, x: TensorBase, source: Axis, destination: Axis) -> Any:
+    """The source axes moved to the destinations, for a method called `name`."""
+    moved = normalize_axes(source, x._data.ndim, name, "source")
+    targets = normalize_axes(destination, x._data.ndim, name, "destination")
+    if len(moved) != len(targets):
+        raise ValueError(
+            f"{name}: expected as many axes in destination as in source; "
+            f"got source {moved} and destination {targets}"
+        )
+    order = [axis for axis in range(x._data.ndim) if axis not in moved]
+    for position, axis in sorted(zip(targets, moved, strict=True)):
+        order.insert(position, axis)
+    return Permute.apply(x, axes=tuple(order))
 
 
 def _exchanged(name: str, x: TensorBase, axis1: int, axis2: int) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 from ..arrays.arguments import choice, integer, is_integer, number, shown
 from ..arrays.float_errors import quiet
 from ..arrays.integers import check_fits
-from ..arrays.shapes import normalize_axis
+from ..arrays.shapes import allocatable, normalize_axis
 from ..engine.graph import Array
 from ..ops.indexing import Getitem
 from ..ops.movement import Pad, Unfold
@@ -65,6 +65,8 @@ class PaddingMethods(Theme):
                 )
             )
         widths = [(max(before, 0), max(after, 0)) for before, after in widths]
+        sizes = zip(padded._data.shape, widths, strict=True)
+        allocatable(tuple([size + sum(pair) for size, pair in sizes]), "pad: padding")
         if mode == "constant":
             return Pad.apply(padded, widths=widths, value=_fill(value, self._data.dtype))
         for axis, (before, after) in enumerate(widths):

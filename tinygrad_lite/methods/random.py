@@ -6,7 +6,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..arrays import generator
+from ..arrays import arguments, generator
 from ..arrays.arguments import flag, integer, number, shown
 from ..arrays.dtypes import INT, check_dtype, float_dtype
 from ..arrays.float_errors import quiet
@@ -28,7 +28,7 @@ class RandomMethods(Theme):
     @staticmethod
     def manual_seed(seed: int) -> None:
         """Seed the generator: the same seed gives the same random numbers."""
-        generator.seed(integer(seed, "manual_seed: seed", least=0))
+        generator.seed(arguments.seed(seed, "manual_seed: seed"))
 
     @classmethod
     @also("size", "device")

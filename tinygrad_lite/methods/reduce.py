@@ -146,14 +146,20 @@ class ReduceMethods(Theme):
         self, axis: Axis = None, keepdim: bool = False, correction: float = 1
     ) -> tuple[Self, Self]:
         """The pair of `var` and `mean`."""
-        return self.var(axis, keepdim, correction), self.mean(axis, keepdim)
+        axes = normalize_axes(axis, self._data.ndim, "var_mean")
+        keepdim = flag(keepdim, "var_mean: keepdim")
+        correction = number(correction, "var_mean: correction")
+        return self.var(axes, keepdim, correction), self.mean(axes, keepdim)
 
     @also("dim", "keepdims", "unbiased", "ddof")
     def std_mean(
         self, axis: Axis = None, keepdim: bool = False, correction: float = 1
     ) -> tuple[Self, Self]:
         """The pair of `std` and `mean`."""
-        return self.std(axis, keepdim, correction), self.mean(axis, keepdim)
+        axes = normalize_axes(axis, self._data.ndim, "std_mean")
+        keepdim = flag(keepdim, "std_mean: keepdim")
+        correction = number(correction, "std_mean: correction")
+        return self.std(axes, keepdim, correction), self.mean(axes, keepdim)
 
     # Norms
 

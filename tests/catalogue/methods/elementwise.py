@@ -210,7 +210,7 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: Tensor([1.0, 2.0]).clip("0", "1"),
         TypeError,
-        "clamp: expected a Tensor, an ndarray or a number; got str",
+        "clamp: min: expected a Tensor, an ndarray or a number; got str",
     ),
     Mistake(
         lambda: Tensor([1, 0]).where(1.0, 2.0),
