@@ -9,7 +9,7 @@ from numpy.typing import DTypeLike
 
 from ..arrays import integers
 from ..arrays.arguments import LARGEST, number, wrong
-from ..arrays.dtypes import FLOAT, check_dtype, promote, with_number
+from ..arrays.dtypes import FLOAT, accumulator, check_dtype, promote, with_number
 from ..arrays.given import as_array, refuse_masked
 from ..arrays.shapes import Shape
 from ..engine.graph import Array, TensorBase
@@ -19,6 +19,8 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 Given = TypeVar("Given", bound=TensorBase)
 Value = TypeVar("Value", bound=TensorBase | Array)
 Operand: TypeAlias = TensorBase | Array | np.generic | float
+
+HALF = np.dtype(np.float16)
 
 # Operators that are not defined for two bools, which NumPy would make int8, and what to do instead.
 NOT_FOR_BOOLS = {
@@ -197,8 +199,19 @@ def converted(tensor: Given, dtype: DTypeLike, name: str = "cast") -> Given:
     return tensor._wrap(Cast.apply(tensor._data, dtype=dtype), None)
 
 
+def single(*values: Any) -> list[Any]:
+    """The operands, those of float16 in the dtype in which their sums are accumulated.
+
+    What adds up, or has a step that could overflow, is computed so, and rounded to float16 once.
+    """
+    return [
+        cast(value, accumulator(HALF)) if getattr(value, "dtype", None) == HALF else value
+        for value in values
+    ]
+
+
 def in_single(method: Method) -> Method:
-    """A decorator: compute float16 in float32, since a sum may overflow float16, and cast back.
+    """A decorator: compute float16 in float32 (see `single`), and cast back.
 
     Of several results, those in float32 become float16.
     """
@@ -207,7 +220,7 @@ def in_single(method: Method) -> Method:
     def call(self: Any, *args: Any, **options: Any) -> Any:
         if self._data.dtype != np.float16:
             return method(self, *args, **options)
-        result = method(cast(self, np.float32), *args, **options)
+        result = method(*single(self, *args), **options)
         if isinstance(result, tuple):
             return tuple(cast(x, np.float16) if x.dtype == np.float32 else x for x in result)
         return cast(result, np.float16)

@@ -11,10 +11,8 @@ from ..arrays.shapes import Shape, broadcast_shape
 from ..engine.graph import TensorBase
 from ..ops.linalg import Matmul
 from ._einsum import einsum
-from ._operands import cast, matched, operand, pair, refuse_bools
+from ._operands import HALF, cast, matched, operand, pair, refuse_bools, single
 from ._subscripts import LETTERS
-
-HALF = np.dtype(np.float16)  # NumPy sums its products in float16, so they are computed in float32
 
 
 def matrix_product(a: Any, b: Any, name: str = "matmul") -> Any:
@@ -38,7 +36,7 @@ def matrix_product(a: Any, b: Any, name: str = "matmul") -> Any:
         broadcast_shape(a_shape[:-2], b_shape[:-2], name="matmul, stacks of matrices")
     if a.dtype.char in "e?":
         refuse_bools(name, a)
-        return cast(Matmul.apply(cast(a, np.float32), cast(b, np.float32)), HALF)
+        return cast(Matmul.apply(*single(a, b)), HALF)
     return Matmul.apply(a, b)
 
 
@@ -58,7 +56,7 @@ def sum_of_products(
     dtype = next(part.dtype for part in parts if hasattr(part, "dtype"))
     parts = [np.asarray(x, dtype) if isinstance(x, (int, float)) else x for x in parts]
     if dtype == HALF:
-        return cast(einsum(subscripts, [cast(part, np.float32) for part in parts]), HALF)
+        return cast(einsum(subscripts, single(*parts)), HALF)
     return einsum(subscripts, parts)
 
 

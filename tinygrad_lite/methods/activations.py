@@ -17,7 +17,7 @@ from ..ops.elementwise import Sigmoid, Tanh
 from ..ops.normalisation import LayerNorm, LayerNormAffine
 from ..ops.selection import Clip, Mask, Relu
 from ._keywords import also
-from ._operands import Operand, as_float, cast, in_single, matched, operand
+from ._operands import Operand, as_float, cast, in_single, matched, operand, single
 from ._theme import Theme
 from .reduce import p_norm
 
@@ -314,6 +314,5 @@ def _limited(name: str, x: TensorBase, low: float, high: float) -> Any:
 def _normalised(op: Any, name: str, x: TensorBase, axis: Axis, dtype: DTypeLike | None) -> Any:
     """Softmax or LogSoftmax; float16 in float32, since the sum may have many small terms."""
     x = as_float(x if dtype is None else cast(x, check_dtype(dtype, name)))
-    given = x._data.dtype
-    wide = cast(x, np.float32) if given == np.float16 else x
-    return cast(op.apply(wide, axes=normalize_axes(axis, x._data.ndim, name)), given)
+    axes = normalize_axes(axis, x._data.ndim, name)
+    return cast(op.apply(*single(x), axes=axes), x._data.dtype)

@@ -11,7 +11,7 @@ from ..arrays.shapes import Shape, Sizes, padding_pairs, per_axis, shape_from
 from ..arrays.windows import Windows
 from ..ops.convolution import Conv, ConvInput
 from ..ops.pooling import OverlapAdd, SlidingWindows
-from ._operands import Operand, cast, in_single, matched, refuse_bools
+from ._operands import Operand, cast, in_single, matched, refuse_bools, single
 from ._theme import Theme
 
 AXES = {1: "length", 2: "height, width", 3: "depth, height, width"}
@@ -307,8 +307,7 @@ def _applied(
 ) -> Any:
     """The op on a batch, or on one image as a batch of 1, plus the bias; float16 in float32."""
     dtype = x.dtype
-    if dtype == np.float16:
-        x, weight, bias = (None if t is None else cast(t, np.float32) for t in (x, weight, bias))
+    x, weight, bias = single(x, weight, bias)
     transposed = op is ConvInput
     outputs = weight.shape[1] * groups if transposed else len(weight)
     if bias is not None and getattr(bias, "shape", ()) != (outputs,):

@@ -14,8 +14,8 @@ from ..ops.determinants import Det, Slogdet
 from ..ops.linalg import Inv, Linear, Matmul, Solve
 from ..ops.movement import Concatenate, Expand, Reshape
 from ._keywords import also
-from ._operands import Operand, as_float, cast, in_single, matched, operand, scaled
-from ._products import HALF, matrix_product, sum_of_products, tensordot
+from ._operands import HALF, Operand, as_float, cast, in_single, matched, operand, scaled, single
+from ._products import matrix_product, sum_of_products, tensordot
 from ._theme import Theme
 
 
@@ -289,7 +289,7 @@ def solve(a: Any, b: Any, vectors: bool | None = None) -> Any:
             f"solve: expected {a.shape[-1]} rows on the right, as {a.shape} has; got {b.shape}"
         )
     if a.dtype == HALF:
-        return cast(solve(cast(a, np.float32), cast(b, np.float32), vectors), HALF)
+        return cast(solve(*single(a, b), vectors=vectors), HALF)
     stack = broadcast_shape(a.shape[:-2], columns.shape[:-2], name="solve, stacks of matrices")
     x = Solve.apply(_stacked(a, stack), _stacked(columns, stack))
     return Reshape.apply(x, shape=x.shape[:-1]) if vectors else x
