@@ -384,6 +384,20 @@ def test_gradients_of_a_bias_of_images(axes) -> None:
     assert_close(bias.grad.data, g.sum((0, 2, 3), dtype=np.float64))
 
 
+@pytest.mark.parametrize("shape", [(1500, 4, 8, 8), (600, 4, 64, 1), (2, 4, 300, 6), (90, 4, 50)])
+def test_gradients_of_depthwise_weights(shape) -> None:
+    """All pixels of all images are added up for each tap."""
+    images = numbers("0.1", shape)
+    kernel = tuple(min(2, size) for size in shape[2:])
+    weight = Tensor.zeros(4, 1, *kernel, requires_grad=True)
+    act = Tensor.conv2d if len(shape) == 4 else Tensor.conv1d
+    y = act(Tensor(images), weight, groups=4)
+    y.backward(np.full(y.shape, 1.7, np.float32))
+    terms = math.prod(y.shape) // 4
+    expected = np.full(weight.shape, terms * np.float64(np.float32(0.1)) * np.float32(1.7))
+    assert_close(weight.grad.data, expected)
+
+
 def test_gradients_of_sums_that_are_repeated() -> None:
     x = Tensor(X, requires_grad=True)
     x.cumsum(0).backward(G)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .sums import sum_along
+from .sums import WIDE_CHAIN, sum_along
 from .threads import parallel, slices
 from .windows import (
     Chunk,
@@ -144,11 +144,8 @@ class Convolution:
         def multiply(chunk: Chunk) -> Any:
             split = last(g[chunk.result])
             split = split.reshape((*split.shape[:-1], self.groups, outer))
-            seen, parts = self.seen(x[chunk.images], chunk.windows), []
-            for part in range(outer):
-                rows = np.empty((*self.windows.kernel, *split.shape[-3:-1]), x.dtype)
-                sum_products(seen, split[..., part], rows, into_w=True)
-                parts.append(rows.sum(-2))
+            seen = self.seen(x[chunk.images], chunk.windows)
+            parts = [sum_into_weight(seen, split[..., part]) for part in range(outer)]
             return np.stack(parts, -1)  # (*kernel, groups, m)
 
         def add(chunks: list[Chunk]) -> Any:
@@ -293,6 +290,28 @@ def sum_over_pixels(g: Any) -> Any:
         return sum_along(g, axes)
     parts = parallel(lambda images: sum_along(g[images], axes), slices(g), multiplies=True)
     return sum_along(np.stack(parts), (0,))
+
+
+def sum_into_weight(seen: Any, image: Any) -> Any:
+    """(*kernel, C): what depthwise windows read times the image, summed over all its pixels.
+
+    `sum_products` adds rows of pixels one after the other, so it gets at most WIDE_CHAIN of them.
+    """
+    rank = image.ndim - 2
+    lines = prod(image.shape[1:-2])  # rows of pixels of one image
+    images = max(1, WIDE_CHAIN // lines)
+    length = image.shape[1]
+    step = length if rank == 1 else max(1, length * WIDE_CHAIN // lines)
+    parts = []
+    for first in range(0, len(image), images):
+        of_images = slice(first, first + images)
+        for start in range(0, length, step):
+            part = slice(start, start + step)
+            w = np.empty((*seen.shape[1 : 1 + rank], *image.shape[-2:]), image.dtype)
+            read = seen[(of_images, *(slice(None),) * rank, part)]
+            sum_products(read, image[of_images, part], w, into_w=True)
+            parts.append(w)
+    return sum_along(np.stack(parts), (0, rank + 1))
 
 
 def sum_products(seen: Any, image: Any, w: Any, into_w: bool = False) -> None:

@@ -289,7 +289,8 @@ def solve(a: Any, b: Any, vectors: bool | None = None) -> Any:
             f"solve: expected {a.shape[-1]} rows on the right, as {a.shape} has; got {b.shape}"
         )
     if a.dtype == HALF:
-        return cast(solve(*single(a, b), vectors=vectors), HALF)
+        a, b = single(a, b)
+        return cast(solve(a, b, vectors), HALF)
     stack = broadcast_shape(a.shape[:-2], columns.shape[:-2], name="solve, stacks of matrices")
     x = Solve.apply(_stacked(a, stack), _stacked(columns, stack))
     return Reshape.apply(x, shape=x.shape[:-1]) if vectors else x
