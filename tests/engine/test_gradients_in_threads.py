@@ -16,6 +16,7 @@ import pytest
 import nn
 import tinygrad_lite as tl
 from tinygrad_lite import Function, Observer, Tensor, checkpoint, no_grad
+from tinygrad_lite.arrays import threads
 
 THREADS = 8
 
@@ -41,10 +42,10 @@ def at_once(work: Callable[[int], Any], number: int = THREADS) -> list[Any]:
         except BaseException as error:
             errors.append(error)
 
-    threads = [threading.Thread(target=run, args=(index,)) for index in range(number)]
-    for thread in threads:
+    running = [threading.Thread(target=run, args=(index,)) for index in range(number)]
+    for thread in running:
         thread.start()
-    for thread in threads:
+    for thread in running:
         thread.join(60)
         assert not thread.is_alive()
     if errors:
@@ -100,6 +101,14 @@ def test_a_gradient_that_arrives_between_reading_and_writing_another(create_grap
     leaf = Slow(np.array([1.0, 2.0]), requires_grad=True)
     at_once(lambda n: (leaf * float(n + 1)).sum().backward(create_graph=create_graph))
     np.testing.assert_array_equal(leaf.grad.data, [36.0, 36.0])
+
+
+def test_tasks_of_the_pool_may_end_in_one_leaf(monkeypatch) -> None:
+    monkeypatch.setattr(threads, "_pool", threads.Pool(4))
+    leaf = Slow(np.array([1.0, 2.0]), requires_grad=True)
+    with no_grad():  # each task has it too, and turns it off for its own pass
+        tl.parallel(lambda n: leaf.backward(Tensor(np.full(2, float(n)))), range(40))
+    np.testing.assert_array_equal(leaf.grad.data, [780.0, 780.0])
 
 
 def test_a_leaf_that_is_its_own_root() -> None:

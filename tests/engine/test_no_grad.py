@@ -417,6 +417,27 @@ def test_a_coroutine_that_is_driven_by_hand_is_outside_while_it_waits() -> None:
     assert stopped.value.value is False
 
 
+def test_objects_that_are_called_like_functions() -> None:
+    class Steps:
+        def __call__(self, n: int) -> Any:
+            yield n, is_grad_enabled()
+            yield is_grad_enabled()
+
+    class Work:
+        async def __call__(self) -> bool:
+            await moments()
+            return is_grad_enabled()
+
+    running = no_grad(Steps())(3)
+    assert next(running) == (3, False)
+    assert is_grad_enabled()
+    assert list(running) == [False]
+    assert list(no_grad(functools.partial(Steps(), 4))()) == [(4, False), False]
+    assert asyncio.run(no_grad(Work())()) is False
+    assert no_grad(Steps().__call__)(5).send(None) == (5, False)
+    assert no_grad(len)([1]) == 1
+
+
 def test_tasks_have_modes_of_their_own() -> None:
     async def quiet() -> None:
         with no_grad():

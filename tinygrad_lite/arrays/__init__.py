@@ -5,4 +5,6 @@ threads, products, sums                     large operations in chunks over a po
 arithmetic, selection, activations, softmax, normalisation, gates, recurrences, scatter, sinc,
 error_function                              formulas of ops/, computed faster than as written there
 windows, convolution, pooling               the same for images
+locks, settings                             Python's own: locks that a fork leaves free, and context
+                                            managers that decorate functions of every kind
 """

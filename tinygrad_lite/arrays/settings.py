@@ -6,7 +6,7 @@ def` runs after the call has returned, and so outside the context.
 
 import inspect
 from collections.abc import AsyncGenerator, Callable, Generator
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, Self, TypeVar, overload
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -51,7 +51,12 @@ def _inside(setting: type[Setting], function: Any) -> Any:
             f"{setting.name}: expected a function to decorate; got {type(function).__name__}; "
             f"write `with {setting.name}:`, or `@{setting.name}` right above a def"
         )
-    kind = getattr(function, "__func__", function)  # inside a staticmethod
+    kind = function  # the function of the user's that decides what a call gives
+    while isinstance(kind, partial):
+        kind = kind.func
+    kind = getattr(kind, "__func__", kind)  # of a method
+    if not inspect.isfunction(kind):
+        kind = type(kind).__call__
     if inspect.isasyncgenfunction(kind):
         inside: Any = _async_generator(function, setting)
     elif inspect.iscoroutinefunction(kind):
