@@ -46,7 +46,8 @@ class Tensor(TensorMethods, NumpyProtocol):
     An ndarray used as the other operand is a constant and is not copied.  Write into it only after
     the backward pass: NumPy's own writes go unnoticed.
 
-    Errors: TypeError for other dtypes and for masked arrays, ValueError for ragged lists.
+    Errors: TypeError for other dtypes and for masked arrays; ValueError for ragged lists, and for a
+    value that an integer dtype lacks: 300 or nan as uint8, 2^63 as int64.
     """
 
     __slots__ = ()
@@ -351,7 +352,8 @@ class Tensor(TensorMethods, NumpyProtocol):
             return self._wrap(np.ones(self._data.shape, self._data.dtype), None)
         if not isinstance(gradient, TensorBase):
             refuse_masked(f"{name}: gradient", gradient)
-            gradient = self._wrap(np.asarray(gradient, self._data.dtype), None)
+            with np.errstate(all="ignore"):
+                gradient = self._wrap(np.asarray(gradient, self._data.dtype), None)
         if gradient._data.shape != self._data.shape:
             raise ValueError(
                 f"{name}: expected a gradient of shape {self._data.shape}; "

@@ -66,7 +66,9 @@ class Optimizer:
         warnings say: inf, nan and 0 are written, as IEEE 754 prescribes.
 
         Errors, before anything is written: RuntimeError if no parameter has a gradient, and
-        ValueError if one or its gradient changed its shape or cannot be written.
+        ValueError if one or its gradient changed its shape or cannot be written.  After an error
+        in a subclass's own `apply_single`, what it had updated stays so, and the step does not
+        count.
         """
         due = [
             (position, parameter, parameter.grad, state)

@@ -295,6 +295,18 @@ def test_a_gradient_of_another_dtype_is_cast() -> None:
     assert g.dtype == np.float32
 
 
+def test_a_given_gradient_that_overflows_is_inf_whatever_numpy_warns_of() -> None:
+    x = Tensor([1.0], requires_grad=True)
+    with np.errstate(all="raise"):
+        (x * 2.0).backward(np.array([1e300]))
+        (x * 2.0).backward([-1e300])
+        (found,) = tl.grad(x * 2.0, [x], [np.array([1e300])])
+        _, product = tl.jvp(lambda x: x * 2.0, x, np.array([1e300]))
+        _, (back,) = tl.vjp(lambda x: x * 2.0, [x], np.array([1e300]))
+    assert np.isnan(x.grad.item())  # inf - inf
+    assert [found.item(), product.item(), back.item()] == [np.inf] * 3
+
+
 def test_an_unused_input_is_refused_before_the_graph_is_released() -> None:
     x, lone = Tensor(2.0, requires_grad=True), Tensor(1.0, requires_grad=True)
     y = x * x
