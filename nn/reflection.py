@@ -98,7 +98,9 @@ def _held_by(value: Any) -> Iterator[tuple[object, Any]]:
     """What `value` holds directly, by position, key or attribute name."""
     if isinstance(value, np.ndarray):
         if value.dtype.kind == "O":
-            yield from ((".".join(map(str, index)), x) for index, x in np.ndenumerate(value))
+            for position, x in enumerate(value.flat):
+                if not isinstance(x, _LEAVES):  # a vocabulary is long, and holds none
+                    yield ".".join(map(str, np.unravel_index(position, value.shape))), x
         return
     if isinstance(value, _SEQUENCES):
         yield from enumerate(value)
@@ -131,7 +133,7 @@ def _hidden_by(value: Any, looked_into: set[int]) -> Iterator[tuple[Any, str]]:
         if _is_part(value.__self__):
             yield value.__self__, "is a method of {}; hold that in an attribute as well"
     elif not isinstance(value, (*_LEAVES, *_SEQUENCES, Tensor, np.ndarray)):
-        if not hasattr(value, "__dict__"):
+        if not hasattr(value, "__dict__") and not isinstance(value, GeneratorType):
             for part in _parts(_referents(value)):
                 yield part, f"is of type {type(value).__name__} and holds {{}}; use a list"
         if _is_module(value):
@@ -196,6 +198,5 @@ def _referents(value: Any, depth: int = 4) -> list[Any]:
     from gc import get_referents  # here, since few models need it
 
     found = [x for x in get_referents(value) if not isinstance(x, (type, ModuleType, dict))]
-    opaque = [x for x in found if type(x).__module__ in ("builtins", "itertools")]
-    deeper = [y for x in opaque if depth for y in _referents(x, depth - 1)]
-    return [*found, *deeper]
+    iterators = [x for x in found if isinstance(x, Iterator) and not isinstance(x, GeneratorType)]
+    return [*found, *(y for x in iterators if depth for y in _referents(x, depth - 1))]

@@ -70,11 +70,17 @@ def load_state_dict(obj: object, state_dict: Mapping[str, Values], strict: bool 
 
     strict: with False, names may be missing on either side; shapes still have to match.
 
-    A shared tensor needs a value under only one of its names.
+    A shared tensor needs a value under only one of its names; several have to be equal.
 
-    Errors: ValueError that names everything that is missing, unexpected or does not fit, such as
-    300 for int8, or 1e300 for float32; it is raised before anything is written.
+    Errors, before anything is written: TypeError if `state_dict` is no dict; ValueError that names
+    everything that is missing, unexpected or does not fit, such as 300 for int8, or 1e300 for
+    float32.
     """
+    if not isinstance(state_dict, Mapping):
+        kind = type(state_dict).__name__
+        raise TypeError(
+            f"load_state_dict: expected tensors by name, as safe_load gives; got a {kind}"
+        )
     own = get_state_dict(obj)
     given = {id(own[name]) for name in own if name in state_dict}
     missing = [name for name, tensor in own.items() if id(tensor) not in given]
@@ -85,10 +91,14 @@ def load_state_dict(obj: object, state_dict: Mapping[str, Values], strict: bool 
         problems.append(f"missing {_listed(missing)}")
     if strict and unexpected:
         problems.append(f"unexpected {_listed(unexpected)}")
+    firsts: dict[int, str] = {}  # of each tensor, the first of its names that is given
     for name, array in arrays.items():
+        first = firsts.setdefault(id(own[name]), name)
         reason = _misfit(own[name], array)
         if not reason:  # cast everything before the first write, since values may be out of range
             arrays[name], reason = _cast(array, own[name].dtype)
+        if not reason and not np.array_equal(arrays[first], arrays[name], equal_nan=True):
+            reason = f"differs from {_listed([first])}, which is the same tensor"
         if reason:
             problems.append(f"{_listed([name])} {reason}")
     if problems:

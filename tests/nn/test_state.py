@@ -177,6 +177,28 @@ def test_one_of_a_shared_tensors_names_is_enough():
     assert tied.first.weight.data[0, 0] == 4
 
 
+@pytest.mark.parametrize("state", [[1], None, "weights.safetensors", Tensor([1.0])])
+def test_what_holds_no_names_cannot_be_loaded(state):
+    with pytest.raises(
+        TypeError, match=r"^load_state_dict: expected tensors by name, as safe_load"
+    ):
+        load_state_dict(model(), state)
+
+
+def test_two_values_for_one_tensor_have_to_be_equal():
+    tied = Tied()
+    before = tied.first.weight.tolist()
+    state = {"first.weight": np.ones((2, 2)), "second.weight": np.zeros((2, 2))}
+    with pytest.raises(
+        ValueError, match=r"^load_state_dict: second\.weight differs from first\.we"
+    ):
+        load_state_dict(tied, state)
+    assert tied.first.weight.tolist() == before
+    state["second.weight"] = state["first.weight"] = np.array([[np.nan, 1], [2, 3]])
+    load_state_dict(tied, state)
+    np.testing.assert_array_equal(tied.first.weight.data, state["first.weight"])
+
+
 def test_a_models_own_tensors_can_change_places():
     holder = {"a": Tensor([1.0]), "b": Tensor([2.0])}
     load_state_dict(holder, {"a": holder["b"], "b": holder["a"]})

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .arguments import shown
-from .float_errors import quiet
+from .float_errors import quiet, restore, silence
 
 INT = np.dtype(np.int64)
 
@@ -57,12 +57,11 @@ def converted(name: str, array: Any, dtype: np.dtype[Any]) -> Any:
     The array itself if it has that dtype.  A float beyond the range of a float dtype becomes inf.
     """
     check_all_fit(name, array, dtype)
-    return _cast(array, dtype)
-
-
-@quiet
-def _cast(array: Any, dtype: np.dtype[Any]) -> Any:
-    return array.astype(dtype, copy=False)
+    token = silence()
+    try:
+        return array.astype(dtype, copy=False)
+    finally:
+        restore(token)
 
 
 def positions(name: str, array: Any) -> Any:
