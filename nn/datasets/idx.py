@@ -9,12 +9,12 @@ import gzip
 import math
 import os
 import zlib
-from io import BufferedIOBase
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tinygrad_lite import files
 
 _DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -23,7 +23,7 @@ _CHUNK = 1 << 17  # number of bytes that one read asks for
 _FIX = "remove it and get it again"
 
 
-def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
+def read_idx(path: files.FilePath) -> NDArray[Any]:
     """Read and check the IDX file at `path`, plain or gzipped.
 
     Its first bytes, not its name, show whether it is gzipped: browsers unpack `.gz` files without
@@ -32,24 +32,28 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
     Returns a writable array of the shape and type given in the header, in native byte order:
     uint8, int8, int16, int32, float32 or float64.
 
-    Raises ValueError, in one line that names the file, for a wrong magic number, for data shorter
-    or longer than the header says, and for a broken gzip stream.
+    Raises, in one line that names the file, ValueError for a wrong magic number, for data shorter
+    or longer than the header says, and for a broken gzip stream; OSError for a file that cannot be
+    read, and MemoryError for one that is too large.
     """
-    path = Path(path)
-    bytes_on_disk = path.stat().st_size
-    with path.open("rb") as file:
-        if not file.peek(2).startswith(_GZIP_MAGIC):
-            return _read_stream(file, path, bytes_on_disk)
+    name = files.printable(path)
+    with files.reading(path, "read_idx") as file:
+        bytes_on_disk = os.fstat(file.fileno()).st_size
+        start = file.read(2)
+        file.seek(0)
+        if start != _GZIP_MAGIC:
+            return _read_stream(file, name, bytes_on_disk)
         try:
             with gzip.open(file) as stream:
-                return _read_stream(stream, path, bytes_on_disk * _DEFLATE_LIMIT)
+                return _read_stream(stream, name, bytes_on_disk * _DEFLATE_LIMIT)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise ValueError(
-                f"{path}: expected a whole gzip stream, got a broken one ({error}); {_FIX}"
+                f"{name}: expected a whole gzip stream, got a broken one "
+                f"({files.printable(error, 100)}); {_FIX}"
             ) from error
 
 
-def _read_stream(stream: BufferedIOBase, path: Path, most_bytes: int) -> NDArray[Any]:
+def _read_stream(stream: Any, path: str, most_bytes: int) -> NDArray[Any]:
     """Read one unpacked IDX stream of at most `most_bytes` bytes to its end."""
     dtype, shape = _read_header(stream, path)
     expected = math.prod(shape) * dtype.itemsize
@@ -64,13 +68,17 @@ def _read_stream(stream: BufferedIOBase, path: Path, most_bytes: int) -> NDArray
     if got != expected or surplus:
         came = f"{got} bytes (truncated)" if got < expected else "more (over-long)"
         raise ValueError(
-            f"{path}: expected {expected} bytes of data for the shape {shape} in its header, "
+            f"{path}: expected {_count(expected)} bytes of data for {_shown(shape)} in its header, "
             f"got {came}; {_FIX}"
         )
-    return content.view(dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
+    try:
+        array = content.view(dtype).reshape(shape)
+    except ValueError:  # no numbers, or one, but axes that NumPy cannot count
+        raise ValueError(f"{path}: NumPy has no arrays of {_shown(shape)}; {_FIX}") from None
+    return array.astype(dtype.newbyteorder("="), copy=False)
 
 
-def _read_header(stream: BufferedIOBase, path: Path) -> tuple[np.dtype[Any], tuple[int, ...]]:
+def _read_header(stream: Any, path: str) -> tuple[np.dtype[Any], tuple[int, ...]]:
     """Read the magic number and the sizes: the dtype and the shape of the data that follow."""
     magic = stream.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _DTYPES or magic[3] == 0:
@@ -87,3 +95,14 @@ def _read_header(stream: BufferedIOBase, path: Path) -> tuple[np.dtype[Any], tup
         )
     shape = tuple(int.from_bytes(sizes[i : i + 4], "big") for i in range(0, 4 * axes, 4))
     return np.dtype(_DTYPES[magic[2]]), shape
+
+
+def _shown(shape: tuple[int, ...]) -> str:
+    """The shape in a message, in which 255 axes would be many."""
+    axes = str(shape) if len(shape) <= 8 else f"{str(shape[:8])[:-1]}, ...)"
+    return f"the shape {axes}" + (f" of {len(shape)} axes" if len(shape) > 8 else "")
+
+
+def _count(number: int) -> str:
+    """The number in a message, in which one of 255 axes would have 2,400 digits."""
+    return str(number) if number < 10**40 else f"10^{int(math.log10(number))}"

@@ -1,13 +1,14 @@
 """Downloads: checked files from the first mirror that serves them.
 
-pooch does the work: it downloads into a temporary file next to the target, compares the SHA-256,
-and only then renames it, so an interrupted download is never taken for a complete one. This module
-adds what pooch does not do: several mirrors, a limit on the wait for an answer, one process at a
-time, and silence if there is no terminal.
+pooch speaks HTTP.  This module adds several mirrors, one process at a time, silence if there is no
+terminal, and distrust: a mirror gets neither more time nor more memory than the file needs, and
+nothing of what it sends reaches the disk before its SHA-256 is right.
 """
 
+import hashlib
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
@@ -16,7 +17,10 @@ from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
 
+from tinygrad_lite import files
+
 TIMEOUT = 5.0  # seconds; a mirror that is silent for longer counts as unreachable
+SLOWEST = 20_000  # bytes per second, on average; a slower mirror is left for the next
 PACKAGES = ("pooch", "filelock")
 
 
@@ -24,11 +28,16 @@ class DataUnavailable(OSError):
     """A data set is not on this machine and cannot be downloaded. The message says what to do."""
 
 
-def download(checksums: Mapping[str, str], mirrors: Sequence[str], folder: Path) -> list[str]:
+def download(
+    checksums: Mapping[str, str], sizes: Mapping[str, int], mirrors: Sequence[str], folder: Path
+) -> list[str]:
     """Download the files that `folder` lacks, each from the first of `mirrors` that serves it.
 
-    `checksums` maps each file's name to its SHA-256. After the first failure of a mirror the next
-    one is tried: no answer within TIMEOUT seconds, an HTTP error, a broken connection, a wrong
+    checksums   the SHA-256 of each file, by its name
+    sizes       how many bytes each has: a mirror that sends more is not listened to
+
+    After the first failure of a mirror the next one is tried: no answer within TIMEOUT seconds,
+    fewer than SLOWEST bytes a second, an HTTP error, a broken connection, too many bytes, a wrong
     checksum. Several processes may ask at once: the first downloads, the others wait for it.
 
     Returns one `host: reason` for each mirror that failed; the files may have arrived all the same,
@@ -39,22 +48,20 @@ def download(checksums: Mapping[str, str], mirrors: Sequence[str], folder: Path)
     folder.mkdir(parents=True, exist_ok=True)
     complaints = []
     with filelock.FileLock(folder / ".lock"), _watched(pooch) as watched:
-        downloader = pooch.HTTPDownloader(progressbar=watched, chunk_size=1 << 16, timeout=TIMEOUT)
+        get = _getter(pooch, watched)
         for mirror in mirrors:
-            missing = [name for name in checksums if not (folder / name).exists()]
-            try:
-                for name in missing[:1]:
-                    _await_answer(mirror + name, downloader)
-                for name in missing:
-                    pooch.retrieve(
-                        url=mirror + name,
-                        known_hash=f"sha256:{checksums[name]}",
-                        fname=name,
-                        path=folder,
-                        downloader=downloader,
-                    )
-            except (OSError, ValueError) as error:
-                complaints.append(f"{urlsplit(mirror).netloc}: {_in_short(error)}")
+            for name in checksums:
+                if (folder / name).exists():
+                    continue
+                try:
+                    content = _fetch(mirror + name, get, sizes[name])
+                    if hashlib.sha256(content).hexdigest() != checksums[name]:
+                        raise _Wrong("wrong checksum")
+                except (OSError, ValueError) as error:
+                    complaints.append(f"{urlsplit(mirror).netloc}: {_in_short(error)}")
+                    break
+                with files.replacing(folder / name, "download") as file:
+                    file.write(content)
     return complaints
 
 
@@ -81,41 +88,92 @@ def _watched(pooch: Any) -> Iterator[bool]:
         log.disabled = was_disabled
 
 
-def _await_answer(url: str, downloader: Any) -> None:
-    """Return when the server of `url` has answered anything; raise after TIMEOUT seconds.
+def _getter(pooch: Any, progressbar: bool) -> Callable[[str, "_Arriving"], None]:
+    """A function that downloads from a URL into an object that can be written."""
 
-    The timeout that pooch passes on applies to each address of a host in turn, and not to the
-    lookup of its name: on a network that drops packets the wait would be many times as long. So a
-    thread asks, and is abandoned when the time is up.
+    def get(url: str, arriving: "_Arriving") -> None:
+        answers: list[Any] = []
+        download = pooch.HTTPDownloader(
+            progressbar=progressbar,
+            chunk_size=1 << 14,
+            timeout=TIMEOUT,
+            headers={"Accept-Encoding": "identity"},  # the bytes to be checked, not compressed
+            hooks={"response": lambda answer, *_, **__: answers.append(answer)},
+        )
+        try:
+            download(url, arriving, None)
+        finally:
+            for answer in answers:  # pooch leaves a connection open if it fails
+                answer.close()
+
+    return get
+
+
+class _Wrong(ValueError):
+    """What a mirror sent is not the file; the message says why in a few words."""
+
+
+class _Arriving:
+    """What has arrived of a file; it refuses more than `most` bytes, and any once it is closed."""
+
+    def __init__(self, most: int) -> None:
+        self.content, self.most, self.closed = bytearray(), most, False
+
+    def write(self, chunk: bytes) -> None:
+        if self.closed or len(self.content) + len(chunk) > self.most:
+            raise _Wrong("more bytes than the file has")
+        self.content += chunk
+
+    def flush(self) -> None:
+        """Nothing waits."""
+
+
+def _fetch(url: str, get: Callable[[str, _Arriving], None], most_bytes: int) -> bytearray:
+    """What the server of `url` sends, unless it is too slow, or sends more than `most_bytes`.
+
+    The timeout that pooch passes on applies to each address of a host in turn, to each read, and
+    not to the lookup of a name: a network that drops packets could take many times as long, and a
+    server that sends a byte now and then for ever. So a thread downloads, and is abandoned when it
+    is too slow.
     """
-    failures: list[Exception | None] = []
+    arriving = _Arriving(most_bytes)
+    failures: list[BaseException] = []
 
     def ask() -> None:
         try:
-            downloader(url, None, None, check_only=True)
-            failures.append(None)
-        except Exception as error:
+            get(url, arriving)
+        except BaseException as error:
             failures.append(error)
 
     thread = Thread(target=ask, daemon=True)
+    began = time.monotonic()
     thread.start()
-    thread.join(TIMEOUT)
-    failure = failures[0] if failures else TimeoutError()
-    if failure is not None:
-        raise failure
+    # Each byte earns the mirror some time, so that the whole file has as much as it needs.
+    while (left := began + TIMEOUT + len(arriving.content) / SLOWEST - time.monotonic()) > 0:
+        thread.join(left)
+        if not thread.is_alive():
+            break
+    else:
+        arriving.closed = True
+        raise TimeoutError if not arriving.content else _Wrong("too slow")
+    if failures:
+        raise failures[0]
+    return arriving.content
 
 
 def _in_short(error: Exception) -> str:
     """The reason for a failed download in a few words."""
-    response = getattr(error, "response", None)
-    if response is not None:
-        return f"{response.status_code} {response.reason}"
     reasons = {
-        "ValueError": "wrong checksum",
+        "TooManyRedirects": "redirects without end",
         "TimeoutError": f"no answer within {TIMEOUT:g} s",
         "ConnectTimeout": f"no answer within {TIMEOUT:g} s",
         "ReadTimeout": f"no answer within {TIMEOUT:g} s",
         "ConnectionError": "connection failed",
         "ChunkedEncodingError": "broke off",
     }
-    return reasons.get(type(error).__name__, type(error).__name__)
+    kind, response = type(error).__name__, getattr(error, "response", None)
+    if isinstance(error, _Wrong):
+        return str(error)
+    if kind not in reasons and response is not None:
+        return f"{response.status_code} {files.printable(response.reason, 60)}"
+    return reasons.get(kind, kind)

@@ -1,15 +1,20 @@
 """MNIST: its four files, found or downloaded, and read together."""
 
+import errno
 import os
 import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nn.datasets.idx import read_idx
 from nn.datasets.mirrors import DataUnavailable, download
-from tinygrad_lite import warn
+from tinygrad_lite import files, warn
 
 # Both serve the original files, bit for bit, and are tried in this order.
 MIRRORS = (
@@ -33,11 +38,16 @@ CHECKSUMS = {
     ),
 }
 
+# The bytes of each file.
+SIZES = dict(zip(CHECKSUMS, (9_912_422, 28_881, 1_648_877, 4_542), strict=True))
+
+_KEEP = "set XDG_CACHE_HOME to a folder that can be written, to keep what was downloaded"
+
 Images = NDArray[np.uint8]
 Labels = NDArray[np.int64]
 
 
-def mnist(root: str | os.PathLike[str] | None = None) -> tuple[Images, Labels, Images, Labels]:
+def mnist(root: files.FilePath | None = None) -> tuple[Images, Labels, Images, Labels]:
     """The MNIST digits: 60,000 to train on and 10,000 to test on.
 
     Returns (X_train, Y_train, X_test, Y_test), ordinary writable arrays:
@@ -47,9 +57,10 @@ def mnist(root: str | os.PathLike[str] | None = None) -> tuple[Images, Labels, I
 
     They are read from the first folder that holds all four IDX files, gzipped or not: `root`, then
     the folder named by the environment variable TINYGRAD_LITE_DATA, then the user's cache. If none
-    does, they are downloaded into the cache (about 12 MB) and checked against their SHA-256. A
-    warning tells if `root` or TINYGRAD_LITE_DATA was skipped. Files of the same form in `root`,
-    such as Fashion-MNIST's or a shorter extract, are accepted too.
+    does, they are downloaded into the cache (about 12 MB) and checked against their SHA-256; where
+    there is no cache, as without a home folder, into that of TINYGRAD_LITE_DATA, or else into a
+    temporary folder, which is removed. A warning tells if a folder was skipped. Files of the same
+    form in `root`, such as Fashion-MNIST's or a shorter extract, are accepted too.
 
     Raises:
         DataUnavailable: none of the folders holds the files, and no mirror served them.
@@ -59,20 +70,14 @@ def mnist(root: str | os.PathLike[str] | None = None) -> tuple[Images, Labels, I
     Source: Y. LeCun, C. Cortes, C. Burges, The MNIST database of handwritten digits, 1998
     (CC BY-SA 3.0).
     """
-    cache = cache_folder() / "mnist"
-    passed_over = []
+    passed_over: list[str] = []
     for name, folder in _named_folders(root).items():
-        files = _find_files(folder)
-        if len(files) == len(CHECKSUMS):
-            break
-        passed_over.append(f"{name} {folder} holds {len(files)} of the {len(CHECKSUMS)} files")
-    else:
-        folder = cache
-        files = _find_or_download(cache, passed_over)
-    if passed_over:
-        warn(f"{'; '.join(passed_over)}: using {folder}")
-    train_images, train_labels, test_images, test_labels = (files[name] for name in CHECKSUMS)
-    return *_read_pair(train_images, train_labels), *_read_pair(test_images, test_labels)
+        found = _find_files(folder)
+        if len(found) == len(CHECKSUMS):
+            return _read(found, passed_over, str(folder))
+        passed_over.append(_holds(name, folder, found))
+    with ExitStack() as stack:  # keeps a temporary folder until the files are read
+        return _read(*_find_or_download(passed_over, stack))
 
 
 def cache_folder() -> Path:
@@ -80,23 +85,37 @@ def cache_folder() -> Path:
 
     It is in XDG_CACHE_HOME if that is set, otherwise in the platform's folder: ~/.cache on Linux,
     ~/Library/Caches on macOS, %LOCALAPPDATA% on Windows.
+
+    Raises FileNotFoundError if none of them is known, as in a container whose user has no home.
     """
     given = os.environ.get("XDG_CACHE_HOME", "")
     if os.path.isabs(given):  # its specification says to ignore a relative path
         base = Path(given)
     elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
+        base = _home() / "Library" / "Caches"
     elif sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+        base = Path(os.environ.get("LOCALAPPDATA") or _home() / "AppData" / "Local")
     else:
-        base = Path.home() / ".cache"
+        base = _home() / ".cache"
     return base / "tinygrad-lite"
 
 
-def _named_folders(root: str | os.PathLike[str] | None) -> dict[str, Path]:
+def _home() -> Path:
+    """The user's home folder, which may not exist."""
+    home = os.path.expanduser("~")
+    if not os.path.isabs(home) or os.environ.get("HOME") == "":  # the user of a container
+        raise FileNotFoundError(errno.ENOENT, "there is no home folder", home)
+    return Path(home)
+
+
+def _named_folders(root: files.FilePath | None) -> dict[str, Path]:
     """The folders that the user named, each by the name of its setting, first choice first."""
     settings = {"root": root, "TINYGRAD_LITE_DATA": os.environ.get("TINYGRAD_LITE_DATA") or None}
-    return {name: Path(value).expanduser() for name, value in settings.items() if value is not None}
+    return {
+        name: Path(files.checked_path(value, "mnist"))
+        for name, value in settings.items()
+        if value is not None
+    }
 
 
 def _find_files(folder: Path) -> dict[str, Path]:
@@ -107,57 +126,93 @@ def _find_files(folder: Path) -> dict[str, Path]:
         dotted = plain.replace("-idx", ".idx")  # the name in some archives and re-uploads
         # Unpacked files first: they are much faster to read.
         for variant in (plain, dotted, f"{plain}.gz", f"{dotted}.gz"):
-            if (folder / variant).is_file():
+            if os.path.isfile(folder / variant):
                 found[name] = folder / variant
                 break
     return found
 
 
-def _find_or_download(cache: Path, passed_over: list[str]) -> dict[str, Path]:
-    """The four files in the cache, downloaded into it if necessary."""
-    files = _find_files(cache)
-    if len(files) == len(CHECKSUMS):
-        return files
-    missing = {name: sha256 for name, sha256 in CHECKSUMS.items() if name not in files}
-    try:
-        failures = download(missing, MIRRORS, cache)
-    except OSError as error:
-        failures = [f"the cache cannot be written ({error.strerror or error})"]
-    files = _find_files(cache)
-    if len(files) < len(CHECKSUMS):
-        where = [
-            *passed_over,
-            f"the cache {cache} holds {len(files)} of the {len(CHECKSUMS)} files",
-        ]
-        raise DataUnavailable(
-            f"MNIST is not here and could not be downloaded: {'; '.join(where + failures)}; "
-            "pass root= or set TINYGRAD_LITE_DATA to a folder that holds the four IDX files"
-        )
-    return files
+def _cache() -> Path:
+    """The folder of MNIST in the cache.  No home folder is made where there is none."""
+    folder, home = cache_folder(), os.path.expanduser("~")
+    if folder.is_relative_to(home) and not os.path.isdir(home):
+        raise FileNotFoundError(errno.ENOENT, "there is no home folder", home)
+    return folder / "mnist"
+
+
+def _find_or_download(
+    passed_over: list[str], stack: ExitStack
+) -> tuple[dict[str, Path], list[str], str]:
+    """The four files, downloaded if necessary; all that was passed over; where the files are.
+
+    stack: keeps a temporary folder, if that is the only place.
+    """
+    places: dict[str, Callable[[], Path]] = {
+        "the cache": _cache,
+        **{name: partial(Path, path) for name, path in _named_folders(None).items()},
+        "a temporary folder": lambda: Path(
+            stack.enter_context(TemporaryDirectory(prefix="tinygrad-lite-"))
+        ),
+    }
+    failures: list[str] = []
+    for name, place in places.items():
+        try:
+            folder = place()
+            found = _find_files(folder)
+            missing = {file: sha256 for file, sha256 in CHECKSUMS.items() if file not in found}
+            failures = download(missing, SIZES, MIRRORS, folder) if missing else []
+        except OSError as error:
+            passed_over.append(f"{name} cannot be written ({error.strerror or error})")
+            continue
+        found = _find_files(folder)
+        if len(found) == len(CHECKSUMS):
+            kept = name != "a temporary folder"
+            return found, passed_over, str(folder) if kept else f"{name}; {_KEEP}"
+        passed_over.append(_holds(name, folder, found))
+        break
+    raise DataUnavailable(
+        f"MNIST is not here and could not be downloaded: {'; '.join(passed_over + failures)}; "
+        "pass root= or set TINYGRAD_LITE_DATA to a folder that holds the four IDX files"
+    )
+
+
+def _holds(name: str, folder: Path, found: dict[str, Path]) -> str:
+    return f"{name} {files.printable(folder)} holds {len(found)} of the {len(CHECKSUMS)} files"
+
+
+def _read(
+    found: dict[str, Path], passed_over: list[str], using: str
+) -> tuple[Images, Labels, Images, Labels]:
+    """Read the four files, after a warning if folders were passed over."""
+    if passed_over:
+        warn(f"{'; '.join(passed_over)}: using {files.printable(using)}")
+    train_images, train_labels, test_images, test_labels = (found[name] for name in CHECKSUMS)
+    return *_read_pair(train_images, train_labels), *_read_pair(test_images, test_labels)
 
 
 def _read_pair(images_path: Path, labels_path: Path) -> tuple[Images, Labels]:
     """Read images (N, 1, 28, 28) and their labels (N,), and check that they belong together."""
     images, labels = read_idx(images_path), read_idx(labels_path)
+    images_name, labels_name = files.printable(images_path), files.printable(labels_path)
     if images.dtype != np.uint8 or images.shape[1:] != (28, 28):
         raise ValueError(
-            f"{images_path}: expected uint8 images of shape (N, 28, 28), "
+            f"{images_name}: expected uint8 images of shape (N, 28, 28), "
             f"got {images.dtype} of shape {images.shape}; is it another file under this name?"
         )
     if labels.dtype != np.uint8 or labels.ndim != 1:
         raise ValueError(
-            f"{labels_path}: expected uint8 labels of shape (N,), "
+            f"{labels_name}: expected uint8 labels of shape (N,), "
             f"got {labels.dtype} of shape {labels.shape}; is it another file under this name?"
         )
     if len(images) != len(labels):
         raise ValueError(
-            f"{labels_path}: expected {len(images)} labels, one for each image of "
+            f"{labels_name}: expected {len(images)} labels, one for each image of "
             f"{images_path.name}, got {len(labels)}; get both files from one source"
         )
     if (labels > 9).any():
         first = int(np.argmax(labels > 9))
         raise ValueError(
-            f"{labels_path}: expected labels from 0 to 9, got {labels[first]} at index {first}; "
+            f"{labels_name}: expected labels from 0 to 9, got {labels[first]} at index {first}; "
             "is it the labels of another data set?"
         )
     # int64: as uint8, `label - 1` or `10 * label` would overflow silently.

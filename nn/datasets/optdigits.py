@@ -5,12 +5,14 @@ original file, and `LICENSE.txt`, which names the source: the test part of the U
 "Optical Recognition of Handwritten Digits" (E. Alpaydin, C. Kaynak, 1998; CC BY 4.0).
 """
 
+import hashlib
 import io
 from importlib import resources
 
 import numpy as np
 from numpy.typing import NDArray
 
+_CHECKSUM = "caaa686a7c445fcdd1174bfcbec6c370948e438de1a6d3df04e83443a6362120"
 _TRAIN = 1500  # the first 1500 are for training, the other 297 for testing
 
 
@@ -26,10 +28,14 @@ def digits() -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint8], N
     so most of the last 297 are by writers who are not in the training part. A nearest neighbour
     classifies 94.6 % of them correctly, and 98.4 % of 297 drawn at random.
 
+    Raises ValueError if the file is not as it was installed.
+
     Source: E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine
     Learning Repository, 1998 (CC BY 4.0), the test part of the 8x8 version.
     """
     content = resources.files("nn.datasets").joinpath("optdigits.npz").read_bytes()
+    if hashlib.sha256(content).hexdigest() != _CHECKSUM:
+        raise ValueError("nn/datasets/optdigits.npz: the file is damaged; install nn again")
     with np.load(io.BytesIO(content), allow_pickle=False) as archive:
         images = archive["images"][:, np.newaxis]
         labels = archive["labels"].astype(np.int64)

@@ -1,13 +1,18 @@
 """Finding, downloading and combining the data sets, against servers on this machine only."""
 
+import contextlib
+import errno
 import gzip
 import hashlib
 import http.server
 import io
+import itertools
 import os
+import re
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import zipfile
@@ -316,8 +321,182 @@ def test_a_look_up_without_end_is_left_in_time(monkeypatch):
     monkeypatch.setattr(mirrors, "TIMEOUT", 0.05)
     release = threading.Event()
     with pytest.raises(TimeoutError):
-        mirrors._await_answer("http://nowhere/", lambda *_, check_only: release.wait(10))
+        mirrors._fetch("http://nowhere/", lambda *_: release.wait(10) and None, 100)
     release.set()
+
+
+class Talker:
+    """A server on 127.0.0.1 that answers each request as `talk(connection, path)` does."""
+
+    def __init__(self, talk) -> None:
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.host = f"127.0.0.1:{self.socket.getsockname()[1]}"
+        self.url = f"http://{self.host}/"
+        self.talk = talk
+        self.asked = 0
+        self.thread = threading.Thread(target=self.accept, daemon=True)
+        self.thread.start()
+
+    def accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self.socket.accept()
+                threading.Thread(target=self.answer, args=(connection,), daemon=True).start()
+
+    def answer(self, connection: socket.socket) -> None:
+        self.asked += 1
+        with connection, contextlib.suppress(OSError):
+            asked = connection.recv(65536)
+            self.talk(connection, asked.split()[1].decode())
+
+
+@pytest.fixture
+def talk(monkeypatch):
+    """Make such a server the first mirror of mnist(), before others."""
+    talkers: list[Talker] = []
+
+    def start(answer, *others: Mirror) -> Talker:
+        talkers.append(Talker(answer))
+        urls = (talkers[-1].url, *(other.url for other in others))
+        monkeypatch.setattr(mnist_files, "MIRRORS", urls)
+        return talkers[-1]
+
+    yield start
+    for talker in talkers:
+        talker.socket.close()
+
+
+def head(*lines: str, status: str = "200 OK") -> bytes:
+    return "\r\n".join([f"HTTP/1.1 {status}", *lines, "Connection: close", "", ""]).encode(
+        "latin-1"
+    )
+
+
+def drip(connection, path):
+    """A byte now and then: no single wait is long."""
+    connection.sendall(head("Content-Length: 100000"))
+    for byte in itertools.repeat(b"x", 100):
+        connection.sendall(byte)
+        time.sleep(0.02)
+
+
+def drip_headers(connection, path):
+    connection.sendall(b"HTTP/1.1 200 OK\r\n")
+    for number in range(20):
+        connection.sendall(f"X-{number}: y\r\n".encode())
+        time.sleep(0.1)
+
+
+def endless(connection, path):
+    connection.sendall(head())
+    while True:
+        connection.sendall(bytes(65536))
+
+
+def endless_chunks(connection, path):
+    connection.sendall(head("Transfer-Encoding: chunked"))
+    while True:
+        connection.sendall(b"10000\r\n" + bytes(65536) + b"\r\n")
+
+
+BOMB = gzip.compress(bytes(10**7))
+
+
+def bomb(connection, path):
+    connection.sendall(head("Content-Encoding: gzip") + BOMB)
+
+
+def longer_than_it_says(connection, path):
+    content = FILES[path[1:]]
+    connection.sendall(head(f"Content-Length: {len(content) - 1}") + content)
+
+
+def shorter_than_it_says(connection, path):
+    content = FILES[path[1:]]
+    connection.sendall(head(f"Content-Length: {len(content) + 1}") + content)
+
+
+def around(connection, path):
+    connection.sendall(head(f"Location: {path}", "Content-Length: 0", status="302 Found"))
+
+
+def a_page(connection, path):
+    page = b"<html>404 Not Found</html>"
+    connection.sendall(head(f"Content-Length: {len(page)}") + page)
+
+
+def hang_up(connection, path):
+    connection.sendall(head("Content-Length: 1000")[:20])
+
+
+def garbage(connection, path):
+    connection.sendall(b"\x00\xff" * 500)
+
+
+def colours(connection, path):
+    connection.sendall(head(status="500 \x1b[31mred\x07\x1b[2J" + "x" * 500))
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (drip, "too slow|no answer within 0.4 s"),
+        (drip_headers, "no answer within 0.4 s|connection failed"),
+        (endless, "more bytes than the file has"),
+        (endless_chunks, "more bytes than the file has"),
+        (bomb, "more bytes than the file has|wrong checksum"),
+        (longer_than_it_says, "wrong checksum"),
+        (shorter_than_it_says, "broke off"),
+        (around, "redirects without end|no answer within 0.4 s"),
+        (a_page, "wrong checksum"),
+        (hang_up, "wrong checksum"),  # a head without a body
+        (garbage, "connection failed"),
+        (colours, r"500 \\x1b\[31mred\\x07\\x1b\[2Jx{10,60}\.\.\.x{10,60}"),
+    ],
+    ids=lambda value: value.__name__ if callable(value) else "",
+)
+def test_a_mirror_that_misbehaves_is_left_for_the_next(
+    talk, serve, monkeypatch, cache, answer, reason
+):
+    monkeypatch.setattr(mirrors, "TIMEOUT", 0.4)
+    sizes = {name: len(content) for name, content in FILES.items()}
+    monkeypatch.setattr(mnist_files, "SIZES", sizes)
+    talker = talk(answer)
+    began = time.monotonic()
+    with pytest.raises(DataUnavailable) as caught:
+        mnist()
+    assert time.monotonic() - began < 4
+    assert re.search(f"; {talker.host}: ({reason}); pass root=", str(caught.value))
+    assert str(caught.value).isprintable()
+    assert os.listdir(cache) == [".lock"]
+    (whole,) = serve({"files": FILES})
+    monkeypatch.setattr(mirrors, "TIMEOUT", 5.0)
+    monkeypatch.setattr(mnist_files, "MIRRORS", (talker.url, whole.url))
+    monkeypatch.setattr(talker, "talk", a_page)
+    assert_is_made_mnist(mnist())
+
+
+def test_a_slow_mirror_has_the_time_that_it_needs(talk, monkeypatch):
+    """In all it takes longer than TIMEOUT, but no longer than its bytes may."""
+    content = bytes(100_000)
+
+    def slowly(connection, path):
+        connection.sendall(head(f"Content-Length: {len(content)}"))
+        for start in range(0, len(content), 10_000):
+            connection.sendall(content[start : start + 10_000])
+            time.sleep(0.06)
+
+    monkeypatch.setattr(mirrors, "TIMEOUT", 0.4)
+    monkeypatch.setattr(mirrors, "SLOWEST", 40_000)
+    url, began = talk(slowly).url, time.monotonic()
+    assert mirrors._fetch(url, mirrors._getter(pooch, False), len(content)) == content
+    assert time.monotonic() - began > 0.5
+
+
+def test_the_sizes_are_those_of_the_real_files():
+    if REAL_MNIST is None:
+        pytest.skip("no folder with the real MNIST files")
+    assert {name: (REAL_MNIST / name).stat().st_size for name in NAMES} == mnist_files.SIZES
 
 
 def test_when_every_source_fails_one_line_says_what_each_said(tmp_path, serve, cache):
@@ -337,11 +516,95 @@ def test_when_every_source_fails_one_line_says_what_each_said(tmp_path, serve, c
     assert isinstance(caught.value, OSError)
 
 
-def test_a_cache_that_cannot_be_written(cache, serve):
+KEEP = "set XDG_CACHE_HOME to a folder that can be written, to keep what was downloaded"
+
+
+def test_without_a_cache_it_is_a_temporary_folder_and_one_line_says_so(
+    cache, serve, tmp_path, monkeypatch
+):
+    (mirror,) = serve({"files": FILES})
+    cache.parent.parent.write_text("a file where the folder should be")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    with pytest.warns(UserWarning, match="cache") as warned:
+        assert_is_made_mnist(mnist())
+    assert [str(warning.message) for warning in warned] == [
+        f"the cache cannot be written (Not a directory): using a temporary folder; {KEEP}"
+    ]
+    assert os.listdir(tmp_path / "temporary") == []
+    monkeypatch.setenv("TINYGRAD_LITE_DATA", str(tmp_path / "data"))
+    with pytest.warns(UserWarning, match=rf"using {tmp_path / 'data'}$"):
+        assert_is_made_mnist(mnist())
+    mirror.close()
+    assert_is_made_mnist(mnist())  # without a warning: the user named this folder
+    assert sorted(os.listdir(tmp_path / "data")) == sorted([".lock", *NAMES])
+
+
+def test_without_a_place_to_write_one_line_says_so(cache, serve, monkeypatch, tmp_path):
     serve({"files": FILES})
     cache.parent.parent.write_text("a file where the folder should be")
-    with pytest.raises(DataUnavailable, match=r"the cache cannot be written \(.+\); pass root="):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    with pytest.raises(DataUnavailable) as caught:
         mnist()
+    assert str(caught.value) == (
+        "MNIST is not here and could not be downloaded: the cache cannot be written (Not a "
+        "directory); a temporary folder cannot be written (No such file or directory); pass root= "
+        "or set TINYGRAD_LITE_DATA to a folder that holds the four IDX files"
+    )
+
+
+def test_a_full_disk_costs_the_cache_and_not_the_data(cache, serve, monkeypatch, tmp_path):
+    serve({"files": FILES})
+    replace = os.replace
+
+    def fail(source, target):
+        if str(target).startswith(str(cache)):
+            raise OSError(errno.ENOSPC, "No space left on device", target)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.warns(
+        UserWarning, match=r"\(download: No space left on device\): using a temporary f"
+    ):
+        assert_is_made_mnist(mnist())
+    assert os.listdir(cache) == [".lock"]
+
+
+NO_HOME = {
+    "unset": {},
+    "empty": {"HOME": ""},
+    "relative": {"HOME": "home"},
+    "not there": {"HOME": "/nonexistent/home"},
+    "not to be written": {"HOME": "/proc"},
+}
+
+
+@pytest.mark.parametrize("home", NO_HOME)
+@pytest.mark.skipif(sys.platform != "linux", reason="the places are those of Linux")
+def test_a_user_without_a_home_folder(serve, home):
+    """With a number that has no entry among the users, as in a container."""
+    (mirror,) = serve({"files": FILES})
+    program = f"""
+import pwd, sys, warnings
+sys.path.insert(0, {str(REPOSITORY)!r})
+pwd.getpwuid = lambda number: dict()[number]  # a KeyError, as for an unknown number
+warnings.showwarning = lambda message, *_: print(message, file=sys.stderr)
+from nn.datasets import mnist, mnist_files
+mnist_files.MIRRORS, mnist_files.CHECKSUMS = ({mirror.url!r},), {CHECKSUMS!r}
+print(len(mnist()[0]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=NO_HOME[home] | {"NO_PROXY": "127.0.0.1"},
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "6\n", done.stderr
+    said = rf"the cache cannot be written \(.+\): using a temporary folder; {KEEP}\n"
+    assert re.fullmatch(said, done.stderr)
+    assert not os.path.exists("/nonexistent")
 
 
 @pytest.mark.parametrize("package", ["pooch", "filelock"])
@@ -526,6 +789,14 @@ def test_digits_is_one_small_file_with_its_licence():
     with zipfile.ZipFile(path) as archive:
         assert sorted(archive.namelist()) == ["LICENSE.txt", "images.npy", "labels.npy"]
         assert "CC BY 4.0" in archive.read("LICENSE.txt").decode()
+
+
+def test_digits_that_are_damaged_are_named(monkeypatch):
+    content = (REPOSITORY / "nn" / "datasets" / "optdigits.npz").read_bytes()
+    for damaged in (b"", content[:-1], content[:100] + b"x" + content[101:], b"<html>"):
+        monkeypatch.setattr(Path, "read_bytes", lambda _, damaged=damaged: damaged)
+        with pytest.raises(ValueError, match=r"^nn/datasets/optdigits\.npz: the file is damaged; "):
+            digits()
 
 
 def test_digits_loads_from_a_zip(tmp_path):

@@ -2,6 +2,7 @@
 
 import gzip
 import math
+import os
 import re
 import tracemalloc
 import zlib
@@ -191,3 +192,117 @@ def test_gzip_compresses_zeros_within_the_limit_that_the_reader_trusts(tmp_path)
     path = write(tmp_path, gzip.compress(idx(black)))
     assert math.prod(black.shape) / path.stat().st_size > 900
     assert not read_idx(path).any()
+
+
+def test_what_is_no_ordinary_file_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe")  # which would wait for a writer
+    with pytest.raises(OSError, match=r"read_idx: expected an ordinary file; .*pipe'$"):
+        read_idx(tmp_path / "pipe")
+    with pytest.raises(IsADirectoryError, match=r"read_idx: Is a directory: "):
+        read_idx(tmp_path)
+    for number in (0, True, None):
+        with pytest.raises(TypeError, match=r"^read_idx: expected a path: text, bytes or a Path; "):
+            read_idx(number)
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+@pytest.mark.parametrize(
+    ("sizes", "data", "reason"),
+    [
+        ([1] * 255, b"x", "NumPy has no arrays of the shape (1, 1, 1, 1, 1, 1, 1, 1, ...) of 255"),
+        ([0, *[2**32 - 1] * 3], b"", "NumPy has no arrays of the shape (0, 4294967295, "),
+        ([2**32 - 1] * 255, b"x", "expected 10^2456 bytes of data for the shape (4294967295, "),
+    ],
+    ids=["many axes", "empty", "endless"],
+)
+def test_a_shape_that_numpy_lacks_is_one_line(tmp_path, sizes, data, reason, pack):
+    content = bytes([0, 0, 8, len(sizes)]) + np.array(sizes, ">u4").tobytes() + data
+    message = refusal(write(tmp_path, pack(content)))
+    assert message.startswith(reason)
+    assert len(message) < 300
+
+
+def test_a_bomb_is_left_where_the_header_ends_it(tmp_path):
+    """A thousand times more than its header says: nothing of that is unpacked."""
+    content = idx(IMAGES) + bytes(10**8)
+    path = write(tmp_path, gzip.compress(content, 1))
+    tracemalloc.start()
+    try:
+        assert "got more (over-long)" in refusal(path)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 10**6
+
+
+def test_a_header_takes_no_more_memory_than_the_file_can_hold(tmp_path):
+    for pack, least in ((bytes, 1), (gzip.compress, 1032)):
+        path = write(tmp_path, pack(bytes([0, 0, 8, 2]) + b"\xff" * 8 + bytes(1000)))
+        tracemalloc.start()
+        try:
+            assert "(truncated)" in refusal(path)
+            most = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert most < least * path.stat().st_size + 500_000
+
+
+def test_a_lack_of_memory_names_the_file(tmp_path, monkeypatch):
+    path = write(tmp_path, idx(IMAGES))
+
+    def empty(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(np, "empty", empty)
+    message = f"^read_idx: '{path}': this needs more memory than there is$"
+    with pytest.raises(MemoryError, match=message):
+        read_idx(path)
+
+
+def test_names_cannot_write_to_a_terminal(tmp_path):
+    path = tmp_path / "\x1b[31m\n\u202e"
+    path.write_bytes(b"<html>")
+    with pytest.raises(ValueError, match=r"/\\x1b\[31m\\n\\u202e: expected the magic") as caught:
+        read_idx(path)
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+def test_mutated_files_are_read_or_refused_in_one_line(tmp_path, pack):
+    """The right answer is by hand: NumPy reads what the header of the unpacked file says."""
+    rng, path = np.random.default_rng(0), tmp_path / "file"
+    noise = rng.integers(0, 256, (7, 6, 5), dtype=np.uint8)
+    contents = [pack(idx(noise)), pack(idx(noise[0].astype(np.int32), 0x0C)), pack(idx(noise[:0]))]
+    messages, read = [], 0
+    for round_ in range(1000):
+        damaged = bytearray(contents[round_ % 3])
+        for _ in range(rng.integers(1, 3)):
+            at = int(rng.integers(0, rng.choice([4, 16, len(damaged)]) if damaged else 1))
+            count = int(rng.integers(1, 9))
+            match rng.integers(0, 5):
+                case 0:
+                    damaged[at : at + 1] = rng.bytes(1)
+                case 1:
+                    damaged[at : at + 1] = bytes(x ^ 1 << count - 1 for x in damaged[at : at + 1])
+                case 2:
+                    del damaged[at : at + count]
+                case 3:
+                    damaged[at:at] = rng.bytes(count)
+                case _:
+                    del damaged[at:]
+        path.write_bytes(damaged)
+        try:
+            array = read_idx(path)
+        except ValueError as error:
+            messages.append(str(error))
+            continue
+        whole = gzip.decompress(damaged) if damaged[:2] == b"\x1f\x8b" else bytes(damaged)
+        shape = np.frombuffer(whole, ">u4", whole[3], 4)
+        assert array.shape == tuple(shape.tolist())
+        assert array.astype(array.dtype.newbyteorder(">")).tobytes() == whole[4 + 4 * whole[3] :]
+        read += 1
+    assert min(read, len(messages)) > 20
+    for message in messages:
+        assert message.startswith(f"{path}: ")
+        assert message.isprintable()
+        assert len(message) < 500
