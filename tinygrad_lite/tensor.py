@@ -25,7 +25,7 @@ from .methods import TensorMethods
 from .methods._keywords import also
 from .methods.joining import from_list
 from .numpy_protocol import NumpyProtocol
-from .numpy_protocol.leaving import leave_for
+from .numpy_protocol.leaving import leave_for_float, leave_for_leaf
 
 Made = TypeVar("Made", bound=TensorBase)
 
@@ -60,7 +60,7 @@ class Tensor(TensorMethods, NumpyProtocol):
         self.grad = None
         if isinstance(data, TensorBase):
             if data._node is not None:
-                leave_for("a new leaf", "t.detach(), or t.clone() to keep the graph,")
+                leave_for_leaf()
             data = data._data
         elif isinstance(data, (list, tuple)) and _holds_graph(data):
             self._join(data, dtype, requires_grad)
@@ -187,7 +187,7 @@ class Tensor(TensorMethods, NumpyProtocol):
     def __float__(self) -> float:
         self._single("float")
         if self._node is not None:
-            leave_for("a float", "t.item()")
+            leave_for_float()
         return float(self._data.item())
 
     def __int__(self) -> int:

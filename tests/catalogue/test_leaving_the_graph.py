@@ -219,6 +219,7 @@ class Series:  # computes on its array as pandas does, and makes an array of the
     def __rmul__(self, other): return self._with(other, np.multiply)
     def __add__(self, other): return self._with(other, np.add)
     def __lt__(self, other): return self._with(other, np.less)
+    def __pow__(self, other): return Series(self.values ** float(other))
     def mul(self, other): return self * other
     def to_numpy(self): return self.values
     def map(self, function): return [function(value) for value in self.values]
@@ -266,6 +267,7 @@ LEFT = {
     "Series + t": lambda lib, x: lib.Series(VALUES) + x,
     "Series.mul": lambda lib, x: lib.Series(VALUES).mul(x),
     "Series * 0-d": lambda lib, x: lib.Series(VALUES) * x[0],
+    "Series ** 0-d": lambda lib, x: lib.Series(VALUES) ** x[0],
     "sparse @ t": lambda lib, x: lib.Sparse(SQUARE) @ x[:2],
     "sparse * t": lambda lib, x: lib.Sparse(SQUARE) * x[:2],
     "sparse.dot": lambda lib, x: lib.Sparse(SQUARE).dot(x[:2]),
@@ -296,9 +298,9 @@ def test_a_library_on_the_left_raises(name: str, library: ModuleType) -> None:
     [
         (lambda lib, x: x * lib.Series(VALUES), "; take its to_numpy(), which goes by position"),
         (lambda lib, x: x.maximum(lib.Series(VALUES)), "; take its to_numpy(), which goes by"),
-        (lambda lib, x: x[:2] @ lib.Sparse(SQUARE), "; take its toarray(), which goes by position"),
-        (lambda lib, x: lib.Sparse(SQUARE) + x[:2], "; take its toarray(), which goes by position"),
-        (lambda lib, x: Tensor(lib.Sparse(SQUARE)), "; take its toarray(), which goes by position"),
+        (lambda lib, x: x[:2] @ lib.Sparse(SQUARE), "; take its toarray()"),
+        (lambda lib, x: lib.Sparse(SQUARE) + x[:2], "; take its toarray()"),
+        (lambda lib, x: Tensor(lib.Sparse(SQUARE)), "; take its toarray()"),
         (lambda lib, x: x[lib.Series(VALUES > 1)], "; take its to_numpy(), which goes by position"),
         (lambda lib, x: x * np.ma.array(VALUES), "filled(value)"),
         (lambda lib, x: np.matrix(SQUARE) * x[:2], "convert it to an ndarray first"),
@@ -499,3 +501,18 @@ def test_out_and_at() -> None:
         np.add.at(array, [0], leaf()[0])
     with pytest.raises(TypeError, match=r"^np\.exp: a Tensor that requires grad cannot be written"):
         np.exp(leaf(), out=array)
+
+
+def test_every_operator_in_place_writes_the_array_given() -> None:
+    matrix = np.eye(2)
+    assert operator.imatmul(matrix, Tensor([[1.0, 2.0], [3.0, 4.0]])) is matrix
+    assert matrix.tolist() == [[1.0, 2.0], [3.0, 4.0]]
+    whole, bools = np.array([1, 2]), np.array([True, False])
+    assert operator.ilshift(whole, Tensor([1, 2])) is whole
+    assert operator.ixor(whole, Tensor([1, 1])) is whole
+    assert operator.iand(bools, Tensor([True, True])) is bools
+    assert (whole.tolist(), bools.tolist()) == ([3, 9], [True, False])
+    quotient = np.zeros(3)
+    assert np.divmod(Tensor(VALUES), 2.0, out=(quotient, None))[0] is quotient
+    with pytest.raises(TypeError, match="same_kind"):
+        operator.isub(whole, Tensor([0.5, 0.5]))  # NumPy's own rule

@@ -100,8 +100,10 @@ def _refuse(array: np.ndarray, name: str) -> None:
         got = type(found).__name__
         fix = {
             "Tensor": "write Tensor(array.tolist()), which keeps their graphs",
-            "generator": "write Tensor(list(...))",
+            "dict": "write Tensor(list(values.values()))",
         }.get(got, as_array(found)[2:] or "make numbers of them first")
+        if hasattr(found, "__iter__") and not hasattr(found, "__getitem__"):
+            fix = "write Tensor(list(...))"
     raise TypeError(f"{name}: expected bools, integers or real numbers; got {got}; {fix}")
 
 

@@ -46,6 +46,6 @@ def refuse_masked(name: str, data: Any) -> None:
 
 
 def as_array(value: Any) -> str:
-    """For an error: how to make an ndarray of this, if pandas or SciPy made it."""
-    names = [name for name in ("to_numpy", "toarray") if hasattr(value, name)]
-    return f"; take its {names[0]}(), which goes by position" if names else ""
+    """For an error: how to make an ndarray of this, if pandas, SciPy or PyTorch made it."""
+    ways = ("to_numpy(), which goes by position", "toarray()", "numpy()")
+    return next((f"; take its {way}" for way in ways if hasattr(value, way.partition("(")[0])), "")

@@ -46,9 +46,10 @@ def operand(value: Any, name: str) -> Any:
         return number(value, name)  # one that a float can hold
     listed = isinstance(value, (list, tuple))
     hint = "; make it a Tensor first" if listed else as_array(value)
-    raise TypeError(
-        f"{name}: expected a Tensor, an ndarray or a number; got {type(value).__name__}{hint}"
-    )
+    got = type(value).__name__
+    if got == "Tensor":
+        got = f"{type(value).__module__.partition('.')[0]}.Tensor"
+    raise TypeError(f"{name}: expected a Tensor, an ndarray or a number; got {got}{hint}")
 
 
 def matched(name: str, *values: Any, floating: bool = False, **named: Any) -> list[Any]:

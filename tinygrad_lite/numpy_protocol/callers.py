@@ -3,7 +3,8 @@
 import os
 import sys
 from collections.abc import Iterator
-from types import FrameType, ModuleType
+from functools import lru_cache
+from types import CodeType, FrameType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -27,31 +28,34 @@ def package(frame: FrameType) -> str:
     return module(frame).partition(".")[0]
 
 
-def in_library(frame: FrameType) -> bool:
-    """Whether the code is ours, NumPy's, the standard library's or in site-packages."""
-    file = frame.f_code.co_filename
-    installed = file.startswith(STANDARD) or any(folder in file for folder in INSTALLED)
-    return installed or package(frame) in OURS
-
-
 def callers(depth: int) -> tuple[FrameType, list[FrameType]]:
     """The innermost frame of the user's code, and those of libraries inside it, innermost first.
 
     depth     the number of calls between the function that asks and the first frame that counts
 
-    If all code is in libraries, the innermost frame that is not ours or NumPy's is the user's.
+    Libraries are ours, NumPy, the standard library and what is in site-packages.  If all code is in
+    libraries, the innermost frame that is not ours or NumPy's is the user's.
     """
-    frames = list(_outward(sys._getframe(depth + 1)))
-    users = [number for number, frame in enumerate(frames) if not in_library(frame)]
-    others = [number for number, frame in enumerate(frames) if package(frame) not in OURS]
-    first = (users or others or [len(frames) - 1])[0]
-    return frames[first], frames[:first]
+    inside: list[FrameType] = []
+    for frame in _outward(sys._getframe(depth + 1)):
+        if not _in_library(frame.f_code.co_filename, package(frame)):
+            return frame, inside
+        inside.append(frame)
+    others = [number for number, frame in enumerate(inside) if package(frame) not in OURS]
+    first = others[0] if others else len(inside) - 1
+    return inside[first], inside[:first]
 
 
 def _outward(frame: FrameType | None) -> Iterator[FrameType]:
     while frame is not None:
         yield frame
         frame = frame.f_back
+
+
+@lru_cache(1024)
+def _in_library(file: str, name: str) -> bool:
+    installed = file.startswith(STANDARD) or any(folder in file for folder in INSTALLED)
+    return installed or name in OURS
 
 
 def operator_or_callee(frame: FrameType) -> Any:
@@ -61,9 +65,24 @@ def operator_or_callee(frame: FrameType) -> Any:
     Functions written in C have no frame, so there is nothing else that tells np.exp of a list
     from np.asarray.
     """
+    running = _instruction(frame.f_code, frame.f_lasti)
+    if not isinstance(running, tuple):
+        return running
+    name, *attributes = running
+    places = (frame.f_locals, frame.f_globals, frame.f_builtins)
+    found = next((names[name] for names in places if name in names), None)
+    for attribute in attributes:
+        plain = isinstance(found, (ModuleType, np.ufunc, np.ndarray))
+        found = getattr(found, attribute, None) if plain else None
+    return found
+
+
+@lru_cache(1024)
+def _instruction(code: CodeType, position: int) -> str | tuple[str, ...] | None:
+    """The sign of the operator at this position, or the names of the function called there."""
     import dis  # here, since it takes time, and few programs need it
 
-    before = [step for step in dis.get_instructions(frame.f_code) if step.offset <= frame.f_lasti]
+    before = [step for step in dis.get_instructions(code) if step.offset <= position]
     running = before[-1]
     if running.opname in OPERATORS:
         sign = running.argrepr.removeprefix("bool(").removesuffix(")") or "in"
@@ -71,23 +90,15 @@ def operator_or_callee(frame: FrameType) -> Any:
     if not running.opname.startswith("CALL") or running.positions is None:
         return None
     start = running.positions.lineno, running.positions.col_offset
-    found: Any = None
-    for step in before[:-1]:
+    names: tuple[str, ...] | None = None
+    for step in before[:-1]:  # the function's own name starts where the call does
         at = step.positions
         if at is None or (at.lineno, at.col_offset) != start:
             continue
         if step.opname in LOADS:
-            found = _named(frame, step.argval)
+            names = (step.argval,)
         elif step.opname in ("LOAD_ATTR", "LOAD_METHOD"):
-            plain = isinstance(found, (ModuleType, np.ufunc, np.ndarray))
-            found = getattr(found, step.argval, None) if plain else None
+            names = names and (*names, step.argval)
         elif step.opname.startswith(("CALL", "BINARY", "LOAD_CONST", "BUILD")):
-            found = None
-    return found
-
-
-def _named(frame: FrameType, name: str) -> Any:
-    for names in (frame.f_locals, frame.f_globals, frame.f_builtins):
-        if name in names:
-            return names[name]
-    return None
+            names = None
+    return names

@@ -8,6 +8,7 @@ Inside no_grad and in numpy.testing there is nothing to lose.
 """
 
 import warnings
+from collections import deque
 from types import FrameType
 from typing import Any
 
@@ -29,10 +30,10 @@ ARITHMETIC = {
 LIST = "make one Tensor of the list, as Tensor(list) and Tensor.stack do"
 OPERAND = "make an ndarray of the other operand, as to_numpy(), toarray() and filled() do"
 
-# The lines that were warned about, and the function that shows warnings: another one, as within
-# `warnings.catch_warnings(record=True)`, has not shown them.  The registry of the warnings module
-# starts anew whenever a library enters catch_warnings, so it would repeat a line.
-_told: tuple[Any, set[tuple[str, int]]] = None, set()
+# For each of the last functions that showed warnings, the lines that it was given: another one, as
+# within `warnings.catch_warnings(record=True)`, has not seen them.  The registry of the warnings
+# module starts anew whenever a library enters catch_warnings, so it would repeat a line.
+_told: deque[tuple[Any, set[tuple[str, int]]]] = deque(maxlen=8)
 
 
 def in_other_library() -> bool:
@@ -53,25 +54,34 @@ def leave_for_array() -> None:
     name = _operation(user, inside)
     if name is not None:
         foreign = [f for f in inside if package(f) not in OURS or module(f)[:9] == "numpy.ma."]
-        raise RuntimeError(
-            f"{name}: a Tensor that requires grad would become a constant, and its gradient would "
-            f"be lost; {OPERAND if foreign else LIST}, or detach() the Tensor"
-        )
+        raise _lost(name, OPERAND if foreign else LIST)
     _warn(user, "an ndarray", "t.numpy() or t.detach()")
 
 
-def leave_for(made: str, instead: str) -> None:
-    """The same for what is never an operation, such as a float.
-
-    made      what is wanted
-    instead   how to write it on purpose
-    """
+def leave_for_float() -> None:
+    """The same for a float, which only operators want for an operation, and "%.3f" % t for text."""
     if not is_grad_enabled():
         return
     user, inside = callers(depth=2)
-    text = operator_or_callee((*inside, user)[0]) == "%"  # "%.3f" % loss
-    if not text and not _harmless(inside):
-        _warn(user, made, instead)
+    if _harmless(inside) or operator_or_callee((*inside, user)[0]) == "%":
+        return
+    sign = operator_or_callee(user)
+    if isinstance(sign, str):
+        raise _lost(sign, OPERAND)
+    _warn(user, "a float", "t.item()")
+
+
+def leave_for_leaf() -> None:
+    """The same for Tensor(t), which is never an operation."""
+    if is_grad_enabled():
+        _warn(callers(depth=2)[0], "a new leaf", "t.detach(), or t.clone() to keep the graph,")
+
+
+def _lost(name: str, fix: str) -> RuntimeError:
+    return RuntimeError(
+        f"{name}: a Tensor that requires grad would become a constant, and its gradient would be "
+        f"lost; {fix}, or detach() the Tensor"
+    )
 
 
 def _harmless(inside: list[FrameType]) -> bool:
@@ -82,12 +92,13 @@ def _harmless(inside: list[FrameType]) -> bool:
 
 
 def _warn(user: FrameType, made: str, instead: str) -> None:
-    global _told
     place = user.f_code.co_filename, user.f_lineno
     shown_by = getattr(warnings, "_showwarnmsg_impl", None)
-    if _told[0] is not shown_by:
-        _told = shown_by, set()
-    if place in _told[1]:
+    told = next((lines for one, lines in [*_told] if one is shown_by), None)
+    if told is None:
+        told = set()
+        _told.append((shown_by, told))
+    if place in told:
         return
     warnings.warn_explicit(
         f"a Tensor that requires grad became {made}, through which no gradient flows; "
@@ -97,7 +108,7 @@ def _warn(user: FrameType, made: str, instead: str) -> None:
         module(user),
         {},
     )
-    _told[1].add(place)
+    told.add(place)
 
 
 def _operation(user: FrameType, inside: list[FrameType]) -> str | None:
