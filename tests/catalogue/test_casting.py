@@ -44,6 +44,14 @@ def test_what_is_no_integer_of_the_dtype_is_refused(value: float) -> None:
     assert x.bool().tolist() == [False, True, True]
 
 
+def test_the_error_of_a_cast_says_how_to_clamp_and_how_to_wrap() -> None:
+    x = Tensor([300, -1])
+    with pytest.raises(ValueError, match=r"^cast: .*; clamp\(\) it first, or take % 256 to wrap$"):
+        x.cast(np.uint8)
+    assert x.clamp(0, 255).cast(np.uint8).tolist() == [255, 0]
+    assert (x % 256).cast(np.uint8).tolist() == [44, 255]
+
+
 def test_floats_beyond_a_narrower_float_become_inf() -> None:
     assert Tensor([1e300], dtype=np.float64).float().tolist() == [np.inf]
 

@@ -196,7 +196,10 @@ def converted(tensor: Given, dtype: DTypeLike, name: str = "cast") -> Given:
     wanted = np.dtype(dtype)
     if wanted.kind == "f":
         return Cast.apply(tensor, dtype=dtype)
-    integers.check_all_fit(name, tensor._data, wanted, "clamp() or nan_to_num() it first")
+    fix = "clamp() or nan_to_num() it first"
+    if wanted.kind == "u" and tensor._data.dtype.kind != "f":
+        fix = f"clamp() it first, or take % {256**wanted.itemsize} to wrap"
+    integers.check_all_fit(name, tensor._data, wanted, fix)
     return tensor._wrap(Cast.apply(tensor._data, dtype=dtype), None)
 
 

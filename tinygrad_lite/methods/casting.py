@@ -16,7 +16,10 @@ from ._theme import Theme
 
 
 class CastingMethods(Theme):
-    """Dtypes and copies.  A gradient flows through casts to floats, and none through others."""
+    """Dtypes and copies.  A gradient flows through casts to floats, and none through others.
+
+    A value that an integer dtype lacks is an error, never another number: 300 or nan as uint8.
+    """
 
     __slots__ = ()
 
