@@ -29,8 +29,8 @@ from ._theme import Theme
 class OperatorMethods(Theme):
     """`+ - * / ** @`, comparisons, bitwise operators, and the operators that write in place.
 
-    Integer tensors are computed in their own dtype, as in NumPy and PyTorch: in uint8, 1 - 2 is 255.
-    A number that the dtype lacks is an error: x + 300 in uint8.
+    Integer tensors are computed in their own dtype, as in NumPy and PyTorch: in uint8, 1 - 2 is
+    255.  A number that the dtype lacks is an error: x + 300 in uint8.
     """
 
     __slots__ = ()
