@@ -9,7 +9,7 @@ Random numbers are drawn by Tensor, so `Tensor.manual_seed` determines them.
 
 import math
 
-from tinygrad_lite import Tensor
+from tinygrad_lite import Tensor, arguments
 
 
 def kaiming_uniform(*shape: int, a: float = math.sqrt(5.0)) -> Tensor:
@@ -51,6 +51,7 @@ def glorot_uniform(*shape: int) -> Tensor:
 
 def uniform(*shape: int, bound: float) -> Tensor:
     """Uniform on +-bound."""
+    bound = arguments.number(bound, "uniform: bound")
     return Tensor.uniform(*shape, low=-bound, high=bound, requires_grad=True)
 
 
@@ -71,6 +72,7 @@ def ones(*shape: int) -> Tensor:
 
 def _fans(name: str, shape: tuple[int, ...]) -> tuple[int, int]:
     """The fan-in and the fan-out of a shape."""
+    shape = arguments.sizes(shape, f"{name}: shape", least=None)
     if len(shape) < 2 or min(shape) < 1:
         raise ValueError(f"{name}: expected a shape (out, in, ...) without zeros; got {shape}")
     kernel = math.prod(shape[2:])

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_lite import Tensor, files, shares_memory
+from tinygrad_lite import Tensor, arguments, files, shares_memory
 
 from . import _safetensors
 from .reflection import complete
@@ -53,6 +53,8 @@ def get_state_dict(obj: object, prefix: str = "") -> dict[str, Tensor]:
     Errors: ValueError if two tensors have the same name (a key of a dict that holds a dot);
     TypeError if one is where it would not be found: in a set, in a function's variables.
     """
+    if not isinstance(prefix, str):
+        raise arguments.wrong("get_state_dict: prefix", "text", prefix)
     found: dict[str, Tensor] = {}
     for path, value in complete("get_state_dict", obj):
         if isinstance(value, Tensor) and value.is_leaf:
@@ -81,6 +83,7 @@ def load_state_dict(obj: object, state_dict: Mapping[str, Values], strict: bool 
         raise TypeError(
             f"load_state_dict: expected tensors by name, as safe_load gives; got a {kind}"
         )
+    strict = arguments.flag(strict, "load_state_dict: strict")
     own = get_state_dict(obj)
     given = {id(own[name]) for name in own if name in state_dict}
     missing = [name for name, tensor in own.items() if id(tensor) not in given]

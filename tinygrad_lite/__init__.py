@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from . import files, ops
+from .arrays import arguments as arguments
 from .arrays.ownership import shares_memory
 from .arrays.threads import parallel
 from .engine.function import Function
@@ -24,6 +25,7 @@ __all__ = [
     "GradientError",
     "Observer",
     "Tensor",
+    "arguments",
     "checkpoint",
     "draw",
     "files",

@@ -1,11 +1,12 @@
 """A data set in batches."""
 
-import operator
 from collections.abc import Iterator
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tinygrad_lite import arguments
 
 
 class Indexable(Protocol):
@@ -53,13 +54,11 @@ class Batches:
     ) -> None:
         self.arrays = tuple(map(_by_position, arrays))
         self.rows = _common_length(arrays)
-        self.batch_size = operator.index(batch_size)
-        self.shuffle = shuffle
-        self.drop_last = drop_last
-        self.generator = np.random.default_rng(seed)
-        if self.batch_size < 1:
-            raise ValueError(f"Batches: expected a batch_size of 1 or more, got {batch_size}")
-        if drop_last and 0 < self.rows < self.batch_size:
+        self.batch_size = arguments.integer(batch_size, "Batches: batch_size", least=1)
+        self.shuffle = arguments.flag(shuffle, "Batches: shuffle")
+        self.drop_last = arguments.flag(drop_last, "Batches: drop_last")
+        self.generator = _generator(seed)
+        if self.drop_last and 0 < self.rows < self.batch_size:
             raise ValueError(
                 f"Batches: drop_last leaves nothing of {self.rows} rows at batch_size "
                 f"{batch_size}; make the batches smaller or pass drop_last=False"
@@ -84,6 +83,14 @@ class Batches:
 def _by_position(array: Any) -> Any:
     """A Series or DataFrame of pandas as an ndarray, since its own index picks rows by label."""
     return array.to_numpy() if hasattr(array, "iloc") else array
+
+
+def _generator(seed: Any) -> "np.random.Generator":
+    """The generator that the orders are drawn from."""
+    kinds = np.random.Generator | np.random.BitGenerator | np.random.SeedSequence
+    if seed is not None and not isinstance(seed, kinds):
+        seed = arguments.seed(seed, "Batches: seed")
+    return np.random.default_rng(seed)
 
 
 def _common_length(arrays: tuple[Indexable, ...]) -> int:

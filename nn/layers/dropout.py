@@ -1,6 +1,6 @@
 """Dropout: random zeros in training, against overfitting."""
 
-from tinygrad_lite import Tensor
+from tinygrad_lite import Tensor, arguments
 
 from ..module import Module
 from ._inputs import Input, as_tensor
@@ -19,9 +19,7 @@ class Dropout(Module):
     """
 
     def __init__(self, p: float = 0.5) -> None:
-        if not 0 <= p <= 1:
-            raise ValueError(f"Dropout: expected a probability p from 0 to 1; got {p}")
-        self.p = p
+        self.p = arguments.probability(p, "Dropout: p")
 
     def forward(self, x: Input) -> Tensor:
         return as_tensor(x).dropout(self.p, self.training)

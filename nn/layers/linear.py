@@ -2,7 +2,7 @@
 
 from math import prod
 
-from tinygrad_lite import Tensor
+from tinygrad_lite import Tensor, arguments
 
 from .. import init
 from ..module import Module
@@ -20,13 +20,11 @@ class Linear(Module):
     """
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
-        if in_features < 1 or out_features < 1:
-            raise ValueError(
-                "Linear: expected in_features and out_features of 1 or more; "
-                f"got {in_features} and {out_features}"
-            )
+        in_features = arguments.integer(in_features, "Linear: in_features", least=1)
+        out_features = arguments.integer(out_features, "Linear: out_features", least=1)
+        biased = arguments.flag(bias, "Linear: bias")
         self.weight = init.kaiming_uniform(out_features, in_features)
-        self.bias = init.uniform(out_features, bound=in_features**-0.5) if bias else None
+        self.bias = init.uniform(out_features, bound=in_features**-0.5) if biased else None
 
     def forward(self, x: Input) -> Tensor:
         x = with_dtype(x, self.weight.dtype)

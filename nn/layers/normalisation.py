@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tinygrad_lite import Tensor
+from tinygrad_lite import Tensor, arguments
 
 from .. import init
 from ..module import Module
@@ -29,14 +29,15 @@ class LayerNorm(Module):
         elementwise_affine: bool = True,
         bias: bool = True,
     ) -> None:
-        given = normalized_shape
-        shape = (given,) if isinstance(given, int) else tuple(given)
-        if not shape or min(shape) < 1:
-            raise ValueError(f"LayerNorm: expected sizes of 1 or more; got {normalized_shape}")
+        shape = arguments.sizes(normalized_shape, "LayerNorm: normalized_shape", least=1)
+        if not shape:
+            raise ValueError("LayerNorm: normalized_shape: expected one size or more; got ()")
+        affine = arguments.flag(elementwise_affine, "LayerNorm: elementwise_affine")
+        biased = arguments.flag(bias, "LayerNorm: bias")
         self.normalized_shape = shape
-        self.eps = eps
-        self.weight = init.ones(*shape) if elementwise_affine else None
-        self.bias = init.zeros(*shape) if elementwise_affine and bias else None
+        self.eps = arguments.number(eps, "LayerNorm: eps")
+        self.weight = init.ones(*shape) if affine else None
+        self.bias = init.zeros(*shape) if affine and biased else None
 
     def forward(self, x: Input) -> Tensor:
         x = as_tensor(x) if self.weight is None else with_dtype(x, self.weight.dtype)

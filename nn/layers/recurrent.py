@@ -1,6 +1,6 @@
 """Recurrent layers: they carry a state from one time step to the next."""
 
-from tinygrad_lite import Tensor
+from tinygrad_lite import Tensor, arguments
 
 from .. import init
 from ..module import Module
@@ -26,16 +26,14 @@ class LSTMCell(Module):
     """
 
     def __init__(self, input_size: int, hidden_size: int, bias: bool = True) -> None:
-        if input_size < 1 or hidden_size < 1:
-            raise ValueError(
-                "LSTMCell: expected input_size and hidden_size of 1 or more; "
-                f"got {input_size} and {hidden_size}"
-            )
+        input_size = arguments.integer(input_size, "LSTMCell: input_size", least=1)
+        hidden_size = arguments.integer(hidden_size, "LSTMCell: hidden_size", least=1)
+        biased = arguments.flag(bias, "LSTMCell: bias")
         rows, bound = 4 * hidden_size, hidden_size**-0.5
         self.weight_ih = init.uniform(rows, input_size, bound=bound)
         self.weight_hh = init.uniform(rows, hidden_size, bound=bound)
-        self.bias_ih = init.uniform(rows, bound=bound) if bias else None
-        self.bias_hh = init.uniform(rows, bound=bound) if bias else None
+        self.bias_ih = init.uniform(rows, bound=bound) if biased else None
+        self.bias_hh = init.uniform(rows, bound=bound) if biased else None
 
     def forward(self, x: Input, state: tuple[Input, Input] | None = None) -> tuple[Tensor, Tensor]:
         dtype = self.weight_ih.dtype
@@ -43,6 +41,8 @@ class LSTMCell(Module):
         if state is None:
             h = c = Tensor.zeros(*x.shape[:-1], self.weight_hh.shape[1], dtype=dtype)
         else:
+            if not isinstance(state, tuple | list) or len(state) != 2:
+                raise arguments.wrong("state", "(h, c)", state)
             h, c = with_dtype(state[0], dtype), with_dtype(state[1], dtype)
         return x.lstm_cell((h, c), self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tinygrad_lite import Tensor
+from tinygrad_lite import Tensor, arguments
 
 from ..module import Module
 from .chunks import Array, Chunks, SpareArrays, State
@@ -43,7 +43,7 @@ class Optimizer:
     def __setattr__(self, name: str, value: Any) -> None:
         """Assign an attribute; an option of `limits` is checked, and becomes a Python float."""
         if name in self.limits:
-            value = _number(f"{type(self).__name__}: expected {name}", value, self.limits[name])
+            value = _number(f"{type(self).__name__}: {name}", value, self.limits[name])
         super().__setattr__(name, value)
 
     def keeps(self) -> tuple[str, ...]:
@@ -134,17 +134,13 @@ class Optimizer:
                 )
 
 
-def _number(expected: str, value: Any, limit: float) -> float:
+def _number(name: str, value: Any, limit: float) -> float:
     """The value of an option as a Python float: a NumPy scalar would decide dtypes."""
-    if not isinstance(value, int | float | np.number) and not (
-        isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind in "iuf"
-    ):
-        got = repr(value) if isinstance(value, str) else type(value).__name__
-        raise TypeError(f"{expected} as a number; got {got}")
-    if not 0 <= value < limit:
-        bounds = "to be 0 or more" if limit == math.inf else f"from 0 to below {limit}"
-        raise ValueError(f"{expected} {bounds}; got {value}")
-    return float(value)
+    number = float(arguments.number(value, name))
+    if not 0 <= number < limit:
+        bounds = "0 or more" if limit == math.inf else f"a number from 0 to below {limit}"
+        raise ValueError(f"{name}: expected {bounds}; got {number}")
+    return number
 
 
 def _checked(name: str, params: Iterable[Tensor]) -> list[Tensor]:

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from tinygrad_lite import Tensor
+from tinygrad_lite import Tensor, arguments
 
 from .chunks import Array, State
 from .optimizer import Optimizer
@@ -43,6 +43,7 @@ class SGD(Optimizer):
         super().__init__(params, lr)
         self.momentum = momentum
         self.weight_decay = weight_decay
+        nesterov = arguments.flag(nesterov, "SGD: nesterov")
         if nesterov and not momentum:
             raise ValueError("SGD: nesterov needs a momentum above 0")
         self.nesterov = nesterov

@@ -134,7 +134,7 @@ def test_two_epochs_at_once_do_not_disturb_each_other():
             (X,),
             {"batch_size": 0},
             ValueError,
-            "Batches: expected a batch_size of 1 or more, got 0",
+            "Batches: batch_size: expected an integer of 1 or more; got 0",
         ),
         (
             (X,),
@@ -154,7 +154,7 @@ def test_two_epochs_at_once_do_not_disturb_each_other():
             (X,),
             {"batch_size": 4.0},
             TypeError,
-            "'float' object cannot be interpreted as an integer",
+            "Batches: batch_size: expected an integer; got 4.0",
         ),
     ],
 )

@@ -38,6 +38,14 @@ def integer(value: Any, name: str, least: int | None = None) -> int:
     return value
 
 
+def sizes(value: Any, name: str, least: int | None = 0) -> tuple[int, ...]:
+    """`value`, an integer or a list or tuple of them, none below `least`, as a tuple."""
+    given = value if isinstance(value, (list, tuple)) else (value,)
+    if not all(map(is_integer, given)):
+        raise wrong(name, "an integer or a tuple of integers", value)
+    return tuple([integer(size, name, least) for size in given])
+
+
 def seed(value: Any, name: str) -> int:
     """`value` as a Python int of 0 or more, of any size."""
     found = as_index(value) if is_integer(value) else -1
@@ -74,7 +82,8 @@ def number(value: Any, name: str) -> int | float:
     if isinstance(value, float):
         return float(value)
     if not isinstance(value, int):
-        fix = "; no gradient flows there: take its item()" if hasattr(value, "item") else ""
+        tensor = hasattr(value, "item") and not isinstance(value, (np.ndarray, np.generic))
+        fix = "; no gradient flows there: take its item()" if tensor else ""
         raise wrong(name, "a number", value, fix)
     if abs(value) > LARGEST:
         raise ValueError(f"{name}: expected a number that a float can hold; got {shown(value)}")
