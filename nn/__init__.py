@@ -9,10 +9,12 @@
 Parameters are found in a model's attributes (`nn.Module`); nothing has to be registered.
 """
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from . import data, init, optim, state
+from ._other_names import WRITE
 from .layers import Dropout, Flatten, LayerNorm, Linear, LSTMCell, ReLU, Sequential
 from .module import Module
 
@@ -40,4 +42,7 @@ def __getattr__(name: str) -> Any:
     """`nn.datasets`, imported when it is first used, since the import is slow."""
     if name == "datasets":
         return import_module("nn.datasets")
-    raise AttributeError(f"module nn has no attribute {name!r}")
+    hint = f"; here it is {WRITE[name]}" if name in WRITE else ""
+    raise AttributeError(
+        f"module 'nn' has no attribute {name!r}{hint}", name=name, obj=sys.modules[__name__]
+    )

@@ -20,7 +20,7 @@ ROOT = Path(tinygrad_lite.__file__).parent.parent
 ROOMS = {
     "tinygrad_lite": [
         *("files", "arrays", "engine", "source_lines", "ops", "methods", "numpy_protocol"),
-        *("tensor", "derivatives", "checkpointing", "check", "show"),
+        *("other_names", "tensor", "derivatives", "checkpointing", "check", "show"),
     ],
     "nn": [
         "reflection",

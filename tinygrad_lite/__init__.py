@@ -1,5 +1,6 @@
 """An autograd engine on NumPy: tensors record a graph, and a backward pass finds gradients."""
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from .arrays.ownership import shares_memory
 from .arrays.threads import parallel
 from .engine.function import Function
 from .engine.recording import Observer, is_grad_enabled, no_grad
+from .other_names import hint
 from .source_lines import record_source_lines, warn
 from .tensor import Tensor
 
@@ -59,7 +61,11 @@ _LATER = {
 def __getattr__(name: str) -> Any:
     """A public name that is used for the first time."""
     if name not in _LATER:
-        raise AttributeError(f"module {__name__} has no attribute {name!r}")
+        raise AttributeError(
+            f"module {__name__!r} has no attribute {name!r}{hint(name, Tensor)}",
+            name=name,
+            obj=sys.modules[__name__],
+        )
     found = globals()[name] = getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
     return found
 

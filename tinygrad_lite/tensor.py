@@ -26,11 +26,12 @@ from .methods._keywords import also
 from .methods.joining import from_list
 from .numpy_protocol import NumpyProtocol
 from .numpy_protocol.leaving import leave_for_float, leave_for_leaf
+from .other_names import OtherNames
 
 Made = TypeVar("Made", bound=TensorBase)
 
 
-class Tensor(TensorMethods, NumpyProtocol):
+class Tensor(TensorMethods, NumpyProtocol, OtherNames):
     """An n-dimensional array that remembers how it was computed.
 
         w = Tensor([1.0, 2.0], requires_grad=True)
@@ -52,6 +53,7 @@ class Tensor(TensorMethods, NumpyProtocol):
 
     __slots__ = ()
 
+    @also("device")
     def __init__(
         self, data: Any, dtype: DTypeLike | None = None, requires_grad: bool = False
     ) -> None:

@@ -284,3 +284,16 @@ def test_functions_of_functions_take_pytorchs_words() -> None:
         assert check(func=cubes, inputs=x, eps=1e-4)
     with pytest.raises(TypeError, match=r"^jacobian: fn is given twice, once as func$"):
         tinygrad_lite.jacobian(cubes, x, func=cubes)
+
+
+def test_the_constructor_takes_a_device() -> None:
+    assert Tensor([1, 2], device="cpu").dtype == np.int64
+    assert Tensor([1.0], requires_grad=True, device=None).requires_grad
+    with pytest.raises(
+        ValueError, match=r"^Tensor: device: everything is computed on the CPU, wit"
+    ):
+        Tensor([1.0], device="cuda")
+    with pytest.raises(
+        TypeError, match=r"^Tensor: unknown keyword 'grad'; expected data, dtype, req"
+    ):
+        Tensor([1.0], grad=True)

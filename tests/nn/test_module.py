@@ -348,5 +348,5 @@ def test_interrupts_pass_untouched():
 
 
 def test_a_name_that_nn_lacks():
-    with pytest.raises(AttributeError, match="module nn has no attribute 'lineer'"):
+    with pytest.raises(AttributeError, match="module 'nn' has no attribute 'lineer'"):
         _ = nn.lineer

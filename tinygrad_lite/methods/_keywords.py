@@ -134,7 +134,7 @@ class _Words:
         code = method.__code__
         count = code.co_argcount + code.co_kwonlyargcount
         names = code.co_varnames[:count]
-        self.name = method.__name__
+        self.name = "Tensor" if method.__name__ == "__init__" else method.__name__
         self.positions = {name: number for number, name in enumerate(names[: code.co_argcount])}
         self.own = frozenset(names) - {"self", "cls"}
         self.star = code.co_varnames[count] if code.co_flags & 4 else None  # *axes, *shape
