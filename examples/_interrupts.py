@@ -1,6 +1,7 @@
 """How an example ends early: by Ctrl-C, by SIGTERM, or when nobody reads what it prints.
 
-An example imports this before all that takes long: from then on Ctrl-C ends it in one line.
+An example imports this before all that takes long: from then on Ctrl-C ends it in one line, until
+the training begins.
 """
 
 import os
@@ -8,6 +9,7 @@ import signal
 import sys
 from collections.abc import Callable
 from types import FrameType
+from typing import Any
 
 # An example is the program that runs; tests import examples, and keep their own Ctrl-C.
 IS_PROGRAM = os.path.dirname(os.path.abspath(sys.argv[0])) == os.path.dirname(__file__)
@@ -15,7 +17,7 @@ STOPPED = 130  # the exit status that a shell gives a program that Ctrl-C ended
 
 
 def end_at_once(number: int, frame: FrameType | None) -> None:
-    """End the program in one line.  An exception could get lost in what is being imported."""
+    """End the program in one line.  An exception could get lost in C code that is imported."""
     os.write(2, b"\rstopped\n" if os.isatty(2) else b"stopped\n")  # over the ^C
     os._exit(STOPPED)
 
@@ -26,11 +28,9 @@ if IS_PROGRAM and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
 
 def run(main: Callable[[], int]) -> int:
     """The exit status of an example; an interrupt or a closed pipe leaves no traceback."""
-    if signal.getsignal(signal.SIGINT) is end_at_once:  # all is imported
-        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return main()
-    except KeyboardInterrupt:  # before the training, or the second one after it
+    except KeyboardInterrupt:  # the second one, after the training
         print("\rstopped" if sys.stderr.isatty() else "stopped", file=sys.stderr)
         return STOPPED
     except BrokenPipeError:  # `| head` has read enough; discard the rest
@@ -51,13 +51,16 @@ class Stop:
 
     def __init__(self) -> None:
         self.number = 0
-        usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+        usual: dict[int, Any] = {
+            signal.SIGINT: signal.default_int_handler,
+            signal.SIGTERM: signal.SIG_DFL,
+        }
         if hasattr(signal, "SIGHUP"):  # the terminal was closed; Windows does not tell
             usual[signal.SIGHUP] = signal.SIG_DFL
         self.usual = {
             number: handler
             for number, handler in usual.items()
-            if signal.getsignal(number) == handler
+            if signal.getsignal(number) in (handler, end_at_once)
         }
         for number in self.usual:
             signal.signal(number, self._note)

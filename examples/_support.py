@@ -1,69 +1,28 @@
-"""What the examples have in common: command line, data, progress, files and pictures."""
+"""What the examples have in common: command line, data, progress and pictures."""
 
 import argparse
-import errno
 import json
 import logging
 import math
-import os
 import shutil
 import sys
-import tempfile
 import time
 import warnings
 from _interrupts import Stop
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from importlib.util import find_spec
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
+from _output import CURVES, METRICS, MISTAKES, WEIGHTS, Folder, complain, fail, tell
 
 import nn
 from tinygrad_lite import Tensor, files
 
-try:
-    import fcntl
-except ImportError:  # Windows, where two runs into one folder are not kept apart
-    fcntl = None  # type: ignore[assignment]
-
 WORST = 25  # number of mistakes in the picture
 SMOOTH = 20  # number of steps over which losses and accuracies are averaged
 FEWEST = 100  # images to train on; with fewer, none could be held out
-METRICS, WEIGHTS = "metrics.jsonl", "weights.safetensors"
-CURVES, MISTAKES = "curves.png", "mistakes.png"  # all of them are what --out keeps
-FULL = (errno.ENOSPC, errno.EDQUOT)  # no room: a reason to look elsewhere, not to stop
-
-
-def tell(line: str) -> None:
-    """Print a line.  If that fails, as into a log on a full disk, stderr takes it and the rest."""
-    try:
-        print(line, flush=True)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        try:
-            print(
-                f"standard output: {error.strerror}; it goes on here", file=sys.stderr, flush=True
-            )
-            os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # with the line, which still waits
-        except OSError:
-            for stream in (sys.stdout, sys.stderr):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
-def complain(line: str) -> None:
-    """Print a line on stderr, if it takes one."""
-    with suppress(OSError):
-        print(line, file=sys.stderr, flush=True)
-
-
-def fail(reason: str) -> NoReturn:
-    """Exit with one line and status 2, as for a wrong command line; 1 means a low accuracy."""
-    complain(reason)
-    sys.exit(2)
 
 
 def parse_arguments(description: str | None, constants: dict[str, Any]) -> argparse.Namespace:
@@ -87,7 +46,11 @@ def parse_arguments(description: str | None, constants: dict[str, Any]) -> argpa
     add("--data", metavar="DIR", help="folder with the four files of MNIST")
     add("--target", type=float,
         help=f"exit status 1 below this accuracy ({constants['TARGET']} on MNIST)")  # fmt: skip
-    add("--out", metavar="DIR", help="keep weights, metrics and pictures there")
+    add(
+        "--out",
+        metavar="DIR",
+        help="keep weights, metrics and pictures there, in place of those of an earlier run",
+    )
     add("--library", action="store_true", help="loss and penalty from the library, same gradients")
     add("--quiet", action="store_true", help="print the last line only")
     args = parser.parse_args()
@@ -196,6 +159,10 @@ class Report:
         elif not self.quiet:
             tell(line)
 
+    def result(self, line: str) -> None:
+        """Print the line that even a quiet run prints."""
+        tell(line)
+
     def _on_bar(self, change: Callable[[Any], object]) -> None:
         """Change the live line, unless the terminal is gone."""
         try:
@@ -261,7 +228,7 @@ class Report:
 
         After SIGTERM it is 143, whatever the accuracy.
         """
-        if accuracy < target:
+        if accuracy < target and not self.stop.status:
             complain(f"that is below the target of {target:g} %, so the status is 1")
         return self.stop.status or int(accuracy < target)
 
@@ -291,96 +258,6 @@ class Report:
             if self.folder.used:
                 self.say(f"weights, metrics and pictures are in {' and '.join(self.folder.used)}")
         self.stop.end()
-
-
-class Folder:
-    """The files of one run.  Those of an earlier run in this folder are removed first.
-
-    A folder without room costs a line on stderr for each file that it did not take; the file goes
-    into another folder, which the line names.
-    """
-
-    def __init__(self, out: str) -> None:
-        if find_spec("matplotlib") is None:  # checked now, not after the training
-            fail("--out: the package matplotlib is missing; pip install matplotlib")
-        self.path: Path | None = Path(os.path.expanduser(out))
-        self.others = rooms()
-        self.used: dict[str, None] = {}  # the folders that took a file, in this order
-        self.metrics: list[str] = []
-        self.lock = -1
-        path = self.path
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            self._lock(path)
-            earlier = [(path / name).resolve() for name in (METRICS, WEIGHTS, CURVES, MISTAKES)]
-            earlier = [file for file in earlier if file.is_file()]
-            for file in earlier:
-                if not file.stat().st_mode & 0o222:
-                    fail(f"--out {files.printable(path)}: {file.name} is write-protected")
-            for file in earlier:
-                file.unlink()
-            with files.replacing(path / METRICS, "--out"):
-                pass
-        except OSError as error:
-            if error.errno not in FULL:
-                fail(f"--out {files.printable(path)}: cannot be written ({error.strerror})")
-            self._go_elsewhere(error)
-        self.live = self.path == path
-
-    def _lock(self, path: Path) -> None:
-        """Keep other runs out of this folder as long as this one takes."""
-        if fcntl is not None:
-            self.lock = os.open(path, os.O_RDONLY)
-            try:
-                fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                fail(f"--out {files.printable(path)}: another run is writing there")
-            except OSError:  # a file system without locks
-                return
-
-    def close(self) -> None:
-        """Let other runs into the folder."""
-        if self.lock >= 0:
-            os.close(self.lock)
-
-    def _go_elsewhere(self, error: OSError) -> None:
-        """Say that the folder did not take a file, and go on with the next one."""
-        self.path = next(self.others, None)
-        complain(f"{error}; " + (f"going on in {self.path}" if self.path else "it is lost"))
-
-    def add(self, line: str) -> None:
-        """Add a line to the metrics, which one can read while the training runs."""
-        self.metrics.append(line)
-        if self.live and self.path is not None:
-            try:
-                with files.appending(self.path / METRICS, "metrics") as file:
-                    file.write(line.encode())
-            except OSError as error:
-                self.live = False
-                complain(f"{error}; the training goes on")
-
-    def write_metrics(self, path: Path) -> None:
-        """Write all the metrics at once."""
-        with files.replacing(path, "metrics") as file:
-            file.write("".join(self.metrics).encode())
-
-    def write(self, name: str, write: Callable[[Path], None]) -> None:
-        """Write a file into the first folder that has room for it."""
-        while self.path is not None:
-            try:
-                write(self.path / name)
-            except OSError as error:
-                self._go_elsewhere(error)
-            else:
-                self.used[str(self.path)] = None
-                return
-
-
-def rooms() -> Iterator[Path]:
-    """New folders of our own where there may be room."""
-    for place in (tempfile.gettempdir, Path.home, Path.cwd):
-        with suppress(OSError, RuntimeError):  # none, or none to write into
-            yield Path(tempfile.mkdtemp(prefix="mnist_mlp-", dir=place()))
 
 
 def _pyplot() -> Any:

@@ -11,7 +11,7 @@ import time
 from _interrupts import run  # before NumPy: from here on, Ctrl-C ends the program in one line
 
 import numpy as np
-from _support import Report, Scaled, load, mean_and_deviation, parse_arguments, tell
+from _support import Report, Scaled, load, mean_and_deviation, parse_arguments
 
 import nn
 from tinygrad_lite import Tensor, no_grad
@@ -111,7 +111,7 @@ def main() -> int:
     right = int((answers.argmax(axis=1) == Y_test).sum())
     report.keep(nn.state.get_state_dict(model), images, Y_test, answers)
     accuracy, seconds = 100 * right / len(Y_test), time.perf_counter() - began
-    tell(f"test accuracy {accuracy:.2f} % ({right} of {len(Y_test)}) in {seconds:.1f} s")
+    report.result(f"test accuracy {accuracy:.2f} % ({right} of {len(Y_test)}) in {seconds:.1f} s")
     return report.judge(accuracy, target)
 
 

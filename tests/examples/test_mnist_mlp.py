@@ -1,6 +1,7 @@
 """The MNIST example: as its user runs it, on a small set of its form, and its formulas."""
 
 import ast
+import errno
 import fcntl
 import functools
 import importlib
@@ -13,6 +14,7 @@ import signal
 import struct
 import subprocess
 import sys
+import tempfile
 import termios
 import threading
 import time
@@ -238,6 +240,7 @@ class Kept(dict):
 
     status: int
     out: str
+    err: str
 
 
 @pytest.fixture
@@ -258,7 +261,7 @@ def call(example, monkeypatch, capsys):
             patch.setattr(sys, "argv", ["mnist_mlp.py", *SMALL, *map(str, arguments)])
             with threadpool_limits(1):
                 weights.status = example.main()
-        weights.out = capsys.readouterr().out
+        weights.out, weights.err = capsys.readouterr()
         return weights
 
     return call
@@ -388,7 +391,7 @@ def test_help_names_every_option_and_its_default(example, monkeypatch, capsys):
 def test_a_package_that_out_needs_is_missed_before_the_training(
     call, monkeypatch, capsys, tmp_path
 ):
-    monkeypatch.setattr(sys.modules["_support"], "find_spec", lambda name: None)
+    monkeypatch.setattr(sys.modules["_output"], "find_spec", lambda name: None)
     with pytest.raises(SystemExit) as caught:
         call("--out", tmp_path / "out")
     assert caught.value.code == 2
@@ -552,6 +555,160 @@ def test_a_data_folder_that_was_passed_over_is_named_in_one_line(data, tmp_path)
     assert done.last[3] == "200"
 
 
+# A second run, and two at once.
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_second_run_leaves_nothing_of_the_first(data, tmp_path):
+    """Also if it is killed while it trains: then there are metrics, and nothing that is older."""
+    out = tmp_path / "out"
+    first = run(out, "--data", data, *SMALL, "--out", out)
+    (out / "notes.txt").write_text("mine")
+    records, weights = first.records, first.weights
+    killed, _ = interrupt(
+        out, *long_training(data), "--out", out, ready=first_line, number=signal.SIGKILL
+    )
+    assert killed.status == -signal.SIGKILL
+    assert names_in(out) == ["metrics.jsonl", "notes.txt"]
+    assert killed.records[0] != records[0]
+    second = run(out, "--data", data, *SMALL, "--seed", 1, "--out", out)
+    assert len(second.records) == len(records)
+    assert not np.array_equal(second.weights["W1"], weights["W1"])
+    assert names_in(out) == [
+        "curves.png", "metrics.jsonl", "mistakes.png", "notes.txt", "weights.safetensors"
+    ]  # fmt: skip
+
+
+def test_two_runs_at_once_are_kept_apart(data, tmp_path):
+    out = tmp_path / "out"
+    others = []
+
+    def ready(process):
+        line = first_line(process)
+        others.append(run(out, "--data", data, *SMALL, "--out", out))
+        return line
+
+    done, _ = interrupt(
+        out, *long_training(data), "--out", out, "--target", 0, ready=ready, number=signal.SIGTERM
+    )
+    assert (others[0].status, others[0].out) == (2, "")
+    assert others[0].err == f"--out {out}: another run is writing there\n"
+    assert done.status == 143
+    assert len(names_in(out)) == 4
+
+
+def test_links_and_write_protection_of_earlier_files_are_kept(data, call, tmp_path, capsys):
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    out.mkdir()
+    (out / "weights.safetensors").symlink_to(elsewhere)
+    call("--out", out)
+    assert (out / "weights.safetensors").is_symlink()
+    assert set(nn.state.safe_load(elsewhere)) == {"W1", "b1", "W2", "b2"}
+    (out / "curves.png").chmod(0o444)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        call("--out", out)
+    assert capsys.readouterr().err == f"--out {out}: curves.png is write-protected\n"
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
+# A full disk.
+
+
+def full(monkeypatch, *folders: Path) -> None:
+    """From now on there is no room in these folders."""
+    replace = os.replace
+
+    def fail(source, target):
+        if Path(target).parent in folders:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), target)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", fail)
+
+
+def test_on_a_full_disk_the_files_go_where_there_is_room(call, monkeypatch, tmp_path, capsys):
+    out, temporary = tmp_path / "out", tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    support = sys.modules["_support"]
+    real = support.Report.keep
+
+    def keep(self, *arguments):
+        full(monkeypatch, out)
+        real(self, *arguments)
+
+    monkeypatch.setattr(support.Report, "keep", keep)
+    done = call("--out", out, "--target", 0)
+    (other,) = temporary.iterdir()
+    assert done.status == 0
+    assert done.err == (
+        f"[Errno 28] safe_save: No space left on device: '{out}/weights.safetensors'; "
+        f"going on in {other}\n"
+    )
+    *_, about_files, last = done.out.splitlines()
+    assert about_files == f"weights, metrics and pictures are in {other}"
+    assert LAST_LINE.fullmatch(last)
+    assert names_in(other) == [
+        "curves.png", "metrics.jsonl", "mistakes.png", "weights.safetensors"
+    ]  # fmt: skip
+    assert (other / "metrics.jsonl").read_bytes() == (out / "metrics.jsonl").read_bytes()
+
+
+def test_a_disk_that_is_full_from_the_start_costs_two_lines(call, monkeypatch, tmp_path):
+    out, temporary = tmp_path / "out", tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    full(monkeypatch, out)
+    done = call("--out", out, "--target", 0)
+    (other,) = temporary.iterdir()
+    assert done.err == (
+        f"[Errno 28] metrics: No space left on device: '{out}/metrics.jsonl'; going on in {other}\n"
+    )
+    assert len(names_in(other)) == 4
+    assert LAST_LINE.fullmatch(done.out.splitlines()[-1])
+
+
+def test_without_room_anywhere_the_accuracy_is_still_printed(call, monkeypatch, tmp_path):
+    out = tmp_path / "out"
+    monkeypatch.setattr(tempfile, "mkdtemp", lambda **_: (_ for _ in ()).throw(OSError("full")))
+    full(monkeypatch, out)
+    done = call("--out", out, "--target", 0)
+    assert done.status == 0
+    assert done.err.splitlines() == [
+        f"[Errno 28] metrics: No space left on device: '{out}/metrics.jsonl'",
+        *(
+            f"{name} is lost: no folder has room for it"
+            for name in ("weights.safetensors", "metrics.jsonl", "curves.png", "mistakes.png")
+        ),
+    ]
+    assert LAST_LINE.fullmatch(done.out.splitlines()[-1])
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux has this device")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_log_on_a_full_disk_costs_one_line(data, unbuffered):
+    """The rest, with the line that found no room, is on stderr."""
+    with open("/dev/full", "w") as log:
+        done = subprocess.run(
+            [sys.executable, SCRIPT, "--data", data, *SMALL, "--target", "0"],
+            env=surroundings(PYTHONUNBUFFERED=unbuffered),
+            stdout=log,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    said, *epochs, last = done.stderr.splitlines()
+    assert done.returncode == 0
+    assert said == "standard output: No space left on device; it goes on here"
+    assert len(epochs) == 4
+    assert all(EPOCH_LINE.fullmatch(line) for line in epochs)
+    assert LAST_LINE.fullmatch(last)
+
+
 # No data and no network.
 
 
@@ -696,11 +853,13 @@ def interruptible():
     signal.signal(signal.SIGINT, before)
 
 
-def interrupt(folder: Path, *arguments: object, ready) -> tuple[Run, float]:
-    """Send Ctrl-C once ready(process) returns; the run, and the seconds it took to end."""
+def interrupt(
+    folder: Path, *arguments: object, ready, number: int = signal.SIGINT, **changes: str
+) -> tuple[Run, float]:
+    """Send Ctrl-C or another signal once ready(process) returns; the run, and the seconds left."""
     with subprocess.Popen(
         [sys.executable, SCRIPT, *map(str, arguments)],
-        env=surroundings(),
+        env=surroundings(**changes),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -708,7 +867,7 @@ def interrupt(folder: Path, *arguments: object, ready) -> tuple[Run, float]:
         deadline = threading.Timer(60, process.kill)
         deadline.start()
         first = ready(process)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         began = time.monotonic()
         out, err = process.communicate()
         seconds = time.monotonic() - began
@@ -744,6 +903,85 @@ def test_ctrl_c_keeps_the_best_weights(data, tmp_path, interruptible):
     right = (numpy_answers(done.weights, X[-HELD_OUT:]) == Y[-HELD_OUT:]).sum()
     assert right / HELD_OUT == max(done.held_out)
     assert (numpy_answers(done.weights, images) == labels).sum() == int(done.last[2])
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_sigterm_keeps_the_best_weights_too(data, tmp_path, number, status):
+    """As a batch system sends it before the time is over."""
+    done, seconds = interrupt(
+        tmp_path, *long_training(data), "--out", tmp_path, ready=first_line, number=number
+    )
+    assert (done.status, done.err) == (status, "")
+    assert seconds < 10
+    *_, stopped, about_files, _ = done.lines
+    assert re.fullmatch(r"stopped after \d+ of 110000000 steps; the best .* kept", stopped)
+    assert about_files.endswith(str(tmp_path))
+    assert done.last[3] == "200"
+    _, _, images, labels = made_set()
+    assert (numpy_answers(done.weights, images) == labels).sum() == int(done.last[2])
+
+
+def test_a_second_sigterm_ends_at_once(call, example, monkeypatch):
+    """In the example's process; the handler of the second one is the system's."""
+
+    def correct(*_):
+        signal.raise_signal(signal.SIGTERM)
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
+        return 50
+
+    monkeypatch.setattr(example, "correct", correct)
+    stopped = call("--target", 100)
+    assert stopped.status == 143
+    assert "stopped after 9 of 36 steps; the best weights so far are kept" in stopped.out
+
+
+def test_a_signal_that_is_ignored_stays_ignored(call, example, monkeypatch):
+    """As nohup ignores SIGHUP."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    monkeypatch.setattr(example, "correct", lambda *_: signal.raise_signal(signal.SIGHUP) or 50)
+    try:
+        assert call("--target", 0).status == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("module", ["numpy", "_support", "tinygrad_lite", "nn", "nn.datasets"])
+def test_ctrl_c_during_an_import_ends_in_one_line(tmp_path, interruptible, module):
+    """The module is one that presses it, and hides what that raises, as C code may."""
+    program = f"""
+import runpy, signal, sys
+sys.argv = [{str(SCRIPT)!r}, "--epochs", "1"]
+sys.path.insert(0, {str(SCRIPT.parent)!r})
+class Press:
+    def find_spec(self, name, path, target=None):
+        if name == {module!r}:
+            try:
+                signal.raise_signal(signal.SIGINT)
+            except BaseException as error:
+                raise ImportError("hidden") from error
+sys.meta_path.insert(0, Press())
+runpy.run_path({str(SCRIPT)!r}, run_name="__main__")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=surroundings(), capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "stopped\n")
+
+
+def test_ctrl_c_at_any_time_leaves_no_traceback(data, interruptible):
+    """Before the training, or in it: then it is complete, and judged."""
+    for milliseconds in (80, 160, 240, 320):
+        done, _ = interrupt(
+            data,
+            *long_training(data),
+            ready=lambda process, wait=milliseconds: time.sleep(wait / 1000) or "",
+        )
+        assert (done.status, done.err) in (
+            (130, "stopped\n"),  # while it imports or reads
+            (1, BELOW % "97.87"),
+            (-signal.SIGINT, ""),  # before Python runs
+        )
 
 
 def test_after_ctrl_c_the_status_is_that_of_the_accuracy(data, tmp_path, interruptible):
