@@ -24,11 +24,17 @@ def _reflected(positions: Array, size: int) -> Array:
     return np.minimum(there, period - there)
 
 
+def _wrapped(positions: Array, size: int) -> Array:
+    """The pattern that is repeated consists of the elements that are kept."""
+    start, end = max(int(positions[0]), 0), min(int(positions[-1]) + 1, size)
+    return start + (positions - start) % (end - start)
+
+
 # By mode: the source positions, 0 to size - 1, of elements whose positions may be outside.
 SOURCES: dict[str, Callable[[Array, int], Array]] = {
     "reflect": _reflected,
     "replicate": lambda positions, size: positions.clip(0, size - 1),
-    "circular": lambda positions, size: positions % size,
+    "circular": _wrapped,
 }
 
 
@@ -46,35 +52,34 @@ class PaddingMethods(Theme):
         mode     "constant" adds `value`; for a b c padded by (1, 1), "reflect" gives b a b c b,
                  "replicate" a a b c c, and "circular" c a b c a; longer padding repeats the pattern
 
+        Where elements are removed on one side, those added on the other in mode "reflect" or
+        "replicate" are still copies of any of a b c, as in PyTorch and tinygrad; in mode "circular"
+        of those that are kept, as in PyTorch.
+
         Errors: ValueError for other modes, for a wrong number of pairs, if more is removed than
         there is, or if a mode has no element to repeat.
         """
         choice(mode, "pad: mode", "constant", *SOURCES)
         widths = _widths(padding, self._data.ndim)
         for axis, (size, pair) in enumerate(zip(self._data.shape, widths, strict=True)):
-            if size + sum(min(width, 0) for width in pair) < 0:
+            least = sum(pair) if mode in ("reflect", "replicate") else sum(min(n, 0) for n in pair)
+            if size + least < 0:
                 raise ValueError(
                     f"pad: axis {axis} has size {size}; padding {shown(pair)} removes more"
                 )
-        padded = self
-        if any(min(pair) < 0 for pair in widths):
-            padded = self.shrink(
-                tuple(
-                    (max(-before, 0), size + min(after, 0))
-                    for size, (before, after) in zip(self._data.shape, widths, strict=True)
-                )
-            )
-        widths = [(max(before, 0), max(after, 0)) for before, after in widths]
-        sizes = zip(padded._data.shape, widths, strict=True)
+        sizes = zip(self._data.shape, widths, strict=True)
         allocatable(tuple([size + sum(pair) for size, pair in sizes]), "pad: padding")
         if mode == "constant":
-            return Pad.apply(padded, widths=widths, value=_fill(value, self._data.dtype))
-        for axis, (before, after) in enumerate(widths):
-            size = padded._data.shape[axis]
-            if before or after:
-                if not size:
+            added = [(max(before, 0), max(after, 0)) for before, after in widths]
+            fill = _fill(value, self._data.dtype)
+            return Pad.apply(_cropped(self, widths), widths=added, value=fill)
+        padded = _cropped(self, [pair if max(pair) <= 0 else (0, 0) for pair in widths])
+        for axis, (size, pair) in enumerate(zip(self._data.shape, widths, strict=True)):
+            if max(pair) > 0:
+                kept = size + (sum(min(n, 0) for n in pair) if mode == "circular" else 0)
+                if kept <= 0:
                     raise ValueError(f"pad: axis {axis} has no elements to repeat in mode {mode}")
-                sources = SOURCES[mode](np.arange(-before, size + after), size)
+                sources = SOURCES[mode](np.arange(-pair[0], size + pair[1]), size)
                 padded = Getitem.apply(padded, index=along(axis, sources), distinct=False)
         return padded
 
@@ -106,6 +111,14 @@ class PaddingMethods(Theme):
                 f"got size {shown(size)}, step {shown(step)}"
             )
         return Unfold.apply(self, axis=axis, size=size, step=step)
+
+
+def _cropped(x: Any, widths: Sequence[tuple[int, int]]) -> Any:
+    """x without the elements that negative widths remove."""
+    if all(min(pair) >= 0 for pair in widths):
+        return x
+    sizes = zip(x.shape, widths, strict=True)
+    return x.shrink([(max(-before, 0), size + min(after, 0)) for size, (before, after) in sizes])
 
 
 @quiet
