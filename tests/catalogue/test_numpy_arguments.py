@@ -25,6 +25,12 @@ VALUES = np.array([[1.0, 2.5, 3.0], [4.0, -5.0, 0.5]])
         lambda x: np.linalg.norm(x, np.float32(3), axis=0),
         lambda x: np.average(x, weights=[[1, 2, 3], [4, 5, 6]]),
         lambda x: np.average(VALUES, 0, x[:, 0]),
+        lambda x: np.roll(x, ()),
+        lambda x: np.roll(x, (1, 2)),
+        lambda x: np.roll(x, (), axis=()),
+        lambda x: np.quantile(VALUES, x[0] / 4.0),
+        lambda x: np.quantile([1.0, 2.0, 4.0], x[0, 0] / 4.0),
+        lambda x: np.percentile(VALUES, x[0] * 20.0, axis=1),
     ],
 )
 def test_numpy_s_values_and_a_graph(call) -> None:
@@ -44,7 +50,7 @@ def test_numpy_s_values_and_a_graph(call) -> None:
             "var: dtype: expected a float dtype; got int32",
         ),
         (lambda x: np.std(x, 0, bool), TypeError, "std: dtype: expected a float dtype; got bool"),
-        (lambda x: np.roll(x, 1.5), TypeError, "np.roll: expected an integer; got 1.5"),
+        (lambda x: np.roll(x, 1.5), TypeError, "np.roll: shift: expected an integer; got 1.5"),
         (
             lambda x: np.clip(x, 1, 2, max=3),
             ValueError,

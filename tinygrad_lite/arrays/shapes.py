@@ -43,10 +43,21 @@ def normalize_axis(axis: int, ndim: int, name: str, argument: str = "axis") -> i
     return number % ndim
 
 
+def line_axis(axis: int, ndim: int, name: str, argument: str = "axis") -> int:
+    """`normalize_axis` where a 0-d tensor counts as a line of one element, as in PyTorch.
+
+    The rule for axis 0 and -1 of a 0-d tensor: what reduces, scans, orders, moves, repeats, gathers
+    or scatters along an axis takes them, by this function or by `normalize_axes`.  What divides
+    the tensor along an axis or names a part of it (an index, select, narrow, split, unbind, cat,
+    diagonal, unflatten, glu, size) does not, since a 0-d tensor has no parts.
+    """
+    return normalize_axis(axis, ndim or 1, name, argument)
+
+
 def normalize_axes(axis: Axis, ndim: int, name: str, argument: str = "axis") -> Shape:
     """The axes meant by `axis` (an integer, a sequence, or None for all), counted from the front.
 
-    A 0-d tensor takes axis 0 or -1 too, as in PyTorch, and has no axis to reduce then.
+    A 0-d tensor takes axis 0 or -1 too, see `line_axis`, and has no axis to reduce then.
     """
     if axis is None:
         return tuple(range(ndim))
@@ -92,13 +103,19 @@ def keepdim_shape(shape: Shape, axes: Shape) -> Shape:
     return tuple([1 if axis in axes else size for axis, size in enumerate(shape)])
 
 
-def per_axis(value: int | Sequence[int], rank: int, name: str, least: int = 1) -> Shape:
+def per_axis(
+    value: int | Sequence[int], rank: int, name: str, least: int = 1, single: bool = True
+) -> Shape:
     """One integer for each of `rank` spatial axes: one for all, or a sequence of them.
 
-    name   the argument, after the operation, for the error: "conv2d: stride"
-    least  the smallest that is allowed
+    name    the argument, after the operation, for the error: "conv2d: stride"
+    least   the smallest that is allowed
+    single  whether a sequence of one integer means that integer for all axes, as in PyTorch's
+            pools and convolutions, and not in what says the size of a result
     """
     given: tuple[Any, ...] = tuple(value) if isinstance(value, (tuple, list)) else (value,) * rank
+    if len(given) == 1 and single:
+        given *= rank
     if (
         len(given) != rank
         or not all(map(is_integer, given))
@@ -112,10 +129,13 @@ def per_axis(value: int | Sequence[int], rank: int, name: str, least: int = 1) -
 def padding_pairs(padding: Any, rank: int, name: str) -> tuple[tuple[int, int], ...]:
     """The number of elements before and after each of `rank` spatial axes.
 
-    padding: one number for all, one for each axis, a pair (before, after) for each axis, or, as in
-    tinygrad, all in one sequence, the last axis first: (left, right, top, bottom).
+    padding: one number for all, also in a sequence of one; one for each axis; a pair (before,
+    after) for each axis; or, as in tinygrad, all in one sequence, the last axis first: (left,
+    right, top, bottom).
     """
     given = list(padding) if isinstance(padding, (tuple, list)) else [padding] * rank
+    if len(given) == 1 and is_integer(given[0]):
+        given *= rank
     if len(given) == 2 * rank and rank > 0:
         pairs = [given[i : i + 2] for i in range(0, len(given), 2)][::-1]
     else:

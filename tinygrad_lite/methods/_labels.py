@@ -37,10 +37,15 @@ def as_rows(scores: Any) -> Any:
     return moved.reshape(prod((shape[0], *shape[2:])), shape[1])
 
 
+def refuse_gradient(value: Any, name: str) -> None:
+    """ValueError for a Tensor that requires grad, where it is a constant."""
+    if isinstance(value, TensorBase) and value._node is not None:
+        raise ValueError(f"{name}: it is a constant; detach() it, no gradient flows there")
+
+
 def class_weights(name: str, weight: Any, count: int, dtype: np.dtype[Any]) -> Array:
     """The weights (C,) with the dtype of the scores."""
-    if isinstance(weight, TensorBase) and weight._node is not None:
-        raise ValueError(f"{name}: the weight is a constant; detach() it, no gradient flows there")
+    refuse_gradient(weight, f"{name}: weight")
     weights = plain_array(weight, f"{name}: weight")
     if weights.shape != (count,):
         raise ValueError(

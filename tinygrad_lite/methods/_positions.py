@@ -1,14 +1,16 @@
 """Positions along an axis: checked, and turned into an index of the whole tensor."""
 
+from functools import wraps
 from math import prod
 from typing import Any
 
 import numpy as np
 
 from ..arrays.integers import positions
+from ..arrays.shapes import line_axis
 from ..engine.graph import Array
 from ..ops.indexing import Getitem
-from ._operands import plain_array
+from ._operands import Method, plain_array
 
 
 def along(axis: int, part: Any) -> tuple[Any, ...]:
@@ -43,3 +45,28 @@ def read_along(x: Any, positions: Array, axis: int, distinct: bool = True) -> tu
             flat += step * np.arange(size).reshape(-1, *(1,) * (len(shape) - number - 1))
     values = Getitem.apply(x.reshape(-1), index=(flat.reshape(-1),), distinct=distinct)
     return values.reshape(positions.shape), x._wrap(positions, None)
+
+
+def as_line(method: Method) -> Method:
+    """A decorator for method(self, axis, index, ...): a 0-d tensor counts as a line of one element.
+
+    The index has one position then, and 0 dimensions or 1.  So has the result of `gather`; the
+    others' has 0.
+    """
+    name = getattr(method, "__name__", "")
+
+    @wraps(method)
+    def call(self: Any, axis: Any, index: Any, *args: Any, **options: Any) -> Any:
+        if self._data.ndim:
+            return method(self, axis, index, *args, **options)
+        given = integers(name, index)
+        if given.shape not in ((), (1,)):
+            raise ValueError(
+                f"{name}: index: expected one position for a tensor of shape (); "
+                f"got shape {given.shape}"
+            )
+        line_axis(axis, 0, name)
+        result = method(self.reshape(1), 0, given.reshape(1), *args, **options)
+        return result.reshape(given.shape if name == "gather" else ())
+
+    return call  # type: ignore[return-value]  # the same signature

@@ -5,7 +5,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..arrays.arguments import choice, flag, integer
-from ..arrays.shapes import allocatable, broadcast_shape, normalize_axis
+from ..arrays.shapes import allocatable, broadcast_shape, line_axis, normalize_axis
 from ..engine.graph import Array, TensorBase
 from ..ops.indexing import Diagonal, Getitem, ScatterAdd, ScatterExtreme, Setitem
 from ..ops.movement import Concatenate
@@ -21,7 +21,7 @@ from ._operands import (
     operand,
     plain_array,
 )
-from ._positions import along, check_range, integers
+from ._positions import along, as_line, check_range, integers
 from ._theme import Theme
 
 EXTREMES = {"amax": np.maximum, "amin": np.minimum}
@@ -36,6 +36,7 @@ class GatheringMethods(Theme):
     __slots__ = ()
 
     @also("dim")
+    @as_line
     def gather(self, axis: int, index: Any) -> Self:
         """y[i, j, ...] = x[index[i, j, ...], j, ...] for axis 0, and likewise for others.
 
@@ -52,7 +53,10 @@ class GatheringMethods(Theme):
         np.take_along_axis(x, np.argsort(x, axis), axis) sorts.
         """
         shape, positions = self._data.shape, integers("take_along_axis", index)
-        axis = normalize_axis(axis, len(shape), "take_along_axis")
+        axis = line_axis(axis, len(shape), "take_along_axis")
+        if not shape and positions.shape in ((), (1,)):
+            line = self.reshape(1).take_along_axis(positions.reshape(1), 0)
+            return line.reshape(positions.shape)
         if positions.ndim != len(shape):
             raise ValueError(
                 f"take_along_axis: expected an index of {len(shape)} axes; "
@@ -69,6 +73,7 @@ class GatheringMethods(Theme):
         return self.expand(ours).gather(axis, np.broadcast_to(positions, theirs))
 
     @also("dim", "value")
+    @as_line
     def scatter(self, axis: int, index: Any, src: Any, reduce: str | None = None) -> Self:
         """x with y[index[i, j, ...], j, ...] = src[i, j, ...] for axis 0, and likewise for others.
 
@@ -84,11 +89,13 @@ class GatheringMethods(Theme):
         return Setitem.apply(self, value, index=positions, distinct=False)
 
     @also("dim")
+    @as_line
     def scatter_add(self, axis: int, index: Any, src: Any) -> Self:
         """x with src[i, j, ...] added at [index[i, j, ...], j, ...] for axis 0; see `scatter`."""
         return self._scatter_reduce("scatter_add", axis, index, src, "sum", True)
 
     @also("dim")
+    @as_line
     def scatter_reduce(
         self, axis: int, index: Any, src: Any, reduce: str, include_self: bool = True
     ) -> Self:
@@ -171,24 +178,29 @@ class GatheringMethods(Theme):
         return self.reshape(-1)[positions]
 
     @also("dim")
+    @as_line
     def index_select(self, axis: int, index: Any) -> Self:
         """The slices of x at these positions along `axis`, in this order.  index: (n,)."""
         axis, positions = self._lines("index_select", axis, index)
         return Getitem.apply(self, index=along(axis, positions), distinct=False)
 
     @also("dim", "source")
+    @as_line
     def index_add(self, axis: int, index: Any, src: Any) -> Self:
         """x with the slices of src along `axis` added at these positions.  index: (n,)."""
         axis, positions = self._lines("index_add", axis, index)
         shape = self._data.shape
         value = self._castable("index_add", operand(src, "index_add: src"))
         expected = (*shape[:axis], positions.size, *shape[axis + 1 :])
+        if value.shape == () and expected == (1,):
+            value = value.reshape(1)
         if value.shape != expected:
             raise ValueError(f"index_add: expected src of shape {expected}; got {value.shape}")
         where = along(axis, positions)
         return self + ScatterAdd.apply(value, index=where, distinct=False, shape=shape)
 
     @also("dim")
+    @as_line
     def index_fill(self, axis: int, index: Any, value: Any) -> Self:
         """x with `value`, a number, at these positions along `axis`.  index: (n,)."""
         axis, positions = self._lines("index_fill", axis, index)

@@ -32,7 +32,7 @@ def array_index(index: Any) -> tuple[tuple[Any, ...], bool, bool]:
     for item in index if isinstance(index, tuple) else (index,):
         if isinstance(item, TensorBase):
             item = item._data
-        if isinstance(item, (np.ndarray, list, range)):
+        if isinstance(item, (np.ndarray, list, tuple, range)):  # a tuple in a tuple is a list
             item = np.array(plain_array(item, "index", "integers or a bool mask", "biu"))
             if item.dtype.kind == "f":  # an empty list
                 item = item.astype(np.int64)

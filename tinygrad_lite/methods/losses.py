@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from ..arrays.arguments import choice, flag, integer, number, probability
-from ..arrays.shapes import Shape, broadcast_shape, normalize_axis
+from ..arrays.shapes import Shape, broadcast_shape, normalize_axes
 from ..engine.graph import Array, TensorBase
 from ..ops.activations import Softmax, Softplus
 from ..ops.elementwise import Cast, Sigmoid
@@ -27,6 +27,7 @@ from ._labels import (
     label_shape_and_classes,
     nll_per_sample,
     reduced_by_labels,
+    refuse_gradient,
     weighted,
 )
 from ._operands import Operand, as_float, as_tensor, in_single, matched, plain_array
@@ -286,7 +287,7 @@ class LossMethods(Theme):
         x, y = (as_tensor(each, self, given[0].dtype) for each in given)
         shape = broadcast_shape(x.shape, y.shape, name=name)
         x, y = (each if each.shape == shape else each.expand(shape) for each in (x, y))
-        axes = (normalize_axis(axis, len(shape), name),)
+        axes = normalize_axes((axis,), len(shape), name)
         x, y = (scaled_to_one(name, each, 2, axes, eps) for each in (x, y))
         return (x * y).sum(axes)
 
@@ -417,6 +418,7 @@ def _positive(x: Any) -> Any:
 
 def _similar(name: str, target: Any, shape: Shape) -> Array:
     """Where the target is 1; it is -1 elsewhere."""
+    refuse_gradient(target, f"{name}: target")
     signs = plain_array(target, f"{name}: target")
     if signs.shape != shape:
         raise ValueError(f"{name}: expected a target of shape {shape}; got {signs.shape}")

@@ -11,6 +11,7 @@ from ..arrays.shapes import (
     Axis,
     allocatable,
     broadcast_shape,
+    line_axis,
     normalize_axes,
     normalize_axis,
     reshape_target,
@@ -64,9 +65,9 @@ class MovementMethods(Theme):
     @also("start_dim", "end_dim")
     def flatten(self, start_axis: int = 0, end_axis: int = -1) -> Self:
         """The axes from start_axis to end_axis, both included, merged into one."""
-        shape, ndim = self._data.shape, max(self._data.ndim, 1)
-        start = normalize_axis(start_axis, ndim, "flatten", "start_axis")
-        end = normalize_axis(end_axis, ndim, "flatten", "end_axis")
+        shape = self._data.shape
+        start = line_axis(start_axis, len(shape), "flatten", "start_axis")
+        end = line_axis(end_axis, len(shape), "flatten", "end_axis")
         if start > end:
             raise ValueError(f"flatten: start_axis {start} comes after end_axis {end}")
         size = 1
@@ -194,8 +195,8 @@ class MovementMethods(Theme):
             )
         rolled = self
         for number, distance in zip(given, distances, strict=True):
-            number = normalize_axis(number, self._data.ndim, "roll")
-            size = self._data.shape[number]
+            number = line_axis(number, self._data.ndim, "roll")
+            size = self._data.shape[number] if self._data.ndim else 1
             cut = -integer(distance, "roll: shifts") % max(size, 1)
             if cut:
                 halves = [
@@ -241,7 +242,9 @@ class MovementMethods(Theme):
         if axis is None:
             return self.reshape(-1).repeat_interleave(repeats, 0)
         shape = self._data.shape
-        axis = normalize_axis(axis, len(shape), "repeat_interleave")
+        axis = line_axis(axis, len(shape), "repeat_interleave")
+        if not shape:
+            return self.reshape(1).repeat_interleave(repeats, 0)
         counts = plain_array(repeats, "repeat_interleave: repeats")
         if counts.dtype.kind not in "iu" or counts.shape not in ((), (1,), (shape[axis],)):
             raise ValueError(
@@ -285,11 +288,10 @@ def _moved(name: str, x: TensorBase, source: Axis, destination: Axis) -> Any:
 
 def _exchanged(name: str, x: TensorBase, axis1: int, axis2: int) -> Any:
     """Two axes exchanged."""
-    order = list(range(x._data.ndim))
-    i = normalize_axis(axis1, len(order), name, "axis1")
-    j = normalize_axis(axis2, len(order), name, "axis2")
-    order[i], order[j] = j, i
-    return Permute.apply(x, axes=tuple(order))
+    ndim = x._data.ndim
+    i, j = line_axis(axis1, ndim, name, "axis1"), line_axis(axis2, ndim, name, "axis2")
+    exchanged = {i: j, j: i}
+    return Permute.apply(x, axes=tuple([exchanged.get(axis, axis) for axis in range(ndim)]))
 
 
 def _own(result: Any, given: TensorBase) -> Any:

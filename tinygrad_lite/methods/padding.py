@@ -9,7 +9,7 @@ import numpy as np
 from ..arrays.arguments import choice, integer, is_integer, number, shown
 from ..arrays.float_errors import quiet
 from ..arrays.integers import check_fits
-from ..arrays.shapes import allocatable, normalize_axis
+from ..arrays.shapes import allocatable, line_axis
 from ..engine.graph import Array
 from ..ops.indexing import Getitem
 from ..ops.movement import Pad, Unfold
@@ -69,9 +69,9 @@ class PaddingMethods(Theme):
                 )
         sizes = zip(self._data.shape, widths, strict=True)
         allocatable(tuple([size + sum(pair) for size, pair in sizes]), "pad: padding")
+        fill = _fill(value, self._data.dtype)
         if mode == "constant":
             added = [(max(before, 0), max(after, 0)) for before, after in widths]
-            fill = _fill(value, self._data.dtype)
             return Pad.apply(_cropped(self, widths), widths=added, value=fill)
         padded = _cropped(self, [pair if max(pair) <= 0 else (0, 0) for pair in widths])
         for axis, (size, pair) in enumerate(zip(self._data.shape, widths, strict=True)):
@@ -102,14 +102,16 @@ class PaddingMethods(Theme):
 
         (..., n, ...) -> (..., (n - size) // step + 1, ..., size).  A read-only view.
         """
-        axis = normalize_axis(axis, self._data.ndim, "unfold")
-        length = self._data.shape[axis]
+        axis = line_axis(axis, self._data.ndim, "unfold")
+        length = self._data.shape[axis] if self._data.ndim else 1
         size, step = integer(size, "unfold: size"), integer(step, "unfold: step")
         if not 0 <= size <= length or step < 1:
             raise ValueError(
                 f"unfold: expected windows of 0 to {length} elements, and a step of 1 or more; "
                 f"got size {shown(size)}, step {shown(step)}"
             )
+        if not self._data.ndim:  # one window, and no axis that numbers the windows
+            return self.reshape(1)[:size]
         return Unfold.apply(self, axis=axis, size=size, step=step)
 
 

@@ -166,7 +166,7 @@ class PoolingMethods(Theme):
                 f"max_pool2d(return_indices=True) gives; got {positions.dtype} {positions.shape}"
             )
         kernel = per_axis(kernel_size, 2, f"{name}: kernel_size")
-        strides = kernel if stride is None else per_axis(stride, 2, f"{name}: stride")
+        strides = strides_of(name, stride, kernel)
         dilations = per_axis(dilation, 2, f"{name}: dilation")
         pairs = padding_pairs(padding, 2, f"{name}: padding")
         size = tuple(
@@ -177,7 +177,7 @@ class PoolingMethods(Theme):
             given = output_size
             if isinstance(given, (tuple, list)) and len(given) == len(shape):
                 given = given[-2:]
-            size = per_axis(given, 2, f"{name}: output_size")
+            size = per_axis(given, 2, f"{name}: output_size", single=False)
         if min(size) < 1:
             raise ValueError(f"{name}: padding {shown(padding)} leaves an output of size {size}")
         if positions.size and not 0 <= positions.min() <= positions.max() < prod(size):
@@ -278,7 +278,7 @@ def windows_of(
     """x as a batch, the windows over it, and the padding (before, after) of each axis."""
     batch = images_of(name, x, rank)
     kernel = per_axis(kernel_size, rank, f"{name}: kernel_size")
-    strides = kernel if stride is None else per_axis(stride, rank, f"{name}: stride")
+    strides = strides_of(name, stride, kernel)
     dilations = per_axis(dilation, rank, f"{name}: dilation")
     pairs = padding_pairs(padding, rank, f"{name}: padding")
     if any(
@@ -295,6 +295,13 @@ def windows_of(
     return batch, windows, pairs
 
 
+def strides_of(name: str, stride: Sizes | None, kernel: Shape) -> Shape:
+    """The stride along each axis: that of the kernel for None, and in PyTorch for () too."""
+    if stride is None or (isinstance(stride, (tuple, list)) and not stride):
+        return kernel
+    return per_axis(stride, len(kernel), f"{name}: stride")
+
+
 def output_sizes(name: str, x: TensorBase, rank: int, output_size: OutputSize) -> Shape:
     """The size of an adaptive pooling's output along each axis."""
     size = images_of(name, x, rank).shape[2:]
@@ -303,7 +310,7 @@ def output_sizes(name: str, x: TensorBase, rank: int, output_size: OutputSize) -
     wanted: Any = output_size
     if isinstance(output_size, (tuple, list)) and len(output_size) == rank:
         wanted = [given if n is None else n for n, given in zip(output_size, size, strict=True)]
-    return per_axis(wanted, rank, f"{name}: output_size")
+    return per_axis(wanted, rank, f"{name}: output_size", single=False)
 
 
 def adaptive_windows(size: int, count: int) -> tuple[Array, Array]:

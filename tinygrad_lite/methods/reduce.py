@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike
 
 from ..arrays.arguments import flag, number, shown, wrong
 from ..arrays.dtypes import check_dtype
-from ..arrays.shapes import Axis, normalize_axes, normalize_axis
+from ..arrays.shapes import Axis, line_axis, normalize_axes
 from ..ops.reduce import Centre, Max, Mean, Min, Norm, Prod, Sum
 from ..ops.selection import Where
 from ..source_lines import warn
@@ -206,8 +206,8 @@ class ReduceMethods(Theme):
 
     def _position(self, name: str, function: Any, axis: int | None, keepdim: bool) -> Self:
         """np.argmax or np.argmin."""
-        if axis is not None and self._data.ndim:
-            axis = normalize_axis(axis, self._data.ndim, name)
+        if axis is not None:
+            axis = line_axis(axis, self._data.ndim, name)
         self._filled_axes(axis, name)
         keepdim = flag(keepdim, f"{name}: keepdim")
         return self._wrap(function(self._data, axis=axis, keepdims=keepdim), None)

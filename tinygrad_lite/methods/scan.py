@@ -7,7 +7,7 @@ from numpy.typing import DTypeLike
 
 from ..arrays.dtypes import check_dtype
 from ..arrays.float_errors import quiet
-from ..arrays.shapes import normalize_axes, normalize_axis
+from ..arrays.shapes import line_axis
 from ..engine.function import Primitive
 from ..ops.scan import CumProd, CumSum, LogCumSumExp
 from ._keywords import also
@@ -66,10 +66,9 @@ class ScanMethods(Theme):
     @quiet
     def _running(self, name: str, extreme: np.ufunc, axis: int) -> tuple[Self, Self]:
         x = self._data
+        axis = line_axis(axis, x.ndim, name)
         if not x.ndim:
-            normalize_axes(axis, 0, name)
             return read_along(self, np.zeros((), np.int64), 0)
-        axis = normalize_axis(axis, x.ndim, name)
         taken = (x == extreme.accumulate(x, axis=axis)) | (x != x)  # the latter holds for nan only
         numbers = np.arange(x.shape[axis]).reshape(-1, *(1,) * (x.ndim - axis - 1))
         positions = np.maximum.accumulate(np.where(taken, numbers, 0), axis=axis)
@@ -79,10 +78,9 @@ class ScanMethods(Theme):
 @in_single
 def _along(x: Any, name: str, op: type[Primitive], axis: int) -> Any:
     """Apply along any axis an `op` that works along the last one."""
+    axis = line_axis(axis, x.ndim, name)
     if not x.ndim:
-        normalize_axes(axis, 0, name)
         return op.apply(x.reshape(1)).reshape(())
-    axis = normalize_axis(axis, x.ndim, name)
     if axis == x.ndim - 1:
         return op.apply(x)
     return op.apply(x.transpose(axis, -1)).transpose(axis, -1)

@@ -12,10 +12,11 @@ from typing import Any, Self
 import numpy as np
 
 from ..arrays.arguments import flag, integer, shown
-from ..arrays.shapes import Axis, keepdim_shape, normalize_axes, normalize_axis
+from ..arrays.shapes import Axis, keepdim_shape, line_axis, normalize_axes
 from ..engine.graph import Array, TensorBase
+from ..ops.selection import Mask
 from ._keywords import also
-from ._operands import as_float, plain_array
+from ._operands import as_float, cast, plain_array
 from ._positions import read_along
 from ._theme import Theme
 
@@ -44,7 +45,7 @@ class SortingMethods(Theme):
         The most extreme comes first, even if `sorted_` is False.
         """
         k = integer(k, "topk: k")
-        axis = _single_axis("topk", axis, self._data.ndim)
+        axis = line_axis(axis, self._data.ndim, "topk")
         line = np.atleast_1d(self._data)
         if not 0 <= k <= line.shape[axis]:
             raise ValueError(
@@ -69,12 +70,18 @@ class SortingMethods(Theme):
 
     @also("dim", "keepdims")
     def quantile(
-        self, q: float | Sequence[float], axis: Axis = None, keepdim: bool = False
+        self,
+        q: float | Sequence[float] | Array | TensorBase,
+        axis: Axis = None,
+        keepdim: bool = False,
     ) -> Self:
         """The element at position q (n - 1) in sorted order; linear between two positions.
 
         q: from 0 to 1; for a sequence, the results are along a new first axis.  nan if there is a
         nan or no element.  Integers give float32.
+
+        If q is a Tensor, the derivative with respect to it is the slope between the two elements,
+        times n - 1; at an element, it is the mean of the slopes on both sides.
         """
         return self._quantile("quantile", q, axis, keepdim)
 
@@ -94,6 +101,11 @@ class SortingMethods(Theme):
             found = rows.mean(-1)[..., None].expand(*rows.shape[:-1], shares.size)  # nan
         else:
             found = _between(rows, shares.reshape(-1) * (count - 1))
+            if isinstance(q, TensorBase) and q._node is not None:
+                shares_given: Any = cast(q, rows.dtype)
+                moved = shares_given.reshape(-1) * (count - 1)
+                slopes = _steepness(rows, shares.reshape(-1) * (count - 1))
+                found = found + (moved - moved.detach()) * slopes  # 0, with their derivative
         found = found.permute(-1, *range(found.ndim - 1))
         kept = keepdim_shape(x.shape, axes) if keepdim else found.shape[1:]
         return found.reshape(*shares.shape, *kept)
@@ -102,20 +114,31 @@ class SortingMethods(Theme):
 def _between(rows: Any, positions: Array) -> Any:
     """The sorted rows read at these positions, linearly between two elements."""
     before, after = np.floor(positions), np.ceil(positions)
-    pairs = np.stack((before, after), axis=-1)
     weights = np.stack((after - positions, positions - before), axis=-1)
     weights[before == after] = 0.5  # twice the same element; not 1 and 0, since 0 inf is nan
+    pairs = _sorted_at(rows, np.stack((before, after), axis=-1))
+    return (pairs * weights.astype(rows.dtype)).sum(-1)
+
+
+def _steepness(rows: Any, positions: Array) -> Any:
+    """The slopes of `_between` at these positions; 0 where they are not finite."""
+    before, after = np.floor(positions), np.ceil(positions)
+    at_element = before == after
+    before = np.maximum(before - at_element, 0)
+    after = np.minimum(after + at_element, rows.shape[-1] - 1)
+    pairs = _sorted_at(rows, np.stack((before, after), axis=-1))
+    slopes = (pairs[..., 1] - pairs[..., 0]) / np.maximum(after - before, 1).astype(rows.dtype)
+    return Mask.apply(slopes, mask=np.isfinite(slopes.data))
+
+
+def _sorted_at(rows: Any, places: Array) -> Any:
+    """The elements at these places of each sorted row, of shape (..., *places.shape)."""
     order = np.argsort(rows.data, axis=-1, kind="stable")
     last = order[..., -1:]  # a nan, if there is one
     spoilt = np.isnan(np.take_along_axis(rows.data, last, -1))
-    read = np.where(spoilt, last, order[..., pairs.astype(np.int64).reshape(-1)])
-    values = read_along(rows, read, -1, distinct=False)[0].reshape(*rows.shape[:-1], *pairs.shape)
-    return (values * weights.astype(rows.dtype)).sum(-1)
-
-
-def _single_axis(name: str, axis: int, ndim: int) -> int:
-    """The axis counted from the front; 0 for a 0-d tensor."""
-    return normalize_axis(axis, ndim or 1, name)
+    read = np.where(spoilt, last, order[..., places.astype(np.int64).reshape(-1)])
+    values = read_along(rows, read, -1, distinct=False)[0]
+    return values.reshape(*rows.shape[:-1], *places.shape)
 
 
 def _first(rows: Array, k: int, largest: bool) -> Array:
@@ -141,7 +164,7 @@ def _first(rows: Array, k: int, largest: bool) -> Array:
 def _order(tensor: TensorBase, name: str, axis: int, descending: bool) -> tuple[Array, int]:
     """The positions that sort the elements along the axis, and the axis counted from the front."""
     x, descending = tensor._data, flag(descending, f"{name}: descending")
-    axis = _single_axis(name, axis, x.ndim)
+    axis = line_axis(axis, x.ndim, name)
     return _sorted(np.atleast_1d(x), axis, descending).reshape(x.shape), axis
 
 

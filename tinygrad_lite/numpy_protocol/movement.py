@@ -81,7 +81,7 @@ def _tile(x: Any, reps: Any) -> Any:
 
 def _roll(x: Any, shift: Any, axis: Any = None) -> Any:
     if axis is None:
-        return x.roll(integer(np.sum(shift), "np.roll"))
+        return x.roll(sum(integer(each, "np.roll: shift") for each in np.ravel(shift).tolist()))
     shifts, axes = np.broadcast_arrays(shift, axis)
     return x.roll(shifts.ravel().tolist(), axes.ravel().tolist())
 

@@ -148,6 +148,13 @@ ACCUMULATIONS: dict[Any, Callable[..., Any]] = {
     np.logaddexp: _accumulate("logcumsumexp"),
 }
 
+
+def _quantile(x: Any, q: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
+    """np.quantile; x may be an array if q is a Tensor."""
+    x = x if isinstance(x, TensorBase) else as_tensor(x, q)
+    return x.quantile(q, axis, keepdims)
+
+
 REDUCING: dict[Any, Callable[..., Any]] = {
     np.sum: _with_dtype("sum"),
     np.mean: _with_dtype("mean"),
@@ -166,9 +173,9 @@ REDUCING: dict[Any, Callable[..., Any]] = {
     np.ptp: lambda x, axis=None, *, keepdims=False: x.max(axis, keepdims) - x.min(axis, keepdims),
     np.average: _average,
     np.median: _with_axis("median"),
-    np.quantile: lambda x, q, axis=None, *, keepdims=False: x.quantile(q, axis, keepdims),
-    np.percentile: lambda x, q, axis=None, *, keepdims=False: x.quantile(
-        np.true_divide(q, 100), axis, keepdims
+    np.quantile: _quantile,
+    np.percentile: lambda x, q, axis=None, *, keepdims=False: _quantile(
+        x, np.true_divide(q, 100), axis, keepdims=keepdims
     ),
     np.linalg.norm: _norm,
     np.cumsum: _scan("cumsum"),

@@ -313,7 +313,7 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: SCORES.cross_entropy([1, 2, 0], weight=Tensor(np.ones(4), requires_grad=True)),
         ValueError,
-        "cross_entropy: the weight is a constant; detach() it, no gradient flows there",
+        "cross_entropy: weight: it is a constant; detach() it, no gradient flows there",
     ),
     Mistake(
         lambda: SCORES[0].binary_crossentropy_logits(np.ones(4), pos_weight=np.ones((2, 4))),

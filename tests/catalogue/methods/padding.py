@@ -72,6 +72,42 @@ ROWS: list[Row] = [
         )
         for mode in MODES
     ),
+    *(
+        Row(
+            "pad",
+            lambda x, mode=mode, before=before, after=after: x.pad((before, after), mode=mode),
+            lambda x, mode=mode, before=before, after=after: np.pad(
+                x, ((0, 0), (0, 0), (max(before, 0), max(after, 0))), mode=MODES[mode]
+            )[..., max(-before, 0) : x.shape[-1] + max(before, 0) + after],
+            [((1, 2, 5),)],
+            kinds="fib",
+            note=f"{mode}, which copies elements that are removed: {before}, {after}",
+        )
+        for mode in ("reflect", "replicate")
+        for before, after in ((4, -3), (-3, 4), (3, -5), (-5, 2), (-6, 2))
+        if mode == "replicate" or (before, after) != (-6, 2)
+    ),
+    Row(
+        "pad",
+        lambda x: x.pad((3, -2, -1, 1), mode="reflect"),
+        lambda x: np.pad(x, ((0, 0), (0, 0), (0, 1), (3, 0)), mode="reflect")[:, :, 1:, :-2],
+        [((1, 2, 3, 4),)],
+        note="reflect, negative along two axes",
+    ),
+    *(
+        Row(
+            "pad",
+            lambda x, before=before, after=after: x.pad((before, after), mode="circular"),
+            lambda x, before=before, after=after: np.pad(
+                x[..., max(-before, 0) : x.shape[-1] + min(after, 0)],
+                ((0, 0), (0, 0), (max(before, 0), max(after, 0))),
+                mode="wrap",
+            ),
+            [((1, 2, 5),)],
+            note=f"circular, which repeats the elements that are kept: {before}, {after}",
+        )
+        for before, after in ((2, -2), (-2, 3), (-3, -1))
+    ),
     Row(
         "shrink",
         lambda x: x.shrink(((1, 2), None)),
@@ -138,6 +174,16 @@ MISTAKES: list[Mistake] = [
     ),
     Mistake(
         lambda: X[:, :0].pad((1, 1), mode="circular"),
+        ValueError,
+        "pad: axis 1 has no elements to repeat in mode circular",
+    ),
+    Mistake(
+        lambda: X.pad((-4, 0), mode="replicate"),
+        ValueError,
+        "pad: axis 1 has size 3; padding (-4, 0) removes more",
+    ),
+    Mistake(
+        lambda: X.pad((-3, 1), mode="circular"),
         ValueError,
         "pad: axis 1 has no elements to repeat in mode circular",
     ),

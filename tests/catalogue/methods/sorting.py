@@ -34,6 +34,12 @@ def first(k: int, positions: np.ndarray, axis: int) -> np.ndarray:
     return np.take(positions, range(k), axis) if positions.ndim else positions
 
 
+def inside(rng, shape):
+    """0.11 to 0.87, all different: numbers, and shares of which none falls on an element."""
+    size = int(np.prod(shape))
+    return np.asarray(rng.permutation(np.linspace(0.11, 0.87, size))).reshape(shape)
+
+
 ROWS: list[Row] = [
     *(
         row
@@ -143,6 +149,22 @@ ROWS: list[Row] = [
             (0.5, 0, True, [((3, 2),), ((4, 2),)]),
             ([0.1, 0.9], -1, False, [((2, 4),), ((5,),)]),
             ([1.0, 0.0, 0.25], 0, True, [((5, 2),)]),
+        )
+    ),
+    *(
+        Row(
+            "quantile",
+            lambda x, q, axis=axis: x.quantile(q, axis),
+            lambda x, q, axis=axis: np.quantile(x, q, axis),
+            shapes,
+            inside,
+            torch=lambda torch, x, q, axis=axis: torch.quantile(x, q, dim=axis),
+            note=f"a Tensor as q, axis={axis}",
+        )
+        for axis, shapes in (
+            (None, [((3, 4), ()), ((5,), (3,)), ((1,), (2,))]),
+            (0, [((4, 3), (2,)), ((3, 2), ())]),
+            (-1, [((2, 3), (3,))]),
         )
     ),
     Row(
