@@ -51,7 +51,9 @@ def line_axis(axis: int, ndim: int, name: str, argument: str = "axis") -> int:
     the tensor along an axis or names a part of it (an index, select, narrow, split, unbind, cat,
     diagonal, unflatten, glu, size) does not, since a 0-d tensor has no parts.
     """
-    return normalize_axis(axis, ndim or 1, name, argument)
+    if not ndim and integer(axis, f"{name}: {argument}") in (0, -1):
+        return 0
+    return normalize_axis(axis, ndim, name, argument)
 
 
 def normalize_axes(axis: Axis, ndim: int, name: str, argument: str = "axis") -> Shape:
