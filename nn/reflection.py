@@ -43,6 +43,7 @@ _SEQUENCES: tuple[type[Iterable[Any]], ...] = (
 )
 _PLAIN = frozenset({Tensor, int, float, bool, str, type(None), list, tuple})  # hide nothing
 _USED_UP = (map, filter, zip)
+_TOO = "hold that in an attribute as well, or only a weakref.proxy here if it is not a part of this"
 
 
 def walk(root: object) -> Iterator[tuple[str, Any]]:
@@ -128,10 +129,10 @@ def _hidden_by(value: Any, looked_into: set[int]) -> Iterator[tuple[Any, str]]:
             yield part, "has {} as a key, where it is not found; hold it as a value"
     elif isinstance(value, FunctionType):
         for part in _parts([_variables(value), value.__defaults__, value.__kwdefaults__]):
-            yield part, "is a function that uses {}; hold that in an attribute as well"
+            yield part, f"is a function that uses {{}}; {_TOO}"
     elif isinstance(value, MethodType):
         if _is_part(value.__self__):
-            yield value.__self__, "is a method of {}; hold that in an attribute as well"
+            yield value.__self__, f"is a method of {{}}; {_TOO}"
     elif not isinstance(value, (*_LEAVES, *_SEQUENCES, Tensor, np.ndarray)):
         if not hasattr(value, "__dict__") and not isinstance(value, GeneratorType):
             for part in _parts(_referents(value)):

@@ -91,6 +91,7 @@ class AdamW(Adam):
 
     def apply_single(self, gradient: Array, parameter: Array, state: State) -> None:
         """The formula, in place, on one chunk of one parameter."""
+        self._spare(parameter)  # reserved before the first write, in case there is no memory left
         parameter *= 1 - self.lr * self.weight_decay
         super().apply_single(gradient, parameter, state)
 

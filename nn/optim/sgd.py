@@ -55,6 +55,7 @@ class SGD(Optimizer):
     def apply_single(self, gradient: Array, parameter: Array, state: State) -> None:
         """The formula, in place, on one chunk of one parameter."""
         spare = self._spare(parameter)
+        ahead = self._spare(parameter, 1) if self.nesterov else spare  # before the first write
         d = gradient
         if self.weight_decay:
             d = np.multiply(parameter, self.weight_decay, out=spare)
@@ -64,7 +65,7 @@ class SGD(Optimizer):
             v *= self.momentum
             v += d
             if self.nesterov:
-                ahead = np.multiply(v, self.momentum, out=self._spare(parameter, 1))
+                np.multiply(v, self.momentum, out=ahead)
                 ahead += d
                 d = ahead
             else:

@@ -440,6 +440,35 @@ def test_a_step_that_failed_does_not_count():
     assert [state["step"] for state in optimizer.state] == [0, 0]
 
 
+@pytest.mark.parametrize("make", MAKERS)
+@pytest.mark.parametrize("granted", [0, 1, 2])
+def test_no_memory_left_for_intermediate_results(make, granted, monkeypatch):
+    params = [leaf(2), leaf(2)]
+    optimizer = make(params)
+    arrays = []
+
+    def spare(self, like, number=0):
+        if number not in arrays:
+            if len(arrays) == granted:
+                raise MemoryError
+            arrays.append(number)
+        return np.empty_like(like)
+
+    for parameter in params:
+        parameter.grad = Tensor.ones(2)
+    monkeypatch.setattr(chunks.SpareArrays, "__call__", spare)
+    try:
+        optimizer.step()
+    except MemoryError:
+        assert [p.tolist() for p in params] == [[1, 1], [1, 1]]
+        kept = [x for state in optimizer.state for x in state.values() if x is not state["step"]]
+        assert not np.any(kept)
+        assert [state["step"] for state in optimizer.state] == [0, 0]
+    else:
+        assert granted
+        assert params[0].tolist() == params[1].tolist() != [1, 1]
+
+
 def integers(optimizer):
     optimizer.state[1]["mean"] = np.zeros(2, np.int64)
 

@@ -88,7 +88,8 @@ def defaulting(layer: Any) -> Callable[[Any], Any]:
 
 
 ORDER = "Net.layers is a set that holds {}, and has no stable order; use a list"
-USES = "Net.layers is a function that uses {}; hold that in an attribute as well"
+TOO = "hold that in an attribute as well, or only a weakref.proxy here if it is not a part of this"
+USES = f"Net.layers is a function that uses {{}}; {TOO}"
 REFUSED: dict[str, tuple[Callable[[Any], Any], str]] = {
     "set": (lambda x: {x}, ORDER),
     "frozenset": (lambda x: frozenset([x]), ORDER),
@@ -103,7 +104,7 @@ REFUSED: dict[str, tuple[Callable[[Any], Any], str]] = {
     "default": (defaulting, USES),
     "method": (
         lambda x: x.__call__ if isinstance(x, nn.Module) else x.exp,
-        "Net.layers is a method of {}; hold that in an attribute as well",
+        f"Net.layers is a method of {{}}; {TOO}",
     ),
     "iterator": (
         lambda x: iter([x]),
@@ -221,7 +222,8 @@ def test_the_argument_itself_may_be_what_hides() -> None:
 
 def test_weak_references_hide_nothing() -> None:
     layer = nn.Linear(1, 1)
-    for reference in (weakref.ref(layer), weakref.proxy(layer), weakref.WeakSet([layer])):
+    proxy = weakref.proxy(layer)
+    for reference in (weakref.ref(layer), proxy, weakref.WeakSet([layer]), around(proxy)):
         assert get_parameters(Net(reference)) == []
 
 
