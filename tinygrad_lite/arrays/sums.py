@@ -19,14 +19,16 @@ from .dtypes import accumulator
 from .products import multiply
 from .shapes import Shape, keepdim_shape
 
-CHAIN = 64  # how many numbers are added one after the other, at most
-WIDE_CHAIN = 128  # the same where BLAS adds four rows at a time, which halves the rounding errors
-ROW = 256  # the longest row that is one product: BLAS adds at least four parts of it side by side
+SHORT = 32  # how many numbers NumPy adds one after the other, at most
+CHAIN = 64  # how many rows one product with ones adds, at most: BLAS adds several at a time
+WIDE_CHAIN = 128  # the same for rows of full vectors, none of which is left for a plain loop
+ROW = 256  # the longest row that is one product: BLAS adds several parts of it side by side
 FEW = 128  # up to this number of elements, NumPy's order of addition is short enough anyway
-SHORT, SMALL = 32, 2048  # the same along the first axis, if that has at most SHORT elements
+SMALL = 2048  # the same if at most SHORT of them are added up
 FIRST = (0,)
 LONG = 128  # from this length on, NumPy's inner loop along an axis is fast
 COPY = 1 << 18  # elements that are copied at a time, so that they stay in the cache
+CACHE = 1 << 22  # bytes of an array up to which long rows go quickly through BLAS
 
 _reduce: Any = np.add.reduce
 _ONES = {char: np.ones(max(ROW, WIDE_CHAIN), char) for char in "fd"}
@@ -130,6 +132,8 @@ def _contiguous(x: Any, axes: Shape) -> Any:
 
     From the fastest axis to the slowest, each run of neighbouring axes is summed at once.
     """
+    if not axes:
+        return x.copy()
     while axes and len(axes) < x.ndim:
         stop = axes[-1] + 1
         start = stop - 1
@@ -144,7 +148,7 @@ def _contiguous(x: Any, axes: Shape) -> Any:
         else:
             x = _columns(x.reshape(terms, -1)).reshape(after)
         axes = axes[: start - stop]
-    return np.add.reduce(x, axis=axes)
+    return np.add.reduce(x, axis=axes) if axes else x
 
 
 def _columns(x: Any) -> Any:
@@ -157,7 +161,7 @@ def _columns(x: Any) -> Any:
     if k == 1:
         return _rows(x.reshape(-1, n)).reshape((*stack, 1))
     if stack and k >= 2 * LONG and n <= CHAIN:
-        return np.add.reduce(x, axis=-2)
+        return np.add.reduce(x if n <= SHORT else _folded(x, x.ndim - 2), axis=-2)
     most = CHAIN if k % 8 else WIDE_CHAIN
     ones = _ONES[x.dtype.char]
     while n > most:
@@ -182,13 +186,14 @@ def _rows(x: Any) -> Any:
     ones = _ONES[x.dtype.char]
     if n <= ROW:
         return multiply(x, ones[:n])
-    if m <= 12 or n > 32 * ROW:
+    if m < 8 or n > 32 * ROW:
         return np.add.reduce(x, axis=1)
     if n <= 8 * ROW:
-        for count in range(n // CHAIN, n // ROW, -1):
-            if n % count == 0:
-                parts = multiply(x.reshape(-1, n // count), ones[: n // count])
-                return multiply(parts.reshape(m, count), ones[:count])
+        lengths = range(ROW, CHAIN - 1, -4) if x.nbytes <= CACHE else range(CHAIN, ROW + 1, 4)
+        length = next((length for length in lengths if n % length == 0), 0)
+        if length:
+            parts = multiply(x.reshape(-1, length), ones[:length])
+            return multiply(parts.reshape(m, n // length), ones[: n // length])
     length = -(-n // SHORT)
     terms = n // length
     used = terms * length
@@ -260,9 +265,9 @@ def _with_gaps(x: Any, axes: Shape) -> Any:
 
 
 def _folded(x: Any, axis: int) -> Any:
-    """x with the elements along this axis added up in parts of at most CHAIN neighbours."""
+    """x with the elements along this axis added up in parts of at most SHORT neighbours."""
     n = x.shape[axis]
-    m = -(-n // CHAIN)
+    m = -(-n // SHORT)
     terms = n // m
     used = terms * m
     before = (slice(None),) * axis
