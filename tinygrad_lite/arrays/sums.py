@@ -101,13 +101,18 @@ def _sum_of_array(x: Any, axes: Shape) -> Any:
         return _widened(x, axes)
     if len(axes) == x.ndim and x.flags.forc:
         return np.add.reduce(x, axis=axes)
-    if x.flags.c_contiguous:
-        if x.ndim == 2 and axes:
-            return _columns(x) if axes == FIRST else _rows(x)
-        return _contiguous(x, axes)
+    flat = x.flags.c_contiguous
+    if flat and x.ndim == 2 and axes:
+        return _columns(x) if axes == FIRST else _rows(x)
     if x.size <= SMALL:
-        short = prod([x.shape[axis] for axis in axes]) <= SHORT
-        return np.add.reduce(x, axis=axes) if short else _contiguous(x.copy(), axes)
+        terms = prod([x.shape[axis] for axis in axes])
+        if terms <= SHORT:
+            return np.add.reduce(x, axis=axes)
+        left = [axis for axis in range(x.ndim) if axis not in axes]
+        rows = np.ascontiguousarray(x.transpose((*left, *axes)))
+        return _rows(rows.reshape(-1, terms)).reshape([x.shape[axis] for axis in left])
+    if flat:
+        return _contiguous(x, axes)
     order = sorted(range(x.ndim), key=x.strides.__getitem__, reverse=True)
     turned = x.transpose(order)
     if not turned.flags.c_contiguous:
