@@ -1,11 +1,11 @@
 """An autograd engine on NumPy: tensors record a graph, and a backward pass finds gradients."""
 
 import sys
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from . import files, ops
 from .arrays import arguments as arguments
+from .arrays.locks import imported
 from .arrays.ownership import shares_memory
 from .arrays.threads import parallel
 from .engine.function import Function
@@ -66,7 +66,7 @@ def __getattr__(name: str) -> Any:
             name=name,
             obj=sys.modules[__name__],
         )
-    found = globals()[name] = getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+    found = globals()[name] = getattr(imported(f"{__name__}.{_LATER[name]}"), name)
     return found
 
 

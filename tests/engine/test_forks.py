@@ -51,6 +51,18 @@ def in_a_child(work: Callable[[], Any]) -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
+def run_python(program: str) -> None:
+    """Run a program that must end without an error."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", program],
+        env=os.environ | {"PYTHONPATH": str(ROOT), "TINYGRAD_LITE_THREADS": "2"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @contextmanager
 def held_by_another_thread(*locks: Any) -> Any:
     """Each lock is held by a thread that waits."""
@@ -199,6 +211,45 @@ def test_a_child_forked_inside_a_chunk_leaves_the_limit_of_blas_alone(monkeypatc
     assert [library.get_num_threads() for library in threads._blas_libraries()] == before
 
 
+@pytest.mark.parametrize(
+    ("module", "use"),
+    [
+        ("numpy.random", "Tensor.rand(3)"),
+        ("threadpoolctl", "parallel(str, range(3), multiplies=True)"),
+        ("tinygrad_lite.derivatives", "tinygrad_lite.grad"),
+    ],
+)
+def test_a_module_that_is_imported_at_the_fork(module, use) -> None:
+    """Python has a lock for each module; the fork waits until the import is done."""
+    program = f"""
+import os, signal, sys, threading, time
+import tinygrad_lite
+from tinygrad_lite import Tensor
+from tinygrad_lite.arrays.threads import parallel
+class Slow:
+    @staticmethod
+    def find_spec(name, path, target=None):
+        if name == {module!r}:
+            begun.set()
+            time.sleep(0.2)
+begun = threading.Event()
+sys.meta_path.insert(0, Slow)
+def work():
+    {use}
+other = threading.Thread(target=work)
+other.start()
+assert begun.wait(30)
+child = os.fork()
+if not child:
+    signal.alarm(20)
+    work()
+    os._exit(7)
+other.join()
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+"""
+    run_python(program)
+
+
 @pytest.mark.parametrize("where", ["caller", "helper"])
 @pytest.mark.parametrize("fails", [False, True])
 def test_a_task_that_forks_and_returns_in_the_child(where, fails) -> None:
@@ -232,14 +283,7 @@ status = os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1])
 assert status == {0 if where == "caller" else 1}, status
 assert parallel(str, range(3)) == [*"012"]
 """
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", program],
-        env=os.environ | {"PYTHONPATH": str(ROOT), "TINYGRAD_LITE_THREADS": "2"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
+    run_python(program)
 
 
 def test_a_child_forked_at_any_moment_while_other_threads_train(monkeypatch) -> None:

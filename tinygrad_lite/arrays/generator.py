@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .locks import ProcessLock, in_forked_child
+from .locks import ProcessLock, imported, in_forked_child
 
 _shared: "np.random.Generator | None" = None  # until a number is drawn, or a seed is set
 
@@ -33,10 +33,16 @@ def current() -> "np.random.Generator":
     return _own.get() or _shared or _another()
 
 
+def new_generator(seed: Any = None) -> "np.random.Generator":
+    """NumPy's default_rng: a generator that nothing else draws from."""
+    generator: np.random.Generator = imported("numpy.random").default_rng(seed)
+    return generator
+
+
 def seed(number: int) -> None:
     """Restart the random numbers: the same seed gives the same numbers."""
     global _shared, _lent
-    generator = np.random.default_rng(number)
+    generator = new_generator(number)
     if _own.get() is not None:
         _own.set(generator)
         return
@@ -85,14 +91,14 @@ def _another() -> "np.random.Generator":
     global _shared
     with _lending.lock:
         if _shared is None:
-            _shared = np.random.default_rng() if _lent is None else _stream()
+            _shared = new_generator() if _lent is None else _stream()
         return _shared
 
 
 def _stream() -> "np.random.Generator":
     """A generator of numbers that neither the lent one nor another stream gives."""
     lent: Any = _generator_at(_lent).bit_generator
-    return np.random.Generator(lent.jumped(next(_streams)))
+    return new_generator(lent.jumped(next(_streams)))
 
 
 @in_forked_child
@@ -113,6 +119,6 @@ def _with_locks_of_its_own() -> None:
 
 
 def _generator_at(state: Any) -> "np.random.Generator":
-    generator = np.random.Generator(getattr(np.random, state["bit_generator"])(0))
+    generator = new_generator(getattr(imported("numpy.random"), state["bit_generator"])(0))
     generator.bit_generator.state = state
     return generator

@@ -1,12 +1,15 @@
 """Locks between the threads of one process, and what a forked child makes anew.
 
 A fork copies memory and one thread.  A lock that another thread held stays locked in the child for
-ever, so every lock of ours is a new one there.
+ever, so every lock of ours is a new one there.  Python's lock of a module that is being imported is
+not ours; a fork waits until our import is done.
 """
 
 import os
 import threading
 from collections.abc import Callable
+from importlib import import_module
+from typing import Any
 
 
 def in_forked_child(renew: Callable[[], None]) -> Callable[[], None]:
@@ -29,3 +32,19 @@ class ProcessLock:
 
     def _renew(self) -> None:
         self.lock = threading.RLock()
+
+
+_importing = ProcessLock()
+
+
+def imported(name: str) -> Any:
+    """The module of this name, imported when it is first used."""
+    with _importing.lock:
+        return import_module(name)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(  # lambdas, since a child has another lock, and may fork too
+        before=lambda: _importing.lock.acquire(),
+        after_in_parent=lambda: _importing.lock.release(),
+    )

@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from .arguments import flag, function, wrong
-from .locks import ProcessLock, in_forked_child
+from .locks import ProcessLock, imported, in_forked_child
 
 Chunk = TypeVar("Chunk")
 Result = TypeVar("Result")
@@ -70,11 +70,9 @@ class Pool:
     """Threads that wait for jobs; `size` counts the caller's, so one less is started."""
 
     def __init__(self, size: int) -> None:
-        from queue import SimpleQueue  # here, since most programs never need a pool
-
         self.size = size
         self.cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
-        self.jobs: SimpleQueue[_Job | None] = SimpleQueue()  # None ends a thread
+        self.jobs: Any = imported("queue").SimpleQueue()  # of jobs; None ends a thread
         helpers: list[threading.Thread] = []
         try:
             for number in range(1, size):
@@ -289,18 +287,17 @@ class _OneBlasThread(ProcessLock):
 
 def _blas_libraries() -> list[Any]:
     """The controllers of the libraries that multiply matrices."""
-    from threadpoolctl import ThreadpoolController
-
-    return list(ThreadpoolController().select(user_api="blas").lib_controllers)
+    controller = imported("threadpoolctl").ThreadpoolController()
+    return list(controller.select(user_api="blas").lib_controllers)
 
 
 @cache
 def _current_core() -> Callable[[], int | None]:
     """A function that returns the core on which its caller runs; None except on Linux."""
-    from ctypes import PyDLL
-
+    found: Callable[[], int | None]
     try:
-        return PyDLL(None).sched_getcpu
+        found = imported("ctypes").PyDLL(None).sched_getcpu
+        return found
     except (AttributeError, OSError, TypeError):
         return lambda: None
 

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from ..arrays.generator import new_generator
 from ..arrays.given import refuse_masked
 from ..arrays.shapes import Shape
 from ..engine.function import Primitive
@@ -159,7 +160,7 @@ class Differences:
         here = float(np.linalg.norm(cotangent * self.value))
         steps = self.steps(number, 4.0)
         every, found = np.arange(steps.size), [0.0]
-        rng = np.random.default_rng(0)
+        rng = new_generator(0)
         for _ in range(1 if steps.size > 100 else 8):  # along one line, rounding may be regular
             by = steps * rng.uniform(0.5, 1.5, steps.size)
             line = [cotangent @ self.moved(number, every, t * by) for t in range(1, 21)]

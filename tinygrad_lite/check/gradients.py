@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import arguments
+from ..arrays.generator import new_generator
 from ..engine.function import Primitive
 from ..engine.graph import Array, array_of
 from ..methods._keywords import also
@@ -96,7 +97,7 @@ def gradgradcheck(
     """
     first = _subject("gradgradcheck", fn, inputs, atol, rtol, step)
     _, outputs = first.run(first.point)
-    rng = np.random.default_rng((seed, 2))
+    rng = new_generator((seed, 2))
     cotangents = [np.asarray(rng.standard_normal(output.shape)) for output in outputs]
     count = len(first.arguments)
 
@@ -153,7 +154,7 @@ class _Check:
         self.second = subject.check == "gradgradcheck"
         self.atol = atol
         self.rtol = rtol
-        self.rng = np.random.default_rng((seed, 1))  # not the numbers of default_rng(seed)
+        self.rng = new_generator((seed, 1))  # not the numbers of default_rng(seed)
         self.given, self.outputs = subject.run(subject.point)
         self.around = Differences(subject, joined(self.outputs), step)
         self.cotangent = self.rng.standard_normal(self.around.value.size)
