@@ -78,6 +78,11 @@ def complete(name: str, root: object) -> list[tuple[str, Any]]:
     That is in a set, as a key of a dict, in an iterator, in the variables of a function, or in the
     class of a module.  One that is held in an attribute as well is not hidden.
     """
+    if isinstance(root, (GeneratorType, *_USED_UP)):
+        kind = type(root).__name__
+        raise TypeError(
+            f"{name}: the argument is a {kind}, which is empty after its first use; use a list"
+        )
     found = list(walk(root))
     known = {id(value) for _, value in found}
     looked_into: set[int] = set()
@@ -143,7 +148,8 @@ def _hidden_by(value: Any, looked_into: set[int]) -> Iterator[tuple[Any, str]]:
 
 def _hidden_by_module(module: Any, looked_into: set[int]) -> Iterator[tuple[Any, str]]:
     """What a module hides in its class, or will make only when it is asked."""
-    for name, child in vars(module).items():
+    own = getattr(module, "__dict__", {})
+    for name, child in own.items():
         kind = type(child)
         if kind in _USED_UP or (kind is GeneratorType and child.gi_code.co_name == "<genexpr>"):
             yield (
@@ -154,7 +160,7 @@ def _hidden_by_module(module: Any, looked_into: set[int]) -> Iterator[tuple[Any,
         if id(cls) not in looked_into:
             looked_into.add(id(cls))
             for name, child in vars(cls).items():
-                if name not in vars(module):
+                if name not in own:
                     for part in _parts([child]):
                         yield part, f"has {{}} as {name} of its class; set it in __init__"
 

@@ -220,6 +220,12 @@ def test_the_argument_itself_may_be_what_hides() -> None:
         get_parameters({nn.Linear(1, 1)})
 
 
+@pytest.mark.parametrize("make", [lambda x: (y for y in [x]), lambda x: map(id, [x])])
+def test_the_argument_itself_may_be_used_up(make: Any) -> None:
+    with pytest.raises(TypeError, match=r"^get_state_dict: the argument is a \w+, which is empty"):
+        get_state_dict(make(nn.Linear(1, 1)))
+
+
 def test_weak_references_hide_nothing() -> None:
     layer = nn.Linear(1, 1)
     proxy = weakref.proxy(layer)
