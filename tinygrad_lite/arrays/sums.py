@@ -84,11 +84,11 @@ def add_in_parts(
 
     meeting  how many terms are added to the same element, at most
     """
-    if min(meeting, len(terms)) <= CHAIN:
+    if min(meeting, len(terms)) <= SHORT:
         for term in terms:
             add(total, term)
         return
-    length = max(CHAIN, -(-len(terms) // CHAIN))
+    length = max(SHORT, -(-len(terms) // SHORT))
     for start in range(0, len(terms), length):
         part = np.zeros_like(total)
         add_in_parts(part, terms[start : start + length], add, meeting)
