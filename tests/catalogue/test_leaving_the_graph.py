@@ -97,7 +97,11 @@ def test_a_list_of_tensors_by_dtype_and_mode() -> None:
             TypeError,
             "got Tensor; write Tensor(array.tolist())",
         ),
-        (lambda a, b: Tensor(deque([a, b])), RuntimeError, "would become a constant"),
+        (
+            lambda a, b: Tensor(deque([a, b])),
+            RuntimeError,
+            "Tensor.__init__ of tinygrad_lite: a Tensor that requires grad would become a constant",
+        ),
     ],
 )
 def test_what_is_no_list_is_refused(call: Any, error: Any, line: str) -> None:

@@ -114,10 +114,12 @@ def _warn(user: FrameType, made: str, instead: str) -> None:
 def _operation(user: FrameType, inside: list[FrameType]) -> str | None:
     """The name of the operation that wants an array; None for a conversion."""
     if inside:
-        outermost = inside[-1].f_code
+        named = [frame for frame in inside if "<" not in frame.f_code.co_qualname]  # no decorator's
+        called = (named or inside)[-1]
+        name = called.f_code.co_name
         numeric = all(package(frame) in OURS for frame in inside)
-        if (numeric and outermost.co_name not in CONVERSIONS) or outermost.co_name in ARITHMETIC:
-            return f"{outermost.co_qualname} of {package(inside[-1])}"
+        if (numeric and name not in CONVERSIONS) or name in ARITHMETIC:
+            return f"{called.f_code.co_qualname} of {package(called)}"
     running = operator_or_callee(user)
     if isinstance(running, str):
         return running
