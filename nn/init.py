@@ -51,7 +51,8 @@ def glorot_uniform(*shape: int) -> Tensor:
 
 def uniform(*shape: int, bound: float) -> Tensor:
     """Uniform on +-bound."""
-    bound = arguments.number(bound, "uniform: bound")
+    if not 0 <= arguments.number(bound, "uniform: bound") < math.inf:
+        raise ValueError(f"uniform: bound: expected a finite number of 0 or more; got {bound}")
     return Tensor.uniform(*shape, low=-bound, high=bound, requires_grad=True)
 
 

@@ -68,7 +68,7 @@ class Tensor(TensorMethods, NumpyProtocol, OtherNames):
             self._join(data, dtype, requires_grad)
             return
         self._data = new_array(data, dtype)
-        if requires_grad:
+        if requires_grad is not False and flag(requires_grad, "Tensor: requires_grad"):
             self.requires_grad = True
 
     def _join(self, data: Any, dtype: DTypeLike | None, requires_grad: bool) -> None:
@@ -327,8 +327,9 @@ class Tensor(TensorMethods, NumpyProtocol, OtherNames):
         """
         root = self._root("backward")
         start = self._starting_gradient("backward", gradient)
-        retain_graph = flag(retain_graph, "backward: retain_graph")
-        create_graph = flag(create_graph, "backward: create_graph")
+        if retain_graph is not False or create_graph is not False:
+            retain_graph = flag(retain_graph, "backward: retain_graph")
+            create_graph = flag(create_graph, "backward: create_graph")
         backpropagate(
             [(root, start if create_graph else start._data)],
             retain=retain_graph or create_graph,

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator
 from typing import Any, overload
 
+from tinygrad_lite import arguments
+
 from .._paths import locate
 from ..module import Module
 
@@ -44,6 +46,12 @@ class Sequential(Module):
     def __getitem__(self, index: slice) -> "Sequential": ...
     def __getitem__(self, index: int | slice) -> Any:
         """One layer; for a slice, a Sequential of these same layers (not copies)."""
+        if not isinstance(index, slice):
+            index = arguments.integer(index, "Sequential: index")
+            if not -len(self.layers) <= index < len(self.layers):
+                raise IndexError(
+                    f"Sequential: index {index} is out of range for {len(self)} layers"
+                )
         found = self.layers[index]
         return Sequential(*found) if isinstance(found, list) else found
 

@@ -27,8 +27,8 @@ def check_dtype(dtype: DTypeLike, name: str = "Tensor") -> np.dtype[Any]:
     name   the operation, for the error
     """
     try:
-        if dtype is None or isinstance(dtype, (list, tuple, dict)):  # float64 and structures
-            raise TypeError
+        if not isinstance(dtype, (str, type, np.dtype)) and not hasattr(dtype, "dtype"):
+            raise TypeError  # NumPy takes None for float64, and lists for structures
         found = np.dtype(dtype).newbyteorder("=")
     except (TypeError, ValueError, SyntaxError):  # NumPy's, for a text that is no dtype
         raise wrong(f"{name}: dtype", "a NumPy dtype such as np.float32", dtype) from None

@@ -48,7 +48,7 @@ def parallel(
     there (NumPy's error state, no_grad) holds in it too.
     """
     function(task, "parallel: task")
-    if not hasattr(chunks, "__len__"):
+    if not isinstance(chunks, Sequence):
         raise wrong("parallel: chunks", "a list", chunks)
     if _inside.get():
         return [task(chunk) for chunk in chunks]

@@ -75,7 +75,7 @@ def gradcheck(
     Errors: TypeError or ValueError for arguments of the wrong kind; GradientError otherwise.
     """
     subject = _subject("gradcheck", fn, inputs, atol, rtol, step)
-    _Check(subject, atol, rtol, step, seed).run()
+    _Check(subject, atol, rtol, step, arguments.seed(seed, "gradcheck: seed")).run()
     return True
 
 
@@ -97,7 +97,7 @@ def gradgradcheck(
     """
     first = _subject("gradgradcheck", fn, inputs, atol, rtol, step)
     _, outputs = first.run(first.point)
-    rng = new_generator((seed, 2))
+    rng = new_generator((arguments.seed(seed, "gradgradcheck: seed"), 2))
     cotangents = [np.asarray(rng.standard_normal(output.shape)) for output in outputs]
     count = len(first.arguments)
 

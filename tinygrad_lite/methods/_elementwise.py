@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays.arguments import shown
 from ..arrays.dtypes import new_array
 from ..arrays.float_errors import quiet
 from ..arrays.shapes import broadcast_shape
@@ -24,7 +25,8 @@ def constant(ufunc: Any, name: str, a: Any, b: Any) -> Any:
         return tensor._wrap(ufunc(*arrays), None)
     except OverflowError:
         check_fits(name, *arrays)
-        raise
+        number = next(x for x in arrays if isinstance(x, int))
+        raise ValueError(f"{name}: expected at most 64 bits; got {shown(number)}") from None
     except ValueError:
         broadcast_shape(*map(np.shape, arrays), name=name)
         raise

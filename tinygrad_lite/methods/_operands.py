@@ -11,7 +11,7 @@ from ..arrays import integers
 from ..arrays.arguments import LARGEST, number, wrong
 from ..arrays.dtypes import FLOAT, accumulator, check_dtype, promote, with_number
 from ..arrays.given import as_array, refuse_masked
-from ..arrays.shapes import Shape
+from ..arrays.shapes import Shape, broadcast_shape
 from ..engine.graph import Array, TensorBase
 from ..ops.elementwise import Cast
 
@@ -106,6 +106,13 @@ def pair(name: str, a: Any, b: Any, floating: bool = False) -> Any:
     return operands
 
 
+def combined(name: str, a: Any, b: Any, op: Any) -> Any:
+    """op(a, b) for an operand b that is an argument; `name` is that, after the operation."""
+    a, b = pair(name, a, operand(b, name))
+    broadcast_shape(a.shape, np.shape(b), name=name)
+    return op.apply(a, b)
+
+
 def check_fits(name: str, *operands: Any) -> None:
     """ValueError if a Python number is out of range for the integer dtype of the others."""
     dtype = next(value.dtype for value in operands if not isinstance(value, (bool, int, float)))
@@ -121,6 +128,8 @@ def plain_array(value: Any, name: str, expected: str = "numbers", kinds: str = "
     name       the operation and the argument, for the error
     expected   what its elements are, in words; kinds: the same as NumPy's letters
     """
+    if type(value) is np.ndarray and value.dtype.kind in kinds:
+        return value
     if isinstance(value, TensorBase):
         array = value._data
     else:

@@ -83,13 +83,17 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
 def _paired_axes(axes: Any, a_shape: Shape, b_shape: Shape) -> list[tuple[int, int]] | None:
     """The pairs of axes of a tensordot, counted from the front; None if they are none."""
     a_ndim, b_ndim = len(a_shape), len(b_shape)
+    if isinstance(axes, (tuple, list)):
+        axes = [axis.tolist() if isinstance(axis, np.ndarray) else axis for axis in axes]
+    elif isinstance(axes, np.ndarray):
+        axes = axes.tolist()
     if is_integer(axes):
         count = int(axes)
         if not 0 <= count <= min(a_ndim, b_ndim):
             return None
         lists: Any = (range(a_ndim - count, a_ndim), range(count))
-    elif isinstance(axes, (tuple, list, np.ndarray)) and len(axes) == 2:
-        lists = [axis if isinstance(axis, (tuple, list, np.ndarray)) else (axis,) for axis in axes]
+    elif isinstance(axes, (tuple, list)) and len(axes) == 2:
+        lists = [axis if isinstance(axis, (tuple, list)) else (axis,) for axis in axes]
     else:
         return None
     firsts, seconds = map(list, lists)

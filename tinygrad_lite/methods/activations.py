@@ -13,11 +13,12 @@ from ..arrays.selection import nan_under, where_nan
 from ..arrays.shapes import Axis, normalize_axes, normalize_axis
 from ..engine.graph import TensorBase
 from ..ops.activations import Gate, Gelu, LogSoftmax, Softmax, Softplus, Softsign
+from ..ops.arithmetic import Add, Mul
 from ..ops.elementwise import Sigmoid, Tanh
 from ..ops.normalisation import LayerNorm, LayerNormAffine
 from ..ops.selection import Clip, Mask, Relu
 from ._keywords import also
-from ._operands import Operand, as_float, cast, in_single, matched, operand, single
+from ._operands import Operand, as_float, cast, combined, in_single, matched, single
 from ._theme import Theme
 from .reduce import p_norm
 
@@ -236,8 +237,8 @@ class ActivationMethods(Theme):
         if weight is not None and _is_affine(x, axes, weight, bias):
             return LayerNormAffine.apply(x, weight, bias, eps=eps)[0]
         y = LayerNorm.apply(x, axes=axes, eps=eps)[0]
-        y = y if weight is None else y * operand(weight, "layernorm: weight")
-        return y if bias is None else y + operand(bias, "layernorm: bias")
+        y = y if weight is None else combined("layernorm: weight", y, weight, Mul)
+        return y if bias is None else combined("layernorm: bias", y, bias, Add)
 
     @also("dim")
     @in_single

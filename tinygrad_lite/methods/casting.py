@@ -113,7 +113,7 @@ class CastingMethods(Theme):
         wanted, given = check_dtype(dtype, "bitcast"), self._data.dtype
         shape, size = self._data.shape, self._data.dtype.itemsize
         if wanted.kind == "b" and given.kind != "b":
-            raise TypeError(f"bitcast: the bits of {given} are no bools; use cast(bool)")
+            raise TypeError(f"bitcast: dtype: the bits of {given} are no bools; use cast(bool)")
         if size != wanted.itemsize and (not shape or shape[-1] * size % wanted.itemsize):
             raise ValueError(
                 f"bitcast: the last axis of {shape} {given} holds no whole number of {wanted}"

@@ -80,8 +80,8 @@ def close(
     """np.isclose of tensors, arrays and numbers, for a function called `name`."""
     test = partial(
         np.isclose,
-        rtol=number(rtol, f"{name}: rtol"),
-        atol=number(atol, f"{name}: atol"),
+        rtol=float(number(rtol, f"{name}: rtol")),
+        atol=float(number(atol, f"{name}: atol")),
         equal_nan=flag(equal_nan, f"{name}: equal_nan"),
     )
     return constant(test, name, a, b)

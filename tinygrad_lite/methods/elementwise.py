@@ -9,6 +9,7 @@ from ..arrays import integers
 from ..arrays.arguments import integer, number
 from ..arrays.dtypes import INT
 from ..arrays.float_errors import quiet
+from ..arrays.shapes import broadcast_shape
 from ..engine.graph import TensorBase
 from ..ops.arithmetic import Div, Pow
 from ..ops.elementwise import Erf, Exp, Expm1, Log, Log1p, Logaddexp, LogBase, Sqrt, Xlogy
@@ -114,18 +115,21 @@ class ElementwiseMethods(Theme):
     def lerp(self, end: Operand, weight: Operand) -> Self:
         """self + weight * (end - self): exactly self for a weight of 0, exactly `end` for 1."""
         a, b, part = matched("lerp", self, end=end, weight=weight, floating=True)
+        broadcast_shape(*map(np.shape, (a, b, part)), name="lerp")
         if isinstance(part, (int, float)):
             return a + (b - a) * part if part < 0.5 else b - (b - a) * (1.0 - part)
         return choose(part < 0.5, a + (b - a) * part, b - (b - a) * (1.0 - part), type(self))
 
     def addcmul(self, tensor1: Operand, tensor2: Operand, *, value: float = 1) -> Self:
         """self + value tensor1 tensor2."""
-        x, a, b = matched("addcmul", self, tensor1, tensor2)
+        x, a, b = matched("addcmul", self, tensor1=tensor1, tensor2=tensor2)
+        broadcast_shape(*map(np.shape, (x, a, b)), name="addcmul")
         return x + scaled("addcmul", a, value, "value") * b
 
     def addcdiv(self, tensor1: Operand, tensor2: Operand, *, value: float = 1) -> Self:
         """self + value tensor1 / tensor2."""
-        x, a, b = matched("addcdiv", self, tensor1, tensor2, floating=True)
+        x, a, b = matched("addcdiv", self, tensor1=tensor1, tensor2=tensor2, floating=True)
+        broadcast_shape(*map(np.shape, (x, a, b)), name="addcdiv")
         return x + scaled("addcdiv", a, value, "value") / b
 
     # Sign and rounding.  The latter are constant between their jumps, so the derivative is 0.
@@ -141,6 +145,7 @@ class ElementwiseMethods(Theme):
     def copysign(self, other: Operand) -> Self:
         """The absolute value of self with the sign of `other`, which gets no gradient."""
         x, y = pair("copysign", self, other, floating=True)
+        broadcast_shape(np.shape(x), np.shape(y), name="copysign")
         return abs(x) * np.copysign(1.0, y._data if isinstance(y, TensorBase) else y)
 
     def ceil(self) -> Self:

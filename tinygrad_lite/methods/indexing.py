@@ -5,7 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..arrays.arguments import integer
+from ..arrays.arguments import integer, shown
 from ..arrays.float_errors import quiet
 from ..arrays.given import as_array
 from ..arrays.integers import positions
@@ -71,7 +71,10 @@ class IndexingMethods(Theme):
 
     def __getitem__(self, index: Any) -> Self:
         items, _, distinct = array_index(index)
-        return Getitem.apply(self, index=items, distinct=distinct)
+        try:
+            return Getitem.apply(self, index=items, distinct=distinct)
+        except OverflowError:
+            raise IndexError(f"index: {shown(index)} is out of range for any axis") from None
 
     def __setitem__(self, index: Any, value: Operand) -> None:
         write("x[i] = v", self, index, value)

@@ -8,13 +8,24 @@ from ..arrays.arguments import flag, integer
 from ..arrays.float_errors import quiet
 from ..arrays.shapes import broadcast_shape
 from ..engine.graph import TensorBase
-from ..ops.arithmetic import Mul
+from ..ops.arithmetic import Add, Mul
 from ..ops.decompositions import QR, SVD, Cholesky, Eigh
 from ..ops.determinants import Det, Slogdet
 from ..ops.linalg import Inv, Linear, Matmul, Solve
 from ..ops.movement import Concatenate, Expand, Reshape
 from ._keywords import also
-from ._operands import HALF, Operand, as_float, cast, in_single, matched, operand, scaled, single
+from ._operands import (
+    HALF,
+    Operand,
+    as_float,
+    cast,
+    combined,
+    in_single,
+    matched,
+    operand,
+    scaled,
+    single,
+)
 from ._products import matrix_product, sum_of_products, tensordot
 from ._theme import Theme
 
@@ -52,14 +63,15 @@ class LinalgMethods(Theme):
         transposed: the weight is (out, in), as in layers.  A 1-d weight scales the elements
         instead.
         """
+        if transposed is not True and transposed is not False:
+            transposed = flag(transposed, "linear: transposed")
         if _is_layer(self, weight, bias, transposed):
             return Linear.apply(self, weight, bias, transposed=transposed)
-        transposed = flag(transposed, "linear: transposed")
         w = operand(weight, "linear: weight")
         if np.ndim(w) > 1:
             w = w.mT if transposed else w
         y = self * w if np.ndim(w) == 1 else matrix_product(self, w, "linear")
-        return y if bias is None else y + operand(bias, "linear: bias")
+        return y if bias is None else combined("linear: bias", y, bias, Add)
 
     @also("mat2")
     def mm(self, other: TensorBase) -> Self:

@@ -78,8 +78,14 @@ class LossMethods(Theme):
         _check_reduction("cross_entropy", reduction)
         _warn_if_made_by(Softmax, self, "cross_entropy applies softmax itself; pass it the scores")
         return _cross_entropy(
-            *("cross_entropy", "labels", self, labels, reduction),
-            *(label_smoothing, weight, ignore_index),
+            "cross_entropy",
+            "labels",
+            self,
+            labels,
+            reduction,
+            label_smoothing,
+            weight,
+            ignore_index,
         )
 
     @also("target")
@@ -354,7 +360,7 @@ def _cross_entropy(
 ) -> Any:
     """`Tensor.cross_entropy` for a method called `name`, whose labels are called `argument`."""
     label_smoothing = probability(label_smoothing, f"{name}: label_smoothing")
-    if ignore_index is not None:
+    if ignore_index is not None and type(ignore_index) is not int:
         ignore_index = integer(ignore_index, f"{name}: ignore_index")
     scores: Any = as_float(tensor)
     shape, count = label_shape_and_classes(name, scores)
@@ -379,7 +385,8 @@ def _cross_entropy(
 
 
 def _check_reduction(name: str, reduction: str, *others: str) -> None:
-    choice(reduction, f"{name}: reduction", *others, "mean", "sum", "none")
+    if type(reduction) is not str or reduction not in ("mean", "sum", "none"):
+        choice(reduction, f"{name}: reduction", *others, "mean", "sum", "none")
 
 
 def _reduced(losses: Any, reduction: str) -> Any:

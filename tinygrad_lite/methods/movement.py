@@ -9,6 +9,7 @@ from ..arrays.arguments import integer, shown
 from ..arrays.ownership import memory_owner
 from ..arrays.shapes import (
     Axis,
+    Shape,
     allocatable,
     broadcast_shape,
     line_axis,
@@ -212,26 +213,12 @@ class MovementMethods(Theme):
 
         Always a copy.
         """
-        counts = shape_from(repeats, "repeat: repeats")
-        shape = (1,) * (len(counts) - self._data.ndim) + self._data.shape
-        if len(counts) < len(shape) or min(counts, default=0) < 0:
-            raise ValueError(
-                f"repeat: repeats: expected a number for each of the {len(shape)} axes; "
-                f"got {shown(counts)}"
-            )
-        pairs = list(zip(counts, shape, strict=True))
-        allocatable(tuple([count * size for count, size in pairs]), "repeat: repeats")
-        apart = self.reshape([size for one in shape for size in (1, one)])
-        repeated = apart.expand([size for both in pairs for size in both]).reshape(
-            [count * size for count, size in pairs]
-        )
-        return _own(repeated, self)
+        return _repeated("repeat", self, shape_from(repeats, "repeat: repeats"))
 
-    @also("dims", "reps")
     def tile(self, *repeats: Any) -> Self:
         """`repeat`, where fewer numbers than axes are those of the last axes, as in np.tile."""
         counts = shape_from(repeats, "tile: repeats")
-        return self.repeat((1,) * (self._data.ndim - len(counts)) + counts)
+        return _repeated("tile", self, (1,) * (self._data.ndim - len(counts)) + counts)
 
     @also("dim")
     def repeat_interleave(self, repeats: Any, axis: int | None = None) -> Self:
@@ -284,6 +271,23 @@ def _moved(name: str, x: TensorBase, source: Axis, destination: Axis) -> Any:
     for position, axis in sorted(zip(targets, moved, strict=True)):
         order.insert(position, axis)
     return Permute.apply(x, axes=tuple(order))
+
+
+def _repeated(name: str, x: Any, counts: Shape) -> Any:
+    """The whole tensor, this many times along each axis, for a method called `name`."""
+    shape = (1,) * (len(counts) - x._data.ndim) + x._data.shape
+    if len(counts) < len(shape) or min(counts, default=0) < 0:
+        raise ValueError(
+            f"{name}: repeats: expected a number for each of the {len(shape)} axes; "
+            f"got {shown(counts)}"
+        )
+    pairs = list(zip(counts, shape, strict=True))
+    allocatable(tuple([count * size for count, size in pairs]), f"{name}: repeats")
+    apart = x.reshape([size for one in shape for size in (1, one)])
+    repeated = apart.expand([size for both in pairs for size in both]).reshape(
+        [count * size for count, size in pairs]
+    )
+    return _own(repeated, x)
 
 
 def _exchanged(name: str, x: TensorBase, axis1: int, axis2: int) -> Any:

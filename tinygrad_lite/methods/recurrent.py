@@ -77,7 +77,7 @@ def _check_shapes(x: Shape, h: Shape, *others: Shape) -> None:
     rows = (4 * h[-1],)
     wanted = h, rows + x[-1:], rows + h[-1:], rows, rows
     if others != wanted[: len(others)]:
-        names = "c", "weight_ih", "weight_hh", "a bias", "a bias"
+        names = "c", "weight_ih", "weight_hh", "bias_ih or bias_hh", "bias_ih or bias_hh"
         for name, expected, got in zip(names, wanted, others, strict=False):
             if got != expected:
                 given = f"for x of {x} and h of {h}"

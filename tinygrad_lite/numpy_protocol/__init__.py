@@ -124,9 +124,19 @@ def _call(
         )
     try:
         return found(*inputs, **options)
-    except TypeError:
+    except (TypeError, ValueError, IndexError) as error:
+        _rename(error, name)
+        if type(error) is not TypeError:
+            raise
         try:
             signature(found).bind(*inputs, **options)
-        except TypeError as error:  # an argument that is not supported
-            raise TypeError(f"{name} on a Tensor: {error}") from None
+        except TypeError as mismatch:  # an argument that is not supported
+            raise TypeError(f"{name} on a Tensor: {mismatch}") from None
         raise
+
+
+def _rename(error: Exception, name: str) -> None:
+    """In an error of ours, NumPy's name instead of the method's: the user called NumPy."""
+    method, colon, rest = str(error).partition(": ")
+    if colon and " " not in method and len(error.args) == 1:
+        error.args = (f"{name}: {rest}",)

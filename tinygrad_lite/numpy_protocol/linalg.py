@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays.arguments import choice, flag
 from ..engine.graph import TensorBase
 from ..methods._operands import plain_array
 from ..methods._products import matrix_product, sum_of_products, tensordot
@@ -42,14 +43,17 @@ def _einsum(subscripts: str, *operands: Any, optimize: Any = True) -> Any:
     return sum_of_products(subscripts, operands, TensorBase)
 
 
+QR_MODES = ("complete", "r", "raw")  # NumPy's others
+
+
 def _qr(a: Any, mode: str = "reduced") -> Any:
-    if mode != "reduced":
-        raise ValueError(f"np.linalg.qr on a Tensor: expected mode='reduced'; got {mode!r}")
+    if choice(mode, "np.linalg.qr: mode", "reduced", *QR_MODES) != "reduced":
+        raise ValueError(f'np.linalg.qr: mode: expected "reduced" on a Tensor; got "{mode}"')
     return a.qr()
 
 
 def _svd(a: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
-    return a.svd(full_matrices) if compute_uv else a.svd()[1]
+    return a.svd(full_matrices) if flag(compute_uv, "np.linalg.svd: compute_uv") else a.svd()[1]
 
 
 LINALG: dict[Any, Callable[..., Any]] = {

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays.arguments import integer
-from ..arrays.shapes import normalize_axes, normalize_axis
+from ..arrays.arguments import choice, is_integer, shown
+from ..arrays.shapes import broadcast_shape, normalize_axes, normalize_axis
 from ..engine.graph import TensorBase
 from ..methods._operands import plain_array
 from ..methods._positions import along, integers
@@ -16,9 +16,14 @@ PAD_MODES = {"constant": "constant", "edge": "replicate", "reflect": "reflect", 
 
 
 def _pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float = 0) -> Any:
-    if mode not in PAD_MODES:
-        raise TypeError(f"np.pad on a Tensor: expected mode {', '.join(PAD_MODES)}; got {mode!r}")
-    widths = np.broadcast_to(pad_width, (x.ndim, 2)).tolist()
+    mode = choice(mode, "np.pad: mode", *PAD_MODES)
+    given = plain_array(pad_width, "np.pad: pad_width", "integers", "iu")
+    if given.shape not in ((), (1,), (2,), (1, 2), (x.ndim, 1), (x.ndim, 2)):
+        raise ValueError(
+            "np.pad: pad_width: expected an integer, a pair (before, after), or a pair for each of "
+            f"{x.ndim} axes; got {shown(pad_width)}"
+        )
+    widths = np.broadcast_to(given, (x.ndim, 2)).tolist()
     return x.pad(tuple(map(tuple, widths)), PAD_MODES[mode], constant_values)
 
 
@@ -65,7 +70,7 @@ def _array_split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
 
 def _split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     length = x.shape[normalize_axis(axis, x.ndim, "np.split")]
-    if np.ndim(indices_or_sections) == 0 and length % max(indices_or_sections, 1):
+    if is_integer(indices_or_sections) and length % max(int(indices_or_sections), 1):
         raise ValueError("np.split: the parts would differ in size; np.array_split allows that")
     return _array_split(x, indices_or_sections, axis)
 
@@ -81,7 +86,11 @@ def _tile(x: Any, reps: Any) -> Any:
 
 def _roll(x: Any, shift: Any, axis: Any = None) -> Any:
     if axis is None:
-        return x.roll(sum(integer(each, "np.roll: shift") for each in np.ravel(shift).tolist()))
+        shift = plain_array(shift, "np.roll: shift", "integers", "iu")
+        return x.roll(sum(shift.ravel().tolist()))
+    shift = plain_array(shift, "np.roll: shift", "integers", "iu")
+    axis = plain_array(axis, "np.roll: axis", "integers", "iu")
+    broadcast_shape(shift.shape, axis.shape, name="np.roll")
     shifts, axes = np.broadcast_arrays(shift, axis)
     return x.roll(shifts.ravel().tolist(), axes.ravel().tolist())
 
@@ -116,7 +125,7 @@ def _nonzero(x: Any) -> tuple[Any, ...]:
 def _windows(x: Any, window_shape: int, axis: int | None = None) -> Any:
     if axis is None and x.ndim != 1:
         raise TypeError("sliding_window_view on a Tensor: expected one integer and its axis")
-    return x.unfold(axis or 0, window_shape, 1)
+    return x.unfold(0 if axis is None else axis, window_shape, 1)
 
 
 MOVEMENT: dict[Any, Callable[..., Any]] = {

@@ -58,7 +58,9 @@ def _scan(name: str) -> Callable[..., Any]:
     """cumsum or cumprod; without an axis, over the flat data."""
 
     def call(x: Any, axis: int | None = None, dtype: Any = None) -> Any:
-        return getattr(x.reshape(-1) if axis is None else x, name)(axis or 0, dtype)
+        return getattr(x.reshape(-1) if axis is None else x, name)(
+            0 if axis is None else axis, dtype
+        )
 
     return call
 

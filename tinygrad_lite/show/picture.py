@@ -99,7 +99,7 @@ def draw(
     Errors: TypeError if `tensor` is not a Tensor; those of `Picture.save`.
     """
     if not isinstance(tensor, TensorBase):
-        raise TypeError(f"draw: expected a Tensor; got {type(tensor).__name__}")
+        raise TypeError(f"draw: tensor: expected a Tensor; got {type(tensor).__name__}")
     if path is not None:
         _checked_path(path)
     drawn = outline_of(tensor, _checked_names({} if names is None else names))

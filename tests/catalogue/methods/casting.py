@@ -128,6 +128,6 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: Tensor([1, 2]).bitcast(bool),
         TypeError,
-        "bitcast: the bits of int64 are no bools; use cast(bool)",
+        "bitcast: dtype: the bits of int64 are no bools; use cast(bool)",
     ),
 ]

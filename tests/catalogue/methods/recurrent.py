@@ -85,6 +85,7 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: X.lstm_cell((STATE, STATE), W, V, Tensor.ones(16), Tensor.ones(4)),
         ValueError,
-        "lstm_cell: expected a bias of (16,), for x of (2, 3) and h of (2, 4); got (4,)",
+        "lstm_cell: expected bias_ih or bias_hh of (16,), for x of (2, 3) and h of (2, 4); got "
+        "(4,)",
     ),
 ]
