@@ -79,7 +79,8 @@ def test_numpy_s_values_and_a_graph(call) -> None:
         (
             lambda x: np.vstack([x, [1.0, 2.0, 3.0]]),
             TypeError,
-            "np.vstack: expected a Tensor, an ndarray or a number; got list; make it a Tensor first",
+            "np.vstack: expected a Tensor, an ndarray or a number; got list; "
+            "make it a Tensor first",
         ),
         (
             lambda x: np.expand_dims(x, (0, 0)),
