@@ -4,26 +4,28 @@ An example imports this before all that takes long: from then on Ctrl-C ends it 
 the training begins.
 """
 
+import _signal  # type: ignore[import-not-found]  # `signal` in C: importing the rest takes a while
 import os
-import signal
 import sys
-from collections.abc import Callable
-from types import FrameType
-from typing import Any
 
-# An example is the program that runs; tests import examples, and keep their own Ctrl-C.
-IS_PROGRAM = os.path.dirname(os.path.abspath(sys.argv[0])) == os.path.dirname(__file__)
 STOPPED = 130  # the exit status that a shell gives a program that Ctrl-C ended
+# An example is the program that runs; tests import examples, and keep their own Ctrl-C.
+PROGRAM, HERE = (os.path.dirname(os.path.realpath(path)) for path in (sys.argv[0], __file__))
+IS_PROGRAM = PROGRAM == HERE
 
 
-def end_at_once(number: int, frame: FrameType | None) -> None:
+def end_at_once(number: int, frame: object) -> None:
     """End the program in one line.  An exception could get lost in C code that is imported."""
     os.write(2, b"\rstopped\n" if os.isatty(2) else b"stopped\n")  # over the ^C
     os._exit(STOPPED)
 
 
-if IS_PROGRAM and signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not behind `&`
-    signal.signal(signal.SIGINT, end_at_once)
+if IS_PROGRAM and _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:  # not behind &
+    _signal.signal(_signal.SIGINT, end_at_once)
+
+import signal  # noqa: E402
+from collections.abc import Callable  # noqa: E402
+from types import FrameType  # noqa: E402
 
 
 def run(main: Callable[[], int]) -> int:
@@ -51,7 +53,7 @@ class Stop:
 
     def __init__(self) -> None:
         self.number = 0
-        usual: dict[int, Any] = {
+        usual: dict[int, signal.Handlers | Callable[[int, FrameType | None], object]] = {
             signal.SIGINT: signal.default_int_handler,
             signal.SIGTERM: signal.SIG_DFL,
         }

@@ -5,10 +5,10 @@ The network and its loss are written out as formulas; the gradients come from th
     python examples/mnist_mlp.py --epochs 5 --out runs/first
 """
 
+import _interrupts  # first: from here on, Ctrl-C ends the program in one line
 import copy
 import math
 import time
-from _interrupts import run  # before NumPy: from here on, Ctrl-C ends the program in one line
 
 import numpy as np
 from _support import Report, Scaled, load, mean_and_deviation, parse_arguments
@@ -116,4 +116,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(run(main))
+    raise SystemExit(_interrupts.run(main))

@@ -1094,7 +1094,7 @@ def test_ctrl_c_outside_of_the_training_leaves_no_traceback(example, capsys):
     def main():
         raise KeyboardInterrupt
 
-    assert example.run(main) == 130
+    assert example._interrupts.run(main) == 130
     assert capsys.readouterr() == ("", "stopped\n")
 
 
