@@ -148,8 +148,9 @@ def test_inf_and_nan_stay_in_their_row_or_column(layout, shape) -> None:
 @pytest.mark.parametrize("dtype", [np.int64, np.int32, np.uint8, np.bool_, np.float64])
 def test_sums_of_other_dtypes(dtype) -> None:
     x = (np.random.default_rng(0).random((3000, 7)) * 9).astype(dtype)
-    for given in (x, np.asfortranarray(x), x[::2], x[:, ::-1]):
-        for axes in ((0,), (1,), (0, 1), ()):
+    images = last_second(x.reshape(30, 5, 10, 14))
+    for given in (x, np.asfortranarray(x), x[::2], x[:, ::-1], images):
+        for axes in ((0,), (1,), (0, 1), (), (0, *range(2, given.ndim))):
             found = sum_along(given, axes)
             assert found.dtype == dtype
             np.testing.assert_allclose(found, given.sum(axes, dtype=dtype), rtol=1e-13)

@@ -1,16 +1,14 @@
-"""Digits: of sums, of narrow floats, of functions over their whole range; and results of integers.
+"""Digits: of narrow floats, of functions over their whole range; and results of integers.
 
 Values and gradients at corners are lines of docs/gradients-at-corners.md, see test_corners.py.
 """
 
-import itertools
 import math
 
 import numpy as np
 import pytest
 
 from tinygrad_lite import Tensor, grad
-from tinygrad_lite.arrays.sums import sum_along
 
 INF, NAN = np.inf, np.nan
 
@@ -81,35 +79,6 @@ def test_sinc_of_float16_is_rounded_once() -> None:
 def test_a_number_too_large_for_decimals_is_rounded_to_itself(dtype, large) -> None:
     x = np.array([large, -large, 1.26, NAN, INF], dtype)
     np.testing.assert_array_equal(Tensor(x).round(1).data, np.array([*x[:2], 1.3, NAN, INF], dtype))
-
-
-@pytest.mark.parametrize("order", ["C", "F", "last axis second"])
-@pytest.mark.parametrize("shape", [(64, 40), (6, 20, 30), (1, 5000), (5000, 1), (2, 3, 4, 100)])
-def test_sums_along_any_axes_whatever_the_layout(shape: tuple[int, ...], order: str) -> None:
-    """Large arrays are summed by products with ones, along the axes first or last in memory."""
-    x = np.random.default_rng(0).standard_normal(shape)
-    if order == "F":
-        x = np.asfortranarray(x)
-    elif order != "C":
-        x = np.moveaxis(np.ascontiguousarray(np.moveaxis(x, -1, 1)), 1, -1)
-    for count in range(1, len(shape) + 1):
-        for axes in itertools.combinations(range(len(shape)), count):
-            for keepdims in (False, True):
-                expected = np.sum(x, axis=axes, keepdims=keepdims)
-                for dtype, digits in ((np.float64, 1e-12), (np.float32, 2e-4)):
-                    found = sum_along(x.astype(dtype), axes, keepdims)
-                    assert found.dtype == dtype
-                    assert found.shape == expected.shape
-                    np.testing.assert_allclose(found, expected, rtol=0, atol=digits)
-
-
-def test_a_sum_along_an_axis_passes_inf_and_nan_on_in_their_rows_only() -> None:
-    x = Tensor.ones(100, 50)
-    x.data[3, 4], x.data[5, 6] = np.inf, np.nan
-    found = x.sum(1).data
-    assert found[3] == np.inf
-    assert np.isnan(found[5])
-    assert (np.delete(found, [3, 5]) == 50).all()
 
 
 def test_a_bias_of_a_convolution_gets_the_sum_of_millions_with_all_digits() -> None:

@@ -2,9 +2,9 @@
 
 Added one after the other, numbers are rounded once for each: a sum of millions of float32 has only
 a few correct digits.  NumPy adds in pairs (a sum of sums of sums), but only along the axis that is
-fastest in memory.  So here every sum is one of partial sums of at most CHAIN numbers, level by
-level, along any axis and in any memory layout.  Products with ones compute them, since NumPy
-restarts its inner loop for each short row.
+fastest in memory.  So here every long sum is one of partial sums of a few dozen numbers, level by
+level, along any axis and in any memory layout.  Products with ones compute most of them, since
+NumPy restarts its inner loop for each short row.
 
 float16 is added up in float32, and rounded once.
 """
