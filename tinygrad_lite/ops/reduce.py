@@ -7,7 +7,7 @@ from math import prod
 
 import numpy as np
 
-from ..arrays.arithmetic import norm, product_along
+from ..arrays.arithmetic import finite, norm, product_along
 from ..arrays.normalisation import centred
 from ..arrays.selection import attains, largest_along
 from ..arrays.shapes import keepdim_shape
@@ -172,6 +172,7 @@ class Norm(Primitive):
     """y = (sum of |x|^p over the axes)^(1/p).  dy/dx = sign(x) (|x| / y)^(p - 1), and 0 at x = 0.
 
     No power overflows or vanishes, so y has the full range of the dtype.  p is finite and not 0.
+    Where one x is infinite, its derivative is its sign; where several are, it is 0 as at x = 0.
     """
 
     __slots__ = ("axes", "keepdim", "p")
@@ -190,7 +191,12 @@ class Norm(Primitive):
     def backward(self, g, y, x):
         kept = keepdim_shape(x.shape, self.axes)
         y = y.reshape(kept)
-        ratio = x / np.where(y == 0, np.inf, y)  # 0 where y is 0
+        length = np.where(y == 0, np.inf, y)  # so that the ratio is 0 where y is
+        ratio = x / length
+        if (y == np.inf).any():
+            infinite = np.abs(x) == np.inf
+            count = sum_along(infinite.astype(g.dtype), self.axes, keepdims=True)
+            ratio = np.where(infinite & (count == 1), np.sign(x), finite(x, g.dtype) / length)
         if self.p == 2:
             slope = ratio
         else:
