@@ -36,13 +36,10 @@ def gelu(x: Any) -> tuple[Any, Any]:
     s = np.tanh(s, out=s if s.ndim else None)
     s += 1.0
     s *= 0.5
-    return gated(x, s), s
-
-
-def gated(x: Any, s: Any) -> Any:
-    """x s, for a gate s that is 0 for x below -SATURATED: 0 for x = -inf, not inf times 0."""
     y = x * s
-    return x.clip(-SATURATED, np.inf) * s if has_nan(y) else y
+    if has_nan(y):  # for x = -inf, where s is 0
+        y = x.clip(-SATURATED, np.inf) * s
+    return y, s
 
 
 def gelu_slope(x: Any, s: Any) -> Any:

@@ -8,13 +8,17 @@ import numpy as np
 from .shapes import Shape
 from .sums import sum_along
 
+LARGEST = {np.dtype(kind): float(np.finfo(kind).max) for kind in "efd"}
 SHORT = 16  # up to this number of factors, float32 loses next to nothing
 
 
 def beyond(x: Any, limit: float) -> bool:
     """Whether an element of the array is above limit or below -limit, or nan."""
-    largest = np.maximum.reduce(x, axis=None, initial=-np.inf)
-    smallest = np.minimum.reduce(x, axis=None, initial=np.inf)
+    if 0 < x.size <= 4096:  # argmax is far faster than a reduction then
+        largest, smallest = x.item(x.argmax()), x.item(x.argmin())
+    else:
+        largest = np.maximum.reduce(x, axis=None, initial=-np.inf)
+        smallest = np.minimum.reduce(x, axis=None, initial=np.inf)
     return not (largest <= limit and smallest >= -limit)
 
 
@@ -26,13 +30,13 @@ def limited(x: Any, limit: float) -> Any:
     if isinstance(x, (int, float)):
         return min(max(x, -limit), limit)
     if isinstance(x, np.ndarray):
-        return x.clip(-limit, limit)  # far faster than np.maximum
+        return x.clip(-limit, limit) if beyond(x, limit) else x
     return np.minimum(np.maximum(x, -limit), limit)
 
 
 def finite(x: Any, dtype: Any) -> Any:
     """x with the largest number of the dtype for inf.  Array, Tensor or Python number."""
-    return limited(x, float(np.finfo(dtype).max))
+    return limited(x, LARGEST[dtype])
 
 
 def twice(g: Any) -> Any:

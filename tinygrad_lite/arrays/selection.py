@@ -50,11 +50,15 @@ def _kept(x: Any, mask: Any) -> Any:
 
 
 def has_nan(x: Any) -> bool:
-    """Whether an element is nan.  Array or Tensor."""
-    if isinstance(x, (np.ndarray, np.generic)):
-        largest = np.maximum.reduce(x, axis=None, initial=-np.inf)
-        return bool(largest != largest)
-    return bool((x != x).any())
+    """Whether an element is nan, which is the largest of all for NumPy.  Array or Tensor."""
+    if not isinstance(x, (np.ndarray, np.generic)):
+        return bool((x != x).any())
+    array: Any = x
+    if 0 < array.size <= SMALL:  # argmax is far faster than a reduction then
+        largest = array.item(array.argmax())
+    else:
+        largest = np.maximum.reduce(array, axis=None, initial=-np.inf)
+    return bool(largest != largest)
 
 
 def where_nan(x: Any) -> Any:

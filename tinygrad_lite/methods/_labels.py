@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays.arithmetic import beyond
+from ..arrays.arithmetic import LARGEST, beyond
 from ..arrays.shapes import Shape
 from ..engine.graph import Array, TensorBase, array_of
 from ..ops.activations import LogSoftmax
@@ -66,7 +66,7 @@ def nll_per_sample(scores: Any, classes: Array) -> Any:
 
 def weighted(losses: Any, weights: Any) -> Any:
     """losses * weights, and 0 where a weight is 0 and the loss infinite, in the gradients too."""
-    if beyond(losses._data, np.finfo(losses._data.dtype).max):
+    if beyond(losses._data, LARGEST[losses._data.dtype]):
         spared = (array_of(weights) == 0) & np.isinf(losses._data)
         losses = Mask.apply(losses, mask=~spared)
     return losses * weights
