@@ -157,7 +157,7 @@ def test_reductions(name, shape, axis, keepdim, dtype):
         lambda x: ours(x, axis=axis, keepdim=keepdim),
         lambda x: theirs(x, dim=axis, keepdim=keepdim),
         x,
-        second=not (name == "var" and shape == (1,)),  # there all is nan
+        second=not (name == "var" and (shape == (1,) or axis == 2)),  # there all is nan
     )
 
 

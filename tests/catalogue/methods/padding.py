@@ -80,7 +80,6 @@ ROWS: list[Row] = [
                 x, ((0, 0), (0, 0), (max(before, 0), max(after, 0))), mode=MODES[mode]
             )[..., max(-before, 0) : x.shape[-1] + max(before, 0) + after],
             [((1, 2, 5),)],
-            kinds="fib",
             note=f"{mode}, which copies elements that are removed: {before}, {after}",
         )
         for mode in ("reflect", "replicate")
