@@ -28,7 +28,7 @@ DOCUMENTED = $(call modules,tinygrad_lite) $(call modules,nn) '!.*[.]_'
 # the type checker only.
 PDOC := -W 'ignore:The module specification' -W 'ignore:Error parsing type annotation' -m pdoc
 
-.PHONY: help mnist test parity programs lint format types bench bench-quick docs clean
+.PHONY: help mnist test fuzz parity programs lint format types bench bench-quick docs clean
 # Two installs into one environment must not run side by side under -j.
 .NOTPARALLEL:
 
@@ -40,6 +40,9 @@ mnist: $(MNIST_STAMP) ## train a network on MNIST; ARGS="--epochs 3 --seed 1" pa
 
 test: .venv/.dev ## run the tests; ARGS="-k relu" passes options
 	@$(BIN)/python -m pytest -n auto $(ARGS)
+
+fuzz: .venv/.dev ## make 20,000 calls with wrong arguments; ARGS="100000 7" for more, another seed
+	@PYTHONPATH=tests:tests/catalogue $(BIN)/python -m fuzz.fuzzing $(ARGS)
 
 parity: $(TORCH_STAMP) ## run the tests that compare with PyTorch
 	@$(TORCH_BIN)/python -m pytest tests/parity -n auto $(ARGS)

@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike
 
 from .arrays.arguments import flag, function
 from .arrays.dtypes import check_differentiable, check_dtype, new_array
-from .arrays.given import elements, refuse_masked
+from .arrays.given import elements
 from .arrays.ownership import deep_copied
 from .arrays.shapes import Shape, normalize_axis
 from .engine.backward import backpropagate
@@ -23,6 +23,7 @@ from .engine.memory import changes, link_views
 from .engine.recording import is_grad_enabled
 from .methods import TensorMethods
 from .methods._keywords import also
+from .methods._operands import plain_array
 from .methods.joining import from_list
 from .numpy_protocol import NumpyProtocol
 from .numpy_protocol.leaving import leave_for_float, leave_for_leaf
@@ -354,9 +355,9 @@ class Tensor(TensorMethods, NumpyProtocol, OtherNames):
                 )
             return self._wrap(np.ones(self._data.shape, self._data.dtype), None)
         if not isinstance(gradient, TensorBase):
-            refuse_masked(f"{name}: gradient", gradient)
+            array = plain_array(gradient, f"{name}: gradient")
             with np.errstate(all="ignore"):
-                gradient = self._wrap(np.asarray(gradient, self._data.dtype), None)
+                gradient = self._wrap(array.astype(self._data.dtype, copy=False), None)
         if gradient._data.shape != self._data.shape:
             raise ValueError(
                 f"{name}: expected a gradient of shape {self._data.shape}; "

@@ -101,6 +101,8 @@ def _common_length(arrays: tuple[Indexable, ...]) -> int:
         if isinstance(array, list | tuple):
             name = type(array).__name__
             raise TypeError(f"Batches: expected arrays or Tensors, got a {name}; use np.array(...)")
+        if not hasattr(array, "__len__"):
+            raise arguments.wrong("Batches", "arrays or Tensors", array)
     lengths = [len(array) for array in arrays]
     if len(set(lengths)) > 1:
         raise ValueError(f"Batches: expected arrays of one length, got {lengths}")

@@ -147,7 +147,7 @@ def _checked(name: str, params: Iterable[Tensor]) -> list[Tensor]:
     """The parameters as a list, if an optimiser can train them."""
     if isinstance(params, Tensor):
         raise TypeError(f"{name}: expected a list of Tensors; got one Tensor; write [tensor]")
-    if isinstance(params, Module) or not isinstance(params, Iterable):
+    if isinstance(params, Module | np.ndarray) or not isinstance(params, Iterable):
         raise TypeError(
             f"{name}: expected a list of Tensors; got a {type(params).__name__}; "
             "write nn.state.get_parameters(model)"

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from .shapes import Shape
+from .shapes import Shape, allocatable
 from .threads import CHUNK
 
 # A sum over the batch consists of this number of partial sums, whatever the number of threads: so
@@ -65,6 +65,8 @@ class Windows:
         padding before it.  name is the operation, for the error if none fits.
         """
         padded = tuple(n + sum(pair) for n, pair in zip(size, padding, strict=True))
+        allocatable(padded, f"{name}: padding")
+        allocatable(kernel, f"{name}: kernel_size")
         spans = tuple((k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True))
         count = []
         for n, (before, after), span, s in zip(size, padding, spans, stride, strict=True):

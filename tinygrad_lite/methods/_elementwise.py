@@ -45,7 +45,7 @@ def choose(
         mask = mask.copy()
     a, b = operand(a, name), operand(b, name)
     if not isinstance(a, TensorBase) and not isinstance(b, TensorBase):
-        a = tensor_class._wrap(new_array(a), None)
+        a = tensor_class._wrap(new_array(a, None, name), None)
     a, b = matched(name, a, b)
     check_fits(name, a, b)
     try:

@@ -314,6 +314,6 @@ def _limited(name: str, x: TensorBase, low: float, high: float) -> Any:
 
 def _normalised(op: Any, name: str, x: TensorBase, axis: Axis, dtype: DTypeLike | None) -> Any:
     """Softmax or LogSoftmax; float16 in float32, since the sum may have many small terms."""
-    x = as_float(x if dtype is None else cast(x, check_dtype(dtype, name)))
+    x = as_float(x if dtype is None else cast(x, check_dtype(dtype, name), name))
     axes = normalize_axes(axis, x._data.ndim, name)
     return cast(op.apply(*single(x), axes=axes), x._data.dtype)

@@ -58,7 +58,7 @@ class CastingMethods(Theme):
 
     def type_as(self, other: TensorBase) -> Self:
         """The same values with the dtype of `other`."""
-        return cast(self, shape_and_dtype("type_as", other)[1], "type_as")
+        return cast(self, check_dtype(shape_and_dtype("type_as", other)[1], "type_as"), "type_as")
 
     def cpu(self) -> Self:
         """The tensor itself: everything is computed on the CPU."""

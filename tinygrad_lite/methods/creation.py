@@ -108,7 +108,11 @@ class CreationMethods(Theme):
         """Every element `fill_value`, which also determines the default dtype."""
         sizes = new_shape("full", (shape,))
         number(fill_value, "full: fill_value")
-        wanted = new_array(fill_value).dtype if dtype is None else check_dtype(dtype, "full")
+        wanted = (
+            new_array(fill_value, None, "full").dtype
+            if dtype is None
+            else check_dtype(dtype, "full")
+        )
         return made(cls, filled("full", sizes, fill_value, wanted), requires_grad, "full")
 
     @classmethod
@@ -147,7 +151,8 @@ class CreationMethods(Theme):
                 check_fits("arange", limit, wanted)
             values = np.array(values, wanted)
         else:
-            values = converted("arange", np.arange(first, end, step), wanted)
+            numbers = np.arange(first, end, step) if span > 0 else np.empty(0)
+            values = converted("arange", numbers, wanted)
         return made(cls, values, requires_grad, "arange")
 
     @classmethod

@@ -73,7 +73,9 @@ class IndexingMethods(Theme):
         items, _, distinct = array_index(index)
         try:
             return Getitem.apply(self, index=items, distinct=distinct)
-        except OverflowError:
+        except (IndexError, OverflowError) as error:
+            if isinstance(error, IndexError) and not str(error).startswith("only integers"):
+                raise
             raise IndexError(f"index: {shown(index)} is out of range for any axis") from None
 
     def __setitem__(self, index: Any, value: Operand) -> None:

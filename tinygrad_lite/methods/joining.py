@@ -6,7 +6,7 @@ from typing import Any, Self, TypeGuard
 
 import numpy as np
 
-from ..arrays.arguments import choice, integer, shown
+from ..arrays.arguments import choice, integer, shown, wrong
 from ..arrays.dtypes import new_array
 from ..arrays.shapes import normalize_axis
 from ..engine.graph import TensorBase
@@ -183,6 +183,8 @@ def _parts(name: str, tensors: Any) -> list[Any]:
     """The operands with a common dtype; none may be a number."""
     if not len(tensors):
         raise ValueError(f"{name}: expected at least one tensor; got none")
+    if not any(isinstance(one, (TensorBase, np.ndarray)) for one in tensors):
+        raise wrong(name, "tensors or arrays", tensors, "; make Tensors of them first")
     parts = matched(name, *tensors)
     if not all(hasattr(part, "shape") for part in parts):
         raise TypeError(f"{name}: expected tensors or arrays; got a number; make it a Tensor first")

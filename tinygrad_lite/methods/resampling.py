@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from ..arrays.arguments import choice, flag, number, shown
-from ..arrays.shapes import Sizes, per_axis
+from ..arrays.shapes import Sizes, allocatable, per_axis
 from ..engine.graph import Array
 from ..ops.indexing import Getitem
 from ._operands import as_float, in_single
@@ -77,6 +77,7 @@ class ResamplingMethods(Theme):
                 f"got {shown(wanted)}"
             )
         sizes = [int(before * scale) for before, scale in zip(old, scales, strict=True)]
+        allocatable(tuple(sizes), "interpolate: scale_factor")
         if min(sizes) < 1:
             raise ValueError(f"interpolate: scale_factor {shown(wanted)} leaves nothing of {old}")
         return sizes, scales

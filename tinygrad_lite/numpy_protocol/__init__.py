@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays.arguments import wrong
 from ..arrays.shapes import Axis, normalize_axes
 from ..engine.graph import TensorBase
 from ..engine.recording import is_grad_enabled
@@ -95,6 +96,9 @@ def _write_array(name: str, function: Any, inputs: tuple[Any, ...], options: dic
             f"{name}: a Tensor that requires grad cannot be written into an ndarray (out= or +=), "
             "which has no graph; write y = x + t, or do it in no_grad(), or with t.detach()"
         )
+    for array in options.get("out", ()):
+        if not isinstance(array, np.ndarray | None):
+            raise wrong(f"{name}: out", "an ndarray", array)
     options = {key: _array(value) for key, value in options.items()}
     return function(*map(_array, inputs), **options)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..arrays.arguments import choice, flag
 from ..engine.graph import TensorBase
-from ..methods._operands import plain_array
+from ..methods._operands import operand, plain_array
 from ..methods._products import matrix_product, sum_of_products, tensordot
 from ..methods.linalg import solve
 
@@ -21,6 +21,7 @@ def _dot(a: Any, b: Any) -> Any:
 
 
 def _inner(a: Any, b: Any) -> Any:
+    a, b = operand(a, "np.inner"), operand(b, "np.inner")
     return tensordot(a, b, (-1, -1)) if np.ndim(a) and np.ndim(b) else np.multiply(a, b)
 
 

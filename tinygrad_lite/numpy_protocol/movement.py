@@ -9,7 +9,7 @@ from ..arrays.arguments import choice, is_integer, shown
 from ..arrays.shapes import broadcast_shape, normalize_axes, normalize_axis
 from ..engine.graph import TensorBase
 from ..methods._operands import plain_array
-from ..methods._positions import along, integers
+from ..methods._positions import along, check_range, integers
 from ..methods.joining import JoiningMethods, concatenate, stacked
 
 PAD_MODES = {"constant": "constant", "edge": "replicate", "reflect": "reflect", "wrap": "circular"}
@@ -65,7 +65,7 @@ def _hstack(tup: Any) -> Any:
 
 def _array_split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     parts = indices_or_sections
-    return list(x.tensor_split(parts if np.ndim(parts) == 0 else [*parts], axis))
+    return list(x.tensor_split([*parts] if isinstance(parts, (tuple, list)) else parts, axis))
 
 
 def _split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
@@ -80,8 +80,7 @@ def _repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
 
 
 def _tile(x: Any, reps: Any) -> Any:
-    counts = tuple(reps) if np.ndim(reps) else (reps,)
-    return x.repeat((1,) * (x.ndim - len(counts)) + counts)
+    return x.tile(reps.tolist() if isinstance(reps, np.ndarray) else reps)
 
 
 def _roll(x: Any, shift: Any, axis: Any = None) -> Any:
@@ -107,6 +106,8 @@ def _take(x: Any, indices: Any, axis: int | None = None) -> Any:
         return _take(x.reshape(-1), indices, 0)
     axis = normalize_axis(axis, x.ndim, "np.take")
     positions = integers("np.take", indices)
+    size = x.shape[axis]
+    check_range("np.take", positions, -size, size, f"axis {axis}")
     taken = x[along(axis, positions.reshape(-1))]  # never a single integer, which gives a view
     return taken.reshape(x.shape[:axis] + positions.shape + x.shape[axis + 1 :])
 

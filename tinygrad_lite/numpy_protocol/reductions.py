@@ -110,6 +110,8 @@ def _average(x: Any, axis: Any = None, weights: Any = None, *, keepdims: bool = 
     if weights is None:
         return x.mean(axis, keepdims)
     tensor = x if isinstance(x, TensorBase) else weights
+    if not isinstance(weights, TensorBase):
+        weights = plain_array(weights, "np.average: weights")
     x, weights = matched("np.average", *map(_array, (x, weights)), floating=True)
     return _weighted(as_tensor(x, tensor), axis, weights, keepdims)
 
@@ -120,7 +122,7 @@ def _array(x: Any) -> Any:
 
 @in_single
 def _weighted(x: Any, axis: Any, weights: Any, keepdims: bool) -> Any:
-    weights = as_tensor(cast(weights, x.dtype), x)
+    weights = cast(as_tensor(weights, x, x.dtype), x.dtype)
     if np.shape(weights) != x.shape:
         axes = normalize_axes(axis, x.ndim, "np.average")
         if len(axes) != 1 or np.shape(weights) != (x.shape[axes[0]],):
@@ -177,7 +179,7 @@ REDUCING: dict[Any, Callable[..., Any]] = {
     np.median: _with_axis("median"),
     np.quantile: _quantile,
     np.percentile: lambda x, q, axis=None, *, keepdims=False: _quantile(
-        x, np.true_divide(q, 100), axis, keepdims=keepdims
+        x, plain_array(q, "np.percentile: q") / 100, axis, keepdims=keepdims
     ),
     np.linalg.norm: _norm,
     np.cumsum: _scan("cumsum"),
