@@ -110,14 +110,13 @@ def _average(x: Any, axis: Any = None, weights: Any = None, *, keepdims: bool = 
     if weights is None:
         return x.mean(axis, keepdims)
     tensor = x if isinstance(x, TensorBase) else weights
-    if not isinstance(weights, TensorBase):
-        weights = plain_array(weights, "np.average: weights")
-    x, weights = matched("np.average", *map(_array, (x, weights)), floating=True)
+    x, weights = _array(x, "np.average: a"), _array(weights, "np.average: weights")
+    x, weights = matched("np.average", x, weights, floating=True)
     return _weighted(as_tensor(x, tensor), axis, weights, keepdims)
 
 
-def _array(x: Any) -> Any:
-    return x if isinstance(x, TensorBase) else plain_array(x, "np.average")
+def _array(x: Any, name: str) -> Any:
+    return x if isinstance(x, TensorBase) else plain_array(x, name)
 
 
 @in_single
@@ -179,7 +178,7 @@ REDUCING: dict[Any, Callable[..., Any]] = {
     np.median: _with_axis("median"),
     np.quantile: _quantile,
     np.percentile: lambda x, q, axis=None, *, keepdims=False: _quantile(
-        x, plain_array(q, "np.percentile: q") / 100, axis, keepdims=keepdims
+        x, _array(q, "np.percentile: q") / 100, axis, keepdims=keepdims
     ),
     np.linalg.norm: _norm,
     np.cumsum: _scan("cumsum"),
