@@ -62,6 +62,7 @@ OPERANDS = {
     *("arrays", "arys", "xi", "tensors", "self", "out", "mat1", "mat2", "format_spec", "hx"),
     "grad_outputs",
     "weights",
+    "obj",
 }
 # By which other word a message speaks of an argument, or of a function.
 WORDS = {
@@ -101,6 +102,10 @@ NAMES = {
     "glorot_uniform": "uniform",
     "solve_triangular": "solve",
     "Linear": "kaiming_uniform",
+    "AdamW": "step",
+    "Adam": "step",
+    "SGD": "step",
+    "LayerNorm": "ones",
     "load_state_dict": "Tensor",
     "safe_save": "Tensor",
     "mul_": "mul",
@@ -257,19 +262,21 @@ def wrong_error(attempt: Attempt, error: BaseException) -> str | None:
     ):
         return None  # a function of the user's; Python or NumPy, before a function of ours
     if isinstance(error, (MemoryError, OSError, AssertionError, ZeroDivisionError)):
-        said = {MemoryError: "Unable to allocate", OSError: "", ZeroDivisionError: call.name}
+        said = {MemoryError: "Unable to allocate", OSError: "", ZeroDivisionError: ""}
         fine = isinstance(error, tinygrad_lite.GradientError) or any(
             isinstance(error, kind) and text.startswith(start) for kind, start in said.items()
         )
-        return None if fine and "\n" not in text else type(error).__name__
+        return None if fine else type(error).__name__
     if not isinstance(error, (TypeError, ValueError, IndexError, RuntimeError)):
         return type(error).__name__
+    if attempt.parameter in ("out", "format_spec") or call.name == "parallel":
+        return None  # NumPy's and Python's own words, and those of the task
+    if call.name.startswith("np.") and not attempt.parameter:
+        return None  # out= by position
     if "\n" in text or len(text) >= LONGEST:
         return "several lines, or a long one"
     if isinstance(error, TypeError) and any(words in text for words in SIGNATURE):
         return None
-    if attempt.parameter in ("out", "format_spec"):
-        return None  # NumPy's and Python's own words
     if call.name in ("index", "x[i] = v") and isinstance(error, (IndexError, ValueError)):
         return None  # NumPy's own words for an index that does not fit
     if not last.filename.startswith(OURS) or not raises(last.filename, last.lineno or 0):
@@ -293,7 +300,7 @@ def unnamed(call: Call, parameter: str, error: BaseException, text: str) -> str 
     names += [name for name in (NAMES.get(bare), NAMES.get(names[3])) if name]
     names += [f"np.{NUMPY_OF[bare]}"] if bare in NUMPY_OF else []
     if (
-        not text.startswith((*names, "iteration: ", "len: ", "float: "))
+        not text.startswith((*names, "iteration: ", "len: ", "float: ", "requires_grad: "))
         and "would become" not in text
     ):
         return "another function's name"

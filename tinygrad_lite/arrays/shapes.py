@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from .arguments import MOST, integer, is_integer, shown
+from .arguments import integer, is_integer, shown
 
 Shape = tuple[int, ...]
 MOST_ELEMENTS = 1 << 47  # a process has addresses for that many bytes
+MOST_ALONG_AN_AXIS = 1 << 40  # so that a stride in bytes is an integer of 64 bits
 MOST_AXES = 64  # NumPy's limit
 Axis = int | Sequence[int] | None
 Sizes = int | Sequence[int]
@@ -121,7 +122,7 @@ def per_axis(
     if (
         len(given) != rank
         or not all(map(is_integer, given))
-        or not least <= min(given, default=least) <= max(given, default=least) <= MOST
+        or not least <= min(given, default=least) <= max(given, default=least) <= MOST_ALONG_AN_AXIS
     ):
         several = f" or {rank} of them" if rank > 1 else ""
         raise ValueError(f"{name}: expected an integer from {least}{several}; got {shown(value)}")
@@ -146,7 +147,10 @@ def padding_pairs(padding: Any, rank: int, name: str) -> tuple[tuple[int, int], 
     if (
         not whole
         or len(pairs) != rank
-        or not 0 <= min(map(min, pairs), default=0) <= max(map(max, pairs), default=0) <= MOST
+        or not 0
+        <= min(map(min, pairs), default=0)
+        <= max(map(max, pairs), default=0)
+        <= MOST_ALONG_AN_AXIS
     ):
         raise ValueError(
             f"{name}: expected an integer from 0, {rank} of them, {rank} pairs (before, after), or "

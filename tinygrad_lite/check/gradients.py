@@ -97,7 +97,8 @@ def gradgradcheck(
     """
     first = _subject("gradgradcheck", fn, inputs, atol, rtol, step)
     _, outputs = first.run(first.point)
-    rng = new_generator((arguments.seed(seed, "gradgradcheck: seed"), 2))
+    seed = arguments.seed(seed, "gradgradcheck: seed")
+    rng = new_generator((seed, 2))
     cotangents = [np.asarray(rng.standard_normal(output.shape)) for output in outputs]
     count = len(first.arguments)
 

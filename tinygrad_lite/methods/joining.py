@@ -183,7 +183,9 @@ def _parts(name: str, tensors: Any) -> list[Any]:
     """The operands with a common dtype; none may be a number."""
     if not len(tensors):
         raise ValueError(f"{name}: expected at least one tensor; got none")
-    if not any(isinstance(one, (TensorBase, np.ndarray)) for one in tensors):
+    if not any(
+        isinstance(x, TensorBase) or (isinstance(x, np.ndarray) and x.ndim) for x in tensors
+    ):
         raise wrong(name, "tensors or arrays", tensors, "; make Tensors of them first")
     parts = matched(name, *tensors)
     if not all(hasattr(part, "shape") for part in parts):

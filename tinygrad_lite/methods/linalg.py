@@ -70,7 +70,11 @@ class LinalgMethods(Theme):
         w = operand(weight, "linear: weight")
         if np.ndim(w) > 1:
             w = w.mT if transposed else w
-        y = self * w if np.ndim(w) == 1 else matrix_product(self, w, "linear")
+        y = (
+            combined("linear: weight", self, w, Mul)
+            if np.ndim(w) == 1
+            else matrix_product(self, w, "linear")
+        )
         return y if bias is None else combined("linear: bias", y, bias, Add)
 
     @also("mat2")
