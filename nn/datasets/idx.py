@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_lite import arguments, files
+from tinygrad_lite import files
 
 _DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -36,9 +36,8 @@ def read_idx(path: files.FilePath) -> NDArray[Any]:
     or longer than the header says, and for a broken gzip stream; OSError for a file that cannot be
     read, and MemoryError for one that is too large.
     """
-    path = arguments.path(path, "read_idx: path")
-    name = files.printable(path)
     with files.reading(path, "read_idx") as file:
+        name = files.printable(path)
         bytes_on_disk = os.fstat(file.fileno()).st_size
         start = file.read(2)
         file.seek(0)

@@ -1,4 +1,4 @@
-"""Readers of arguments: a number, an integer, True or False, one of several words, a path.
+"""Readers of arguments: a number, an integer, True or False, one of several words, a function.
 
 Each returns the value in its plain form, or raises an error of one line that names the function
 and the argument, and says what was expected and what came.  `name` is both: "dropout: p".  A layer
@@ -7,7 +7,6 @@ or an optimiser of your own can use them as ours do: `tinygrad_lite.arguments`.
 Axes, shapes and sizes are read in shapes.py, dtypes in dtypes.py, operands in methods/_operands.py.
 """
 
-import os
 from collections.abc import Sequence
 from operator import index as as_index
 from types import BuiltinFunctionType, FunctionType, ModuleType
@@ -120,16 +119,6 @@ def choice(value: Any, name: str, *choices: str | None) -> Any:
     near = get_close_matches(value.lower(), [each for each in choices if each], 1)
     fix = f'; did you mean "{near[0]}"?' if near else ""
     raise ValueError(f"{name}: expected {expected}; got {shown(value)}{fix}")
-
-
-def path(value: Any, name: str) -> str:
-    """The name of a file or a folder as text.  An integer is none: `open` takes it for a file."""
-    if isinstance(value, (str, os.PathLike)):
-        found = os.fspath(value)
-        if isinstance(found, str) and found and "\0" not in found:
-            return found
-        raise ValueError(f"{name}: expected the name of a file; got {shown(value)}")
-    raise wrong(name, "the name of a file, text or a Path", value)
 
 
 def function(value: Any, name: str) -> Any:
