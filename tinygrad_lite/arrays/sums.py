@@ -96,7 +96,9 @@ def add_in_parts(
 
 
 def _sum_of_array(x: Any, axes: Shape) -> Any:
-    """`sum_along` of an array, without the axes."""
+    """`sum_along` of an array, without the axes, which may come in any order."""
+    if len(axes) > 1:
+        axes = tuple(sorted(axes))
     if x.dtype.char not in "fd":
         return _widened(x, axes)
     if len(axes) == x.ndim and x.flags.forc:
