@@ -396,7 +396,10 @@ def test_numpy_functions_without_a_gradient() -> None:
             r"^\+: a MaskedArray has a mask, which a Tensor has not; make an",
         ),
         (lambda x: np.fft.fft(x), r"np.fft.fft is not supported on a Tensor"),
-        (lambda x: np.pad(x, 1, mode="mean"), "np.pad on a Tensor: expected mode constant, edge,"),
+        (
+            lambda x: np.pad(x, 1, mode="mean"),
+            'np.pad: mode: expected "constant", "edge",.* got .mean',
+        ),
         (lambda x: np.hypot.accumulate(x), r"np.hypot.accumulate is not supported on a Tensor"),
         (lambda x: np.exp(x, where=x.data > 0), r"np.exp on a Tensor: .*'where'"),
         (lambda x: np.exp(np.ones(2), out=x), r"np.exp: a Tensor takes no out="),

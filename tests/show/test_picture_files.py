@@ -134,7 +134,7 @@ def test_an_interrupted_write_leaves_the_old_file(
 
 def test_errors_are_one_line(tmp_path: Path) -> None:
     x = Tensor([1.0], requires_grad=True)
-    with pytest.raises(TypeError, match=r"^draw: expected a Tensor; got ndarray$"):
+    with pytest.raises(TypeError, match=r"^draw: tensor: expected a Tensor; got ndarray$"):
         draw(np.ones(3))  # type: ignore[arg-type]
     message = (
         "draw: expected a path that ends in .svg, .png, .pdf, or .dot (.gv) for DOT text; "

@@ -215,6 +215,7 @@ class MovementMethods(Theme):
         """
         return _repeated("repeat", self, shape_from(repeats, "repeat: repeats"))
 
+    @also("dims", "reps")
     def tile(self, *repeats: Any) -> Self:
         """`repeat`, where fewer numbers than axes are those of the last axes, as in np.tile."""
         counts = shape_from(repeats, "tile: repeats")
