@@ -761,3 +761,78 @@ def test_an_op_that_was_written_for_pytorch(write, method) -> None:
     )
     with pytest.raises(TypeError, match=expected):
         write()
+
+
+class Doubled(Function):
+    def forward(self, x):
+        return x * 2.0
+
+    def backward(self, g, y, x):
+        return (g * 2.0,)
+
+
+class Masking(Doubled):
+    def forward(self, x):
+        return np.ma.array(x, mask=False)
+
+
+class MaskingBackward(Doubled):
+    def backward(self, g, y, x):
+        return (np.ma.array(g, mask=False),)
+
+
+def test_a_masked_array_of_a_users_op_is_refused() -> None:
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    with pytest.raises(TypeError, match=r"^Masking.forward: a MaskedArray has a mask"):
+        Masking.apply(x)
+    with pytest.raises(TypeError, match=r"^MaskingBackward.backward: a MaskedArray has a mask"):
+        MaskingBackward.apply(x).sum().backward()
+
+
+def test_a_backward_that_captures_a_tensor_is_refused_unless_it_is_recorded() -> None:
+    """On arrays the captured tensor would get no gradient; with create_graph it gets one."""
+    x, factor = (Tensor(value, requires_grad=True) for value in (3.0, 5.0))
+
+    class Captures(Doubled):
+        def backward(self, g, y, x):
+            return (factor * g,)
+
+    with pytest.raises(TypeError, match=r"^Captures.backward: got a Tensor that requires grad"):
+        Captures.apply(x).backward()
+    (first,) = tl.grad(Captures.apply(x), [x], create_graph=True)
+    first.backward()
+    assert factor.grad.item() == 1.0
+
+    class Detaches(Doubled):
+        def backward(self, g, y, x):
+            return (factor.detach() * g,)
+
+    Detaches.apply(x).backward()
+    assert x.grad.item() == 5.0
+    assert not x.grad.requires_grad
+
+
+def test_the_error_of_a_gradient_of_another_shape_is_the_same_when_recorded() -> None:
+    class Narrow(Doubled):
+        def backward(self, g, y, x):
+            return (g[:1],)
+
+    for create_graph in (False, True):
+        x = Tensor([1.0, 2.0], requires_grad=True)
+        with pytest.raises(RuntimeError, match=r"Narrow.backward: a gradient has shape \(1,\)"):
+            tl.grad(Narrow.apply(x).sum(), [x], create_graph=create_graph)
+
+
+def test_results_of_a_subclass_need_no_arguments_of_its_constructor() -> None:
+    class Named(Tensor):
+        def __new__(cls, name, data, **options):
+            return super().__new__(cls)
+
+        def __init__(self, name, data, **options):
+            super().__init__(data, **options)
+
+    x = Named("x", [1.0, 2.0], requires_grad=True)
+    y = (x * x).sum()
+    y.backward()
+    assert type(y) is Named
+    assert x.grad.tolist() == [2.0, 4.0]

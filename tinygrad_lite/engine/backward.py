@@ -256,7 +256,7 @@ def _fit(gradient: Any, node: Node, shape: Shape) -> Any:
     """`gradient` summed back to its input's shape; an error unless the op declares `broadcasts`."""
     if node.broadcasts:
         return unbroadcast(gradient, shape)
-    larger = gradient.ndim >= len(shape) and gradient.size >= prod(shape)
+    larger = gradient.ndim >= len(shape) and prod(gradient.shape) >= prod(shape)
     raise RuntimeError(
         f"{type(node).__name__}.backward: a gradient has shape {gradient.shape}, and its input has "
         f"shape {shape}"

@@ -12,6 +12,7 @@ from numpy import ndarray
 
 from ..arrays.dtypes import KIND_RANK
 from ..arrays.float_errors import restore, silence
+from ..arrays.given import refuse_masked
 from ..arrays.shapes import broadcast_shape
 from .graph import Array, Node, Output, OutputGradients, TensorBase
 from .memory import Alert, changes, link_views
@@ -156,7 +157,7 @@ class Primitive(Node):
             op.out_shape = result.shape
 
         # Wrap.
-        tensor = tensor_class.__new__(tensor_class)
+        tensor = object.__new__(tensor_class)
         tensor._data = result
         tensor._node = op if recorded else None
         tensor._views = tensor.grad = None
@@ -370,6 +371,7 @@ class Function(Primitive):
                 raise TypeError(
                     f"{name}: an option is a Tensor that requires grad; make it an input"
                 )
+        refuse_masked(f"{name}.forward", result)
         for array in result if isinstance(result, tuple) else (result,):
             kind = getattr(getattr(array, "dtype", None), "kind", None)
             if kind not in KIND_RANK:
@@ -408,7 +410,11 @@ class Function(Primitive):
         if not isinstance(results, tuple) or len(results) != count:
             got = f"{len(results)}" if isinstance(results, tuple) else type(results).__name__
             raise TypeError(f"{name}.backward: expected a tuple of {count} gradients; got {got}")
+        refuse_masked(f"{name}.backward", results)
         tensor = _tensor_in(gradient)
+        # What such a Tensor was made from would get no gradient.
+        if tensor is None and any(isinstance(one, TensorBase) and one._node for one in results):
+            raise TypeError(f"{name}.backward: got a Tensor that requires grad; detach() it")
         if tensor is not None:  # constants too, so that the next rules run on Tensors
             results = tuple([_as_tensor(one, tensor) for one in results])
         return results if self.fresh else tuple([_own_memory(one, gradient) for one in results])

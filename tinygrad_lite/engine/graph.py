@@ -37,7 +37,7 @@ class TensorBase:
     @classmethod
     def _wrap(cls, array: Any, node: "Node | None") -> Self:
         """A tensor around `array`, which is not copied."""
-        tensor = cls.__new__(cls)
+        tensor = object.__new__(cls)  # a subclass may want arguments
         tensor._data = array if type(array) is np.ndarray else np.asarray(array)
         tensor._node = node
         tensor._views = None
