@@ -8,6 +8,22 @@ WRITE = {
     "ParameterList": "a list of tensors",
     "ParameterDict": "a dict of tensors",
     "Identity": "lambda x: x",
+    "Embedding": "weight[index]",
+    "LSTM": "LSTMCell, called for each time step",
+    "PReLU": "x.prelu(weight)",
+    "MultiheadAttention": "x.scaled_dot_product_attention(key, value)",
+    "Upsample": "x.interpolate(size)",
+    "CosineSimilarity": "x.cosine_similarity(y)",
+    **{
+        f"{name}{rank}d": f"x.{method}{rank}d({arguments}), in the forward of a Module"
+        for rank in (1, 2, 3)
+        for name, method, arguments in (
+            ("Conv", "conv", "weight, bias"),
+            ("MaxPool", "max_pool", "size"), ("AvgPool", "avg_pool", "size"),
+            ("AdaptiveMaxPool", "adaptive_max_pool", "size"),
+            ("AdaptiveAvgPool", "adaptive_avg_pool", "size"),
+        )
+    },
     **{
         name: f"Tensor.{method}, which Sequential takes as a layer"
         for name, method in {

@@ -1,3 +1,5 @@
 """Serving data sets to a training loop: the index of this folder."""
 
-from .batches import Batches as Batches  # rows in batches, in a new order every epoch
+from .batches import Batches  # rows in batches, in a new order every epoch
+
+__all__ = ["Batches"]

@@ -142,7 +142,7 @@ def _fetch(url: str, get: Callable[[str, _Arriving], None], most_bytes: int) -> 
     def ask() -> None:
         try:
             get(url, arriving)
-        except BaseException as error:
+        except BaseException as error:  # whatever it is, the caller raises it
             failures.append(error)
 
     thread = Thread(target=ask, daemon=True)

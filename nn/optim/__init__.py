@@ -5,7 +5,9 @@ large arrays.
 """
 
 # isort: off
-from .sgd import SGD as SGD  # with or without momentum
-from .adam import Adam as Adam  # every element has its own step size
-from .adam import AdamW as AdamW  # the same with decoupled weight decay
-from .optimizer import Optimizer as Optimizer  # the base class, for your own optimisers
+from .sgd import SGD  # with or without momentum
+from .adam import Adam  # every element has its own step size
+from .adam import AdamW  # the same with decoupled weight decay
+from .optimizer import Optimizer  # the base class, for your own optimisers
+
+__all__ = ["SGD", "Adam", "AdamW", "Optimizer"]
