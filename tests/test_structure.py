@@ -109,6 +109,12 @@ def test_arrays_know_nothing() -> None:
     assert not [arrow for arrow in arrows("tinygrad_lite") if arrow[0] == "arrays"]
 
 
+def test_the_index_of_arrays_names_every_file() -> None:
+    folder = ROOT / "tinygrad_lite" / "arrays"
+    index = set(re.findall(r"\w+", (folder / "__init__.py").read_text()))
+    assert {path.stem for path in folder.glob("*.py")} - {"__init__"} <= index
+
+
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_inside_a_room_there_are_no_circles(folder: str) -> None:
     package = folder.replace("/", ".")

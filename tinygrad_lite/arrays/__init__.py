@@ -1,6 +1,8 @@
 """NumPy made exact and fast.  Nothing in this folder knows about tensors or the graph.
 
-shapes, dtypes, float_errors, generator     properties of arrays, NumPy's warnings, random numbers
+arguments, given, integers                  what users pass: read, or refused in one clear line
+shapes, dtypes, ownership, float_errors,
+generator                                   properties of arrays, NumPy's warnings, random numbers
 threads, products, sums                     large operations in chunks over a pool of threads
 arithmetic, selection, activations, softmax, normalisation, gates, recurrences, scatter, sinc,
 error_function                              formulas of ops/, computed faster than as written there

@@ -135,9 +135,9 @@ def at_lines(ufunc: Any, y: Any, lines: Lines, x: Any) -> None:
         layers = max(1, AT_ONCE // max(lines_at.size, 1))
         for first in range(0, outer, layers):
             beginnings = np.arange(first, min(first + layers, outer)) * (size * inner)
-            places = beginnings[:, None, None] + lines_at if outer > 1 else lines_at
+            named = beginnings[:, None, None] + lines_at if outer > 1 else lines_at
             added = x[first : first + layers, part].astype(y.dtype, copy=False)
-            ufunc.at(flat, places.reshape(-1), added.reshape(-1))
+            ufunc.at(flat, named.reshape(-1), added.reshape(-1))
 
 
 def _is_whole(part: Any) -> bool:

@@ -38,7 +38,7 @@ def unbroadcast(gradient: Any, shape: Shape) -> Any:
     """`gradient` summed over the axes along which `shape` was broadcast.  Array or Tensor.
 
     An element that was repeated reached the result several times, so its derivative is the sum
-    over the copies (the chain rule).  This is the only place that undoes a broadcast.
+    over the copies (the chain rule).  Nothing else undoes a broadcast.
     """
     extra = gradient.ndim - len(shape)
     axes = tuple(range(extra)) + tuple(
@@ -225,10 +225,10 @@ def _any_layout(x: Any, axes: Shape) -> Any:
     left = [axis for axis, part in enumerate(parts) if part != 0]
     order = sorted(range(len(left)), key=seen.strides.__getitem__, reverse=True)
     seen = seen.transpose(order)
-    summed = tuple([place for place, number in enumerate(order) if left[number] in axes])
+    summed = tuple([axis for axis, number in enumerate(order) if left[number] in axes])
     sums = (_contiguous if seen.flags.c_contiguous else _with_gaps)(seen, summed)
 
-    kept = [number for place, number in enumerate(order) if place not in summed]
+    kept = [number for axis, number in enumerate(order) if axis not in summed]
     sums = np.asarray(sums).transpose([kept.index(number) for number in sorted(kept)])
     sums = sums[tuple([parts[left[number]] for number in sorted(kept)])]  # turned back
     repeated = prod([x.shape[axis] for axis in axes if parts[axis] == 0])

@@ -310,7 +310,7 @@ def _unsummed(found: Comparison) -> str:
 
 
 def _ordinal(index: int, length: int) -> str:
-    """The place of one of `length` terms: first, 2nd, 3rd, ..., last."""
+    """Which of `length` terms this is: first, 2nd, 3rd, ..., last."""
     if index in (0, length - 1):
         return "last" if index else "first"
     number = index + 1

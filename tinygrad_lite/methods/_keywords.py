@@ -103,8 +103,7 @@ APART = ("dim0", "dim1")
 def also(*theirs: str) -> Callable[[Call], Call]:
     """A decorator: accept these keywords, which KEYWORDS explains, beside the method's own.
 
-    A call by position costs a sixth of a microsecond more, so only methods with such an argument
-    bear it.
+    Every call goes through one more function for it, so only methods with such an argument have it.
 
     Errors: TypeError if an argument is given by two spellings, and for an unknown keyword.
     """

@@ -131,14 +131,14 @@ def _steepness(rows: Any, positions: Array) -> Any:
     return Mask.apply(slopes, mask=np.isfinite(slopes.data))
 
 
-def _sorted_at(rows: Any, places: Array) -> Any:
-    """The elements at these places of each sorted row, of shape (..., *places.shape)."""
+def _sorted_at(rows: Any, positions: Array) -> Any:
+    """The elements at these positions of each sorted row, of shape (..., *positions.shape)."""
     order = np.argsort(rows.data, axis=-1, kind="stable")
     last = order[..., -1:]  # a nan, if there is one
     spoilt = np.isnan(np.take_along_axis(rows.data, last, -1))
-    read = np.where(spoilt, last, order[..., places.astype(np.int64).reshape(-1)])
+    read = np.where(spoilt, last, order[..., positions.astype(np.int64).reshape(-1)])
     values = read_along(rows, read, -1, distinct=False)[0]
-    return values.reshape(*rows.shape[:-1], *places.shape)
+    return values.reshape(*rows.shape[:-1], *positions.shape)
 
 
 def _first(rows: Array, k: int, largest: bool) -> Array:

@@ -62,16 +62,18 @@ def operator_or_callee(frame: FrameType) -> Any:
     """What the frame is running: the sign of an operator, or the function that it calls.
 
     None if that is not an operator, nor a call of a function by its name, as np.exp(...) is.
-    Functions written in C have no frame, so there is nothing else that tells np.exp of a list
-    from np.asarray.
+    Functions written in C have no frame, so nothing but the bytecode tells np.exp of a list from
+    np.asarray.  Each version of Python has its own; what is unknown here gives None, so that a lost
+    graph is a warning instead of an error.
     """
     running = _instruction(frame.f_code, frame.f_lasti)
     if not isinstance(running, tuple):
         return running
     name, *attributes = running
-    places = (frame.f_locals, frame.f_globals, frame.f_builtins)
-    found = next((names[name] for names in places if name in names), None)
+    scopes = (frame.f_locals, frame.f_globals, frame.f_builtins)
+    found = next((names[name] for names in scopes if name in names), None)
     for attribute in attributes:
+        # Of another object, reading an attribute could run code of its class.
         plain = isinstance(found, (ModuleType, np.ufunc, np.ndarray))
         found = getattr(found, attribute, None) if plain else None
     return found

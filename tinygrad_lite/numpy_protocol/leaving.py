@@ -53,7 +53,7 @@ def leave_for_array() -> None:
         return
     name = _operation(user, inside)
     if name is not None:
-        foreign = [f for f in inside if package(f) not in OURS or module(f)[:9] == "numpy.ma."]
+        foreign = [f for f in inside if package(f) not in OURS or module(f).startswith("numpy.ma.")]
         raise _lost(name, OPERAND if foreign else LIST)
     _warn(user, "an ndarray", "t.numpy() or t.detach()")
 
@@ -92,23 +92,23 @@ def _harmless(inside: list[FrameType]) -> bool:
 
 
 def _warn(user: FrameType, made: str, instead: str) -> None:
-    place = user.f_code.co_filename, user.f_lineno
+    line = user.f_code.co_filename, user.f_lineno
     shown_by = getattr(warnings, "_showwarnmsg_impl", None)
     told = next((lines for one, lines in [*_told] if one is shown_by), None)
     if told is None:
         told = set()
         _told.append((shown_by, told))
-    if place in told:
+    if line in told:
         return
     warnings.warn_explicit(
         f"a Tensor that requires grad became {made}, through which no gradient flows; "
         f"write {instead} if that is meant",
         UserWarning,
-        *place,
+        *line,
         module(user),
         {},
     )
-    told.add(place)
+    told.add(line)
 
 
 def _operation(user: FrameType, inside: list[FrameType]) -> str | None:
