@@ -25,7 +25,7 @@ def at_once(work: Callable[[], list[bytes]], number: int = 3) -> list[list[bytes
     start = threading.Barrier(number)
 
     def run() -> None:
-        start.wait(30)
+        start.wait(120)
         results.append(work())
 
     threads = [threading.Thread(target=run) for _ in range(number)]

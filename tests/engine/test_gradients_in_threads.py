@@ -37,7 +37,7 @@ def at_once(work: Callable[[int], Any], number: int = THREADS) -> list[Any]:
 
     def run(index: int) -> None:
         try:
-            start.wait(30)
+            start.wait(120)
             results[index] = work(index)
         except BaseException as error:
             errors.append(error)
@@ -46,7 +46,7 @@ def at_once(work: Callable[[int], Any], number: int = THREADS) -> list[Any]:
     for thread in running:
         thread.start()
     for thread in running:
-        thread.join(60)
+        thread.join(300)
         assert not thread.is_alive()
     if errors:
         raise errors[0]
@@ -392,7 +392,7 @@ def test_checkpoints_in_threads_drop_different_elements() -> None:
 
     def work(index: int) -> np.ndarray:
         if index == 3:  # beside the checkpoints
-            inside.wait(30)
+            inside.wait(120)
             return Tensor.ones(64).dropout(0.5).data
 
         first = True
@@ -400,7 +400,7 @@ def test_checkpoints_in_threads_drop_different_elements() -> None:
         def drops(t: Tensor) -> Tensor:
             nonlocal first
             if first:
-                inside.wait(30)
+                inside.wait(120)
             first = False
             return t.dropout(0.5)
 

@@ -706,14 +706,14 @@ def test_a_child_forked_while_the_lock_is_held_does_not_wait_for_it() -> None:
     def hold() -> None:
         with changes.lock:
             held.set()
-            free.wait(60)
+            free.wait(120)
 
     other = threading.Thread(target=hold)
     other.start()
-    held.wait(60)
+    held.wait(120)
     child = os.fork()
     if not child:
-        signal.alarm(30)  # ends a child that waits
+        signal.alarm(120)  # ends a child that waits
         x = Tensor([1.0])
         noted = x.data
         x += 1.0

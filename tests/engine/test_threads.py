@@ -46,13 +46,13 @@ def run_python(program: str, **environment: str) -> subprocess.CompletedProcess:
         env=os.environ | environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
 
 
 def both_at_work():
     """A task for two chunks that ends only when another thread has begun the other chunk."""
-    meeting = threading.Barrier(2, timeout=30)
+    meeting = threading.Barrier(2, timeout=120)
     return lambda chunk: meeting.wait() is not None and threading.current_thread()
 
 
@@ -354,15 +354,15 @@ def test_ctrl_c_in_the_caller_waits_for_the_chunks_that_are_being_written(pair) 
 
     def work(chunk):
         if threading.current_thread() is threading.main_thread():
-            begun.wait(30)
+            begun.wait(120)
             return
         begun.set()
-        waits.wait(30)
+        waits.wait(120)
         time.sleep(0.05)
         ended.append(blas_threads())
 
     def interrupt() -> None:
-        begun.wait(30)
+        begun.wait(120)
         time.sleep(0.05)  # until the main thread waits
         signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
         waits.set()
@@ -533,7 +533,7 @@ def test_helpers_keep_off_the_core_of_the_caller(pair) -> None:
     meet = threading.Barrier(2)
 
     def look(_: int) -> None:
-        meet.wait(10)
+        meet.wait(120)
         allowed[threading.get_ident() == caller] = os.sched_getaffinity(0)
 
     try:

