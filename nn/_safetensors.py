@@ -130,7 +130,9 @@ def _entry(name: str, value: Any) -> Entry:
             raise _damaged(f"{_quoted(name)} lacks a dtype, a shape or two offsets")
     if dtype not in DTYPES:
         kind = _quoted(dtype)
-        raise ValueError(f"{_quoted(name)} holds numbers of type {kind}, which NumPy lacks")
+        raise ValueError(
+            f"{_quoted(name)} holds numbers of type {kind}, which NumPy lacks; save it as F32"
+        )
     if stop - first != math.prod(shape) * np.dtype(DTYPES[dtype]).itemsize:
         raise _damaged(f"{_quoted(name)} has offsets that do not fit its shape and dtype")
     return DTYPES[dtype], tuple(shape), first, stop

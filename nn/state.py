@@ -88,7 +88,11 @@ def load_state_dict(obj: object, state_dict: Mapping[str, Values], strict: bool 
     given = {id(own[name]) for name in own if name in state_dict}
     missing = [name for name, tensor in own.items() if id(tensor) not in given]
     unexpected = [name for name in state_dict if name not in own]
-    arrays = {name: _array(state_dict[name]) for name in own if name in state_dict}
+    arrays = {
+        name: _array("load_state_dict", name, state_dict[name])
+        for name in own
+        if name in state_dict
+    }
     problems = []
     if strict and missing:
         problems.append(f"missing {_listed(missing)}")
@@ -167,10 +171,14 @@ def safe_load_metadata(path: files.FilePath) -> dict[str, str]:
             raise ValueError(f"{files.printable(path)}: {error}") from None
 
 
-def _array(value: Values) -> NDArray[Any]:
+def _array(caller: str, name: str, value: Values) -> NDArray[Any]:
+    """The value's array; what is no tensor is refused with its name."""
     if type(value) is np.ndarray:
         return value
-    return (value if isinstance(value, Tensor) else Tensor(value)).data  # it refuses a mask
+    try:
+        return (value if isinstance(value, Tensor) else Tensor(value)).data  # it refuses a mask
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{caller}: {_listed([name])}: {error}") from None
 
 
 def _misfit(tensor: Tensor, array: NDArray[Any]) -> str:
@@ -198,11 +206,11 @@ def _dense(name: str, value: Values) -> NDArray[Any]:
     if not isinstance(name, str) or name == _safetensors.METADATA:
         raise TypeError(f"safe_save: expected a name as key; got {files.printable(repr(name), 80)}")
     if not isinstance(value, Tensor | np.ndarray) or (
-        _array(value).dtype.str[1:] not in _safetensors.NAMES
+        value.dtype.str[1:] not in _safetensors.NAMES
     ):
         kind = getattr(value, "dtype", type(value).__name__)
         raise TypeError(f"safe_save: expected numbers under {_listed([name])}; got {kind}")
-    return np.asarray(_array(value), order="C")
+    return np.asarray(_array("safe_save", name, value), order="C")
 
 
 def _listed(names: Iterable[str]) -> str:

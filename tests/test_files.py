@@ -3,6 +3,7 @@
 import ast
 import errno
 import io
+import itertools
 import os
 import resource
 import signal
@@ -206,6 +207,43 @@ def test_two_that_write_at_once_leave_one_whole_file(tmp_path):
     assert os.listdir(tmp_path) == ["file"]
 
 
+def test_a_signal_just_after_the_opening_leaves_nothing(tmp_path, monkeypatch):
+    """As an alarm or a second Ctrl-C does whose handler raises."""
+    os_open = os.open
+
+    def interrupted(path, *rest):
+        os.close(os_open(path, *rest))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "open", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path / "file")
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.parametrize("error", [None, SystemExit, KeyError])
+def test_a_child_forked_in_the_block_leaves_the_file_to_its_parent(error, tmp_path):
+    """It neither writes what waits in its copy of the buffer, nor removes or renames the file."""
+    path, child = old_file(tmp_path), 0
+    try:
+        with files.replacing(path, "save") as file:
+            file.write(b"new")
+            child = os.fork()
+            if child:
+                ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            elif error is not None:
+                raise error
+    except BaseException as caught:
+        if child:
+            raise
+        expected = "save: a forked child cannot end what its parent writes"
+        os._exit(7 if type(caught) is error or str(caught) == expected else 1)
+    assert ended == 7
+    assert path.read_bytes() == b"new"
+    assert os.listdir(tmp_path) == ["file"]
+
+
 # Links, permissions, special files.
 
 
@@ -224,6 +262,23 @@ def test_a_link_stays_and_its_target_is_replaced(content, tmp_path):
     assert target.read_bytes() == b"new"
     assert os.listdir(tmp_path / "near") == ["l"]
     assert sorted(os.listdir(tmp_path / "far")) == ["file", "link"]
+
+
+def test_a_chain_of_links_is_followed_as_far_as_the_system_does_and_never_broken(tmp_path):
+    """Linux follows 40; a link that is further away would be replaced by a file."""
+    links = [tmp_path / str(number) for number in range(45)]
+    for before, link in itertools.pairwise([tmp_path / "file", *links]):
+        link.symlink_to(before)
+    write(links[39])
+    assert links[39].read_bytes() == b"new"
+    for link in links[41:]:
+        with pytest.raises(OSError, match="save: Too many levels of symbolic links"):
+            write(link)
+    assert all(link.is_symlink() for link in links)
+    around = tmp_path / "around"
+    around.symlink_to(around)
+    with pytest.raises(OSError, match="save: Too many levels of symbolic links"):
+        write(around)
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o664, 0o666, 0o755])

@@ -77,20 +77,28 @@ def replacing(path: FilePath, caller: str = "replacing") -> Iterator[BinaryIO]:
         part = os.path.join(folder, f"{LEFTOVER[0]}{os.urandom(16).hex()}{LEFTOVER[1]}")
         ours.add(part)
         mode = 0o666 if old is None else 0o600  # the umask applies; then that of the old file
-        file = open(part, "wb", opener=lambda part, _: os.open(part, _CREATE, mode))  # noqa: SIM115
-        try:
+        new: BinaryIO | None = None
+        process = os.getpid()
+        try:  # around the opening too: a signal may come just after it
+            new = open(part, "wb", opener=lambda part, _: os.open(part, _CREATE, mode))  # noqa: SIM115
             if old is not None:
-                _keep_permissions(file.fileno(), old)
-            yield file
-            file.flush()
-            _sync(file.fileno())
-            file.close()  # a network file system may say only now that there is no room
+                _keep_permissions(new.fileno(), old)
+            yield new
+            if os.getpid() != process:
+                raise RuntimeError(f"{caller}: a forked child cannot end what its parent writes")
+            new.flush()
+            _sync(new.fileno())
+            new.close()  # a network file system may say only now that there is no room
             os.replace(part, target)
         except BaseException:
-            with suppress(OSError):
-                file.close()
-            with suppress(OSError):
-                os.unlink(part)
+            if new is not None:
+                if os.getpid() != process:  # what is written, and what waits, is the parent's
+                    os.dup2(os.open(os.devnull, _WRITE), new.fileno())
+                with suppress(OSError):
+                    new.close()
+            if os.getpid() == process:
+                with suppress(OSError):
+                    os.unlink(part)
             raise
         _sync_folder(folder)
 
@@ -209,13 +217,13 @@ def _stat(name: str) -> os.stat_result | None:
 
 def _behind_links(name: str) -> str:
     """The file behind symbolic links, where it is or would be; a link in /proc is an open file."""
-    for _ in range(40):  # as many as Linux follows
+    for _ in range(41):  # Linux follows 40
         folder, base = os.path.split(name)
         name = os.path.join(os.path.realpath(folder), base)
         if name.startswith("/proc/") or not os.path.islink(name):
-            break
+            return name
         name = os.path.join(os.path.dirname(name), os.readlink(name))
-    return name
+    _refuse(errno.ELOOP, os.strerror(errno.ELOOP))
 
 
 def _open_special(target: str, _: int) -> int:

@@ -409,10 +409,26 @@ def test_names_from_a_file_cannot_write_to_a_terminal(tmp_path):
     assert str(refused.value).isprintable()
 
 
+@pytest.mark.parametrize("value", ["text", None, np.ma.masked_array([1.0], [True])])
+def test_a_value_that_is_no_tensor_is_refused_with_its_name(value, tmp_path):
+    layer = nn.Linear(1, 1)
+    before = layer.weight.data.copy()
+    with pytest.raises(TypeError, match=r"^load_state_dict: bias: Tensor: "):
+        load_state_dict(layer, {"weight": np.ones((1, 1)), "bias": value})
+    assert layer.weight.data.tolist() == before.tolist()
+    with pytest.raises(
+        TypeError, match=r"^safe_save: (bias: Tensor: |expected numbers under bias)"
+    ):
+        safe_save({"bias": value}, tmp_path / "file")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_dtype_that_numpy_lacks_is_named(tmp_path):
     path = tmp_path / "file"
     path.write_bytes(parts({"x": entry(0, 2, dtype="BF16")}, bytes(2)))
-    with pytest.raises(ValueError, match="'x' holds numbers of type 'BF16', which NumPy lacks"):
+    with pytest.raises(
+        ValueError, match="'x' holds numbers of type 'BF16', which NumPy lacks; save it as"
+    ):
         safe_load(path)
 
 
@@ -478,8 +494,9 @@ def mutated(rng: np.random.Generator, content: bytes) -> bytes:
 def test_mutated_files_are_read_or_refused_as_by_the_package(tmp_path):
     rng, path, content = np.random.default_rng(0), tmp_path / "file", whole()
     messages, read = [], 0
-    for _ in range(2000):
+    for _ in range(1000):
         damaged = mutated(rng, content)
+        path.unlink(missing_ok=True)  # some file systems sync a file that is written over
         path.write_bytes(damaged)
         try:
             loaded = safe_load(path)
@@ -494,7 +511,7 @@ def test_mutated_files_are_read_or_refused_as_by_the_package(tmp_path):
             if array.dtype != bool:  # the package leaves bytes that are no bool
                 assert loaded[name].data.tobytes() == array.tobytes()
         read += 1
-    assert min(read, len(messages)) > 100
+    assert min(read, len(messages)) > 50
     for message in messages:
         assert message.startswith(f"{path}: ")
         assert message.isprintable()
