@@ -43,7 +43,8 @@ derivative it has there. Every method exists since version {first}, unless its l
 """
 METHODS = """## Methods of Tensor
 
-*made of* names the primitives that a call records. If the cell under *derivative* is empty, the
+*made of* names the primitives that a call records; those after *also*, only with some options or
+shapes. If the cell under *derivative* is empty, the
 derivative follows from theirs by the chain rule.
 """
 PRIMITIVES = """## Primitives
@@ -148,10 +149,12 @@ def call_of(name: str, member: Any) -> str:
     """The call with its arguments, as `x.sum(axis=None, keepdim=False)`."""
     if isinstance(member, property):
         return f"x.{name}"
-    arguments = []
+    arguments: list[str] = []
     first = 0 if isinstance(member, staticmethod) else 1  # self, or the class
     for parameter in list(inspect.signature(plain(member)).parameters.values())[first:]:
         star = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
+        if parameter.kind is parameter.KEYWORD_ONLY and not any(a[0] == "*" for a in arguments):
+            arguments.append("*")
         default = "" if parameter.default is parameter.empty else f"={shown(parameter.default)}"
         arguments.append(f"{star}{parameter.name}{default}")
     owner = "Tensor" if isinstance(member, (classmethod, staticmethod)) else "x"
@@ -165,14 +168,10 @@ def shown(value: Any) -> str:
     return getattr(value, "__name__", None) or repr(value)
 
 
-def recorded(name: str) -> list[str]:
-    """The primitives between the arguments and the results of the method, in order of use."""
-    found: dict[str, None] = {}
-    for row in ROWS:
-        if row.method == name and "f" in row.kinds:
-            for variant in row.shapes:
-                found.update(dict.fromkeys(run(row, variant)))
-    return list(found)
+def recorded(name: str) -> list[tuple[str, ...]]:
+    """For each call in the method's rows, the primitives that it records, in order of use."""
+    rows = [row for row in ROWS if row.method == name and "f" in row.kinds]
+    return [tuple(run(row, variant)) for row in rows for variant in row.shapes]
 
 
 def run(row: Row, variant: Any) -> list[str]:
@@ -253,7 +252,7 @@ def registry() -> dict[str, type[Primitive]]:
     return {cls.__name__: cls for cls in sorted(found, key=lambda cls: (cls.__module__, line[cls]))}
 
 
-TELLS_DERIVATIVE = re.compile(r"\bd\w*/d\w|\bd\w = |derivative|gradient")
+TELLS_DERIVATIVE = re.compile(r"\bd\w*/d\w|\bd\w = |derivative(?!s of every order)|gradient")
 
 
 def prose(thing: Any) -> str:
@@ -320,15 +319,19 @@ def method_rows(
     path = path_of(module)
     for name, member in members:
         function = plain(member)
-        parts = recorded(name) or bare(name, member) or applied(member)
+        calls = recorded(name)
+        parts = list(itertools.chain(*calls)) or bare(name, member) or applied(member)
         parts = list(dict.fromkeys(part for part in parts if part in known))
         parts = [part for part in parts if part != "Cast"] or parts  # an option, or float16
         slope = derivative_of(function)
         if slope in summary(function):  # it stands there already
             slope = ""
-        if len(parts) == 1 and is_it(parts[0], name, member):
-            slope = slope or derivative_of(known[parts[0]])
-            made = "primitive " + parts[0]
+        own = next((part for part in parts if is_it(part, name, member)), None)
+        if own and (len(parts) == 1 or (own,) in calls):
+            slope = slope or derivative_of(known[own])
+            made = "primitive " + own
+            others = [part for part in parts if part != own]
+            made += f"; also {', '.join(others)}" if others else ""
         else:
             made = "composed: " + ", ".join(parts) if parts else ""
         text = summary(function)
