@@ -100,7 +100,7 @@ def test_a_list_of_tensors_by_dtype_and_mode() -> None:
         (
             lambda a, b: Tensor(deque([a, b])),
             RuntimeError,
-            "Tensor.__init__ of tinygrad_lite: a Tensor that requires grad would become a constant",
+            "Tensor of tinygrad_lite: a Tensor that requires grad would become a constant",
         ),
     ],
 )

@@ -66,9 +66,9 @@ def where_nan(x: Any) -> Any:
     return x != x if x.dtype.kind == "f" and has_nan(x) else None
 
 
-def nan_under(g: Any, strange: Any) -> Any:
+def nan_under(g: Any, nans: Any) -> Any:
     """g, but nan under a mask of `where_nan`; linear in g.  Array or Tensor."""
-    return g if strange is None else g * np.where(strange, np.nan, 1.0).astype(g.dtype)
+    return g if nans is None else g * np.where(nans, np.nan, 1.0).astype(g.dtype)
 
 
 def _truth(mask: Any) -> Any:

@@ -119,7 +119,7 @@ def _operation(user: FrameType, inside: list[FrameType]) -> str | None:
         name = called.f_code.co_name
         numeric = all(package(frame) in OURS for frame in inside)
         if (numeric and name not in CONVERSIONS) or name in ARITHMETIC:
-            return f"{called.f_code.co_qualname} of {package(called)}"
+            return f"{called.f_code.co_qualname.removesuffix('.__init__')} of {package(called)}"
     running = operator_or_callee(user)
     if isinstance(running, str):
         return running

@@ -136,18 +136,18 @@ class Mod(Primitive):
     b = 0, so is dy/da.
     """
 
-    __slots__ = ("strange",)
+    __slots__ = ("nans",)
     reads = {"b": ("a", "b")}
     broadcasts = True
 
     def forward(self, a, b):
         y = remainder(a, b)
-        self.strange = where_nan(y)
+        self.nans = where_nan(y)
         return y
 
     def backward(self, g, y, a, b):
         quotient = FloorDivide.apply(a, b) if self.needs[1] else None
-        return nan_under(g, self.strange), None if quotient is None else -(g * quotient)
+        return nan_under(g, self.nans), None if quotient is None else -(g * quotient)
 
 
 class Fmod(Primitive):
@@ -156,18 +156,18 @@ class Fmod(Primitive):
     Where y is nan, as at b = 0, so is dy/da.
     """
 
-    __slots__ = ("strange",)
+    __slots__ = ("nans",)
     reads = {"b": ("a", "b")}
     broadcasts = True
 
     def forward(self, a, b):
         y = fmod(a, b)
-        self.strange = where_nan(y)
+        self.nans = where_nan(y)
         return y
 
     def backward(self, g, y, a, b):
         quotient = FloorDivide.apply(a, b, to_zero=True) if self.needs[1] else None
-        return nan_under(g, self.strange), None if quotient is None else -(g * quotient)
+        return nan_under(g, self.nans), None if quotient is None else -(g * quotient)
 
 
 class FloorDivide(Primitive):
@@ -176,7 +176,7 @@ class FloorDivide(Primitive):
     Where y is nan, so are the derivatives.  Integers stay integers.
     """
 
-    __slots__ = ("strange", "to_zero")
+    __slots__ = ("nans", "to_zero")
     broadcasts = True
     fresh = True
 
@@ -185,8 +185,8 @@ class FloorDivide(Primitive):
 
     def forward(self, a, b):
         y = truncated_divide(a, b) if self.to_zero else floor_divide(a, b)
-        self.strange = where_nan(y)
+        self.nans = where_nan(y)
         return y
 
     def backward(self, g, y, a, b):
-        return tuple(level(g, self.strange) if need else None for need in self.needs)
+        return tuple(level(g, self.nans) if need else None for need in self.needs)

@@ -47,16 +47,16 @@ def passed(g, mask, x):
     It is linear in g, so that derivatives of every order are nan there.
     """
     if has_nan(x):
-        strange = x != x  # true for nan only
-        return Mask.apply(g * np.where(strange, x, 1.0), mask=mask | strange)
+        nans = x != x  # true for nan only
+        return Mask.apply(g * np.where(nans, x, 1.0), mask=mask | nans)
     return Mask.apply(g, mask=mask)
 
 
-def level(g, strange):
+def level(g, nans):
     """0, the gradient through a constant, and nan under a mask of `where_nan`; linear in g."""
-    if strange is None:
+    if nans is None:
         return np.zeros_like(g)
-    return nan_under(Mask.apply(g, mask=strange), strange)
+    return nan_under(Mask.apply(g, mask=nans), nans)
 
 
 class _Choice(Primitive):
@@ -178,7 +178,7 @@ class Step(Primitive):
     change their values.
     """
 
-    __slots__ = ("function", "strange", "unchanged")
+    __slots__ = ("function", "nans", "unchanged")
     fresh = True
 
     def __init__(self, function, unchanged="b"):
@@ -187,11 +187,11 @@ class Step(Primitive):
 
     def forward(self, x):
         y = x.copy() if x.dtype.kind in self.unchanged else self.function(x)
-        self.strange = where_nan(y)
+        self.nans = where_nan(y)
         return y
 
     def backward(self, g, y, x):
-        return (level(g, self.strange),)
+        return (level(g, self.nans),)
 
 
 class Abs(Primitive):
