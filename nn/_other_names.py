@@ -1,5 +1,7 @@
 """Names of torch.nn for what is called otherwise here: the error says how."""
 
+from typing import Any, NoReturn
+
 WRITE = {
     "Parameter": "Tensor(data, requires_grad=True)",
     "functional": "the methods of Tensor, x.relu()",
@@ -45,3 +47,32 @@ WRITE = {
         }.items()
     },
 }  # fmt: skip
+
+# What to write for model.name.
+MODULES = {
+    "state_dict": "nn.state.get_state_dict(model)",
+    "load_state_dict": "nn.state.load_state_dict(model, state_dict)",
+    "register_buffer": "self.name = tensor, which without requires_grad is saved and not trained",
+    "register_parameter": "self.name = Tensor(data, requires_grad=True)",
+    "add_module": "self.name = module, or a list or dict of modules",
+    "register_module": "self.name = module, or a list or dict of modules",
+    "requires_grad_": "for p in model.parameters(): p.requires_grad_(False)",
+    "to": "model: everything is computed on the CPU",
+    "cpu": "model: everything is computed on the CPU",
+    "cuda": "model: everything is computed on the CPU",
+}
+
+
+class OtherName:
+    """An attribute that is not there; reading it says what to write."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, module: Any, kind: type) -> NoReturn:
+        raise AttributeError(
+            f"{kind.__name__!r} object has no attribute {self.name!r}; "
+            f"here it is {MODULES[self.name]}",
+            name=self.name,
+            obj=module,
+        )

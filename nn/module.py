@@ -1,9 +1,11 @@
 """Module: a part of a model that finds its own parameters and names itself in errors."""
 
+from collections.abc import Iterable
 from typing import Any, ParamSpec, Protocol, Self, TypeVar
 
 from tinygrad_lite import Observer, Tensor
 
+from ._other_names import MODULES, OtherName
 from ._paths import locate, named
 from .reflection import complete, walk
 from .state import get_named_parameters, get_parameters, trainable
@@ -89,6 +91,10 @@ class Module:
         """The text inside the parentheses of the repr: the options of this layer."""
         return ""
 
+    def __dir__(self) -> Iterable[str]:
+        """The names that are there, without those that only say what to write instead."""
+        return [name for name in super().__dir__() if name not in MODULES or hasattr(self, name)]
+
     def __repr__(self) -> str:
         """The modules inside, indented, each with its number of parameters."""
         lines: list[str] = []
@@ -108,3 +114,7 @@ class Module:
             )
             around.append(path)
         return "\n".join(lines)
+
+
+for _name in MODULES:
+    setattr(Module, _name, OtherName(_name))

@@ -23,6 +23,7 @@ ROOMS = {
         *("other_names", "tensor", "derivatives", "checkpointing", "check", "show"),
     ],
     "nn": [
+        "_other_names",
         "reflection",
         "_safetensors",
         "_paths",

@@ -4,6 +4,7 @@ Each is a descriptor that raises.  A `__getattr__` would read nicer, but Python 
 attributes of a class that has one more slowly, also those that are found.
 """
 
+from abc import ABCMeta
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
@@ -125,8 +126,15 @@ class _OtherName:
         )
 
 
-class _Unlisted(type):
-    """The class of a class that lists none of these names in `dir` and `help`."""
+class _Unlisted(ABCMeta):
+    """The class of a class that lists none of these names in `dir` and `help`.
+
+    An ABCMeta, so that a subclass of Tensor can be one of an abstract class too; isinstance is the
+    plain and quick one.
+    """
+
+    __instancecheck__ = type.__instancecheck__
+    __subclasscheck__ = type.__subclasscheck__
 
     def __dir__(cls) -> Iterable[str]:
         return [name for name in super().__dir__() if name not in WRITE]

@@ -103,6 +103,7 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "dot": ((), {"other": VECTOR}),
     "outer": ((), {"other": VECTOR}),
     "copy_": ((), {"other": OTHER}),
+    "svd": ((), {"full_matrices": True}),
     "solve": ((), {"other": VECTOR}),
     "tensordot": ((OTHER.T,), {"axes": 1}),
     "cosine_similarity": ((), {"other": OTHER, "axis": 0}),
@@ -153,6 +154,8 @@ def value_of(word: str, ours: str | None, options: dict[str, Any]) -> Any:
     value = options[ours]
     if word in APART and ours == "axes":
         return value[APART.index(word)]
+    if word == "some":
+        return not value
     return UNBIASED[value] if word == "unbiased" else value
 
 

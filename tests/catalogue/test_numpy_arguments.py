@@ -1,5 +1,8 @@
 """Arguments of NumPy's functions on Tensors that are easily taken for something else."""
 
+from functools import partial
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -53,6 +56,16 @@ def test_numpy_s_values_and_a_graph(call) -> None:
             lambda x: np.std(x, 0, bool),
             TypeError,
             "np.std: dtype: expected a float dtype; got bool",
+        ),
+        (
+            lambda x: np.std(x, ddof=""),
+            TypeError,
+            "np.std: ddof: expected a number; got ''",
+        ),
+        (
+            lambda x: np.sum(x, keepdims="yes"),
+            TypeError,
+            "np.sum: keepdims: expected True or False; got 'yes'",
         ),
         (lambda x: np.roll(x, 1.5), TypeError, "np.roll: shift: expected integers; got 1.5"),
         (
@@ -126,3 +139,17 @@ def test_what_repeats_or_shifts_or_takes_is_a_copy(copy) -> None:
     y += 1.0
     np.testing.assert_array_equal(x.data, VALUES[:1])
     assert np.all(y.data == copy(x).data + 1)
+
+
+@pytest.mark.parametrize("keepdims", [0, 1])
+@pytest.mark.parametrize(
+    "function",
+    [
+        *(np.sum, np.mean, np.prod, np.max, np.min, np.argmax, np.argmin, np.any, np.all),
+        *(np.count_nonzero, np.var, np.std, np.ptp, np.average, np.median, np.linalg.norm),
+        *(np.add.reduce, np.maximum.reduce, partial(np.quantile, q=0.3)),
+    ],
+)
+def test_keepdims_may_be_0_or_1(function: Any, keepdims: int) -> None:
+    result = function(Tensor(VALUES), axis=1, keepdims=keepdims)
+    np.testing.assert_allclose(result.data, function(VALUES, axis=1, keepdims=keepdims), rtol=1e-12)

@@ -1,5 +1,6 @@
 """A name of PyTorch, NumPy or tinygrad that is called otherwise here: the error says how."""
 
+import abc
 import copy
 import pickle
 import re
@@ -9,6 +10,7 @@ import pytest
 
 import nn
 import tinygrad_lite
+from nn._other_names import MODULES
 from nn._other_names import WRITE as LAYERS
 from tinygrad_lite import Tensor
 from tinygrad_lite.other_names import FUNCTIONS, WRITE
@@ -47,6 +49,30 @@ def test_what_is_written_there_is_what_numpys_function_gives(name: str) -> None:
     arrays = NUMPYS[name]
     names = {"np": np, **dict(zip("xy", map(Tensor, arrays), strict=False))}
     np.testing.assert_allclose(eval(WRITE[name], names), getattr(np, name)(*arrays), rtol=1e-12)
+
+
+def test_a_subclass_may_be_one_of_an_abstract_class_too() -> None:
+    class Described(abc.ABC):
+        @abc.abstractmethod
+        def describe(self) -> str: ...
+
+    class Named(Tensor, Described):
+        def describe(self) -> str:
+            return f"of {self.numel()}"
+
+    class Unfinished(Described, Tensor):
+        pass
+
+    named = Named([1.0, 2.0])
+    assert (named * 2).describe() == "of 2"
+    assert isinstance(named, Described)
+    assert isinstance(named, Tensor)
+    assert not isinstance(Tensor([1.0]), Named | Described)
+    assert not isinstance(1.0, Tensor)
+    assert issubclass(Named, Tensor)
+    assert not issubclass(Tensor, Named)
+    with pytest.raises(TypeError, match="abstract"):
+        Unfinished([1.0])  # type: ignore[abstract]
 
 
 def test_a_name_that_nobody_has_is_pythons_own_error() -> None:
@@ -104,3 +130,20 @@ def test_names_looked_for_in_nn(name: str) -> None:
     assert str(caught.value) == f"module 'nn' has no attribute '{name}'; here it is {LAYERS[name]}"
     for method in re.findall(r"\b(?:Tensor|scores|x)\.(\w+)", LAYERS[name]):
         assert callable(getattr(Tensor, method)), method
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_names_looked_for_in_a_module(name: str) -> None:
+    layer = nn.Linear(2, 2)
+    assert not hasattr(layer, name)
+    assert name not in dir(layer)
+    with pytest.raises(AttributeError) as caught:
+        getattr(layer, name)
+    assert (
+        str(caught.value)
+        == f"'Linear' object has no attribute '{name}'; here it is {MODULES[name]}"
+    )
+    assert caught.value.name == name
+    setattr(layer, name, 1)  # a name that is free for the user's own
+    assert getattr(layer, name) == 1
+    assert name in dir(layer)

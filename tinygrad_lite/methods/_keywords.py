@@ -24,6 +24,11 @@ def degrees_lost(value: Any, name: str) -> int:
     return int(flag(value, name))
 
 
+def opposite(value: Any, name: str) -> bool:
+    """`some` as `full_matrices`."""
+    return not flag(value, name)
+
+
 class Keyword(NamedTuple):
     """Which of our arguments a keyword means: the first of these that the method has.
 
@@ -91,6 +96,7 @@ KEYWORDS: dict[str, Keyword] = {
     "func": Keyword(("fn",)),
     "v": Keyword(("cotangents", "tangents", "vectors")),
     "eps": Keyword(("step",)),
+    "some": Keyword(("full_matrices",), opposite),
     # What is always so here
     "stable": Keyword(convert=flag),  # every sort is
     "non_blocking": Keyword(convert=flag),

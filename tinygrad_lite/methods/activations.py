@@ -1,7 +1,7 @@
 """Activation functions, normalisation, and dropout."""
 
 from collections.abc import Callable, Iterable
-from math import prod, sqrt
+from math import inf, prod, sqrt
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -16,7 +16,7 @@ from ..ops.activations import Gate, Gelu, LogSoftmax, Softmax, Softplus, Softsig
 from ..ops.arithmetic import Add, Mul
 from ..ops.elementwise import Sigmoid, Tanh
 from ..ops.normalisation import LayerNorm, LayerNormAffine
-from ..ops.selection import Clip, Mask, Relu
+from ..ops.selection import Clip, Mask, Relu, Where
 from ._keywords import also
 from ._operands import Operand, as_float, cast, combined, in_single, matched, single
 from ._theme import Theme
@@ -129,12 +129,16 @@ class ActivationMethods(Theme):
         """log(sigmoid(x)), without overflow."""
         return -Softplus.apply(-as_float(self))
 
-    def softplus(self, beta: float = 1.0) -> Self:
-        """log(1 + exp(beta x)) / beta, a smooth relu, without overflow.
+    def softplus(self, beta: float = 1.0, threshold: float = inf) -> Self:
+        """log(1 + exp(beta x)) / beta, a smooth relu, without overflow; x if beta x > threshold.
 
-        Exact everywhere; PyTorch returns x itself if beta x > 20.
+        Exact everywhere without a threshold, which is 20 in PyTorch.
         """
         x, beta = as_float(self), number(beta, "softplus: beta")
+        if number(threshold, "softplus: threshold") != inf:
+            above = x._data * beta > threshold
+            smooth = Where.apply(0.0, x, condition=above).softplus(beta)
+            return Where.apply(x, smooth, condition=above)
         return Softplus.apply(x) if beta == 1 else Softplus.apply(x * beta) / beta
 
     def softsign(self) -> Self:

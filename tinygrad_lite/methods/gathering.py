@@ -20,6 +20,7 @@ from ._operands import (
     one_number,
     operand,
     plain_array,
+    scaled,
 )
 from ._positions import along, as_line, check_range, integers
 from ._theme import Theme
@@ -186,8 +187,8 @@ class GatheringMethods(Theme):
 
     @also("dim", "source")
     @as_line
-    def index_add(self, axis: int, index: Any, src: Any) -> Self:
-        """x with the slices of src along `axis` added at these positions.  index: (n,)."""
+    def index_add(self, axis: int, index: Any, src: Any, *, alpha: float = 1) -> Self:
+        """x with alpha times the slices of src along `axis` added there.  index: (n,)."""
         axis, positions = self._lines("index_add", axis, index)
         shape = self._data.shape
         value = self._castable("index_add", operand(src, "index_add: src"))
@@ -197,7 +198,8 @@ class GatheringMethods(Theme):
         if value.shape != expected:
             raise ValueError(f"index_add: expected src of shape {expected}; got {value.shape}")
         where = along(axis, positions)
-        return self + ScatterAdd.apply(value, index=where, distinct=False, shape=shape)
+        added = ScatterAdd.apply(value, index=where, distinct=False, shape=shape)
+        return self + scaled("index_add", added, alpha)
 
     @also("dim")
     @as_line
@@ -216,9 +218,15 @@ class GatheringMethods(Theme):
         shape = broadcast_shape(self._data.shape, array.shape, name="masked_select")
         return self.expand(shape)[np.broadcast_to(array, shape)]
 
-    def nonzero(self) -> Self:
-        """The positions (n, ndim) of the elements that are not 0, int64.  No gradient."""
-        return self._wrap(np.argwhere(self._data).astype(np.int64, copy=False), None)
+    def nonzero(self, as_tuple: bool = False) -> Any:
+        """The positions (n, ndim) of the elements that are not 0, int64.  No gradient.
+
+        With as_tuple, one tensor (n,) for each axis, as in x[x.nonzero(as_tuple=True)].
+        """
+        found = np.argwhere(self._data).astype(np.int64, copy=False)
+        if flag(as_tuple, "nonzero: as_tuple"):
+            return tuple(self._wrap(np.ascontiguousarray(line), None) for line in found.T)
+        return self._wrap(found, None)
 
     def one_hot(self, num_classes: int = -1) -> Self:
         """(...) -> (..., num_classes): 1 at the position that each integer names, else 0; int64.

@@ -6,7 +6,7 @@ from typing import Any, Self, TypeGuard
 
 import numpy as np
 
-from ..arrays.arguments import choice, integer, shown, wrong
+from ..arrays.arguments import choice, integer, is_integer, shown, wrong
 from ..arrays.dtypes import new_array
 from ..arrays.shapes import normalize_axis
 from ..engine.graph import TensorBase
@@ -27,13 +27,13 @@ class JoiningMethods(Theme):
 
     @also("dim")
     def cat(self, *others: Any, axis: int = 0) -> Self:
-        """This tensor and the others, joined along `axis`; also Tensor.cat([a, b])."""
-        return concatenate(_listed(self, others), axis)
+        """This tensor and the others, joined along `axis`; also Tensor.cat([a, b], 1)."""
+        return concatenate(*_listed_and_axis(self, others, axis))
 
     @also("dim")
     def stack(self, *others: Any, axis: int = 0) -> Self:
-        """This tensor and the others, all of one shape, joined along a new axis."""
-        return stacked(_listed(self, others), axis)
+        """This tensor and the others, all of one shape, joined along a new axis; as `cat`."""
+        return stacked(*_listed_and_axis(self, others, axis))
 
     @also("dim", "split_size", "split_sizes", "split_size_or_sections")
     def split(self, sizes: int | Sequence[int], axis: int = 0) -> tuple[Self, ...]:
@@ -62,9 +62,13 @@ class JoiningMethods(Theme):
         return self.split(-(-length // chunks), axis) if length else (self,) * chunks
 
     @also("dim", "sections", "indices", "indices_or_sections")
-    def tensor_split(self, parts: int | Sequence[int], axis: int = 0) -> tuple[Self, ...]:
+    def tensor_split(
+        self, parts: int | Sequence[int] | TensorBase, axis: int = 0
+    ) -> tuple[Self, ...]:
         """This many parts along `axis`, whose sizes differ by at most 1; or cut at positions."""
         axis, length = self._length(axis, "tensor_split")
+        if isinstance(parts, TensorBase):
+            parts = parts._data.tolist()
         if not _are_several(parts):
             count = _number_of_parts(parts, "tensor_split: parts")
             size, more = divmod(length, count)
@@ -152,6 +156,13 @@ def _are_several(sizes: Any) -> TypeGuard[Sequence[int]]:
 def _listed(first: Any, others: tuple[Any, ...]) -> tuple[Any, ...]:
     """The tensors of x.cat(y, z), or of Tensor.cat([x, y, z])."""
     return tuple(first) if isinstance(first, (tuple, list)) and not others else (first, *others)
+
+
+def _listed_and_axis(first: Any, others: tuple[Any, ...], axis: int) -> tuple[tuple[Any, ...], int]:
+    """The tensors and the axis, which after a list may stand as in PyTorch: ([x, y], 1)."""
+    if isinstance(first, (tuple, list)) and len(others) == 1 and is_integer(others[0]) and not axis:
+        return tuple(first), others[0]
+    return _listed(first, others), axis
 
 
 def stacked(tensors: Any, axis: int = 0) -> Any:

@@ -13,6 +13,7 @@ from ..ops.decompositions import QR, SVD, Cholesky, Eigh
 from ..ops.determinants import Det, Slogdet
 from ..ops.linalg import Inv, Linear, Matmul, Solve
 from ..ops.movement import Concatenate, Expand, Reshape
+from ..ops.selection import Where
 from ._keywords import also
 from ._operands import (
     HALF,
@@ -147,7 +148,8 @@ class LinalgMethods(Theme):
         if n < 0:
             return self.inv().matrix_power(-n)
         if n < 2:
-            return self if n else self.zeros_like() + np.eye(self.shape[-1], dtype=self.dtype)
+            unit = np.broadcast_to(np.eye(self.shape[-1], dtype=self.dtype), self.shape)
+            return self if n else Where.apply(self, unit, condition=np.False_)
         half = self.matrix_power(n // 2)
         return half @ half @ self if n % 2 else half @ half
 
@@ -219,13 +221,14 @@ class LinalgMethods(Theme):
     # Factorisations
 
     @in_single
-    def cholesky(self) -> Self:
+    def cholesky(self, upper: bool = False) -> Self:
         """The lower triangular y with y @ y.mT = self, which is symmetric and positive definite.
 
-        Only the lower triangle of self is read; the gradient is symmetric.  LinAlgError if self is
-        not positive definite.
+        With upper, y.mT.  Only the lower triangle of self is read (with upper, the upper one); the
+        gradient is symmetric.  LinAlgError if self is not positive definite.
         """
-        return Cholesky.apply(_square("cholesky", self))
+        x = _square("cholesky", self)
+        return Cholesky.apply(x.mT).mT if flag(upper, "cholesky: upper") else Cholesky.apply(x)
 
     @in_single
     def qr(self) -> tuple[Self, Self]:
@@ -244,6 +247,7 @@ class LinalgMethods(Theme):
         # Return q in a separate node, so that its gradient comes from its own uses only.
         return q[...], Concatenate.apply(r, right, axis=right.ndim - 1)
 
+    @also("some")
     @in_single
     def svd(self, full_matrices: bool = False) -> tuple[Self, Self, Self]:
         """u, s, vh with self = u @ diag(s) @ vh: u.mT @ u = vh @ vh.mT = I; s in falling order.

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..arrays.arguments import flag, shown
+from ..arrays.arguments import flag, integer, shown
 from ..arrays.float_errors import quiet
 from ..arrays.pooling import max_pool
 from ..arrays.shapes import Shape, Sizes, padding_pairs, per_axis
@@ -97,7 +97,7 @@ class PoolingMethods(Theme):
     ) -> Self:
         """Mean of windows over sequences (N, C, length); see avg_pool2d."""
         found = windows_of("avg_pool1d", 1, self, kernel_size, stride, dilation, padding, ceil_mode)
-        return self._avg_pool(*found, flag(count_include_pad, "avg_pool1d: count_include_pad"))
+        return self._avg_pool("avg_pool1d", *found, count_include_pad)
 
     @in_single
     def avg_pool2d(
@@ -108,13 +108,16 @@ class PoolingMethods(Theme):
         padding: Padding = 0,
         ceil_mode: bool = False,
         count_include_pad: bool = True,
+        divisor_override: int | None = None,
     ) -> Self:
         """Mean of each window; padding counts as zeros, or not at all if not count_include_pad.
+
+        divisor_override  what the sum of each window is divided by, instead of its size
 
         (N, C, H, W) -> (N, C, rows of windows, columns of windows).  Integers give float32.
         """
         found = windows_of("avg_pool2d", 2, self, kernel_size, stride, dilation, padding, ceil_mode)
-        return self._avg_pool(*found, flag(count_include_pad, "avg_pool2d: count_include_pad"))
+        return self._avg_pool("avg_pool2d", *found, count_include_pad, divisor_override)
 
     @in_single
     def avg_pool3d(
@@ -125,18 +128,29 @@ class PoolingMethods(Theme):
         padding: Padding = 0,
         ceil_mode: bool = False,
         count_include_pad: bool = True,
+        divisor_override: int | None = None,
     ) -> Self:
         """Mean of windows over volumes (N, C, depth, height, width); see avg_pool2d."""
         found = windows_of("avg_pool3d", 3, self, kernel_size, stride, dilation, padding, ceil_mode)
-        return self._avg_pool(*found, flag(count_include_pad, "avg_pool3d: count_include_pad"))
+        return self._avg_pool("avg_pool3d", *found, count_include_pad, divisor_override)
 
     def _avg_pool(
-        self, x: Any, windows: Windows, pairs: Sequence[tuple[int, int]], count_include_pad: bool
+        self,
+        name: str,
+        x: Any,
+        windows: Windows,
+        pairs: Sequence[tuple[int, int]],
+        count_include_pad: bool,
+        divisor: int | None = None,
     ) -> Any:
         rank = len(windows.size)
+        padded = flag(count_include_pad, f"{name}: count_include_pad")
         total = SumPool.apply(as_float(x), windows=windows)
-        counts = windows.taps_inside(pairs if count_include_pad else ((0, 0),) * rank)
-        mean = total / counts.astype(total.dtype)
+        if divisor is not None:
+            mean = total / integer(divisor, f"{name}: divisor_override", least=1)
+        else:
+            counts = windows.taps_inside(pairs if padded else ((0, 0),) * rank)
+            mean = total / counts.astype(total.dtype)
         return mean.reshape((*self._data.shape[:-rank], *windows.count))
 
     def max_unpool2d(

@@ -259,7 +259,8 @@ def p_norm(name: str, tensor: Any, p: float, axis: Axis, keepdim: bool) -> Any:
     x, p, keepdim = as_float(tensor), _order(name, p), flag(keepdim, f"{name}: keepdim")
     axes = normalize_axes(axis, x.ndim, name)
     if p == 0:
-        return cast(x.count_nonzero(axes, keepdim), x.dtype)
+        counted = cast(x != 0, x.dtype)
+        return Where.apply(x, counted, condition=np.False_).sum(axes, keepdim)  # gradient 0
     if abs(p) == inf or p < 0:
         x._filled_axes(axes, name)
     if p == inf:

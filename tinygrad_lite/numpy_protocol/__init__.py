@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays.arguments import wrong
+from ..arrays.arguments import flag, wrong
 from ..arrays.shapes import Axis, normalize_axes
 from ..engine.graph import TensorBase
 from ..engine.recording import is_grad_enabled
@@ -127,6 +127,8 @@ def _call(
             f"{name}(t.numpy(), ...), which records no gradient"
         )
     try:
+        if "keepdims" in options:
+            options = {**options, "keepdims": _keepdims(options["keepdims"])}
         return found(*inputs, **options)
     except (TypeError, ValueError, IndexError) as error:
         _rename(error, name)
@@ -137,6 +139,11 @@ def _call(
         except TypeError as mismatch:  # an argument that is not supported
             raise TypeError(f"{name} on a Tensor: {mismatch}") from None
         raise
+
+
+def _keepdims(value: Any) -> bool:
+    """True or False, for which NumPy also takes 1 and 0."""
+    return bool(value) if type(value) is int and value in (0, 1) else flag(value, "call: keepdims")
 
 
 def _rename(error: Exception, name: str) -> None:

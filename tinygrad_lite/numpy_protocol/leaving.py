@@ -37,8 +37,9 @@ _told: deque[tuple[Any, set[tuple[str, int]]]] = deque(maxlen=8)
 
 
 def in_other_library() -> bool:
-    """Whether the user called a library other than NumPy and ours, which is running."""
-    return any(package(frame) not in OURS for frame in callers(depth=1)[1])
+    """Whether a library other than NumPy and ours, which the user called, or a test is running."""
+    inside = callers(depth=1)[1]
+    return _testing(inside) or any(package(frame) not in OURS for frame in inside)
 
 
 def leave_for_array() -> None:
@@ -86,9 +87,13 @@ def _lost(name: str, fix: str) -> RuntimeError:
 
 def _harmless(inside: list[FrameType]) -> bool:
     """Whether NumPy only asks for sizes, or compares as in a test."""
-    if any(module(frame).startswith("numpy.testing") for frame in inside):
+    if _testing(inside):
         return True
     return bool(inside) and package(inside[-1]) == "numpy" and inside[-1].f_code.co_name in LOOKS
+
+
+def _testing(inside: list[FrameType]) -> bool:
+    return any(module(frame).startswith("numpy.testing") for frame in inside)
 
 
 def _warn(user: FrameType, made: str, instead: str) -> None:
@@ -119,7 +124,9 @@ def _operation(user: FrameType, inside: list[FrameType]) -> str | None:
         name = called.f_code.co_name
         numeric = all(package(frame) in OURS for frame in inside)
         if (numeric and name not in CONVERSIONS) or name in ARITHMETIC:
-            return f"{called.f_code.co_qualname.removesuffix('.__init__')} of {package(called)}"
+            if package(called) == "tinygrad_lite":  # without its class
+                return called.f_code.co_qualname.removesuffix(".__init__").rpartition(".")[2]
+            return f"{called.f_code.co_qualname} of {package(called)}"
     running = operator_or_callee(user)
     if isinstance(running, str):
         return running

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays.arguments import number
 from ..arrays.shapes import normalize_axes
 from ..engine.graph import TensorBase
 from ..methods._operands import as_tensor, cast, in_single, matched, plain_array
@@ -40,7 +41,8 @@ def _spread(name: str) -> Callable[..., Any]:
     def call(
         x: Any, axis: Any = None, dtype: Any = None, *, ddof: float = 0, keepdims: bool = False
     ) -> Any:
-        return getattr(x if dtype is None else floats(x, name, dtype), name)(axis, keepdims, ddof)
+        x = x if dtype is None else floats(x, name, dtype)
+        return getattr(x, name)(axis, keepdims, number(ddof, f"{name}: ddof"))
 
     return call
 

@@ -122,6 +122,13 @@ ROWS: list[Row] = [
         [((3, 4),)],
         note="beta",
     ),
+    Row(
+        "softplus",
+        lambda x: x.softplus(2.0, 0.25),
+        lambda x: np.where(2 * x > 0.25, x, np.log(1 + np.exp(2 * x)) / 2),
+        [((3, 4),)],
+        note="threshold",
+    ),
     function("softsign", lambda x: x / (1 + np.abs(x)), ONE, wide),
     function("gelu", tanh_gelu),
     Row("gelu", lambda x: x.gelu(approximate="none"), erf_gelu, ONE, wide, note="erf"),

@@ -223,6 +223,13 @@ ROWS: list[Row] = [
         kinds="fi",
     ),
     Row(
+        "index_add",
+        lambda x, v: x.index_add(1, LINES, v, alpha=-2.5),
+        lambda x, v: x - 2.5 * (v @ (LINES[:, None] == np.arange(x.shape[1]))),
+        [((2, 4), (2, 3))],
+        note="alpha",
+    ),
+    Row(
         "index_fill",
         lambda x: x.index_fill(1, LINES, -1.0),
         lambda x: np.where(np.isin(np.arange(x.shape[1]), LINES), -1, x).astype(x.dtype),
@@ -257,6 +264,14 @@ ROWS: list[Row] = [
         [((3, 4),), ((5,),), ((0, 2),), ((),)],
         kinds="fi",
         constant=True,
+    ),
+    Row(
+        "nonzero",
+        lambda x: (x > 0.5).nonzero(as_tuple=True),
+        lambda x: np.nonzero(x > 0.5),
+        [((3, 4),), ((5,),), ((0, 2),)],
+        constant=True,
+        note="as a tuple",
     ),
     Row(
         "one_hot",

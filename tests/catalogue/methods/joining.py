@@ -26,6 +26,22 @@ ROWS: list[Row] = [
     ),
     Row(
         "cat",
+        lambda a, b: Tensor.cat([a, b], -1),
+        lambda a, b: np.concatenate((a, b), -1),
+        PAIRS,
+        torch=lambda torch, a, b: torch.cat([a, b], -1),
+        note="the axis after a list",
+    ),
+    Row(
+        "stack",
+        lambda a, b: Tensor.stack((a, b), 1),
+        lambda a, b: np.stack((a, b), 1),
+        PAIRS,
+        torch=lambda torch, a, b: torch.stack((a, b), 1),
+        note="the axis after a tuple",
+    ),
+    Row(
+        "cat",
         lambda a, b: a.cat(b > 0.5),
         lambda a, b: np.concatenate((a, b > 0.5)),
         PAIRS,
@@ -90,6 +106,14 @@ ROWS: list[Row] = [
         lambda x: np.array_split(x, [1, -1, 9]),
         [((5,),)],
         note="positions",
+    ),
+    Row(
+        "tensor_split",
+        lambda x: x.tensor_split(Tensor([1, 4])),
+        lambda x: np.array_split(x, [1, 4]),
+        [((5,),)],
+        torch=lambda torch, x: x.tensor_split(torch.tensor([1, 4])),
+        note="positions in a tensor",
     ),
     function("unbind", lambda x: list(x), [((2, 3),), ((1,),)], kinds="fib"),
     Row(

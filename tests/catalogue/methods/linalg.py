@@ -289,6 +289,15 @@ ROWS: list[Row] = [
         graded,
         torch=lambda torch, x: torch.linalg.cholesky(symmetric(x)),
     ),
+    Row(
+        "cholesky",
+        lambda x: symmetric(x).cholesky(upper=True),
+        lambda x: np.linalg.cholesky(symmetric(x)).swapaxes(-1, -2),
+        SQUARE,
+        graded,
+        torch=lambda torch, x: torch.linalg.cholesky(symmetric(x), upper=True),
+        note="upper",
+    ),
     function(
         "qr",
         np.linalg.qr,

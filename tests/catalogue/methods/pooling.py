@@ -139,6 +139,13 @@ ROWS: list[Row] = [
     ),
     Row(
         "avg_pool2d",
+        lambda x: x.avg_pool2d((3, 2), (2, 1), padding=1, divisor_override=5),
+        lambda x: mean(x, DENSE, 5),
+        [((2, 1, 4, 3),)],
+        note="another divisor",
+    ),
+    Row(
+        "avg_pool2d",
         lambda x: x.avg_pool2d((3, 2), (2, 1), 1, 1, False, False),
         lambda x: mean(x, DENSE, np.array([[2, 4, 4, 2], [3, 6, 6, 3]])),
         [((1, 1, 4, 3),)],

@@ -174,7 +174,6 @@ ROWS: list[Row] = [
         lambda x: np.linalg.norm(np.trunc(x), 0, axis=0),
         [((3, 2),)],
         lambda rng, shape: rng.integers(-1, 2, shape).astype(float),
-        constant=True,
         note="p = 0",
     ),
     function(
