@@ -4,7 +4,7 @@ Its data and its part in autograd are here.  Its operations are mixins, listed i
 """
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Self, TypeVar, overload
 
 import numpy as np
@@ -65,10 +65,13 @@ class Tensor(TensorMethods, NumpyProtocol, OtherNames):
             if data._node is not None:
                 leave_for_leaf()
             data = data._data
-        elif isinstance(data, (list, tuple)) and _holds_graph(data):
-            self._join(data, dtype, requires_grad)
-            return
-        self._data = new_array(data, dtype)
+        others = None
+        if isinstance(data, (list, tuple)):
+            others = elements(data)
+            if others and _holds_graph(others):
+                self._join(data, dtype, requires_grad)
+                return
+        self._data = new_array(data, dtype, "Tensor", others)
         if requires_grad is not False and flag(requires_grad, "Tensor: requires_grad"):
             self.requires_grad = True
 
@@ -418,7 +421,7 @@ def _around(cls: type[Made], array: Array, requires_grad: bool) -> Made:
     return tensor
 
 
-def _holds_graph(data: Any) -> bool:
-    """Whether a tensor in nested lists requires grad."""
-    tensors = (value for value in elements(data) if isinstance(value, TensorBase))
+def _holds_graph(values: Sequence[Any]) -> bool:
+    """Whether one of these is a tensor that requires grad."""
+    tensors = [value for value in values if isinstance(value, TensorBase)]
     return any(tensor._node is not None for tensor in tensors) and is_grad_enabled()

@@ -102,3 +102,41 @@ def test_what_a_tensor_takes_in_memory() -> None:
     assert Tensor([1.0]).is_floating_point()
     assert x.is_contiguous()
     assert not x.T.is_contiguous()
+
+
+@pytest.mark.parametrize(
+    ("last", "expected", "dtype"),
+    [
+        (0.1, np.float32(0.1), np.float32),
+        (2**70, np.float32(2.0**70), np.float32),
+        (True, np.float32(1), np.float32),
+        (1e300, np.float32(np.inf), np.float32),
+        (np.float64(0.1), np.float32(0.1), np.float32),
+        (Tensor(0.1), np.float32(0.1), np.float32),
+        (0.1, np.float64(0.1), np.float64),
+        (0.1, np.float16(0.1), np.float16),
+        (2.0, 2, np.int64),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_a_list_of_floats_with_another_kind_at_its_end(last, expected, dtype) -> None:
+    data = [0.5] * 500 + [last]
+    for given in (data, [data, data], [(0.5, 1.5), (2.5, last)]):
+        made = Tensor(given, None if dtype == np.float32 else dtype)
+        assert made.dtype == dtype
+        assert made.data.flat[-1] == expected
+        assert made.data.flat[0] == np.array(0.5, dtype)
+
+
+@pytest.mark.parametrize("last", [10**400, "1.5", None, 1j, [0.5], np.ma.masked])
+def test_a_list_of_floats_with_something_wrong_at_its_end(last) -> None:
+    for data in ([0.5] * 500 + [last], [[0.5, last]] * 2):
+        with pytest.raises((TypeError, ValueError), match=r"^Tensor: [^\n]*$"):
+            Tensor(data)
+
+
+def test_a_list_of_floats_with_a_graph_at_its_end_keeps_it() -> None:
+    x = Tensor(0.25, requires_grad=True)
+    made = Tensor([0.5] * 500 + [x * 3])
+    made.sum().backward()
+    assert x.grad.item() == 3

@@ -164,6 +164,27 @@ def test_sums_of_nothing(shape, axes) -> None:
     np.testing.assert_array_equal(found, np.ones(shape).sum(axes))
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.int8])
+def test_sums_of_nothing_that_is_repeated(dtype) -> None:
+    """Along an axis of stride 0 an element is read once; there may be none."""
+    nothing = np.broadcast_to(np.zeros((1, 0, 1), dtype), (5, 0, 40))
+    for axes in ((), (0,), (1,), (2,), (0, 1), (2, 0), (0, 1, 2)):
+        found = sum_along(nothing, axes)
+        np.testing.assert_array_equal(found, nothing.sum(axes, dtype=dtype))
+        assert found.dtype == dtype
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_sum_over_no_axis_is_a_compact_copy(layout: str, dtype) -> None:
+    x = LAYOUTS[layout](np.arange(2 * 31 * 40).reshape(2, 31, 40).astype(dtype))
+    found = sum_along(x, ())
+    np.testing.assert_array_equal(found, x)
+    assert found.dtype == dtype
+    assert min(found.strides) == found.itemsize
+    assert not np.shares_memory(found, x)
+
+
 # Methods: what is computed from long sums, beside NumPy in float64
 
 N = 50_003

@@ -6,19 +6,22 @@ NumPy says float64), an n-d operand wins over a 0-d one of the same kind, and a 
 decides when it is of a higher kind than all tensors.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from .arguments import shown, wrong
-from .given import as_array, refuse_masked
+from .float_errors import restore, silence
+from .given import as_array, elements, first_element, refuse_masked
 from .integers import INT as INT
 from .integers import check_fits, converted, whole_numbers
 
 FLOAT = np.dtype(np.float32)
 
 KIND_RANK = {"b": 0, "u": 1, "i": 1, "f": 2}
+NATIVE = frozenset(map(np.dtype, "?bhilqBHILQefd"))  # all that a tensor may have
 
 
 def check_dtype(dtype: DTypeLike, name: str = "Tensor") -> np.dtype[Any]:
@@ -26,6 +29,8 @@ def check_dtype(dtype: DTypeLike, name: str = "Tensor") -> np.dtype[Any]:
 
     name   the operation, for the error
     """
+    if isinstance(dtype, np.dtype) and dtype in NATIVE:
+        return dtype
     try:
         if not isinstance(dtype, (str, type, np.dtype)) and not hasattr(dtype, "dtype"):
             raise TypeError  # NumPy takes None for float64, and lists for structures
@@ -39,31 +44,52 @@ def check_dtype(dtype: DTypeLike, name: str = "Tensor") -> np.dtype[Any]:
     return found
 
 
-def new_array(data: Any, dtype: DTypeLike | None = None, name: str = "Tensor") -> np.ndarray:
+def new_array(
+    data: Any,
+    dtype: DTypeLike | None = None,
+    name: str = "Tensor",
+    others: Sequence[Any] | None = None,
+) -> np.ndarray:
     """A fresh, writable array of `data`, which may be a number, a nested list or an array.
 
     ValueError if an integer dtype, int64 for Python ints, lacks one of the values.  `name` is the
-    operation, for the error.
+    operation, for the error; `others` are the `elements` of the data, if they are known.
     """
     wanted = None if dtype is None else check_dtype(dtype, name)
-    refuse_masked(name, data)
+    listed = isinstance(data, (list, tuple))
+    if others is None:
+        others = elements(data)
+    if others:
+        refuse_masked(name, *others)
+    first = first_element(data) if listed else data
+    quick = not others and type(first) is float and (wanted is None or wanted.kind == "f")
     try:
-        array = np.array(data, order="C")
+        array = _floats(data, wanted or FLOAT) if quick else np.array(data, order="C")
     except ValueError:
         raise ValueError(
             f"{name}: expected numbers in a regular shape; got nested lists of different lengths; "
             "pad them to one length"
         ) from None
-    given = isinstance(data, (np.ndarray, np.generic))
-    if array.dtype.kind == "O" or isinstance(data, (list, tuple)):
+    if array.dtype.kind == "O" or listed:
         array = _exact(data, array, wanted or INT, name)
     if array.dtype.kind not in KIND_RANK:
         _refuse(array, name)
     if wanted is None:
         wanted = check_dtype(array.dtype, name)
-        if not given and not _holds_arrays(data):
+        if not hasattr(first, "__array__"):
             wanted = FLOAT if wanted.kind == "f" else INT if wanted.kind == "u" else wanted
     return array if array.dtype == wanted else converted(name, array, wanted)
+
+
+def _floats(data: Any, dtype: np.dtype[Any]) -> np.ndarray:
+    """np.array(data, dtype) of nested lists of plain numbers, without a detour by float64."""
+    token = silence()
+    try:
+        return np.array(data, dtype)
+    except OverflowError:  # an integer beyond the range of all floats
+        return np.array(data, dtype=object)
+    finally:
+        restore(token)
 
 
 def _exact(data: Any, array: np.ndarray, integer_dtype: np.dtype[Any], name: str) -> np.ndarray:
@@ -105,13 +131,6 @@ def _refuse(array: np.ndarray, name: str) -> None:
         if hasattr(found, "__iter__") and not hasattr(found, "__getitem__"):
             fix = "write Tensor(list(...))"
     raise TypeError(f"{name}: expected bools, integers or real numbers; got {got}; {fix}")
-
-
-def _holds_arrays(data: Any) -> bool:
-    """Whether the first element of a nested list is an array or a NumPy scalar."""
-    while isinstance(data, (list, tuple)) and data:
-        data = data[0]
-    return hasattr(data, "__array__")
 
 
 def promote(name: str, n_d: list[np.dtype[Any]], zero_d: list[np.dtype[Any]]) -> np.dtype[Any]:

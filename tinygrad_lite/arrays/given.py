@@ -1,35 +1,52 @@
 """Data from outside, before NumPy makes an ndarray of it: what would be lost is refused."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from operator import countOf
 from typing import Any
 
 import numpy as np
 
 DEEPEST = 64  # NumPy's limit of nested lists
-NUMBERS = {bool, int, float}
+NUMBERS = {bool, int, float, *(np.dtype(char).type for char in "?bhilqBHILQefd")}
 
 
-def elements(data: Any, depth: int = 0) -> Iterator[Any]:
+def elements(data: Any) -> list[Any]:
     """What nested lists and tuples hold, but for plain numbers; `data` itself if it is neither."""
     if not isinstance(data, (list, tuple)):
-        yield data
-    elif depth < DEEPEST and not _all_numbers(data):
-        for one in data:
-            if type(one) not in NUMBERS:
-                yield from elements(one, depth + 1)
+        return [data]
+    found: list[Any] = []
+    _collect(data, found, DEEPEST)
+    return found
 
 
-def _all_numbers(data: Sequence[Any]) -> bool:
-    """Whether a list holds Python's numbers only; quick if they are of one type."""
-    first = type(data[0]) if data else float
-    if first not in NUMBERS:
-        return False
-    return countOf(map(type, data), first) == len(data) or set(map(type, data)) <= NUMBERS
+def _collect(data: Sequence[Any], found: list[Any], depth: int) -> None:
+    """Append what `elements` returns, quickly if all are of one type, as mostly."""
+    kind = type(data[0]) if data else float
+    if countOf(map(type, data), kind) == len(data):
+        if kind in NUMBERS:
+            return
+        if not issubclass(kind, (list, tuple)):
+            found.extend(data)
+            return
+    for one in data:
+        if isinstance(one, (list, tuple)):
+            if depth > 1:
+                _collect(one, found, depth - 1)
+        elif type(one) not in NUMBERS:
+            found.append(one)
 
 
-def refuse_masked(name: str, data: Any) -> None:
+def first_element(data: Any) -> Any:
+    """The first element of a nested list; a list itself if there is none."""
+    for _ in range(DEEPEST):
+        if not isinstance(data, (list, tuple)) or not data:
+            break
+        data = data[0]
+    return data
+
+
+def refuse_masked(name: str, *values: Any) -> None:
     """TypeError for a masked array, also in a list: a tensor has no mask.
 
     Also if nothing is masked, so that a program does not fail only on the day when a value is
@@ -37,12 +54,14 @@ def refuse_masked(name: str, data: Any) -> None:
     """
     if "numpy.ma" not in sys.modules:  # which nobody imports without need, since it takes time
         return
-    for one in elements(data):
-        if isinstance(one, np.ma.MaskedArray):
-            raise TypeError(
-                f"{name}: a {type(one).__name__} has a mask, which a Tensor has not; make an "
-                "ndarray of it first, with filled(value) or compressed()"
-            )
+    masked = np.ma.MaskedArray
+    for value in values:
+        for one in elements(value) if isinstance(value, (list, tuple)) else (value,):
+            if isinstance(one, masked):
+                raise TypeError(
+                    f"{name}: a {type(one).__name__} has a mask, which a Tensor has not; make an "
+                    "ndarray of it first, with filled(value) or compressed()"
+                )
 
 
 def as_array(value: Any) -> str:

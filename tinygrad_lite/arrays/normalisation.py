@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from .selection import largest_of_all, smallest_of_all
 from .shapes import Shape
 from .sums import sum_along
 
@@ -30,8 +31,7 @@ def normalised(x: Any, axes: Shape, count: int, eps: float) -> tuple[Any, Any]:
     n = centred(x, axes)
     r = 1.0 / np.sqrt(sum_along(n * n, axes, keepdims=True) / count + eps)
     n *= r
-    overflows = not np.minimum.reduce(r, axis=None, initial=np.inf) > 0
-    if overflows or (eps == 0 and np.maximum.reduce(r, axis=None, initial=0.0) == np.inf):
+    if not smallest_of_all(r) > 0 or (eps == 0 and largest_of_all(r) == np.inf):
         return _rescaled(x, n, r, axes, count, eps)
     return n, r
 

@@ -49,16 +49,26 @@ def _kept(x: Any, mask: Any) -> Any:
     return y
 
 
+def largest_of_all(x: Any) -> Any:
+    """The largest element of an array, nan if there is one; -inf if there is no element."""
+    if 0 < x.size <= SMALL:  # argmax is far faster than a reduction then
+        return x.item(x.argmax())
+    return np.maximum.reduce(x, axis=None, initial=-np.inf)
+
+
+def smallest_of_all(x: Any) -> Any:
+    """The smallest element of an array, nan if there is one; inf if there is no element."""
+    if 0 < x.size <= SMALL:
+        return x.item(x.argmin())
+    return np.minimum.reduce(x, axis=None, initial=np.inf)
+
+
 def has_nan(x: Any) -> bool:
     """Whether an element is nan, which is the largest of all for NumPy.  Array or Tensor."""
     if not isinstance(x, (np.ndarray, np.generic)):
         return bool((x != x).any())
-    array: Any = x
-    if 0 < array.size <= SMALL:  # argmax is far faster than a reduction then
-        largest = array.item(array.argmax())
-    else:
-        largest = np.maximum.reduce(array, axis=None, initial=-np.inf)
-    return bool(largest != largest)
+    found = largest_of_all(x)
+    return bool(found != found)
 
 
 def where_nan(x: Any) -> Any:

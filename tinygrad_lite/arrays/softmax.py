@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .selection import largest_along
+from .selection import largest_along, largest_of_all, smallest_of_all
 from .shapes import Shape
 from .sums import sum_along
 
@@ -23,12 +23,12 @@ def softmax(x: Any, axes: Shape, mask: Any = None) -> tuple[Any, Any]:
     out, and y is nan where it is -inf.  Otherwise, and with a mask or no elements, the second
     result is None.  (Finding the largest x of all is much faster than along each row.)
     """
-    if x.dtype != np.float16 and x.size and np.maximum.reduce(x, axis=None) < MODERATE:
+    if x.dtype != np.float16 and x.size and largest_of_all(x) < MODERATE:
         y = np.exp(x)
         if mask is not None:
             y *= mask
         total = sum_along(y, axes, keepdims=True)
-        if np.minimum.reduce(total, axis=None) > SMALL_TOTAL:
+        if smallest_of_all(total) > SMALL_TOTAL:
             y /= total
             return y, None
     if mask is None:

@@ -97,6 +97,10 @@ def add_in_parts(
 
 def _sum_of_array(x: Any, axes: Shape) -> Any:
     """`sum_along` of an array, without the axes, which may come in any order."""
+    if not axes:
+        return x.copy("K")
+    if not x.size:
+        return np.add.reduce(x, axis=axes, dtype=x.dtype)
     if len(axes) > 1:
         axes = tuple(sorted(axes))
     if x.dtype.char not in "fd":
@@ -108,7 +112,8 @@ def _sum_of_array(x: Any, axes: Shape) -> Any:
         return _columns(x) if axes == FIRST else _rows(x)
     if x.size <= SMALL:
         terms = prod([x.shape[axis] for axis in axes])
-        if terms <= SHORT:
+        pairs = x.shape[-1] if flat and axes[-1] == x.ndim - 1 else 1  # which NumPy adds in pairs
+        if terms <= SHORT * pairs:
             return np.add.reduce(x, axis=axes)
         left = [axis for axis in range(x.ndim) if axis not in axes]
         rows = np.ascontiguousarray(x.transpose((*left, *axes)))
