@@ -16,8 +16,10 @@ IS_PROGRAM = PROGRAM == HERE
 
 def end_at_once(number: int, frame: object) -> None:
     """End the program in one line.  An exception could get lost in C code that is imported."""
-    os.write(2, b"\rstopped\n" if os.isatty(2) else b"stopped\n")  # over the ^C
-    os._exit(STOPPED)
+    try:
+        os.write(2, b"\rstopped\n" if os.isatty(2) else b"stopped\n")  # over the ^C
+    finally:  # also where stderr is closed, or full
+        os._exit(STOPPED)
 
 
 if IS_PROGRAM and _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:  # not behind &
@@ -29,9 +31,18 @@ from types import FrameType  # noqa: E402
 
 
 def run(main: Callable[[], int]) -> int:
-    """The exit status of an example; an interrupt or a closed pipe leaves no traceback."""
+    """The exit status of an example.
+
+    An interrupt, a closed pipe, a closed stdout and a lack of memory leave no traceback.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # `>&-`; the next file would get its number
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
     try:
         return main()
+    except MemoryError as error:
+        print(f"this needs more memory than there is: {error}".rstrip(": "), file=sys.stderr)
+        return 2
     except KeyboardInterrupt:  # the second one, after the training
         print("\rstopped" if sys.stderr.isatty() else "stopped", file=sys.stderr)
         return STOPPED

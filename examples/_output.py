@@ -55,6 +55,8 @@ class Folder:
     """
 
     def __init__(self, out: str) -> None:
+        if not out:  # to Path it is the folder one stands in
+            fail("--out: expected a folder; got empty text")
         if find_spec("matplotlib") is None:  # checked now, not after the training
             fail("--out: the package matplotlib is missing; pip install matplotlib")
         self.path: Path | None = Path(os.path.expanduser(out))
@@ -101,7 +103,7 @@ class Folder:
     def _go_elsewhere(self, error: OSError) -> None:
         """Say that the folder did not take a file, and go on with the next one."""
         self.path = next(self.others, None)
-        complain(f"{error}" + (f"; going on in {self.path}" if self.path else ""))
+        complain(f"{error}" + (f"; going on in {files.printable(self.path)}" if self.path else ""))
 
     def add(self, line: str) -> None:
         """Add a line to the metrics, which one can read while the training runs."""
@@ -127,7 +129,7 @@ class Folder:
             except OSError as error:
                 self._go_elsewhere(error)
             else:
-                self.used[str(self.path)] = None
+                self.used[files.printable(self.path)] = None
                 return
         complain(f"{name} is lost: no folder has room for it")
 

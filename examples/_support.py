@@ -22,6 +22,7 @@ from tinygrad_lite import Tensor, files
 
 WORST = 25  # number of mistakes in the picture
 SMOOTH = 20  # number of steps over which losses and accuracies are averaged
+MOST = 2**31 - 1  # of anything that is counted
 FEWEST = 100  # images to train on; with fewer, none could be held out
 
 
@@ -55,8 +56,9 @@ def parse_arguments(description: str | None, constants: dict[str, Any]) -> argpa
     add("--quiet", action="store_true", help="print the last line only")
     args = parser.parse_args()
     for name in ("epochs", "batch_size", "hidden"):
-        if getattr(args, name) is not None and getattr(args, name) < 1:
-            parser.error(f"--{name.replace('_', '-')}: expected 1 or more; got {vars(args)[name]}")
+        value = getattr(args, name)
+        if value is not None and not 1 <= value <= MOST:
+            parser.error(f"--{name.replace('_', '-')}: expected 1 to {MOST}; got {value}")
     for name in ("lr", "momentum", "reg", "seed"):
         if not 0 <= getattr(args, name) < math.inf:
             parser.error(f"--{name}: expected 0 or more; got {getattr(args, name)}")

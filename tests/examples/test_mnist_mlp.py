@@ -151,6 +151,18 @@ def run(folder: Path, *arguments: object, **changes: str) -> Run:
     return Run(done.returncode, done.stdout.decode(), done.stderr.decode(), folder)
 
 
+def run_in_shell(command: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run a shell's command, in which "$@" is Python with these arguments."""
+    return subprocess.run(
+        ["sh", "-c", command, "sh", sys.executable, *map(str, arguments)],
+        env=surroundings(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
 @pytest.fixture(scope="module")
 def kept(data, tmp_path_factory) -> Run:
     """A run with --out, and a --target within reach."""
@@ -513,6 +525,55 @@ def test_a_reader_that_leaves_early_sees_no_traceback(data):
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(timeout=PATIENCE) != 0
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_closed_stream_costs_nothing_but_what_it_would_have_shown(data, tmp_path, closed):
+    out = tmp_path / "out"
+    done = run_in_shell(
+        f'"$@" {closed}', SCRIPT, "--data", data, *SMALL, "--target", 0, "--out", out
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    if ">&-" in closed.split():
+        assert done.stdout == ""
+    else:
+        assert LAST_LINE.fullmatch(done.stdout.splitlines()[-1])
+    assert len(names_in(out)) == 4
+    assert set(nn.state.safe_load(out / "weights.safetensors")) == {"W1", "b1", "W2", "b2"}
+
+
+def test_a_network_beyond_the_memory_costs_one_line(data):
+    done = run_in_shell(
+        'ulimit -v 4000000; exec "$@"', SCRIPT, "--data", data, "--hidden", 2**31 - 1
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(r"this needs more memory than there is: .*\n", done.stderr)
+
+
+@pytest.mark.parametrize("option", ["--hidden", "--batch-size", "--epochs"])
+@pytest.mark.parametrize("value", ["0", "-1", "2147483648", "1" + "0" * 30])
+def test_a_number_beyond_sense_is_refused(call, option, value, capsys):
+    with pytest.raises(SystemExit) as caught:
+        call(option, value)
+    assert caught.value.code == 2
+    expected = f"error: {option}: expected 1 to 2147483647; got {value}\n"
+    assert capsys.readouterr().err.endswith(expected)
+
+
+def test_an_empty_name_of_a_folder_is_not_the_one_we_are_in(call, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "metrics.jsonl").write_text("mine")
+    with pytest.raises(SystemExit):
+        call("--out", "")
+    assert capsys.readouterr().err == "--out: expected a folder; got empty text\n"
+    assert (tmp_path / "metrics.jsonl").read_text() == "mine"
+
+
+def test_a_name_that_a_terminal_would_obey_is_made_visible(call, tmp_path):
+    out = tmp_path / "new\n\x1b[31mline"
+    *_, about_files, _ = call("--out", out, "--target", 0).out.splitlines()
+    assert about_files == f"weights, metrics and pictures are in {tmp_path}/new\\n\\x1b[31mline"
+    assert len(names_in(out)) == 4
 
 
 @pytest.mark.parametrize("name", ["train-labels-idx1-ubyte", "t10k-images-idx3-ubyte"])
@@ -946,8 +1007,15 @@ def test_a_signal_that_is_ignored_stays_ignored(call, example, monkeypatch):
         signal.signal(signal.SIGHUP, before)
 
 
-@pytest.mark.parametrize("module", ["numpy", "_support", "tinygrad_lite", "nn", "nn.datasets"])
-def test_ctrl_c_during_an_import_ends_in_one_line(tmp_path, interruptible, module):
+@pytest.mark.parametrize(
+    ("module", "redirected"),
+    [
+        *((name, "") for name in ("numpy", "_support", "tinygrad_lite", "nn", "nn.datasets")),
+        ("numpy", "2>/dev/full"),
+        ("numpy", "2>&-"),
+    ],
+)
+def test_ctrl_c_during_an_import_ends_in_one_line(interruptible, module, redirected):
     """The module is one that presses it, and hides what that raises, as C code may."""
     program = f"""
 import runpy, signal, sys
@@ -963,10 +1031,9 @@ class Press:
 sys.meta_path.insert(0, Press())
 runpy.run_path({str(SCRIPT)!r}, run_name="__main__")
 """
-    done = subprocess.run(
-        [sys.executable, "-c", program], env=surroundings(), capture_output=True, text=True
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (130, "", "stopped\n")
+    done = run_in_shell(f'"$@" {redirected}', "-c", program)
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == ("" if redirected else "stopped\n")
 
 
 # Prints a line as soon as the example has taken Ctrl-C into its own hands.  Before that Python
