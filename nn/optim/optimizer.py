@@ -122,12 +122,14 @@ class Optimizer:
             raise ValueError(f"step: parameter {position} is read-only; assign a copy to its data")
         for name in names:
             kept = state.get(name)
-            if kept is not None and kept.shape != shape:
+            if kept is None:
+                continue
+            if kept.shape != shape:
                 raise ValueError(
                     f"step: parameter {position} has shape {shape}; it had {kept.shape} "
                     "in the last step; make a new optimizer"
                 )
-            if kept is not None and not (kept.flags.writeable and kept.dtype.kind == "f"):
+            if not kept.flags.writeable or kept.dtype.kind != "f":
                 raise ValueError(
                     f"step: {name} of parameter {position} is {kept.dtype} or read-only; expected "
                     "a writable array of floats"

@@ -55,6 +55,11 @@ def new_array(
     ValueError if an integer dtype, int64 for Python ints, lacks one of the values.  `name` is the
     operation, for the error; `others` are the `elements` of the data, if they are known.
     """
+    if dtype is None:  # what comes most often
+        if type(data) is np.ndarray and data.dtype in NATIVE:
+            return data.copy("C")
+        if type(data) is float:
+            return _floats(data, FLOAT)
     wanted = None if dtype is None else check_dtype(dtype, name)
     listed = isinstance(data, (list, tuple))
     if others is None:
@@ -82,7 +87,7 @@ def new_array(
 
 
 def _floats(data: Any, dtype: np.dtype[Any]) -> np.ndarray:
-    """np.array(data, dtype) of nested lists of plain numbers, without a detour by float64."""
+    """np.array(data, dtype) of a number or lists of plain ones, without a detour by float64."""
     token = silence()
     try:
         return np.array(data, dtype)

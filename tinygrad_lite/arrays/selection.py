@@ -26,7 +26,8 @@ def masked(x: Any, mask: Any) -> Any:
         return _kept(x, mask)
     if x.size <= SMALL and mask.dtype == x.dtype:
         y = x * np.sign(mask)
-        if not has_nan(y):
+        largest = largest_of_all(y)
+        if largest == largest:  # no nan
             return y
     y = _kept(x, mask)
     return np.where(mask != mask, mask, y) if has_nan(mask) else y
