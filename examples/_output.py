@@ -59,8 +59,10 @@ class Folder:
             fail("--out: expected a folder; got empty text")
         if find_spec("matplotlib") is None:  # checked now, not after the training
             fail("--out: the package matplotlib is missing; pip install matplotlib")
-        self.path: Path | None = Path(os.path.expanduser(out))
+        self.first = Path(os.path.expanduser(out))
+        self.path: Path | None = self.first
         self.others = rooms()
+        self.made: list[Path] = []  # the other folders that were tried
         self.used: dict[str, None] = {}  # the folders that took a file, in this order
         self.metrics: list[str] = []
         self.lock = -1
@@ -96,13 +98,18 @@ class Folder:
                 return
 
     def close(self) -> None:
-        """Let other runs into the folder."""
+        """Let other runs into the folder, and remove what stayed empty of the others."""
+        for path in self.made:
+            with suppress(OSError):
+                path.rmdir()
         if self.lock >= 0:
             os.close(self.lock)
 
     def _go_elsewhere(self, error: OSError) -> None:
         """Say that the folder did not take a file, and go on with the next one."""
         self.path = next(self.others, None)
+        if self.path is not None and self.path not in self.made:
+            self.made.append(self.path)
         complain(f"{error}" + (f"; going on in {files.printable(self.path)}" if self.path else ""))
 
     def add(self, line: str) -> None:
@@ -132,6 +139,7 @@ class Folder:
                 self.used[files.printable(self.path)] = None
                 return
         complain(f"{name} is lost: no folder has room for it")
+        self.path, self.others = self.first, iter(self.made[:])  # a smaller file may fit
 
 
 def rooms() -> Iterator[Path]:

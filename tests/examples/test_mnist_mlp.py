@@ -735,18 +735,47 @@ def test_a_disk_that_is_full_from_the_start_costs_two_lines(call, monkeypatch, t
     assert LAST_LINE.fullmatch(done.out.splitlines()[-1])
 
 
+def test_a_file_that_fits_nowhere_does_not_take_the_smaller_ones_along(call, monkeypatch, tmp_path):
+    out, temporary, home, here = (tmp_path / name for name in ("out", "temporary", "home", "here"))
+    for folder in (temporary, home, here):
+        folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(here)
+    replace = os.replace
+
+    def fail(source, target):
+        if Path(target).name == "weights.safetensors":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), target)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", fail)
+    done = call("--out", out, "--target", 0)
+    *places, lost = done.err.splitlines()
+    assert len(places) == 4
+    assert all("weights.safetensors" in line for line in places)
+    assert lost == "weights.safetensors is lost: no folder has room for it"
+    assert names_in(out) == ["curves.png", "metrics.jsonl", "mistakes.png"]
+    assert [*temporary.iterdir(), *home.iterdir(), *here.iterdir()] == []  # nothing stayed there
+    assert done.out.splitlines()[-2] == f"weights, metrics and pictures are in {out}"
+
+
 def test_without_room_anywhere_the_accuracy_is_still_printed(call, monkeypatch, tmp_path):
     out = tmp_path / "out"
     monkeypatch.setattr(tempfile, "mkdtemp", lambda **_: (_ for _ in ()).throw(OSError("full")))
     full(monkeypatch, out)
     done = call("--out", out, "--target", 0)
     assert done.status == 0
+    said = "No space left on device"
     assert done.err.splitlines() == [
-        f"[Errno 28] metrics: No space left on device: '{out}/metrics.jsonl'",
-        *(
-            f"{name} is lost: no folder has room for it"
-            for name in ("weights.safetensors", "metrics.jsonl", "curves.png", "mistakes.png")
-        ),
+        f"[Errno 28] metrics: {said}: '{out}/metrics.jsonl'",
+        "weights.safetensors is lost: no folder has room for it",
+        f"[Errno 28] metrics: {said}: '{out}/metrics.jsonl'",  # a smaller file is tried again
+        "metrics.jsonl is lost: no folder has room for it",
+        f"[Errno 28] picture: {said}: '{out}/curves.png'",
+        "curves.png is lost: no folder has room for it",
+        f"[Errno 28] picture: {said}: '{out}/mistakes.png'",
+        "mistakes.png is lost: no folder has room for it",
     ]
     assert LAST_LINE.fullmatch(done.out.splitlines()[-1])
 
