@@ -102,20 +102,22 @@ def _stream() -> "np.random.Generator":
 
 
 @in_forked_child
-def _with_locks_of_its_own() -> None:
-    """The same generators again: each has a lock, and it may be held for ever by a parent's thread.
+def _free_the_locks() -> None:
+    """Each generator has a lock, which a thread of the parent may hold for ever.
 
-    It is held while numbers are drawn, but not to read the state.
+    NumPy takes it to draw numbers and, since 2.5, to read the state.
     """
     global _shared, _lent
     own = _own.get()
-    if own is not None:
-        _own.set(_generator_at(own.bit_generator.state))
-    elif _lent is not None:  # to a thread that is not here
+    if own is None and _lent is not None:  # to a thread that is not here
         _shared, _lent = _generator_at(_lent), None
-        return
-    if _shared is not None:
-        _shared = _generator_at(_shared.bit_generator.state)
+    for generator in (own, _shared):
+        if generator is not None:
+            lock: Any = generator.bit_generator.lock
+            if lock.acquire(blocking=False):
+                lock.release()
+            else:  # what Python does with its own locks in a child
+                lock._at_fork_reinit()
 
 
 def _generator_at(state: Any) -> "np.random.Generator":
