@@ -44,6 +44,7 @@ NUMPYS = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:numpy.fix is deprecated")  # since NumPy 2.5
 @pytest.mark.parametrize("name", NUMPYS)
 def test_what_is_written_there_is_what_numpys_function_gives(name: str) -> None:
     arrays = NUMPYS[name]
