@@ -65,7 +65,7 @@ def new_array(
     if others is None:
         others = elements(data)
     if others:
-        refuse_masked(name, *others)
+        refuse_masked(name, others)
     first = first_element(data) if listed else data
     quick = not others and type(first) is float and (wanted is None or wanted.kind == "f")
     try:

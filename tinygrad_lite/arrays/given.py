@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from itertools import chain
 from operator import countOf
 from typing import Any
 
@@ -28,7 +29,9 @@ def _collect(data: Sequence[Any], found: list[Any], depth: int) -> None:
             return
         if not issubclass(kind, (list, tuple)):
             found.extend(data)
-            return
+        elif depth > 1:
+            _collect(list(chain.from_iterable(data)), found, depth - 1)
+        return
     for one in data:
         if isinstance(one, (list, tuple)):
             if depth > 1:
@@ -46,7 +49,7 @@ def first_element(data: Any) -> Any:
     return data
 
 
-def refuse_masked(name: str, *values: Any) -> None:
+def refuse_masked(name: str, data: Any) -> None:
     """TypeError for a masked array, also in a list: a tensor has no mask.
 
     Also if nothing is masked, so that a program does not fail only on the day when a value is
@@ -54,14 +57,13 @@ def refuse_masked(name: str, *values: Any) -> None:
     """
     if "numpy.ma" not in sys.modules:  # which nobody imports without need, since it takes time
         return
-    masked = np.ma.MaskedArray
-    for value in values:
-        for one in elements(value) if isinstance(value, (list, tuple)) else (value,):
-            if isinstance(one, masked):
-                raise TypeError(
-                    f"{name}: a {type(one).__name__} has a mask, which a Tensor has not; make an "
-                    "ndarray of it first, with filled(value) or compressed()"
-                )
+    kind = np.ma.MaskedArray
+    masked = [one for one in elements(data) if isinstance(one, kind)]
+    if masked:
+        raise TypeError(
+            f"{name}: a {type(masked[0]).__name__} has a mask, which a Tensor has not; make an "
+            "ndarray of it first, with filled(value) or compressed()"
+        )
 
 
 def as_array(value: Any) -> str:

@@ -359,7 +359,8 @@ def _cross_entropy(
     ignore_index: int | None,
 ) -> Any:
     """`Tensor.cross_entropy` for a method called `name`, whose labels are called `argument`."""
-    label_smoothing = probability(label_smoothing, f"{name}: label_smoothing")
+    if type(label_smoothing) is not float or label_smoothing != 0:
+        label_smoothing = probability(label_smoothing, f"{name}: label_smoothing")
     if ignore_index is not None and type(ignore_index) is not int:
         ignore_index = integer(ignore_index, f"{name}: ignore_index")
     scores: Any = as_float(tensor)
