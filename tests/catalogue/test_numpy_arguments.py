@@ -153,3 +153,35 @@ def test_what_repeats_or_shifts_or_takes_is_a_copy(copy) -> None:
 def test_keepdims_may_be_0_or_1(function: Any, keepdims: int) -> None:
     result = function(Tensor(VALUES), axis=1, keepdims=keepdims)
     np.testing.assert_allclose(result.data, function(VALUES, axis=1, keepdims=keepdims), rtol=1e-12)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("shape", [6, -1, (3, 2), (-1, 2), (1, 2, 3)])
+def test_reshape_in_either_order(shape: Any, order: str) -> None:
+    x = Tensor(VALUES, requires_grad=True)
+    result = np.reshape(x, shape, order=order)
+    expected = np.reshape(VALUES, shape, order=order)
+    np.testing.assert_array_equal(result.data, expected)
+    np.testing.assert_array_equal(np.ravel(x, order).data, np.ravel(VALUES, order))
+    (result * np.arange(6.0).reshape(expected.shape)).sum().backward()
+    positions = np.reshape(np.arange(6).reshape(2, 3), shape, order=order).ravel()
+    assert x.grad is not None
+    np.testing.assert_array_equal(x.grad.data.ravel()[positions], np.arange(6.0))
+
+
+@pytest.mark.parametrize("triangle", ["L", "U"])
+def test_a_triangle_of_a_matrix(triangle: str) -> None:
+    matrix = np.array([[2.0, 0.5], [-0.25, 3.0]])
+    for own, numpys in zip(
+        np.linalg.eigh(Tensor(matrix), triangle), np.linalg.eigh(matrix, triangle), strict=True
+    ):
+        np.testing.assert_allclose(abs(own.data), abs(numpys), rtol=1e-12)
+    np.testing.assert_allclose(
+        np.linalg.eigvalsh(Tensor(matrix), UPLO=triangle).data,
+        np.linalg.eigvalsh(matrix, UPLO=triangle),
+        rtol=1e-12,
+    )
+    upper = np.linalg.cholesky(matrix, upper=triangle == "U")
+    np.testing.assert_allclose(
+        np.linalg.cholesky(Tensor(matrix), upper=triangle == "U").data, upper, rtol=1e-12
+    )

@@ -2,8 +2,10 @@
 
 import abc
 import copy
+import inspect
 import pickle
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -148,3 +150,34 @@ def test_names_looked_for_in_a_module(name: str) -> None:
     setattr(layer, name, 1)  # a name that is free for the user's own
     assert getattr(layer, name) == 1
     assert name in dir(layer)
+
+
+@pytest.mark.parametrize(
+    ("call", "start"),
+    [
+        (lambda: Tensor.full(3), "Tensor.full() missing 1 required positional argument"),
+        (lambda: Tensor.linspace(0, 1), "Tensor.linspace() missing 1 required positional"),
+        (lambda: Tensor([1.0]).exp(2), "Tensor.exp() takes 1 positional argument"),
+        (lambda: Tensor([1.0]).sum(0, False, None, 1), "Tensor.sum() takes from 1 to 4 positional"),
+        (lambda: Tensor([[1.0]]).qr(full=1), "Tensor.qr() got an unexpected keyword"),
+    ],
+)
+def test_pythons_own_errors_name_the_tensor(call: Any, start: str) -> None:
+    with pytest.raises(TypeError, match=f"^{re.escape(start)}"):
+        call()
+
+
+def test_methods_survive_a_pickle() -> None:
+    """As layers of a Sequential: pickle looks a function up by its module and qualified name."""
+    for name in dir(Tensor):
+        method = getattr(Tensor, name)
+        if inspect.isroutine(method) and not name.startswith("_"):
+            assert pickle.loads(pickle.dumps(method)) == method, name
+
+
+def test_where_in_pytorchs_order_says_ours() -> None:
+    x = Tensor([1.0, -1.0])
+    with pytest.raises(
+        TypeError, match=r"; the condition comes first: condition\.where\(x, other\)$"
+    ):
+        x.where(x > 0, 0.0)

@@ -4,6 +4,8 @@ This is their index.  Files with an underscore hold code shared by several theme
 Tensor: a result has the class of the tensor it came from.
 """
 
+from types import FunctionType
+
 from .activations import ActivationMethods
 from .attention import AttentionMethods
 from .casting import CastingMethods
@@ -65,3 +67,21 @@ class TensorMethods(
     """Every method of Tensor that is an operation, theme by theme."""
 
     __slots__ = ()
+
+
+def _names_of_tensor(theme: type) -> None:
+    """Give the methods of a theme the names by which users know them.
+
+    Python's own errors show a qualified name, "Tensor.full() missing 1 required ...", and pickle
+    looks a function up by it.
+    """
+    for name, attribute in vars(theme).items():
+        function = getattr(attribute, "__func__", attribute)  # of a class method
+        while isinstance(function, FunctionType):
+            function.__module__ = "tinygrad_lite.tensor"
+            function.__qualname__ = f"Tensor.{name}"
+            function = vars(function).get("__wrapped__")
+
+
+for _theme in TensorMethods.__bases__:
+    _names_of_tensor(_theme)

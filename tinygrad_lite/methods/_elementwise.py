@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays.arguments import shown
+from ..arrays.arguments import shown, wrong
 from ..arrays.dtypes import new_array
 from ..arrays.float_errors import quiet
 from ..arrays.shapes import broadcast_shape
@@ -40,6 +40,9 @@ def choose(
 ) -> Any:
     """np.where of tensors, arrays and numbers; the condition must be bool."""
     argument = "condition" if name == "where" else "mask"
+    if getattr(a, "dtype", None) == np.bool_ and getattr(condition, "dtype", None) != np.bool_:
+        fix = "; the condition comes first: condition.where(x, other)"
+        raise wrong(f"{name}: {argument}", "bools, as x > 0 gives", condition, fix)
     mask = plain_array(condition, f"{name}: {argument}", "bools, as x > 0 gives", "b")
     if mask is condition:  # which its owner may change before the backward pass
         mask = mask.copy()

@@ -53,6 +53,11 @@ def _qr(a: Any, mode: str = "reduced") -> Any:
     return a.qr()
 
 
+def _eigh(a: Any, UPLO: str = "L") -> Any:
+    """Of the lower triangle, or of the upper one: that is the lower one of the transposed."""
+    return (a if choice(UPLO, "np.linalg.eigh: UPLO", "L", "U") == "L" else a.mT).eigh()
+
+
 def _svd(a: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
     return a.svd(full_matrices) if flag(compute_uv, "np.linalg.svd: compute_uv") else a.svd()[1]
 
@@ -75,10 +80,10 @@ LINALG: dict[Any, Callable[..., Any]] = {
     np.linalg.solve: lambda a, b: solve(a, b, vectors=np.ndim(b) == 1),
     np.linalg.det: lambda a: a.det(),
     np.linalg.slogdet: lambda a: a.slogdet(),
-    np.linalg.cholesky: lambda a: a.cholesky(),
+    np.linalg.cholesky: lambda a, *, upper=False: a.cholesky(upper),
     np.linalg.qr: _qr,
     np.linalg.svd: _svd,
     np.linalg.svdvals: lambda x: x.svd()[1],
-    np.linalg.eigh: lambda a: a.eigh(),
-    np.linalg.eigvalsh: lambda a: a.eigh()[0],
+    np.linalg.eigh: _eigh,
+    np.linalg.eigvalsh: lambda a, UPLO="L": _eigh(a, UPLO)[0],
 }

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays.arguments import choice, is_integer, shown
+from ..arrays.arguments import choice, is_integer, shown, sizes
 from ..arrays.shapes import broadcast_shape, normalize_axes, normalize_axis
 from ..engine.graph import TensorBase
 from ..methods._operands import plain_array
@@ -123,6 +123,13 @@ def _nonzero(x: Any) -> tuple[Any, ...]:
     return tuple(positions[:, axis] for axis in range(x.ndim))
 
 
+def _reshape(x: Any, shape: Any, order: str = "C") -> Any:
+    """In order "F" the first axis runs fastest: so it is "C" of the transposed."""
+    if choice(order, "np.reshape: order", "C", "F") == "C":
+        return x.reshape(shape)
+    return x.T.reshape(sizes(shape, "np.reshape: shape", -1)[::-1]).T
+
+
 def _windows(x: Any, window_shape: int, axis: int | None = None) -> Any:
     if axis is None and x.ndim != 1:
         raise TypeError("sliding_window_view on a Tensor: expected one integer and its axis")
@@ -130,8 +137,8 @@ def _windows(x: Any, window_shape: int, axis: int | None = None) -> Any:
 
 
 MOVEMENT: dict[Any, Callable[..., Any]] = {
-    np.reshape: lambda x, shape: x.reshape(shape),
-    np.ravel: lambda x: x.reshape(-1),
+    np.reshape: _reshape,
+    np.ravel: lambda x, order="C": _reshape(x, -1, order),
     np.transpose: lambda x, axes=None: x.T if axes is None else x.permute(axes),
     np.matrix_transpose: lambda x: x.mT,
     np.permute_dims: lambda x, axes=None: x.T if axes is None else x.permute(axes),
