@@ -185,3 +185,52 @@ def test_a_triangle_of_a_matrix(triangle: str) -> None:
     np.testing.assert_allclose(
         np.linalg.cholesky(Tensor(matrix), upper=triangle == "U").data, upper, rtol=1e-12
     )
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: np.sum(a=x, axis=1),
+        lambda x: np.sum(x, 0, None, None, True),
+        lambda x: np.mean(x, 0, None, None, True),
+        lambda x: np.max(x, 0, None, True),
+        lambda x: np.std(x, 0, None, None, 1),
+        lambda x: np.sum(x, out=None, where=True),
+        lambda x: np.clip(a=x, a_min=0, a_max=2),
+        lambda x: np.clip(x, 0, 2, None),
+        lambda x: np.squeeze(a=x[None], axis=0),
+        lambda x: np.transpose(a=x, axes=(1, 0)),
+        lambda x: np.split(ary=x, indices_or_sections=2)[1],
+        lambda x: np.argmax(a=x, axis=1),
+        lambda x: np.tile(A=x, reps=2),
+        lambda x: np.pad(array=x, pad_width=1),
+        lambda x: np.take(a=x, indices=[1], axis=1),
+        lambda x: np.vstack(tup=[x, x]),
+        lambda x: np.stack(arrays=[x, x], axis=1),
+        lambda x: np.exp(x, where=True, dtype=None),
+        lambda x: np.add(x, x, where=True),
+    ],
+)
+def test_arguments_by_numpys_names_and_positions(call: Any) -> None:
+    result, expected = call(Tensor(VALUES)), call(VALUES)
+    assert isinstance(result, Tensor)
+    np.testing.assert_allclose(result.data, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("call", "line"),
+    [
+        (
+            lambda x: np.sum(x, initial=1.0),
+            "np.sum on a Tensor: got an unexpected keyword argument",
+        ),
+        (lambda x: np.sum(a=x, where=VALUES > 0), "np.sum on a Tensor: got an unexpected keyword"),
+        (
+            lambda x: np.exp(x, where=VALUES > 0),
+            "np.exp on a Tensor: got an unexpected keyword arg",
+        ),
+    ],
+)
+def test_an_argument_that_would_change_the_result_is_refused(call: Any, line: str) -> None:
+    with pytest.raises(TypeError, match=f"^{line}"):
+        call(Tensor(VALUES))

@@ -28,12 +28,12 @@ class JoiningMethods(Theme):
     @also("dim")
     def cat(self, *others: Any, axis: int = 0) -> Self:
         """This tensor and the others, joined along `axis`; also Tensor.cat([a, b], 1)."""
-        return concatenate(*_listed_and_axis(self, others, axis))
+        return concatenate(*_listed_and_axis("cat", self, others, axis))
 
     @also("dim")
     def stack(self, *others: Any, axis: int = 0) -> Self:
         """This tensor and the others, all of one shape, joined along a new axis; as `cat`."""
-        return stacked(*_listed_and_axis(self, others, axis))
+        return stacked(*_listed_and_axis("stack", self, others, axis))
 
     @also("dim", "split_size", "split_sizes", "split_size_or_sections")
     def split(self, sizes: int | Sequence[int], axis: int = 0) -> tuple[Self, ...]:
@@ -158,11 +158,15 @@ def _listed(first: Any, others: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(first) if isinstance(first, (tuple, list)) and not others else (first, *others)
 
 
-def _listed_and_axis(first: Any, others: tuple[Any, ...], axis: int) -> tuple[tuple[Any, ...], int]:
+def _listed_and_axis(
+    name: str, first: Any, others: tuple[Any, ...], axis: Any
+) -> tuple[tuple[Any, ...], Any]:
     """The tensors and the axis, which after a list may stand as in PyTorch: ([x, y], 1)."""
-    if isinstance(first, (tuple, list)) and len(others) == 1 and is_integer(others[0]) and not axis:
-        return tuple(first), others[0]
-    return _listed(first, others), axis
+    if not (isinstance(first, (tuple, list)) and len(others) == 1 and is_integer(others[0])):
+        return _listed(first, others), axis
+    if type(axis) is not int or axis:
+        raise TypeError(f"{name}: axis is given twice, {others[0]} and {shown(axis)}")
+    return tuple(first), others[0]
 
 
 def stacked(tensors: Any, axis: int = 0) -> Any:

@@ -136,9 +136,36 @@ def _call(
             raise
         try:
             signature(found).bind(*inputs, **options)
-        except TypeError as mismatch:  # an argument that is not supported
-            raise TypeError(f"{name} on a Tensor: {mismatch}") from None
+        except TypeError:
+            inputs, options = _by_keyword(function, inputs, options)
+            try:
+                signature(found).bind(*inputs, **options)
+            except TypeError as mismatch:  # an argument that is not supported
+                raise TypeError(f"{name} on a Tensor: {mismatch}") from None
+            return _call(found, function, name, inputs, options)
         raise
+
+
+def _by_keyword(
+    function: Any, inputs: tuple[Any, ...], options: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The same call with all arguments by NumPy's names but the first, which here has another.
+
+    What changes nothing is left out: out=None, where=True.
+    """
+    if not isinstance(getattr(function, "__self__", None), np.ufunc):
+        try:
+            found = signature(function).bind(*inputs, **options)
+        except (TypeError, ValueError):  # NumPy has no such argument, or shows no signature
+            return inputs, options
+        (_, first), *others = found.arguments.items()
+        inputs, options = (first,), dict(others)
+    return inputs, {
+        key: value
+        for key, value in options.items()
+        if not (key in ("out", "dtype") and value is None)
+        and not (key == "where" and value is True)
+    }
 
 
 def _keepdims(value: Any) -> bool:

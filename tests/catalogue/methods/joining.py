@@ -150,6 +150,11 @@ ROWS: list[Row] = [
 X = Tensor(np.zeros((2, 3)))
 
 MISTAKES: list[Mistake] = [
+    Mistake(
+        lambda: Tensor.cat([Tensor([1.0])], 0, axis=1),
+        TypeError,
+        "cat: axis is given twice, 0 and 1",
+    ),
     Mistake(lambda: X.cat(X.T), ValueError, "cat: shapes (2, 3) and (3, 2) differ outside axis 0"),
     Mistake(
         lambda: X.cat(1.0),
