@@ -107,8 +107,8 @@ class NoGrad(Entry, Setting):
 
     A function that is decorated, of whatever kind, is inside while its own body runs: a generator
     or a coroutine is outside while it is suspended.  A generator may also be closed in another
-    context or thread than where it ran: nothing changes there.  (Without parentheses it is one
-    object, which is left wherever it was entered too; so write them in a generator.)
+    context or thread than where it ran: nothing changes there.  (Without parentheses, all uses
+    share one object; in a generator, write `no_grad()`.)
     """
 
     __slots__ = ()
