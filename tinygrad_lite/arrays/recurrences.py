@@ -18,8 +18,10 @@ def running(ufunc: Any, x: Any) -> Any:
     if x.dtype.kind != "f" or x.dtype.itemsize > 4 or n <= SHORT:
         return ufunc.accumulate(x, axis=-1, dtype=x.dtype)
     if x.size <= AT_ONCE:
-        wide = x.astype(np.float64)
-        return ufunc.accumulate(wide, axis=-1, out=wide).astype(x.dtype)
+        wide = x.astype(np.float64, order="C")  # far strides of a power of 2 miss the cache
+        y = np.empty_like(x)
+        y[...] = ufunc.accumulate(wide, axis=-1, out=wide)
+        return y
     x = x.reshape(-1, n) if x.ndim != 2 else x
     y = np.empty_like(x)
     lines, reached = max(1, AT_ONCE // n), None
