@@ -101,7 +101,7 @@ def _common_length(arrays: tuple[Indexable, ...]) -> int:
         if isinstance(array, list | tuple):
             name = type(array).__name__
             raise TypeError(f"Batches: expected arrays or Tensors, got a {name}; use np.array(...)")
-        if not hasattr(array, "__len__"):
+        if not hasattr(array, "__len__") or getattr(array, "shape", None) == ():
             raise arguments.wrong("Batches", "arrays or Tensors", array)
     lengths = [len(array) for array in arrays]
     if len(set(lengths)) > 1:

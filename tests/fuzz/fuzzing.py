@@ -244,7 +244,9 @@ def wrong_result(attempt: Attempt, result: Any) -> str | None:
     is_bool = isinstance(attempt.value, (bool, np.bool_))
     if is_bool and attempt.parameter in WHOLE:
         return "a bool taken as an axis or a size"
-    if not is_bool and attempt.parameter in FLAGS:
+    number = isinstance(attempt.value, int) and attempt.value in (0, 1)
+    numpys = number and attempt.call.name.startswith("np.")  # NumPy takes these for flags
+    if not is_bool and attempt.parameter in FLAGS and not numpys:
         return "a flag that is no bool"
     if isinstance(result, Tensor) and result.dtype.kind not in "biuf":
         return "a result of another kind"

@@ -44,6 +44,9 @@ def test_the_fuzzer_notices_planted_faults(call, kind, monkeypatch) -> None:
     assert failure.kind == kind
 
 
+RAGGED = [[1.0], [1.0, 2.0]]
+
+
 @pytest.mark.parametrize(
     ("call", "line"),
     [
@@ -55,6 +58,22 @@ def test_the_fuzzer_notices_planted_faults(call, kind, monkeypatch) -> None:
             "there: take its item()",
         ),
         (lambda: Tensor.zeros(2.0), "zeros: shape: expected an integer; got 2.0"),
+        (
+            lambda: np.vdot(Tensor([1.0]), RAGGED),
+            "np.vdot: expected numbers; got [[1.0], [1.0, 2.0]]",
+        ),
+        (
+            lambda: np.linalg.solve(Tensor([[1.0]]), RAGGED),
+            "np.linalg.solve: expected numbers; got [[1.0], [1.0, 2.0]]",
+        ),
+        (
+            lambda: Tensor([[1.0]]).addmm(RAGGED, [[1.0]]),
+            "addmm: expected a Tensor, an ndarray or a number; got list; make it a Tensor first",
+        ),
+        (
+            lambda: nn.data.Batches(np.array(1), batch_size=1),
+            "Batches: expected arrays or Tensors; got ndarray of shape (), int64",
+        ),
         (
             lambda: nn.LayerNorm(3, eps="x"),
             "LayerNorm: eps: expected a number; got 'x'",

@@ -28,7 +28,8 @@ def shape_from(sizes: Sequence[Any], name: str) -> Shape:
 
 def allocatable(shape: Shape, name: str) -> Shape:
     """The shape, if an array could have it; `name` is the argument, after the operation."""
-    if len(shape) > MOST_AXES or prod(shape) > MOST_ELEMENTS:
+    # NumPy leaves out sizes of 0 here.
+    if len(shape) > MOST_AXES or prod([size or 1 for size in shape]) > MOST_ELEMENTS:
         raise ValueError(f"{name}: {shown(shape)} is more than an array can have")
     return shape
 

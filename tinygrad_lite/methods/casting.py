@@ -160,7 +160,7 @@ def _dtype_of(target: Any) -> DTypeLike | None:
     if is_device(target):
         try:
             return np.dtype(target)
-        except TypeError:
+        except (TypeError, ValueError):
             raise ValueError(
                 "to: expected a dtype, a Tensor or 'cpu', the only device, since everything is "
                 f"computed with NumPy; got {shown(str(target))}"

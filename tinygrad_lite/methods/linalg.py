@@ -324,7 +324,7 @@ def _stacked(x: Any, stack: tuple[int, ...]) -> Any:
 
 def _product(name: str, a: Any, b: Any, left: int, right: int) -> Any:
     """a @ b, which must have these numbers of axes; stacks must be of one length."""
-    b = operand(b, name)
+    a, b = operand(a, name), operand(b, name)
     if np.ndim(a) != left or np.ndim(b) != right or (left == 3 and len(a) != len(b)):
         kinds = {1: "a vector", 2: "a matrix", 3: "a stack of matrices, as many as in the other"}
         raise ValueError(

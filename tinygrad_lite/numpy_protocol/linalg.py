@@ -13,7 +13,13 @@ from ..methods._products import matrix_product, sum_of_products, tensordot
 from ..methods.linalg import solve
 
 
+def _pair(a: Any, b: Any, name: str) -> list[Any]:
+    """Two operands, one of which may be an array or a list."""
+    return [x if isinstance(x, TensorBase) else plain_array(x, name) for x in (a, b)]
+
+
 def _dot(a: Any, b: Any) -> Any:
+    a, b = _pair(a, b, "np.dot")
     ranks = np.ndim(a), np.ndim(b)
     if 0 in ranks:
         return np.multiply(a, b)
@@ -25,8 +31,18 @@ def _inner(a: Any, b: Any) -> Any:
     return tensordot(a, b, (-1, -1)) if np.ndim(a) and np.ndim(b) else np.multiply(a, b)
 
 
+def _outer(a: Any, b: Any) -> Any:
+    a, b = map(np.ravel, _pair(a, b, "np.outer"))
+    return tensordot(a, b, 0)
+
+
+def _vdot(a: Any, b: Any) -> Any:
+    a, b = map(np.ravel, _pair(a, b, "np.vdot"))
+    return matrix_product(a, b)
+
+
 def _kron(a: Any, b: Any) -> Any:
-    a, b = (x if isinstance(x, TensorBase) else plain_array(x, "np.kron") for x in (a, b))
+    a, b = _pair(a, b, "np.kron")
     ndim = max(np.ndim(a), np.ndim(b))
     rows = (1,) * (ndim - np.ndim(a)) + np.shape(a)
     inside = (1,) * (ndim - np.ndim(b)) + np.shape(b)
@@ -34,6 +50,11 @@ def _kron(a: Any, b: Any) -> Any:
         b, [n for size in inside for n in (1, size)]
     )
     return blocks.reshape([n * m for n, m in zip(rows, inside, strict=True)])
+
+
+def _solve(a: Any, b: Any) -> Any:
+    a, b = _pair(a, b, "np.linalg.solve")
+    return solve(a, b, vectors=b.ndim == 1)
 
 
 def _trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
@@ -67,8 +88,8 @@ LINALG: dict[Any, Callable[..., Any]] = {
     np.inner: _inner,
     np.kron: _kron,
     np.trace: _trace,
-    np.vdot: lambda a, b: matrix_product(np.ravel(a), np.ravel(b)),
-    np.outer: lambda a, b: tensordot(np.ravel(a), np.ravel(b), 0),
+    np.vdot: _vdot,
+    np.outer: _outer,
     np.tensordot: tensordot,
     np.einsum: _einsum,
     np.linalg.matmul: matrix_product,
@@ -77,7 +98,7 @@ LINALG: dict[Any, Callable[..., Any]] = {
     np.linalg.matrix_power: lambda a, n: a.matrix_power(n),
     np.linalg.trace: lambda x, offset=0: _trace(x, offset, -2, -1),
     np.linalg.inv: lambda a: a.inv(),
-    np.linalg.solve: lambda a, b: solve(a, b, vectors=np.ndim(b) == 1),
+    np.linalg.solve: _solve,
     np.linalg.det: lambda a: a.det(),
     np.linalg.slogdet: lambda a: a.slogdet(),
     np.linalg.cholesky: lambda a, *, upper=False: a.cholesky(upper),
