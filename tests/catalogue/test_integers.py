@@ -266,3 +266,8 @@ def test_floating_point_errors_made_exceptions_change_nothing() -> None:
         assert Tensor([1e300], dtype=np.float64).cast(np.float16).tolist() == [np.inf]
         with pytest.raises(ValueError, match="nan does not fit into int32"):
             Tensor([np.nan]).int()
+
+
+def test_a_range_in_steps_beyond_int64() -> None:
+    assert Tensor.arange(5, 0, -(2**62) * 2 + 1).tolist() == [5]
+    assert Tensor.arange(0, 5, 2**63 - 1).tolist() == [0]

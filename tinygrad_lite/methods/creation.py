@@ -146,7 +146,8 @@ class CreationMethods(Theme):
         whole = all(isinstance(given, (int, np.integer)) for given in (first, end, step))
         wanted = INT if whole and dtype is None else float_dtype(dtype, "arange")
         values: Any = range(int(first), int(end), int(step)) if whole else ()
-        if values and max(abs(values[0]), abs(values[-1])) > 1 << 62:  # NumPy makes floats of them
+        reach = max(abs(values[0]), abs(values[-1]), abs(int(step))) if values else 0
+        if reach > 1 << 62:  # NumPy makes floats or objects of them
             for limit in (values[0], values[-1]):
                 check_fits("arange", limit, wanted)
             values = np.array(values, wanted)
