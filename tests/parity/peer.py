@@ -137,8 +137,17 @@ def max_pool_method(function):
 
 
 def avg_pool_method(function):
-    def method(self, size=2, stride=None, dilation=1, padding=0, ceil_mode=False, counted=True):
-        return function(self, size, stride, padding, ceil_mode, counted)
+    def method(
+        self,
+        size=2,
+        stride=None,
+        dilation=1,
+        padding=0,
+        ceil_mode=False,
+        counted=True,
+        **divisor,  # not in one dimension
+    ):
+        return function(self, size, stride, padding, ceil_mode, counted, **divisor)
 
     return method
 

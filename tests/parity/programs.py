@@ -43,7 +43,7 @@ LEFT_OUT = {
     "lstm_cell": "h' is computed from c' in PyTorch, whose gradient of c' has a part by way of h'",
 }
 # Those that depend on how their input lies in memory.
-LAYOUT_MATTERS = {"view"}
+LAYOUT_MATTERS = {"view", "view_as"}
 
 ROW_STEPS = {
     row.name: row
