@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike
 
 from .arrays.arguments import flag, function
 from .arrays.dtypes import check_differentiable, check_dtype, new_array
-from .arrays.given import elements
+from .arrays.given import elements, is_masked
 from .arrays.ownership import deep_copied
 from .arrays.shapes import Shape, normalize_axis
 from .engine.backward import backpropagate
@@ -95,7 +95,7 @@ class Tensor(TensorMethods, NumpyProtocol, OtherNames):
 
         Errors: TypeError for anything but an ndarray of bools, integers or float16 to 64.
         """
-        if not isinstance(array, np.ndarray) or isinstance(array, (np.ma.MaskedArray, np.matrix)):
+        if not isinstance(array, np.ndarray) or is_masked(array) or isinstance(array, np.matrix):
             raise TypeError(
                 f"from_array: expected an ndarray; got {type(array).__name__}; use Tensor(data)"
             )

@@ -1,5 +1,7 @@
 """A mask is never dropped: whatever takes an array refuses a masked one."""
 
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -129,3 +131,18 @@ def test_a_masked_array_on_the_left_keeps_its_mask() -> None:
     assert isinstance(product, np.ma.MaskedArray)
     assert product.mask.tolist() == [False, True, False]
     assert product.compressed().tolist() == [1.0, 9.0]
+
+
+def test_looking_for_masks_does_not_import_numpy_ma() -> None:
+    """It takes longer to import than a small step takes to run."""
+    program = (
+        "import sys, numpy as np, nn\n"
+        "from tinygrad_lite import Tensor\n"
+        "before = 'numpy.ma' in sys.modules\n"  # by NumPy itself, in some versions
+        "Tensor.from_array(np.ones(3)), Tensor([1.0, 2.0]), nn.Linear(3, 2)(np.ones((1, 3), 'f'))\n"
+        "print(before == ('numpy.ma' in sys.modules))\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert run.stdout == "True\n"

@@ -49,16 +49,20 @@ def first_element(data: Any) -> Any:
     return data
 
 
+def is_masked(value: Any) -> bool:
+    """Whether it is an array of numpy.ma, which is not imported to find out: that takes time."""
+    return "numpy.ma" in sys.modules and isinstance(value, np.ma.MaskedArray)
+
+
 def refuse_masked(name: str, data: Any) -> None:
     """TypeError for a masked array, also in a list: a tensor has no mask.
 
     Also if nothing is masked, so that a program does not fail only on the day when a value is
     missing.
     """
-    if "numpy.ma" not in sys.modules:  # which nobody imports without need, since it takes time
+    if "numpy.ma" not in sys.modules:  # so a list need not be looked through
         return
-    kind = np.ma.MaskedArray
-    masked = [one for one in elements(data) if isinstance(one, kind)]
+    masked = list(filter(is_masked, elements(data)))
     if masked:
         raise TypeError(
             f"{name}: a {type(masked[0]).__name__} has a mask, which a Tensor has not; make an "
