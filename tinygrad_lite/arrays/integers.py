@@ -1,4 +1,4 @@
-"""Integers never wrap without a word: a value that an integer dtype lacks is an error.
+"""Integers never wrap silently: a value that an integer dtype lacks is an error.
 
 This holds for every value that enters an integer dtype: a number, the elements of a list or of an
 array of another dtype.  nan and inf are no integers; the fraction of a float is cut off.  Between

@@ -1,4 +1,4 @@
-"""Nothing leaves the graph without a word.
+"""Nothing leaves the graph silently.
 
 NumPy and other libraries ask a tensor for its array, and Python asks it for a float; what they
 compute from these is a constant.  Where a graph would be lost,
