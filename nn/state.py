@@ -3,8 +3,8 @@
 Files are in the safetensors format, which holds arrays and text and cannot run code.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, BinaryIO, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from . import _safetensors
 from .reflection import complete
 
 Values: TypeAlias = Tensor | NDArray[Any]
+Content = TypeVar("Content")
 
 
 def get_parameters(obj: object) -> list[Tensor]:
@@ -154,19 +155,20 @@ def safe_load(path: files.FilePath) -> dict[str, Tensor]:
     Errors: OSError if it cannot be read, ValueError if it is not a complete safetensors file,
     MemoryError if it does not fit into memory; each names the file.
     """
-    with files.reading(path, "safe_load") as file:
-        try:
-            arrays = _safetensors.read(file)
-        except ValueError as error:
-            raise ValueError(f"{files.printable(path)}: {error}") from None
-        return {name: Tensor.from_array(array) for name, array in arrays.items()}
+    arrays = _read(path, "safe_load", _safetensors.read)
+    return {name: Tensor.from_array(array) for name, array in arrays.items()}
 
 
 def safe_load_metadata(path: files.FilePath) -> dict[str, str]:
     """The text that `safe_save` saved with the tensors; errors as for `safe_load`."""
-    with files.reading(path, "safe_load_metadata") as file:
+    return _read(path, "safe_load_metadata", _safetensors.read_metadata)
+
+
+def _read(path: files.FilePath, caller: str, read: Callable[[BinaryIO], Content]) -> Content:
+    """What `read` finds in the file; its ValueErrors name the file."""
+    with files.reading(path, caller) as file:
         try:
-            return _safetensors.read_metadata(file)
+            return read(file)
         except ValueError as error:
             raise ValueError(f"{files.printable(path)}: {error}") from None
 

@@ -21,7 +21,7 @@ from .arrays.arguments import flag, function
 from .engine.backward import backpropagate
 from .engine.recording import grad_on
 from .methods._keywords import also
-from .methods._operands import as_float, plain_array
+from .methods._operands import as_float, tensor_or_array
 from .tensor import Tensor
 
 Tensors: TypeAlias = Tensor | tuple[Tensor, ...]
@@ -288,9 +288,7 @@ def _directions(name: str, given: Any, tensors: Sequence[Tensor], what: str) -> 
                 f"{what} of one element"
             )
         return [tensors[0].ones_like()]
-    found = [
-        one if isinstance(one, Tensor) else plain_array(one, name) for one in _listed(given)[0]
-    ]
+    found = [tensor_or_array(one, name) for one in _listed(given)[0]]
     if len(found) != len(tensors):
         raise ValueError(f"{name}: expected {len(tensors)}, one for each {what}; got {len(found)}")
     for position, (vector, tensor) in enumerate(zip(found, tensors, strict=True)):

@@ -24,12 +24,9 @@ LARGEST = int(np.finfo(np.float64).max)
 def integer(value: Any, name: str, least: int | None = None) -> int:
     """`value` as a Python int, not below `least`.  A bool is none: `x.sum(True)` is a mistake."""
     if type(value) is not int:
-        if isinstance(value, (bool, np.bool_)):
+        if not is_integer(value):
             raise wrong(name, "an integer", value)
-        try:
-            value = as_index(value)
-        except TypeError:
-            raise wrong(name, "an integer", value) from None
+        value = as_index(value)
     if least is not None and value < least:
         raise ValueError(f"{name}: expected an integer of {least} or more; got {shown(value)}")
     if not -MOST <= value <= MOST:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from .selection import largest_of_all, smallest_of_all
 from .shapes import Shape
 from .sums import sum_along
 
@@ -14,12 +15,7 @@ SHORT = 16  # up to this number of factors, float32 loses next to nothing
 
 def beyond(x: Any, limit: float) -> bool:
     """Whether an element of the array is above limit or below -limit, or nan."""
-    if 0 < x.size <= 4096:  # argmax is far faster than a reduction then
-        largest, smallest = x.item(x.argmax()), x.item(x.argmin())
-    else:
-        largest = np.maximum.reduce(x, axis=None, initial=-np.inf)
-        smallest = np.minimum.reduce(x, axis=None, initial=np.inf)
-    return not (largest <= limit and smallest >= -limit)
+    return not (largest_of_all(x) <= limit and smallest_of_all(x) >= -limit)
 
 
 def limited(x: Any, limit: float) -> Any:

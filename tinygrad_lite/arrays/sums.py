@@ -163,6 +163,13 @@ def _contiguous(x: Any, axes: Shape) -> Any:
     return np.add.reduce(x, axis=axes) if axes else x
 
 
+def _parts(n: int, most: int) -> tuple[int, int, int]:
+    """n numbers as `terms` rows of m, terms being at most `most`; how many of the n these use."""
+    m = -(-n // most)
+    terms = n // m
+    return terms, m, terms * m
+
+
 def _columns(x: Any) -> Any:
     """(..., n, k) -> (..., k): the sums of contiguous columns.
 
@@ -177,9 +184,7 @@ def _columns(x: Any) -> Any:
     most = CHAIN if k % 8 else WIDE_CHAIN
     ones = _ONES[x.dtype.char]
     while n > most:
-        m = -(-n // most)
-        terms = n // m
-        used = terms * m
+        terms, m, used = _parts(n, most)
         folded = (x if used == n else x[..., :used, :]).reshape((*stack, terms, m * k))
         sums = multiply(ones[:terms], folded).reshape((*stack, m, k))
         if used < n:
@@ -206,9 +211,7 @@ def _rows(x: Any) -> Any:
         if length:
             parts = multiply(x.reshape(-1, length), ones[:length])
             return multiply(parts.reshape(m, n // length), ones[: n // length])
-    length = -(-n // SHORT)
-    terms = n // length
-    used = terms * length
+    terms, length, used = _parts(n, SHORT)
     sums = _columns(x[:, :used].reshape(m, terms, length))
     if used < n:
         sums[:, : n - used] += x[:, used:]
@@ -279,9 +282,7 @@ def _with_gaps(x: Any, axes: Shape) -> Any:
 def _folded(x: Any, axis: int) -> Any:
     """x with the elements along this axis added up in parts of at most SHORT neighbours."""
     n = x.shape[axis]
-    m = -(-n // SHORT)
-    terms = n // m
-    used = terms * m
+    terms, m, used = _parts(n, SHORT)
     before = (slice(None),) * axis
     parts = x[(*before, slice(used))].reshape((*x.shape[:axis], m, terms, *x.shape[axis + 1 :]))
     sums = np.add.reduce(parts, axis=axis + 1)

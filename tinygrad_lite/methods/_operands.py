@@ -143,6 +143,11 @@ def plain_array(value: Any, name: str, expected: str = "numbers", kinds: str = "
     return array
 
 
+def tensor_or_array(value: Any, name: str) -> Any:
+    """A tensor itself; anything else as an ndarray, by `plain_array`: lists are operands here."""
+    return value if isinstance(value, TensorBase) else plain_array(value, name)
+
+
 def _refuse_special(name: str, value: Any) -> None:
     """TypeError for arrays that follow other rules than ndarrays."""
     refuse_masked(name, value)

@@ -143,10 +143,10 @@ class CreationMethods(Theme):
                 f"arange: {shown(first)} to {shown(end)} in steps of {shown(step)} is more than "
                 "an array can have"
             )
-        whole = all(isinstance(given, (int, np.integer)) for given in (first, end, step))
+        whole = all(isinstance(given, int) for given in (first, end, step))
         wanted = INT if whole and dtype is None else float_dtype(dtype, "arange")
-        values: Any = range(int(first), int(end), int(step)) if whole else ()
-        reach = max(abs(values[0]), abs(values[-1]), abs(int(step))) if values else 0
+        values: Any = range(first, end, step) if whole else ()  # type: ignore[arg-type]
+        reach = max(abs(values[0]), abs(values[-1]), abs(step)) if values else 0
         if reach > 1 << 62:  # NumPy makes floats or objects of them
             for limit in (values[0], values[-1]):
                 check_fits("arange", limit, wanted)

@@ -35,7 +35,7 @@ class ReduceMethods(Theme):
         x = accumulable(self, dtype, "sum")
         axes = normalize_axes(axis, x.ndim, "sum")
         total = Sum.apply(x, axes=axes, keepdim=flag(keepdim, "sum: keepdim"))
-        return total if dtype is None else cast(total, check_dtype(dtype), "sum")
+        return in_dtype(total, dtype, "sum")
 
     @also("dim", "keepdims")
     def mean(
@@ -52,34 +52,29 @@ class ReduceMethods(Theme):
 
         Bools and integers are multiplied as int64.
         """
-        product = _prod(accumulable(self, dtype, "prod"), axis, keepdim)
-        return product if dtype is None else cast(product, check_dtype(dtype), "prod")
+        return in_dtype(_prod(accumulable(self, dtype, "prod"), axis, keepdim), dtype, "prod")
 
     # Extremes
 
     @also("dim", "keepdims")
     def max(self, axis: Axis = None, keepdim: bool = False) -> Self:
         """Largest element, or nan if there is one; equal ones share the gradient evenly."""
-        axes = self._filled_axes(axis, "max")
-        return Max.apply(self, axes=axes, keepdim=flag(keepdim, "max: keepdim"))
+        return Max.apply(self, **self._of_extreme("max", axis, keepdim))
 
     @also("dim", "keepdims")
     def min(self, axis: Axis = None, keepdim: bool = False) -> Self:
         """Smallest element, or nan if there is one; equal ones share the gradient evenly."""
-        axes = self._filled_axes(axis, "min")
-        return Min.apply(self, axes=axes, keepdim=flag(keepdim, "min: keepdim"))
+        return Min.apply(self, **self._of_extreme("min", axis, keepdim))
 
     @also("dim", "keepdims")
     def amax(self, axis: Axis = None, keepdim: bool = False) -> Self:
         """PyTorch's name for `max`, whose own `max(dim)` gives the positions too."""
-        axes = self._filled_axes(axis, "amax")
-        return Max.apply(self, axes=axes, keepdim=flag(keepdim, "amax: keepdim"))
+        return Max.apply(self, **self._of_extreme("amax", axis, keepdim))
 
     @also("dim", "keepdims")
     def amin(self, axis: Axis = None, keepdim: bool = False) -> Self:
         """PyTorch's name for `min`, whose own `min(dim)` gives the positions too."""
-        axes = self._filled_axes(axis, "amin")
-        return Min.apply(self, axes=axes, keepdim=flag(keepdim, "amin: keepdim"))
+        return Min.apply(self, **self._of_extreme("amin", axis, keepdim))
 
     @also("dim", "keepdims")
     def argmax(self, axis: int | None = None, keepdim: bool = False) -> Self:
@@ -204,6 +199,11 @@ class ReduceMethods(Theme):
             )
         return axes
 
+    def _of_extreme(self, name: str, axis: Axis, keepdim: bool) -> dict[str, Any]:
+        """The options of Max or Min, checked."""
+        axes = self._filled_axes(axis, name)
+        return {"axes": axes, "keepdim": flag(keepdim, f"{name}: keepdim")}
+
     def _position(self, name: str, function: Any, axis: int | None, keepdim: bool) -> Self:
         """np.argmax or np.argmin."""
         if axis is not None:
@@ -216,12 +216,17 @@ class ReduceMethods(Theme):
 def accumulable(x: Given, dtype: DTypeLike | None, name: str) -> Given:
     """The tensor as `dtype`; default: int64 for bools and integers, floats keep theirs.
 
-    Instead of a narrow integer dtype it is int64, and the caller casts the result.
+    Instead of a narrow integer dtype it is int64, and the result is cast by `in_dtype`.
     """
     if dtype is not None:
         x = cast(x, check_dtype(dtype, name), name)
         return cast(x, np.int64) if x._data.dtype.kind in "iu" and x._data.itemsize < 8 else x
     return cast(x, np.int64) if x._data.dtype.kind in "bui" else x
+
+
+def in_dtype(result: Given, dtype: DTypeLike | None, name: str) -> Given:
+    """What was made of an `accumulable`, as `dtype` if one is given."""
+    return result if dtype is None else cast(result, check_dtype(dtype, name), name)
 
 
 def floats(x: Given, name: str, dtype: DTypeLike | None) -> Given:

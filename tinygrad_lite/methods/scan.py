@@ -5,16 +5,15 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..arrays.dtypes import check_dtype
 from ..arrays.float_errors import quiet
 from ..arrays.shapes import line_axis
 from ..engine.function import Primitive
 from ..ops.scan import CumProd, CumSum, LogCumSumExp
 from ._keywords import also
-from ._operands import as_float, cast, in_single
+from ._operands import as_float, in_single
 from ._positions import read_along
 from ._theme import Theme
-from .reduce import accumulable
+from .reduce import accumulable, in_dtype
 
 
 class ScanMethods(Theme):
@@ -26,7 +25,7 @@ class ScanMethods(Theme):
     def cumsum(self, axis: int = 0, dtype: DTypeLike | None = None) -> Self:
         """x_0 + ... + x_i along the axis; bools and integers are added as int64."""
         sums = _along(accumulable(self, dtype, "cumsum"), "cumsum", CumSum, axis)
-        return sums if dtype is None else cast(sums, check_dtype(dtype), "cumsum")
+        return in_dtype(sums, dtype, "cumsum")
 
     @also("dim")
     def cumprod(self, axis: int = 0, dtype: DTypeLike | None = None) -> Self:
@@ -35,7 +34,7 @@ class ScanMethods(Theme):
         Bools and integers are multiplied as int64.
         """
         products = _along(accumulable(self, dtype, "cumprod"), "cumprod", CumProd, axis)
-        return products if dtype is None else cast(products, check_dtype(dtype), "cumprod")
+        return in_dtype(products, dtype, "cumprod")
 
     @also("dim")
     def logcumsumexp(self, axis: int = 0) -> Self:

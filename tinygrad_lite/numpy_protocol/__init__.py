@@ -126,9 +126,10 @@ def _call(
             f"{name} is not supported on a Tensor; use a method of Tensor, or "
             f"{name}(t.numpy(), ...), which records no gradient"
         )
+    if "keepdims" in options:
+        keepdims = _keepdims(options["keepdims"], f"{name}: keepdims")
+        options = {**options, "keepdims": keepdims}
     try:
-        if "keepdims" in options:
-            options = {**options, "keepdims": _keepdims(options["keepdims"])}
         return found(*inputs, **options)
     except (TypeError, ValueError, IndexError) as error:
         _rename(error, name)
@@ -168,9 +169,9 @@ def _by_keyword(
     }
 
 
-def _keepdims(value: Any) -> bool:
+def _keepdims(value: Any, name: str) -> bool:
     """True or False, for which NumPy also takes 1 and 0."""
-    return bool(value) if type(value) is int and value in (0, 1) else flag(value, "call: keepdims")
+    return bool(value) if type(value) is int and value in (0, 1) else flag(value, name)
 
 
 def _rename(error: Exception, name: str) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from ..arrays.dtypes import new_array
 from ..engine.graph import TensorBase
 from ..methods._elementwise import choose, constant
-from ..methods._operands import cast, pair, plain_array
+from ..methods._operands import cast, pair, tensor_or_array
 from ..methods.comparison import close
 from ..methods.elementwise import ElementwiseMethods
 from ..methods.trigonometry import TrigonometryMethods
@@ -53,7 +53,7 @@ def _unary(name: str) -> Callable[[Any], Any]:
 
 
 def _float_power(a: Any, b: Any) -> Any:
-    wide = (x if isinstance(x, TensorBase) else plain_array(x, "np.float_power") for x in (a, b))
+    wide = (tensor_or_array(x, "np.float_power") for x in (a, b))
     return operator.pow(*(cast(x, np.float64) for x in wide))
 
 

@@ -8,14 +8,14 @@ import numpy as np
 
 from ..arrays.arguments import choice, flag
 from ..engine.graph import TensorBase
-from ..methods._operands import operand, plain_array
+from ..methods._operands import operand, tensor_or_array
 from ..methods._products import matrix_product, sum_of_products, tensordot
 from ..methods.linalg import solve
 
 
 def _pair(a: Any, b: Any, name: str) -> list[Any]:
     """Two operands, one of which may be an array or a list."""
-    return [x if isinstance(x, TensorBase) else plain_array(x, name) for x in (a, b)]
+    return [tensor_or_array(x, name) for x in (a, b)]
 
 
 def _dot(a: Any, b: Any) -> Any:

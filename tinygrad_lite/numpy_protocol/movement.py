@@ -7,8 +7,7 @@ import numpy as np
 
 from ..arrays.arguments import choice, is_integer, shown, sizes
 from ..arrays.shapes import broadcast_shape, normalize_axes, normalize_axis
-from ..engine.graph import TensorBase
-from ..methods._operands import plain_array
+from ..methods._operands import plain_array, tensor_or_array
 from ..methods._positions import along, check_range, integers
 from ..methods.joining import JoiningMethods, concatenate, stacked
 
@@ -37,8 +36,7 @@ def _all_at_least(ndim: int) -> Callable[..., Any]:
     """np.atleast_1d or np.atleast_2d; a tuple for several arrays."""
 
     def call(*xs: Any) -> Any:
-        tensors = (x if isinstance(x, TensorBase) else plain_array(x, "np.atleast") for x in xs)
-        found = tuple(_at_least(x, ndim) for x in tensors)
+        found = tuple(_at_least(tensor_or_array(x, "np.atleast"), ndim) for x in xs)
         return found if len(found) > 1 else found[0]
 
     return call

@@ -13,7 +13,7 @@ import numpy as np
 from ..arrays.arguments import number
 from ..arrays.shapes import normalize_axes
 from ..engine.graph import TensorBase
-from ..methods._operands import as_tensor, cast, in_single, matched, plain_array
+from ..methods._operands import as_tensor, cast, in_single, matched, tensor_or_array
 from ..methods.reduce import floats
 
 
@@ -112,13 +112,10 @@ def _average(x: Any, axis: Any = None, weights: Any = None, *, keepdims: bool = 
     if weights is None:
         return x.mean(axis, keepdims)
     tensor = x if isinstance(x, TensorBase) else weights
-    x, weights = _array(x, "np.average: a"), _array(weights, "np.average: weights")
+    x = tensor_or_array(x, "np.average: a")
+    weights = tensor_or_array(weights, "np.average: weights")
     x, weights = matched("np.average", x, weights, floating=True)
     return _weighted(as_tensor(x, tensor), axis, weights, keepdims)
-
-
-def _array(x: Any, name: str) -> Any:
-    return x if isinstance(x, TensorBase) else plain_array(x, name)
 
 
 @in_single
@@ -180,7 +177,7 @@ REDUCING: dict[Any, Callable[..., Any]] = {
     np.median: _with_axis("median"),
     np.quantile: _quantile,
     np.percentile: lambda x, q, axis=None, *, keepdims=False: _quantile(
-        x, _array(q, "np.percentile: q") / 100, axis, keepdims=keepdims
+        x, tensor_or_array(q, "np.percentile: q") / 100, axis, keepdims=keepdims
     ),
     np.linalg.norm: _norm,
     np.cumsum: _scan("cumsum"),
