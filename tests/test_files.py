@@ -12,6 +12,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,19 @@ AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 def write(path, content: bytes = b"new") -> None:
     with files.replacing(path, "save") as file:
         file.write(content)
+
+
+@contextmanager
+def small_files_only() -> Iterator[None]:
+    """The system refuses to write beyond the first 100,000 bytes of a file."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
 def old_file(folder: Path) -> Path:
@@ -99,15 +114,8 @@ def test_a_disk_that_fails_costs_one_line_and_not_the_old_file(method, code, tmp
 def test_a_limit_on_the_size_of_files_is_the_same(tmp_path):
     """A real refusal by the system, in the middle of the writing."""
     path = old_file(tmp_path)
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
-        with pytest.raises(OSError, match="File too large"):
-            write(path, b"new" * 100_000)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, handler)
+    with small_files_only(), pytest.raises(OSError, match="File too large"):
+        write(path, b"new" * 100_000)
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["file"]
 
@@ -383,18 +391,12 @@ def test_what_is_appended_is_there_when_the_block_ends(tmp_path):
 
 def test_half_a_line_is_taken_back(tmp_path):
     path = old_file(tmp_path)
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
-        with (
-            pytest.raises(OSError, match=r"^\[Errno \d+\] log: .*file'$"),
-            files.appending(path, "log") as file,
-        ):
-            file.write(b"new" * 100_000)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, handler)
+    with (
+        small_files_only(),
+        pytest.raises(OSError, match=r"^\[Errno \d+\] log: .*file'$"),
+        files.appending(path, "log") as file,
+    ):
+        file.write(b"new" * 100_000)
     assert path.read_bytes() == b"old"
 
 

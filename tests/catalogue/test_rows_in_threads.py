@@ -1,40 +1,19 @@
 """Every row of catalogue/cases in several threads at once: no rule keeps anything between calls."""
 
-import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 from cases import CASES, Case
+from many_threads import at_once, many_switches
 
 from tinygrad_lite import Tensor, grad
 
 
 @pytest.fixture(autouse=True)
-def many_switches() -> Iterator[None]:
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(before)
-
-
-def at_once(work: Callable[[], list[bytes]], number: int = 3) -> list[list[bytes]]:
-    """What `work` returns in each of several threads."""
-    results: list[list[bytes]] = []
-    start = threading.Barrier(number)
-
-    def run() -> None:
-        start.wait(120)
-        results.append(work())
-
-    threads = [threading.Thread(target=run) for _ in range(number)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(results) == number
-    return results
+def switching() -> Iterator[None]:
+    with many_switches():
+        yield
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.op.__name__}-{case.note}")
@@ -48,11 +27,11 @@ def test_a_graph_that_threads_share_and_graphs_of_their_own(case: Case) -> None:
         found = grad(y, xs, g, retain_graph=True, allow_unused=True)
         return [b"" if one is None else one.data.tobytes() for one in found]
 
-    def whole() -> list[bytes]:
+    def whole(_: int) -> list[bytes]:
         xs = [Tensor(array, requires_grad=True) for array in arrays]
         y = case.call(*xs)
         return [y.data.tobytes(), *backward(y, xs)]
 
     alone = backward(shared, leaves)
-    assert at_once(lambda: backward(shared, leaves)) == [alone] * 3
-    assert at_once(whole) == [[shared.data.tobytes(), *alone]] * 3
+    assert at_once(lambda _: backward(shared, leaves), 3) == [alone] * 3
+    assert at_once(whole, 3) == [[shared.data.tobytes(), *alone]] * 3

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from many_threads import many_switches
 
 import tinygrad_lite
 from tinygrad_lite import Tensor, checkpoint, no_grad, parallel
@@ -288,8 +289,7 @@ assert parallel(str, range(3)) == [*"012"]
 
 def test_a_child_forked_at_any_moment_while_other_threads_train(monkeypatch) -> None:
     monkeypatch.setattr(threads, "_pool", threads.Pool(3))
-    interval, stop = sys.getswitchinterval(), threading.Event()
-    sys.setswitchinterval(1e-6)
+    stop = threading.Event()
     leaf = Tensor(np.ones(3), requires_grad=True)
 
     def train() -> None:
@@ -312,14 +312,14 @@ def test_a_child_forked_at_any_moment_while_other_threads_train(monkeypatch) -> 
             Tensor.randn(3).dropout(0.5)
 
     others = [threading.Thread(target=train) for _ in range(3)]
-    for other in others:
-        other.start()
     try:
-        for _ in range(10):
-            in_a_child(everything)
+        with many_switches():
+            for other in others:
+                other.start()
+            for _ in range(10):
+                in_a_child(everything)
     finally:
         stop.set()
-        sys.setswitchinterval(interval)
         for other in others:
             other.join()
 

@@ -4,53 +4,25 @@ Python changes threads as often as it can here, so that whatever may go wrong be
 one thread does go wrong.
 """
 
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+from many_threads import THREADS, at_once, many_switches
 
 import nn
 import tinygrad_lite as tl
 from tinygrad_lite import Function, Observer, Tensor, checkpoint, no_grad
 from tinygrad_lite.arrays import threads
 
-THREADS = 8
-
 
 @pytest.fixture(autouse=True)
-def many_switches() -> Iterator[None]:
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(before)
-
-
-def at_once(work: Callable[[int], Any], number: int = THREADS) -> list[Any]:
-    """work(0), work(1), ... each in a thread of its own; an exception of one is raised here."""
-    results: list[Any] = [None] * number
-    errors: list[BaseException] = []
-    start = threading.Barrier(number)
-
-    def run(index: int) -> None:
-        try:
-            start.wait(120)
-            results[index] = work(index)
-        except BaseException as error:
-            errors.append(error)
-
-    running = [threading.Thread(target=run, args=(index,)) for index in range(number)]
-    for thread in running:
-        thread.start()
-    for thread in running:
-        thread.join(300)
-        assert not thread.is_alive()
-    if errors:
-        raise errors[0]
-    return results
+def switching() -> Iterator[None]:
+    with many_switches():
+        yield
 
 
 @pytest.mark.parametrize("shape", [(), (3,), (300, 100)])

@@ -8,13 +8,13 @@ import contextvars
 import functools
 import gc
 import inspect
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
+from many_threads import at_once, many_switches
 
 from tinygrad_lite import Observer, Tensor, is_grad_enabled, no_grad, record_source_lines
 from tinygrad_lite.engine import recording
@@ -516,26 +516,21 @@ def test_an_exit_stack_and_enters_by_hand() -> None:
 
 
 def test_many_threads_enter_and_leave_one_object() -> None:
-    before, wrong = sys.getswitchinterval(), []
-    sys.setswitchinterval(1e-6)
+    wrong = []
 
     @no_grad
     def quiet() -> bool:
         return is_grad_enabled()
 
-    def work() -> None:
+    def work(_: int) -> None:
         for _ in range(300):
             with no_grad:
                 wrong.append(is_grad_enabled())
             wrong.append(not is_grad_enabled())
             wrong.append(quiet())
 
-    threads = [threading.Thread(target=work) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    sys.setswitchinterval(before)
+    with many_switches():
+        at_once(work)
     assert not any(wrong)
 
 

@@ -11,6 +11,7 @@ import tracemalloc
 import numpy as np
 import pytest
 import safetensors.numpy
+from mutations import mutated
 
 import nn
 from nn.state import (
@@ -469,33 +470,11 @@ def test_a_lack_of_memory_names_the_file(tmp_path, monkeypatch):
         safe_load(tmp_path / "file")
 
 
-def mutated(rng: np.random.Generator, content: bytes) -> bytes:
-    """The file with a few bytes changed, removed, inserted, repeated, or cut off."""
-    changed = bytearray(content)
-    for _ in range(rng.integers(1, 4)):
-        reach = rng.choice([8, 300, len(content), len(content)])  # the length, the header, all
-        at, count = int(rng.integers(0, reach)), int(rng.integers(1, 9))
-        match rng.integers(0, 6):
-            case 0:
-                changed[at : at + 1] = rng.bytes(1)
-            case 1:
-                changed[at : at + 1] = bytes(byte ^ 1 << count - 1 for byte in changed[at : at + 1])
-            case 2:
-                del changed[at : at + count]
-            case 3:
-                changed[at:at] = rng.bytes(count)
-            case 4:
-                changed[at:at] = changed[at : at + 10 * count]
-            case _:
-                del changed[at:]
-    return bytes(changed)
-
-
 def test_mutated_files_are_read_or_refused_as_by_the_package(tmp_path):
     rng, path, content = np.random.default_rng(0), tmp_path / "file", whole()
     messages, read = [], 0
     for _ in range(1000):
-        damaged = mutated(rng, content)
+        damaged = mutated(rng, content, 3, [8, 300, len(content), len(content)])
         path.unlink(missing_ok=True)  # some file systems sync a file that is written over
         path.write_bytes(damaged)
         try:
