@@ -32,3 +32,11 @@ def mutated(
             case _:
                 changed[at:at] = changed[at : at + 10 * count]
     return bytes(changed)
+
+
+def check_messages(messages: Sequence[str], path: object) -> None:
+    """Each is one line that begins with the file's name."""
+    for message in messages:
+        assert message.startswith(f"{path}: ")
+        assert message.isprintable()
+        assert len(message) < 500

@@ -118,7 +118,6 @@ def test_what_a_tensor_takes_in_memory() -> None:
         (2.0, 2, np.int64),
     ],
 )
-@pytest.mark.filterwarnings("error")
 def test_a_list_of_floats_with_another_kind_at_its_end(last, expected, dtype) -> None:
     data = [0.5] * 500 + [last]
     for given in (data, [data, data], [(0.5, 1.5), (2.5, last)]):

@@ -3,10 +3,8 @@
 import importlib.util
 import logging
 import operator
-import sys
 import warnings
 from collections import deque
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -208,7 +206,7 @@ def test_python_keeps_the_graph() -> None:
 
 
 SERIES = """
-import contextlib, warnings
+import warnings
 import numpy as np
 
 class Series:  # computes on its array as pandas does, and makes an array of the result
@@ -252,7 +250,7 @@ def hist(values, times=12):
 
 
 @pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
+def library(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
     """A module in a folder site-packages that treats tensors as pandas, SciPy and plots do."""
     path: Path = tmp_path_factory.mktemp("lib") / "site-packages" / "foreign.py"
     path.parent.mkdir()
@@ -262,8 +260,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    yield module
-    sys.modules.pop("foreign", None)
+    return module
 
 
 LEFT = {

@@ -9,6 +9,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from methods.activations import softmax, standard
 
 from tinygrad_lite import Tensor, grad
 from tinygrad_lite.arrays.sums import sum_along
@@ -197,15 +198,6 @@ NEAR_1 = RNG.uniform(0.999, 1.001, (N, 2)).astype(np.float32)
 X64, Y64 = X.astype(np.float64), Y.astype(np.float64)
 
 
-def softmax(x, axis):
-    powers = np.exp(x - x.max(axis, keepdims=True))
-    return powers / powers.sum(axis, keepdims=True)
-
-
-def standardised(x, axes, eps=1e-5):
-    return (x - x.mean(axes, keepdims=True)) / np.sqrt(x.var(axes, keepdims=True) + eps)
-
-
 ALONG_AXIS_0 = {
     "sum": (lambda x: x.sum(0), lambda x: x.sum(0)),
     "mean": (lambda x: x.mean(0), lambda x: x.mean(0)),
@@ -217,7 +209,7 @@ ALONG_AXIS_0 = {
     "logsumexp": (lambda x: x.logsumexp(0), lambda x: np.log(np.exp(x).sum(0))),
     "softmax": (lambda x: x.softmax(0), lambda x: softmax(x, 0)),
     "log_softmax": (lambda x: x.log_softmax(0), lambda x: np.log(softmax(x, 0))),
-    "layernorm": (lambda x: x.layernorm(0), lambda x: standardised(x, 0)),
+    "layernorm": (lambda x: x.layernorm(0), lambda x: standard(x, 0)),
     "normalize": (lambda x: x.normalize(2, 0), lambda x: x / np.sqrt((x * x).sum(0))),
     "cumsum": (lambda x: x.cumsum(0), lambda x: x.cumsum(0)),
     "logcumsumexp": (lambda x: x.logcumsumexp(0), lambda x: np.log(np.exp(x).cumsum(0))),
@@ -264,7 +256,7 @@ def test_the_mean_of_channels_last_images_is_theirs() -> None:
     for axes in ((0, 2, 3), (1,), (2, 3), (0,), (1, 2, 3)):
         wide = some.astype(np.float64)
         assert_close(Tensor.from_array(some).var(axes).data, wide.var(axes, ddof=1))
-        assert_close(Tensor.from_array(some).layernorm(axes).data, standardised(wide, axes))
+        assert_close(Tensor.from_array(some).layernorm(axes).data, standard(wide, axes))
 
 
 def test_products_of_many_factors() -> None:
@@ -435,7 +427,7 @@ def test_gradients_of_sums_that_are_repeated() -> None:
     assert_close(x.grad.data, np.exp(X64) * (G64 / sums)[::-1].cumsum(0)[::-1])
     x = Tensor(X, requires_grad=True)
     x.layernorm(0).backward(G)
-    n, r = standardised(X64, 0), 1 / np.sqrt(X64.var(0) + 1e-5)
+    n, r = standard(X64, 0), 1 / np.sqrt(X64.var(0) + 1e-5)
     assert_close(x.grad.data, r * (G64 - G64.mean(0) - n * (G64 * n).mean(0)))
 
 

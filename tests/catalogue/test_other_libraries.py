@@ -25,11 +25,13 @@ def test_numpys_line_and_ours_give_the_same(line: Line) -> None:
         np.testing.assert_allclose(a, b, rtol=1e-12)
 
 
-@pytest.mark.parametrize("line", TRAPS, ids=lambda line: line.theirs)
+@pytest.mark.parametrize(
+    "line",
+    [line for line in TRAPS if not line.theirs.startswith(("F.", "torch."))],
+    ids=lambda line: line.theirs,
+)
 def test_the_same_words_mean_something_else_here(line: Line) -> None:
     """Or the line belongs into the other table."""
-    if line.theirs.startswith(("F.", "torch.")):
-        return
     try:
         found = values(eval(line.theirs, names()))
     except (AttributeError, TypeError):

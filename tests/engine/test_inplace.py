@@ -1,9 +1,6 @@
 """Writing in place: as in PyTorch where the gradients can be right, an error where they cannot."""
 
 import operator
-import os
-import signal
-import threading
 
 import numpy as np
 import pytest
@@ -696,29 +693,3 @@ def test_a_write_that_fails_is_none() -> None:
             x[index] = value
     y.backward()
     assert w.grad.tolist() == [1.0, 2.0]
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # fork beside threads
-def test_a_child_forked_while_the_lock_is_held_does_not_wait_for_it() -> None:
-    held, free = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with changes.lock:
-            held.set()
-            free.wait(120)
-
-    other = threading.Thread(target=hold)
-    other.start()
-    held.wait(120)
-    child = os.fork()
-    if not child:
-        signal.alarm(120)  # ends a child that waits
-        x = Tensor([1.0])
-        noted = x.data
-        x += 1.0
-        del x, noted
-        os._exit(0)
-    free.set()
-    other.join()
-    assert os.waitpid(child, 0)[1] == 0

@@ -7,6 +7,7 @@ argument if its type is wrong.
 `make fuzz` runs 20,000 of them; tests/fuzz/test_wrong_arguments.py a part of these.
 """
 
+import ast
 import contextlib
 import inspect
 import io
@@ -39,8 +40,6 @@ SECONDS = 5.0  # that a call may take
 SIGNATURE = ("positional argument", "unexpected keyword", "required keyword", "multiple values")
 # What raises when it is asked for an integer or an array: that error is the caller's own.
 HONEST = {"index that raises", "array that raises", "length that lies"}
-# Where a file cannot be read or written.
-FILES = {"safe_save", "safe_load", "safe_load_metadata", "read_idx", "draw"}
 # Options that want True or False, and numbers that are counts or axes, which no bool is.
 FLAGS = {
     *("keepdim", "keepdims", "descending", "largest", "ceil_mode", "return_indices", "swap"),
@@ -52,7 +51,7 @@ FLAGS = {
 WHOLE = {
     *("axis", "axes", "axis1", "axis2", "start_axis", "end_axis", "k", "n", "m", "steps", "size"),
     *("num_classes", "offset", "diagonal", "decimals", "sizes", "shifts", "repeats", "chunks"),
-    *("parts", "kernel_size", "stride", "dilation", "padding", "groups", "output_size", "step_"),
+    *("parts", "kernel_size", "stride", "dilation", "padding", "groups", "output_size"),
     *("output_padding", "num_samples", "in_features", "out_features", "input_size", "shape"),
     *("hidden_size", "normalized_shape", "batch_size", "source", "destination", "ignore_index"),
 }
@@ -66,8 +65,6 @@ OPERANDS = {
 }
 # By which other word a message speaks of an argument, or of a function.
 WORDS = {
-    "keepdims": "keepdim",
-    "ddof": "correction",
     "k": "offset diagonal",
     "start": "slice arange gradient",
     "step": "slice",
@@ -76,38 +73,20 @@ WORDS = {
     "axes": "axis",
     "a_min": "min",
     "a_max": "max",
-    "shift": "shifts",
-    "reps": "repeats",
     "indices": "index",
     "indices_or_sections": "parts sizes",
-    "pad_width": "padding",
-    "constant_values": "value",
     "window_shape": "size",
     "target": "dtype",
 }
 NAMES = {
-    "Tensor": "requires_grad",
     "new_tensor": "Tensor",
-    "arange": "requires_grad",
-    "linspace": "requires_grad",
-    "data": "requires_grad",
     "//": "floordivide",
-    "floor_divide": "floordivide",
     "div": "floordivide",
     "x[i] = v": "index",
-    "transpose": "permute",
     "view_as": "view",
     "reshape_as": "reshape",
     "expand_as": "expand",
-    "glorot_uniform": "uniform",
     "solve_triangular": "solve",
-    "Linear": "kaiming_uniform",
-    "AdamW": "step",
-    "Adam": "step",
-    "SGD": "step",
-    "LayerNorm": "ones",
-    "load_state_dict": "Tensor",
-    "safe_save": "Tensor",
     "mul_": "mul",
     "div_": "div",
     "add_": "add",
@@ -124,7 +103,7 @@ NAMES = {
 }
 NUMPY_OF = {
     **{"+": "add", "-": "subtract", "*": "multiply", "/": "divide", "**": "power"},
-    **{"<": "less", "%": "remainder", "//": "floor_divide"},
+    "<": "less",
 }
 
 
@@ -315,8 +294,6 @@ def unnamed(call: Call, parameter: str, error: BaseException, text: str) -> str 
 @cache
 def statements(path: str) -> list[tuple[int, int]]:
     """The lines of each `raise` of a file, from the first to the last."""
-    import ast
-
     tree = ast.parse(Path(path).read_text())
     return [
         (n.lineno, n.end_lineno or n.lineno) for n in ast.walk(tree) if isinstance(n, ast.Raise)

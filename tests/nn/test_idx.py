@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mutations import mutated
+from mutations import check_messages, mutated
 
 from nn.datasets import read_idx
 
@@ -291,7 +291,4 @@ def test_mutated_files_are_read_or_refused_in_one_line(tmp_path, pack):
         assert array.astype(array.dtype.newbyteorder(">")).tobytes() == whole[4 + 4 * whole[3] :]
         read += 1
     assert min(read, len(messages)) > 20
-    for message in messages:
-        assert message.startswith(f"{path}: ")
-        assert message.isprintable()
-        assert len(message) < 500
+    check_messages(messages, path)

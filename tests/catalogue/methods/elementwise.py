@@ -64,7 +64,7 @@ ROWS: list[Row] = [
         "lerp",
         lambda a, b, w: a.lerp(b, w),
         lambda a, b, w: a + (b - a) * w,
-        [((3, 4), (3, 4), (3, 4)), ((2, 1), (3,), ()), ((0,), (1,), ())],
+        THREE,
         note="tensor as weight",
     ),
     Row(
