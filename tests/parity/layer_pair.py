@@ -1,0 +1,353 @@
+"""One layer of ours and PyTorch's of the same name: built alike, called alike, compared.
+
+`layer_cases.py` is the table of cases, `test_layers.py` runs them, and `layer_report.py` prints how
+far apart the two are.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+import nn
+from tinygrad_lite import Tensor, grad
+
+# Names that a case's text may use besides those of the library itself: "dtype=float64",
+# "weight=tensor([1.0, 2.0])".
+WIDTHS = ("float16", "float32", "float64")
+OURS = {"tensor": Tensor, **{name: np.dtype(name) for name in WIDTHS}}
+THEIRS = {"tensor": torch.tensor, **{name: getattr(torch, name) for name in WIDTHS}}
+DRAWS = 1000  # initial values, of each parameter, that are compared as a sample
+
+
+class Draw(NamedTuple):
+    """An input: how its values are drawn, and whether its gradient is compared."""
+
+    make: Callable[[np.random.Generator], Any]
+    differentiated: bool = True
+
+
+def normal(*shape):
+    """Normal numbers: what a shape alone stands for in a case."""
+    return Draw(lambda rng: rng.standard_normal(shape))
+
+
+def positive(*shape):
+    """Numbers from 0.3 to 2."""
+    return Draw(lambda rng: rng.uniform(0.3, 2.0, shape))
+
+
+def probabilities(*shape):
+    """Numbers from 0.05 to 0.95."""
+    return Draw(lambda rng: rng.uniform(0.05, 0.95, shape))
+
+
+def distributions(*shape):
+    """Probabilities along axis 1 that add up to 1."""
+    return Draw(lambda rng: (p := rng.uniform(0.1, 1.0, shape)) / p.sum(1, keepdims=True))
+
+
+def distinct(*shape):
+    """Numbers from -1.5 to 1.5, none close to another, to 0, to 1/2 or to 1: away from corners."""
+    size = int(np.prod(shape))
+    return Draw(lambda rng: (rng.permutation(size) + 0.37).reshape(shape) * (3 / size) - 1.5)
+
+
+def below(count, *shape):
+    """Integers from 0 to count - 1."""
+    return Draw(lambda rng: rng.integers(0, count, shape), differentiated=False)
+
+
+def signs(*shape):
+    """1.0 or -1.0, without a gradient."""
+    return Draw(lambda rng: rng.choice([-1.0, 1.0], shape), differentiated=False)
+
+
+def mask(*shape):
+    """True or False."""
+    return Draw(lambda rng: rng.random(shape) < 0.3, differentiated=False)
+
+
+def given(values):
+    """These values, without a gradient."""
+    return Draw(lambda rng: np.array(values), differentiated=False)
+
+
+def constant(draw):
+    """The same numbers, of a draw or a shape, without a gradient."""
+    return _draw(draw)._replace(differentiated=False)
+
+
+class Case:
+    """A layer, and what it is called with.
+
+    layer    an expression, evaluated with the names of `nn` and with those of `torch.nn`:
+             "Conv2d(3, 8, 3, padding='same')"; or a function of the library, then with a `name`
+    inputs   each a shape, for normal numbers whose gradient is compared; a draw of those above; or
+             a list of such, for an argument that is a tuple: [(4, 2), (4, 2)]
+    call     keyword arguments of the call: draws and lists become tensors, the rest stays
+    random   it draws numbers in training: only evaluation is compared
+    second   PyTorch has a second derivative
+    """
+
+    def __init__(self, layer, *inputs, call=None, name="", random=False, second=True):
+        self.layer, self.inputs, self.call = layer, inputs, call or {}
+        self.name = name or layer
+        self.random, self.second = random, second
+
+    def __repr__(self):
+        return self.name
+
+    def build(self):
+        """Our layer, and PyTorch's."""
+        if callable(self.layer):
+            return self.layer(nn), self.layer(torch.nn)
+        return (
+            eval(self.layer, OURS | vars(nn)),
+            eval(self.layer, THEIRS | vars(torch.nn)),
+        )
+
+    def leaves(self, dtype, seed=3):
+        """The arguments and the keyword arguments of a call, with a `Leaf` for each array."""
+        rng = np.random.default_rng(seed)
+        args = [_leaves(spec, rng, dtype) for spec in self.inputs]
+        call = {
+            name: _leaves(value, rng, dtype) if isinstance(value, (Draw, list)) else value
+            for name, value in self.call.items()
+        }
+        return args, call
+
+
+class Leaf(NamedTuple):
+    """An input's values, and whether its gradient is compared."""
+
+    array: np.ndarray
+    differentiated: bool
+
+
+def _draw(spec):
+    return spec if isinstance(spec, Draw) else normal(*spec)
+
+
+def _leaves(spec, rng, dtype):
+    if isinstance(spec, list):
+        return tuple(_leaves(each, rng, dtype) for each in spec)
+    draw = _draw(spec)
+    array = np.asarray(draw.make(rng))
+    floating = array.dtype.kind == "f"
+    return Leaf(array.astype(dtype) if floating else array, draw.differentiated and floating)
+
+
+def mapped(function, value):
+    """The value with each Leaf in it replaced."""
+    if isinstance(value, Leaf):
+        return function(value)
+    if isinstance(value, tuple):
+        return tuple(mapped(function, each) for each in value)
+    return value
+
+
+def flat(result):
+    """The tensors of a result, which may be nested; None where there is none."""
+    if isinstance(result, (tuple, list)):
+        return [tensor for each in result for tensor in flat(each)]
+    return [result]
+
+
+class Run:
+    """A call of one of the two layers: results, gradients, and how to go on differentiating."""
+
+    def __init__(self, layer, args, call, make, gradients):
+        inputs = []
+
+        def tensor(leaf):
+            made = make(leaf)
+            if leaf.differentiated:
+                inputs.append(made)
+            return made
+
+        args = [mapped(tensor, value) for value in args]
+        call = {name: mapped(tensor, value) for name, value in call.items()}
+        self.results = flat(layer(*args, **call))
+        self.wanted = [*inputs, *(p for p in layer.parameters() if p.requires_grad)]
+        self.gradients = gradients
+
+    def combined(self, tensors, rng, like):
+        """The gradients of a random combination of the tensors; zeros where none flows.
+
+        like: the same tensors as arrays, for the shapes.
+        """
+        weights = [rng.standard_normal(each.shape).astype(each.dtype) for each in like]
+        pairs = [pair for pair in zip(tensors, weights, strict=True) if _flows(pair[0])]
+        if not pairs or not self.wanted:
+            return [None] * len(self.wanted)
+        return self.gradients([t for t, _ in pairs], self.wanted, [w for _, w in pairs])
+
+
+def _flows(tensor):
+    return tensor is not None and tensor.requires_grad
+
+
+def run_ours(layer, args, call):
+    """Our layer on Tensors made of the leaves."""
+    return Run(
+        *(layer, args, call),
+        lambda leaf: Tensor(leaf.array.copy(), requires_grad=leaf.differentiated),
+        lambda ys, xs, weights: grad(
+            ys, xs, [Tensor(w) for w in weights], create_graph=True, allow_unused=True
+        ),
+    )
+
+
+def run_theirs(layer, args, call):
+    """PyTorch's layer on tensors made of the leaves."""
+    return Run(
+        *(layer, args, call),
+        lambda leaf: torch.tensor(leaf.array, requires_grad=leaf.differentiated),
+        lambda ys, xs, weights: torch.autograd.grad(
+            ys, xs, [torch.tensor(w) for w in weights], create_graph=True, allow_unused=True
+        ),
+    )
+
+
+def array_of(tensor):
+    """The values of a tensor of either library."""
+    return tensor.numpy(force=True) if isinstance(tensor, torch.Tensor) else tensor.numpy()
+
+
+def state_of(layer):
+    """The state of our layer, or of PyTorch's, as arrays by name."""
+    found = nn.state.get_state_dict(layer) if isinstance(layer, nn.Module) else layer.state_dict()
+    return {name: array_of(tensor) for name, tensor in found.items()}
+
+
+def with_equal_state(case, dtype):
+    """The two layers in this dtype, with the same random state, loaded from one into the other."""
+    rng = np.random.default_rng(5)
+    ours, theirs = case.build()
+    theirs = theirs.to(getattr(torch, dtype))
+    parameters = {name for name, _ in theirs.named_parameters()}
+    state = {}
+    for name, array in state_of(theirs).items():
+        if array.dtype.kind == "f":  # running variances are positive
+            low = -1.0 if name in parameters else 0.5
+            array = rng.uniform(low, 1.5, array.shape).astype(dtype)
+        state[name] = array
+    for tensor in nn.state.get_state_dict(ours).values():
+        if tensor.dtype.kind == "f":
+            tensor.data = tensor.data.astype(dtype)
+    nn.state.load_state_dict(ours, state)
+    theirs.load_state_dict({name: torch.tensor(a) for name, a in state_of(ours).items()})
+    return ours, theirs
+
+
+def difference(what, ours, theirs):
+    """The largest difference between arrays, relative to the largest number among all of them.
+
+    Shapes, dtypes, nan and inf, and integers have to be the same.
+    """
+    gap, scale = 0.0, 0.0
+    for position, (a, b) in enumerate(zip(ours, theirs, strict=True)):
+        where = f"{what} {position}"
+        assert (a is None) == (b is None), f"{where}: {a} and {b}"
+        if a is None:
+            continue
+        assert a.shape == b.shape, f"{where}: shape {a.shape}, PyTorch {b.shape}"
+        assert a.dtype == b.dtype, f"{where}: {a.dtype}, PyTorch {b.dtype}"
+        finite = np.isfinite(b)
+        np.testing.assert_array_equal(np.isfinite(a), finite, err_msg=where)
+        np.testing.assert_array_equal(a[~finite], b[~finite], err_msg=where)
+        if a.dtype.kind != "f":
+            np.testing.assert_array_equal(a, b, err_msg=where)
+        elif finite.any():
+            gap = max(gap, float(np.abs(a[finite] - b[finite]).max()))
+            scale = max(scale, float(np.abs(b[finite]).max()))
+    return gap / (scale or 1.0)
+
+
+def differences(case, dtype, training):
+    """The largest relative difference of values, gradients, second order, and state afterwards.
+
+    Both layers start with the same state and get the same inputs.
+    """
+    layers = with_equal_state(case, dtype)
+    args, call = case.leaves(dtype)
+    runs = []
+    for layer, run in zip(layers, (run_ours, run_theirs), strict=True):
+        layer.train(training)
+        runs.append(run(layer, args, call))
+    ours, theirs = runs
+    values = [[None if y is None else array_of(y) for y in run.results] for run in runs]
+    found = {"value": difference("value", *values)}
+    for position, (y, reference) in enumerate(zip(ours.results, theirs.results, strict=True)):
+        assert _flows(y) == _flows(reference), f"value {position}: requires_grad"
+    states = [state_of(layer) for layer in layers]
+    found["state"] = difference("state", *([state[k] for k in states[0]] for state in states))
+    like = values[1]
+    firsts = [_combined(run, run.results, like, seed=7) for run in runs]
+    firsts_arrays = _filled(firsts, theirs.wanted)
+    found["gradient"] = difference("gradient", *firsts_arrays)
+    if case.second and dtype == "float64":
+        seconds = [
+            _combined(run, first, firsts_arrays[1], seed=8)
+            for run, first in zip(runs, firsts, strict=True)
+        ]
+        found["second order"] = difference("second order", *_filled(seconds, theirs.wanted))
+    return found
+
+
+def _combined(run, tensors, like, seed):
+    kept = [k for k, array in enumerate(like) if array is not None and array.dtype.kind == "f"]
+    return run.combined(
+        [tensors[k] for k in kept], np.random.default_rng(seed), [like[k] for k in kept]
+    )
+
+
+def _filled(gradients, wanted):
+    """The gradients as arrays, zeros for None, in the shapes of what is differentiated."""
+    return [
+        [
+            np.zeros_like(array_of(x)) if g is None else array_of(g)
+            for g, x in zip(of_one, wanted, strict=True)
+        ]
+        for of_one in gradients
+    ]
+
+
+def demand_the_same_state(case):
+    """The same names, shapes and dtypes of state and of parameters, and these in the same order."""
+    ours, theirs = case.build()
+    described = [
+        {name: (array.shape, array.dtype) for name, array in state_of(layer).items()}
+        for layer in (ours, theirs)
+    ]
+    assert described[0] == described[1]
+    assert [name for name, _ in ours.named_parameters()] == [
+        name for name, _ in theirs.named_parameters()
+    ]
+
+
+def demand_the_same_start(case):
+    """Initial values that are no numbers of chance are equal; others have the same distribution.
+
+    The samples, of at least DRAWS values in the state of enough new layers, agree in their means,
+    standard deviations, and extremes: a normal, a uniform and a truncated distribution of the same
+    variance differ in the last.
+    """
+    Tensor.manual_seed(0)
+    torch.manual_seed(0)
+    states = [[state_of(layer) for layer in case.build()] for _ in range(2)]
+    ours, theirs, again = *states[0], states[1][1]
+    drawn = [name for name in theirs if not np.array_equal(theirs[name], again[name])]
+    for name in set(theirs) - set(drawn):
+        np.testing.assert_array_equal(ours[name], theirs[name], err_msg=name)
+    while len(states) * min([theirs[name].size for name in drawn], default=DRAWS) < DRAWS:
+        states.append([state_of(layer) for layer in case.build()])
+    for name in drawn:
+        a, b = (np.stack([pair[k][name] for pair in states]).astype(float) for k in (0, 1))
+        spread = b.std()
+        assert abs(a.mean() - b.mean()) <= 0.25 * spread, f"{name}: mean"
+        assert abs(a.std() / spread - 1) <= 0.12, f"{name}: std {a.std()}, PyTorch {spread}"
+        ratio = np.abs(a).max() / np.abs(b).max()
+        assert 0.7 < ratio < 1.4, f"{name}: extremes, {ratio} of PyTorch's"
