@@ -17,7 +17,7 @@ import math
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from tinygrad_lite import Tensor, arguments, warn
 
@@ -41,7 +41,9 @@ GAINS: dict[str | None, float] = {
 # New parameters
 
 
-def kaiming_uniform(*shape: int, a: float = math.sqrt(5.0)) -> Tensor:
+def kaiming_uniform(
+    *shape: int, a: float = math.sqrt(5.0), dtype: DTypeLike | None = None
+) -> Tensor:
     """Uniform on +-bound, bound = sqrt(6 / ((1 + a^2) fan_in)).
 
     a: the negative slope of the leaky ReLU that follows, 0 for ReLU.  With the default, the same as
@@ -50,10 +52,10 @@ def kaiming_uniform(*shape: int, a: float = math.sqrt(5.0)) -> Tensor:
     Source: K. He et al., Delving Deep into Rectifiers, ICCV 2015.
     """
     _fans("kaiming_uniform", shape)
-    return Tensor.kaiming_uniform(*shape, a=a, requires_grad=True)
+    return Tensor.kaiming_uniform(*shape, a=a, dtype=dtype, requires_grad=True)
 
 
-def kaiming_normal(*shape: int, a: float = 0.0) -> Tensor:
+def kaiming_normal(*shape: int, a: float = 0.0, dtype: DTypeLike | None = None) -> Tensor:
     """Normal with mean 0 and standard deviation sqrt(2 / ((1 + a^2) fan_in)).
 
     a: the negative slope of the leaky ReLU that follows, 0 for ReLU.  The variance then stays the
@@ -62,10 +64,10 @@ def kaiming_normal(*shape: int, a: float = 0.0) -> Tensor:
     Source: K. He et al., Delving Deep into Rectifiers, ICCV 2015.
     """
     _fans("kaiming_normal", shape)
-    return Tensor.kaiming_normal(*shape, a=a, requires_grad=True)
+    return Tensor.kaiming_normal(*shape, a=a, dtype=dtype, requires_grad=True)
 
 
-def glorot_uniform(*shape: int) -> Tensor:
+def glorot_uniform(*shape: int, dtype: DTypeLike | None = None) -> Tensor:
     """Uniform on +-bound, bound = sqrt(6 / (fan_in + fan_out)): for tanh and sigmoid.
 
     For kernels this is PyTorch's formula, not tinygrad's: tinygrad, and `Tensor.glorot_uniform`,
@@ -75,29 +77,29 @@ def glorot_uniform(*shape: int) -> Tensor:
     neural networks, AISTATS 2010.
     """
     fan_in, fan_out = _fans("glorot_uniform", shape)
-    return uniform(*shape, bound=math.sqrt(6.0 / (fan_in + fan_out)))
+    return uniform(*shape, bound=math.sqrt(6.0 / (fan_in + fan_out)), dtype=dtype)
 
 
-def uniform(*shape: int, bound: float) -> Tensor:
+def uniform(*shape: int, bound: float, dtype: DTypeLike | None = None) -> Tensor:
     """Uniform on +-bound."""
     if not 0 <= arguments.number(bound, "uniform: bound") < math.inf:
         raise ValueError(f"uniform: bound: expected a finite number of 0 or more; got {bound}")
-    return Tensor.uniform(*shape, low=-bound, high=bound, requires_grad=True)
+    return Tensor.uniform(*shape, low=-bound, high=bound, dtype=dtype, requires_grad=True)
 
 
-def normal(*shape: int, std: float) -> Tensor:
+def normal(*shape: int, std: float, dtype: DTypeLike | None = None) -> Tensor:
     """Normal with mean 0 and standard deviation `std`."""
-    return Tensor.normal(*shape, std=std, requires_grad=True)
+    return Tensor.normal(*shape, std=std, dtype=dtype, requires_grad=True)
 
 
-def zeros(*shape: int) -> Tensor:
+def zeros(*shape: int, dtype: DTypeLike | None = None) -> Tensor:
     """Every element 0."""
-    return Tensor.zeros(*shape, requires_grad=True)
+    return Tensor.zeros(*shape, dtype=dtype, requires_grad=True)
 
 
-def ones(*shape: int) -> Tensor:
+def ones(*shape: int, dtype: DTypeLike | None = None) -> Tensor:
     """Every element 1."""
-    return Tensor.ones(*shape, requires_grad=True)
+    return Tensor.ones(*shape, dtype=dtype, requires_grad=True)
 
 
 # In place, as in torch.nn.init

@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_lite import Tensor, warn
+from tinygrad_lite import Tensor, arguments, warn
 
 Input: TypeAlias = Tensor | NDArray[Any]
 
@@ -38,3 +38,16 @@ def with_dtype(x: Input, dtype: np.dtype[Any]) -> Tensor:
             f"call; cast the data once, with x.astype(np.{dtype})"
         )
     return tensor.cast(dtype)
+
+
+def per_axis(value: Any, rank: int, name: str, least: int = 1) -> tuple[int, ...]:
+    """One integer for each of `rank` spatial axes; a single one is for all.  name: for the error.
+
+    Errors: ValueError for another number of them, or one below `least`.
+    """
+    found = arguments.sizes(value, name, least)
+    if len(found) == 1:
+        return found * rank
+    if len(found) != rank:
+        raise ValueError(f"{name}: expected an integer or {rank} of them; got {found}")
+    return found

@@ -21,6 +21,13 @@ ALL = [
 COUNT = math.prod(SHAPE)
 
 
+@pytest.mark.parametrize("name", ["kaiming_uniform", "kaiming_normal", "glorot_uniform", "zeros"])
+@pytest.mark.parametrize("dtype", [np.float16, np.float64])
+def test_each_takes_a_dtype(name, dtype):
+    assert getattr(init, name)(4, 5, dtype=dtype).dtype == dtype
+    assert init.uniform(4, bound=1.0, dtype=dtype).dtype == dtype
+
+
 @pytest.mark.parametrize("make", ALL)
 def test_each_gives_a_trainable_float32_leaf(make):
     tensor = make()
