@@ -3,39 +3,29 @@
     import nn
 
     model = nn.Sequential(nn.Flatten(), nn.Linear(784, 1024), nn.ReLU(), nn.Linear(1024, 10))
-    optimizer = nn.optim.SGD(nn.state.get_parameters(model), lr=0.1, momentum=0.9)
+    optimizer = nn.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
     X_train, Y_train, X_test, Y_test = nn.datasets.mnist()
 
 Parameters are found in a model's attributes (`nn.Module`); nothing has to be registered.
+The layers are those of `nn.layers`, by the same names.
 """
 
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from . import data, init, optim, state
+from . import data, init, layers, optim, state
 from ._other_names import WRITE
-from .layers import Dropout, Flatten, LayerNorm, Linear, LSTMCell, ReLU, Sequential
+from .layers import *  # noqa: F403  # every layer of that index, so that it stands in one place
 from .module import Module
+from .parameter import Parameter
 
 if TYPE_CHECKING:
     from . import datasets
 
-__all__ = [
-    "Dropout",
-    "Flatten",
-    "LSTMCell",
-    "LayerNorm",
-    "Linear",
-    "Module",
-    "ReLU",
-    "Sequential",
-    "data",
-    "datasets",
-    "init",
-    "optim",
-    "state",
-]
+__all__ = ["Module", "Parameter", "data", "datasets", "init", "layers", "optim", "state"]
+__all__ += layers.__all__
+__all__.sort()
 
 
 def __getattr__(name: str) -> Any:

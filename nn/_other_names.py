@@ -3,12 +3,7 @@
 from typing import Any, NoReturn
 
 WRITE = {
-    "Parameter": "Tensor(data, requires_grad=True)",
     "functional": "the methods of Tensor, x.relu()",
-    "ModuleList": "a list",
-    "ModuleDict": "a dict",
-    "ParameterList": "a list of tensors",
-    "ParameterDict": "a dict of tensors",
     "Identity": "lambda x: x",
     "Embedding": "weight[index]",
     "LSTM": "LSTMCell, called for each time step",
@@ -52,7 +47,6 @@ WRITE = {
 MODULES = {
     "state_dict": "nn.state.get_state_dict(model)",
     "load_state_dict": "nn.state.load_state_dict(model, state_dict)",
-    "register_buffer": "self.name = tensor, which without requires_grad is saved and not trained",
     "register_parameter": "self.name = Tensor(data, requires_grad=True)",
     "add_module": "self.name = module, or a list or dict of modules",
     "register_module": "self.name = module, or a list or dict of modules",

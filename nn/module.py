@@ -1,14 +1,18 @@
 """Module: a part of a model that finds its own parameters and names itself in errors."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, ParamSpec, Protocol, Self, TypeVar
 
-from tinygrad_lite import Observer, Tensor
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_lite import Observer, Tensor, arguments
 
 from ._other_names import MODULES, OtherName
 from ._paths import locate, named
-from .reflection import complete, walk
-from .state import get_named_parameters, get_parameters, trainable
+from .reflection import complete, contents, find, walk
+from .state import parameters_among
 
 Inputs = ParamSpec("Inputs")
 Result = TypeVar("Result", covariant=True)
@@ -40,10 +44,12 @@ class Module:
 
     An error inside a call names the module's path: `Sequential.layers.1 (Linear): expected ...`.
 
-    training    whether layers such as Dropout behave as in training; True until `eval()`
+    training            whether layers such as Dropout behave as in training; True until `eval()`
+    registered_buffers  the names of the buffers, and whether each is saved (`register_buffer`)
     """
 
     training: bool = True
+    registered_buffers: Mapping[str, bool] = MappingProxyType({})
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """The result of the module; every subclass defines it."""
@@ -63,24 +69,59 @@ class Module:
             locate(error, self)
             raise
 
-    def parameters(self) -> list[Tensor]:
-        """The tensors to train, each once, in the order of the attributes."""
-        return get_parameters(self)
+    def named_parts(self) -> Iterator[tuple[Any, Any]]:
+        """What this module holds directly, with names: its attributes.
 
-    def named_parameters(self) -> list[tuple[str, Tensor]]:
-        """The tensors to train, each once, with its first path ("layers.0.weight")."""
-        return get_named_parameters(self)
+        Whoever looks through a model asks this.  A container answers with its modules.
+        """
+        return ((name, part) for name, part in contents(self) if name != "registered_buffers")
+
+    def register_buffer(
+        self, name: str, value: Tensor | NDArray[Any] | None, persistent: bool = True
+    ) -> None:
+        """Set the attribute `name` to a tensor that is not trained and belongs to the state.
+
+        value       an ndarray is copied into a Tensor; None for no tensor yet.  The attribute may
+                    be assigned again
+        persistent  whether `state_dict` lists it
+        """
+        self._check_name("register_buffer", name)
+        if value is not None and not isinstance(value, Tensor | np.ndarray):
+            raise arguments.wrong("register_buffer: value", "a Tensor, an ndarray or None", value)
+        if isinstance(value, Tensor) and value.requires_grad and value.is_leaf:
+            raise ValueError(
+                f"register_buffer: {name} requires grad, and so is a parameter; "
+                f"write self.{name} = tensor, or detach() it first"
+            )
+        saved = arguments.flag(persistent, "register_buffer: persistent")
+        setattr(self, name, Tensor(value) if isinstance(value, np.ndarray) else value)
+        self.registered_buffers = {**self.registered_buffers, name: saved}
+
+    def _check_name(self, caller: str, name: str) -> None:
+        """Raise unless an attribute of this name can be registered."""
+        if not isinstance(name, str) or not name or "." in name:
+            raise arguments.wrong(f"{caller}: name", "text without a dot", name)
+        if hasattr(self, name) and name not in self.registered_buffers:
+            raise KeyError(f"{caller}: {type(self).__name__} has an attribute {name} already")
+
+    def parameters(self) -> Iterator[Tensor]:
+        """The parameters, each once, in the order of the attributes; frozen ones too."""
+        return iter([parameter for _, parameter in self.named_parameters()])
+
+    def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
+        """The parameters, each once, with its first path ("layers.0.weight"); frozen ones too."""
+        return iter(parameters_among(complete("get_parameters", self)))
 
     def zero_grad(self) -> None:
         """Set the gradients of all parameters to None."""
-        for parameter in get_parameters(self):
+        for parameter in self.parameters():
             parameter.zero_grad()
 
     def train(self, mode: bool = True) -> Self:
         """Set `training` in this module and all modules inside it; returns the module itself."""
-        for _, value in complete("train", self):
-            if isinstance(value, Module):
-                value.training = mode
+        for part in complete("train", self):
+            if isinstance(part.value, Module):
+                part.value.training = mode
         return self
 
     def eval(self) -> Self:
@@ -107,7 +148,7 @@ class Module:
             while around and around[-1] and not path.startswith(f"{around[-1]}."):
                 around.pop()
             label = path[len(around[-1]) :].lstrip(".") + ": " if around else ""
-            count = sum(parameter.numel() for _, parameter in trainable(walk(module)).values())
+            count = sum(parameter.numel() for _, parameter in parameters_among(find(module)))
             noted = f"  # {count:,} parameter{'s' * (count != 1)}" if count else ""
             lines.append(
                 f"{'  ' * len(around)}{label}{type(module).__name__}({module.extra_repr()}){noted}"

@@ -14,7 +14,7 @@ from types import (
     MethodType,
     ModuleType,
 )
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -46,34 +46,90 @@ _USED_UP = (map, filter, zip)
 _TOO = "hold that in an attribute as well, or only a weakref.proxy here if it is not a part of this"
 
 
+class Found(NamedTuple):
+    """Something that an object holds, and how.
+
+    path    such as "layers.0.weight"; "" for the object itself
+    value   the thing
+    module  the innermost module that holds it; None outside of any
+    buffer  whether it is saved, if that module registered it as a buffer; else None
+    """
+
+    path: str
+    value: Any
+    module: Any = None
+    buffer: bool | None = None
+
+    def at(self, path: str) -> "Found":
+        """The same under another name."""
+        return Found(path, self.value, self.module, self.buffer)
+
+
 def walk(root: object) -> Iterator[tuple[str, Any]]:
     """`root` and everything it holds, each with its path, such as ("layers.0.weight", Tensor).
 
     It goes through lists, tuples, deques, the values of dicts, the views of dicts, arrays of
     objects, the parts of functools.partial, and the attributes of any other object (in `__dict__`
-    or `__slots__`), in order and depth first; the path of `root` is "".  It does not look into
-    sets, whose order changes from run to run, functions, classes and Python modules (`complete`
-    refuses what is hidden there), and skips weak references.  An object that is held twice is
-    yielded twice, but looked into only once: so a cycle ends, a shared tensor has several paths,
-    and the contents of a shared layer have one.
+    or `__slots__`), in order and depth first; a module says itself what it holds (`named_parts`).
+    The path of `root` is "".  It does not look into sets, whose order changes from run to run,
+    functions, classes and Python modules (`complete` refuses what is hidden there), and skips weak
+    references.  An object that is held twice is yielded twice, but looked into only once: so a
+    cycle ends, a shared tensor has several paths, and the contents of a shared layer have one.
     """
+    return ((found.path, found.value) for found in find(root))
+
+
+def find(root: object) -> Iterator[Found]:
+    """What `walk` goes through, each with how it is held."""
     seen: set[int] = set()
-    stack: list[tuple[str, Any]] = [("", root)]
+    stack = [Found("", root)]
     while stack:
-        path, value = stack.pop()
+        found = stack.pop()
+        value = found.value
         if type(value) in weakref.ProxyTypes:
             continue
-        yield path, value
+        yield found
         if type(value) is Tensor or isinstance(value, _LEAVES) or id(value) in seen:
             continue
         seen.add(id(value))
-        prefix = f"{path}." if path else ""
-        held = [(f"{prefix}{name}", child) for name, child in _held_by(value)]
+        prefix = f"{found.path}." if found.path else ""
+        if is_module(value):
+            names = value.registered_buffers
+            held = [
+                Found(f"{prefix}{name}", child, value, names.get(name))
+                for name, child in value.named_parts()
+            ]
+        else:
+            held = [
+                Found(f"{prefix}{name}", child, found.module) for name, child in contents(value)
+            ]
         stack.extend(reversed(held))
 
 
-def complete(name: str, root: object) -> list[tuple[str, Any]]:
-    """All that `walk` yields.  TypeError if a layer or a parameter is where `walk` does not look.
+def under_each_name(found: Iterable[Found]) -> list[Found]:
+    """With what a shared module holds under each name of that module, not only the first.
+
+    Not where a module holds itself: the names would have no end.
+    """
+    listed: list[Found] = []
+    first: dict[int, str] = {}
+    for part in found:
+        listed.append(part)
+        if is_module(part.value):
+            path, start = part.path, first.setdefault(id(part.value), part.path)
+            if not _inside(path, start) and path != start:
+                inner = [other for other in listed if _inside(other.path, start)]
+                listed += [other.at(path + other.path[len(start) :]) for other in inner]
+    return listed
+
+
+def _inside(path: str, start: str) -> bool:
+    """Whether the thing at `path` is held by the one at `start`."""
+    return path.startswith(f"{start}.") if start else path != ""
+
+
+def complete(name: str, root: object) -> list[Found]:
+    """All that `walk` finds.  TypeError if a layer or a parameter is where `walk` does not look.
 
     That is in a set, as a key of a dict, in an iterator, in the variables of a function, or in the
     class of a module.  One that is held in an attribute as well is not hidden.
@@ -83,25 +139,25 @@ def complete(name: str, root: object) -> list[tuple[str, Any]]:
         raise TypeError(
             f"{name}: the argument is a {kind}, which is empty after its first use; use a list"
         )
-    found = list(walk(root))
-    known = {id(value) for _, value in found}
+    found = list(find(root))
+    known = {id(part.value) for part in found}
     looked_into: set[int] = set()
-    for path, value in found:
+    for path, value, _, _ in found:
         if type(value) in _PLAIN or id(value) in looked_into:
             continue
         looked_into.add(id(value))
         for part, place in _hidden_by(value, looked_into):
             if id(part) not in known:
                 where = f"{type(root).__name__}{path and '.'}{path}"
-                where = where if path or _is_module(root) else "the argument"
+                where = where if path or is_module(root) else "the argument"
                 kind = type(part).__name__
                 kind = f"an {kind}" if kind[0] in "AEIOU" else f"a {kind}"
                 raise TypeError(f"{name}: {where} {place.format(kind)}")
     return found
 
 
-def _held_by(value: Any) -> Iterator[tuple[object, Any]]:
-    """What `value` holds directly, by position, key or attribute name."""
+def contents(value: Any) -> Iterator[tuple[Any, Any]]:
+    """What an object holds directly, by position, key or attribute name."""
     if isinstance(value, np.ndarray):
         if value.dtype.kind == "O":
             for position, x in enumerate(value.flat):
@@ -142,7 +198,7 @@ def _hidden_by(value: Any, looked_into: set[int]) -> Iterator[tuple[Any, str]]:
         if not hasattr(value, "__dict__") and not isinstance(value, GeneratorType):
             for part in _parts(_referents(value)):
                 yield part, f"is of type {type(value).__name__} and holds {{}}; use a list"
-        if _is_module(value):
+        if is_module(value):
             yield from _hidden_by_module(value, looked_into)
 
 
@@ -165,9 +221,9 @@ def _hidden_by_module(module: Any, looked_into: set[int]) -> Iterator[tuple[Any,
                         yield part, f"has {{}} as {name} of its class; set it in __init__"
 
 
-def _is_module(value: Any) -> bool:
-    """Whether it is a Module, which this file cannot import."""
-    return isinstance(getattr(type(value), "training", None), bool)
+def is_module(value: Any) -> bool:
+    """Whether it is a Module, which this file cannot import: it names its parts."""
+    return hasattr(type(value), "named_parts")
 
 
 def _is_part(value: Any) -> bool:
@@ -176,7 +232,7 @@ def _is_part(value: Any) -> bool:
         return False
     if isinstance(value, Tensor):
         return value.requires_grad and value.is_leaf
-    return _is_module(value)
+    return is_module(value)
 
 
 def _parts(values: Any) -> Iterator[Any]:

@@ -4,7 +4,7 @@ Files are in the safetensors format, which holds arrays and text and cannot run 
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, BinaryIO, TypeAlias, TypeVar
+from typing import Any, BinaryIO, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +12,21 @@ from numpy.typing import NDArray
 from tinygrad_lite import Tensor, arguments, files, shares_memory
 
 from . import _safetensors
-from .reflection import complete
+from .reflection import Found, complete, under_each_name
 
 Values: TypeAlias = Tensor | NDArray[Any]
 Content = TypeVar("Content")
+
+
+class IncompatibleKeys(NamedTuple):
+    """What `load_state_dict` found on one side only.
+
+    missing_keys     names of the model that have no value
+    unexpected_keys  names of values that the model does not have
+    """
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
 
 
 def get_parameters(obj: object) -> list[Tensor]:
@@ -30,26 +41,47 @@ def get_parameters(obj: object) -> list[Tensor]:
 
 def get_named_parameters(obj: object) -> list[tuple[str, Tensor]]:
     """The tensors to train in any object, each once, with its first name."""
-    return list(trainable(complete("get_parameters", obj)).values())
+    found = parameters_among(complete("get_parameters", obj))
+    return [(name, tensor) for name, tensor in found if tensor.requires_grad]
 
 
-def trainable(named: Iterable[tuple[str, Any]]) -> dict[int, tuple[str, Tensor]]:
-    """Of values with names, the tensors to train, each once, by its identity."""
-    found: dict[int, tuple[str, Tensor]] = {}
-    for name, value in named:
-        if isinstance(value, Tensor) and value.requires_grad and value.is_leaf:
-            found.setdefault(id(value), (name, value))
-    return found
+def parameters_among(
+    found: Iterable[Found], remove_duplicate: bool = True
+) -> list[tuple[str, Tensor]]:
+    """The parameters among the things found in an object, frozen ones too, with their names."""
+    parts = (part for part in found if isinstance(part.value, Tensor) and not _is_buffer(part))
+    named = [(part.path, part.value) for part in parts if part.value.is_parameter]
+    return _each_once(named) if remove_duplicate else named
+
+
+def buffers_among(
+    found: Iterable[Found], remove_duplicate: bool = True
+) -> list[tuple[str, Tensor]]:
+    """The registered buffers among the things found in an object, with their names."""
+    parts = (part for part in found if _is_buffer(part) and part.value is not None)
+    named = [(part.path, _buffer(part)) for part in parts]
+    return _each_once(named) if remove_duplicate else named
+
+
+def _each_once(named: Iterable[tuple[str, Tensor]]) -> list[tuple[str, Tensor]]:
+    """Each tensor with the first of its names."""
+    firsts: dict[int, tuple[str, Tensor]] = {}
+    for name, tensor in named:
+        firsts.setdefault(id(tensor), (name, tensor))
+    return list(firsts.values())
 
 
 def get_state_dict(obj: object, prefix: str = "") -> dict[str, Tensor]:
-    """All tensors of any object by name ("layers.0.weight"), in the order of the attributes.
+    """The state of any object by name ("layers.0.weight"), in the order of the attributes.
+
+    That is, of a `Module`, its parameters (`Tensor.is_parameter`), frozen ones too, and the buffers
+    that it registered to be saved.  Of an object outside of modules it is every tensor that was not
+    computed with a graph.
 
     prefix: put in front of every name, followed by a dot.
 
-    A shared tensor is listed under each of its names, the tensors of a shared layer under the first
-    name of the layer.  Tensors that were computed with a graph are not state and are left out.  The
-    tensors are the object's own: writing into them changes the model.
+    A shared tensor is listed under each of its names, and so are those of a shared module.  The
+    tensors are the object's own, or share its memory: writing into them changes the model.
 
     Errors: ValueError if two tensors have the same name (a key of a dict that holds a dot);
     TypeError if one is where it would not be found: in a set, in a function's variables.
@@ -57,23 +89,55 @@ def get_state_dict(obj: object, prefix: str = "") -> dict[str, Tensor]:
     if not isinstance(prefix, str):
         raise arguments.wrong("get_state_dict: prefix", "text", prefix)
     found: dict[str, Tensor] = {}
-    for path, value in complete("get_state_dict", obj):
-        if isinstance(value, Tensor) and value.is_leaf:
-            name = f"{prefix.strip('.')}.{path}".strip(".")
+    for part in under_each_name(complete("get_state_dict", obj)):
+        tensor = _state(part)
+        if tensor is not None:
+            name = f"{prefix.strip('.')}.{part.path}".strip(".")
             if name in found:
                 raise ValueError(
                     f"get_state_dict: two tensors are called {_listed([name])}; rename a dict key"
                 )
-            found[name] = value
+            found[name] = tensor
     return found
 
 
-def load_state_dict(obj: object, state_dict: Mapping[str, Values], strict: bool = True) -> None:
+def _state(part: Found) -> Tensor | None:
+    """The tensor, if it belongs to the state of the object in which it was found."""
+    if _is_buffer(part):
+        return _buffer(part) if part.buffer and part.value is not None else None
+    if not isinstance(part.value, Tensor):
+        return None
+    kept = part.value.is_leaf if part.module is None else part.value.is_parameter
+    return part.value if kept else None
+
+
+def _is_buffer(part: Found) -> bool:
+    """Whether a module registered it as a buffer; what is trained is a parameter in any case."""
+    value = part.value
+    trained = isinstance(value, Tensor) and value.requires_grad and value.is_leaf
+    return part.buffer is not None and not trained
+
+
+def _buffer(part: Found) -> Tensor:
+    """The tensor of a buffer: itself; without its graph; around an array."""
+    value = part.value
+    if isinstance(value, Tensor):
+        return value if value.is_leaf else value.detach()
+    if not isinstance(value, np.ndarray):
+        raise arguments.wrong(f"the buffer {part.path}", "a Tensor, an ndarray or None", value)
+    return Tensor.from_array(value)
+
+
+def load_state_dict(
+    obj: object, state_dict: Mapping[str, Values], strict: bool = True
+) -> IncompatibleKeys:
     """Copy values into the tensors of any object, by name.  Their memory and dtype stay the same.
 
     strict: with False, names may be missing on either side; shapes still have to match.
 
     A shared tensor needs a value under only one of its names; several have to be equal.
+
+    Returns the names that are missing and those that are unexpected; with strict there are none.
 
     Errors, before anything is written: TypeError if `state_dict` is no dict; ValueError that names
     everything that is missing, unexpected or does not fit, such as 300 for int8, or 1e300 for
@@ -117,6 +181,7 @@ def load_state_dict(obj: object, state_dict: Mapping[str, Values], strict: bool 
     for name, array in arrays.items():
         np.copyto(own[name].data, array)
         own[name].mark_changed()
+    return IncompatibleKeys(missing, unexpected)
 
 
 def safe_save(

@@ -28,6 +28,7 @@ ROOMS = {
         "_safetensors",
         "_paths",
         "state",
+        "parameter",
         "module",
         "init",
         "layers",

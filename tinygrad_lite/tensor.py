@@ -29,7 +29,7 @@ from .numpy_protocol import NumpyProtocol
 from .numpy_protocol.leaving import leave_for_float, leave_for_leaf
 from .other_names import OtherNames
 
-Made = TypeVar("Made", bound=TensorBase)
+Made = TypeVar("Made", bound="Tensor")
 
 
 class Tensor(TensorMethods, NumpyProtocol, OtherNames):
@@ -52,7 +52,7 @@ class Tensor(TensorMethods, NumpyProtocol, OtherNames):
     value that an integer dtype lacks: 300 or nan as uint8, 2^63 as int64.
     """
 
-    __slots__ = ()
+    __slots__ = ("_frozen",)  # set where a leaf stopped requiring grad: it stays a parameter
 
     @also("device")
     def __init__(
@@ -248,13 +248,34 @@ class Tensor(TensorMethods, NumpyProtocol, OtherNames):
                 "requires_grad: only a leaf can stop requiring grad, and this tensor was computed; "
                 "use detach()"
             )
-        elif not value:
+        elif not value and self._node is not None:
             self._node = None
+            self._frozen = True
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
         """Set `requires_grad` and return this tensor, for use in an expression."""
         self.requires_grad = flag(requires_grad, "requires_grad_: requires_grad")
         return self
+
+    @property
+    def is_parameter(self) -> bool:
+        """Whether a module that holds this tensor counts it among its parameters.
+
+        True for a leaf that requires grad, and for one that did before it was frozen
+        (`requires_grad = False`).  Assign it to say otherwise of a leaf that does not require grad.
+        """
+        if self._node is None:
+            return getattr(self, "_frozen", False)
+        return isinstance(self._node, Leaf)
+
+    @is_parameter.setter
+    def is_parameter(self, value: bool) -> None:
+        value = flag(value, "is_parameter")
+        if self._node is None:
+            self._frozen = value
+        elif value is not self.is_parameter:
+            fix = "was computed; detach() it" if value else "requires grad; freeze it"
+            raise RuntimeError(f"is_parameter: cannot be {value}: this tensor {fix} first")
 
     @property
     def is_leaf(self) -> bool:
@@ -375,7 +396,8 @@ class Tensor(TensorMethods, NumpyProtocol, OtherNames):
         """The attributes that a subclass added, in its `__dict__` and in its `__slots__`."""
         state: Any = object.__getstate__(self)
         attributes, slots = state if isinstance(state, tuple) else (state, {})
-        added = {name: slots[name] for name in slots if name not in TensorBase.__slots__}
+        ours = (*TensorBase.__slots__, *Tensor.__slots__)
+        added = {name: slots[name] for name in slots if name not in ours}
         return (attributes, added) if added else attributes
 
     def __reduce__(self) -> Any:
@@ -383,7 +405,8 @@ class Tensor(TensorMethods, NumpyProtocol, OtherNames):
 
         Of tensors that are views of each other, pickle makes separate ones.
         """
-        return _rebuilt, (type(self), self._data, self.requires_grad), self.__getstate__()
+        roles = self.requires_grad, self.is_parameter
+        return _rebuilt, (type(self), self._data, *roles), self.__getstate__()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """For copy.deepcopy, which keeps the gradient, and what is a view of what.
@@ -393,7 +416,8 @@ class Tensor(TensorMethods, NumpyProtocol, OtherNames):
         """
         from copy import deepcopy  # here, since few programs need it
 
-        copied = _around(type(self), deep_copied(self._data, memo), self.requires_grad)
+        array = deep_copied(self._data, memo)
+        copied = _around(type(self), array, self.requires_grad, self.is_parameter)
         memo[id(self)] = copied
         copied.grad = deepcopy(self.grad, memo)
         if self._views is not None:
@@ -408,16 +432,18 @@ class Tensor(TensorMethods, NumpyProtocol, OtherNames):
         return copied
 
 
-def _rebuilt(cls: type[Tensor], data: Array, requires_grad: bool) -> Tensor:
+def _rebuilt(cls: type[Tensor], data: Array, requires_grad: bool, is_parameter: bool) -> Tensor:
     """A copy of a tensor, without the attributes that a subclass added."""
-    return _around(cls, np.array(data), requires_grad)
+    return _around(cls, np.array(data), requires_grad, is_parameter)
 
 
-def _around(cls: type[Made], array: Array, requires_grad: bool) -> Made:
+def _around(cls: type[Made], array: Array, requires_grad: bool, is_parameter: bool) -> Made:
     tensor = object.__new__(cls)
     tensor._data = array
     tensor._views = tensor.grad = None
     tensor._node = Leaf(tensor) if requires_grad else None
+    if is_parameter:
+        tensor._frozen = True
     return tensor
 
 

@@ -7,10 +7,28 @@ A layer is a `Module` of about ten lines.  Its docstring states the formula and 
 # isort: off
 from .linear import Linear  # y = x @ weight.T + bias
 from .activations import ReLU  # elementwise functions between other layers
-from .containers import Sequential  # modules made of other modules
+from .containers import (  # modules made of other modules
+    ModuleDict,
+    ModuleList,
+    ParameterDict,
+    ParameterList,
+    Sequential,
+)
 from .reshaping import Flatten  # the same elements in another shape
 from .dropout import Dropout  # random zeros in training
 from .normalisation import LayerNorm  # mean 0 and variance 1
 from .recurrent import LSTMCell  # a state carried from one time step to the next
 
-__all__ = ["Dropout", "Flatten", "LSTMCell", "LayerNorm", "Linear", "ReLU", "Sequential"]
+__all__ = [
+    "Dropout",
+    "Flatten",
+    "LSTMCell",
+    "LayerNorm",
+    "Linear",
+    "ModuleDict",
+    "ModuleList",
+    "ParameterDict",
+    "ParameterList",
+    "ReLU",
+    "Sequential",
+]

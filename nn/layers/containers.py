@@ -1,64 +1,273 @@
-"""Containers: modules made of other modules."""
+"""Containers: modules made of other modules, or of parameters, by position or by name."""
 
-from collections.abc import Callable, Iterator
-from typing import Any, overload
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from typing import Any, Self
 
-from tinygrad_lite import arguments
+import numpy as np
+
+from tinygrad_lite import Tensor, arguments
 
 from .._paths import locate
 from ..module import Module
+from ..parameter import Parameter
 
 
-class Sequential(Module):
+class _Container(Module):
+    """Parts by name, in order: they are attributes too, and what `named_parts` begins with."""
+
+    _parts: dict[str, Any]
+    _what = "module"  # the word for a part
+
+    def _checked(self, part: Any, name: str) -> Any:
+        """The part as it is held; an error if it cannot be one."""
+        return None if part is None else _module_or_function(self, part, f"{self._what} {name}")
+
+    def named_parts(self) -> Iterator[tuple[Any, Any]]:
+        """The parts, then the attributes that a subclass added."""
+        yield from self._parts.items()
+        yield from ((name, part) for name, part in super().named_parts() if name != "_parts")
+
+    def __getattr__(self, name: str) -> Any:
+        """A part, by its name."""
+        parts = vars(self).get("_parts", {})
+        return parts[name] if name in parts else object.__getattribute__(self, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Replace the part of this name, if there is one; else set an attribute."""
+        if name in vars(self).get("_parts", {}):
+            self._parts[name] = self._checked(value, name)
+        else:
+            object.__setattr__(self, name, value)
+
+    def __len__(self) -> int:
+        """The number of parts."""
+        return len(self._parts)
+
+
+class _Series(_Container):
+    """Parts by position: their names are "0", "1", ..."""
+
+    def __init__(self, parts: Iterable[Any] = ()) -> None:
+        self._parts = {}
+        self.extend(parts)
+
+    def append(self, part: Any) -> Self:
+        """Add one at the end."""
+        name = str(len(self))
+        part = self._checked(part, name)
+        if name in self._parts:  # the names of a slice begin later
+            self._parts = _numbered(self)
+        self._parts[name] = part
+        return self
+
+    def extend(self, parts: Iterable[Any]) -> Self:
+        """Add several at the end."""
+        if isinstance(parts, Tensor | np.ndarray) or not isinstance(parts, Iterable):
+            raise arguments.wrong(f"{type(self).__name__}: extend", "a list", parts)
+        for part in list(parts):
+            self.append(part)
+        return self
+
+    def insert(self, index: int, part: Any) -> Self:
+        """Add one before the position `index`; all are numbered anew."""
+        parts = list(self)
+        index = self._position(index, len(parts) + 1) if index >= 0 else self._position(index)
+        parts.insert(index, self._checked(part, str(index)))
+        self._parts = _numbered(parts)
+        return self
+
+    def pop(self, index: int = -1) -> Any:
+        """Take one out and return it; the others are numbered anew."""
+        part = self[index]
+        del self[index]
+        return part
+
+    def __getitem__(self, index: int | slice) -> Any:
+        """One part; for a slice, a container of these same parts (not copies)."""
+        if isinstance(index, slice):
+            return self._made(dict(list(self._parts.items())[index]))
+        return list(self)[self._position(index)]
+
+    def __setitem__(self, index: int, part: Any) -> None:
+        name = list(self._parts)[self._position(index)]
+        self._parts[name] = self._checked(part, name)
+
+    def __delitem__(self, index: int | slice) -> None:
+        parts = list(self)
+        del parts[index if isinstance(index, slice) else self._position(index)]
+        self._parts = _numbered(parts)
+
+    def __iter__(self) -> Iterator[Any]:
+        """The parts, first to last."""
+        return iter(self._parts.values())
+
+    def __add__(self, other: Iterable[Any]) -> Any:
+        """A container of the parts of both."""
+        return self._made(_numbered([*self, *other]))
+
+    def __iadd__(self, other: Iterable[Any]) -> Self:
+        return self.extend(other)
+
+    def _made(self, parts: dict[str, Any]) -> Any:
+        """Another container of this kind."""
+        return type(self)(parts.values())
+
+    def _position(self, index: Any, length: int | None = None) -> int:
+        """The index, counted from the start; an error if there is none such."""
+        name, length = type(self).__name__, len(self) if length is None else length
+        position: int = arguments.integer(index, f"{name}: index")
+        if not -length <= position < length:
+            raise IndexError(
+                f"{name}: index {position} is out of range for {len(self)} {self._what}s"
+            )
+        return position % length
+
+
+class Sequential(_Series):
     """y = layers[-1](... layers[1](layers[0](x))); x itself if there are no layers.
 
         model = Sequential(Flatten(), Linear(784, 1024), ReLU(), Linear(1024, 10))
         model[1], len(model), model[:2]
+        Sequential({"hidden": Linear(784, 1024), "act": Tensor.tanh}).hidden
 
-    layers: modules, or any functions of one argument (`Tensor.tanh`).
+    layers: modules, or any functions of one argument (`Tensor.tanh`); or one dict of them by name.
+    Their names, otherwise "0", "1", ..., are those in the state.  A slice keeps its layers' names.
     """
 
-    def __init__(self, *layers: Callable[[Any], Any]) -> None:
-        for position, layer in enumerate(layers):
-            name = layer.__name__ if isinstance(layer, type) else type(layer).__name__
-            if isinstance(layer, type):
-                raise TypeError(f"Sequential: layer {position} is the class {name}; write {name}()")
-            if not callable(layer):
-                hint = "; write Sequential(*layers)" if isinstance(layer, list | tuple) else ""
-                raise TypeError(
-                    f"Sequential: expected modules or functions; got {name} as layer {position}"
-                    + hint
-                )
-        self.layers = list(layers)
+    _what = "layer"
+
+    def __init__(self, *layers: Any) -> None:
+        self._parts = {}
+        if len(layers) == 1 and isinstance(layers[0], Mapping):
+            for name, layer in layers[0].items():
+                self._check_name("Sequential", name)
+                self._parts[name] = self._checked(layer, name)
+        else:
+            self.extend(layers)
+
+    def _checked(self, part: Any, name: str) -> Any:
+        return _module_or_function(self, part, f"layer {name}")
 
     def forward(self, x: Any) -> Any:
-        for position, layer in enumerate(self.layers):
+        for name, layer in self._parts.items():
             try:
                 x = layer(x)
             except Exception as error:
-                locate(error, layer, f"layers.{position}")
+                locate(error, layer, name)
                 raise
         return x
 
-    @overload
-    def __getitem__(self, index: int) -> Any: ...
-    @overload
-    def __getitem__(self, index: slice) -> "Sequential": ...
-    def __getitem__(self, index: int | slice) -> Any:
-        """One layer; for a slice, a Sequential of these same layers (not copies)."""
-        if not isinstance(index, slice):
-            index = arguments.integer(index, "Sequential: index")
-            if not -len(self.layers) <= index < len(self.layers):
-                raise IndexError(
-                    f"Sequential: index {index} is out of range for {len(self)} layers"
-                )
-        found = self.layers[index]
-        return Sequential(*found) if isinstance(found, list) else found
+    def _made(self, parts: dict[str, Any]) -> "Sequential":
+        return Sequential(parts)
 
-    def __len__(self) -> int:
-        """The number of layers."""
-        return len(self.layers)
 
-    def __iter__(self) -> Iterator[Callable[[Any], Any]]:
-        """The layers, first to last."""
-        return iter(self.layers)
+class ModuleList(_Series):
+    """A list of modules, which a `forward` calls one by one; their names are "0", "1", ...
+
+        self.blocks = ModuleList([Linear(8, 8) for _ in range(3)])
+
+    A plain list in an attribute does the same.  Negative indices, slices, `append`, `extend`,
+    `insert`, `pop`, `del` and `+` are those of a list.
+
+    modules: modules, functions, or None for one that is left out.
+    """
+
+    def __init__(self, modules: Iterable[Any] | None = None) -> None:
+        super().__init__(() if modules is None else modules)
+
+    def _made(self, parts: dict[str, Any]) -> "ModuleList":
+        return ModuleList(parts.values())
+
+
+class ParameterList(_Series):
+    """A list of parameters: what is put in becomes a `Parameter`, unless it is one.
+
+    values: Tensors and arrays.
+    """
+
+    _what = "parameter"
+
+    def __init__(self, values: Iterable[Any] | None = None) -> None:
+        super().__init__(() if values is None else values)
+
+    def _checked(self, part: Any, name: str) -> Tensor:
+        return _parameter(f"ParameterList: {name}", part)
+
+    def _made(self, parts: dict[str, Any]) -> "ParameterList":
+        return ParameterList(parts.values())
+
+
+class _Named(_Container, MutableMapping[str, Any]):
+    """Parts by name, in the order in which they were put in; a dict, and attributes as well."""
+
+    __eq__ = object.__eq__  # one module is not another, whatever they hold
+    __hash__ = object.__hash__
+
+    def __init__(self, parts: Mapping[str, Any] | Iterable[tuple[str, Any]] | None = None) -> None:
+        self._parts = {}
+        self.update(() if parts is None else parts)
+
+    def __getitem__(self, name: str) -> Any:
+        """The part of this name; KeyError if there is none."""
+        if name not in self._parts:
+            names = ", ".join(self._parts) or "nothing"
+            raise KeyError(f"{type(self).__name__}: {name!r} is not there; it holds {names}")
+        return self._parts[name]
+
+    def __setitem__(self, name: str, part: Any) -> None:
+        if name not in self._parts:
+            self._check_name(type(self).__name__, name)
+        self._parts[name] = self._checked(part, name)
+
+    def __delitem__(self, name: str) -> None:
+        del self._parts[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """The names."""
+        return iter(self._parts)
+
+
+class ModuleDict(_Named):
+    """Modules by name: `d["name"]` and `d.name`.
+
+        self.heads = ModuleDict({"value": Linear(8, 1), "policy": Linear(8, 4)})
+
+    A plain dict in an attribute does the same.  It has the methods of a dict.
+
+    modules: a dict, or pairs, of modules, functions, or None for one that is left out.
+
+    Errors: KeyError for a name that holds a dot, is empty, or is a method's, such as "keys".
+    """
+
+
+class ParameterDict(_Named):
+    """Parameters by name: `d["name"]` and `d.name`; what is put in becomes a `Parameter`.
+
+    values: a dict, or pairs, of Tensors and arrays.
+    """
+
+    def _checked(self, part: Any, name: str) -> Tensor:
+        return _parameter(f"ParameterDict: {name}", part)
+
+
+def _numbered(parts: Iterable[Any]) -> dict[str, Any]:
+    return {str(position): part for position, part in enumerate(parts)}
+
+
+def _module_or_function(container: Module, part: Any, place: str) -> Any:
+    """The part, if it can be called with the result of another."""
+    name, kind = type(container).__name__, type(part).__name__
+    if isinstance(part, type):
+        kind = part.__name__
+        raise TypeError(f"{name}: {place} is the class {kind}; write {kind}()")
+    if not callable(part):
+        hint = "; write Sequential(*layers)" if isinstance(part, list | tuple) else ""
+        raise TypeError(f"{name}: expected modules or functions; got {kind} as {place}{hint}")
+    return part
+
+
+def _parameter(where: str, part: Any) -> Tensor:
+    """The parameter itself, or one made of a tensor or an array."""
+    if not isinstance(part, Tensor | np.ndarray):
+        raise arguments.wrong(where, "a Tensor or an ndarray", part)
+    return part if isinstance(part, Parameter) else Parameter(part)

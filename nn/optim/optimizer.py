@@ -171,7 +171,7 @@ def _checked(name: str, params: Iterable[Tensor]) -> list[Tensor]:
                 f"{name}: {where} was computed by {parameter.op}; only leaves can be trained: "
                 "pass the tensors it was computed from, or detach() it and set requires_grad"
             )
-        if not parameter.requires_grad:
+        if not parameter.is_parameter:
             raise ValueError(
                 f"{name}: {where} does not require grad; make it with requires_grad=True, or "
                 "leave it out"

@@ -93,9 +93,9 @@ def test_ops_by_module_and_line() -> None:
         for _ in range(3):
             total * 2.0
     assert seen.ops == {
-        ("Sequential.layers.0", "Linear", line + 1): 1,
-        ("Sequential.layers.1", "Relu", line + 1): 1,
-        ("Sequential.layers.2", "Linear", line + 1): 1,
+        ("Sequential.0", "Linear", line + 1): 1,
+        ("Sequential.1", "Relu", line + 1): 1,
+        ("Sequential.2", "Linear", line + 1): 1,
         ("", "Sum", line + 1): 1,
         ("", "Mul", line + 3): 3,
     }

@@ -160,7 +160,7 @@ def test_layer_norm_by_formula(shape):
 def test_layer_norm_has_pytorchs_parameters():
     assert list(nn.state.get_state_dict(nn.LayerNorm((3, 5)))) == ["weight", "bias"]
     assert list(nn.state.get_state_dict(nn.LayerNorm(5, bias=False))) == ["weight"]
-    assert nn.LayerNorm(5, elementwise_affine=False).parameters() == []
+    assert list(nn.LayerNorm(5, elementwise_affine=False).parameters()) == []
     assert nn.LayerNorm((3, 5)).weight.shape == (3, 5)
     assert repr(nn.LayerNorm(5, elementwise_affine=False)) == (
         "LayerNorm((5,), eps=1e-05, elementwise_affine=False)"

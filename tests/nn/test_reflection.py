@@ -70,7 +70,7 @@ def test_what_has_an_order_is_looked_into(kind: str) -> None:
     hold, path = WALKED[kind]
     layer = nn.Sequential(nn.Linear(1, 1), nn.Dropout())
     net = Net(hold(layer))
-    names = [f"layers.{path}.layers.0.{name}" for name in ("weight", "bias")]
+    names = [f"layers.{path}.0.{name}" for name in ("weight", "bias")]
     assert list(get_state_dict(net)) == names
     assert [id(p) for p in get_parameters(net)] == [id(p) for p in layer.parameters()]
     net.eval()

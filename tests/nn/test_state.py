@@ -42,12 +42,12 @@ class Tied(nn.Module):
 
 
 def test_names_and_prefix():
-    names = ["layers.0.weight", "layers.0.bias", "layers.2.weight", "layers.2.bias"]
+    names = ["0.weight", "0.bias", "2.weight", "2.bias"]
     net = model()
     assert list(get_state_dict(net)) == names
     assert list(get_state_dict(net, "net")) == [f"net.{name}" for name in names]
     assert list(get_state_dict(net, "net.")) == [f"net.{name}" for name in names]
-    assert get_state_dict(net)["layers.0.bias"] is net[0].bias
+    assert get_state_dict(net)["0.bias"] is net[0].bias
 
 
 def test_any_object_has_state():
@@ -96,18 +96,18 @@ def test_every_fault_is_named_and_nothing_written():
     net = model()
     before = [p.data.copy() for p in net.parameters()]
     state = {
-        "layers.0.weight": np.zeros((3, 2)),
-        "layers.0.bias": np.zeros(2),
-        "layers.2.weight": np.zeros((1, 2), np.complex64),
-        "layers.9.weight": np.zeros(1),
+        "0.weight": np.zeros((3, 2)),
+        "0.bias": np.zeros(2),
+        "2.weight": np.zeros((1, 2), np.complex64),
+        "9.weight": np.zeros(1),
         "extra": np.zeros(1),
     }
     with pytest.raises(ValueError, match="load_state_dict") as caught:
         load_state_dict(net, state)
     assert str(caught.value) == (
-        "load_state_dict: missing layers.2.bias; unexpected layers.9.weight, extra; "
-        "layers.0.weight has shape (3, 2), expected (2, 3); "
-        "layers.2.weight has dtype complex64, expected float32"
+        "load_state_dict: missing 2.bias; unexpected 9.weight, extra; "
+        "0.weight has shape (3, 2), expected (2, 3); "
+        "2.weight has dtype complex64, expected float32"
     )
     for parameter, array in zip(net.parameters(), before, strict=True):
         assert np.array_equal(parameter.data, array)
@@ -115,10 +115,10 @@ def test_every_fault_is_named_and_nothing_written():
 
 def test_not_strict_lets_names_be_missing_but_not_shapes_differ():
     net = model()
-    load_state_dict(net, {"layers.0.bias": np.array([5.0, 6.0]), "extra": np.ones(1)}, strict=False)
+    load_state_dict(net, {"0.bias": np.array([5.0, 6.0]), "extra": np.ones(1)}, strict=False)
     assert net[0].bias.tolist() == [5, 6]
-    with pytest.raises(ValueError, match=r"layers\.0\.bias has shape \(3,\), expected \(2,\)$"):
-        load_state_dict(net, {"layers.0.bias": np.ones(3)}, strict=False)
+    with pytest.raises(ValueError, match=r"0\.bias has shape \(3,\), expected \(2,\)$"):
+        load_state_dict(net, {"0.bias": np.ones(3)}, strict=False)
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float16, np.int64])
