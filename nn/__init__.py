@@ -14,7 +14,7 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from . import data, init, layers, optim, state
+from . import data, init, layers, optim, state, utils
 from ._other_names import WRITE
 from .layers import *  # noqa: F403  # every layer of that index, so that it stands in one place
 from .module import Module
@@ -23,7 +23,7 @@ from .parameter import Parameter
 if TYPE_CHECKING:
     from . import datasets
 
-__all__ = ["Module", "Parameter", "data", "datasets", "init", "layers", "optim", "state"]
+__all__ = ["Module", "Parameter", "data", "datasets", "init", "layers", "optim", "state", "utils"]
 __all__ += layers.__all__
 __all__.sort()
 

@@ -43,6 +43,34 @@ WRITE = {
     },
 }  # fmt: skip
 
+# What to write for torch.optim.name.
+OPTIM = {
+    "lr_scheduler": "nn.optim.schedules, functions of the step: optimizer.lr = schedule(step)",
+    "clip_grad_norm_": "nn.utils.clip_grad_norm_",
+    "clip_grad_value_": "nn.utils.clip_grad_value_",
+}
+
+# What to write for torch.optim.lr_scheduler.name.
+SCHEDULES = {
+    "LRScheduler": "any function of the step: optimizer.lr = schedule(step)",
+    "ConstantLR": "constant(lr, factor, steps)",
+    "LinearLR": "linear(lr, steps, start_factor, end_factor)",
+    "StepLR": "step(lr, step_size, gamma)",
+    "MultiStepLR": "multi_step(lr, milestones, gamma)",
+    "ExponentialLR": "exponential(lr, gamma)",
+    "PolynomialLR": "polynomial(lr, steps, power)",
+    "CosineAnnealingLR": "cosine(lr, steps, eta_min)",
+    "CosineAnnealingWarmRestarts": "warm_restarts(lr, T_0, T_mult, eta_min)",
+    "CyclicLR": "cyclic(base_lr, max_lr, step_size_up)",
+    "OneCycleLR": "one_cycle(max_lr, steps), and one_cycle_momentum(steps)",
+    "LambdaLR": "scaled(lr, factor), or any function of the step",
+    "MultiplicativeLR": "a function of the step: lambda step: lr * gamma**step",
+    "SequentialLR": "sequential(schedules, milestones)",
+    "ChainedScheduler": "a function of the step: lambda step: first(step) * factor(step)",
+    "ReduceLROnPlateau": "reduce_on_plateau(lr, mode, factor, patience)",
+    "SWALR": "sequential([cosine(lr, steps, eta_min), constant(eta_min)], [steps])",
+}
+
 # What to write for model.name.
 MODULES = {
     "state_dict": "nn.state.get_state_dict(model)",

@@ -31,6 +31,7 @@ ROOMS = {
         "parameter",
         "module",
         "init",
+        "utils",
         "layers",
         "optim",
         "data",
@@ -41,7 +42,7 @@ ROOMS = {
 FOLDERS = [
     *(f"tinygrad_lite/{room}" for room in ("arrays", "engine", "ops", "methods")),
     *(f"tinygrad_lite/{room}" for room in ("numpy_protocol", "check", "show")),
-    *("nn/layers", "nn/optim", "nn/data", "nn/datasets"),
+    *("nn/layers", "nn/optim", "nn/optim/schedules", "nn/data", "nn/datasets"),
 ]
 ENGINE_LINES = 900
 
