@@ -1,6 +1,8 @@
-"""Writing and adding at an index: an element that is named several times is added to each time.
+"""Reading and adding at an index: an element that is named several times is added to each time.
 
-`distinct` says that an index names no element twice.
+Values that meet are put together one for each element at a time: the first of all elements, the
+second of all, and so on, for whole rows at once.  `distinct` says that an index names no element
+twice.
 """
 
 from math import prod
@@ -12,58 +14,50 @@ from .dtypes import accumulator
 from .shapes import Shape
 from .sums import CHAIN
 
-AT_ONCE = 1 << 15  # positions that are computed at a time, so that they stay in the cache
+AT_ONCE = 1 << 16  # values that are added at a time, so that they stay in the cache
+TURNS = 16  # how many rows are added to a row one after the other, at most
+DIGIT = 16  # bits by which positions are sorted at a time: NumPy sorts uint16 by counting
+SPARSE = 16  # elements for each single value that is added to them, up to which all are summed
+FEW = 1000  # positions for which one sort of all their bits is faster
+
+
+def read_at(x: Any, index: Any) -> Any:
+    """x[index] of an array; whole rows by `take`, which is faster than NumPy's own indexing."""
+    first, *others = index
+    rows = isinstance(first, np.ndarray) and first.dtype.kind == "i" and all(map(_is_whole, others))
+    return x.take(first, 0) if rows and x.flags.c_contiguous and x.size else x[index]
 
 
 def scatter_add(x: Any, index: Any, distinct: bool, shape: Shape) -> Any:
     """Zeros of `shape` with x added at the index.
 
-    Elements that are named more than CHAIN times are added up in float64, in which no digits of
-    float32 are lost.
+    Single floats are added up in float64, and rows of them in partial sums of at most TURNS rows,
+    which are added up in the same way: float32 loses no digits however many meet.
     """
+    y = np.zeros(shape, x.dtype)
     if distinct:
-        y = np.zeros(shape, x.dtype)
         y[index] = x
-        return y
-    narrow = x.dtype.char in "ef"
-    lines = lines_of(index, shape) if narrow and x.size > CHAIN else None
-    if lines is not None and lines.positions.size > CHAIN:
-        count = lines.positions.size
-        if lines.outer == lines.inner == 1 and lines.size <= 4 * count:
-            sums = np.bincount(lines.positions, x.reshape(-1), lines.size)
-            return sums.astype(x.dtype).reshape(shape)
-        if np.bincount(lines.positions).max() > CHAIN:
-            return _scatter_add_wide(x, lines).reshape(shape)
-    exact = narrow and lines is None and x.size > CHAIN
-    y = np.zeros(shape, np.float64 if exact else accumulator(x.dtype))
-    write_at(np.add, y, index, x.astype(y.dtype, copy=False), lines)
-    return y.astype(x.dtype, copy=False)
-
-
-def _scatter_add_wide(x: Any, lines: "Lines") -> Any:
-    """(outer, size, inner) in float64, rounded; of many lines, only those that are named."""
-    outer, positions, size, inner = lines
-    if size <= 4 * positions.size:
-        y = np.zeros((outer, size, inner))
-        at_lines(np.add, y, lines, x)
-        return y.astype(x.dtype)
-    named, numbers = np.unique(positions, return_inverse=True)
-    sums = np.zeros((outer, named.size, inner))
-    at_lines(np.add, sums, Lines(outer, numbers, named.size, inner), x)
-    y = np.zeros((outer, size, inner), x.dtype)
-    y[:, named] = sums
+    elif x.size:
+        lines = lines_of(index, shape)
+        given = x.reshape(lines.outer, -1, lines.inner)
+        into = y.reshape(lines.outer, lines.size, lines.inner)
+        many = lines.size <= SPARSE * lines.positions.size
+        add = _add_singly if lines.inner == 1 and x.dtype.kind == "f" and many else _add_rows
+        add(into, lines.positions, given)
     return y
 
 
 def scatter_extreme(x: Any, value: Any, index: Any, extreme: Any, include_self: bool) -> Any:
     """The extreme (np.maximum or np.minimum) of x and of all values assigned to each element.
 
-    Without `include_self`, x counts only for elements that the index does not name.
+    The index has an integer array for each axis.  Without `include_self`, x counts only for
+    elements that the index does not name.
     """
     y = x.copy()
     if not include_self:
         y[index] = value  # one of those that are compared, whichever it is
-    write_at(extreme, y, index, value)
+    if value.size:
+        extreme.at(y.reshape(-1), _flat(index, x.shape), value.reshape(-1))
     return y
 
 
@@ -78,19 +72,6 @@ def last_written(shape: Shape, index: Any) -> Any:
     return order[index] == numbers
 
 
-def write_at(ufunc: Any, y: Any, index: Any, x: Any, lines: "Lines | None" = None) -> None:
-    """ufunc.at(y, index, x) for a contiguous y: y[index] = ufunc(y[index], x) for each in turn.
-
-    lines  what `lines_of` the index is, if it is known
-    """
-    if lines is None and x.size >= 1000:
-        lines = lines_of(index, y.shape)
-    if lines is None or x.size < 1000:
-        ufunc.at(y, index, x)
-    else:
-        at_lines(ufunc, y, lines, x)
-
-
 class Lines(NamedTuple):
     """An index of y, seen as (outer, size, inner): whole lines y[:, position, :]."""
 
@@ -100,10 +81,10 @@ class Lines(NamedTuple):
     inner: int
 
 
-def lines_of(index: Any, shape: Shape) -> Lines | None:
-    """The lines that integer arrays side by side name, with whole axes before and after.
+def lines_of(index: Any, shape: Shape) -> Lines:
+    """The lines that integers and integer arrays side by side name, with whole axes around them.
 
-    None for any other index.
+    For any other index, they are single elements of the flat array.
     """
     first, last = 0, len(index)
     while _is_whole(index[first]):
@@ -112,32 +93,103 @@ def lines_of(index: Any, shape: Shape) -> Lines | None:
         last -= 1
     arrays = index[first:last]
     if not all(map(_holds_positions, arrays)):
-        return None
+        numbers = np.arange(prod(shape)).reshape(shape)
+        return Lines(1, numbers[index].reshape(-1), numbers.size, 1)
     start = len(shape) - len(index) + first if ... in index[:first] else first
     stop = start + len(arrays)
     named = shape[start:stop]
-    positions = np.ravel_multi_index(arrays, named, mode="wrap").reshape(-1)
-    return Lines(prod(shape[:start]), positions, prod(named), prod(shape[stop:]))
+    return Lines(prod(shape[:start]), _flat(arrays, named), prod(named), prod(shape[stop:]))
 
 
-def at_lines(ufunc: Any, y: Any, lines: Lines, x: Any) -> None:
-    """`write_at` for these lines of y.
+def _flat(arrays: Any, shape: Shape) -> Any:
+    """The positions in the flat array; those below 0 count from the end of their axis."""
+    parts = []
+    stride = 1
+    for array, size in zip(reversed(arrays), reversed(shape), strict=True):
+        positions = np.asarray(array, np.intp)
+        if positions.min() < 0:
+            positions = np.where(positions < 0, positions + size, positions)
+        parts.append(positions * stride if stride > 1 else positions)
+        stride *= size
+    parts.sort(key=np.size)  # so that few sums are large
+    return sum(parts[1:], parts[0]).reshape(-1)
 
-    NumPy is much faster for positions in flat data, so these are computed, a part at a time.
+
+def _add_singly(y: Any, positions: Any, x: Any) -> None:
+    """Add x[i, n] to y[i, positions[n]], in float64, for zeros y.  Both have a last axis of 1."""
+    outer, size, _ = y.shape
+    layers = min(max(1, AT_ONCE // positions.size), outer)
+    each = (positions + np.arange(layers)[:, None] * size).reshape(-1)
+    for first in range(0, outer, layers):
+        part, added = y[first : first + layers], x[first : first + layers].reshape(-1)
+        part[...] = np.bincount(each[: added.size], added, part.size).reshape(part.shape)
+
+
+def _add_rows(y: Any, positions: Any, x: Any) -> None:
+    """Add x[i, n] to y[i, positions[n]], whole rows, for zeros y."""
+    order = _order(positions, y.shape[1])
+    ordered = positions[order]
+    first_ones = np.empty(ordered.size, np.bool_)
+    first_ones[0] = True
+    np.not_equal(ordered[1:], ordered[:-1], first_ones[1:])
+    starts = first_ones.nonzero()[0]
+    dtype, layers = accumulator(x.dtype), max(1, AT_ONCE // x[0].size)
+    for first in range(0, len(x), layers):
+        into, part = y[first : first + layers], x[first : first + layers]
+        rows = part.swapaxes(0, 1).reshape(positions.size, -1).astype(dtype, copy=False)
+        numbers, sums = _summed(rows, order, starts)
+        named = ordered[starts[numbers]]
+        if len(part) == 1:
+            into[0, named] = sums
+        else:
+            into[:, named] = sums.reshape(named.size, len(part), -1).swapaxes(0, 1)
+
+
+def _summed(x: Any, order: Any, starts: Any) -> tuple[Any, Any]:
+    """The sums of the rows x[order] from each start to the next, and the numbers of these starts.
+
+    They come in any order.
     """
-    outer, positions, size, inner = lines
-    flat, x = y.reshape(-1), x.reshape(outer, positions.size, inner)
-    along = np.arange(inner)
-    rows = max(1, AT_ONCE // max(inner, 1))
-    for start in range(0, positions.size, rows):
-        part = slice(start, start + rows)
-        lines_at = positions[part, None] * inner + along
-        layers = max(1, AT_ONCE // max(lines_at.size, 1))
-        for first in range(0, outer, layers):
-            beginnings = np.arange(first, min(first + layers, outer)) * (size * inner)
-            named = beginnings[:, None, None] + lines_at if outer > 1 else lines_at
-            added = x[first : first + layers, part].astype(y.dtype, copy=False)
-            ufunc.at(flat, named.reshape(-1), added.reshape(-1))
+    if x.shape[1] == 1:  # NumPy adds neighbours in pairs
+        return slice(None), np.add.reduceat(x[order], starts, 0, x.dtype)
+    counts = np.append(starts[1:], len(x)) - starts
+    while counts.max() > TURNS:
+        parts = -(-counts // TURNS)
+        ends = np.cumsum(parts)
+        of = np.repeat(np.arange(len(parts)), parts)
+        passed = (np.arange(len(of)) - (ends - parts)[of]) * TURNS
+        lengths = np.minimum(counts[of] - passed, TURNS)
+        numbers, x = _sum_in_turns(x, order, starts[of] + passed, lengths)
+        order, starts, counts = numbers.argsort(), ends - parts, parts
+    return _sum_in_turns(x, order, starts, counts)
+
+
+def _sum_in_turns(x: Any, order: Any, starts: Any, counts: Any) -> tuple[Any, Any]:
+    """`_summed` for at most TURNS rows each, one of them added to each sum in a turn.
+
+    The longest sums come first, so that those that take part in a turn stand side by side.
+    """
+    longest_first = (TURNS - counts).astype(np.uint8).argsort(kind="stable")
+    starts = starts[longest_first]
+    y = x.take(order[starts], 0)
+    more = len(counts) - np.bincount(counts).cumsum()  # how many have more rows than 0, 1, ...
+    taken = np.empty((more[1], x.shape[1]), x.dtype)
+    for turn, number in enumerate(more[1:-1].tolist(), 1):
+        added, part = taken[:number], y[:number]
+        x.take(order.take(starts[:number] + turn), 0, added, "clip")  # "raise" would copy
+        np.add(part, added, part)
+    return longest_first, y
+
+
+def _order(positions: Any, size: int) -> Any:
+    """The order that sorts the positions, which are below `size`: equal ones stay in order."""
+    if positions.size <= FEW and size > 1 << DIGIT:
+        return positions.argsort(kind="stable")
+    order = positions.astype(np.uint16).argsort(kind="stable")
+    for bits in range(DIGIT, (size - 1).bit_length(), DIGIT):
+        digits = (positions[order] >> bits).astype(np.uint16)
+        order = order[digits.argsort(kind="stable")]
+    return order
 
 
 def _is_whole(part: Any) -> bool:
@@ -145,7 +197,9 @@ def _is_whole(part: Any) -> bool:
 
 
 def _holds_positions(part: Any) -> bool:
-    return isinstance(part, np.ndarray) and part.dtype.kind in "iu"
+    if isinstance(part, np.ndarray):
+        return part.dtype.kind in "iu"
+    return isinstance(part, (int, np.integer)) and not isinstance(part, bool)
 
 
 def fold(x: Any, axis: int, step: int, shape: Shape) -> Any:

@@ -6,7 +6,7 @@ that it has no integer arrays, or that they name no element twice.
 
 import numpy as np
 
-from ..arrays.scatter import last_written, scatter_add, scatter_extreme
+from ..arrays.scatter import last_written, read_at, scatter_add, scatter_extreme
 from ..arrays.selection import attains
 from ..engine.function import Primitive
 from .selection import Mask
@@ -25,7 +25,7 @@ class Getitem(Primitive):
 
     def forward(self, x):
         self.given = x.shape
-        return x[self.index]
+        return x[self.index] if self.distinct else read_at(x, self.index)
 
     def backward(self, g, y, x):
         return (ScatterAdd.apply(g, index=self.index, distinct=self.distinct, shape=self.given),)
@@ -49,7 +49,7 @@ class ScatterAdd(Primitive):
         return scatter_add(x, self.index, self.distinct, self.shape)
 
     def backward(self, g, y, x):
-        return (g[self.index],)
+        return (Getitem.apply(g, index=self.index, distinct=self.distinct),)
 
 
 class Setitem(Primitive):
