@@ -64,7 +64,6 @@ WRITE = {
     "baddbmm": "x + a.bmm(b)",
     "inner": "x.tensordot(y, ([-1], [-1]))",
     "dist": "(x - y).norm()",
-    "pairwise_distance": "(x - y).norm(axis=-1)",
     "diff": "x[1:] - x[:-1]",
     "erfc": "1 - x.erf()",
     "frac": "x - x.trunc()",

@@ -107,6 +107,7 @@ CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "solve": ((), {"other": VECTOR}),
     "tensordot": ((OTHER.T,), {"axes": 1}),
     "cosine_similarity": ((), {"other": OTHER, "axis": 0}),
+    "pairwise_distance": ((), {"other": OTHER, "keepdim": True}),
     "cosine_embedding_loss": ((), {"other": OTHER, "target": SIGNS}),
     "margin_ranking_loss": ((), {"other": VECTOR, "target": np.sign(VECTOR - 0.5)}),
     "sparse_categorical_crossentropy": ((), {"Y": LABELS}),

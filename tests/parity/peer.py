@@ -80,13 +80,14 @@ class Peer(torch.Tensor):
     def layernorm(self, axis=-1, eps=1e-5):
         return functional.layer_norm(self, self.shape[axis:], eps=eps)
 
-    def binary_crossentropy(self, target, reduction="mean"):
-        return functional.binary_cross_entropy(self, given(self, target), reduction=reduction)
+    def binary_crossentropy(self, target, reduction="mean", weight=None):
+        target, weight = given(self, target), given(self, weight)
+        return functional.binary_cross_entropy(self, target, weight, reduction=reduction)
 
-    def binary_crossentropy_logits(self, target, reduction="mean", pos_weight=None):
+    def binary_crossentropy_logits(self, target, reduction="mean", pos_weight=None, weight=None):
         target, pos_weight = given(self, target), given(self, pos_weight)
         return functional.binary_cross_entropy_with_logits(
-            self, target, reduction=reduction, pos_weight=pos_weight
+            self, target, given(self, weight), reduction=reduction, pos_weight=pos_weight
         )
 
 
@@ -183,7 +184,7 @@ def define():
         setattr(Peer, name, along_an_axis(getattr(torch.Tensor, name), 0))
     for name in (
         *("mse_loss", "l1_loss", "huber_loss", "smooth_l1_loss", "kl_div", "cross_entropy"),
-        "hinge_embedding_loss",
+        *("hinge_embedding_loss", "soft_margin_loss"),
     ):
         setattr(Peer, name, of_target(getattr(functional, name)))
     for rank in "123":

@@ -17,7 +17,10 @@ from .gathering import GatheringMethods
 from .indexing import IndexingMethods
 from .joining import JoiningMethods
 from .linalg import LinalgMethods
-from .losses import LossMethods
+from .losses_classes import ClassLossMethods
+from .losses_distances import DistanceLossMethods
+from .losses_probabilities import ProbabilityLossMethods
+from .losses_regression import RegressionLossMethods
 from .movement import MovementMethods
 from .operators import OperatorMethods
 from .padding import PaddingMethods
@@ -58,7 +61,10 @@ class TensorMethods(
     ActivationMethods,  # relu, gelu, softmax, layernorm, dropout ...
     AttentionMethods,  # scaled_dot_product_attention
     RecurrentMethods,  # lstm_cell
-    LossMethods,  # cross_entropy, mse_loss, binary_crossentropy ...
+    ClassLossMethods,  # cross_entropy, nll_loss, multi_margin_loss ...
+    ProbabilityLossMethods,  # binary_crossentropy, kl_div, gaussian_nll_loss ...
+    RegressionLossMethods,  # mse_loss, l1_loss, huber_loss, smooth_l1_loss
+    DistanceLossMethods,  # cosine_similarity, triplet_margin_loss, margin_ranking_loss ...
     # New tensors, and writing in place
     CreationMethods,  # zeros, ones, full, arange, eye, zeros_like ...
     RandomMethods,  # manual_seed, rand, randn, randint, bernoulli, multinomial ...

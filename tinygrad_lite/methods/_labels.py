@@ -124,6 +124,33 @@ def checked_labels(
     return (flat, None) if kept is None else (np.where(kept, flat, 0), kept)
 
 
+def checked_label_sets(name: str, labels: Array, expected: Shape) -> tuple[Array, Array, Array]:
+    """Lists of classes that end at the first -1, one list a row.
+
+    Returns the classes (samples, longest list), where a list counts, and (samples, C) whether a
+    class is in the list of the sample.
+    """
+    if labels.dtype.kind not in "iu":
+        raise TypeError(f"{name}: expected integers; got {labels.dtype}")
+    if labels.shape != expected:
+        raise ValueError(f"{name}: expected the scores' shape {expected}; got {labels.shape}")
+    classes = expected[-1]
+    rows = labels.reshape(-1, classes).astype(np.int64)
+    outside = (rows < -1) | (rows >= classes)
+    if outside.any():
+        row, column = (int(index) for index in np.argwhere(outside)[0])
+        index = (row, column) if len(expected) > 1 else column
+        raise ValueError(
+            f"{name}: label {rows[row, column]} at index {index} is outside -1 to {classes - 1}"
+        )
+    listed = np.logical_and.accumulate(rows >= 0, axis=1)
+    listed = listed[:, : listed.sum(1).max(initial=0)]
+    chosen = np.where(listed, rows[:, : listed.shape[1]], 0)
+    true = np.zeros(rows.shape, np.bool_)
+    true[np.nonzero(listed)[0], chosen[listed]] = True
+    return chosen, listed, true
+
+
 def reduced_by_labels(
     losses: Any,
     shape: Shape,

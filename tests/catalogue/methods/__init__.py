@@ -15,7 +15,7 @@ from .row import listed as listed
 THEMES = [
     import_module(f"{__name__}.{file.name}")
     for file in iter_modules(__path__)
-    if file.name != "row"
+    if file.name != "row" and not file.name.startswith("_")
 ]
 ROWS: list[Row] = [row for theme in THEMES for row in getattr(theme, "ROWS", ())]
 MISTAKES: list[Mistake] = [mistake for theme in THEMES for mistake in theme.MISTAKES]

@@ -1,10 +1,11 @@
-"""Rows of the methods in tinygrad_lite/methods/losses.py."""
+"""Rows of the methods in tinygrad_lite/methods/losses_classes.py."""
 
 import numpy as np
 
 from tinygrad_lite import Tensor
 
-from .row import Mistake, Row, function
+from ._losses import MATRIX, REDUCE, SCORES, probabilities
+from .row import Mistake, Row
 
 LABELS = np.array([2, 0, 3])
 IGNORED = np.array([2, -100, 3])
@@ -12,12 +13,6 @@ WEIGHT = np.array([0.5, 2.0, 1.0, 3.0])
 CLASSES = np.array([[2, 0], [3, 1], [1, 1]])
 TARGET = np.array([[0.3, -1.2, 2.0, 0.1], [0.7, 0.2, -0.4, 1.1], [-0.9, 0.5, 1.3, 0.6]])
 SHARES = np.abs(TARGET) / np.abs(TARGET).sum(1, keepdims=True)
-SIGNS = np.array([[1, -1, 1, -1], [-1, -1, 1, 1], [1, 1, -1, -1]])
-BITS = (SIGNS + 1) / 2
-
-MATRIX = [((3, 4),)]
-ALIKE = [((3, 4), (3, 4)), ((), ()), ((1,), (1,))]
-REDUCE = {"mean": np.mean, "sum": np.sum, "none": lambda losses: losses}
 
 
 def logs(x, axis=1):
@@ -30,35 +25,6 @@ def nll_per_sample(x, shares, weight=1.0):
 
 def smooth(labels, share):
     return np.eye(4)[labels] * (1 - share) + share / 4
-
-
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
-
-
-def huber(d, delta):
-    d = np.abs(d)
-    return np.where(d < delta, d * d / 2, delta * (d - delta / 2))
-
-
-def cosine(a, b, axis):
-    a, b = np.broadcast_arrays(a, b)
-    lengths = np.sqrt((a * a).sum(axis)) * np.sqrt((b * b).sum(axis))
-    return (a * b).sum(axis) / lengths
-
-
-def distance(a, b, p=2):
-    return (np.abs(a - b + 1e-6) ** p).sum(-1) ** (1 / p)
-
-
-def probabilities(rng, shape):
-    """0.1 to 0.9."""
-    return np.asarray(rng.uniform(0.1, 0.9, shape))
-
-
-def spread(rng, shape):
-    """Up to 3 on both sides, off the corners of huber_loss at 0.7 and 1."""
-    return np.asarray(rng.choice([0.1, 0.4, 1.3, 2.1, 2.9], shape) * rng.choice([-1.0, 1.0], shape))
 
 
 def entropy_rows(reduction):
@@ -113,19 +79,29 @@ def entropy_rows(reduction):
     ]
 
 
-def plain_rows(method, formula, domain=spread, note="", **options):
-    """A loss of a prediction and a target of one shape, with each reduction."""
-    return [
-        Row(
-            method,
-            lambda x, t, r=reduction: getattr(x, method)(t, reduction=r, **options),
-            lambda x, t, r=reduction: REDUCE[r](formula(x, t)),
-            ALIKE if reduction == "mean" else ALIKE[:1],
-            domain,
-            note=f"{note} {reduction}".strip(),
-        )
-        for reduction in REDUCE
+def multi_margin(x, p=1, margin=1.0, weight=1.0):
+    """Per sample."""
+    terms = [
+        [
+            np.maximum(0, margin - row[label] + other) ** p if k != label else 0.0
+            for k, other in enumerate(row)
+        ]
+        for row, label in zip(np.atleast_2d(x), LABELS, strict=False)
     ]
+    return np.mean(terms, -1) * weight
+
+
+def multilabel_margin(x, target):
+    """Per sample."""
+    losses = []
+    for row, labels in zip(x, target, strict=True):
+        true = list(labels[: list(labels).index(-1)]) if -1 in labels else list(labels)
+        others = [k for k in range(len(row)) if k not in true]
+        losses.append(sum(max(0, 1 - row[t] + row[k]) for t in true for k in others) / len(row))
+    return np.array(losses)
+
+
+SETS = np.array([[2, 0, -1, 1], [-1, 3, 3, 3], [1, 1, 3, -1]])
 
 
 ROWS: list[Row] = [
@@ -196,129 +172,59 @@ ROWS: list[Row] = [
         [((3, 4, 2),)],
         note="a label at each position",
     ),
-    *plain_rows(
-        "binary_crossentropy", lambda p, t: -t * np.log(p) - (1 - t) * np.log(1 - p), probabilities
-    ),
-    *plain_rows(
-        "binary_crossentropy_logits",
-        lambda x, t: -t * np.log(sigmoid(x)) - (1 - t) * np.log(1 - sigmoid(x)),
-    ),
-    Row(
-        "binary_crossentropy_logits",
-        lambda x, t: x.binary_crossentropy_logits(t, pos_weight=Tensor([0.5, 1.0, 2.0, 3.0])),
-        lambda x, t: np.mean(
-            -t * np.log(sigmoid(x)) * [0.5, 1, 2, 3] - (1 - t) * np.log(1 - sigmoid(x))
-        ),
-        ALIKE[:1],
-        note="pos_weight",
-    ),
-    *plain_rows("mse_loss", lambda x, t: (x - t) ** 2),
-    *plain_rows("l1_loss", lambda x, t: np.abs(x - t), domain=probabilities),
-    *plain_rows("huber_loss", lambda x, t: huber(x - t, 1), domain=probabilities),
-    *plain_rows("huber_loss", lambda x, t: huber(x - t, 0.75), note="delta", delta=0.75),
-    *plain_rows("smooth_l1_loss", lambda x, t: huber(x - t, 1), domain=probabilities),
-    *plain_rows("smooth_l1_loss", lambda x, t: huber(x - t, 0.75) / 0.75, note="beta", beta=0.75),
-    *plain_rows(
-        "smooth_l1_loss", lambda x, t: np.abs(x - t), domain=probabilities, note="beta 0", beta=0
-    ),
-    function(
-        "kl_div",
-        lambda x, t: (t * (np.log(t) - x)).mean(),
-        ALIKE,
-        probabilities,
-        torch=lambda torch, x, t: torch.nn.functional.kl_div(x, t, reduction="none").mean(),
+    *(
+        Row(
+            "multi_margin_loss",
+            lambda x, r=reduction: x.multi_margin_loss(LABELS, reduction=r),
+            lambda x, r=reduction: REDUCE[r](multi_margin(x)),
+            MATRIX,
+            torch=None,
+            note=f"{reduction}; PyTorch has no second derivative",
+        )
+        for reduction in REDUCE
     ),
     Row(
-        "kl_div",
-        lambda x, t: x.kl_div(t, "none", log_target=True),
-        lambda x, t: np.exp(t) * (t - x),
-        ALIKE[:1],
-        note="log_target",
-    ),
-    Row(
-        "kl_div",
-        lambda x, t: x.kl_div(t, "batchmean"),
-        lambda x, t: (t * (np.log(t) - x)).sum() / 3,
-        ALIKE[:1],
-        probabilities,
-        note="batchmean",
-    ),
-    Row(
-        "hinge_embedding_loss",
-        lambda x: x.hinge_embedding_loss(SIGNS, margin=0.77),
-        lambda x: np.where(SIGNS == 1, x, np.maximum(0, 0.77 - x)).mean(),
+        "multi_margin_loss",
+        lambda x: x.multi_margin_loss(Tensor(LABELS), p=2, margin=0.6, weight=WEIGHT),
+        lambda x: multi_margin(x, 2, 0.6, WEIGHT[LABELS]).mean(),
         MATRIX,
+        torch=None,
+        note="p, margin, weight; PyTorch has no second derivative",
     ),
     Row(
-        "margin_ranking_loss",
-        lambda x, y: x.margin_ranking_loss(y, Tensor(SIGNS), margin=0.3),
-        lambda x, y: np.maximum(0, 0.3 - SIGNS * (x - y)).mean(),
-        ALIKE[:1],
+        "multi_margin_loss",
+        lambda x: x.multi_margin_loss(2),
+        lambda x: multi_margin(x)[0],
+        [((4,),)],
+        torch=None,
+        note="one sample; PyTorch has no second derivative",
     ),
-    function(
-        "cosine_similarity",
-        lambda a, b: cosine(a, b, 1),
-        [((3, 4), (3, 4)), ((2, 3, 1), (2, 3, 2)), ((0, 3), (0, 3))],
-    ),
-    Row(
-        "cosine_similarity",
-        lambda a, b: a.cosine_similarity(b, axis=-1),
-        lambda a, b: cosine(a, b, -1),
-        [((2, 1, 3), (4, 3)), ((3,), (3,)), ((2, 1), (2, 3))],
-        note="broadcast",
-    ),
-    function(
-        "cosine_similarity",
-        lambda a, b: cosine(a, b, 1),
-        [((3, 2), (2, 3, 2))],
-        note="broadcast to more axes, of which 1 is another one",
+    *(
+        Row(
+            "multilabel_margin_loss",
+            lambda x, r=reduction: x.multilabel_margin_loss(SETS, r),
+            lambda x, r=reduction: REDUCE[r](multilabel_margin(x, SETS)),
+            MATRIX,
+            torch=None,
+            note=f"{reduction}; PyTorch has no second derivative",
+        )
+        for reduction in REDUCE
     ),
     Row(
-        "cosine_embedding_loss",
-        lambda a, b: a.cosine_embedding_loss(b, [1, -1, 1], margin=0.1, reduction="none"),
-        lambda a, b: np.where(
-            [True, False, True], 1 - cosine(a, b, 1), np.maximum(0, cosine(a, b, 1) - 0.1)
-        ),
-        ALIKE[:1],
-        spread,
-    ),
-    Row(
-        "cosine_embedding_loss",
-        lambda a, b: a.cosine_embedding_loss(b, 1),
-        lambda a, b: 1 - cosine(a, b, 0),
-        [((4,), (4,))],
-        torch=lambda torch, a, b: torch.nn.functional.cosine_embedding_loss(a, b, torch.tensor(1)),
-        note="one pair",
-    ),
-    function(
-        "triplet_margin_loss",
-        lambda a, b, c: np.maximum(0, 1 + distance(a, b) - distance(a, c)).mean(),
-        [((3, 4),) * 3, ((4,),) * 3],
-    ),
-    Row(
-        "triplet_margin_loss",
-        lambda a, b, c: a.triplet_margin_loss(b, c, margin=3, p=3, swap=True, reduction="none"),
-        lambda a, b, c: np.maximum(
-            0, 3 + distance(a, b, 3) - np.minimum(distance(a, c, 3), distance(b, c, 3))
-        ),
-        [((3, 4),) * 3],
-        note="swap",
+        "multilabel_margin_loss",
+        lambda x: x.multilabel_margin_loss(SETS[0]),
+        lambda x: multilabel_margin(x[None], SETS[:1])[0],
+        [((4,),)],
+        torch=None,
+        note="one sample; PyTorch has no second derivative",
     ),
 ]
-
-SCORES = Tensor.zeros(3, 4)
-COLUMN, ROW = Tensor.zeros(3, 1), Tensor.zeros(3)
 
 MISTAKES: list[Mistake] = [
     Mistake(
         lambda: SCORES.cross_entropy([1, 2, 0], weight=Tensor(np.ones(4), requires_grad=True)),
         ValueError,
         "cross_entropy: weight: it is a constant; detach() it, no gradient flows there",
-    ),
-    Mistake(
-        lambda: SCORES[0].binary_crossentropy_logits(np.ones(4), pos_weight=np.ones((2, 4))),
-        ValueError,
-        "binary_crossentropy_logits: expected a pos_weight that broadcasts to (4,); got (2, 4)",
     ),
     Mistake(
         lambda: SCORES.cross_entropy([1, 4, 0]),
@@ -391,68 +297,38 @@ MISTAKES: list[Mistake] = [
         "nll_loss: expected scores (N, C), (C,) or (N, C, d1, ...); got ()",
     ),
     Mistake(
-        lambda: COLUMN.mse_loss(ROW),
+        lambda: SCORES.multi_margin_loss([1, 2, 0], p=3),
         ValueError,
-        "mse_loss: expected target of the prediction's shape (3, 1); got (3,); "
-        "did you mean target.reshape((3, 1))?",
-    ),
-    *(
-        Mistake(
-            lambda name=name: getattr(COLUMN, name)(ROW),
-            ValueError,
-            f"{name}: expected {target} of the prediction's shape (3, 1); got (3,); "
-            f"did you mean {target}.reshape((3, 1))?",
-        )
-        for name, target in (
-            ("huber_loss", "target"),
-            ("smooth_l1_loss", "target"),
-            ("kl_div", "target"),
-            ("binary_crossentropy", "Y"),
-        )
+        "multi_margin_loss: p: expected 1 or 2; got 3",
     ),
     Mistake(
-        lambda: SCORES.l1_loss(0.0),
+        lambda: SCORES.multi_margin_loss([1, 2, -100]),
         ValueError,
-        "l1_loss: expected target of the prediction's shape (3, 4); got (); "
-        "a loss never broadcasts",
+        "multi_margin_loss: target: label -100 at index 2 is outside 0 to 3",
     ),
     Mistake(
-        lambda: ROW.binary_crossentropy_logits(COLUMN),
+        lambda: Tensor.zeros(2, 3, 4).multi_margin_loss([1, 2]),
         ValueError,
-        "binary_crossentropy_logits: expected Y of the prediction's shape (3,); got (3, 1); "
-        "did you mean Y.reshape((3,))?",
+        "multi_margin_loss: expected scores (N, C) or (C,) of some classes; got (2, 3, 4)",
     ),
     Mistake(
-        lambda: ROW.mse_loss([1.0, 2.0, 3.0]),
+        lambda: SCORES.multilabel_margin_loss([[1, -1, 0, 0], [4, -1, 0, 0], [0, 0, 0, 0]]),
+        ValueError,
+        "multilabel_margin_loss: target: label 4 at index (1, 0) is outside -1 to 3",
+    ),
+    Mistake(
+        lambda: SCORES[0].multilabel_margin_loss([1, -2, 0, 0]),
+        ValueError,
+        "multilabel_margin_loss: target: label -2 at index 1 is outside -1 to 3",
+    ),
+    Mistake(
+        lambda: SCORES.multilabel_margin_loss([1, 2, 3]),
+        ValueError,
+        "multilabel_margin_loss: target: expected the scores' shape (3, 4); got (3,)",
+    ),
+    Mistake(
+        lambda: SCORES.multilabel_margin_loss(np.ones((3, 4))),
         TypeError,
-        "mse_loss: target: expected a Tensor, an ndarray or a number; got list; make it a Tensor "
-        "first",
-    ),
-    Mistake(
-        lambda: (ROW + 1.5).binary_crossentropy(ROW),
-        ValueError,
-        "binary_crossentropy: expected probabilities from 0 to 1; got 1.5; "
-        "binary_crossentropy_logits takes scores",
-    ),
-    Mistake(
-        lambda: ROW.huber_loss(ROW, delta=0.0),
-        ValueError,
-        "huber_loss: expected delta above 0; got 0.0",
-    ),
-    Mistake(
-        lambda: ROW.kl_div(ROW, "batch"),
-        ValueError,
-        'kl_div: reduction: expected "batchmean", "mean", "sum" or "none"; got \'batch\'; '
-        'did you mean "batchmean"?',
-    ),
-    Mistake(
-        lambda: ROW.margin_ranking_loss(ROW, [1, 0, -1]),
-        ValueError,
-        "margin_ranking_loss: target: expected 1 and -1; got 0",
-    ),
-    Mistake(
-        lambda: SCORES.cosine_embedding_loss(SCORES, [1, 1]),
-        ValueError,
-        "cosine_embedding_loss: expected a target of shape (3,); got (2,)",
+        "multilabel_margin_loss: target: expected integers; got float64",
     ),
 ]
