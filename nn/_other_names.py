@@ -73,15 +73,15 @@ SCHEDULES = {
 
 # What to write for model.name.
 MODULES = {
-    "state_dict": "nn.state.get_state_dict(model)",
-    "load_state_dict": "nn.state.load_state_dict(model, state_dict)",
-    "register_parameter": "self.name = Tensor(data, requires_grad=True)",
-    "add_module": "self.name = module, or a list or dict of modules",
-    "register_module": "self.name = module, or a list or dict of modules",
-    "requires_grad_": "for p in model.parameters(): p.requires_grad_(False)",
-    "to": "model: everything is computed on the CPU",
-    "cpu": "model: everything is computed on the CPU",
-    "cuda": "model: everything is computed on the CPU",
+    **dict.fromkeys(("cuda", "xpu", "share_memory"), "model: everything is computed on the CPU"),
+    "bfloat16": "to(np.float16), or float32: NumPy has no bfloat16",
+    "type": "to(dtype)",
+    "set_submodule": "setattr(model.get_submodule(path), name, module)",
+    **dict.fromkeys(("register_forward_hook", "register_forward_pre_hook"), "a line in forward"),
+    **dict.fromkeys(
+        ("register_full_backward_hook", "register_backward_hook"),
+        "tensor.register_hook(fn), in forward",
+    ),
 }
 
 

@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 from tinygrad_lite import Observer, Tensor, arguments
 
 from ._other_names import MODULES, OtherName
+from ._outline import outline
+from ._parts import Parts
 from ._paths import locate, named
-from .reflection import complete, contents, find, walk
-from .state import parameters_among
+from .parameter import Parameter
+from .reflection import complete, contents, inside
+from .state import IncompatibleKeys, Values, get_state_dict, load_state_dict
 
 Inputs = ParamSpec("Inputs")
 Result = TypeVar("Result", covariant=True)
@@ -26,7 +29,7 @@ class HasForward(Protocol[Inputs, Result]):
         ...
 
 
-class Module:
+class Module(Parts):
     """A part of a model.  Write `forward`, and call the object.
 
         class Residual(Module):
@@ -36,13 +39,15 @@ class Module:
             def forward(self, x: Tensor) -> Tensor:
                 return x + self.inner(x).relu()
 
-    Its parameters are the tensors that require grad in its attributes, in the lists, tuples, dicts
-    and other objects there, in their attributes, and so on.  There is nothing to register and no
-    `super().__init__()` to call.  What is not found there (in a set, in a function's variables) is
-    an error, unless an attribute holds it too.  With a reference back to a parent, the parent's
-    parameters would count as the child's: hold a `weakref.proxy` to the parent instead.
+    Its parameters are the tensors that require grad, or did before they were frozen, in its
+    attributes, in the lists, tuples, dicts and other objects there, in their attributes, and so on.
+    No parameter has to be registered, and there is no `super().__init__()` to call.  Its state is
+    its parameters and the buffers that it registers (`register_buffer`); any other tensor in an
+    attribute is neither trained nor saved.  A parameter where it is not found (in a set, in a
+    function's variables) is an error, unless an attribute holds it too.  With a reference back to
+    a parent, the parent's parameters would count as the child's: hold a `weakref.proxy` to it.
 
-    An error inside a call names the module's path: `Sequential.layers.1 (Linear): expected ...`.
+    An error inside a call names the module's path: `Sequential.1 (Linear): expected ...`.
 
     training            whether layers such as Dropout behave as in training; True until `eval()`
     registered_buffers  the names of the buffers, and whether each is saved (`register_buffer`)
@@ -72,7 +77,7 @@ class Module:
     def named_parts(self) -> Iterator[tuple[Any, Any]]:
         """What this module holds directly, with names: its attributes.
 
-        Whoever looks through a model asks this.  A container answers with its modules.
+        Whoever looks through a model asks this; a container answers with its modules.
         """
         return ((name, part) for name, part in contents(self) if name != "registered_buffers")
 
@@ -84,49 +89,157 @@ class Module:
         value       an ndarray is copied into a Tensor; None for no tensor yet.  The attribute may
                     be assigned again
         persistent  whether `state_dict` lists it
+
+        Errors: KeyError for a name that is taken or holds a dot; ValueError if it requires grad.
         """
-        self._check_name("register_buffer", name)
+        saved = arguments.flag(persistent, "register_buffer: persistent")
+        self._check_name("register_buffer", name, replaces=name in self.registered_buffers)
         if value is not None and not isinstance(value, Tensor | np.ndarray):
             raise arguments.wrong("register_buffer: value", "a Tensor, an ndarray or None", value)
         if isinstance(value, Tensor) and value.requires_grad and value.is_leaf:
             raise ValueError(
-                f"register_buffer: {name} requires grad, and so is a parameter; "
-                f"write self.{name} = tensor, or detach() it first"
+                f"register_buffer: {name} requires grad, so it is a parameter; "
+                f"write self.{name} = tensor, or detach() it"
             )
-        saved = arguments.flag(persistent, "register_buffer: persistent")
         setattr(self, name, Tensor(value) if isinstance(value, np.ndarray) else value)
         self.registered_buffers = {**self.registered_buffers, name: saved}
 
-    def _check_name(self, caller: str, name: str) -> None:
-        """Raise unless an attribute of this name can be registered."""
-        if not isinstance(name, str) or not name or "." in name:
-            raise arguments.wrong(f"{caller}: name", "text without a dot", name)
-        if hasattr(self, name) and name not in self.registered_buffers:
-            raise KeyError(f"{caller}: {type(self).__name__} has an attribute {name} already")
+    def register_parameter(self, name: str, parameter: Tensor | None) -> None:
+        """PyTorch's way to write `self.name = parameter` where the name is computed."""
+        if parameter is not None and not isinstance(parameter, Parameter):
+            raise arguments.wrong("register_parameter: parameter", "a Parameter or None", parameter)
+        replaces = isinstance(vars(self).get(name, 0), Parameter | None)
+        self._check_name("register_parameter", name, replaces)
+        setattr(self, name, parameter)
 
-    def parameters(self) -> Iterator[Tensor]:
-        """The parameters, each once, in the order of the attributes; frozen ones too."""
-        return iter([parameter for _, parameter in self.named_parameters()])
+    def add_module(self, name: str, module: "Module | None") -> None:
+        """PyTorch's way to write `self.name = module` where the name is computed."""
+        if module is not None and not isinstance(module, Module):
+            raise arguments.wrong("add_module: module", "a Module or None", module)
+        replaces = isinstance(vars(self).get(name, 0), Module | None)
+        self._check_name("add_module", name, replaces)
+        setattr(self, name, module)
 
-    def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
-        """The parameters, each once, with its first path ("layers.0.weight"); frozen ones too."""
-        return iter(parameters_among(complete("get_parameters", self)))
+    register_module = add_module
 
-    def zero_grad(self) -> None:
-        """Set the gradients of all parameters to None."""
-        for parameter in self.parameters():
-            parameter.zero_grad()
+    def _check_name(self, caller: str, name: str, replaces: bool = False) -> None:
+        """Raise unless this can be the name of a new part, or of one that it replaces."""
+        if not isinstance(name, str):
+            raise arguments.wrong(f"{caller}: name", "text", name)
+        if not name or "." in name:
+            raise KeyError(f"{caller}: expected a name without a dot; got {name!r}")
+        if hasattr(self, name) and not replaces:
+            raise KeyError(f"{caller}: {type(self).__name__} has an attribute {name!r} already")
+
+    def state_dict(
+        self,
+        destination: dict[str, Tensor] | None = None,
+        prefix: str = "",
+        keep_vars: bool = False,
+    ) -> dict[str, Tensor]:
+        """The parameters and the saved buffers by path, as `nn.state.get_state_dict` finds them.
+
+        destination  a dict to add them to, and to return; default: a new one
+        prefix       put in front of every path as it is: "model."
+        keep_vars    True for the tensors themselves; else tensors that share their memory, and do
+                     not require grad
+        """
+        if not isinstance(prefix, str):
+            raise arguments.wrong("state_dict: prefix", "text", prefix)
+        keep = arguments.flag(keep_vars, "state_dict: keep_vars")
+        found = {} if destination is None else destination
+        for path, tensor in get_state_dict(self).items():
+            found[prefix + path] = tensor if keep else tensor.detach()
+        return found
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Values], strict: bool = True, assign: bool = False
+    ) -> IncompatibleKeys:
+        """Copy values into the parameters and buffers, by path: `nn.state.load_state_dict`.
+
+        Returns the paths that are missing and unexpected; with strict, they are an error.
+        """
+        if arguments.flag(assign, "load_state_dict: assign"):
+            raise ValueError(
+                "load_state_dict: assign: values are always copied, so that optimisers keep their "
+                "parameters; cast the model with to(dtype) first"
+            )
+        return load_state_dict(self, state_dict, strict)
 
     def train(self, mode: bool = True) -> Self:
-        """Set `training` in this module and all modules inside it; returns the module itself."""
-        for part in complete("train", self):
-            if isinstance(part.value, Module):
-                part.value.training = mode
+        """Set `training` in this module and all modules inside it; returns the module itself.
+
+        A module inside whose class has a `train` of its own is asked to do it.
+        """
+        mode = arguments.flag(mode, "train: mode")
+        done = None  # the path of a module that has set what is inside it
+        for path, module, _, _ in complete("train", self):
+            if not isinstance(module, Module) or (done is not None and inside(path, done)):
+                continue
+            if module is self or type(module).train is Module.train:
+                module.training = mode
+            else:
+                module.train(mode)
+                done = path
         return self
 
     def eval(self) -> Self:
         """Switch this module and all modules inside it to evaluation: `train(False)`."""
         return self.train(False)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Train all parameters, or freeze them; they stay parameters.  Returns the module."""
+        flag = arguments.flag(requires_grad, "requires_grad_: requires_grad")
+        for parameter in self.parameters():
+            parameter.requires_grad_(flag)
+        return self
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Set the gradients of all parameters to None; with set_to_none=False, to zeros."""
+        to_none = arguments.flag(set_to_none, "zero_grad: set_to_none")
+        for parameter in self.parameters():
+            if parameter.grad is not None:
+                parameter.grad = None if to_none else parameter.grad.detach().zeros_like()
+
+    def to(self, *target: Any, **options: Any) -> Self:
+        """Cast the parameters and buffers that are floats, and the gradients; returns the module.
+
+            model.to(np.float64), model.to(tensor), model.to("cpu")
+
+        Arguments are those of `Tensor.to`.  Tensors stay the objects that they are, so an optimiser
+        goes on with them.
+        """
+        wanted = Tensor(0.0).to(*target, **options).dtype
+        if wanted.kind != "f":
+            raise TypeError(f"to: expected a float dtype, since a module is trained; got {wanted}")
+        for path, value, module, buffer in complete("to", self):
+            is_state = buffer is not None or isinstance(value, Parameter)
+            if not is_state or getattr(value, "dtype", wanted).kind != "f" or value is None:
+                continue
+            if isinstance(value, Tensor) and value.is_leaf:
+                for tensor in (value, value.grad):
+                    if tensor is not None:
+                        tensor.data = tensor.detach().to(*target, **options).data
+            else:  # an array, or a buffer with a graph
+                cast = Tensor.from_array(value) if isinstance(value, np.ndarray) else value
+                setattr(module, path.rpartition(".")[2], cast.to(*target, **options))
+        return self
+
+    def double(self) -> Self:
+        """Cast to float64, as `to` does."""
+        return self.to(np.float64)
+
+    def half(self) -> Self:
+        """Cast to float16, as `to` does."""
+        return self.to(np.float16)
+
+    def float(self) -> Self:
+        """Cast to float32, as `to` does."""
+        return self.to(np.float32)
+
+    def cpu(self) -> Self:
+        """The module itself: everything is computed on the CPU."""
+        return self
 
     def extra_repr(self) -> str:
         """The text inside the parentheses of the repr: the options of this layer."""
@@ -137,24 +250,8 @@ class Module:
         return [name for name in super().__dir__() if name not in MODULES or hasattr(self, name)]
 
     def __repr__(self) -> str:
-        """The modules inside, indented, each with its number of parameters."""
-        lines: list[str] = []
-        around: list[str] = []  # the paths of the modules that contain the current one
-        seen: set[int] = set()
-        for path, module in walk(self):
-            if not isinstance(module, Module) or id(module) in seen:
-                continue
-            seen.add(id(module))
-            while around and around[-1] and not path.startswith(f"{around[-1]}."):
-                around.pop()
-            label = path[len(around[-1]) :].lstrip(".") + ": " if around else ""
-            count = sum(parameter.numel() for _, parameter in parameters_among(find(module)))
-            noted = f"  # {count:,} parameter{'s' * (count != 1)}" if count else ""
-            lines.append(
-                f"{'  ' * len(around)}{label}{type(module).__name__}({module.extra_repr()}){noted}"
-            )
-            around.append(path)
-        return "\n".join(lines)
+        """The modules and functions inside, indented, with numbers of parameters and shapes."""
+        return outline(self)
 
 
 for _name in MODULES:

@@ -117,13 +117,13 @@ def under_each_name(found: Iterable[Found]) -> list[Found]:
         listed.append(part)
         if is_module(part.value):
             path, start = part.path, first.setdefault(id(part.value), part.path)
-            if not _inside(path, start) and path != start:
-                inner = [other for other in listed if _inside(other.path, start)]
+            if not inside(path, start) and path != start:
+                inner = [other for other in listed if inside(other.path, start)]
                 listed += [other.at(path + other.path[len(start) :]) for other in inner]
     return listed
 
 
-def _inside(path: str, start: str) -> bool:
+def inside(path: str, start: str) -> bool:
     """Whether the thing at `path` is held by the one at `start`."""
     return path.startswith(f"{start}.") if start else path != ""
 

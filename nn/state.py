@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tinygrad_lite import Tensor, arguments, files, shares_memory
 
 from . import _safetensors
-from .reflection import Found, complete, under_each_name
+from .reflection import Found, complete, under_each_name, walk
 
 Values: TypeAlias = Tensor | NDArray[Any]
 Content = TypeVar("Content")
@@ -162,7 +162,7 @@ def load_state_dict(
     if strict and missing:
         problems.append(f"missing {_listed(missing)}")
     if strict and unexpected:
-        problems.append(f"unexpected {_listed(unexpected)}")
+        problems.append(f"unexpected {_listed(unexpected)}{_unsaved(obj, unexpected)}")
     firsts: dict[int, str] = {}  # of each tensor, the first of its names that is given
     for name, array in arrays.items():
         first = firsts.setdefault(id(own[name]), name)
@@ -238,13 +238,21 @@ def _read(path: files.FilePath, caller: str, read: Callable[[BinaryIO], Content]
             raise ValueError(f"{files.printable(path)}: {error}") from None
 
 
+def _unsaved(obj: object, unexpected: list[str]) -> str:
+    """A hint for names under which the object has a tensor that is not saved."""
+    held = {path for path, value in walk(obj) if isinstance(value, Tensor | np.ndarray)}
+    names = [name for name in unexpected if name in held]
+    hint = "; a module saves its parameters and what it registers: register_buffer(name, tensor)"
+    return f" ({_listed(names)} is there, but not saved{hint})" if names else ""
+
+
 def _array(caller: str, name: str, value: Values) -> NDArray[Any]:
     """The value's array; what is no tensor is refused with its name."""
     if type(value) is np.ndarray:
         return value
     try:
         return (value if isinstance(value, Tensor) else Tensor(value)).data  # it refuses a mask
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:  # PyTorch's are RuntimeErrors
         raise type(error)(f"{caller}: {_listed([name])}: {error}") from None
 
 

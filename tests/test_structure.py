@@ -28,6 +28,8 @@ ROOMS = {
         "_safetensors",
         "_paths",
         "state",
+        "_outline",
+        "_parts",
         "parameter",
         "module",
         "init",

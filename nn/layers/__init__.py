@@ -14,7 +14,8 @@ from .containers import (  # modules made of other modules
     ParameterList,
     Sequential,
 )
-from .reshaping import Flatten  # the same elements in another shape
+from .functions import Identity, Lambda  # functions as modules
+from .reshaping import Flatten, Unflatten  # the same elements in another shape
 from .dropout import Dropout  # random zeros in training
 from .normalisation import LayerNorm  # mean 0 and variance 1
 from .recurrent import LSTMCell  # a state carried from one time step to the next
@@ -22,7 +23,9 @@ from .recurrent import LSTMCell  # a state carried from one time step to the nex
 __all__ = [
     "Dropout",
     "Flatten",
+    "Identity",
     "LSTMCell",
+    "Lambda",
     "LayerNorm",
     "Linear",
     "ModuleDict",
@@ -31,4 +34,5 @@ __all__ = [
     "ParameterList",
     "ReLU",
     "Sequential",
+    "Unflatten",
 ]

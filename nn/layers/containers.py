@@ -39,6 +39,23 @@ class _Container(Module):
         else:
             object.__setattr__(self, name, value)
 
+    def __delattr__(self, name: str) -> None:
+        if name in vars(self).get("_parts", {}):
+            del self._parts[name]
+        else:
+            object.__delattr__(self, name)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copy.copy: a copy that holds the same parts, and can get others."""
+        return {**vars(self), "_parts": dict(self._parts)}
+
+    def add_module(self, name: str, module: Any) -> None:
+        """Put in a part of this name, or replace it."""
+        self._check_name("add_module", name, name in self._parts)
+        self._parts[name] = self._checked(module, name)
+
+    register_module = add_module
+
     def __len__(self) -> int:
         """The number of parts."""
         return len(self._parts)
@@ -205,14 +222,16 @@ class _Named(_Container, MutableMapping[str, Any]):
 
     def __init__(self, parts: Mapping[str, Any] | Iterable[tuple[str, Any]] | None = None) -> None:
         self._parts = {}
-        self.update(() if parts is None else parts)
+        try:
+            pairs = dict(() if parts is None else parts)
+        except (TypeError, ValueError):
+            expected = f"a dict of {self._what}s, or pairs of a name and a {self._what}"
+            raise arguments.wrong(type(self).__name__, expected, parts) from None
+        self.update(pairs)
 
     def __getitem__(self, name: str) -> Any:
         """The part of this name; KeyError if there is none."""
-        if name not in self._parts:
-            names = ", ".join(self._parts) or "nothing"
-            raise KeyError(f"{type(self).__name__}: {name!r} is not there; it holds {names}")
-        return self._parts[name]
+        return self._parts[self._known(name)]
 
     def __setitem__(self, name: str, part: Any) -> None:
         if name not in self._parts:
@@ -220,11 +239,24 @@ class _Named(_Container, MutableMapping[str, Any]):
         self._parts[name] = self._checked(part, name)
 
     def __delitem__(self, name: str) -> None:
-        del self._parts[name]
+        del self._parts[self._known(name)]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """d.name = part is d["name"] = part."""
+        if isinstance(value, Module | Parameter):
+            self[name] = value
+        else:
+            super().__setattr__(name, value)
 
     def __iter__(self) -> Iterator[str]:
         """The names."""
         return iter(self._parts)
+
+    def _known(self, name: str) -> str:
+        if name not in self._parts:
+            names = ", ".join(self._parts) or "nothing"
+            raise KeyError(f"{type(self).__name__}: {name!r} is not there; it holds {names}")
+        return name
 
 
 class ModuleDict(_Named):
@@ -245,6 +277,8 @@ class ParameterDict(_Named):
 
     values: a dict, or pairs, of Tensors and arrays.
     """
+
+    _what = "parameter"
 
     def _checked(self, part: Any, name: str) -> Tensor:
         return _parameter(f"ParameterDict: {name}", part)

@@ -4,6 +4,7 @@ import gc
 import pickle
 import weakref
 from collections import namedtuple
+from functools import partial
 
 import numpy as np
 import pytest
@@ -184,17 +185,56 @@ def test_zero_grad():
 # Repr
 
 
-def test_repr_shows_the_structure_and_the_number_of_parameters():
-    assert repr(nn.Linear(3, 4)) == "Linear(3, 4)  # 16 parameters"
-    assert repr(nn.Linear(1, 1, bias=False)) == "Linear(1, 1, bias=False)  # 1 parameter"
+def test_repr_shows_the_structure_with_numbers_and_shapes_of_parameters():
+    assert repr(nn.Linear(3, 4)) == "Linear(3, 4)  # 16 parameters: weight (4, 3), bias (4,)"
+    assert repr(nn.Linear(1, 1, bias=False)) == (
+        "Linear(1, 1, bias=False)  # 1 parameter: weight (1, 1)"
+    )
     assert repr(model()).splitlines() == [
         "Sequential()  # 37 parameters",
-        "  0: Linear(4, 5)  # 25 parameters",
+        "  0: Linear(4, 5)  # 25 parameters: weight (5, 4), bias (5,)",
         "  1: ReLU()",
         "  2: Sequential()  # 12 parameters",
         "    0: Dropout(p=0.5)",
-        "    1: Linear(5, 2)  # 12 parameters",
+        "    1: Linear(5, 2)  # 12 parameters: weight (2, 5), bias (2,)",
     ]
+
+
+def test_repr_shows_functions_buffers_what_is_frozen_and_what_is_shared():
+    class Net(nn.Module):
+        def __init__(self):
+            self.shift = weight(2)
+            self.register_buffer("mean", Tensor.zeros(2))
+            self.register_buffer("later", None)
+            self.activation = Tensor.tanh
+            self.layer_type = nn.Linear  # a class, which is not called
+            self.layers = [nn.Linear(2, 2, bias=False), partial(Tensor.leaky_relu, 0.1)]
+            self.again = self.layers[0]
+            self.net = nn.Sequential(Tensor.relu, lambda x: x, nn.Lambda(np.exp), self.again)
+            self.me = self
+
+    net = Net()
+    net.again.weight.requires_grad = False
+    assert repr(net).splitlines() == [
+        "Net()  # 6 parameters, 4 of them frozen: shift (2,); buffers mean (2,)",
+        "  activation: tanh",
+        "  layers.0: Linear(2, 2, bias=False)  # 4 parameters, 4 of them frozen: weight (2, 2)",
+        "  layers.1: partial(leaky_relu)",
+        "  again: the same as layers.0",
+        "  net: Sequential()  # 4 parameters, 4 of them frozen",
+        "    0: relu",
+        "    1: <lambda>",
+        "    2: Lambda()",
+        "      function: exp",
+        "    3: the same as layers.0",
+    ]
+
+
+def test_repr_names_only_the_first_of_many_tensors():
+    net = nn.ParameterList([Tensor.zeros(1)] * 7)
+    assert repr(net) == (
+        "ParameterList()  # 7 parameters: 0 (1,), 1 (1,), 2 (1,), 3 (1,) and 3 more"
+    )
 
 
 def test_repr_steps_out_again_after_a_nested_module():
