@@ -158,6 +158,9 @@ def complete(name: str, root: object) -> list[Found]:
 
 def contents(value: Any) -> Iterator[tuple[Any, Any]]:
     """What an object holds directly, by position, key or attribute name."""
+    if hasattr(type(value), "named_state"):  # an optimiser
+        yield from value.named_state()
+        return
     if isinstance(value, np.ndarray):
         if value.dtype.kind == "O":
             for position, x in enumerate(value.flat):

@@ -10,6 +10,7 @@ from .arrays.ownership import shares_memory
 from .arrays.threads import parallel
 from .engine.function import Function
 from .engine.recording import Observer, is_grad_enabled, no_grad
+from .engine.recording import grad_on as enable_grad
 from .other_names import hint
 from .source_lines import record_source_lines, warn
 from .tensor import Tensor
@@ -30,6 +31,7 @@ __all__ = [
     "arguments",
     "checkpoint",
     "draw",
+    "enable_grad",
     "files",
     "grad",
     "gradcheck",

@@ -158,7 +158,6 @@ FUNCTIONS = {
     "asarray": "Tensor.from_array(array)",
     "array": "Tensor(data)",
     "inference_mode": "no_grad()",
-    "enable_grad": "the default, outside no_grad()",
     "autograd": "grad, vjp, jvp, hvp, jacobian and hessian",
     "save": "nn.state.safe_save(nn.state.get_state_dict(model), path)",
     "load": "nn.state.safe_load(path)",

@@ -1,7 +1,8 @@
 """Optimisers: the index of this folder, in reading order.
 
-`sgd` and `adam` show the formulas, `optimizer` the step around them, and `chunks` how they run over
-large arrays.  `schedules` are learning rates as functions of the step.
+`sgd` and `adam` show the formulas, `optimizer` the step around them, `groups` and `options` what is
+set, `chunks` how formulas run over large arrays, and `saving` the state dict.  `schedules` are
+learning rates as functions of the step.
 """
 
 import sys

@@ -5,7 +5,7 @@ would read and write main memory.  On a chunk they find it in the cache, so a st
 main memory once.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from threading import get_ident
 from typing import Any, TypeAlias
 
@@ -16,7 +16,8 @@ from tinygrad_lite import parallel
 
 Array: TypeAlias = NDArray[Any]
 State: TypeAlias = dict[str, Any]
-Chunk: TypeAlias = tuple[Array, Array, State]  # of a gradient, a parameter, and its state
+Formula: TypeAlias = Callable[[Array, Array, State, Any], None]  # gradient, parameter, state, group
+Chunk: TypeAlias = tuple[Formula, Array, Array, State, Any]  # what the formula is called with
 
 # Number of elements in a chunk.  Smaller chunks would fit the level-2 cache, but then the threads,
 # which take turns to hold Python's lock between two calls of NumPy, would wait for each other.
@@ -32,35 +33,57 @@ class Chunks:
 
     They are 1-d views of the arrays if the memory layout allows it, otherwise parts of a copy that
     is written back at the end.
+
+    whole: each parameter is one chunk, in its own shape.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, whole: bool = False) -> None:
+        self.whole = whole
         self.bundles: list[list[Chunk]] = []  # of CHUNK elements or more, except the last one
         self.room = 0  # number of elements until the last bundle is full
         self.copies: list[tuple[Array, Array]] = []  # an array, and its copy in one dimension
 
-    def add(self, parameter: Array, gradient: Array, state: State, names: Sequence[str]) -> None:
+    def add(
+        self,
+        formula: Formula,
+        group: Any,
+        parameter: Array,
+        gradient: Array,
+        state: State,
+        names: Iterable[str],
+        numbers: dict[str, float],
+    ) -> None:
         """Cut one parameter, its gradient, and the arrays of these names in its state.
 
-        In a chunk's state, "step" counts the update that is about to be made.
+        numbers: those of the state in this update
         """
+        part: State = {}
+        if self.whole:
+            for name in names:
+                part[name] = state[name]
+            part |= numbers
+            self._append((formula, gradient, parameter, part, group), parameter.size)
+            return
         if parameter.flags.c_contiguous:
             axes, flat = None, parameter.reshape(-1)
         else:
             axes = _memory_order(parameter)
             flat = self._flat(parameter, axes)
-        kept = {name: self._flat(state[name], axes) for name in names}
+        for name in names:
+            array = state[name]
+            straight = axes is None and array.flags.c_contiguous
+            part[name] = array.reshape(-1) if straight else self._flat(array, axes)
+        part |= numbers
         flat_gradient = (gradient if axes is None else gradient.transpose(axes)).reshape(-1)
-        size, step = flat.size, state["step"] + 1
+        size = flat.size
         if size <= CHUNK:
-            kept["step"] = step
-            self._append((flat_gradient, flat, kept), size)
+            self._append((formula, flat_gradient, flat, part, group), size)
             return
         for start in range(0, size, CHUNK):
-            part = slice(start, start + CHUNK)
-            state_part = {name: array[part] for name, array in kept.items()}
-            state_part["step"] = step
-            self._append((flat_gradient[part], flat[part], state_part), min(CHUNK, size - start))
+            cut = slice(start, start + CHUNK)
+            state = part | {name: part[name][cut] for name in names}
+            chunk = (formula, flat_gradient[cut], flat[cut], state, group)
+            self._append(chunk, min(CHUNK, size - start))
 
     def _flat(self, array: Array, axes: list[int] | None) -> Array:
         """The array in one dimension, its axes in this order."""
@@ -78,12 +101,12 @@ class Chunks:
         self.bundles[-1].append(chunk)
         self.room -= size
 
-    def apply(self, task: Callable[[Array, Array, State], None]) -> None:
-        """Call task(gradient, parameter, state) for each chunk, on threads where that pays off."""
+    def apply(self) -> None:
+        """Call formula(gradient, parameter, state, group) for all, on threads if that pays off."""
 
         def work(bundle: list[Chunk]) -> None:
-            for gradient, parameter, state in bundle:
-                task(gradient, parameter, state)
+            for formula, gradient, parameter, state, group in bundle:
+                formula(gradient, parameter, state, group)
 
         if len(self.bundles) >= MIN_PARALLEL:
             parallel(work, self.bundles)

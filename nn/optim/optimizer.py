@@ -1,184 +1,395 @@
-"""The base class of all optimisers: the parameters, their state, and the step."""
+"""The base class of all optimisers: the parameters in groups, their state, and the step."""
 
-import math
-from collections.abc import Iterable
-from typing import Any, ClassVar
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import deepcopy
+from functools import partial
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
-from tinygrad_lite import Tensor, arguments
+from tinygrad_lite import Tensor, arguments, enable_grad
 
-from ..module import Module
-from .chunks import Array, Chunks, SpareArrays, State
+from .chunks import Array, Chunks, Formula, SpareArrays, State
+from .groups import Group, groups_of, unnamed
+from .options import Check, not_negative
+from .saving import loaded, loaded_groups, saved, saved_groups
+
+HALF, SINGLE = np.dtype(np.float16), np.dtype(np.float32)
 
 
 class Optimizer:
     """Updates parameters in place, using the gradients that `backward` left in `.grad`.
 
-    A subclass writes `apply_single`, the formula.
+    A subclass writes `apply_single`, the formula, and takes its options from the group.
 
         class SignSGD(Optimizer):
-            def apply_single(self, gradient, parameter, state):
-                parameter -= self.lr * np.sign(gradient)
+            def apply_single(self, gradient, parameter, state, group):
+                parameter -= group["lr"] * np.sign(gradient)
 
-    params  the tensors to train (leaves that require grad): `nn.state.get_parameters(model)`
-    lr      the learning rate; may be assigned at any time
-    state   one dict per parameter: "step", the number of updates, and the arrays that `keeps`
-            names, which have the parameter's shape and start as zeros
-    limits  of the class: the options that are numbers, each from 0 to below its limit.  They are
-            checked when they are assigned, so that no step fails halfway because of them
+        optimizer = SignSGD(model.parameters(), lr=0.01)
+
+    params        the tensors to train (leaves that require grad), `model.parameters()`; or pairs
+                  of a name and a tensor, `model.named_parameters()`; or groups with options of
+                  their own: [{"params": ..., "lr": 0.1}, {"params": ...}]
+    options       what holds in every group that says nothing else; PyTorch's way to pass them, as
+                  one dict, works too
+
+    param_groups  a list of dicts: "params", and all options.  `group["lr"] = 0.01` assigns one;
+                  `optimizer.lr = 0.01` assigns it in all groups, and `optimizer.lr` reads it.
+                  A number out of range is refused at once, so that no step fails because of it
+    state         a dict for every parameter: the numbers and the arrays that the formula keeps
+
+    With the option `maximize=True` the gradient comes to the formula negated.
 
     Errors: TypeError if `params` are not tensors or an option is not a number; ValueError if there
     are no params, if one does not require grad or occurs twice, and for an option out of range.
     """
 
-    limits: ClassVar[dict[str, float]] = {"lr": math.inf}
+    # The options whose values are checked, by name; others are taken as they are.
+    checks: ClassVar[dict[str, Check]] = {
+        "lr": not_negative,
+        "weight_decay": not_negative,
+        "maximize": arguments.flag,
+    }
 
-    def __init__(self, params: Iterable[Tensor], lr: float) -> None:
-        self.params = _checked(type(self).__name__, params)
-        self.lr = lr
-        self.state: list[State] = [{"step": 0} for _ in self.params]
+    # The numbers that may be missing in a state that is loaded, and what they are then.
+    presumed: ClassVar[dict[str, float]] = {}
+
+    def __init__(
+        self, params: Iterable[Any], defaults: Mapping[str, Any] | None = None, **options: Any
+    ) -> None:
+        name = type(self).__name__
+        self.param_groups: list[Group] = []
+        self.state: defaultdict[Tensor, State] = defaultdict(dict)
+        self.defaults = Group(type(self), {**(defaults or {}), **options})
         self._spare = SpareArrays()
+        for group in groups_of(params, name):
+            self.add_param_group(group)
+        if not self.params:
+            raise ValueError(
+                f"{name}: got no parameters; those of a model are its Tensors with "
+                "requires_grad=True"
+            )
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        """Assign an attribute; an option of `limits` is checked, and becomes a Python float."""
-        if name in self.limits:
-            value = _number(f"{type(self).__name__}: {name}", value, self.limits[name])
-        super().__setattr__(name, value)
+    # What a subclass may override
 
-    def keeps(self) -> tuple[str, ...]:
-        """The names of the arrays to keep for every parameter."""
+    def keeps(self, group: Group) -> tuple[str, ...]:
+        """The names of the arrays to keep for every parameter of a group.
+
+        They have the parameter's shape and dtype; those of a float16 parameter are float32.
+        """
         return ()
 
-    def apply_single(self, gradient: Array, parameter: Array, state: State) -> None:
+    def numbers(self, group: Group) -> tuple[str, ...]:
+        """The names of the numbers to keep for every parameter of a group, as 0-d arrays."""
+        return ("step",)
+
+    def start(self, name: str, group: Group) -> float:
+        """What a number or the elements of an array in the state are before the first update."""
+        return 0.0
+
+    def advance(self, state: State, group: Group) -> dict[str, float]:
+        """The numbers of one parameter's state after this update; the formula gets them."""
+        return {"step": state["step"].item() + 1}
+
+    def apply_single(self, gradient: Array, parameter: Array, state: State, group: Group) -> None:
         """Update `parameter` and the arrays in `state` in place.
 
         All are 1-d arrays of the same length, the same chunk of each; `gradient` must not be
         written to.  state["step"] is 1 in the first update.  Several threads may call this at the
-        same time, each with other chunks.
+        same time, each with other chunks.  Of a float16 parameter, this is a float32 copy, which
+        is rounded once when it is written back.
         """
         raise NotImplementedError(f"{type(self).__name__} has no apply_single")
 
-    def step(self) -> None:
+    def apply_whole(self, gradient: Array, parameter: Array, state: State, group: Group) -> None:
+        """The same for a formula that needs a whole parameter, for its norm for example.
+
+        All have the parameter's shape.  If a subclass has this, `apply_single` is not called.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no apply_whole")
+
+    # The step
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient; the others stay the same.
+
+        closure: called first, with grad enabled; it computes the loss and calls `backward`.
+
+        Returns what the closure returned.
 
         A number that overflows or underflows is no error, whatever np.seterr and Python's filter of
         warnings say: inf, nan and 0 are written, as IEEE 754 prescribes.
 
         Errors, before anything is written: RuntimeError if no parameter has a gradient, and
         ValueError if one or its gradient changed its shape or cannot be written.  After an error
-        in a subclass's own `apply_single`, what it had updated stays so, and the step does not
-        count.
+        in a subclass's own formula, what it had updated stays so, and the step does not count.
         """
-        due = [
-            (position, parameter, parameter.grad, state)
-            for position, (parameter, state) in enumerate(zip(self.params, self.state, strict=True))
-            if parameter.grad is not None
-        ]
+        loss = None if closure is None else self._loss(closure)
+        due = []
+        for group in self.param_groups:
+            names = self.keeps(group)
+            wanted = {*names, *self.numbers(group)}
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    state = self.state[parameter]
+                    as_is = self._check_update(parameter, state, names, wanted)
+                    due.append((parameter, state, names, group, as_is))
         if not due:
             raise RuntimeError(
                 "step: no parameter has a gradient; call loss.backward() first, and make the "
                 "optimizer after the model, from the parameters that the model uses"
             )
-        names = self.keeps()
-        for position, parameter, gradient, state in due:
-            self._check_update(position, parameter, gradient, state, names)
-        for _, parameter, _, _ in due:  # before there are chunks, which hold the arrays
-            parameter.mark_changed()
-        chunks = Chunks()
-        for _, parameter, gradient, state in due:
-            for name in names:
-                if name not in state:
-                    state[name] = np.zeros_like(parameter.data)
-            chunks.add(parameter.data, gradient.data, state, names)
+        for update in due:  # before there are chunks, which hold the arrays
+            update[0].mark_changed()
+        whole = type(self).apply_whole is not Optimizer.apply_whole
+        formula = self.apply_whole if whole else self.apply_single
+        chunks, counts = Chunks(whole), []
+        for parameter, state, names, group, as_is in due:
+            task = formula
+            if not as_is or group.get("maximize"):
+                self._prepare(parameter.data, state, group)
+                task = partial(_converted, formula)
+            numbers = self.advance(state, group)
+            chunks.add(task, group, parameter.data, parameter.grad.data, state, names, numbers)
+            counts.append((state, numbers))
         with np.errstate(all="ignore"):
-            chunks.apply(self.apply_single)
-        for _, _, _, state in due:  # last, so that a step that failed does not count
-            state["step"] += 1
+            chunks.apply()
+        for state, numbers in counts:  # last, so that a step that failed does not count
+            for name in numbers:
+                state[name][...] = numbers[name]
+        return loss
 
-    def zero_grad(self) -> None:
-        """Set the gradients of all parameters to None."""
-        for parameter in self.params:
-            parameter.grad = None
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Set the gradients of all parameters to None, or to zeros."""
+        to_none = arguments.flag(set_to_none, "zero_grad: set_to_none")
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                gradient = parameter.grad
+                if gradient is not None:
+                    zeros = None if to_none else np.zeros_like(gradient.data)
+                    parameter.grad = zeros if zeros is None else Tensor.from_array(zeros)
+
+    # Groups and options
+
+    def add_param_group(self, group: Mapping[str, Any]) -> None:
+        """Train more parameters: {"params": ..., "lr": ...}; other options are as in the others."""
+        name = type(self).__name__
+        if not isinstance(group, Mapping) or "params" not in group:
+            raise arguments.wrong(f"{name}: add_param_group", 'a dict with "params"', group)
+        added = Group(type(self), {**self.defaults, **unnamed(group, name)})
+        self.check_group(added)
+        known = {id(parameter) for parameter in self.params}
+        for position, parameter in enumerate(added["params"]):
+            if id(parameter) in known:
+                raise ValueError(
+                    f"{name}: parameter {position} of group {len(self.param_groups)}, of shape "
+                    f"{parameter.shape}, is in another group; pass each one once"
+                )
+        self.param_groups.append(added)
+
+    def check_group(self, group: Group) -> None:
+        """Raise if the options of a group do not go together."""
+
+    @property
+    def params(self) -> list[Tensor]:
+        """The parameters of all groups, in their order."""
+        return [parameter for group in self.param_groups for parameter in group["params"]]
+
+    def __getattr__(self, name: str) -> Any:
+        """The value of an option, if all groups have the same."""
+        values = [group[name] for group in self.__dict__.get("param_groups", ()) if name in group]
+        if not values or name == "params":
+            raise AttributeError(
+                f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self
+            )
+        if any(value != values[0] for value in values):
+            raise ValueError(
+                f"{type(self).__name__}: {name}: the groups have different values, "
+                f'{arguments.shown(values)}; read optimizer.param_groups[0]["{name}"]'
+            )
+        return values[0]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Assign an attribute; an option is checked, and assigned in all groups."""
+        if name in self.__dict__.get("defaults", ()):
+            value = self.defaults.checked(name, value)
+            for group in self.param_groups:
+                group[name] = value
+        else:
+            super().__setattr__(name, value)
+
+    # State
+
+    def state_dict(self) -> dict[str, Any]:
+        """A copy of all that this optimiser knows, in PyTorch's layout.
+
+            {"state": {0: {"step": ..., "exp_avg": ...}, ...}, "param_groups": [{"lr": ...}, ...]}
+
+        The parameters are numbered from 0, through all groups; arrays and numbers are Tensors.
+        `nn.state.get_state_dict(optimizer)` gives the state alone, under flat names, for a file.
+        """
+        state = {}
+        for position, (parameter, group) in enumerate(self._each()):
+            kept = self.state.get(parameter, {})
+            names = kept if self._has_own_step() else (*self.numbers(group), *self.keeps(group))
+            found = {name: saved(kept[name]) for name in names if name in kept}
+            if found:
+                state[position] = found
+        return {"state": state, "param_groups": saved_groups(self.param_groups)}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take over the options and the state that `state_dict()` gave, or PyTorch's did.
+
+        Values are copied, and cast to the dtype of the parameters.  PyTorch's options that choose
+        an implementation (foreach, fused, ...) are left out.
+
+        Errors, before anything is changed: TypeError if it is no such dict; ValueError for other
+        groups, another number of parameters, a state that is of another kind of optimiser or of
+        other shapes, and for an option out of range.
+        """
+        where = f"{type(self).__name__}: load_state_dict"
+        groups, entries = loaded_groups(where, self.param_groups, state_dict)
+        states: dict[Tensor, State] = {}
+        for group in groups:
+            self.check_group(group)
+            names, numbers = self.keeps(group), self.numbers(group)
+            for parameter in group["params"]:
+                entry, at = entries[parameter], f"{where}: parameter {len(states)}"
+                if self._has_own_step():
+                    states[parameter] = deepcopy(dict(entry))
+                else:
+                    states[parameter] = loaded(
+                        at, entry, parameter, names, numbers, _for_state, self.presumed
+                    )
+        for own, group in zip(self.param_groups, groups, strict=True):
+            own.update(group)
+        self.state.clear()
+        self.state.update((parameter, state) for parameter, state in states.items() if state)
+
+    def named_state(self) -> Iterator[tuple[str, Any]]:
+        """The state as tensors that share its memory, for `nn.state.get_state_dict(optimizer)`.
+
+        Every parameter has one, if need be that before the first update, so that the names are
+        the same in an optimiser that was just made.
+        """
+        for position, (parameter, group) in enumerate(self._each()):
+            state = self.state[parameter]
+            if self._has_own_step():
+                yield f"state.{position}", state
+                continue
+            self._prepare(parameter.data, state, group)
+            for name in (*self.numbers(group), *self.keeps(group)):
+                yield f"state.{position}.{name}", Tensor.from_array(state[name])
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copy and pickle: all but the memory for intermediate results."""
+        return {name: value for name, value in self.__dict__.items() if name != "_spare"}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self.__dict__.update(state, _spare=SpareArrays())
+
+    def __repr__(self) -> str:
+        lines = []
+        for position, group in enumerate(self.param_groups):
+            options = [f"{n}={v}" for n, v in group.items() if n not in ("params", "param_names")]
+            count = sum(parameter.numel() for parameter in group["params"])
+            lines.append(f"  group {position}: {', '.join(options)}  # {count:,} parameters")
+        return "\n".join([f"{type(self).__name__}(", *lines, ")"])
+
+    # Inside
+
+    def _each(self) -> Iterator[tuple[Tensor, Group]]:
+        """Every parameter with its group."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                yield parameter, group
+
+    def _has_own_step(self) -> bool:
+        """Whether a subclass wrote `step` itself, and keeps in the state what it wants."""
+        return type(self).step is not Optimizer.step
+
+    def _loss(self, closure: Any) -> Any:
+        """The result of the closure, which records a graph even within no_grad."""
+        with enable_grad():
+            return arguments.function(closure, f"{type(self).__name__}.step: closure")()
+
+    def _decayed(self, gradient: Array, parameter: Array, group: Group) -> Array:
+        """gradient + weight_decay * parameter, in spare memory; without decay, the gradient."""
+        if not group["weight_decay"]:
+            return gradient
+        decayed = self._spare(parameter, 1)
+        np.multiply(parameter, group["weight_decay"], out=decayed)
+        decayed += gradient
+        return decayed
 
     def _check_update(
-        self,
-        position: int,
-        parameter: Tensor,
-        gradient: object,
-        state: State,
-        names: Iterable[str],
-    ) -> None:
-        """Raise unless the parameter can be updated with this gradient."""
-        data = parameter.data
-        shape = data.shape
-        if not isinstance(gradient, Tensor) or gradient.shape != shape:
+        self, parameter: Tensor, state: State, names: tuple[str, ...], wanted: set[str]
+    ) -> bool:
+        """Whether the formula can run on the arrays as they are; an error if it never can."""
+        data, gradient = parameter.data, parameter.grad
+        shape, dtype = data.shape, data.dtype
+        if not isinstance(gradient, Tensor) or gradient.data.shape != shape:
             got = gradient.shape if isinstance(gradient, Tensor) else type(gradient).__name__
-            raise ValueError(
-                f"step: parameter {position} has shape {shape}; expected a Tensor of "
-                f"that shape as its gradient; got {got}"
-            )
+            expected = "expected a Tensor of that shape as its gradient"
+            self._refuse(parameter, f"has shape {shape}; {expected}; got {got}")
         if not data.flags.writeable:
-            raise ValueError(f"step: parameter {position} is read-only; assign a copy to its data")
+            self._refuse(parameter, "is read-only; assign a copy to its data")
+        as_is = state.keys() >= wanted and gradient.data.dtype == dtype != HALF
         for name in names:
             kept = state.get(name)
             if kept is None:
                 continue
             if kept.shape != shape:
-                raise ValueError(
-                    f"step: parameter {position} has shape {shape}; it had {kept.shape} "
-                    "in the last step; make a new optimizer"
-                )
+                before = f"it had {kept.shape} in the last step; make a new optimizer"
+                self._refuse(parameter, f"has shape {shape}; {before}")
             if not kept.flags.writeable or kept.dtype.kind != "f":
-                raise ValueError(
-                    f"step: {name} of parameter {position} is {kept.dtype} or read-only; expected "
-                    "a writable array of floats"
-                )
+                found = f"{name} in its state, which is {kept.dtype} or read-only"
+                self._refuse(parameter, f"needs a writable array of floats as {found}")
+            if kept.dtype != dtype:
+                as_is = False
+        return as_is
+
+    def _refuse(self, parameter: Tensor, reason: str) -> NoReturn:
+        """The error for a parameter that cannot be updated."""
+        (position,) = (i for i, other in enumerate(self.params) if other is parameter)
+        raise ValueError(f"step: parameter {position} {reason}")
+
+    def _prepare(self, data: Array, state: State, group: Group) -> None:
+        """Make what is missing in the state of a parameter, and cast what has another dtype."""
+        for name in self.keeps(group):
+            kept = state.get(name)
+            if kept is None:
+                state[name] = _for_state(data)
+                state[name][...] = self.start(name, group)
+            elif kept.dtype != _computed(data):
+                state[name] = kept.astype(_computed(data))
+        for name in self.numbers(group):
+            if name not in state:
+                state[name] = np.array(self.start(name, group))
 
 
-def _number(name: str, value: Any, limit: float) -> float:
-    """The value of an option as a Python float: a NumPy scalar would decide dtypes."""
-    number = float(arguments.number(value, name))
-    if not 0 <= number < limit:
-        bounds = "0 or more" if limit == math.inf else f"a number from 0 to below {limit}"
-        raise ValueError(f"{name}: expected {bounds}; got {number}")
-    return number
+def _computed(data: Array) -> np.dtype[Any]:
+    """The dtype in which a parameter's formula is computed, and its state is kept."""
+    return SINGLE if data.dtype == HALF else data.dtype
 
 
-def _checked(name: str, params: Iterable[Tensor]) -> list[Tensor]:
-    """The parameters as a list, if an optimiser can train them."""
-    if isinstance(params, Tensor):
-        raise TypeError(f"{name}: expected a list of Tensors; got one Tensor; write [tensor]")
-    if isinstance(params, Module | np.ndarray) or not isinstance(params, Iterable):
-        raise TypeError(
-            f"{name}: expected a list of Tensors; got a {type(params).__name__}; "
-            "write nn.state.get_parameters(model)"
-        )
-    found = list(params)
-    if not found:
-        raise ValueError(
-            f"{name}: got no parameters; those of a model are its Tensors with requires_grad=True"
-        )
-    first: dict[int, int] = {}
-    for position, parameter in enumerate(found):
-        if not isinstance(parameter, Tensor):
-            raise TypeError(
-                f"{name}: expected Tensors; got a {type(parameter).__name__} at position {position}"
-            )
-        where = f"parameter {position}, of shape {parameter.shape},"
-        if not parameter.is_leaf:
-            raise ValueError(
-                f"{name}: {where} was computed by {parameter.op}; only leaves can be trained: "
-                "pass the tensors it was computed from, or detach() it and set requires_grad"
-            )
-        if not parameter.is_parameter:
-            raise ValueError(
-                f"{name}: {where} does not require grad; make it with requires_grad=True, or "
-                "leave it out"
-            )
-        if id(parameter) in first:
-            raise ValueError(
-                f"{name}: {where} is parameter {first[id(parameter)]} again; pass each one once"
-            )
-        first[id(parameter)] = position
-    return found
+def _for_state(data: Array) -> Array:
+    """An array of a parameter's state, in its memory layout; not yet filled."""
+    return np.empty_like(data, _computed(data))
+
+
+def _converted(
+    formula: Formula, gradient: Array, parameter: Array, state: State, group: Group
+) -> None:
+    """A formula that cannot run on the arrays themselves.
+
+    That of a float16 parameter is computed in float32; the gradient is cast, and negated to
+    maximise.
+    """
+    computed = parameter.astype(_computed(parameter), copy=False)
+    gradient = gradient.astype(computed.dtype, copy=False)
+    formula(-gradient if group.get("maximize") else gradient, computed, state, group)
+    if computed is not parameter:
+        parameter[...] = computed

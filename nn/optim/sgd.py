@@ -1,73 +1,100 @@
 """Stochastic gradient descent."""
 
-import math
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-from tinygrad_lite import Tensor, arguments
+from tinygrad_lite import arguments
 
 from .chunks import Array, State
+from .groups import Group
 from .optimizer import Optimizer
+from .options import Check, finite, not_negative
 
 
 class SGD(Optimizer):
     """Stochastic gradient descent, optionally with momentum.
 
         d = gradient + weight_decay * parameter
-        v = momentum * v + d
+        v = momentum * v + (1 - dampening) * d          in the first update: d
         parameter = parameter - lr * v                  without momentum: lr * d
                                                         nesterov: lr * (d + momentum * v)
 
-    v is state["velocity"].  The results equal those of PyTorch's SGD with dampening 0, its default.
+    v is state["momentum_buffer"]; "step" counts its updates.
+
+    Errors: ValueError if nesterov is True without momentum, or with dampening.
 
     Source: I. Sutskever et al., On the importance of initialization and momentum in deep
     learning, ICML 2013.
     """
 
-    limits: ClassVar[dict[str, float]] = {
-        **Optimizer.limits,
-        "momentum": math.inf,
-        "weight_decay": math.inf,
+    checks: ClassVar[dict[str, Check]] = {
+        **Optimizer.checks,
+        "momentum": not_negative,
+        "dampening": finite,
+        "nesterov": arguments.flag,
     }
+
+    presumed: ClassVar[dict[str, float]] = {"step": 1}  # PyTorch's SGD counts no updates
 
     def __init__(
         self,
-        params: Iterable[Tensor],
+        params: Iterable[Any],
         lr: float = 0.001,
         momentum: float = 0.0,
+        dampening: float = 0.0,
         weight_decay: float = 0.0,
         nesterov: bool = False,
+        *,
+        maximize: bool = False,
     ) -> None:
-        super().__init__(params, lr)
-        self.momentum = momentum
-        self.weight_decay = weight_decay
-        nesterov = arguments.flag(nesterov, "SGD: nesterov")
-        if nesterov and not momentum:
-            raise ValueError("SGD: nesterov needs a momentum above 0")
-        self.nesterov = nesterov
+        super().__init__(
+            params,
+            lr=lr,
+            momentum=momentum,
+            dampening=dampening,
+            weight_decay=weight_decay,
+            nesterov=nesterov,
+            maximize=maximize,
+        )
 
-    def keeps(self) -> tuple[str, ...]:
+    def check_group(self, group: Group) -> None:
+        """Nesterov's formula looks ahead along the momentum."""
+        if group["nesterov"] and (not group["momentum"] or group["dampening"]):
+            raise ValueError("SGD: nesterov needs a momentum above 0, and dampening 0")
+
+    def keeps(self, group: Group) -> tuple[str, ...]:
         """The velocity, if there is momentum."""
-        return ("velocity",) if self.momentum else ()
+        return ("momentum_buffer",) if group["momentum"] else ()
 
-    def apply_single(self, gradient: Array, parameter: Array, state: State) -> None:
+    def numbers(self, group: Group) -> tuple[str, ...]:
+        """The count of the velocity's updates."""
+        return ("step",) if group["momentum"] else ()
+
+    def advance(self, state: State, group: Group) -> dict[str, float]:
+        """That count after this update."""
+        return super().advance(state, group) if group["momentum"] else {}
+
+    def apply_single(self, gradient: Array, parameter: Array, state: State, group: Group) -> None:
         """The formula, in place, on one chunk of one parameter."""
+        lr, momentum, nesterov = group["lr"], group["momentum"], group["nesterov"]
         spare = self._spare(parameter)
-        ahead = self._spare(parameter, 1) if self.nesterov else spare  # before the first write
-        d = gradient
-        if self.weight_decay:
-            d = np.multiply(parameter, self.weight_decay, out=spare)
-            d += gradient
-        if self.momentum:
-            v = state["velocity"]
-            v *= self.momentum
-            v += d
-            if self.nesterov:
-                np.multiply(v, self.momentum, out=ahead)
+        ahead = self._spare(parameter, 2) if nesterov else spare  # before the first write
+        d = self._decayed(gradient, parameter, group)
+        if momentum:
+            v = state["momentum_buffer"]
+            v *= momentum
+            if state["step"] == 1:
+                v[...] = d  # without dampening
+            elif group["dampening"]:
+                v += np.multiply(d, 1 - group["dampening"], out=spare)
+            else:
+                v += d
+            if nesterov:
+                np.multiply(v, momentum, out=ahead)
                 ahead += d
                 d = ahead
             else:
                 d = v
-        parameter -= np.multiply(d, self.lr, out=spare)
+        parameter -= np.multiply(d, lr, out=spare)

@@ -396,7 +396,7 @@ def calls_of_nn(folder: Path) -> Iterator[Call]:
     )
     for kind, options in (
         (nn.optim.SGD, {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.1, "nesterov": True}),
-        (nn.optim.Adam, {"lr": 0.1, "b1": 0.9, "b2": 0.9, "eps": 1e-8}),
+        (nn.optim.Adam, {"lr": 0.1, "betas": (0.9, 0.9), "eps": 1e-8}),
         (nn.optim.AdamW, {"lr": 0.1, "weight_decay": 0.1}),
     ):
         yield Call(kind.__name__, made_and_stepped(kind), lambda o=options: ([trained()], dict(o)))

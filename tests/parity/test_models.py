@@ -24,7 +24,7 @@ every_dtype = pytest.mark.parametrize("dtype", [np.float64, np.float32])
 OPTIMISERS = {
     "SGD": ({"lr": 0.05, "momentum": 0.9}, {"lr": 0.05, "momentum": 0.9}),
     "Adam": (
-        {"lr": 0.01, "b1": 0.8, "eps": 1e-3},
+        {"lr": 0.01, "betas": (0.8, 0.999), "eps": 1e-3},
         {"lr": 0.01, "betas": (0.8, 0.999), "eps": 1e-3},
     ),
 }
