@@ -410,8 +410,8 @@ def calls_of_nn(folder: Path) -> Iterator[Call]:
     )
     yield Call(
         "load_state_dict",
-        lambda other: state.load_state_dict(model(), {**values, "layers.0.bias": other}),
-        lambda: ([values["layers.0.bias"]], {}),
+        lambda other: state.load_state_dict(model(), {**values, "0.bias": other}),
+        lambda: ([values["0.bias"]], {}),
     )
     yield Call("get_state_dict", state.get_state_dict, lambda: ([model(), "a"], {}))
     yield Call("get_parameters", state.get_parameters, lambda: ([model()], {}))
