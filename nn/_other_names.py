@@ -7,29 +7,16 @@ WRITE = {
     "Identity": "lambda x: x",
     "Embedding": "weight[index]",
     "LSTM": "LSTMCell, called for each time step",
-    "PReLU": "x.prelu(weight)",
     "MultiheadAttention": "x.scaled_dot_product_attention(key, value)",
-    "Upsample": "x.interpolate(size)",
-    "CosineSimilarity": "x.cosine_similarity(y)",
     **{
-        f"{name}{rank}d": f"x.{method}{rank}d({arguments}), in the forward of a Module"
-        for rank in (1, 2, 3)
-        for name, method, arguments in (
-            ("Conv", "conv", "weight, bias"),
-            ("MaxPool", "max_pool", "size"), ("AvgPool", "avg_pool", "size"),
-            ("AdaptiveMaxPool", "adaptive_max_pool", "size"),
-            ("AdaptiveAvgPool", "adaptive_avg_pool", "size"),
-        )
+        f"FractionalMaxPool{rank}d": f"AdaptiveMaxPool{rank}d(size), whose windows are not random"
+        for rank in (2, 3)
     },
+    "LazyLinear": "Linear(in_features, out_features)",
     **{
-        name: f"Tensor.{method}, which Sequential takes as a layer"
-        for name, method in {
-            "Tanh": "tanh", "Sigmoid": "sigmoid", "GELU": "gelu", "SiLU": "silu", "ELU": "elu",
-            "SELU": "selu", "CELU": "celu", "Mish": "mish", "ReLU6": "relu6",
-            "LeakyReLU": "leaky_relu", "Softplus": "softplus", "Softsign": "softsign",
-            "Hardswish": "hardswish", "Hardtanh": "hardtanh", "Softmax": "softmax",
-            "LogSoftmax": "log_softmax", "LogSigmoid": "logsigmoid", "GLU": "glu",
-        }.items()
+        f"Lazy{name}{rank}d": f"{name}{rank}d(in_channels, out_channels, kernel_size)"
+        for name in ("Conv", "ConvTranspose")
+        for rank in (1, 2, 3)
     },
     **{
         name: f"scores.{method}(target)"

@@ -40,7 +40,7 @@ def with_dtype(x: Input, dtype: np.dtype[Any]) -> Tensor:
     return tensor.cast(dtype)
 
 
-def per_axis(value: Any, rank: int, name: str, least: int = 1) -> tuple[int, ...]:
+def per_axis(value: Any, rank: int, name: str, least: int | None = 1) -> tuple[int, ...]:
     """One integer for each of `rank` spatial axes; a single one is for all.  name: for the error.
 
     Errors: ValueError for another number of them, or one below `least`.

@@ -88,13 +88,14 @@ class Case:
              a list of such, for an argument that is a tuple: [(4, 2), (4, 2)]
     call     keyword arguments of the call: draws and lists become tensors, the rest stays
     random   it draws numbers in training: only evaluation is compared
-    second   PyTorch has a second derivative
+    second   False where PyTorch has no second derivative
+    exact    the largest relative difference in float64; more where PyTorch rounds to float32
     """
 
-    def __init__(self, layer, *inputs, call=None, name="", random=False, second=True):
+    def __init__(self, layer, *inputs, call=None, name="", random=False, second=True, exact=1e-9):
         self.layer, self.inputs, self.call = layer, inputs, call or {}
         self.name = name or layer
-        self.random, self.second = random, second
+        self.random, self.second, self.exact = random, second, exact
 
     def __repr__(self):
         return self.name
@@ -165,7 +166,7 @@ class Run:
             made = make(leaf)
             if leaf.differentiated:
                 inputs.append(made)
-            return made
+            return made.clone()  # PyTorch's layers that work in place take no leaf
 
         args = [mapped(tensor, value) for value in args]
         call = {name: mapped(tensor, value) for name, value in call.items()}

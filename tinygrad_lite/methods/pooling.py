@@ -147,7 +147,10 @@ class PoolingMethods(Theme):
         padded = flag(count_include_pad, f"{name}: count_include_pad")
         total = SumPool.apply(as_float(x), windows=windows)
         if divisor is not None:
-            mean = total / integer(divisor, f"{name}: divisor_override", least=1)
+            divisor = integer(divisor, f"{name}: divisor_override")
+            if not divisor:
+                raise ValueError(f"{name}: divisor_override: expected another integer than 0")
+            mean = total / divisor
         else:
             counts = windows.taps_inside(pairs if padded else ((0, 0),) * rank)
             mean = total / counts.astype(total.dtype)

@@ -145,6 +145,13 @@ ROWS: list[Row] = [
         note="another divisor",
     ),
     Row(
+        "avg_pool3d",
+        lambda x: x.avg_pool3d((1, 2, 1), divisor_override=-3),
+        lambda x: (x[..., ::2, :] + x[..., 1::2, :]) / -3,
+        [((1, 2, 2, 4, 3),)],
+        note="a negative divisor",
+    ),
+    Row(
         "avg_pool2d",
         lambda x: x.avg_pool2d((3, 2), (2, 1), 1, 1, False, False),
         lambda x: mean(x, DENSE, np.array([[2, 4, 4, 2], [3, 6, 6, 3]])),
