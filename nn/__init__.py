@@ -21,17 +21,28 @@ from .module import Module
 from .parameter import Parameter
 
 if TYPE_CHECKING:
-    from . import datasets
+    from . import datasets, distributions
 
-__all__ = ["Module", "Parameter", "data", "datasets", "init", "layers", "optim", "state", "utils"]
+__all__ = [
+    "Module",
+    "Parameter",
+    "data",
+    "datasets",
+    "distributions",
+    "init",
+    "layers",
+    "optim",
+    "state",
+    "utils",
+]
 __all__ += layers.__all__
 __all__.sort()
 
 
 def __getattr__(name: str) -> Any:
-    """`nn.datasets`, imported when it is first used, since the import is slow."""
-    if name == "datasets":
-        return import_module("nn.datasets")
+    """`nn.datasets` and `nn.distributions`, imported when first used: training can do without."""
+    if name in ("datasets", "distributions"):
+        return import_module(f"nn.{name}")
     hint = f"; here it is {WRITE[name]}" if name in WRITE else ""
     raise AttributeError(
         f"module 'nn' has no attribute {name!r}{hint}", name=name, obj=sys.modules[__name__]

@@ -38,13 +38,14 @@ ROOMS = {
         "optim",
         "data",
         "datasets",
+        "distributions",
     ],
 }
 # Where the small files of a room are tested for circles too.
 FOLDERS = [
     *(f"tinygrad_lite/{room}" for room in ("arrays", "engine", "ops", "methods")),
     *(f"tinygrad_lite/{room}" for room in ("numpy_protocol", "check", "show")),
-    *("nn/layers", "nn/optim", "nn/optim/schedules", "nn/data", "nn/datasets"),
+    *("nn/layers", "nn/optim", "nn/optim/schedules", "nn/data", "nn/datasets", "nn/distributions"),
 ]
 ENGINE_LINES = 900
 
