@@ -253,7 +253,8 @@ def _array(caller: str, name: str, value: Values) -> NDArray[Any]:
     try:
         return (value if isinstance(value, Tensor) else Tensor(value)).data  # it refuses a mask
     except (TypeError, ValueError, RuntimeError) as error:  # PyTorch's are RuntimeErrors
-        raise type(error)(f"{caller}: {_listed([name])}: {error}") from None
+        fix = "; pass an array: tensor.detach().float().numpy()" if hasattr(value, "detach") else ""
+        raise type(error)(f"{caller}: {_listed([name])}: {error}{fix}") from None
 
 
 def _misfit(tensor: Tensor, array: NDArray[Any]) -> str:

@@ -87,9 +87,11 @@ class _Series(_Container):
 
     def insert(self, index: int, part: Any) -> Self:
         """Add one before the position `index`; all are numbered anew."""
+        before = arguments.integer(index, f"{type(self).__name__}: index")
+        if before != len(self):
+            before = self._position(before)
         parts = list(self)
-        index = self._position(index, len(parts) + 1) if index >= 0 else self._position(index)
-        parts.insert(index, self._checked(part, str(index)))
+        parts.insert(before, self._checked(part, str(before)))
         self._parts = _numbered(parts)
         return self
 
@@ -129,14 +131,12 @@ class _Series(_Container):
         """Another container of this kind."""
         return type(self)(parts.values())
 
-    def _position(self, index: Any, length: int | None = None) -> int:
+    def _position(self, index: Any) -> int:
         """The index, counted from the start; an error if there is none such."""
-        name, length = type(self).__name__, len(self) if length is None else length
+        name, length = type(self).__name__, len(self)
         position: int = arguments.integer(index, f"{name}: index")
         if not -length <= position < length:
-            raise IndexError(
-                f"{name}: index {position} is out of range for {len(self)} {self._what}s"
-            )
+            raise IndexError(f"{name}: index {position} is out of range for {length} {self._what}s")
         return position % length
 
 
@@ -173,6 +173,13 @@ class Sequential(_Series):
                 locate(error, layer, name)
                 raise
         return x
+
+    def __mul__(self, times: int) -> "Sequential":
+        """These same layers, `times` times over."""
+        times = arguments.integer(times, "Sequential: *", least=1)
+        return Sequential(*(list(self) * times))
+
+    __rmul__ = __mul__
 
     def _made(self, parts: dict[str, Any]) -> "Sequential":
         return Sequential(parts)
