@@ -26,13 +26,19 @@ class Parts:
     ) -> Iterator[tuple[str, Any]]:
         """This module, under the path "", and all modules inside it, depth first.
 
-        memo    modules to leave out; those that are found are added to it
+        memo    modules to leave out, with what is inside them; those that are found are added
         prefix  put in front of every path, followed by a dot
         """
-        seen = {id(module) for module in memo or ()}
+        known = {id(module) for module in memo or ()}
+        left_out: list[str] = []
         named = []
+        seen: set[int] = set()
         for part in self._found("named_modules", remove_duplicate=remove_duplicate):
-            if is_module(part.value) and not (remove_duplicate and id(part.value) in seen):
+            if not is_module(part.value) or any(inside(part.path, path) for path in left_out):
+                continue
+            if id(part.value) in known:
+                left_out.append(part.path)
+            elif id(part.value) not in seen or not remove_duplicate:
                 seen.add(id(part.value))
                 named.append((part.path, part.value))
         if memo is not None:

@@ -250,10 +250,13 @@ def _array(caller: str, name: str, value: Values) -> NDArray[Any]:
     """The value's array; what is no tensor is refused with its name."""
     if type(value) is np.ndarray:
         return value
+    if isinstance(value, Tensor):
+        return value.data
+    other = hasattr(value, "detach")  # a tensor of PyTorch, whose errors are RuntimeErrors
     try:
-        return (value if isinstance(value, Tensor) else Tensor(value)).data  # it refuses a mask
-    except (TypeError, ValueError, RuntimeError) as error:  # PyTorch's are RuntimeErrors
-        fix = "; pass an array: tensor.detach().float().numpy()" if hasattr(value, "detach") else ""
+        return Tensor(np.asarray(value) if other else value).data  # it refuses a mask
+    except (TypeError, ValueError, RuntimeError) as error:
+        fix = "; pass an array: tensor.detach().float().numpy()" if other else ""
         raise type(error)(f"{caller}: {_listed([name])}: {error}{fix}") from None
 
 

@@ -313,7 +313,7 @@ def a_sequential_without_layers(lib):
     yield len(net), net(lib.tensor([1.0])).tolist(), list(net), net.state_dict()
     net.add_module("conv", lib.nn.Linear(1, 1))
     net.add_module("act", lib.nn.ReLU())
-    yield net.state_dict(), len(net), net.conv, net(lib.tensor([[1.0]])), getattr(net, "act")
+    yield net.state_dict(), len(net), net.conv, net(lib.tensor([[1.0]])), net.act
 
 
 @program
@@ -327,7 +327,7 @@ def a_list_of_modules(lib):
     blocks.extend([lib.nn.ReLU(), lib.nn.Linear(1, 1)])
     yield list(blocks), blocks.state_dict()
     del blocks[0], blocks[-1], blocks[1:3]
-    yield list(blocks), blocks.pop(0), blocks.state_dict(), list(blocks + [lib.nn.ReLU()])
+    yield list(blocks), blocks.pop(0), blocks.state_dict(), list(blocks + blocks[:1])
     yield len(lib.nn.ModuleList()), list(lib.nn.ModuleList([None, lib.nn.ReLU()]))
 
 
@@ -360,7 +360,7 @@ def a_list_of_parameters(lib):
 
 @program
 def a_dict_of_parameters(lib):
-    held = lib.nn.ParameterDict({"b": lib.tensor([1.0]), "a": lib.nn.Parameter(lib.tensor([2.0]))})
+    held = lib.nn.ParameterDict({"a": lib.nn.Parameter(lib.tensor([2.0])), "b": lib.tensor([1.0])})
     held["c"] = lib.tensor([1.0, 2.0])
     yield held.state_dict(), list(held), held["b"], held.a, "c" in held
     yield held.pop("a"), list(held.items()), held.get("a"), held.state_dict()
