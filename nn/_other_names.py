@@ -17,16 +17,6 @@ WRITE = {
         for name in ("Conv", "ConvTranspose")
         for rank in (1, 2, 3)
     },
-    **{
-        name: f"scores.{method}(target)"
-        for name, method in {
-            "CrossEntropyLoss": "cross_entropy", "NLLLoss": "nll_loss", "MSELoss": "mse_loss",
-            "L1Loss": "l1_loss", "SmoothL1Loss": "smooth_l1_loss", "HuberLoss": "huber_loss",
-            "KLDivLoss": "kl_div", "BCELoss": "binary_crossentropy",
-            "BCEWithLogitsLoss": "binary_crossentropy_logits",
-            "HingeEmbeddingLoss": "hinge_embedding_loss",
-        }.items()
-    },
 }  # fmt: skip
 
 # What to write for torch.optim.name.

@@ -51,3 +51,14 @@ def per_axis(value: Any, rank: int, name: str, least: int | None = 1) -> tuple[i
     if len(found) != rank:
         raise ValueError(f"{name}: expected an integer or {rank} of them; got {found}")
     return found
+
+
+def reduction_of(
+    name: str, reduction: Any, size_average: object = None, reduce: object = None, *others: str
+) -> Any:
+    """The reduction of the loss called `name`, which may be one of `others` too."""
+    for key, value in (("size_average", size_average), ("reduce", reduce)):
+        if value is not None:
+            fix = '; write reduction="mean", "sum" or "none"'
+            raise arguments.wrong(f"{name}: {key}", "None", value, fix)
+    return arguments.choice(reduction, f"{name}: reduction", *others, "mean", "sum", "none")

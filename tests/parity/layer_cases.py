@@ -424,7 +424,123 @@ DISTANCES = [
     Case("PairwiseDistance(1.5)", (4, 3), (3,)),
 ]
 
-LOSSES = []
+LOSSES = [
+    *(
+        Case(f"{name}(reduction='{reduction}')", *inputs, second=second)
+        for reduction in ("mean", "sum", "none")
+        for name, inputs, second in (
+            ("MSELoss", [(4, 3), (4, 3)], True),
+            ("L1Loss", [distinct(4, 3), (4, 3)], True),
+            ("HuberLoss", [(4, 3), (4, 3)], True),
+            ("SmoothL1Loss", [(4, 3), (4, 3)], True),
+            ("CrossEntropyLoss", [(4, 3), below(3, 4)], True),
+            ("CrossEntropyLoss", [(4, 3), distributions(4, 3)], True),
+            ("CrossEntropyLoss", [(4, 3, 2, 5), below(3, 4, 2, 5)], True),
+            ("CrossEntropyLoss", [(4, 3, 2), distributions(4, 3, 2)], True),
+            ("CrossEntropyLoss", [(3,), below(3)], True),
+            ("NLLLoss", [(4, 3), below(3, 4)], True),
+            ("NLLLoss", [(4, 3, 2), below(3, 4, 2)], True),
+            ("BCELoss", [probabilities(4, 3), constant(probabilities(4, 3))], True),
+            ("BCEWithLogitsLoss", [(4, 3), probabilities(4, 3)], True),
+            ("KLDivLoss", [(4, 3), distributions(4, 3)], True),
+            ("PoissonNLLLoss", [(4, 3), positive(4, 3)], True),
+            ("GaussianNLLLoss", [(4, 3), (4, 3), positive(4, 3)], True),
+            ("SoftMarginLoss", [(4, 3), signs(4, 3)], True),
+            ("MultiLabelSoftMarginLoss", [(4, 3), mask(4, 3)], True),
+            ("MultiLabelMarginLoss", [(3, 4), LABEL_SETS], False),
+            ("MultiMarginLoss", [(4, 3), below(3, 4)], False),
+            ("HingeEmbeddingLoss", [(4, 3), signs(4, 3)], True),
+            ("MarginRankingLoss", [(4,), (4,), signs(4)], True),
+            ("CosineEmbeddingLoss", [(4, 3), (4, 3), signs(4)], True),
+            ("TripletMarginLoss", [(4, 3), (4, 3), (4, 3)], True),
+            ("TripletMarginWithDistanceLoss", [(4, 3), (4, 3), (4, 3)], True),
+        )
+    ),
+    *(  # one sample, or a number
+        Case(name, *inputs, second=second)
+        for name, inputs, second in (
+            ("MSELoss()", [(), ()], True),
+            ("L1Loss()", [(3,), (3,)], True),
+            ("SmoothL1Loss()", [(2, 3, 1), (2, 3, 1)], True),
+            ("NLLLoss()", [(3,), below(3)], True),
+            ("BCEWithLogitsLoss()", [(), probabilities()], True),
+            ("KLDivLoss()", [(2, 3, 4), probabilities(2, 3, 4)], True),
+            ("SoftMarginLoss()", [(), signs()], True),
+            ("MultiLabelSoftMarginLoss()", [(3,), mask(3)], True),
+            ("MultiLabelMarginLoss()", [(4,), given([3, 1, -1, 0])], False),
+            ("MultiMarginLoss()", [(3,), below(3)], False),
+            ("MultiMarginLoss()", [(1, 1), below(1, 1)], False),
+            ("HingeEmbeddingLoss()", [(2, 2, 2), signs(2, 2, 2)], True),
+            ("MarginRankingLoss()", [(2, 3), (2, 3), signs(2, 3)], True),
+            ("CosineEmbeddingLoss()", [(3,), (3,), signs()], True),
+            ("TripletMarginLoss()", [(3,), (3,), (3,)], True),
+            ("GaussianNLLLoss()", [(3,), (3,), positive(3)], True),
+        )
+    ),
+    *(  # no samples: sums are 0
+        Case(f"{name}(reduction='{reduction}')", *inputs)
+        for reduction in ("sum", "none")
+        for name, inputs in (
+            ("MSELoss", [(0, 3), (0, 3)]),
+            ("CrossEntropyLoss", [(0, 3), below(3, 0)]),
+            ("BCEWithLogitsLoss", [(0, 3), probabilities(0, 3)]),
+            ("MultiLabelSoftMarginLoss", [(0, 3), mask(0, 3)]),
+            ("TripletMarginLoss", [(0, 3)] * 3),
+        )
+    ),
+    # Options
+    Case("CrossEntropyLoss(weight=tensor([1.0, 0.5, 3.0]))", (4, 3), below(3, 4)),
+    Case("CrossEntropyLoss(tensor([1.0, 0.5, 3.0]))", (4, 3), distributions(4, 3)),
+    Case("CrossEntropyLoss(ignore_index=1)", (5, 3), given([0, 1, 2, 1, 0])),
+    Case("CrossEntropyLoss(label_smoothing=0.1)", (4, 3), below(3, 4)),
+    Case("CrossEntropyLoss(label_smoothing=0.1, reduction='none')", (4, 3), distributions(4, 3)),
+    *(
+        Case(
+            f"CrossEntropyLoss(tensor([1.0, 0.5, 3.0]), None, 1, None, '{reduction}', 0.2)",
+            *((5, 3, 2), given([[0, 1], [1, 1], [2, 0], [1, 2], [0, 0]])),
+        )
+        for reduction in ("mean", "sum", "none")
+    ),
+    Case("NLLLoss(tensor([1.0, 0.5, 3.0]), ignore_index=1)", (4, 3), given([0, 1, 2, 1])),
+    Case("NLLLoss(tensor([1.0, 0.5, 3.0]), reduction='none')", (4, 3, 2), below(3, 4, 2)),
+    Case("BCELoss(tensor([1.0, 0.5, 3.0]))", probabilities(4, 3), constant(probabilities(4, 3))),
+    Case("BCEWithLogitsLoss(tensor([1.0, 0.5, 3.0]))", (4, 3), probabilities(4, 3)),
+    Case("BCEWithLogitsLoss(pos_weight=tensor([1.0, 0.5, 3.0]))", (4, 3), probabilities(4, 3)),
+    Case(
+        "BCEWithLogitsLoss(tensor([[1.0], [2.0]]), None, None, 'sum', tensor([1.0, 0.5, 3.0]))",
+        *((2, 3), probabilities(2, 3)),
+    ),
+    Case("KLDivLoss(reduction='batchmean')", (4, 3), distributions(4, 3)),
+    Case("KLDivLoss(log_target=True)", (4, 3), (4, 3)),
+    Case("KLDivLoss(None, None, 'batchmean', True)", (4, 3, 2), (4, 3, 2)),
+    Case("PoissonNLLLoss(False)", positive(4, 3), positive(4, 3)),
+    Case("PoissonNLLLoss(log_input=False, eps=0.1)", positive(4, 3), positive(4, 3)),
+    Case("PoissonNLLLoss(full=True)", (4, 3), constant(below(5, 4, 3))),
+    Case("PoissonNLLLoss(False, True)", positive(4, 3), positive(4, 3)),
+    Case("GaussianNLLLoss(full=True, eps=0.5)", (4, 3), (4, 3), positive(4, 3)),
+    Case("GaussianNLLLoss()", (4, 3), (4, 3), positive(4)),
+    Case("GaussianNLLLoss()", (4, 3), (4, 3), positive(4, 1)),
+    Case("GaussianNLLLoss()", (4, 3), (4, 1), positive(1, 3)),
+    Case("GaussianNLLLoss(full=True)", (4, 3), (4, 3), call={"var": 0.3}),
+    Case("MultiLabelSoftMarginLoss(tensor([1.0, 0.5, 3.0]))", (4, 3), mask(4, 3)),
+    Case("MultiMarginLoss(2, 0.5)", (4, 3), below(3, 4), second=False),
+    Case("MultiMarginLoss(1, 2.0, tensor([1.0, 0.5, 3.0]))", (4, 3), below(3, 4), second=False),
+    Case("HuberLoss('sum', 0.3)", (4, 3), (4, 3)),
+    Case("SmoothL1Loss(beta=0.3)", (4, 3), (4, 3)),
+    Case("SmoothL1Loss(beta=0.0)", (4, 3), (4, 3)),
+    Case("HingeEmbeddingLoss(0.3)", (4, 3), signs(4, 3)),
+    Case("MarginRankingLoss(0.7)", (4,), (4,), signs(4)),
+    Case("CosineEmbeddingLoss(0.3)", (4, 3), (4, 3), signs(4)),
+    Case("TripletMarginLoss(2.0, 3, 1e-3, True)", (4, 3), (4, 3), (4, 3)),
+    Case("TripletMarginLoss(p=1.0, margin=5.0, swap=True)", (4, 3), (4, 3), (4, 3)),
+    Case(
+        lambda lib: lib.TripletMarginWithDistanceLoss(
+            distance_function=lambda x, y: ((x - y) ** 2).sum((1, 2)), margin=3.0, swap=True
+        ),
+        *((4, 3, 2), (4, 3, 2), (4, 3, 2)),
+        name="TripletMarginWithDistanceLoss(distance_function=..., margin=3.0, swap=True)",
+    ),
+]
 
 CASES = [
     *(*LINEAR, *CONVOLUTION, *POOLING, *RESAMPLING, *PADDING, *ACTIVATIONS, *DROPOUT),
