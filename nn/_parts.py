@@ -117,8 +117,9 @@ class Parts:
     def _found(
         self, caller: str, recurse: bool = True, remove_duplicate: bool = True
     ) -> list[Found]:
-        recurse = arguments.flag(recurse, f"{caller}: recurse")
-        once = arguments.flag(remove_duplicate, f"{caller}: remove_duplicate")
+        name = type(self).__name__
+        recurse = arguments.flag(recurse, f"{name}: recurse")
+        once = arguments.flag(remove_duplicate, f"{name}: remove_duplicate")
         found = complete(caller, self)
         found = found if once else under_each_name(found)
         return found if recurse else [part for part in found if part.module is self]

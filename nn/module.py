@@ -213,16 +213,15 @@ class Module(Parts):
         if wanted.kind != "f":
             raise TypeError(f"to: expected a float dtype, since a module is trained; got {wanted}")
         for path, value, module, buffer in complete("to", self):
-            is_state = buffer is not None or isinstance(value, Parameter)
-            if not is_state or getattr(value, "dtype", wanted).kind != "f" or value is None:
+            if buffer is not None and isinstance(value, np.ndarray):
+                value = Tensor.from_array(value)
+                setattr(module, path.rpartition(".")[2], value)
+            if not isinstance(value, Tensor) or value.dtype.kind != "f":
                 continue
-            if isinstance(value, Tensor) and value.is_leaf:
+            if value.is_parameter or buffer is not None:
                 for tensor in (value, value.grad):
                     if tensor is not None:
                         tensor.data = tensor.detach().to(*target, **options).data
-            else:  # an array, or a buffer with a graph
-                cast = Tensor.from_array(value) if isinstance(value, np.ndarray) else value
-                setattr(module, path.rpartition(".")[2], cast.to(*target, **options))
         return self
 
     def double(self) -> Self:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tinygrad_lite import Tensor
+from tinygrad_lite import Tensor, arguments
 
 
 class _AsksTheTensor(type(Tensor)):  # type: ignore[misc]  # Tensor's, which is not public
@@ -28,7 +28,7 @@ class Parameter(Tensor, metaclass=_AsksTheTensor):
 
     def __new__(cls, data: Any, requires_grad: bool = True) -> Tensor:  # type: ignore[misc]
         """A plain Tensor."""
-        tensor = Tensor(data.detach() if isinstance(data, Tensor) else data)
-        tensor.requires_grad_(requires_grad)
+        trained = arguments.flag(requires_grad, "Parameter: requires_grad")
+        tensor = Tensor(data.detach() if isinstance(data, Tensor) else data).detach()
         tensor.is_parameter = True
-        return tensor
+        return tensor.requires_grad_(trained)

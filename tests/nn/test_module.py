@@ -1,7 +1,9 @@
 """Modules: what they find by reflection, their modes, their repr, and the path in their errors."""
 
+import copy
 import gc
 import pickle
+import re
 import weakref
 from collections import namedtuple
 from functools import partial
@@ -154,6 +156,272 @@ def test_walk_gives_each_occurrence_but_looks_inside_once():
     ]
 
 
+# Parameters and buffers
+
+
+class Buffered(nn.Module):
+    """A parameter, a frozen one, and every kind of buffer."""
+
+    def __init__(self):
+        self.scale = weight(2)
+        self.fixed = nn.Parameter([5.0], requires_grad=False)
+        self.register_buffer("mean", Tensor.zeros(2))
+        self.register_buffer("table", np.arange(3))
+        self.register_buffer("mask", np.ones(2), persistent=False)
+        self.register_buffer("later", None)
+
+    def forward(self, x):
+        self.last = (x * self.scale).detach()
+        return x * self.scale + self.mean
+
+
+def test_a_parameter_is_a_plain_tensor():
+    array = np.ones(2)
+    made = nn.Parameter(array)
+    assert (type(made), made.requires_grad, made.dtype) == (Tensor, True, np.float64)
+    made.data[0] = 7
+    assert array[0] == 1
+    assert isinstance(made, nn.Parameter)
+    assert isinstance(weight(1), nn.Parameter)
+    for other in (Tensor([1.0]), made * 2, made.detach(), Tensor(made.detach()), 3, None):
+        assert not isinstance(other, nn.Parameter)
+
+
+def test_a_parameter_of_a_computed_tensor_leaves_the_graph():
+    w = weight(2)
+    for made in (nn.Parameter(w * 2), nn.Parameter([w.sum(), w.sum()])):
+        assert made.is_leaf
+        (made * 3.0).sum().backward()
+        assert made.grad.tolist() == [3, 3]
+        assert w.grad is None
+
+
+def loaded(value):
+    return pickle.loads(pickle.dumps(value))
+
+
+def test_a_frozen_parameter_stays_one_in_every_copy():
+    frozen = nn.Parameter(np.arange(3), requires_grad=False)
+    assert (frozen.requires_grad, frozen.dtype) == (False, np.int64)
+    w = weight(2)
+    w.requires_grad = False
+    for tensor in (frozen, w, w.requires_grad_(False)):
+        for copied in (
+            copy.copy(tensor),
+            copy.deepcopy(tensor),
+            pickle.loads(pickle.dumps(tensor)),
+        ):
+            assert (copied.is_parameter, copied.requires_grad) == (True, False)
+        assert not tensor.detach().is_parameter
+        assert not tensor.clone().is_parameter
+        assert not Tensor(tensor).is_parameter
+    assert not copy.copy(Tensor([1.0]).requires_grad_(False)).is_parameter
+
+
+@pytest.mark.parametrize(
+    ("make", "value", "line"),
+    [
+        (
+            lambda: weight(1) * 2,
+            True,
+            "cannot be True: this tensor was computed; detach() it first",
+        ),
+        (lambda: weight(1), False, "cannot be False: this tensor requires grad; freeze it first"),
+    ],
+)
+def test_is_parameter_cannot_be_what_it_is_not(make, value, line):
+    with pytest.raises(RuntimeError, match=f"^is_parameter: {re.escape(line)}$"):
+        make().is_parameter = value
+
+
+def test_is_parameter_can_be_assigned():
+    tensor = Tensor([1])
+    tensor.is_parameter = True
+    assert list(nn.ParameterList([tensor])) == [tensor]
+    tensor.is_parameter = False
+    assert not isinstance(tensor, nn.Parameter)
+
+
+def test_parameters_and_buffers_are_listed_apart():
+    net = nn.Sequential(Buffered())
+    assert [name for name, _ in net.named_parameters()] == ["0.scale", "0.fixed"]
+    assert [name for name, _ in net.named_buffers()] == ["0.mean", "0.table", "0.mask"]
+    assert next(net.parameters()) is net[0].scale
+    assert list(net.parameters(recurse=False)) == list(net.buffers(recurse=False)) == []
+    assert nn.state.get_parameters(net) == [net[0].scale]
+    net[0].later = Tensor.ones(1)
+    assert len(list(net.buffers())) == 4
+
+
+def test_a_buffer_can_be_registered_assigned_and_deleted():
+    net = Buffered()
+    assert isinstance(net.table, Tensor)
+    assert net.later is None
+    net.mean = net.mean * 0.9 + Tensor.ones(2)
+    net.table = np.arange(5)
+    net.register_buffer("mask", np.zeros(1), persistent=True)
+    assert {name: x.tolist() for name, x in net.named_buffers()} == {
+        "mean": [1, 1],
+        "table": [0, 1, 2, 3, 4],
+        "mask": [0],
+    }
+    assert list(net.state_dict()) == ["scale", "fixed", "mean", "table", "mask"]
+    del net.mean
+    assert list(net.state_dict()) == ["scale", "fixed", "table", "mask"]
+
+
+def test_a_copy_of_a_module_registers_for_itself():
+    net = Buffered()
+    other = copy.copy(net)
+    other.register_buffer("more", np.ones(1))
+    assert "more" not in net.registered_buffers
+    assert nn.Module.registered_buffers == {}
+
+
+def test_the_array_of_a_buffer_is_copied():
+    array = np.zeros(2)
+    net = nn.Module()
+    net.register_buffer("x", array)
+    net.x.data[0] = 1
+    assert array[0] == 0
+
+
+@pytest.mark.parametrize("value", [3, 1.5, [1.0], np.float32(1)])
+def test_a_buffer_is_a_tensor_or_an_array(value):
+    line = f"register_buffer: value: expected a Tensor, an ndarray or None; got {value}"
+    with pytest.raises(TypeError, match=f"^{re.escape(line)}$"):
+        nn.Module().register_buffer("x", value)
+    net = Buffered()
+    net.mean = value
+    line = f"the buffer 0.mean: expected a Tensor, an ndarray or None; got {value}"
+    for act in (nn.Module.state_dict, nn.Module.named_buffers):
+        with pytest.raises(TypeError, match=f"^{re.escape(line)}$"):
+            act(nn.Sequential(net))
+
+
+def test_a_buffer_is_not_trained():
+    line = (
+        "register_buffer: x requires grad, so it is a parameter; write self.x = tensor, or "
+        "detach() it"
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(line)}$"):
+        nn.Module().register_buffer("x", weight(1))
+    net = Buffered()
+    net.mean = weight(2)
+    assert [name for name, _ in net.named_parameters()] == ["scale", "fixed", "mean"]
+    assert [name for name, _ in net.named_buffers()] == ["table", "mask"]
+
+
+@pytest.mark.parametrize(
+    ("act", "error", "line"),
+    [
+        (lambda m: m.register_buffer(3, None), TypeError, "register_buffer: name: expected text; "),
+        (lambda m: m.register_buffer("a.b", None), KeyError, "expected a name without a dot; got"),
+        (lambda m: m.register_buffer("scale", None), KeyError, "has an attribute 'scale' already"),
+        (lambda m: m.register_buffer("x", None, 3), TypeError, "persistent: expected True or Fal"),
+        (
+            lambda m: m.register_parameter("x", Tensor([1.0])),
+            TypeError,
+            "register_parameter: parameter: expected a Parameter or None; got",
+        ),
+        (lambda m: m.add_module("x", 3), TypeError, "add_module: module: expected a Module or N"),
+        (lambda m: m.apply(3), TypeError, "apply: fn: expected a function; got 3"),
+        (lambda m: m.train(3), TypeError, "train: mode: expected True or False; got 3"),
+        (lambda m: m.parameters(3), TypeError, "Buffered: recurse: expected True or False; got 3"),
+        (lambda m: m.named_parameters(3), TypeError, "named_parameters: prefix: expected text"),
+        (lambda m: m.state_dict(prefix=3), TypeError, "state_dict: prefix: expected text; got 3"),
+        (lambda m: m.zero_grad(3), TypeError, "zero_grad: set_to_none: expected True or False"),
+        (lambda m: m.get_submodule(3), TypeError, "get_submodule: target: expected a path, as te"),
+        (lambda m: m.to(np.int64), TypeError, "to: expected a float dtype, since a module is tra"),
+        (lambda m: m.to("cuda"), ValueError, "to: expected a dtype, a Tensor or 'cpu', the only"),
+        (
+            lambda m: m.get_parameter("scalse"),
+            AttributeError,
+            "get_parameter: Buffered has no parameter 'scalse'; it has scale, fixed",
+        ),
+        (
+            lambda m: m.load_state_dict({}, assign=True),
+            ValueError,
+            "load_state_dict: assign: values are always copied, so that optimisers keep their",
+        ),
+        (lambda m: m.cuda(), AttributeError, "everything is computed on the CPU"),
+        (lambda m: m.register_forward_hook(print), AttributeError, "here it is a line in forward"),
+    ],
+)
+def test_wrong_arguments_are_refused_in_one_line(act, error, line):
+    with pytest.raises(error) as caught:
+        act(Buffered())
+    assert line in str(caught.value.args[0])
+    assert "\n" not in str(caught.value)
+
+
+def test_names_that_are_computed():
+    class Net(nn.Module):
+        def __init__(self):
+            for k in range(2):
+                self.register_parameter(f"w{k}", weight(k + 1))
+                self.add_module(f"layer{k}", nn.Linear(1, 1))
+            self.register_parameter("bias", None)
+
+    net = Net()
+    assert [name for name, _ in net.named_children()] == ["layer0", "layer1"]
+    assert [name for name, _ in net.named_parameters(recurse=False)] == ["w0", "w1"]
+    assert net.bias is None
+
+
+# Paths
+
+
+def test_modules_children_and_paths():
+    class Net(nn.Module):
+        def __init__(self):
+            self.stack = [nn.Linear(1, 1), {"a": nn.ReLU()}]
+            self.body = nn.Sequential(nn.Linear(1, 1), nn.Sequential(nn.ReLU()))
+            self.same = self.body
+
+    net = Net()
+    paths = ["stack.0", "stack.1.a", "body"]
+    assert [path for path, _ in net.named_children()] == paths
+    assert list(net.children()) == [net.stack[0], net.stack[1]["a"], net.body]
+    assert [path for path, _ in net.named_modules()] == ["", *paths, "body.0", "body.1", "body.1.0"]
+    assert [path for path, _ in net.named_modules(prefix="x")][:2] == ["x", "x.stack.0"]
+    again = [path for path, _ in net.named_modules(remove_duplicate=False)]
+    assert again[-4:] == ["same", "same.0", "same.1", "same.1.0"]
+    assert next(net.modules()) is net
+    assert net.get_submodule("") is net
+    assert net.get_submodule("same.1.0") is net.body[1][0]
+    assert net.get_submodule("stack.1.a") is net.stack[1]["a"]
+    assert net.get_parameter("same.0.weight") is net.body[0].weight
+
+
+def test_lists_do_not_change_with_the_model_that_they_list():
+    net = nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1))
+    for module in net.modules():
+        if module is not net:
+            net.append(nn.ReLU())
+    for name, parameter in net.named_parameters():
+        net.add_module(name.replace(".", "_"), nn.Lambda(parameter.mul))
+    assert len(net) == 8
+
+
+def test_apply_goes_from_the_inside_out_and_once_to_each():
+    shared = nn.Linear(1, 1)
+    net = nn.Sequential(shared, nn.Sequential(nn.ReLU(), shared), nn.Dropout())
+    net[1].parent = net
+    seen = []
+    assert net.apply(seen.append) is net
+    assert seen == [shared, net[1][0], net[1], net[2], net]
+
+
+def test_apply_fills_weights():
+    def fill(module):
+        if isinstance(module, nn.Linear):
+            nn.init.zeros_(module.bias)
+
+    net = model().apply(fill)
+    assert all(b.data.any() == ("weight" in name) for name, b in net.named_parameters())
+
+
 # Modes
 
 
@@ -174,12 +442,107 @@ def test_one_module_alone_can_be_in_eval():
     assert not net[2][0].training
 
 
-def test_zero_grad():
+def test_a_train_of_its_own_is_asked():
+    class Frozen(nn.Module):
+        def __init__(self):
+            self.inner, self.other = nn.Sequential(nn.Dropout()), nn.Dropout()
+
+        def train(self, mode=True):
+            super().train(mode)
+            self.inner.eval()
+            return self
+
+    net = nn.Sequential(nn.Sequential(Frozen(), nn.Dropout()), nn.Dropout())
+    net.train()
+    frozen = net[0][0]
+    assert not frozen.inner[0].training
+    assert [m.training for m in (net, net[0], frozen, frozen.other, net[0][1], net[1])] == [
+        True
+    ] * 6
+    net.eval()
+    assert not any(m.training for m in net.modules())
+
+
+@pytest.mark.parametrize("to_none", [True, False])
+def test_zero_grad(to_none):
     net = model()
     net(Tensor.ones(3, 4)).sum().backward()
-    assert all(p.grad is not None for p in net.parameters())
-    net.zero_grad()
-    assert all(p.grad is None for p in net.parameters())
+    gradients = [p.grad for p in net.parameters()]
+    values = [gradient.tolist() for gradient in gradients]
+    net.zero_grad(set_to_none=to_none)
+    assert [gradient.tolist() for gradient in gradients] == values
+    for parameter in net.parameters():
+        if to_none:
+            assert parameter.grad is None
+        else:
+            np.testing.assert_array_equal(parameter.grad.data, np.zeros(parameter.shape, "f4"))
+    nn.Linear(1, 1).zero_grad(set_to_none=False)
+
+
+def test_freezing_and_thawing():
+    net = Buffered()
+    optimizer = nn.optim.SGD(net.parameters(), lr=1.0)
+    assert net.requires_grad_(False) is net
+    assert not net(Tensor.ones(2)).requires_grad
+    assert list(net.state_dict()) == ["scale", "fixed", "mean", "table"]
+    for parameter in net.parameters():
+        parameter.requires_grad_(True)
+    net(Tensor.ones(2)).sum().backward()
+    optimizer.step()
+    assert net.scale.tolist() == [-1, -1]
+
+
+# Dtypes
+
+
+def test_a_cast_keeps_every_tensor_its_gradient_and_the_optimiser():
+    net = nn.Sequential(nn.Linear(2, 2), Buffered())
+    net[1].plain = Tensor([1.0])
+    held = [*net.parameters(), *net.buffers()]
+    optimizer = nn.optim.SGD(net[0].parameters(), lr=1.0)
+    net(Tensor.ones(1, 2)).sum().backward()
+    gradient = net[0].weight.grad.data.astype(np.float64)
+    assert net.to(np.float64) is net
+    assert all(a is b for a, b in zip(held, [*net.parameters(), *net.buffers()], strict=True))
+    kinds = [str(x.dtype) for x in held]
+    assert kinds == ["float64"] * 5 + ["int64", "float64"]
+    assert net[1].plain.dtype == np.float32
+    assert net[0].weight.grad.dtype == np.float64
+    before = net[0].weight.data.copy()
+    optimizer.step()
+    np.testing.assert_array_equal(net[0].weight.data, before - gradient)
+    net(Tensor.ones(1, 2, dtype=np.float64)).sum().backward()
+    assert net[0].weight.grad.dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    ("cast", "dtype"),
+    [
+        (lambda m: m.double(), np.float64),
+        (lambda m: m.half(), np.float16),
+        (lambda m: m.double().float(), np.float32),
+        (lambda m: m.to("float64"), np.float64),
+        (lambda m: m.to("cpu", np.float64), np.float64),
+        (lambda m: m.to(device="cpu", dtype=np.float64, non_blocking=True), np.float64),
+        (lambda m: m.to(Tensor.zeros(1, dtype=np.float16)), np.float16),
+        (lambda m: m.to("cpu"), np.float32),
+        (lambda m: m.to(), np.float32),
+        (lambda m: m.cpu(), np.float32),
+    ],
+)
+def test_casts(cast, dtype):
+    net = cast(nn.Linear(1, 1))
+    assert isinstance(net, nn.Linear)
+    assert [p.dtype for p in net.parameters()] == [dtype] * 2
+    assert all(p.is_leaf and p.requires_grad for p in net.parameters())
+
+
+def test_a_cast_reaches_an_array_and_a_buffer_with_a_graph():
+    net = Buffered()
+    net.mask, net.mean = np.array([0.1, 0.2]), net.mean + net.scale
+    net.half()
+    assert (net.mask.dtype, net.mean.dtype, net.mean.requires_grad) == ("float16", "float16", True)
+    assert [str(x.dtype) for x in net.buffers()] == ["float16", "int64", "float16"]
 
 
 # Repr

@@ -246,3 +246,64 @@ def test_a_tensor_may_hold_tensors_itself() -> None:
     assert [path for path, _ in walk([scaled, slotted])] == ["", "0", "0.scale", "1", "1.shift"]
     assert list(get_state_dict([scaled, slotted])) == ["0", "0.scale", "1", "1.shift"]
     assert [p.item() for p in get_parameters([scaled, slotted])] == [1, 3, 4]
+
+
+def test_an_object_that_names_its_parts_is_asked() -> None:
+    class Renamed(nn.Module):
+        def __init__(self) -> None:
+            self.hidden = nn.Linear(1, 1, bias=False)
+
+        def named_parts(self):
+            yield 7, self.hidden
+
+    net = Net(Renamed())
+    assert list(get_state_dict(net)) == ["layers.7.weight"]
+    assert [path for path, _ in net.named_modules()] == ["", "layers", "layers.7"]
+    assert net.get_submodule("layers.7") is net.layers.hidden
+    assert "7: Linear(1, 1, bias=False)" in repr(net)
+
+
+def test_modules_in_dataclasses_slots_and_subclasses_of_list() -> None:
+    @dataclasses.dataclass
+    class Data(nn.Module):
+        """It compares its fields, and so has no hash."""
+
+        layer: nn.Linear
+
+    class Slotted(nn.Module):
+        __slots__ = ("layer", "seen")
+
+        def __init__(self, layer: nn.Linear) -> None:
+            self.layer = layer
+            self.register_buffer("seen", np.zeros(1))
+
+    class Listed(nn.Module, list):
+        pass
+
+    layer = nn.Linear(1, 1)
+    for net, path in ((Data(layer), "layer"), (Slotted(layer), "layer"), (Listed([layer]), "0")):
+        names = [f"{path}.weight", f"{path}.bias"]
+        assert [name for name in net.state_dict() if name != "seen"] == names
+        assert [name for name, _ in net.named_children()] == [path]
+        assert [id(m) for m in net.modules()] == [id(net), id(layer)]
+        assert net.apply(lambda _: None) is net
+        assert repr(net).count("Linear(1, 1)") == 1
+    assert next(Slotted(layer).named_buffers())[0] == "seen"
+
+
+def test_a_property_is_no_part_and_what_it_reads_is() -> None:
+    class Computed(nn.Module):
+        def __init__(self) -> None:
+            self.parts = [nn.Linear(1, 1, bias=False)]
+
+        @property
+        def first(self) -> nn.Linear:
+            return self.parts[0]
+
+    assert list(get_state_dict(Computed())) == ["parts.0.weight"]
+
+
+def test_a_module_in_a_plain_object_in_a_module_is_a_child() -> None:
+    net = Net(Record(nn.Sequential(nn.ReLU())))
+    assert [path for path, _ in net.named_children()] == ["layers.first"]
+    assert not net.eval().layers.first[0].training

@@ -74,6 +74,99 @@ def test_what_was_computed_with_a_graph_is_no_state():
     assert "last" not in get_state_dict(net)
 
 
+class Watching(nn.Module):
+    """A module that looks at tensors that are none of its own."""
+
+    def __init__(self) -> None:
+        self.layer = nn.Linear(2, 1)
+        self.constant = Tensor([1.0])
+        self.stats = {"mean": Tensor.zeros(2), "weight": Tensor.ones(1, requires_grad=True)}
+        self.register_buffer("count", np.zeros((), np.int64))
+
+    def forward(self, x):
+        self.last = x.detach()
+        return self.layer(x)
+
+
+def test_the_state_of_a_module_is_its_parameters_and_buffers():
+    net = Watching()
+    net(Tensor.ones(1, 2))
+    names = ["layer.weight", "layer.bias", "stats.weight", "count"]
+    assert sorted(get_state_dict(net)) == sorted(names)
+    assert sorted(get_state_dict({"net": net})) == sorted(f"net.{name}" for name in names)
+
+
+def test_outside_of_modules_every_tensor_is_state():
+    class Holder:
+        def __init__(self):
+            self.net, self.constant, self.array = Watching(), Tensor([1.0]), np.ones(1)
+
+    assert "constant" in get_state_dict(Holder())
+    assert "array" not in get_state_dict(Holder())
+    assert "net.constant" not in get_state_dict(Holder())
+
+
+def test_what_is_inside_a_module_by_way_of_another_object_follows_the_rule_of_modules():
+    class Plain:
+        def __init__(self):
+            self.trained, self.looked_at = Tensor([1.0], requires_grad=True), Tensor([1.0])
+
+    net = nn.Module()
+    net.plain = Plain()
+    assert list(get_state_dict(net)) == ["plain.trained"]
+
+
+def test_frozen_parameters_stay_in_the_state():
+    net = model()
+    for parameter in net.parameters():
+        parameter.requires_grad_(False)
+    assert list(get_state_dict(net)) == list(get_state_dict(model()))
+    assert get_parameters(net) == []
+
+
+def test_a_shared_module_has_all_its_names():
+    layer = nn.Linear(2, 2)
+    net = nn.Sequential(layer, nn.ReLU(), layer, nn.Sequential(layer))
+    names = ["0.weight", "0.bias", "2.weight", "2.bias", "3.0.weight", "3.0.bias"]
+    assert list(get_state_dict(net)) == names
+    assert [name for name, _ in net.named_parameters()] == names[:2]
+    assert [name for name, _ in net.named_parameters(remove_duplicate=False)] == names
+    outer = nn.Module()
+    outer.a = outer.b = net
+    assert list(get_state_dict(outer)) == [f"{part}.{name}" for part in "ab" for name in names]
+    values = {name: np.full(x.shape, 3.0) for name, x in get_state_dict(layer).items()}
+    load_state_dict(net, {f"2.{name}": value for name, value in values.items()})
+    assert layer.bias.tolist() == [3, 3]
+
+
+def test_a_module_that_holds_itself_has_names_that_end():
+    outer, inner = nn.Module(), nn.Linear(1, 1)
+    outer.inner, inner.outer, inner.me = inner, outer, inner
+    assert list(get_state_dict(outer)) == ["inner.weight", "inner.bias"]
+
+
+def test_a_state_is_that_of_the_model_and_has_no_graph():
+    net = Watching()
+    state = net.state_dict()
+    assert not any(x.requires_grad for x in state.values())
+    state["layer.bias"].copy_(Tensor([4.0]))
+    assert net.layer.bias.tolist() == [4]
+    assert net.state_dict(keep_vars=True)["layer.bias"] is net.layer.bias
+    kept = {"epoch": 3}
+    assert net.state_dict(kept, "net.") is kept
+    assert list(kept)[:2] == ["epoch", "net.layer.weight"]
+    assert list(kept)[2:] == [f"net.{name}" for name in net.state_dict()][1:]
+
+
+def test_writing_into_a_state_is_seen_by_a_backward_that_needs_the_old_values():
+    net = nn.Linear(1, 1)
+    x = Tensor([[1.0]], requires_grad=True)
+    loss = net(x).sum()
+    net.state_dict()["weight"].add_(1.0)
+    with pytest.raises(RuntimeError, match="changed it in place"):
+        loss.backward()
+
+
 def test_two_tensors_of_one_name_are_refused():
     with pytest.raises(ValueError, match=r"two tensors are called a\.b; rename a dict key"):
         get_state_dict({"a.b": Tensor(1.0), "a": {"b": Tensor(1.0)}})
@@ -119,6 +212,56 @@ def test_not_strict_lets_names_be_missing_but_not_shapes_differ():
     assert net[0].bias.tolist() == [5, 6]
     with pytest.raises(ValueError, match=r"0\.bias has shape \(3,\), expected \(2,\)$"):
         load_state_dict(net, {"0.bias": np.ones(3)}, strict=False)
+
+
+@pytest.mark.parametrize("load", [load_state_dict, nn.Module.load_state_dict])
+def test_what_was_missing_and_unexpected_is_returned(load):
+    net = model()
+    found = load(net, {"0.bias": np.ones(2), "extra": np.ones(1), "x.y": np.ones(1)}, strict=False)
+    assert found.missing_keys == ["0.weight", "2.weight", "2.bias"]
+    assert found.unexpected_keys == ["extra", "x.y"]
+    missing, unexpected = load(net, get_state_dict(net))
+    assert (missing, unexpected) == ([], [])
+
+
+def test_a_name_that_is_there_but_not_saved_says_so():
+    """As in a file of before, when every tensor in an attribute was saved."""
+    net = Watching()
+    state = {**net.state_dict(), "constant": np.ones(1), "stats.mean": np.ones(2), "z": np.ones(1)}
+    with pytest.raises(ValueError, match="unexpected") as caught:
+        load_state_dict(net, state)
+    assert str(caught.value) == (
+        "load_state_dict: unexpected constant, stats.mean, z (constant, stats.mean is there, but "
+        "not saved; a module saves its parameters and what it registers: "
+        "register_buffer(name, tensor))"
+    )
+
+
+def test_buffers_of_every_kind_are_loaded_in_place():
+    net = Watching()
+    net.register_buffer("array", None)
+    net.register_buffer("graph", None)
+    net.array, net.graph = np.zeros(2), net.layer.bias * 2
+    count, array, graph = net.count, net.array, net.graph.data
+    state = {name: x.numpy() + 1 for name, x in net.state_dict().items()}
+    net.load_state_dict(state)
+    assert net.count is count
+    assert (count.item(), array.tolist()) == (1, [1, 1])
+    np.testing.assert_array_equal(graph, state["graph"])
+    array.flags.writeable = False
+    with pytest.raises(ValueError, match=r"^load_state_dict: array is read-only in the model$"):
+        net.load_state_dict(state)
+
+
+def test_buffers_and_frozen_weights_survive_a_file(tmp_path):
+    source, target = Watching(), Watching()
+    source.count += 7
+    source.layer.requires_grad_(False)
+    safe_save(source.state_dict(), tmp_path / "file")
+    assert target.load_state_dict(safe_load(tmp_path / "file")) == ([], [])
+    assert target.count.item() == 7
+    assert target.layer.weight.requires_grad
+    np.testing.assert_array_equal(target.layer.weight.data, source.layer.weight.data)
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float16, np.int64])
