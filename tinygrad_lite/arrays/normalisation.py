@@ -47,6 +47,15 @@ def _rescaled(x: Any, n: Any, r: Any, axes: Shape, count: int, eps: float) -> tu
     return np.where(wrong, scaled * spread, n), np.where(wrong, spread / unit, r)
 
 
+def mean_and_variance(x: Any, axes: Shape) -> tuple[Any, Any]:
+    """Both over the axes, computed in float64: also where float32 overflows or vanishes."""
+    wide = x.astype(np.float64)
+    count = prod([x.shape[axis] for axis in axes])
+    mean = sum_along(wide / count, axes, keepdims=True)
+    variance = sum_along((wide - mean) ** 2 / count, axes)
+    return mean.reshape(variance.shape).astype(x.dtype), variance.astype(x.dtype)
+
+
 def normalised_gradient(g: Any, h: Any, n: Any, r: Any, axes: Shape, count: int) -> Any:
     """r (g - <g> - n <g n>) - h r^2 n / count, <> being the mean over the axes.  Array or Tensor.
 

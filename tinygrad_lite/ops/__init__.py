@@ -58,7 +58,7 @@ from .pooling import SlidingWindows, OverlapAdd, SumPool, MaxPool, MaxUnpool
 from .activations import Softplus, Gelu, GeluSlope, Softmax, LogSoftmax
 
 # Normalisation.
-from .normalisation import LayerNorm, LayerNormAffine
+from .normalisation import LayerNorm, LayerNormAffine, BatchNorm, GroupNorm, ChannelAffine
 
 # Recurrent cells.
 from .recurrent import LSTMCell
@@ -82,15 +82,14 @@ def primitives() -> list[type[Primitive]]:
 
 __all__ = [
     "QR", "SVD", "Abs", "Acos", "Acosh", "Add", "Asin", "Asinh", "Atan", "Atan2", "Atanh",
-    "BinaryCrossEntropy", "Cast", "Centre", "Cholesky", "Clip", "Cofactor", "Concatenate",
-    "Conv", "ConvInput", "ConvWeight", "Cos", "Cosh", "CrossEntropy", "CumProd", "CumSum",
-    "Det", "Diagonal", "Div", "Eigh", "Erf", "Exp", "Expand", "Expm1", "FloorDivide", "Fmod",
-    "Fold", "Gelu", "GeluSlope", "Getitem", "Hypot", "Inv", "LSTMCell", "LayerNorm",
-    "LayerNormAffine", "Linear", "Log", "Log1p", "LogBase", "LogCumSumExp", "LogSoftmax",
-    "Logaddexp", "Mask", "Matmul", "Max", "MaxPool", "MaxUnpool", "Maximum", "Mean", "Min",
-    "Minimum", "Mod", "Mul", "Neg", "Norm", "OverlapAdd", "Pad", "Permute", "Pow", "Prod",
-    "Recurrence", "Relu", "Reshape", "ScatterAdd", "ScatterExtreme", "Setitem", "Sigmoid",
-    "Sin", "Sinc", "Sinh", "SlidingWindows", "Slogdet", "Softmax", "Softplus", "Solve", "Split",
-    "Sqrt", "Step", "Sub", "Sum", "SumPool", "Tan", "Tanh", "Unfold", "Unstack", "Where",
-    "primitives",
+    "BatchNorm", "BinaryCrossEntropy", "Cast", "Centre", "ChannelAffine", "Cholesky", "Clip",
+    "Cofactor", "Concatenate", "Conv", "ConvInput", "ConvWeight", "Cos", "Cosh", "CrossEntropy",
+    "CumProd", "CumSum", "Det", "Diagonal", "Div", "Eigh", "Erf", "Exp", "Expand", "Expm1",
+    "FloorDivide", "Fmod", "Fold", "Gelu", "GeluSlope", "Getitem", "GroupNorm", "Hypot", "Inv",
+    "LSTMCell", "LayerNorm", "LayerNormAffine", "Linear", "Log", "Log1p", "LogBase", "LogCumSumExp",
+    "LogSoftmax", "Logaddexp", "Mask", "Matmul", "Max", "MaxPool", "MaxUnpool", "Maximum", "Mean",
+    "Min", "Minimum", "Mod", "Mul", "Neg", "Norm", "OverlapAdd", "Pad", "Permute", "Pow", "Prod",
+    "Recurrence", "Relu", "Reshape", "ScatterAdd", "ScatterExtreme", "Setitem", "Sigmoid", "Sin",
+    "Sinc", "Sinh", "SlidingWindows", "Slogdet", "Softmax", "Softplus", "Solve", "Split", "Sqrt",
+    "Step", "Sub", "Sum", "SumPool", "Tan", "Tanh", "Unfold", "Unstack", "Where", "primitives",
 ]  # fmt: skip

@@ -1,10 +1,27 @@
-"""Layer normalisation."""
+"""Normalisation: mean 0 and variance 1, over the last axes or for the channels of images."""
 
 from math import prod
 
-from ..arrays.normalisation import normalised, normalised_gradient, scaled_gradient
+import numpy as np
+
+from ..arrays.channels import (
+    Pixels,
+    channel_gradients,
+    normalised_channels,
+    shifted_and_scaled,
+    statistics,
+    sum_of_products,
+)
+from ..arrays.normalisation import (
+    mean_and_variance,
+    normalised,
+    normalised_gradient,
+    scaled_gradient,
+)
+from ..arrays.shapes import keepdim_shape
 from ..arrays.sums import sum_along
 from ..engine.function import Primitive
+from .reduce import Centre
 
 
 class LayerNorm(Primitive):
@@ -75,3 +92,157 @@ class LayerNormAffine(Primitive):
             more = normalised_gradient(from_n, from_r, n, r, self.axes, self.count)
             gx = more if gx is None else gx + more
         return gx, gw, gb
+
+
+class _ChannelNorm(Primitive):
+    """The rule of BatchNorm and GroupNorm, which differ in what shares a mean.
+
+    On arrays it uses the statistics that forward left as constants.  On Tensors, and for numbers
+    whose variance overflows or vanishes, it is composed: n and r are those of LayerNorm.
+    """
+
+    __slots__ = ("eps", "found", "groups", "pixels")
+    reads = {"x": ("x", "w"), "w": ("x",)}
+    results = ("out", "mean", "var")
+    fresh = True
+
+    def __init__(self, eps, groups=None):
+        self.eps = eps
+        self.groups = groups
+
+    def split(self, x):
+        """x in a shape where elements that share a mean are along some axes, and these axes."""
+        if self.groups is None:
+            return x, _channel_axes(x)
+        shape = (len(x), self.groups, x.shape[1] // self.groups, *x.shape[2:])
+        return x.reshape(shape), tuple(range(2, len(shape)))
+
+    def forward(self, x, w, b):
+        self.pixels = pixels = Pixels(x, self.groups)
+        self.found = statistics(x, pixels, self.eps)
+        if x.size and not self.found.regular:
+            return self.of_extremes(x, w, b)
+        return normalised_channels(x, w, b, pixels, self.found)
+
+    def of_extremes(self, x, w, b):
+        """`forward`, where a variance overflows or vanishes."""
+        split, axes = self.split(x)
+        y = LayerNorm.apply(split, axes=axes, eps=self.eps)[0].reshape(x.shape)
+        y = y if w is None else y * _along_channels(w, x)
+        y = y if b is None else y + _along_channels(b, x)
+        return y, *mean_and_variance(split, axes)
+
+    def backward(self, g, y, x, w, b):
+        g, of_mean, of_var = g
+        if type(g) is np.ndarray and g.size and self.found.regular:
+            gx, gw, gb = channel_gradients(g, x, w, self.pixels, self.found, self.needs)
+        else:
+            gx, gw, gb = self.composed(g, x, w)
+        if self.needs[0] and not (of_mean is None and of_var is None):
+            more = self.of_statistics(of_mean, of_var, x)
+            gx = more if gx is None else gx + more
+        return gx, gw, gb
+
+    def composed(self, g, x, w):
+        """The gradients for that of y."""
+        gx = gw = gb = None
+        if g is None:
+            return gx, gw, gb
+        if self.needs[2]:
+            gb = sum_along(g, _channel_axes(g))
+        if self.needs[0] or self.needs[1]:
+            split, axes = self.split(x)
+            n, r = LayerNorm.apply(split, axes=axes, eps=self.eps)
+        if self.needs[1]:
+            gw = sum_along(g * n.reshape(x.shape), _channel_axes(g))
+        if self.needs[0]:
+            g = g if w is None else g * _along_channels(w, x)
+            count = prod([split.shape[axis] for axis in axes])
+            gx = normalised_gradient(g.reshape(split.shape), None, n, r, axes, count)
+            gx = gx.reshape(x.shape)
+        return gx, gw, gb
+
+    def of_statistics(self, of_mean, of_var, x):
+        """The gradient of x for those of mean and var: 1 / count and 2 (x - mean) / count."""
+        split, axes = self.split(x)
+        shape = keepdim_shape(split.shape, axes)
+        count = prod([split.shape[axis] for axis in axes])
+        gx = split * 0.0
+        if of_mean is not None:
+            gx = gx + of_mean.reshape(shape) / count
+        if of_var is not None:
+            gx = gx + Centre.apply(split, axes=axes) * (of_var.reshape(shape) * (2.0 / count))
+        return gx.reshape(x.shape)
+
+
+class BatchNorm(_ChannelNorm):
+    """y = n w + b, n = (x - mean) r, r = 1 / sqrt(var + eps): each channel over the whole batch.
+
+    x: (N, C, *size), w and b: (C,) or None.  mean and var, with correction 0, are further results,
+    (C,), for running averages.
+
+    dw = the sum of g n over all but the channels, db = that of g, and with h = g w
+    dx = r (h - <h> - n <h n>), <> being the mean over the same elements.
+
+    One primitive: composed of ten, it would read and write the batch four times as often.
+
+    Source: S. Ioffe and C. Szegedy, Batch Normalization, ICML 2015.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, eps):
+        super().__init__(eps)
+
+
+class GroupNorm(_ChannelNorm):
+    """y = n w + b, n = (x - mean) r, r = 1 / sqrt(var + eps): each group of channels of each image.
+
+    x: (N, C, *size), w and b: (C,) or None; mean and var: (N, groups), with correction 0.  With as
+    many groups as channels it is instance normalisation.  The rule is that of BatchNorm, <> being
+    the mean over a group.
+
+    One primitive for the same reason.
+
+    Source: Y. Wu and K. He, Group Normalization, ECCV 2018.
+    """
+
+    __slots__ = ()
+
+
+class ChannelAffine(Primitive):
+    """y = (x - m) a + b, with m, a, b for each channel.  dx = g a, da = <g (x - m)>, dm = -a <g>.
+
+    db = <g>, <> being the sum over all but the channels.  x: (N, C, *size), m, a, b: (C,); m and b
+    may be None for 0.  It is batch normalisation in evaluation.
+
+    One primitive, since NumPy's broadcasts along channels are slow, and for <g (x - m)>.
+    """
+
+    __slots__ = ()
+    reads = {"x": ("a",), "m": ("a",), "a": ("x", "m")}
+    fresh = True
+
+    def forward(self, x, m, a, b):
+        return shifted_and_scaled(x, Pixels(x, None), m, a, b)
+
+    def backward(self, g, y, x, m, a, b):
+        gx = gm = ga = gb = None
+        if self.needs[0]:
+            gx = ChannelAffine.apply(g, None, a, None)
+        if self.needs[2]:
+            ga = sum_of_products(g, x, m)
+        if self.needs[1] or self.needs[3]:
+            gb = sum_along(g, _channel_axes(g))
+            gm = -gb * a if self.needs[1] else None
+        return gx, gm, ga, gb
+
+
+def _channel_axes(x):
+    """All axes but that of the channels."""
+    return (0, *range(2, x.ndim))
+
+
+def _along_channels(w, x):
+    """w, a number for each channel, in a shape that broadcasts against x."""
+    return w.reshape((-1, *(1,) * (x.ndim - 2)))

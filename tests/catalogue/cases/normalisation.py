@@ -25,6 +25,54 @@ def affine(*given):
     return normalisation.LayerNormAffine.apply(*given, eps=0.1)
 
 
+def of_batch(*given):
+    return normalisation.BatchNorm.apply(*given, eps=0.1)
+
+
+def of_groups(*given):
+    return normalisation.GroupNorm.apply(*given, eps=0.1, groups=2)
+
+
+def along_channels(w, x):
+    return w.reshape((-1, *(1,) * (x.ndim - 2)))
+
+
+def per_channel(x):
+    """All axes but that of the channels."""
+    return (0, *range(2, x.ndim))
+
+
+def batch_norm(x, w=1.0, b=0.0):
+    w, b = (along_channels(np.asarray(each), x) for each in (w, b))
+    return normal(x, per_channel(x)) * w + b if x.size else x
+
+
+def group_norm(x, w=1.0, b=0.0):
+    w, b = (along_channels(np.asarray(each), x) for each in (w, b))
+    split = x.reshape((len(x), 2, x.shape[1] // 2, *x.shape[2:]))
+    return normal(split, tuple(range(2, split.ndim))).reshape(x.shape) * w + b
+
+
+def affine_of_channels(x, m, a, b):
+    m, a, b = (along_channels(each, x) for each in (m, a, b))
+    return (x - m) * a + b
+
+
+BATCHES = [
+    ((3, 2), (2,), (2,)),
+    ((2, 3, 4), (3,), (3,)),
+    ((2, 3, 2, 2), (3,), (3,)),
+    ((2, 1, 3), (1,), (1,)),
+    ((1, 2, 1, 2, 3), (2,), (2,)),
+    ((0, 2, 3), (2,), (2,)),
+]
+GROUPS = [
+    ((2, 4), (4,), (4,)),
+    ((2, 4, 3), (4,), (4,)),
+    ((1, 6, 2, 2), (6,), (6,)),
+    ((0, 4, 2), (4,), (4,)),
+]
+
 CASES: list[Case] = [
     Case(
         normalisation.LayerNorm,
@@ -79,5 +127,76 @@ CASES: list[Case] = [
         lambda a, w, b: (normal(a, 1) * w + b) * normal(a, 1) * scale(a, 1),
         [((3, 4), (4,), (4,))],
         note="all results",
+    ),
+    Case(
+        normalisation.BatchNorm, lambda *given: of_batch(*given)[0], batch_norm, BATCHES, rtol=1e-13
+    ),
+    Case(
+        normalisation.BatchNorm,
+        lambda x: of_batch(x.permute(0, 3, 1, 2), None, None)[0],
+        lambda x: batch_norm(np.moveaxis(x, 3, 1)),
+        [((2, 2, 3, 4),), ((2, 2, 3, 1),)],
+        rtol=1e-13,
+        note="channels last, neither weight nor bias",
+    ),
+    Case(
+        normalisation.BatchNorm,
+        lambda x, w: of_batch(x, w, None)[0],
+        batch_norm,
+        [((3, 4), (4,))],
+        rtol=1e-13,
+        note="no bias",
+    ),
+    Case(
+        normalisation.BatchNorm,
+        lambda x: product(*of_batch(x, None, None)[1:]),
+        lambda x: x.mean(per_channel(x)) * x.var(per_channel(x)),
+        [((3, 4),), ((2, 3, 2),)],
+        rtol=1e-13,
+        note="mean and variance",
+    ),
+    Case(
+        normalisation.BatchNorm,
+        lambda x, w: product(*of_batch(x, w, None)),
+        lambda x, w: batch_norm(x, w) * x.mean(0) * x.var(0),
+        [((3, 4), (4,))],
+        rtol=1e-13,
+        note="all results",
+    ),
+    Case(
+        normalisation.GroupNorm,
+        lambda *given: of_groups(*given)[0],
+        group_norm,
+        GROUPS,
+        rtol=1e-13,
+    ),
+    Case(
+        normalisation.GroupNorm,
+        lambda x, w: of_groups(x.permute(0, 3, 1, 2), w, None)[0],
+        lambda x, w: group_norm(np.moveaxis(x, 3, 1), w),
+        [((2, 2, 3, 4), (4,))],
+        rtol=1e-13,
+        note="channels last, no bias",
+    ),
+    Case(
+        normalisation.GroupNorm,
+        lambda x: product(*of_groups(x, None, None)[1:]),
+        lambda x: x.reshape(2, 2, 6).mean(2) * x.reshape(2, 2, 6).var(2),
+        [((2, 4, 3),)],
+        rtol=1e-13,
+        note="mean and variance",
+    ),
+    Case(
+        normalisation.ChannelAffine,
+        normalisation.ChannelAffine.apply,
+        affine_of_channels,
+        [(x, w, w, b) for x, w, b in BATCHES],
+    ),
+    Case(
+        normalisation.ChannelAffine,
+        lambda x, a: normalisation.ChannelAffine.apply(x.permute(0, 2, 1), None, a, None),
+        lambda x, a: np.moveaxis(x, 2, 1) * along_channels(a, x),
+        [((2, 3, 4), (4,))],
+        note="channels last, only a factor",
     ),
 ]
