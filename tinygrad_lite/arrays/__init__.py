@@ -6,7 +6,7 @@ generator                                   properties of arrays, NumPy's warnin
 threads, products, sums                     large operations in chunks over a pool of threads
 arithmetic, selection, activations, softmax, normalisation, gates, recurrences, scatter, sinc,
 error_function                              formulas of ops/, computed faster than as written there
-windows, convolution, pooling               the same for images
+windows, convolution, pooling, channels     the same for images
 locks, settings                             Python's own: locks that a fork leaves free, and context
                                             managers that decorate functions of every kind
 """
