@@ -5,7 +5,8 @@ A layer is a `Module` of about ten lines.  Its docstring states the formula and 
 """
 
 # isort: off
-from .linear import Linear  # y = x @ weight.T + bias
+from .linear import Bilinear, Linear  # y = x @ weight.T + bias
+from .embedding import Embedding, EmbeddingBag  # a vector for each integer
 from .activations import (  # elementwise functions between other layers
     CELU,
     ELU,
@@ -154,6 +155,7 @@ __all__ = [
     "AvgPool3d",
     "BCELoss",
     "BCEWithLogitsLoss",
+    "Bilinear",
     "ChannelShuffle",
     "CircularPad1d",
     "CircularPad2d",
@@ -174,6 +176,8 @@ __all__ = [
     "Dropout1d",
     "Dropout2d",
     "Dropout3d",
+    "Embedding",
+    "EmbeddingBag",
     "FeatureAlphaDropout",
     "Flatten",
     "Fold",

@@ -2,6 +2,8 @@
 
 from math import prod
 
+from numpy.typing import DTypeLike
+
 from tinygrad_lite import Tensor, arguments
 
 from .. import init
@@ -19,12 +21,19 @@ class Linear(Module):
     other floats with a warning, since that cast costs time at every step.
     """
 
-    def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        dtype: DTypeLike | None = None,
+    ) -> None:
         in_features = arguments.integer(in_features, "Linear: in_features", least=1)
         out_features = arguments.integer(out_features, "Linear: out_features", least=1)
         biased = arguments.flag(bias, "Linear: bias")
-        self.weight = init.kaiming_uniform(out_features, in_features)
-        self.bias = init.uniform(out_features, bound=in_features**-0.5) if biased else None
+        self.weight = init.kaiming_uniform(out_features, in_features, dtype=dtype)
+        bound = in_features**-0.5
+        self.bias = init.uniform(out_features, bound=bound, dtype=dtype) if biased else None
 
     def forward(self, x: Input) -> Tensor:
         x = with_dtype(x, self.weight.dtype)
@@ -38,6 +47,51 @@ class Linear(Module):
     def extra_repr(self) -> str:
         out_features, in_features = self.weight.shape
         return f"{in_features}, {out_features}" + (", bias=False" if self.bias is None else "")
+
+
+class Bilinear(Module):
+    """y_k = x1 @ weight_k @ x2 + bias_k.  x1: (..., in1), x2: (..., in2) -> (..., out).
+
+    weight: (out, in1, in2) and bias: (out,) are initialised as in PyTorch: uniform on
+    +-1 / sqrt(in1).  Both inputs are cast to the dtype of the weight as in `Linear`.
+    """
+
+    def __init__(
+        self,
+        in1_features: int,
+        in2_features: int,
+        out_features: int,
+        bias: bool = True,
+        dtype: DTypeLike | None = None,
+    ) -> None:
+        in1 = arguments.integer(in1_features, "Bilinear: in1_features", least=1)
+        in2 = arguments.integer(in2_features, "Bilinear: in2_features", least=1)
+        out = arguments.integer(out_features, "Bilinear: out_features", least=1)
+        biased, bound = arguments.flag(bias, "Bilinear: bias"), in1**-0.5
+        self.weight = init.uniform(out, in1, in2, bound=bound, dtype=dtype)
+        self.bias = init.uniform(out, bound=bound, dtype=dtype) if biased else None
+
+    def forward(self, input1: Input, input2: Input) -> Tensor:
+        return bilinear(input1, input2, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        out_features, in1_features, in2_features = self.weight.shape
+        unbiased = ", bias=False" if self.bias is None else ""
+        return f"{in1_features}, {in2_features}, {out_features}{unbiased}"
+
+
+def bilinear(input1: Input, input2: Input, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """The formula of `Bilinear`, with its weight (out, in1, in2) and bias (out,)."""
+    x1, x2 = with_dtype(input1, weight.dtype), with_dtype(input2, weight.dtype)
+    out, in1, in2 = weight.shape
+    if (*x1.shape[:-1], in1, in2) != (*x1.shape, *x2.shape[-1:]) or x1.shape[:-1] != x2.shape[:-1]:
+        raise ValueError(
+            f"bilinear: expected (..., {in1}) and (..., {in2}) of the same leading axes; "
+            f"got {x1.shape} and {x2.shape}"
+        )
+    left = x1.linear(weight.transpose(0, 1).reshape(in1, out * in2))
+    y = (left.reshape(*x1.shape[:-1], out, in2) @ x2.unsqueeze(-1)).squeeze(-1)
+    return y if bias is None else y + bias
 
 
 def _misfit(shape: tuple[int, ...], in_features: int) -> str:

@@ -18,6 +18,7 @@ A table of the layers, and with --time their times beside PyTorch's (those of TI
     PYTHONPATH=tests .venv-torch/bin/python -m parity.layer_cases [--time] [names that begin so]
 """
 
+import numpy as np
 from parity.layer_pair import (
     Case,
     below,
@@ -25,6 +26,7 @@ from parity.layer_pair import (
     distinct,
     distributions,
     given,
+    normal,
     positive,
     probabilities,
     signs,
@@ -36,6 +38,74 @@ LINEAR = [
     Case("Linear(3, 2)", (0, 3)),
     Case("Linear(3, 2, bias=False)", (2, 4, 3)),
     Case("Linear(1, 1)", (1, 1)),
+    Case("Linear(3, 2, dtype=float64)", (4, 3)),
+    Case("Bilinear(3, 4, 2)", (5, 3), (5, 4)),
+    Case("Bilinear(3, 4, 2)", (3,), (4,)),
+    Case("Bilinear(3, 4, 2)", (0, 3), (0, 4)),
+    Case("Bilinear(3, 1, 2, bias=False)", (2, 5, 3), (2, 5, 1)),
+    Case("Bilinear(1, 1, 1, True, dtype=float64)", (1, 1), (1, 1)),
+]
+
+# PyTorch has no second derivative of bags, nor with scale_grad_by_freq, where it divides a gradient
+# of a bag by the frequency of another integer.
+EMBEDDING = [
+    Case("Embedding(10, 3)", below(10, 4, 5)),
+    Case("Embedding(10, 3)", below(10)),
+    Case("Embedding(10, 3)", below(10, 0)),
+    Case("Embedding(10, 3)", given(np.array([3, 9, 3], np.int32))),
+    Case("Embedding(1, 1)", below(1, 2)),
+    Case("Embedding(10, 3, dtype=float64)", below(10, 2, 1, 3)),
+    Case("Embedding(4, 3, 2)", below(4, 6, 5)),
+    Case("Embedding(4, 3, padding_idx=-1)", given([3, 3, 0, 1, 0])),
+    Case("Embedding(6, 3, max_norm=1.0)", below(6, 9)),
+    Case("Embedding(6, 3, 0, 0.5, 1.0)", below(6, 9)),
+    Case("Embedding(6, 3, max_norm=0.5, norm_type=3)", below(6, 2)),
+    Case("Embedding(4, 3, scale_grad_by_freq=True)", below(4, 6, 5), second=False),
+    Case("Embedding(4, 3, 1, scale_grad_by_freq=True)", below(4, 6, 5), second=False),
+    Case("Embedding.from_pretrained(tensor([[1.0, 2.0], [3.0, 4.0]]))", below(2, 5)),
+    Case("Embedding.from_pretrained(tensor([[1.0, 2.0], [3.0, 4.0]]), False, 1)", below(2, 5)),
+    *(
+        case
+        for mode in ("sum", "mean", "max")
+        for case in (
+            Case(f"EmbeddingBag(10, 3, mode='{mode}')", below(10, 4, 5), second=False),
+            Case(
+                f"EmbeddingBag(10, 3, mode='{mode}')",
+                below(10, 8),
+                given([0, 0, 3, 7, 8]),
+                second=False,
+            ),
+            Case(
+                f"EmbeddingBag(10, 3, mode='{mode}', include_last_offset=True)",
+                below(10, 8),
+                given([0, 2, 2, 8]),
+                second=False,
+            ),
+            Case(f"EmbeddingBag(3, 4, mode='{mode}', padding_idx=2)", below(3, 6, 3), second=False),
+            Case(f"EmbeddingBag(3, 4, 0.7, 1.0, mode='{mode}')", below(3, 6, 3), second=False),
+            Case(f"EmbeddingBag(3, 4, mode='{mode}')", below(3, 0), given([0]), second=False),
+            Case(f"EmbeddingBag(3, 1, mode='{mode}')", below(3, 1, 1), second=False),
+        )
+    ),
+    Case("EmbeddingBag(10, 3)", below(10, 4, 5), second=False),
+    Case(
+        "EmbeddingBag(10, 3, mode='sum')",
+        below(10, 4, 5),
+        call={"per_sample_weights": normal(4, 5)},
+        second=False,
+    ),
+    Case(
+        "EmbeddingBag(10, 3, mode='sum', padding_idx=2)",
+        below(10, 9),
+        given([0, 4]),
+        normal(9),
+        second=False,
+    ),
+    Case(
+        "EmbeddingBag.from_pretrained(tensor([[1.0, 2.0], [3.0, 4.0]]), freeze=False)",
+        below(2, 5, 2),
+        second=False,
+    ),
 ]
 
 CONVOLUTION = [
@@ -557,13 +627,18 @@ LOSSES = [
 ]
 
 CASES = [
-    *(*LINEAR, *CONVOLUTION, *POOLING, *RESAMPLING, *PADDING, *ACTIVATIONS, *DROPOUT),
+    *(*LINEAR, *EMBEDDING, *CONVOLUTION, *POOLING, *RESAMPLING, *PADDING, *ACTIVATIONS, *DROPOUT),
     *(*NORMALISATION, *RECURRENT, *ATTENTION, *RESHAPING, *CONTAINERS, *DISTANCES, *LOSSES),
 ]
 
 # What is timed, forward and backward in training: sizes at which arithmetic decides.
 TIMED = [
     Case("Linear(256, 256)", (128, 256)),
+    Case("Bilinear(64, 64, 64)", (128, 64), (128, 64)),
+    Case("Embedding(10_000, 32)", below(10_000, 100_000)),
+    Case("Embedding(10_000, 128)", below(10_000, 32, 256)),
+    Case("Embedding(50_257, 256)", below(50_257, 2048)),
+    Case("EmbeddingBag(10_000, 64)", below(10_000, 512, 20)),
     Case("Conv1d(32, 64, 3, padding=1)", (16, 32, 256)),
     Case("Conv2d(32, 64, 3, padding=1)", (16, 32, 28, 28)),
     Case("Conv2d(3, 32, 3)", (32, 3, 32, 32)),
