@@ -14,10 +14,24 @@ from .._other_names import OPTIM
 from .sgd import SGD  # with or without momentum
 from .adam import Adam  # every element has its own step size
 from .adam import AdamW  # the same with decoupled weight decay
+from .layerwise import LARS  # SGD, and each parameter has a rate in proportion to its norm
+from .layerwise import LAMB  # AdamW with such rates
+from .muon import Muon  # the momentum of a matrix, made orthogonal
+from .lbfgs import LBFGS  # Newton's method with an estimated curvature
 from .optimizer import Optimizer  # the base class, for your own optimisers
 from . import schedules  # the learning rate as a function of the step
 
-__all__ = ["SGD", "Adam", "AdamW", "Optimizer", "schedules"]
+__all__ = [
+    "LAMB",
+    "LARS",
+    "LBFGS",
+    "SGD",
+    "Adam",
+    "AdamW",
+    "Muon",
+    "Optimizer",
+    "schedules",
+]
 
 
 def __getattr__(name: str) -> NoReturn:
