@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from methods import listed
 
+import nn
 import tinygrad_lite as tl
 from tinygrad_lite import Tensor
 
@@ -58,10 +59,26 @@ def squares(v: Any) -> Any:
     return v**2
 
 
+WEIGHTS = {
+    "0.weight": rng.normal(size=(3, 4)),
+    "0.bias": rng.normal(size=3),
+    "2.weight": rng.normal(size=(2, 3)),
+    "2.bias": rng.normal(size=2),
+}
+
+
+def model(layers: Any, tensor: Any) -> Any:
+    """The model of the page, of the layers and the tensors of either library."""
+    made = layers.Sequential(layers.Linear(4, 3), layers.ReLU(), layers.Linear(3, 2)).double()
+    made.load_state_dict({name: tensor(array) for name, array in WEIGHTS.items()})
+    return made
+
+
 def names() -> dict[str, Any]:
     """What a line may name: tensors of ours, of which `v` requires grad."""
     tensors = {name: Tensor(array, requires_grad=name == "v") for name, array in ARRAYS.items()}
-    return {"np": np, "tl": tl, "Tensor": Tensor, "f": squares, "array": ARRAYS["x"], **tensors}
+    library = {"np": np, "tl": tl, "nn": nn, "Tensor": Tensor, "model": model(nn, Tensor)}
+    return {"f": squares, "array": ARRAYS["x"], **library, **tensors}
 
 
 def values(result: Any) -> list[np.ndarray]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from methods import listed
-from other_libraries import ARRAYS, LINES, Line, run, squares
+from other_libraries import ARRAYS, LINES, Line, model, run, squares
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.parity
@@ -15,6 +15,7 @@ def test_pytorchs_line_and_ours_give_the_same(line: Line) -> None:
     tensors = {name: torch.tensor(array) for name, array in ARRAYS.items()}
     tensors["v"].requires_grad_()
     names = {"torch": torch, "F": torch.nn.functional, "f": squares, "array": ARRAYS["x"]}
+    names["model"] = model(torch.nn, torch.tensor)
     expected = eval(line.theirs, names | tensors)
     for a, b in zip(run(line), listed(expected), strict=True):
         b = b.numpy(force=True) if isinstance(b, torch.Tensor) else np.asarray(b)

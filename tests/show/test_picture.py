@@ -117,6 +117,13 @@ def test_a_tensor_with_two_names_shows_both() -> None:
     assert boxes_of(picture)["v1"][0] == "encoder.w = decoder.w"
 
 
+def test_a_parameter_is_named_by_a_tensor_that_shares_its_memory() -> None:
+    """As in `model.state_dict()`."""
+    loss, names = linear_regression()
+    picture = draw(loss, names={name: tensor.detach() for name, tensor in names.items()})
+    assert picture.dot == draw(loss, names=names).dot
+
+
 def test_a_parameter_whose_tensor_is_gone_is_still_drawn() -> None:
     picture = draw(Tensor([1.0], requires_grad=True).exp())
     assert boxes_of(picture)["v1"] == ["parameter 1", "(1,)"]

@@ -95,6 +95,10 @@ class _Outliner:
         for name, tensor in names.items():
             key = _array_key(tensor._data) if tensor._node is None else tensor._node
             self.names[key] = f"{self.names[key]} = {name}" if key in self.names else name
+        for leaf in order:  # may be named by a tensor that shares its memory, as in a state_dict
+            holder = leaf.holder() if isinstance(leaf, Leaf) and leaf.holder else None
+            if holder is not None and _array_key(holder._data) in self.names:
+                self.names.setdefault(leaf, self.names[_array_key(holder._data)])
         self.uses: Counter[Key] = Counter()  # of parameters and constants
         self.numbers: dict[Key, int] = {}  # of the parameters, in the order of first use
         self.released = False
