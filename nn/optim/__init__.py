@@ -1,8 +1,8 @@
 """Optimisers: the index of this folder, in reading order.
 
-`sgd` and `adam` show the formulas, `optimizer` the step around them, `groups` and `options` what is
-set, `chunks` how formulas run over large arrays, and `saving` the state dict.  `schedules` are
-learning rates as functions of the step.
+`sgd` to `averaged` show the formulas, and `_formulas` what they have in common; `optimizer` holds
+the step around them, `groups` and `options` what is set, `chunks` how a formula runs over large
+arrays, and `saving` the state dict.  `schedules` are learning rates as functions of the step.
 """
 
 import sys
@@ -14,6 +14,15 @@ from .._other_names import OPTIM
 from .sgd import SGD  # with or without momentum
 from .adam import Adam  # every element has its own step size
 from .adam import AdamW  # the same with decoupled weight decay
+from .adam import Adamax  # with the largest gradient in the place of the mean square
+from .adam import NAdam  # with Nesterov's momentum
+from .adam import RAdam  # that waits until the mean square is worth dividing by
+from .adaptive import RMSprop  # divided by the root of the mean square
+from .adaptive import Adagrad  # by the root of the sum of squares
+from .adaptive import Adadelta  # as long as the last steps were
+from .signs import Lion  # the sign of a momentum
+from .signs import Rprop  # a step for each element, which grows until its gradient turns
+from .averaged import ASGD  # with the mean of the parameters
 from .layerwise import LARS  # SGD, and each parameter has a rate in proportion to its norm
 from .layerwise import LAMB  # AdamW with such rates
 from .muon import Muon  # the momentum of a matrix, made orthogonal
@@ -22,14 +31,23 @@ from .optimizer import Optimizer  # the base class, for your own optimisers
 from . import schedules  # the learning rate as a function of the step
 
 __all__ = [
+    "ASGD",
     "LAMB",
     "LARS",
     "LBFGS",
     "SGD",
+    "Adadelta",
+    "Adagrad",
     "Adam",
     "AdamW",
+    "Adamax",
+    "Lion",
     "Muon",
+    "NAdam",
     "Optimizer",
+    "RAdam",
+    "RMSprop",
+    "Rprop",
     "schedules",
 ]
 

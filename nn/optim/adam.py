@@ -1,14 +1,14 @@
-"""Adam and AdamW: every element has its own step size."""
+"""Adam and its relatives: every element has its own step size."""
 
 import math
 from collections.abc import Iterable
-from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
 
 from tinygrad_lite import arguments
 
+from ._formulas import above_zero, denominator, keep_mean, keep_mean_square
 from .chunks import Array, State
 from .groups import Group
 from .optimizer import Optimizer
@@ -24,8 +24,9 @@ class Adam(Optimizer):
         parameter = parameter - lr * (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps)
 
     b1 and b2 are `betas`, t is state["step"], m is state["exp_avg"] and v is state["exp_avg_sq"].
-    With amsgrad, the largest v so far, state["max_exp_avg_sq"], takes the place of v in the last
-    line.  With decoupled_weight_decay the decay is that of AdamW.
+
+    amsgrad                 the largest v so far, state["max_exp_avg_sq"], stands in the last line
+    decoupled_weight_decay  the decay is that of AdamW
 
     Sources: D. Kingma and J. Ba, Adam: A Method for Stochastic Optimization, ICLR 2015; amsgrad:
     S. Reddi et al., On the Convergence of Adam and Beyond, ICLR 2018.
@@ -69,29 +70,19 @@ class Adam(Optimizer):
 
     def apply_single(self, gradient: Array, parameter: Array, state: State, group: Group) -> None:
         """The formula, in place, on one chunk of one parameter."""
-        lr, (b1, b2) = group["lr"], group["betas"]
+        b1, b2 = group["betas"]
         m, v, t = state["exp_avg"], state["exp_avg_sq"], state["step"]
         spare = self._spare(parameter)  # before the first write
-        if group["weight_decay"]:
-            if group["decoupled_weight_decay"]:
-                parameter *= 1 - lr * group["weight_decay"]
-            else:
-                gradient = self._decayed(gradient, parameter, group)
-        m *= b1
-        m += np.multiply(gradient, 1 - b1, out=spare)
-        v *= b2
-        squared = np.multiply(gradient, gradient, out=spare)
-        squared *= 1 - b2
-        v += squared
+        d = self._decayed(gradient, parameter, group) if group["weight_decay"] else gradient
+        keep_mean(m, d, b1, spare)
+        keep_mean_square(v, d, b2, spare)
         if group["amsgrad"]:
             v = np.maximum(v, state["max_exp_avg_sq"], out=state["max_exp_avg_sq"])
         # With root = sqrt(1 - b2^t), both corrections are factors of the numbers lr and eps:
         # parameter - (lr * root / (1 - b1^t)) * m / (sqrt(v) + eps * root)
         root = math.sqrt(1 - b2**t)
-        change = np.sqrt(v, out=spare)
-        change += max(group["eps"] * root, _smallest(change.dtype))
-        np.divide(m, change, out=change)
-        change *= lr * root / (1 - b1**t)
+        change = np.divide(m, denominator(v, group["eps"] * root, spare), out=spare)
+        change *= group["lr"] * root / (1 - b1**t)
         parameter -= change
 
 
@@ -126,11 +117,205 @@ class AdamW(Adam):
         )
 
 
-@cache
-def _smallest(dtype: np.dtype[Any]) -> float:
-    """The smallest positive normal number of the dtype.
+class Adamax(Optimizer):
+    """Adam with the largest gradient, slowly forgotten, in the place of the root mean square.
 
-    The denominator is at least this, since with eps 0 an element that never had a gradient would
-    become 0 / 0.
+        d = gradient + weight_decay * parameter
+        m = b1 * m + (1 - b1) * d
+        u = max(b2 * u, |d| + eps)
+        parameter = parameter - lr * (m / (1 - b1^t)) / u
+
+    b1 and b2 are `betas`, t is state["step"], m is state["exp_avg"] and u is state["exp_inf"].
+
+    Source: D. Kingma and J. Ba, Adam: A Method for Stochastic Optimization, ICLR 2015, section 7.
     """
-    return float(np.finfo(dtype).smallest_normal)
+
+    checks: ClassVar[dict[str, Check]] = {
+        **Optimizer.checks,
+        "betas": fractions,
+        "eps": not_negative,
+    }
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 0.002,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(
+            params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, maximize=maximize
+        )
+
+    def keeps(self, group: Group) -> tuple[str, ...]:
+        """The running mean of the gradient, and its largest size."""
+        return ("exp_avg", "exp_inf")
+
+    def apply_single(self, gradient: Array, parameter: Array, state: State, group: Group) -> None:
+        """The formula, in place, on one chunk of one parameter."""
+        b1, b2 = group["betas"]
+        m, u, t = state["exp_avg"], state["exp_inf"], state["step"]
+        spare = self._spare(parameter)
+        d = self._decayed(gradient, parameter, group) if group["weight_decay"] else gradient
+        keep_mean(m, d, b1, spare)
+        u *= b2
+        size = np.abs(d, out=spare)
+        size += above_zero(group["eps"], size.dtype)
+        np.maximum(u, size, out=u)
+        change = np.divide(m, u, out=spare)
+        change *= group["lr"] / (1 - b1**t)
+        parameter -= change
+
+
+class NAdam(Optimizer):
+    """Adam with Nesterov's momentum, which looks one update ahead.
+
+        d = gradient + weight_decay * parameter
+        m = b1 * m + (1 - b1) * d
+        v = b2 * v + (1 - b2) * d^2
+        u_t = b1 * (1 - 0.96^(t * momentum_decay) / 2), and P_t = u_1 * ... * u_t
+        ahead = (1 - u_t) / (1 - P_t) * d + u_{t+1} / (1 - P_{t+1}) * m
+        parameter = parameter - lr * ahead / (sqrt(v / (1 - b2^t)) + eps)
+
+    b1 and b2 are `betas`, t is state["step"], P_t is state["mu_product"], m is state["exp_avg"] and
+    v is state["exp_avg_sq"].  With decoupled_weight_decay the decay is that of AdamW.
+
+    Source: T. Dozat, Incorporating Nesterov Momentum into Adam, ICLR 2016 workshop.
+    """
+
+    checks: ClassVar[dict[str, Check]] = {
+        **Adamax.checks,
+        "momentum_decay": not_negative,
+        "decoupled_weight_decay": arguments.flag,
+    }
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 0.002,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        momentum_decay: float = 0.004,
+        decoupled_weight_decay: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(
+            params,
+            lr=lr,
+            betas=betas,
+            eps=eps,
+            weight_decay=weight_decay,
+            momentum_decay=momentum_decay,
+            decoupled_weight_decay=decoupled_weight_decay,
+            maximize=maximize,
+        )
+
+    def keeps(self, group: Group) -> tuple[str, ...]:
+        """The running means of the gradient and of its square."""
+        return ("exp_avg", "exp_avg_sq")
+
+    def numbers(self, group: Group) -> tuple[str, ...]:
+        """The count of updates, and the product of the momentum in each."""
+        return ("step", "mu_product")
+
+    def start(self, name: str, group: Group) -> float:
+        """The product of no factors is 1."""
+        return 1.0 if name == "mu_product" else 0.0
+
+    def advance(self, state: State, group: Group) -> dict[str, float]:
+        """One more update, and one more factor."""
+        t = state["step"].item() + 1
+        return {"step": t, "mu_product": state["mu_product"].item() * _momentum(t, group)}
+
+    def apply_single(self, gradient: Array, parameter: Array, state: State, group: Group) -> None:
+        """The formula, in place, on one chunk of one parameter."""
+        lr, (b1, b2) = group["lr"], group["betas"]
+        m, v, t, product = (state[n] for n in ("exp_avg", "exp_avg_sq", "step", "mu_product"))
+        spare, ahead = self._spare(parameter), self._spare(parameter, 2)
+        d = self._decayed(gradient, parameter, group) if group["weight_decay"] else gradient
+        keep_mean(m, d, b1, spare)
+        keep_mean_square(v, d, b2, spare)
+        now, following = _momentum(t, group), _momentum(t + 1, group)
+        np.multiply(d, (1 - now) / (1 - product), out=ahead)
+        ahead += np.multiply(m, following / (1 - product * following), out=spare)
+        root = math.sqrt(1 - b2**t)  # moved out of the denominator, as in Adam
+        ahead /= denominator(v, group["eps"] * root, spare)
+        ahead *= lr * root
+        parameter -= ahead
+
+
+def _momentum(t: float, group: Group) -> float:
+    """Of NAdam's t-th update: it rises from half of b1 to b1."""
+    return float(group["betas"][0] * (1 - 0.5 * 0.96 ** (t * group["momentum_decay"])))
+
+
+class RAdam(Optimizer):
+    """Adam that waits until the mean of squares is worth dividing by.
+
+        d = gradient + weight_decay * parameter
+        m = b1 * m + (1 - b1) * d
+        v = b2 * v + (1 - b2) * d^2
+        r_inf = 2 / (1 - b2) - 1, and r = r_inf - 2 * t * b2^t / (1 - b2^t)
+        parameter = parameter - lr * (m / (1 - b1^t)) * s
+        s = sqrt((r - 4) (r - 2) r_inf (1 - b2^t) / ((r_inf - 4) (r_inf - 2) r)) / (sqrt(v) + eps)
+            if r > 5; else 1
+
+    b1 and b2 are `betas`, t is state["step"], m is state["exp_avg"] and v is state["exp_avg_sq"].
+    With decoupled_weight_decay the decay is that of AdamW.
+
+    Source: L. Liu et al., On the Variance of the Adaptive Learning Rate and Beyond, ICLR 2020.
+    """
+
+    checks: ClassVar[dict[str, Check]] = {
+        **Adamax.checks,
+        "decoupled_weight_decay": arguments.flag,
+    }
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 0.001,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        decoupled_weight_decay: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(
+            params,
+            lr=lr,
+            betas=betas,
+            eps=eps,
+            weight_decay=weight_decay,
+            decoupled_weight_decay=decoupled_weight_decay,
+            maximize=maximize,
+        )
+
+    def keeps(self, group: Group) -> tuple[str, ...]:
+        """The running means of the gradient and of its square."""
+        return ("exp_avg", "exp_avg_sq")
+
+    def apply_single(self, gradient: Array, parameter: Array, state: State, group: Group) -> None:
+        """The formula, in place, on one chunk of one parameter."""
+        b1, b2 = group["betas"]
+        m, v, t = state["exp_avg"], state["exp_avg_sq"], state["step"]
+        spare = self._spare(parameter)
+        d = self._decayed(gradient, parameter, group) if group["weight_decay"] else gradient
+        keep_mean(m, d, b1, spare)
+        keep_mean_square(v, d, b2, spare)
+        rate, longest, correction = group["lr"] / (1 - b1**t), 2 / (1 - b2) - 1, 1 - b2**t
+        length = longest - 2 * t * b2**t / correction
+        if length > 5:
+            shorter = (length - 4) * (length - 2) / length
+            rate *= math.sqrt(shorter * longest / ((longest - 4) * (longest - 2)) * correction)
+            change = np.divide(m, denominator(v, group["eps"], spare), out=spare)
+            change *= rate
+        else:
+            change = np.multiply(m, rate, out=spare)
+        parameter -= change

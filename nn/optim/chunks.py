@@ -65,16 +65,16 @@ class Chunks:
             self._append((formula, gradient, parameter, part, group), parameter.size)
             return
         if parameter.flags.c_contiguous:
-            axes, flat = None, parameter.reshape(-1)
+            axes, flat = None, parameter.ravel()
         else:
             axes = _memory_order(parameter)
             flat = self._flat(parameter, axes)
         for name in names:
             array = state[name]
             straight = axes is None and array.flags.c_contiguous
-            part[name] = array.reshape(-1) if straight else self._flat(array, axes)
+            part[name] = array.ravel() if straight else self._flat(array, axes)
         part |= numbers
-        flat_gradient = (gradient if axes is None else gradient.transpose(axes)).reshape(-1)
+        flat_gradient = (gradient if axes is None else gradient.transpose(axes)).ravel()
         size = flat.size
         if size <= CHUNK:
             self._append((formula, flat_gradient, flat, part, group), size)

@@ -90,7 +90,10 @@ class Optimizer:
         return 0.0
 
     def advance(self, state: State, group: Group) -> dict[str, float]:
-        """The numbers of one parameter's state after this update; the formula gets them."""
+        """The numbers of one parameter's state after this update; the formula gets them.
+
+        What else is returned goes to the formula, and is not kept.
+        """
         return {"step": state["step"].item() + 1}
 
     def apply_single(self, gradient: Array, parameter: Array, state: State, group: Group) -> None:
@@ -158,7 +161,8 @@ class Optimizer:
             chunks.apply()
         for state, numbers in counts:  # last, so that a step that failed does not count
             for name in numbers:
-                state[name][...] = numbers[name]
+                if name in state:
+                    state[name][()] = numbers[name]
         return loss
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -166,10 +170,10 @@ class Optimizer:
         to_none = arguments.flag(set_to_none, "zero_grad: set_to_none")
         for group in self.param_groups:
             for parameter in group["params"]:
-                gradient = parameter.grad
-                if gradient is not None:
-                    zeros = None if to_none else np.zeros_like(gradient.data)
-                    parameter.grad = zeros if zeros is None else Tensor.from_array(zeros)
+                if to_none:
+                    parameter.grad = None
+                elif parameter.grad is not None:
+                    parameter.grad = Tensor.from_array(np.zeros_like(parameter.grad.data))
 
     # Groups and options
 
@@ -316,8 +320,12 @@ class Optimizer:
             return arguments.function(closure, f"{type(self).__name__}.step: closure")()
 
     def _decayed(self, gradient: Array, parameter: Array, group: Group) -> Array:
-        """gradient + weight_decay * parameter, in spare memory; without decay, the gradient."""
-        if not group["weight_decay"]:
+        """gradient + weight_decay * parameter, in spare memory.
+
+        With decoupled weight decay the parameter itself decays, and the gradient stays the same.
+        """
+        if group.get("decoupled_weight_decay"):
+            parameter *= 1 - group["lr"] * group["weight_decay"]
             return gradient
         decayed = self._spare(parameter, 1)
         np.multiply(parameter, group["weight_decay"], out=decayed)
@@ -330,13 +338,14 @@ class Optimizer:
         """Whether the formula can run on the arrays as they are; an error if it never can."""
         data, gradient = parameter.data, parameter.grad
         shape, dtype = data.shape, data.dtype
-        if not isinstance(gradient, Tensor) or gradient.data.shape != shape:
+        given = gradient.data if isinstance(gradient, Tensor) else None
+        if given is None or given.shape != shape:
             got = gradient.shape if isinstance(gradient, Tensor) else type(gradient).__name__
             expected = "expected a Tensor of that shape as its gradient"
             self._refuse(parameter, f"has shape {shape}; {expected}; got {got}")
         if not data.flags.writeable:
             self._refuse(parameter, "is read-only; assign a copy to its data")
-        as_is = state.keys() >= wanted and gradient.data.dtype == dtype != HALF
+        as_is = state.keys() >= wanted and given.dtype is dtype and dtype is not HALF
         for name in names:
             kept = state.get(name)
             if kept is None:
@@ -344,11 +353,11 @@ class Optimizer:
             if kept.shape != shape:
                 before = f"it had {kept.shape} in the last step; make a new optimizer"
                 self._refuse(parameter, f"has shape {shape}; {before}")
-            if not kept.flags.writeable or kept.dtype.kind != "f":
+            if kept.dtype is not dtype:
+                as_is = False
+            if not kept.flags.writeable or not (as_is or kept.dtype.kind == "f"):
                 found = f"{name} in its state, which is {kept.dtype} or read-only"
                 self._refuse(parameter, f"needs a writable array of floats as {found}")
-            if kept.dtype != dtype:
-                as_is = False
         return as_is
 
     def _refuse(self, parameter: Tensor, reason: str) -> NoReturn:

@@ -74,14 +74,14 @@ class SGD(Optimizer):
 
     def advance(self, state: State, group: Group) -> dict[str, float]:
         """That count after this update."""
-        return super().advance(state, group) if group["momentum"] else {}
+        return {"step": state["step"].item() + 1} if group["momentum"] else {}
 
     def apply_single(self, gradient: Array, parameter: Array, state: State, group: Group) -> None:
         """The formula, in place, on one chunk of one parameter."""
-        lr, momentum, nesterov = group["lr"], group["momentum"], group["nesterov"]
+        momentum, nesterov = group["momentum"], group["nesterov"]
         spare = self._spare(parameter)
         ahead = self._spare(parameter, 2) if nesterov else spare  # before the first write
-        d = self._decayed(gradient, parameter, group)
+        d = self._decayed(gradient, parameter, group) if group["weight_decay"] else gradient
         if momentum:
             v = state["momentum_buffer"]
             v *= momentum
@@ -97,4 +97,4 @@ class SGD(Optimizer):
                 d = ahead
             else:
                 d = v
-        parameter -= np.multiply(d, lr, out=spare)
+        parameter -= np.multiply(d, group["lr"], out=spare)
