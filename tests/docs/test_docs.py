@@ -45,8 +45,9 @@ def test_code_blocks(page, tmp_path, monkeypatch) -> None:
     run_blocks(page)
 
 
-def test_the_picture_in_the_readme_is_of_its_model() -> None:
+def test_the_picture_in_the_readme_is_of_its_model(tmp_path, monkeypatch) -> None:
     """The committed SVG shows the boxes that `draw` shows now."""
+    monkeypatch.chdir(tmp_path)
     names = run_blocks(ROOT / "README.md")
     x, model = names["x"], names["model"]
     loss = (model(x) - names["np"].sin(x.data)).square().mean()
