@@ -77,19 +77,47 @@ def scaled_gradient(g: Any, gn: Any, w: Any, n: Any, r: Any) -> Any:
     It is the gradient of x for y = n w, with n of `normalised` over the last axes, which are those
     of w; gn is g n.  Both means are products of a matrix and w.
     """
-    shape = w.shape
-    count = prod(shape)
-    w = w.reshape(-1)
-    mean, slope = ((each.reshape((-1, count)) @ w / count).reshape(r.shape) for each in (g, gn))
-    return without_trend(g * w.reshape(shape), mean, slope, n, r)
+    mean, slope = (sum_times(each, w, ()) / prod(w.shape) for each in (g, gn))
+    return without_trend(g * w, mean, slope, n, r)
+
+
+def by_mean_square(x: Any, axes: Shape, eps: float) -> tuple[Any, Any]:
+    """x r and r = 1 / sqrt(mean of x^2 + eps), over the axes.
+
+    Where a square overflows, or is 0 only because it is too small for the dtype (which matters for
+    eps = 0), x is divided by its largest element first.
+    """
+    count = prod([x.shape[axis] for axis in axes])
+    r = 1.0 / np.sqrt(sum_along(x * x, axes, keepdims=True) / count + eps)
+    if not smallest_of_all(r) > 0 or (eps == 0 and largest_of_all(r) == np.inf):
+        unit = np.maximum.reduce(np.abs(x), axis=axes, keepdims=True, initial=0.0)
+        wrong = ~((r > 0) & (r < np.inf)) & (unit > 0) & (unit < np.inf)
+        unit = np.where(wrong, unit, 1.0).astype(x.dtype)
+        scaled = x / unit
+        square = sum_along(scaled * scaled, axes, keepdims=True) / count
+        spread = 1.0 / np.sqrt(square + eps / unit / unit)
+        return np.where(wrong, scaled * spread, x * r), np.where(wrong, spread / unit, r)
+    return x * r, r
+
+
+def sum_times(x: Any, w: Any, axes: Shape) -> Any:
+    """The sum of x w over the last axes, which are those of w or if that is None these; they stay.
+
+    Array or Tensor.  With w it is a product of a matrix and a vector.
+    """
+    if w is None:
+        return sum_along(x, axes, keepdims=True)
+    rows = x.reshape((-1, prod(w.shape))) @ w.reshape(-1)
+    return rows.reshape((*x.shape[: x.ndim - w.ndim], *(1,) * w.ndim))
 
 
 def without_trend(g: Any, mean: Any, slope: Any, n: Any, r: Any) -> Any:
-    """(g - (mean + slope n)) r.  Array or Tensor."""
+    """(g - (mean + slope n)) r, where mean may be None for 0.  Array or Tensor."""
     trend = n * slope
     if type(trend) is not np.ndarray:
-        return (g - (trend + mean)) * r
-    trend += mean
+        return (g - (trend if mean is None else trend + mean)) * r
+    if mean is not None:
+        trend += mean
     np.subtract(g, trend, out=trend)
     trend *= r
     return trend

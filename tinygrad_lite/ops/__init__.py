@@ -58,7 +58,9 @@ from .pooling import SlidingWindows, OverlapAdd, SumPool, MaxPool, MaxUnpool
 from .activations import Softplus, Gelu, GeluSlope, Softmax, LogSoftmax
 
 # Normalisation.
-from .normalisation import LayerNorm, LayerNormAffine, BatchNorm, GroupNorm, ChannelAffine
+from .normalisation import (
+    LayerNorm, LayerNormAffine, RMSNorm, BatchNorm, GroupNorm, ChannelAffine,
+)  # fmt: skip
 
 # Recurrent cells.
 from .recurrent import LSTMCell
@@ -89,7 +91,8 @@ __all__ = [
     "LSTMCell", "LayerNorm", "LayerNormAffine", "Linear", "Log", "Log1p", "LogBase", "LogCumSumExp",
     "LogSoftmax", "Logaddexp", "Mask", "Matmul", "Max", "MaxPool", "MaxUnpool", "Maximum", "Mean",
     "Min", "Minimum", "Mod", "Mul", "Neg", "Norm", "OverlapAdd", "Pad", "Permute", "Pow", "Prod",
-    "Recurrence", "Relu", "Reshape", "ScatterAdd", "ScatterExtreme", "Setitem", "Sigmoid", "Sin",
-    "Sinc", "Sinh", "SlidingWindows", "Slogdet", "Softmax", "Softplus", "Solve", "Split", "Sqrt",
-    "Step", "Sub", "Sum", "SumPool", "Tan", "Tanh", "Unfold", "Unstack", "Where", "primitives",
+    "RMSNorm", "Recurrence", "Relu", "Reshape", "ScatterAdd", "ScatterExtreme", "Setitem",
+    "Sigmoid", "Sin", "Sinc", "Sinh", "SlidingWindows", "Slogdet", "Softmax", "Softplus", "Solve",
+    "Split", "Sqrt", "Step", "Sub", "Sum", "SumPool", "Tan", "Tanh", "Unfold", "Unstack", "Where",
+    "primitives",
 ]  # fmt: skip

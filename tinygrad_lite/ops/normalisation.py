@@ -13,10 +13,13 @@ from ..arrays.channels import (
     sum_of_products,
 )
 from ..arrays.normalisation import (
+    by_mean_square,
     mean_and_variance,
     normalised,
     normalised_gradient,
     scaled_gradient,
+    sum_times,
+    without_trend,
 )
 from ..arrays.shapes import keepdim_shape
 from ..arrays.sums import sum_along
@@ -92,6 +95,50 @@ class LayerNormAffine(Primitive):
             more = normalised_gradient(from_n, from_r, n, r, self.axes, self.count)
             gx = more if gx is None else gx + more
         return gx, gw, gb
+
+
+class RMSNorm(Primitive):
+    """y = x r w, r = 1 / sqrt(<x^2> + eps), <> being the mean over the last axes, those of w.
+
+    With n = x r and h = g w, dw = the sum of g n over the leading axes and dx = r (h - n <h n>).
+    w may be None.  r is a second result, so that derivatives of every order can use it: with k its
+    gradient, dx has the further term -k r^2 n / count.
+
+    One primitive: composed of six others, it would save four arrays of x's size; this one saves x.
+
+    Source: B. Zhang and R. Sennrich, Root Mean Square Layer Normalization, NeurIPS 2019.
+    """
+
+    __slots__ = ("axes", "eps")
+    reads = {"x": ("x", "w", "r"), "w": ("x", "r")}
+    results = ("out", "r")
+    fresh = True
+
+    def __init__(self, axes, eps):
+        self.axes = axes
+        self.eps = eps
+
+    def forward(self, x, w):
+        y, r = by_mean_square(x, self.axes, self.eps)
+        if w is not None:
+            y *= w
+        return y, r
+
+    def backward(self, g, y, x, w):
+        (g, of_r), (_, r) = g, y
+        count = prod([x.shape[axis] for axis in self.axes])
+        n, gx, gw = x * r, None, None
+        if g is not None:
+            gn = g * n
+            if self.needs[1]:
+                gw = sum_along(gn, tuple(range(x.ndim - len(self.axes))))
+            if self.needs[0]:
+                slope = sum_times(gn, w, self.axes) / count
+                gx = without_trend(g if w is None else g * w, None, slope, n, r)
+        if self.needs[0] and of_r is not None:
+            more = n * (of_r * r * r / -count)
+            gx = more if gx is None else gx + more
+        return gx, gw
 
 
 class _ChannelNorm(Primitive):

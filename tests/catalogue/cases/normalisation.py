@@ -33,6 +33,16 @@ def of_groups(*given):
     return normalisation.GroupNorm.apply(*given, eps=0.1, groups=2)
 
 
+def rms(x, w, axes):
+    axes = tuple(axis % x.ndim for axis in axes)
+    return normalisation.RMSNorm.apply(x, w, axes=axes, eps=0.1)
+
+
+def inverse(x, axis):
+    """1 over the root of the mean square."""
+    return 1 / np.sqrt((x * x).mean(axis, keepdims=True) + 0.1)
+
+
 def along_channels(w, x):
     return w.reshape((-1, *(1,) * (x.ndim - 2)))
 
@@ -198,5 +208,32 @@ CASES: list[Case] = [
         lambda x, a: np.moveaxis(x, 2, 1) * along_channels(a, x),
         [((2, 3, 4), (4,))],
         note="channels last, only a factor",
+    ),
+    Case(
+        normalisation.RMSNorm,
+        lambda x, w: rms(x, w, (-1,))[0],
+        lambda x, w: x * inverse(x, -1) * w,
+        [((3, 4), (4,)), ((4,), (4,)), ((0, 2), (2,)), ((2, 2, 3), (3,)), ((2, 1), (1,))],
+    ),
+    Case(
+        normalisation.RMSNorm,
+        lambda x, w: rms(x, w, (-2, -1))[0],
+        lambda x, w: x * inverse(x, (1, 2)) * w,
+        [((2, 2, 3), (2, 3))],
+        note="two axes",
+    ),
+    Case(
+        normalisation.RMSNorm,
+        lambda x: product(*rms(x, None, (-1,))),
+        lambda x: x * inverse(x, -1) ** 2,
+        [((3, 4),)],
+        note="no weight, both results",
+    ),
+    Case(
+        normalisation.RMSNorm,
+        lambda x: rms(x, None, (-1,))[1],
+        lambda x: inverse(x, -1),
+        [((3, 4),)],
+        note="its second result",
     ),
 ]
