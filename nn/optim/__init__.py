@@ -29,6 +29,7 @@ from .muon import Muon  # the momentum of a matrix, made orthogonal
 from .lbfgs import LBFGS  # Newton's method with an estimated curvature
 from .optimizer import Optimizer  # the base class, for your own optimisers
 from . import schedules  # the learning rate as a function of the step
+from . import swa_utils  # averages of weights, over a run
 
 __all__ = [
     "ASGD",
@@ -49,6 +50,7 @@ __all__ = [
     "RMSprop",
     "Rprop",
     "schedules",
+    "swa_utils",
 ]
 
 
