@@ -21,7 +21,7 @@ from .module import Module
 from .parameter import Parameter
 
 if TYPE_CHECKING:
-    from . import datasets, distributions
+    from . import datasets, distributions, functional
 
 __all__ = [
     "Module",
@@ -29,6 +29,7 @@ __all__ = [
     "data",
     "datasets",
     "distributions",
+    "functional",
     "init",
     "layers",
     "optim",
@@ -40,8 +41,8 @@ __all__.sort()
 
 
 def __getattr__(name: str) -> Any:
-    """`nn.datasets` and `nn.distributions`, imported when first used: training can do without."""
-    if name in ("datasets", "distributions"):
+    """`nn.datasets` and others, imported when first used, since training can do without."""
+    if name in ("datasets", "distributions", "functional"):
         return import_module(f"nn.{name}")
     hint = f"; here it is {WRITE[name]}" if name in WRITE else ""
     raise AttributeError(

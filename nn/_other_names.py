@@ -3,7 +3,6 @@
 from typing import Any, NoReturn
 
 WRITE = {
-    "functional": "the methods of Tensor, x.relu()",
     "Embedding": "weight[index]",
     "LSTM": "LSTMCell, called for each time step",
     "MultiheadAttention": "x.scaled_dot_product_attention(key, value)",

@@ -35,6 +35,7 @@ ROOMS = {
         "init",
         "utils",
         "layers",
+        "functional",
         "optim",
         "data",
         "datasets",
@@ -45,7 +46,15 @@ ROOMS = {
 FOLDERS = [
     *(f"tinygrad_lite/{room}" for room in ("arrays", "engine", "ops", "methods")),
     *(f"tinygrad_lite/{room}" for room in ("numpy_protocol", "check", "show")),
-    *("nn/layers", "nn/optim", "nn/optim/schedules", "nn/data", "nn/datasets", "nn/distributions"),
+    *(
+        "nn/layers",
+        "nn/functional",
+        "nn/optim",
+        "nn/optim/schedules",
+        "nn/data",
+        "nn/datasets",
+        "nn/distributions",
+    ),
 ]
 ENGINE_LINES = 900
 
@@ -201,7 +210,7 @@ def test_no_module_or_folder_bears_the_name_of_a_public_function() -> None:
 
 
 def test_every_public_name_is_there_and_documented() -> None:
-    for package in (tinygrad_lite, nn, nn.datasets):
+    for package in (tinygrad_lite, nn, nn.datasets, nn.functional):
         assert package.__all__ == sorted(package.__all__)
         for name in package.__all__:
             assert getattr(package, name).__doc__, name

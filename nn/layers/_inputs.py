@@ -10,8 +10,10 @@ from tinygrad_lite import Tensor, arguments, warn
 Input: TypeAlias = Tensor | NDArray[Any]
 
 
-def as_tensor(x: Input) -> Tensor:
+def as_tensor(x: Input, name: str = "") -> Tensor:
     """`x` as a Tensor.  The memory of an array is not copied.
+
+    name: the function that takes it, for the error; a layer's call names itself.
 
     Errors: TypeError for anything but a Tensor or an array of numbers.
     """
@@ -19,7 +21,8 @@ def as_tensor(x: Input) -> Tensor:
         return x
     if not isinstance(x, np.ndarray) or x.dtype.kind not in "biuf":
         got = x.dtype if isinstance(x, np.ndarray) else type(x).__name__
-        raise TypeError(f"expected a Tensor or an ndarray of numbers; got {got}")
+        where = f"{name}: " if name else ""
+        raise TypeError(f"{where}expected a Tensor or an ndarray of numbers; got {got}")
     return Tensor.from_array(x)
 
 

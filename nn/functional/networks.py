@@ -1,0 +1,104 @@
+"""Parts of networks: products with weights, dropout, normalisation, attention, distances."""
+
+from tinygrad_lite import Tensor
+
+from ..layers import dropout as dropouts
+from ..layers._inputs import Input, as_tensor
+from ._calls import applied, refuse
+
+# Weights
+
+
+def linear(input: Input, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """input @ weight.T + bias, weight (out, in) or (in,): `Tensor.linear`, transposed=True."""
+    x = as_tensor(input, "linear")
+    if weight.ndim == 1:  # for `Tensor.linear` a factor, as in tinygrad
+        return x.linear(weight.unsqueeze(0), bias, transposed=True).squeeze(-1)
+    return x.linear(weight, bias, transposed=True)
+
+
+def one_hot(input: Input, num_classes: int = -1) -> Tensor:
+    """(...) -> (..., num_classes): 1 at the position of each integer: `Tensor.one_hot`."""
+    return as_tensor(input, "one_hot").one_hot(num_classes)
+
+
+# Dropout
+
+
+def dropout(input: Input, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """x mask / (1 - p), the mask being 0 with probability p, else 1: `Tensor.dropout`."""
+    return applied("dropout", input, inplace, Tensor.dropout, p, training)
+
+
+def dropout1d(input: Input, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """Dropout of whole channels of (N, C, L): that of `nn.Dropout1d`."""
+    return applied("dropout1d", input, inplace, dropouts.dropout1d, p, training)
+
+
+def dropout2d(input: Input, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """Dropout of whole channels of (N, C, H, W): that of `nn.Dropout2d`."""
+    return applied("dropout2d", input, inplace, dropouts.dropout2d, p, training)
+
+
+def dropout3d(input: Input, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """Dropout of whole channels of (N, C, D, H, W): that of `nn.Dropout3d`."""
+    return applied("dropout3d", input, inplace, dropouts.dropout3d, p, training)
+
+
+def alpha_dropout(
+    input: Input, p: float = 0.5, training: bool = False, inplace: bool = False
+) -> Tensor:
+    """Dropout for SELU, which keeps mean and variance: that of `nn.AlphaDropout`."""
+    return applied("alpha_dropout", input, inplace, dropouts.alpha_dropout, p, training)
+
+
+def feature_alpha_dropout(
+    input: Input, p: float = 0.5, training: bool = False, inplace: bool = False
+) -> Tensor:
+    """alpha_dropout of whole channels: that of `nn.FeatureAlphaDropout`."""
+    function = dropouts.feature_alpha_dropout
+    return applied("feature_alpha_dropout", input, inplace, function, p, training)
+
+
+# Attention
+
+
+def scaled_dot_product_attention(
+    query: Input,
+    key: Input,
+    value: Input,
+    attn_mask: Input | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    *,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Tensor:
+    """softmax(query @ key.T * scale + mask) @ value: `Tensor.scaled_dot_product_attention`."""
+    x = as_tensor(query, "scaled_dot_product_attention")
+    return x.scaled_dot_product_attention(
+        key, value, attn_mask, dropout_p, is_causal, enable_gqa, scale
+    )
+
+
+# Lengths and distances
+
+
+def normalize(
+    input: Input, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: None = None
+) -> Tensor:
+    """x / max(its p-norm along dim, eps): `Tensor.normalize`."""
+    refuse("normalize", "out", out, None)
+    return as_tensor(input, "normalize").normalize(p, dim, eps)
+
+
+def cosine_similarity(x1: Input, x2: Input, dim: int = 1, eps: float = 1e-8) -> Tensor:
+    """x1 . x2 / (|x1| |x2|) along dim: `Tensor.cosine_similarity`."""
+    return as_tensor(x1, "cosine_similarity").cosine_similarity(x2, dim, eps)
+
+
+def pairwise_distance(
+    x1: Input, x2: Input, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
+) -> Tensor:
+    """The p-norm of x1 - x2 + eps along the last axis: `Tensor.pairwise_distance`."""
+    return as_tensor(x1, "pairwise_distance").pairwise_distance(x2, p, eps, keepdim)
