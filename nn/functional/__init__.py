@@ -21,6 +21,7 @@ from .activations import (  # elementwise functions, and softmax along an axis
     elu_,
     gelu,
     glu,
+    gumbel_softmax,
     hardshrink,
     hardsigmoid,
     hardswish,
@@ -89,11 +90,14 @@ from .images import (  # convolutions, pooling, resampling, padding
 )
 from .networks import (  # products with weights, dropout, normalisation, attention, distances
     alpha_dropout,
+    bilinear,
     cosine_similarity,
     dropout,
     dropout1d,
     dropout2d,
     dropout3d,
+    embedding,
+    embedding_bag,
     feature_alpha_dropout,
     linear,
     normalize,
@@ -135,6 +139,7 @@ __all__ = [
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
+    "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celu",
@@ -155,11 +160,14 @@ __all__ = [
     "dropout3d",
     "elu",
     "elu_",
+    "embedding",
+    "embedding_bag",
     "feature_alpha_dropout",
     "fold",
     "gaussian_nll_loss",
     "gelu",
     "glu",
+    "gumbel_softmax",
     "hardshrink",
     "hardsigmoid",
     "hardswish",
@@ -251,7 +259,7 @@ WRITE = {
 
 
 def __getattr__(name: str) -> Any:
-    """A name that is not there: the error says what to write, or that there is no such function."""
+    """A name that is not there: the error says what to write instead."""
     hint = ""
     if name in WRITE:
         hint = f"; here it is {WRITE[name]}" if WRITE[name] else "; it does not exist here"

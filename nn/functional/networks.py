@@ -3,18 +3,28 @@
 from tinygrad_lite import Tensor
 
 from ..layers import dropout as dropouts
+from ..layers import linear as products
 from ..layers._inputs import Input, as_tensor
+from ..layers.embedding import embedding as embedding
+from ..layers.embedding import embedding_bag as embedding_bag
 from ._calls import applied, refuse
 
 # Weights
 
 
-def linear(input: Input, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+def linear(input: Input, weight: Input, bias: Input | None = None) -> Tensor:
     """input @ weight.T + bias, weight (out, in) or (in,): `Tensor.linear`, transposed=True."""
     x = as_tensor(input, "linear")
+    weight = as_tensor(weight, "linear")
     if weight.ndim == 1:  # for `Tensor.linear` a factor, as in tinygrad
         return x.linear(weight.unsqueeze(0), bias, transposed=True).squeeze(-1)
     return x.linear(weight, bias, transposed=True)
+
+
+def bilinear(input1: Input, input2: Input, weight: Input, bias: Input | None = None) -> Tensor:
+    """input1 @ weight[k] @ input2 + bias[k] for each k: that of `nn.Bilinear`."""
+    offset = None if bias is None else as_tensor(bias, "bilinear")
+    return products.bilinear(input1, input2, as_tensor(weight, "bilinear"), offset)
 
 
 def one_hot(input: Input, num_classes: int = -1) -> Tensor:

@@ -35,14 +35,7 @@ class PairwiseDistance(Module):
         self.keepdim = arguments.flag(keepdim, "PairwiseDistance: keepdim")
 
     def forward(self, x1: Input, x2: Input) -> Tensor:
-        return pairwise_distance(as_tensor(x1), as_tensor(x2), self.norm, self.eps, self.keepdim)
+        return as_tensor(x1).pairwise_distance(as_tensor(x2), self.norm, self.eps, self.keepdim)
 
     def extra_repr(self) -> str:
         return f"p={self.norm}, eps={self.eps}, keepdim={self.keepdim}"
-
-
-def pairwise_distance(
-    x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
-) -> Tensor:
-    """The p-norm of x1 - x2 + eps along the last axis, as in torch.nn.functional."""
-    return (x1 - x2 + eps).norm(p, -1, keepdim)

@@ -28,9 +28,10 @@ def gumbel_softmax(
     exponential = -np.log1p(-Tensor.rand(*x.shape, dtype=np.float64).data)
     smallest = np.finfo(np.float64).tiny
     gumbel = -np.log(np.maximum(exponential, smallest))
-    y = ((x + gumbel.astype(x.dtype)) / tau).softmax(dim)
+    y: Tensor = ((x + gumbel.astype(x.dtype)) / tau).softmax(dim)
     if not arguments.flag(hard, "gumbel_softmax: hard"):
         return y
     largest = y.data == y.data.max(dim, keepdims=True)
     first = largest & (np.cumsum(largest, dim) == 1)
-    return y + (first.astype(y.dtype) - y.data)
+    onehot: Tensor = y + (first.astype(y.dtype) - y.data)
+    return onehot

@@ -1,4 +1,4 @@
-"""nn.functional without PyTorch: PyTorch's order of arguments and defaults, by formulas in NumPy."""
+"""nn.functional: PyTorch's order of arguments and its defaults, by formulas in NumPy."""
 
 import inspect
 import re
@@ -202,7 +202,8 @@ def test_refused(call, message):
         ("ctc_loss", "it does not exist here"),
         (
             "pdist",
-            "here it is pairwise_distance(x[i], x[j], eps=0) with i, j = np.triu_indices(len(x), 1)",
+            "here it is pairwise_distance(x[i], x[j], eps=0) "
+            "with i, j = np.triu_indices(len(x), 1)",
         ),
         ("max_pool2d_with_indices", "here it is max_pool2d(..., return_indices=True)"),
         ("cros_entropy", "did you mean cross_entropy?"),
