@@ -299,7 +299,8 @@ class Optimizer:
         for position, group in enumerate(self.param_groups):
             options = [f"{n}={v}" for n, v in group.items() if n not in ("params", "param_names")]
             count = sum(parameter.numel() for parameter in group["params"])
-            lines.append(f"  group {position}: {', '.join(options)}  # {count:,} parameters")
+            noted = f"# {count:,} parameter{'s' * (count != 1)}"
+            lines.append(f"  group {position}: {', '.join(options)}  {noted}")
         return "\n".join([f"{type(self).__name__}(", *lines, ")"])
 
     # Inside
@@ -345,7 +346,7 @@ class Optimizer:
             self._refuse(parameter, f"has shape {shape}; {expected}; got {got}")
         if not data.flags.writeable:
             self._refuse(parameter, "is read-only; assign a copy to its data")
-        as_is = state.keys() >= wanted and given.dtype is dtype and dtype is not HALF
+        as_is = state.keys() >= wanted and given.dtype == dtype != HALF
         for name in names:
             kept = state.get(name)
             if kept is None:
@@ -353,7 +354,7 @@ class Optimizer:
             if kept.shape != shape:
                 before = f"it had {kept.shape} in the last step; make a new optimizer"
                 self._refuse(parameter, f"has shape {shape}; {before}")
-            if kept.dtype is not dtype:
+            if kept.dtype != dtype:
                 as_is = False
             if not kept.flags.writeable or not (as_is or kept.dtype.kind == "f"):
                 found = f"{name} in its state, which is {kept.dtype} or read-only"
