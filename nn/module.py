@@ -79,7 +79,7 @@ class Module(Parts):
 
         Whoever looks through a model asks this; a container answers with its modules.
         """
-        return ((name, part) for name, part in contents(self) if name != "registered_buffers")
+        return contents(self)
 
     def register_buffer(
         self, name: str, value: Tensor | NDArray[Any] | None, persistent: bool = True

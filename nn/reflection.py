@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import partial
+from itertools import islice
 from types import (
     BuiltinFunctionType,
     FunctionType,
@@ -41,7 +42,8 @@ _SEQUENCES: tuple[type[Iterable[Any]], ...] = (
     type({}.keys()),
     type({}.items()),
 )
-_PLAIN = frozenset({Tensor, int, float, bool, str, type(None), list, tuple})  # hide nothing
+_SINGLE = frozenset({Tensor, int, float, bool, str, type(None)})  # hold nothing
+_PLAIN = _SINGLE | {list, tuple}  # hide nothing
 _USED_UP = (map, filter, zip)
 _TOO = "hold that in an attribute as well, or only a weakref.proxy here if it is not a part of this"
 
@@ -89,7 +91,7 @@ def find(root: object) -> Iterator[Found]:
         if type(value) in weakref.ProxyTypes:
             continue
         yield found
-        if type(value) is Tensor or isinstance(value, _LEAVES) or id(value) in seen:
+        if type(value) in _SINGLE or isinstance(value, _LEAVES) or id(value) in seen:
             continue
         seen.add(id(value))
         prefix = f"{found.path}." if found.path else ""
@@ -112,15 +114,23 @@ def under_each_name(found: Iterable[Found]) -> list[Found]:
     Not where a module holds itself: the names would have no end.
     """
     listed: list[Found] = []
-    first: dict[int, str] = {}
+    first: dict[int, int] = {}  # where each module is listed first; what it holds stands behind it
     for part in found:
         listed.append(part)
         if is_module(part.value):
-            path, start = part.path, first.setdefault(id(part.value), part.path)
-            if not inside(path, start) and path != start:
-                inner = [other for other in listed if inside(other.path, start)]
-                listed += [other.at(path + other.path[len(start) :]) for other in inner]
+            index = first.setdefault(id(part.value), len(listed) - 1)
+            if index != len(listed) - 1 and not inside(part.path, listed[index].path):
+                listed += list(_renamed(listed, index, part.path))
     return listed
+
+
+def _renamed(listed: list[Found], index: int, path: str) -> Iterator[Found]:
+    """What the module at this index holds, as if the module stood at `path`."""
+    start = listed[index].path
+    for part in islice(listed, index + 1, None):
+        if not inside(part.path, start):
+            return
+        yield part.at(path + part.path[len(start) :])
 
 
 def inside(path: str, start: str) -> bool:
@@ -219,7 +229,7 @@ def _hidden_by_module(module: Any, looked_into: set[int]) -> Iterator[tuple[Any,
         if id(cls) not in looked_into:
             looked_into.add(id(cls))
             for name, child in vars(cls).items():
-                if name not in own:
+                if name not in own and not isinstance(child, _LEAVES):
                     for part in _parts([child]):
                         yield part, f"has {{}} as {name} of its class; set it in __init__"
 
