@@ -29,6 +29,8 @@ class Parts:
         memo    modules to leave out, with what is inside them; those that are found are added
         prefix  put in front of every path, followed by a dot
         """
+        if memo is not None and not isinstance(memo, set):
+            raise arguments.wrong("named_modules: memo", "a set of modules, or None", memo)
         known = {id(module) for module in memo or ()}
         left_out: list[str] = []
         named = []
@@ -69,7 +71,7 @@ class Parts:
         prefix   put in front of every path, followed by a dot
         recurse  False: without those of the modules inside
         """
-        found = self._found("get_parameters", recurse, remove_duplicate)
+        found = self._found("named_parameters", recurse, remove_duplicate)
         return _prefixed("named_parameters", prefix, parameters_among(found, remove_duplicate))
 
     def parameters(self, recurse: bool = True) -> Iterator[Tensor]:
@@ -117,9 +119,8 @@ class Parts:
     def _found(
         self, caller: str, recurse: bool = True, remove_duplicate: bool = True
     ) -> list[Found]:
-        name = type(self).__name__
-        recurse = arguments.flag(recurse, f"{name}: recurse")
-        once = arguments.flag(remove_duplicate, f"{name}: remove_duplicate")
+        recurse = arguments.flag(recurse, f"{caller}: recurse")
+        once = arguments.flag(remove_duplicate, f"{caller}: remove_duplicate")
         found = complete(caller, self)
         found = found if once else under_each_name(found)
         return found if recurse else [part for part in found if part.module is self]

@@ -1,6 +1,6 @@
 """Module: a part of a model that finds its own parameters and names itself in errors."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, ParamSpec, Protocol, Self, TypeVar
 
@@ -93,7 +93,7 @@ class Module(Parts):
         Errors: KeyError for a name that is taken or holds a dot; ValueError if it requires grad.
         """
         saved = arguments.flag(persistent, "register_buffer: persistent")
-        self._check_name("register_buffer", name, replaces=name in self.registered_buffers)
+        self._check_name("register_buffer", name, self.registered_buffers)
         if value is not None and not isinstance(value, Tensor | np.ndarray):
             raise arguments.wrong("register_buffer: value", "a Tensor, an ndarray or None", value)
         if isinstance(value, Tensor) and value.requires_grad and value.is_leaf:
@@ -106,29 +106,29 @@ class Module(Parts):
 
     def register_parameter(self, name: str, parameter: Tensor | None) -> None:
         """PyTorch's way to write `self.name = parameter` where the name is computed."""
-        if parameter is not None and not isinstance(parameter, Parameter):
+        if not isinstance(parameter, Parameter | None):
             raise arguments.wrong("register_parameter: parameter", "a Parameter or None", parameter)
-        replaces = isinstance(vars(self).get(name, 0), Parameter | None)
-        self._check_name("register_parameter", name, replaces)
+        replaced = [old for old, x in vars(self).items() if isinstance(x, Parameter | None)]
+        self._check_name("register_parameter", name, replaced)
         setattr(self, name, parameter)
 
     def add_module(self, name: str, module: "Module | None") -> None:
         """PyTorch's way to write `self.name = module` where the name is computed."""
-        if module is not None and not isinstance(module, Module):
+        if not isinstance(module, Module | None):
             raise arguments.wrong("add_module: module", "a Module or None", module)
-        replaces = isinstance(vars(self).get(name, 0), Module | None)
-        self._check_name("add_module", name, replaces)
+        replaced = [old for old, x in vars(self).items() if isinstance(x, Module | None)]
+        self._check_name("add_module", name, replaced)
         setattr(self, name, module)
 
     register_module = add_module
 
-    def _check_name(self, caller: str, name: str, replaces: bool = False) -> None:
-        """Raise unless this can be the name of a new part, or of one that it replaces."""
+    def _check_name(self, caller: str, name: str, replaced: Collection[str]) -> None:
+        """Raise unless a part can have this name, anew or as one of those that may be replaced."""
         if not isinstance(name, str):
             raise arguments.wrong(f"{caller}: name", "text", name)
         if not name or "." in name:
-            raise KeyError(f"{caller}: expected a name without a dot; got {name!r}")
-        if hasattr(self, name) and not replaces:
+            raise KeyError(f"{caller}: name: expected text without a dot; got {name!r}")
+        if hasattr(self, name) and name not in replaced:
             raise KeyError(f"{caller}: {type(self).__name__} has an attribute {name!r} already")
 
     def state_dict(
@@ -146,6 +146,8 @@ class Module(Parts):
         """
         if not isinstance(prefix, str):
             raise arguments.wrong("state_dict: prefix", "text", prefix)
+        if not isinstance(destination, dict | None):
+            raise arguments.wrong("state_dict: destination", "a dict or None", destination)
         keep = arguments.flag(keep_vars, "state_dict: keep_vars")
         found = {} if destination is None else destination
         for path, tensor in get_state_dict(self).items():

@@ -1,7 +1,7 @@
 """Containers: modules made of other modules, or of parameters, by position or by name."""
 
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 
@@ -10,6 +10,8 @@ from tinygrad_lite import Tensor, arguments
 from .._paths import locate
 from ..module import Module
 from ..parameter import Parameter
+
+Named: TypeAlias = Mapping[str, Any] | Iterable[tuple[str, Any]] | None
 
 
 class _Container(Module):
@@ -51,7 +53,7 @@ class _Container(Module):
 
     def add_module(self, name: str, module: Any) -> None:
         """Put in a part of this name, or replace it."""
-        self._check_name("add_module", name, name in self._parts)
+        self._check_name("add_module", name, self._parts)
         self._parts[name] = self._checked(module, name)
 
     register_module = add_module
@@ -80,7 +82,7 @@ class _Series(_Container):
     def extend(self, parts: Iterable[Any]) -> Self:
         """Add several at the end."""
         if isinstance(parts, Tensor | np.ndarray) or not isinstance(parts, Iterable):
-            raise arguments.wrong(f"{type(self).__name__}: extend", "a list", parts)
+            raise arguments.wrong(f"{type(self).__name__}: {self._what}s", "a list of them", parts)
         for part in list(parts):
             self.append(part)
         return self
@@ -122,7 +124,7 @@ class _Series(_Container):
 
     def __add__(self, other: Iterable[Any]) -> Any:
         """A container of the parts of both."""
-        return self._made(_numbered([*self, *other]))
+        return self._made({}).extend(self).extend(other)
 
     def __iadd__(self, other: Iterable[Any]) -> Self:
         return self.extend(other)
@@ -157,7 +159,7 @@ class Sequential(_Series):
         self._parts = {}
         if len(layers) == 1 and isinstance(layers[0], Mapping):
             for name, layer in layers[0].items():
-                self._check_name("Sequential", name)
+                self._check_name("Sequential", name, ())
                 self._parts[name] = self._checked(layer, name)
         else:
             self.extend(layers)
@@ -209,13 +211,13 @@ class ParameterList(_Series):
     values: Tensors and arrays.
     """
 
-    _what = "parameter"
+    _what = "value"
 
     def __init__(self, values: Iterable[Any] | None = None) -> None:
         super().__init__(() if values is None else values)
 
     def _checked(self, part: Any, name: str) -> Tensor:
-        return _parameter(f"ParameterList: {name}", part)
+        return _parameter(f"ParameterList: values: {name}", part)
 
     def _made(self, parts: dict[str, Any]) -> "ParameterList":
         return ParameterList(parts.values())
@@ -227,13 +229,16 @@ class _Named(_Container, MutableMapping[str, Any]):
     __eq__ = object.__eq__  # one module is not another, whatever they hold
     __hash__ = object.__hash__
 
-    def __init__(self, parts: Mapping[str, Any] | Iterable[tuple[str, Any]] | None = None) -> None:
+    def __init__(self, parts: Named) -> None:
         self._parts = {}
         try:
             pairs = dict(() if parts is None else parts)
         except (TypeError, ValueError):
-            expected = f"a dict of {self._what}s, or pairs of a name and a {self._what}"
-            raise arguments.wrong(type(self).__name__, expected, parts) from None
+            where, expected = (
+                f"{type(self).__name__}: {self._what}s",
+                "a dict, or pairs with a name",
+            )
+            raise arguments.wrong(where, expected, parts) from None
         self.update(pairs)
 
     def __getitem__(self, name: str) -> Any:
@@ -241,8 +246,7 @@ class _Named(_Container, MutableMapping[str, Any]):
         return self._parts[self._known(name)]
 
     def __setitem__(self, name: str, part: Any) -> None:
-        if name not in self._parts:
-            self._check_name(type(self).__name__, name)
+        self._check_name(f"{type(self).__name__}: {self._what}s", name, self._parts)
         self._parts[name] = self._checked(part, name)
 
     def __delitem__(self, name: str) -> None:
@@ -278,6 +282,9 @@ class ModuleDict(_Named):
     Errors: KeyError for a name that holds a dot, is empty, or is a method's, such as "keys".
     """
 
+    def __init__(self, modules: Named = None) -> None:
+        super().__init__(modules)
+
 
 class ParameterDict(_Named):
     """Parameters by name: `d["name"]` and `d.name`; what is put in becomes a `Parameter`.
@@ -287,8 +294,11 @@ class ParameterDict(_Named):
 
     _what = "parameter"
 
+    def __init__(self, parameters: Named = None) -> None:
+        super().__init__(parameters)
+
     def _checked(self, part: Any, name: str) -> Tensor:
-        return _parameter(f"ParameterDict: {name}", part)
+        return _parameter(f"ParameterDict: parameters: {name}", part)
 
 
 def _numbered(parts: Iterable[Any]) -> dict[str, Any]:

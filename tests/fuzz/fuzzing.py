@@ -80,6 +80,8 @@ WORDS = {
 }
 NAMES = {
     "new_tensor": "Tensor",
+    "Parameter": "Tensor",
+    "register_buffer": "Tensor",
     "//": "floordivide",
     "div": "floordivide",
     "x[i] = v": "index",

@@ -370,8 +370,15 @@ def calls_of_nn(folder: Path) -> Iterator[Call]:
         (nn.LayerNorm, [(3, 4)], {}),
         (nn.LSTMCell, [4, 3], {"bias": True}),
         (nn.Dropout, [0.5], {}),
-        (nn.Flatten, [], {}),
+        (nn.Flatten, [], {"start_dim": 1, "end_dim": -1}),
+        (nn.Unflatten, [1, (2, 2)], {}),
+        (nn.Lambda, [Tensor.relu], {}),
         (nn.ReLU, [], {}),
+        (nn.Parameter, [[1.0, 2.0], True], {}),
+        (nn.ModuleList, [[nn.ReLU()]], {}),
+        (nn.ModuleDict, [{"a": nn.ReLU()}], {}),
+        (nn.ParameterList, [[Tensor([1.0])]], {}),
+        (nn.ParameterDict, [{"a": Tensor([1.0])}], {}),
         (nn.Sequential, [nn.ReLU(), nn.ReLU()], {}),
         *((getattr(nn.init, name), [3, 4], {}) for name in (
             "kaiming_uniform", "kaiming_normal", "glorot_uniform", "zeros", "ones")),
@@ -429,8 +436,40 @@ def calls_of_nn(folder: Path) -> Iterator[Call]:
     yield Call("safe_load_metadata", state.safe_load_metadata, lambda: ([str(file)], {}))
     (folder / "a.idx").write_bytes(b"\0\0\x08\x01\0\0\0\x02ab")
     yield Call("read_idx", nn.datasets.read_idx, lambda: ([str(folder / "a.idx")], {}))
-    yield Call("train", nn.Module.train, lambda: ([model(), True], {}), 1)
     yield Call("Sequential", operator.getitem, lambda: ([model(), 1], {}), 1)
+    yield from calls_of_modules(values)
+
+
+def of_model(method: str, *args: Any, said: str = "", fixed: int = 0) -> Call:
+    """A call of a method of a Sequential; `said` is what a message begins with."""
+    return Call(
+        said or method,
+        lambda *args, **options: getattr(model(), method)(*args, **options),
+        fresh([*args], {}),
+        fixed,
+    )
+
+
+def calls_of_modules(values: dict[str, Tensor]) -> Iterator[Call]:
+    yield from (
+        of_model("train", True),
+        of_model("requires_grad_", True),
+        of_model("zero_grad", True),
+        of_model("to", np.float32),
+        of_model("register_buffer", "x", np.ones(2), True, fixed=1),
+        of_model("register_parameter", "x", None, fixed=1),
+        of_model("named_parameters", "x", True, True),
+        of_model("named_buffers", "x", True, True),
+        of_model("named_modules", None, "x", True),
+        of_model("state_dict", None, "x", False),
+        of_model("load_state_dict", values, True, False),
+    )
+    for method, *args in (
+        *(("append", nn.ReLU()), ("extend", [nn.ReLU()]), ("__add__", [nn.ReLU()])),
+        *(("insert", 1, nn.ReLU()), ("pop", 1), ("__setitem__", 1, nn.ReLU())),
+        ("__delitem__", 1),
+    ):
+        yield of_model(method, *args, said="Sequential")
 
 
 def cube(value: Any) -> Any:

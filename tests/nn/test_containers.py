@@ -119,25 +119,27 @@ def test_an_index_that_is_no_integer(kind, index):
             lambda: nn.ModuleDict({"a": 3}),
             "ModuleDict: expected modules or functions; got int as module a",
         ),
-        (lambda: nn.ModuleList(nn.ReLU()), "ModuleList: extend: expected a list; got ReLU"),
+        (
+            lambda: nn.ModuleList(nn.ReLU()),
+            "ModuleList: modules: expected a list of them; got ReLU",
+        ),
         (
             lambda: nn.ModuleDict([nn.ReLU()]),
-            "ModuleDict: expected a dict of modules, or pairs of a name and a module; got [ReLU]",
+            "ModuleDict: modules: expected a dict, or pairs with a name; got [ReLU]",
         ),
         (
             lambda: nn.ParameterDict(3),
-            "ParameterDict: expected a dict of parameters, or pairs of a name and a parameter; "
-            "got 3",
+            "ParameterDict: parameters: expected a dict, or pairs with a name; got 3",
         ),
         (
             lambda: nn.ParameterList([1.0]),
-            "ParameterList: 0: expected a Tensor or an ndarray; got 1.0",
+            "ParameterList: values: 0: expected a Tensor or an ndarray; got 1.0",
         ),
         (
             lambda: nn.ParameterList(np.ones(3)),
-            "ParameterList: extend: expected a list; got ndarray of shape (3,), float64",
+            "ParameterList: values: expected a list of them; got ndarray of shape (3,), float64",
         ),
-        (lambda: nn.ModuleDict({1: nn.ReLU()}), "ModuleDict: name: expected text; got 1"),
+        (lambda: nn.ModuleDict({1: nn.ReLU()}), "ModuleDict: modules: name: expected text; got 1"),
         (lambda: nn.Lambda(3), "Lambda: function: expected a function; got 3"),
         (
             lambda: nn.Unflatten(1, 6),
@@ -155,8 +157,8 @@ def test_what_cannot_be_a_part_is_refused(act, line):
 @pytest.mark.parametrize(
     ("name", "line"),
     [
-        ("a.b", "expected a name without a dot; got 'a.b'"),
-        ("", "expected a name without a dot; got ''"),
+        ("a.b", "name: expected text without a dot; got 'a.b'"),
+        ("", "name: expected text without a dot; got ''"),
         ("keys", "ModuleDict has an attribute 'keys' already"),
         ("forward", "ModuleDict has an attribute 'forward' already"),
         ("training", "ModuleDict has an attribute 'training' already"),
@@ -165,7 +167,7 @@ def test_what_cannot_be_a_part_is_refused(act, line):
 def test_names_that_a_part_cannot_have(name, line):
     with pytest.raises(KeyError) as caught:
         nn.ModuleDict({name: nn.ReLU()})
-    assert caught.value.args == (f"ModuleDict: {line}",)
+    assert caught.value.args == (f"ModuleDict: modules: {line}",)
 
 
 def test_a_part_that_is_refused_leaves_the_container_as_it_was():

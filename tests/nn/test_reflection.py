@@ -143,7 +143,7 @@ def test_what_hides_a_layer_is_refused_by_name(kind: str, make: Any) -> None:
     line = text.format(f"a {type(hidden).__name__}")
     for name, act in (
         ("get_parameters", lambda: get_parameters(net)),
-        ("get_parameters", net.zero_grad),
+        ("named_parameters", net.zero_grad),
         ("get_state_dict", lambda: get_state_dict(net)),
         ("get_state_dict", lambda: load_state_dict(net, {})),
         ("train", net.eval),
