@@ -82,11 +82,11 @@ class Module(Parts):
         return contents(self)
 
     def register_buffer(
-        self, name: str, value: Tensor | NDArray[Any] | None, persistent: bool = True
+        self, name: str, tensor: Tensor | NDArray[Any] | None, persistent: bool = True
     ) -> None:
         """Set the attribute `name` to a tensor that is not trained and belongs to the state.
 
-        value       an ndarray is copied into a Tensor; None for no tensor yet.  The attribute may
+        tensor      an ndarray is copied into a Tensor; None for no tensor yet.  The attribute may
                     be assigned again
         persistent  whether `state_dict` lists it
 
@@ -94,23 +94,23 @@ class Module(Parts):
         """
         saved = arguments.flag(persistent, "register_buffer: persistent")
         self._check_name("register_buffer", name, self.registered_buffers)
-        if value is not None and not isinstance(value, Tensor | np.ndarray):
-            raise arguments.wrong("register_buffer: value", "a Tensor, an ndarray or None", value)
-        if isinstance(value, Tensor) and value.requires_grad and value.is_leaf:
+        if not isinstance(tensor, Tensor | np.ndarray | None):
+            raise arguments.wrong("register_buffer: tensor", "a Tensor, an ndarray or None", tensor)
+        if isinstance(tensor, Tensor) and tensor.requires_grad and tensor.is_leaf:
             raise ValueError(
                 f"register_buffer: {name} requires grad, so it is a parameter; "
                 f"write self.{name} = tensor, or detach() it"
             )
-        setattr(self, name, Tensor(value) if isinstance(value, np.ndarray) else value)
+        setattr(self, name, Tensor(tensor) if isinstance(tensor, np.ndarray) else tensor)
         self.registered_buffers = {**self.registered_buffers, name: saved}
 
-    def register_parameter(self, name: str, parameter: Tensor | None) -> None:
-        """PyTorch's way to write `self.name = parameter` where the name is computed."""
-        if not isinstance(parameter, Parameter | None):
-            raise arguments.wrong("register_parameter: parameter", "a Parameter or None", parameter)
+    def register_parameter(self, name: str, param: Tensor | None) -> None:
+        """PyTorch's way to write `self.name = param` where the name is computed."""
+        if not isinstance(param, Parameter | None):
+            raise arguments.wrong("register_parameter: param", "a Parameter or None", param)
         replaced = [old for old, x in vars(self).items() if isinstance(x, Parameter | None)]
         self._check_name("register_parameter", name, replaced)
-        setattr(self, name, parameter)
+        setattr(self, name, param)
 
     def add_module(self, name: str, module: "Module | None") -> None:
         """PyTorch's way to write `self.name = module` where the name is computed."""

@@ -31,6 +31,8 @@ class _Container(Module):
 
     def __getattr__(self, name: str) -> Any:
         """A part, by its name."""
+        if name == "_parts":
+            raise AttributeError(f"{type(self).__name__}: call super().__init__() first")
         parts = vars(self).get("_parts", {})
         return parts[name] if name in parts else object.__getattribute__(self, name)
 
@@ -57,6 +59,9 @@ class _Container(Module):
         self._parts[name] = self._checked(module, name)
 
     register_module = add_module
+
+    def __dir__(self) -> Iterable[str]:
+        return [*super().__dir__(), *filter(str.isidentifier, self._parts)]
 
     def __len__(self) -> int:
         """The number of parts."""
@@ -122,6 +127,9 @@ class _Series(_Container):
         """The parts, first to last."""
         return iter(self._parts.values())
 
+    def __contains__(self, part: object) -> bool:
+        return any(part is own for own in self)
+
     def __add__(self, other: Iterable[Any]) -> Any:
         """A container of the parts of both."""
         return self._made({}).extend(self).extend(other)
@@ -130,8 +138,8 @@ class _Series(_Container):
         return self.extend(other)
 
     def _made(self, parts: dict[str, Any]) -> Any:
-        """Another container of this kind."""
-        return type(self)(parts.values())
+        """Another container of this kind, whatever a subclass asks of its constructor."""
+        raise NotImplementedError
 
     def _position(self, index: Any) -> int:
         """The index, counted from the start; an error if there is none such."""

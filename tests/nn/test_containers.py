@@ -204,6 +204,27 @@ def test_a_name_and_an_attribute_are_the_same():
     assert (held.note, "note" in held) == ("text", False)
 
 
+def test_a_subclass_that_forgets_to_initialise_the_container_is_told():
+    class Heads(nn.ModuleDict):
+        def __init__(self):
+            self["a"] = nn.ReLU()
+
+    with pytest.raises(AttributeError, match=r"^Heads: call super\(\).__init__\(\) first$"):
+        Heads()
+
+
+def test_parts_are_among_the_names_of_a_container():
+    assert "hidden" in dir(nn.Sequential({"hidden": nn.ReLU()}))
+    assert "0" not in dir(nn.Sequential(nn.ReLU()))
+
+
+def test_a_parameter_is_in_a_list_if_it_is_that_very_one():
+    one, other = nn.Parameter([1.0, 2.0]), nn.Parameter([1.0, 2.0])
+    held = nn.ParameterList([one])
+    assert one in held
+    assert other not in held
+
+
 def test_one_dict_of_modules_is_not_another():
     one, other = nn.ModuleDict(), nn.ModuleDict()
     assert one != other

@@ -288,7 +288,7 @@ def test_the_array_of_a_buffer_is_copied():
 
 @pytest.mark.parametrize("value", [3, 1.5, [1.0], np.float32(1)])
 def test_a_buffer_is_a_tensor_or_an_array(value):
-    line = f"register_buffer: value: expected a Tensor, an ndarray or None; got {value}"
+    line = f"register_buffer: tensor: expected a Tensor, an ndarray or None; got {value}"
     with pytest.raises(TypeError, match=f"^{re.escape(line)}$"):
         nn.Module().register_buffer("x", value)
     net = Buffered()
@@ -326,7 +326,7 @@ def test_a_buffer_is_not_trained():
         (
             lambda m: m.register_parameter("x", Tensor([1.0])),
             TypeError,
-            "register_parameter: parameter: expected a Parameter or None; got",
+            "register_parameter: param: expected a Parameter or None; got",
         ),
         (lambda m: m.add_module("x", 3), TypeError, "add_module: module: expected a Module or N"),
         (lambda m: m.apply(3), TypeError, "apply: fn: expected a function; got 3"),
@@ -375,6 +375,19 @@ def test_names_that_are_computed():
     assert [name for name, _ in net.named_children()] == ["layer0", "layer1"]
     assert [name for name, _ in net.named_parameters(recurse=False)] == ["w0", "w1"]
     assert net.bias is None
+
+
+def test_an_optimiser_in_an_attribute_is_no_part():
+    class Learner(nn.Module):
+        def __init__(self):
+            self.layer = nn.Linear(1, 1)
+            self.optimizer = nn.optim.Adam(self.parameters(), lr=0.1)
+
+    learner = Learner().eval()
+    learner.layer(Tensor.ones(1, 1)).sum().backward()
+    learner.optimizer.step()
+    assert list(learner.state_dict()) == ["layer.weight", "layer.bias"]
+    assert len(list(learner.named_parameters(remove_duplicate=False))) == 2
 
 
 # Paths
