@@ -13,21 +13,23 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .dtypes import accumulator
-from .sums import ROW, SHORT, WIDE_CHAIN, sum_along
+from .sums import CHAIN, ROW, SHORT, sum_along
 from .threads import parallel
 from .windows import last, second
 
 CHUNK = 1 << 19  # bytes that are worked on at a time
 LANES = 1 << 12  # elements of a row of several pixels, at most
+BUFFER = 512  # elements of NumPy's buffer
 LARGE = 1 << 20  # bytes from which on the pool pays off
 OFFSET = 4.0  # mean square over variance, up to which x is used as it is: two bits are lost
 
 
 class Chunk(NamedTuple):
-    """Some pixels: an index of what `Pixels.seen` returns, and one of the cells they belong to."""
+    """Some pixels: an index of what `Pixels.seen` returns, of their cells, and of their factors."""
 
     pixels: tuple[slice, slice]
     cells: tuple[slice, slice]
+    factors: tuple[slice, slice]
 
 
 class Pixels:
@@ -37,9 +39,10 @@ class Pixels:
             all images, else this number of groups of the channels of each image
     count   the number of pixels of a cell
 
-    Numbers for each cell are (M, C): M is 1 if memory is channels last and a set reaches over the
-    batch, else N.  With channels last, several pixels form one row, since the channels of one pixel
-    would be a short inner loop.
+    Sums over cells are (M, C): M is 1 if memory is channels last and a set reaches over the batch,
+    else N.  What is the same for a set is (1, C) if it reaches over the batch, else (N, C).  With
+    channels last, several pixels form one row, since the channels of one pixel would be a short
+    inner loop.
     """
 
     __slots__ = ("channels", "chunks", "count", "dtype", "groups", "last", "length", "seen_as")
@@ -64,13 +67,19 @@ class Pixels:
         if each <= CHUNK:
             step = CHUNK // each
             parts = [slice(start, start + step) for start in range(0, images, step)]
-            return [Chunk((part, whole), (part, whole)) for part in parts]
+            rows_of = [whole if self.groups is None else part for part in parts]
+            return [
+                Chunk((part, whole), (part, whole), (rows, whole))
+                for part, rows in zip(parts, rows_of, strict=True)
+            ]
         step, found = max(CHUNK * rows // each, 1), []
         for image in range(images):
             one = slice(image, image + 1)
             for start in range(0, rows, step):
                 part = slice(start, start + step)
-                found.append(Chunk((one, part), (one, whole if self.last else part)))
+                channels = whole if self.last else part
+                factors = whole if self.groups is None else one
+                found.append(Chunk((one, part), (one, channels), (factors, channels)))
         return found
 
     def seen(self, x: Any) -> Any:
@@ -85,10 +94,18 @@ class Pixels:
         return np.empty(shape, self.dtype)
 
     def each(self, task: Callable[[Chunk], Any]) -> list[Any]:
-        """[task(chunk) for each chunk], by the pool if that pays off."""
-        if prod(self.seen_as) * self.dtype.itemsize >= LARGE:
-            return parallel(task, self.chunks, multiplies=True)
-        return [task(chunk) for chunk in self.chunks]
+        """[task(chunk) for each chunk], by the pool if that pays off.
+
+        Where a factor is repeated along rows shorter than NumPy's buffer, NumPy copies it there
+        first; so that buffer is made small meanwhile.
+        """
+        before = np.setbufsize(BUFFER)
+        try:
+            if prod(self.seen_as) * self.dtype.itemsize >= LARGE:
+                return parallel(task, self.chunks, multiplies=True)
+            return [task(chunk) for chunk in self.chunks]
+        finally:
+            np.setbufsize(before)
 
     def sums(self, terms: Callable[[Chunk], tuple[Any, Any]]) -> Any:
         """For each cell, the sums of a and of a b, which are given for a chunk: (2, M, C)."""
@@ -106,7 +123,7 @@ class Pixels:
 
     def _columns(self, a: Any, b: Any) -> tuple[Any, Any]:
         """The sums over the rows of a chunk, channels last."""
-        if a.shape[1] > WIDE_CHAIN:
+        if a.shape[1] > CHAIN:
             return sum_along(a, (1,)), sum_along(a * b, (1,))
         return np.ones(a.shape[1], a.dtype) @ a, np.einsum("mrl,mrl->ml", a, b)
 
@@ -118,46 +135,47 @@ class Pixels:
         return a @ np.ones(self.length, a.dtype), np.vecdot(a, b)
 
     def mean(self, cells: Any) -> Any:
-        """For each cell, the mean of its set."""
+        """The mean of each set."""
         if self.groups is None:
-            return np.broadcast_to(np.add.reduce(cells, 0) / np.float64(len(cells)), cells.shape)
-        split = cells.reshape((len(cells), self.groups, self.channels // self.groups))
-        return np.repeat(np.add.reduce(split, 2) / split.shape[2], split.shape[2], axis=1)
+            return np.add.reduce(cells, 0, keepdims=True) / np.float64(len(cells))
+        inner = self.channels // self.groups
+        if inner == 1:
+            return cells
+        split = cells.reshape((len(cells), self.groups, inner))
+        return np.repeat(np.add.reduce(split, 2) / inner, inner, axis=1)
 
     def first(self, seen: Any) -> Any:
-        """For each cell, the first element of its set."""
+        """The first element of each set."""
         cells = seen[:, 0, : self.channels] if self.last else seen[:, :, 0]
         if self.groups is None:
-            return np.broadcast_to(cells[:1], cells.shape)
+            return cells[:1]
         inner = self.channels // self.groups
         return np.repeat(cells[:, ::inner], inner, axis=1)
 
-    def by_set(self, cells: Any) -> Any:
-        """Numbers that agree within each set, once for each: (C,), or (N, groups)."""
-        if self.groups is not None:
-            return cells[:, :: max(self.channels // self.groups, 1)]
-        return cells[0] if len(cells) else np.full(self.channels, np.nan)
+    def by_set(self, values: Any) -> Any:
+        """What is the same for a set, once for each: (C,), or (N, groups)."""
+        if self.groups is None:
+            return values[0]
+        return values[:, :: max(self.channels // self.groups, 1)]
 
-    def spread(self, cells: Any) -> Any:
-        """Numbers for each cell or channel, in a shape that broadcasts against `seen`."""
-        cells = np.broadcast_to(cells, (self.seen_as[0], self.channels)).astype(self.dtype)
-        return (
-            np.tile(cells, self.length // self.channels)[:, None] if self.last else cells[..., None]
-        )
+    def spread(self, values: Any) -> Any:
+        """What is the same for a set or a channel, in a shape that broadcasts against `seen`."""
+        values = np.atleast_2d(values)
+        if not self.last:
+            return values.astype(self.dtype)[:, :, None]
+        repeated = np.empty((len(values), self.length // self.channels, self.channels), self.dtype)
+        repeated[...] = values[:, None]
+        return repeated.reshape((len(values), 1, self.length))
 
 
 class Statistics(NamedTuple):
-    """What normalises a set: for each cell, in float64."""
+    """What normalises each set, in float64."""
 
     shift: Any  # a number near the mean, of the dtype of the batch; None for 0
     mean: Any  # of what is left when it is subtracted
     variance: Any
     scale: Any  # 1 / sqrt(variance + eps)
-
-    @property
-    def regular(self) -> bool:
-        """Whether no variance overflows, or vanishes though eps is 0."""
-        return bool(((self.scale > 0) & (self.scale < np.inf)).all())
+    regular: bool  # no variance overflows, or vanishes though eps is 0
 
 
 def statistics(x: Any, pixels: Pixels, eps: float) -> Statistics:
@@ -171,7 +189,7 @@ def statistics(x: Any, pixels: Pixels, eps: float) -> Statistics:
 
     def terms(chunk: Chunk) -> tuple[Any, Any]:
         part = seen[chunk.pixels]
-        moved = part if less is None else part - less[chunk.cells]
+        moved = part if less is None else part - less[chunk.factors]
         return moved, moved
 
     for attempt in range(3):
@@ -182,14 +200,16 @@ def statistics(x: Any, pixels: Pixels, eps: float) -> Statistics:
         variance = square - mean * mean
         if not x.size or ((square <= OFFSET * variance) & (square < np.inf)).all():
             break
-    return Statistics(shift, mean, variance, 1.0 / np.sqrt(variance + eps))
+    scale = 1.0 / np.sqrt(variance + eps)
+    regular = bool(((scale > 0) & (scale < np.inf)).all())
+    return Statistics(shift, mean, variance, scale, regular)
 
 
 def normalised_channels(
     x: Any, w: Any, b: Any, pixels: Pixels, found: Statistics
 ) -> tuple[Any, Any, Any]:
     """(x - mean) scale w + b, where w or b may be None; mean and variance, once for each set."""
-    shift, mean, variance, scale = found
+    shift, mean, variance, scale, _ = found
     factor = scale if w is None else scale * w
     summand = -mean * factor if b is None else b - mean * factor
     y = shifted_and_scaled(x, pixels, shift, factor, summand)
@@ -198,17 +218,17 @@ def normalised_channels(
 
 
 def shifted_and_scaled(x: Any, pixels: Pixels, shift: Any, factor: Any, summand: Any) -> Any:
-    """(x - shift) factor + summand, given for each cell or channel; the outer two may be None."""
+    """(x - shift) factor + summand, given for each set or channel; the outer two may be None."""
     y, seen = pixels.new(x.shape), pixels.seen(x)
     result, times = pixels.seen(y), pixels.spread(factor)
     less, more = (None if each is None else pixels.spread(each) for each in (shift, summand))
 
     def fill(chunk: Chunk) -> None:
         part, out = seen[chunk.pixels], result[chunk.pixels]
-        moved = part if less is None else np.subtract(part, less[chunk.cells], out=out)
-        np.multiply(moved, times[chunk.cells], out=out)
+        moved = part if less is None else np.subtract(part, less[chunk.factors], out=out)
+        np.multiply(moved, times[chunk.factors], out=out)
         if more is not None:
-            out += more[chunk.cells]
+            out += more[chunk.factors]
 
     pixels.each(fill)
     return y.astype(x.dtype, copy=False)
@@ -221,7 +241,7 @@ def sums_with(g: Any, x: Any, pixels: Pixels, shift: Any) -> Any:
 
     def terms(chunk: Chunk) -> tuple[Any, Any]:
         part = seen_x[chunk.pixels]
-        return seen_g[chunk.pixels], part if less is None else part - less[chunk.cells]
+        return seen_g[chunk.pixels], part if less is None else part - less[chunk.factors]
 
     return pixels.sums(terms)
 
@@ -242,9 +262,9 @@ def channel_gradients(
     """The gradients of x, w and b, as far as needed, for y = n w + b and n = (x - mean) scale.
 
     The first is scale (g w - <g w> - n <g w n>), <> being the mean over a set: a combination of g,
-    x - shift and 1, with factors that are given for each cell.  x is None if only that of b is.
+    x - shift and 1, with factors that are given for each set.  x is None if only that of b is.
     """
-    shift, mean, _, scale = found
+    shift, mean, _, scale, _ = found
     sum_g, sum_gx = sums_with(g, g if x is None else x, pixels, shift)
     sum_gn = scale * (sum_gx - mean * sum_g)
     gx = None
@@ -260,21 +280,21 @@ def channel_gradients(
 def _combined(
     g: Any, x: Any, pixels: Pixels, shift: Any, of_g: Any, of_x: Any, summand: Any
 ) -> Any:
-    """of_g g + of_x (x - shift) + summand, given for each cell."""
+    """of_g g + of_x (x - shift) + summand, given for each set."""
     gx, seen_g, seen_x = pixels.new(x.shape), pixels.seen(g), pixels.seen(x)
     less = None if shift is None else pixels.spread(shift)
     result, (times_g, times_x, more) = pixels.seen(gx), map(pixels.spread, (of_g, of_x, summand))
 
     def fill(chunk: Chunk) -> None:
         part, out = seen_x[chunk.pixels], result[chunk.pixels]
-        np.multiply(seen_g[chunk.pixels], times_g[chunk.cells], out=out)
+        np.multiply(seen_g[chunk.pixels], times_g[chunk.factors], out=out)
         if less is None:
-            moved = part * times_x[chunk.cells]
+            moved = part * times_x[chunk.factors]
         else:
-            moved = part - less[chunk.cells]
-            moved *= times_x[chunk.cells]
+            moved = part - less[chunk.factors]
+            moved *= times_x[chunk.factors]
         out += moved
-        out += more[chunk.cells]
+        out += more[chunk.factors]
 
     pixels.each(fill)
     return gx.astype(x.dtype, copy=False)
