@@ -170,7 +170,7 @@ FUNCTIONS = {
     "short": "np.int16",
     "bool": "np.bool_",
     "dtypes": "those of NumPy, np.float32",
-    "functional": "the methods of Tensor, x.relu()",
+    "functional": "nn.functional",
 }
 
 

@@ -77,7 +77,8 @@ def model(layers: Any, tensor: Any) -> Any:
 def names() -> dict[str, Any]:
     """What a line may name: tensors of ours, of which `v` requires grad."""
     tensors = {name: Tensor(array, requires_grad=name == "v") for name, array in ARRAYS.items()}
-    library = {"np": np, "tl": tl, "nn": nn, "Tensor": Tensor, "model": model(nn, Tensor)}
+    library = {"np": np, "tl": tl, "nn": nn, "F": nn.functional, "Tensor": Tensor}
+    library["model"] = model(nn, Tensor)
     return {"f": squares, "array": ARRAYS["x"], **library, **tensors}
 
 
