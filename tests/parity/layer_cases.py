@@ -616,6 +616,8 @@ LOSSES = [
             ("CosineEmbeddingLoss()", [(3,), (3,), signs()], True),
             ("TripletMarginLoss()", [(3,), (3,), (3,)], True),
             ("GaussianNLLLoss()", [(3,), (3,), positive(3)], True),
+            ("GaussianNLLLoss()", [(), (), positive()], True),
+            ("GaussianNLLLoss()", [(3,), (1,), positive()], True),
         )
     ),
     *(  # no samples: sums are 0

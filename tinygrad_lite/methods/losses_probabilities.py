@@ -195,7 +195,7 @@ class ProbabilityLossMethods(Theme):
         variance = operand(var, f"{name}: var")
         if isinstance(variance, (bool, int, float)):
             variance = np.full(x.shape, variance, x.dtype)
-        elif variance.shape == x.shape[:-1]:
+        elif x.ndim and variance.shape == x.shape[:-1]:
             variance = variance.reshape((*variance.shape, 1))
         variance = _beside(name, "var", variance, x)
         if (variance._data < 0).any():
