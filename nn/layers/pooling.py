@@ -6,7 +6,7 @@ window that is partly outside, if it starts inside.
 """
 
 from collections.abc import Callable, Sequence
-from math import prod
+from math import inf, prod
 from typing import Any, ClassVar
 
 from tinygrad_lite import Tensor, arguments
@@ -285,6 +285,11 @@ def _lp_pool(
     if p == 0:
         raise ValueError(f"lp_pool{rank}d: norm_type: expected another number than 0")
     kernel = per_axis(kernel_size, rank, f"lp_pool{rank}d: kernel_size")
+    if abs(p) == inf:
+        sign = 1 if p > 0 else -1
+        pool = getattr(x.abs() * sign, f"max_pool{rank}d")
+        largest: Tensor = pool(kernel, stride, ceil_mode=ceil_mode) * sign
+        return largest
     total = average(x**p, kernel, stride, ceil_mode=ceil_mode) * prod(kernel)
     return (total.sign() * total.abs().relu()) ** (1 / p)  # relu makes the derivative at 0 a 0
 
@@ -353,8 +358,9 @@ class LPPool1d(_LPPool):
 class LPPool2d(_LPPool):
     """y = (sum of x^p over each window)^(1 / p): (N, C, H, W) -> (N, C, H', W').
 
-    norm_type: p; 1 is the sum.  The derivative is 0 where the sum is 0.  As in PyTorch no absolute
-    value is taken, and the sum of a window that is partly outside counts as if it were whole.
+    norm_type: p; 1 is the sum, inf the largest |x|, -inf the smallest.  The derivative is 0 where
+    the sum is 0.  As in PyTorch no absolute value is taken for other p, and the sum of a window
+    that is partly outside counts as if it were whole.
     """
 
     rank, pool = 2, staticmethod(lp_pool2d)

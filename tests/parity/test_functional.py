@@ -209,6 +209,8 @@ CALLS = [
     *(Call(f"lp_pool{r}d", SIZED[r], norm_type=2, kernel_size=2, second=False) for r in (1, 2, 3)),
     Call("lp_pool2d", IMAGES, norm_type=3.0, kernel_size=(3, 2), stride=2, ceil_mode=True,
          second=False),
+    Call("lp_pool1d", SEQUENCES, norm_type=np.inf, kernel_size=2),
+    Call("lp_pool3d", VOLUMES, norm_type=-np.inf, kernel_size=2, stride=1),
     *(Call(f"adaptive_max_pool{r}d", SIZED[r], output_size=2) for r in (1, 2, 3)),
     Call("adaptive_max_pool2d", IMAGES, output_size=(4, None), return_indices=True),
     *(Call(f"adaptive_avg_pool{r}d", SIZED[r], output_size=2) for r in (1, 2, 3)),
