@@ -56,6 +56,13 @@ def per_axis(value: Any, rank: int, name: str, least: int | None = 1) -> tuple[i
     return found
 
 
+def optional(x: Any, name: str) -> Any:
+    """`x`, which must be a Tensor, an array or None."""
+    if isinstance(x, Tensor | np.ndarray | None):
+        return x
+    raise arguments.wrong(name, "a Tensor, an ndarray or None", x)
+
+
 def reduction_of(
     name: str, reduction: Any, size_average: object = None, reduce: object = None, *others: str
 ) -> Any:

@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 from tinygrad_lite import Tensor, arguments
 
 from ..module import Module
-from ._inputs import Input, as_tensor, reduction_of
+from ._inputs import Input, as_tensor, optional, reduction_of
 
 Reduction: TypeAlias = Literal["mean", "sum", "none"]
 Weight: TypeAlias = Input | None
@@ -44,7 +44,7 @@ class Weighted(Module):
         reduction: Reduction = "mean",
     ) -> None:
         self.reduction = reduction_of(type(self).__name__, reduction, size_average, reduce)
-        self.register_buffer("weight", weight)
+        self.register_buffer("weight", optional(weight, f"{type(self).__name__}: weight"))
 
 
 # Classes
@@ -76,7 +76,7 @@ class CrossEntropyLoss(Module):
         self.reduction = reduction_of(name, reduction, size_average, reduce)
         self.ignore_index = arguments.integer(ignore_index, f"{name}: ignore_index")
         self.label_smoothing = arguments.probability(label_smoothing, f"{name}: label_smoothing")
-        self.register_buffer("weight", weight)
+        self.register_buffer("weight", optional(weight, f"{name}: weight"))
 
     def forward(self, input: Input, target: Input) -> Tensor:
         return as_tensor(input).cross_entropy(
@@ -102,7 +102,7 @@ class NLLLoss(Module):
     ) -> None:
         self.reduction = reduction_of("NLLLoss", reduction, size_average, reduce)
         self.ignore_index = arguments.integer(ignore_index, "NLLLoss: ignore_index")
-        self.register_buffer("weight", weight)
+        self.register_buffer("weight", optional(weight, "NLLLoss: weight"))
 
     def forward(self, input: Input, target: Input) -> Tensor:
         return as_tensor(input).nll_loss(target, self.weight, self.ignore_index, self.reduction)
@@ -130,7 +130,7 @@ class MultiMarginLoss(Module):
         if self.p > 2:
             raise ValueError(f"MultiMarginLoss: p: expected 1 or 2; got {p}")
         self.margin = arguments.number(margin, "MultiMarginLoss: margin")
-        self.register_buffer("weight", weight)
+        self.register_buffer("weight", optional(weight, "MultiMarginLoss: weight"))
 
     def forward(self, input: Input, target: Input) -> Tensor:
         return as_tensor(input).multi_margin_loss(
@@ -181,8 +181,8 @@ class BCEWithLogitsLoss(Module):
         pos_weight: Weight = None,
     ) -> None:
         self.reduction = reduction_of("BCEWithLogitsLoss", reduction, size_average, reduce)
-        self.register_buffer("weight", weight)
-        self.register_buffer("pos_weight", pos_weight)
+        self.register_buffer("weight", optional(weight, "BCEWithLogitsLoss: weight"))
+        self.register_buffer("pos_weight", optional(pos_weight, "BCEWithLogitsLoss: pos_weight"))
 
     def forward(self, input: Input, target: Input) -> Tensor:
         return as_tensor(input).binary_crossentropy_logits(

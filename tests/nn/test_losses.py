@@ -234,7 +234,7 @@ REFUSED = [
     (lambda: nn.MarginRankingLoss("1"), "MarginRankingLoss: margin: expected a number; got '1'"),
     (
         lambda: nn.NLLLoss(weight=[1.0, 2.0]),
-        "register_buffer: value: expected a Tensor, an ndarray or None; got [1.0, 2.0]",
+        "NLLLoss: weight: expected a Tensor, an ndarray or None; got [1.0, 2.0]",
     ),
     (
         lambda: nn.CrossEntropyLoss(weight=WEIGHT[:3])(X, LABELS),
