@@ -3,12 +3,12 @@
 `spare` is memory of the same length that may be overwritten.
 """
 
-from functools import cache
-from typing import Any
-
 import numpy as np
 
 from .chunks import Array
+
+# The smallest positive normal number, by the bytes of a float32 and a float64.
+SMALLEST = {4: 2.0**-126, 8: 2.0**-1022}
 
 
 def keep_mean(mean: Array, value: Array, kept: float, spare: Array) -> None:
@@ -28,18 +28,13 @@ def keep_mean_square(mean: Array, value: Array, kept: float, spare: Array) -> No
 def denominator(square: Array, eps: float, out: Array) -> Array:
     """sqrt(square) + eps, in `out`."""
     np.sqrt(square, out=out)
-    out += above_zero(eps, out.dtype)
+    out += max(eps, SMALLEST[out.itemsize])  # as in above_zero
     return out
 
 
-def above_zero(eps: float, dtype: np.dtype[Any]) -> float:
-    """The eps of a denominator, or the smallest positive normal number of the dtype.
+def above_zero(eps: float, array: Array) -> float:
+    """The eps of a denominator, or the smallest positive normal number of its dtype.
 
     So with eps 0, an element that never had a gradient stays the same, and does not become 0 / 0.
     """
-    return max(eps, _smallest(dtype))
-
-
-@cache
-def _smallest(dtype: np.dtype[Any]) -> float:
-    return float(np.finfo(dtype).smallest_normal)
+    return max(eps, SMALLEST[array.itemsize])

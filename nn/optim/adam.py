@@ -163,7 +163,7 @@ class Adamax(Optimizer):
         keep_mean(m, d, b1, spare)
         u *= b2
         size = np.abs(d, out=spare)
-        size += above_zero(group["eps"], size.dtype)
+        size += above_zero(group["eps"], size)
         np.maximum(u, size, out=u)
         change = np.divide(m, u, out=spare)
         change *= group["lr"] / (1 - b1**t)

@@ -193,7 +193,7 @@ class Adadelta(Optimizer):
         v, u, rho = state["square_avg"], state["acc_delta"], group["rho"]
         spare, change = self._spare(parameter), self._spare(parameter, 2)
         d = self._decayed(gradient, parameter, group) if group["weight_decay"] else gradient
-        eps = above_zero(group["eps"], parameter.dtype)
+        eps = above_zero(group["eps"], parameter)
         keep_mean_square(v, d, rho, spare)
         np.add(u, eps, out=change)
         change /= np.add(v, eps, out=spare)

@@ -23,8 +23,8 @@ Chunk: TypeAlias = tuple[Formula, Array, Array, State, Any]  # what the formula 
 # which take turns to hold Python's lock between two calls of NumPy, would wait for each other.
 CHUNK = 196608
 
-# Minimum number of chunks before threads pay off.  With fewer, they wait for a core: the threads of
-# BLAS stay busy for milliseconds after the last product of a backward pass.
+# Minimum number of full chunks before threads pay off.  With fewer, they wait for a core: the
+# threads of BLAS stay busy for milliseconds after the last product of a backward pass.
 MIN_PARALLEL = 20
 
 
@@ -39,8 +39,8 @@ class Chunks:
 
     def __init__(self, whole: bool = False) -> None:
         self.whole = whole
-        self.bundles: list[list[Chunk]] = []  # of CHUNK elements or more, except the last one
-        self.room = 0  # number of elements until the last bundle is full
+        self.chunks: list[Chunk] = []
+        self.size = 0  # number of elements in all chunks
         self.copies: list[tuple[Array, Array]] = []  # an array, and its copy in one dimension
 
     def add(
@@ -58,32 +58,29 @@ class Chunks:
         numbers: those of the state in this update
         """
         part: State = {}
+        size = parameter.size
+        self.size += size
         if self.whole:
             for name in names:
                 part[name] = state[name]
             part |= numbers
-            self._append((formula, gradient, parameter, part, group), parameter.size)
+            self.chunks.append((formula, gradient, parameter, part, group))
             return
-        if parameter.flags.c_contiguous:
-            axes, flat = None, parameter.ravel()
-        else:
-            axes = _memory_order(parameter)
-            flat = self._flat(parameter, axes)
+        axes = None if parameter.flags.c_contiguous else _memory_order(parameter)
+        flat = parameter.ravel() if axes is None else self._flat(parameter, axes)
         for name in names:
             array = state[name]
             straight = axes is None and array.flags.c_contiguous
             part[name] = array.ravel() if straight else self._flat(array, axes)
         part |= numbers
         flat_gradient = (gradient if axes is None else gradient.transpose(axes)).ravel()
-        size = flat.size
         if size <= CHUNK:
-            self._append((formula, flat_gradient, flat, part, group), size)
+            self.chunks.append((formula, flat_gradient, flat, part, group))
             return
         for start in range(0, size, CHUNK):
             cut = slice(start, start + CHUNK)
             state = part | {name: part[name][cut] for name in names}
-            chunk = (formula, flat_gradient[cut], flat[cut], state, group)
-            self._append(chunk, min(CHUNK, size - start))
+            self.chunks.append((formula, flat_gradient[cut], flat[cut], state, group))
 
     def _flat(self, array: Array, axes: list[int] | None) -> Array:
         """The array in one dimension, its axes in this order."""
@@ -93,28 +90,35 @@ class Chunks:
             self.copies.append((reordered, flat))
         return flat
 
-    def _append(self, chunk: Chunk, size: int) -> None:
-        """Small parameters go together in one bundle, which is the work of one thread at a time."""
-        if self.room <= 0:
-            self.bundles.append([])
-            self.room = CHUNK
-        self.bundles[-1].append(chunk)
-        self.room -= size
-
     def apply(self) -> None:
         """Call formula(gradient, parameter, state, group) for all, on threads if that pays off."""
-
-        def work(bundle: list[Chunk]) -> None:
-            for formula, gradient, parameter, state, group in bundle:
-                formula(gradient, parameter, state, group)
-
-        if len(self.bundles) >= MIN_PARALLEL:
-            parallel(work, self.bundles)
+        if self.size < MIN_PARALLEL * CHUNK:
+            _work(self.chunks)
         else:
-            for bundle in self.bundles:
-                work(bundle)
+            parallel(_work, self._bundles())
         for array, flat in self.copies:
             array[...] = flat.reshape(array.shape)
+
+    def _bundles(self) -> list[list[Chunk]]:
+        """The chunks in bundles of CHUNK elements or more, each the work of one thread at a time.
+
+        So small parameters go together.
+        """
+        bundles: list[list[Chunk]] = []
+        room = 0
+        for chunk in self.chunks:
+            if room <= 0:
+                bundles.append([])
+                room = CHUNK
+            bundles[-1].append(chunk)
+            room -= chunk[2].size
+        return bundles
+
+
+def _work(chunks: list[Chunk]) -> None:
+    """The formula of each chunk, one after the other."""
+    for formula, gradient, parameter, state, group in chunks:
+        formula(gradient, parameter, state, group)
 
 
 def _memory_order(array: Array) -> list[int]:
@@ -130,7 +134,7 @@ class SpareArrays:
 
     def __call__(self, like: Array, number: int = 0) -> Array:
         """An array of this length and dtype; each number means separate memory."""
-        key = (get_ident(), number, like.dtype)
+        key = (get_ident(), number, like.itemsize)
         array = self.arrays.get(key)
         if array is None:
             array = self.arrays[key] = np.empty(CHUNK, like.dtype)

@@ -132,13 +132,12 @@ class Optimizer:
         loss = None if closure is None else self._loss(closure)
         due = []
         for group in self.param_groups:
-            names = self.keeps(group)
-            wanted = {*names, *self.numbers(group)}
+            names, numbers = self.keeps(group), self.numbers(group)
             for parameter in group["params"]:
                 if parameter.grad is not None:
                     state = self.state[parameter]
-                    as_is = self._check_update(parameter, state, names, wanted)
-                    due.append((parameter, state, names, group, as_is))
+                    gradient = self._checked(parameter, state, names, numbers)
+                    due.append((parameter, gradient, state, names, group))
         if not due:
             raise RuntimeError(
                 "step: no parameter has a gradient; call loss.backward() first, and make the "
@@ -149,20 +148,20 @@ class Optimizer:
         whole = type(self).apply_whole is not Optimizer.apply_whole
         formula = self.apply_whole if whole else self.apply_single
         chunks, counts = Chunks(whole), []
-        for parameter, state, names, group, as_is in due:
-            task = formula
-            if not as_is or group.get("maximize"):
-                self._prepare(parameter.data, state, group)
-                task = partial(_converted, formula)
-            numbers = self.advance(state, group)
-            chunks.add(task, group, parameter.data, parameter.grad.data, state, names, numbers)
-            counts.append((state, numbers))
+        for parameter, gradient, state, names, group in due:
+            task, data = formula, parameter.data
+            if gradient is None or group.get("maximize"):
+                self._prepare(data, state, group)
+                task, gradient = partial(_converted, formula), parameter.grad.data
+            counted = self.advance(state, group)
+            chunks.add(task, group, data, gradient, state, names, counted)
+            counts.append((state, counted))
         with np.errstate(all="ignore"):
             chunks.apply()
-        for state, numbers in counts:  # last, so that a step that failed does not count
-            for name in numbers:
+        for state, counted in counts:  # last, so that a step that failed does not count
+            for name in counted:
                 if name in state:
-                    state[name][()] = numbers[name]
+                    state[name][()] = counted[name]
         return loss
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -333,23 +332,30 @@ class Optimizer:
         decayed += gradient
         return decayed
 
-    def _check_update(
-        self, parameter: Tensor, state: State, names: tuple[str, ...], wanted: set[str]
-    ) -> bool:
-        """Whether the formula can run on the arrays as they are; an error if it never can."""
+    def _checked(
+        self, parameter: Tensor, state: State, names: Iterable[str], numbers: Iterable[str]
+    ) -> Array | None:
+        """The gradient, if the formula can run on the arrays as they are; else None.
+
+        An error if the parameter cannot be updated.
+        """
         data, gradient = parameter.data, parameter.grad
         shape, dtype = data.shape, data.dtype
-        given = gradient.data if isinstance(gradient, Tensor) else None
-        if given is None or given.shape != shape:
-            got = gradient.shape if isinstance(gradient, Tensor) else type(gradient).__name__
+        found = gradient.data if isinstance(gradient, Tensor) else None
+        if found is None or found.shape != shape:
+            got = type(gradient).__name__ if found is None else found.shape
             expected = "expected a Tensor of that shape as its gradient"
             self._refuse(parameter, f"has shape {shape}; {expected}; got {got}")
         if not data.flags.writeable:
             self._refuse(parameter, "is read-only; assign a copy to its data")
-        as_is = state.keys() >= wanted and given.dtype == dtype != HALF
+        as_is = found.dtype == dtype != HALF
+        for name in numbers:
+            if name not in state:
+                as_is = False
         for name in names:
             kept = state.get(name)
             if kept is None:
+                as_is = False
                 continue
             if kept.shape != shape:
                 before = f"it had {kept.shape} in the last step; make a new optimizer"
@@ -357,9 +363,9 @@ class Optimizer:
             if kept.dtype != dtype:
                 as_is = False
             if not kept.flags.writeable or not (as_is or kept.dtype.kind == "f"):
-                found = f"{name} in its state, which is {kept.dtype} or read-only"
-                self._refuse(parameter, f"needs a writable array of floats as {found}")
-        return as_is
+                array = f"{name} in its state, which is {kept.dtype} or read-only"
+                self._refuse(parameter, f"needs a writable array of floats as {array}")
+        return found if as_is else None
 
     def _refuse(self, parameter: Tensor, reason: str) -> NoReturn:
         """The error for a parameter that cannot be updated."""

@@ -85,9 +85,7 @@ class SGD(Optimizer):
         if momentum:
             v = state["momentum_buffer"]
             v *= momentum
-            if state["step"] == 1:
-                v[...] = d  # without dampening
-            elif group["dampening"]:
+            if group["dampening"] and state["step"] > 1:
                 v += np.multiply(d, 1 - group["dampening"], out=spare)
             else:
                 v += d

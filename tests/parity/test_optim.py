@@ -1,5 +1,6 @@
 """Optimisers and layers beside PyTorch's."""
 
+import copy
 import inspect
 import math
 
@@ -87,12 +88,14 @@ def arrays(state_dict):
     return {**state_dict, "state": state}
 
 
+@pytest.mark.parametrize("as_is", [False, True])
 @pytest.mark.parametrize(("name", "options"), CASES)
-def test_the_state_goes_both_ways(name, options):
-    """Each side goes on from the state of the other, halfway."""
+def test_the_state_goes_both_ways(name, options, as_is):
+    """Each side goes on from the state of the other, halfway; PyTorch's tensors are taken too."""
     twins = Twins(name, np.float64, apart, options)
     twins.train(7)
     ours, theirs = (arrays(side.state_dict()) for side in (twins.mine, twins.other))
+    tensors = copy.deepcopy(twins.other.state_dict())
     assert ours["state"].keys() == theirs["state"].keys()
     for index, kept in theirs["state"].items():
         extra = {"step"} if name == "SGD" and kept else set()
@@ -100,7 +103,7 @@ def test_the_state_goes_both_ways(name, options):
     for side in (twins.mine, twins.other):
         for group in side.param_groups:
             group["lr"] = 0.7
-    twins.mine.load_state_dict(theirs)
+    twins.mine.load_state_dict(tensors if as_is else theirs)
     twins.other.load_state_dict({**twins.other.state_dict(), "state": ours["state"]})
     for group, other in zip(twins.mine.param_groups, twins.other.param_groups, strict=True):
         assert group["lr"] != 0.7
