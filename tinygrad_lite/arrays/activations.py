@@ -15,13 +15,13 @@ CUBIC = 0.044715 * SCALE
 SATURATED = 1e4  # beyond it, a gate (sigmoid, the normal distribution, ...) is exactly 0 or 1
 
 
-def sigmoid(x: Any) -> Any:
-    """1 / (1 + exp(-x)), in memory laid out as x.
+def sigmoid(x: Any, out: Any = None) -> Any:
+    """1 / (1 + exp(-x)), in memory laid out as x, or in `out`.
 
     It keeps the small values of the left tail; where exp(-x) overflows, it is 0 and not a subnormal
     number.  (By exp(-|x|), which never overflows, it would be slower.)
     """
-    y = np.negative(x, out=np.empty_like(x))
+    y = np.negative(x, out=np.empty_like(x) if out is None else out)
     np.exp(y, out=y)
     y += 1.0
     return np.divide(1.0, y, out=y)

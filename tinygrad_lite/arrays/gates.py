@@ -1,4 +1,7 @@
-"""The gates of an LSTM cell, side by side in one array (N, 4 H), and their gradients."""
+"""The gates of one step of an LSTM or a GRU, side by side in one array, and their gradients.
+
+The gradients are formulas on arrays or Tensors; arrays are written in place, into `out` if given.
+"""
 
 from typing import Any
 
@@ -7,59 +10,64 @@ import numpy as np
 from .activations import sigmoid
 
 
-def lstm(z: Any, c: Any) -> tuple[Any, Any, Any]:
+def lstm(
+    z: Any, c: Any, gates: Any = None, c_next: Any = None, h_next: Any = None
+) -> tuple[Any, Any, Any]:
     """h' = o tanh(c'), c' = f c + i g, and the gates i, f, g, o side by side.
 
     i, f, o are the sigmoid of their quarters of z, (N, 4 H), and g is the tanh of its quarter.
+    gates, c_next, h_next: the memory of the results, if given.
     """
     size = c.shape[1]
-    gates = sigmoid(z)
-    i, f, g, o = quarters(gates)
+    gates = sigmoid(z, gates)
+    i, f, g, o = blocks(gates, 4)
     np.tanh(z[:, 2 * size : 3 * size], out=g)
-    c_next = i * g  # first, so that the memory order of the gates decides
+    c_next = np.multiply(i, g, out=c_next)  # first, so that the memory order of the gates decides
     c_next += f * c
-    return o * np.tanh(c_next), c_next, gates
+    h_next = np.tanh(c_next, out=h_next)
+    h_next *= o
+    return h_next, c_next, gates
 
 
-def lstm_gradient(k: Any, p: Any, q: Any, gates: Any, c: Any) -> tuple[Any, Any]:
+def lstm_gradient(
+    k: Any, p: Any, q: Any, gates: Any, c: Any, t: Any, out: Any = None
+) -> tuple[Any, Any]:
     """The gradients of z and c in `lstm`, given k, p, q, those of h', c' and the gates.
 
-    k, p or q may be None.  s is the total gradient of c'.  Array or Tensor.
+    k, p or q may be None.  t is tanh(c'), and s is the total gradient of c'.  Array or Tensor.
     """
     k = np.zeros_like(c) if k is None else k
     p = np.zeros_like(c) if p is None else p
+    i, f, g, o = blocks(gates, 4)
     if type(gates) is np.ndarray:
-        return _lstm_gradient_in_place(k, p, q, gates, c)
-    i, f, g, o = quarters(gates)
-    t = np.tanh(i * g + f * c)  # computed again, so that h' and c' need not be saved
+        return _lstm_gradient_in_place(k, p, q, gates, c, t, out)
     s = k * o * (1.0 - t * t) + p
     gz = np.concatenate((s * g, s * c, s * i, k * t), axis=1)
     slopes = i * (1.0 - i), f * (1.0 - f), 1.0 - g * g, o * (1.0 - o)
     return (gz if q is None else gz + q) * np.concatenate(slopes, axis=1), s * f
 
 
-def _lstm_gradient_in_place(k: Any, p: Any, q: Any, gates: Any, c: Any) -> tuple[Any, Any]:
+def _lstm_gradient_in_place(
+    k: Any, p: Any, q: Any, gates: Any, c: Any, t: Any, out: Any
+) -> tuple[Any, Any]:
     """`lstm_gradient` of arrays, with as few new ones as possible."""
-    gz = np.empty_like(gates)
-    i, f, g, o = quarters(gates)
-    of_i, of_f, of_g, of_o = quarters(gz)
-    t = i * g
-    t += np.multiply(f, c, out=of_f)
-    np.tanh(t, out=t)
-    np.multiply(k, t, out=of_o)
-    t *= t
-    s = np.subtract(1.0, t, out=t)
+    gz = np.empty_like(gates) if out is None else out
+    i, f, g, o = blocks(gates, 4)
+    of_i, of_f, of_g, of_o = blocks(gz, 4)
+    s = t * t
+    np.subtract(1.0, s, out=s)
     s *= o
     s *= k
     s += p
     np.multiply(s, g, out=of_i)
     np.multiply(s, c, out=of_f)
     np.multiply(s, i, out=of_g)
+    np.multiply(k, t, out=of_o)
     if q is not None:
         gz += q
     slopes = 1.0 - gates
     slopes *= gates
-    of_g = quarters(slopes)[2]
+    of_g = blocks(slopes, 4)[2]
     np.multiply(g, g, out=of_g)
     np.subtract(1.0, of_g, out=of_g)
     gz *= slopes
@@ -67,7 +75,68 @@ def _lstm_gradient_in_place(k: Any, p: Any, q: Any, gates: Any, c: Any) -> tuple
     return gz, s
 
 
-def quarters(x: Any) -> list[Any]:
-    """The columns of i, f, g, o.  Array or Tensor."""
-    size = x.shape[1] // 4
-    return [x[:, start : start + size] for start in range(0, 4 * size, size)]
+def gru(z: Any, a: Any, h: Any, gates: Any, h_next: Any) -> None:
+    """h' = n + u (h - n), and the gates r, u, n and m side by side, written into the last two.
+
+    z, a: (N, 3 H), the parts of the input and of h.  r and u are the sigmoid of the sums of their
+    first two thirds, m is the last third of a, and n = tanh(the last third of z + r m).
+    """
+    size = h.shape[1]
+    r, u, n, m = blocks(gates, 4)
+    first = gates[:, : 2 * size]
+    np.add(z[:, : 2 * size], a[:, : 2 * size], out=first)
+    sigmoid(first, first)
+    m[...] = a[:, 2 * size :]
+    np.multiply(r, m, out=n)
+    n += z[:, 2 * size :]
+    np.tanh(n, out=n)
+    np.subtract(h, n, out=h_next)
+    h_next *= u
+    h_next += n
+
+
+def gru_gradient(
+    k: Any, q: Any, gates: Any, h: Any, of_z: Any = None, of_a: Any = None
+) -> tuple[Any, Any, Any]:
+    """The gradients of z, a and h in `gru`, that of h without its share in a.
+
+    k, q: the gradients of h' and of the gates; q may be None.  Array or Tensor.
+    """
+    r, u, n, m = blocks(gates, 4)
+    if type(gates) is np.ndarray and q is None:
+        return _gru_gradient_in_place(k, r, u, n, m, h, of_z, of_a)
+    gr, gu, gn, gm = (0.0, 0.0, 0.0, 0.0) if q is None else blocks(q, 4)
+    gn = (k * (1.0 - u) + gn) * (1.0 - n * n)
+    gr = (gn * m + gr) * (r * (1.0 - r))
+    gu = (k * (h - n) + gu) * (u * (1.0 - u))
+    gm = gn * r + gm
+    return np.concatenate((gr, gu, gn), axis=1), np.concatenate((gr, gu, gm), axis=1), k * u
+
+
+def _gru_gradient_in_place(
+    k: Any, r: Any, u: Any, n: Any, m: Any, h: Any, of_z: Any, of_a: Any
+) -> tuple[Any, Any, Any]:
+    """`gru_gradient` of arrays, written into of_z and of_a."""
+    gr, gu, gn = blocks(of_z, 3)
+    size = r.shape[1]
+    past = k * u
+    np.subtract(1.0, u, out=gu)
+    np.multiply(n, n, out=gn)
+    np.subtract(1.0, gn, out=gn)
+    gn *= gu
+    gn *= k
+    gu *= past
+    gu *= h - n
+    np.subtract(1.0, r, out=gr)
+    gr *= r
+    gr *= m
+    gr *= gn
+    of_a[:, : 2 * size] = of_z[:, : 2 * size]
+    np.multiply(gn, r, out=of_a[:, 2 * size :])
+    return of_z, of_a, past
+
+
+def blocks(x: Any, count: int) -> list[Any]:
+    """The columns of x as blocks of equal width.  Array or Tensor."""
+    size = x.shape[1] // count
+    return [x[:, start : start + size] for start in range(0, count * size, size)]

@@ -62,8 +62,8 @@ from .normalisation import (
     LayerNorm, LayerNormAffine, RMSNorm, BatchNorm, GroupNorm, ChannelAffine,
 )  # fmt: skip
 
-# Recurrent cells.
-from .recurrent import LSTMCell
+# Recurrent networks.
+from .recurrent import LSTMCell, RNN, LSTM, GRU
 
 # Losses.
 from .losses import CrossEntropy, BinaryCrossEntropy
@@ -83,16 +83,17 @@ def primitives() -> list[type[Primitive]]:
 
 
 __all__ = [
-    "QR", "SVD", "Abs", "Acos", "Acosh", "Add", "Asin", "Asinh", "Atan", "Atan2", "Atanh",
-    "BatchNorm", "BinaryCrossEntropy", "Cast", "Centre", "ChannelAffine", "Cholesky", "Clip",
-    "Cofactor", "Concatenate", "Conv", "ConvInput", "ConvWeight", "Cos", "Cosh", "CrossEntropy",
-    "CumProd", "CumSum", "Det", "Diagonal", "Div", "Eigh", "Erf", "Exp", "Expand", "Expm1",
-    "FloorDivide", "Fmod", "Fold", "Gelu", "GeluSlope", "Getitem", "GroupNorm", "Hypot", "Inv",
-    "LSTMCell", "LayerNorm", "LayerNormAffine", "Linear", "Log", "Log1p", "LogBase", "LogCumSumExp",
-    "LogSoftmax", "Logaddexp", "Mask", "Matmul", "Max", "MaxPool", "MaxUnpool", "Maximum", "Mean",
-    "Min", "Minimum", "Mod", "Mul", "Neg", "Norm", "OverlapAdd", "Pad", "Permute", "Pow", "Prod",
-    "RMSNorm", "Recurrence", "Relu", "Reshape", "ScatterAdd", "ScatterExtreme", "Setitem",
-    "Sigmoid", "Sin", "Sinc", "Sinh", "SlidingWindows", "Slogdet", "Softmax", "Softplus", "Solve",
-    "Split", "Sqrt", "Step", "Sub", "Sum", "SumPool", "Tan", "Tanh", "Unfold", "Unstack", "Where",
+    "GRU", "LSTM", "QR", "RNN", "SVD", "Abs", "Acos", "Acosh", "Add", "Asin", "Asinh", "Atan",
+    "Atan2", "Atanh", "BatchNorm", "BinaryCrossEntropy", "Cast", "Centre", "ChannelAffine",
+    "Cholesky", "Clip", "Cofactor", "Concatenate", "Conv", "ConvInput", "ConvWeight", "Cos",
+    "Cosh", "CrossEntropy", "CumProd", "CumSum", "Det", "Diagonal", "Div", "Eigh", "Erf", "Exp",
+    "Expand", "Expm1", "FloorDivide", "Fmod", "Fold", "Gelu", "GeluSlope", "Getitem",
+    "GroupNorm", "Hypot", "Inv", "LSTMCell", "LayerNorm", "LayerNormAffine", "Linear", "Log",
+    "Log1p", "LogBase", "LogCumSumExp", "LogSoftmax", "Logaddexp", "Mask", "Matmul", "Max",
+    "MaxPool", "MaxUnpool", "Maximum", "Mean", "Min", "Minimum", "Mod", "Mul", "Neg", "Norm",
+    "OverlapAdd", "Pad", "Permute", "Pow", "Prod", "RMSNorm", "Recurrence", "Relu", "Reshape",
+    "ScatterAdd", "ScatterExtreme", "Setitem", "Sigmoid", "Sin", "Sinc", "Sinh",
+    "SlidingWindows", "Slogdet", "Softmax", "Softplus", "Solve", "Split", "Sqrt", "Step", "Sub",
+    "Sum", "SumPool", "Tan", "Tanh", "Unfold", "Unstack", "Where",
     "primitives",
 ]  # fmt: skip

@@ -1,6 +1,16 @@
-"""Recurrent cells."""
+"""Recurrent networks: one step of an LSTM, and whole sequences.
 
-from ..arrays.gates import lstm, lstm_gradient
+Of a sequence, z is the share of the inputs in all steps, computed before as one product.  Its rows
+are those of the first step, then those of the second, ...; `sizes` are their numbers, of which none
+is larger than the one before (a sequence that has ended has no row), and `backwards` says that the
+last step is computed first.  h' and c' are the state before each step, at first the rows of h and c
+that the step has.  How the steps are computed: arrays/through_time.py.
+"""
+
+import numpy as np
+
+from ..arrays import through_time
+from ..arrays.gates import blocks, lstm, lstm_gradient
 from ..arrays.products import multiply, product
 from ..arrays.sums import sum_along
 from ..engine.function import Primitive
@@ -45,8 +55,10 @@ class LSTMCell(Primitive):
         return lstm(z, c)
 
     def backward(self, g, y, x, h, c, w, v, b, d):
-        needs, (of_h, of_c, of_gates) = self.needs, g
-        gz, gc = lstm_gradient(of_h, of_c, of_gates, y[2], c)
+        needs, (of_h, of_c, of_gates), gates = self.needs, g, y[2]
+        i, f, candidate, _ = blocks(gates, 4)
+        t = np.tanh(i * candidate + f * c)  # computed again, so that h' and c' need not be saved
+        gz, gc = lstm_gradient(of_h, of_c, of_gates, gates, c, t)
         gb = gd = None
         if needs[5] or needs[6]:
             gb = sum_along(gz, (0,))
@@ -59,4 +71,118 @@ class LSTMCell(Primitive):
             multiply(gz.mT, h) if needs[4] else None,
             gb,
             gd,
+        )
+
+
+class _Sequence(Primitive):
+    """The shared options: how many rows each step has, and which step is computed first."""
+
+    __slots__ = ("steps",)
+    fresh = True
+
+    def __init__(self, sizes, backwards=False):
+        self.steps = through_time.steps_of(sizes, backwards)
+
+
+class RNN(_Sequence):
+    """y = tanh(z + y' v^T), or relu(z + y' v^T) if `relu`: the states of all steps.
+
+    z: (rows of all steps, H), h: (N, H), the first state, v: (H, H); y like z.
+
+    With G, the total gradient of a state, dz = G (1 - y^2), or G where y > 0 for relu, and 0 at its
+    corner.  The share of y' in its total is dz v; dv = dz^T y' over all steps.
+
+    One primitive: composed, a step would be three, and its share in dv a product of its own.
+    """
+
+    __slots__ = ("relu",)
+    reads = {**dict.fromkeys(("z", "h"), ("v", "y")), "v": ("h", "v", "y")}
+
+    def __init__(self, sizes, backwards=False, relu=False):
+        super().__init__(sizes, backwards)
+        self.relu = relu
+
+    def forward(self, z, h, v):
+        return through_time.rnn(z, h, v, self.steps, self.relu)
+
+    def backward(self, g, y, z, h, v):
+        gz, gh = through_time.rnn_gradient(g, y, v, self.steps, self.relu)
+        if not self.needs[2]:
+            return gz, gh, None
+        return gz, gh, multiply(gz.mT, through_time.previous(h, y, self.steps))
+
+
+class LSTM(_Sequence):
+    """c = f c' + i g and h = o tanh(c), with (i, f, g, o) from z + h' v^T, of all steps.
+
+    z: (rows of all steps, 4 H), h: (N, H) and c: (N, H), the first state, v: (4 H, H), p: None.
+    With a projection p: (P, H), h = (o tanh(c)) p^T; then h has P columns, and so has v.  Results:
+    h, c and the gates side by side, of all steps.
+
+    dz of a step as in LSTMCell; the share of h' in its total gradient is dz v, that of c' is s f.
+    dv = dz^T h' over all steps.  Of a projection, the gradient of o tanh(c) is G p, G being the
+    total of h, and dp = G^T (o tanh(c)).
+
+    One primitive: in a loop of LSTMCell the share of each step in dv, and in the weight of the
+    inputs, would be a product of its own.
+
+    Source: as LSTMCell; the projection: H. Sak et al., Long Short-Term Memory Based Recurrent
+    Neural Network Architectures for Large Vocabulary Speech Recognition, 2014.
+    """
+
+    __slots__ = ()
+    results = ("states", "cells", "gates")
+    reads = {
+        **dict.fromkeys(("z", "h", "c", "p"), ("c", "v", "p", "cells", "gates")),
+        "v": ("h", "c", "v", "p", "states", "cells", "gates"),
+    }
+
+    def forward(self, z, h, c, v, p):
+        return through_time.lstm(z, h, c, v, p, self.steps)
+
+    def backward(self, g, y, z, h, c, v, p):
+        (of_h, of_c, of_gates), (states, cells, gates) = g, y
+        gz, gh, gc, total = through_time.lstm_gradient(
+            of_h, of_c, of_gates, c, cells, gates, v, p, self.steps
+        )
+        gv = gp = None
+        if self.needs[3]:
+            gv = multiply(gz.mT, through_time.previous(h, states, self.steps))
+        if self.needs[4]:
+            gp = multiply(total.mT, blocks(gates, 4)[3] * np.tanh(cells))
+        return gz, gh, gc, gv, gp
+
+
+class GRU(_Sequence):
+    """h = n + u (h' - n), n = tanh(z_n + r m), with (r, u) from z + a, m = a_n, a = h' v^T + d.
+
+    r and u are the sigmoid of the first two thirds of z + a; z_n and a_n are the last thirds.
+    z: (rows of all steps, 3 H), h: (N, H), the first state, v: (3 H, H), d: (3 H,) or None.
+    Results: h, and r, u, n and m side by side, of all steps.
+
+    With G, the total gradient of h: dz_n = G (1 - u) (1 - n^2), dz_r = dz_n m r (1 - r) and
+    dz_u = G (h' - n) u (1 - u); da is dz but for da_n = dz_n r.  The share of h' in its total is
+    G u + da v; dv = da^T h' and dd = the sum of da, over all steps.
+
+    One primitive, for the reasons of LSTM.
+
+    Source: K. Cho et al., Learning Phrase Representations using RNN Encoder-Decoder, 2014; r
+    after the product, which is PyTorch's form: J. Chung et al., Empirical Evaluation of Gated
+    Recurrent Neural Networks on Sequence Modeling, 2014.
+    """
+
+    __slots__ = ()
+    results = ("states", "gates")
+    reads = dict.fromkeys(("z", "h", "v", "d"), ("h", "v", "states", "gates"))
+
+    def forward(self, z, h, v, d):
+        return through_time.gru(z, h, v, d, self.steps)
+
+    def backward(self, g, y, z, h, v, d):
+        gz, ga, gh, before = through_time.gru_gradient(*g, h, *y, v, self.steps)
+        return (
+            gz,
+            gh,
+            multiply(ga.mT, before) if self.needs[2] else None,
+            sum_along(ga, (0,)) if self.needs[3] else None,
         )
