@@ -124,7 +124,12 @@ from .batch_normalisation import (  # each channel with mean 0 and variance 1
     InstanceNorm3d,
 )
 from .distances import CosineSimilarity, PairwiseDistance  # how much alike two vectors are
-from .recurrent import LSTMCell  # a state carried from one time step to the next
+from .recurrent_cells import (  # a state carried from one time step to the next
+    GRUCell,
+    LSTMCell,
+    RNNCell,
+)
+from .recurrent import GRU, LSTM, RNN  # the same over whole sequences
 from .losses import (  # a prediction and its target in, a number out
     BCELoss,
     BCEWithLogitsLoss,
@@ -155,6 +160,9 @@ __all__ = [
     "ELU",
     "GELU",
     "GLU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "SELU",
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
@@ -197,6 +205,7 @@ __all__ = [
     "FeatureAlphaDropout",
     "Flatten",
     "Fold",
+    "GRUCell",
     "GaussianNLLLoss",
     "GroupNorm",
     "Hardshrink",
@@ -245,6 +254,7 @@ __all__ = [
     "PixelUnshuffle",
     "PoissonNLLLoss",
     "RMSNorm",
+    "RNNCell",
     "RReLU",
     "ReLU",
     "ReLU6",

@@ -43,6 +43,11 @@ def with_dtype(x: Input, dtype: np.dtype[Any]) -> Tensor:
     return tensor.cast(dtype)
 
 
+def in_single(tensor: Tensor) -> Tensor:
+    """`tensor`, float16 as float32: for layers that add up or multiply many times in a row."""
+    return tensor.cast(np.float32) if tensor.dtype == np.float16 else tensor
+
+
 def per_axis(value: Any, rank: int, name: str, least: int | None = 1) -> tuple[int, ...]:
     """One integer for each of `rank` spatial axes; a single one is for all.  name: for the error.
 

@@ -8,6 +8,7 @@ pytestmark = [
     pytest.mark.parity,
     pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths"),
     pytest.mark.filterwarnings("ignore:reduction. 'mean' divides:UserWarning"),  # of KLDivLoss
+    pytest.mark.filterwarnings("ignore:LSTM with projections is not supported:UserWarning"),
 ]
 
 from parity.layer_cases import CASES, TIMED  # noqa: E402, imports torch

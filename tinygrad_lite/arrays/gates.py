@@ -1,6 +1,6 @@
 """The gates of one step of an LSTM or a GRU, side by side in one array, and their gradients.
 
-The gradients are formulas on arrays or Tensors; arrays are written in place, into `out` if given.
+The gradients are formulas on arrays or Tensors; those of arrays are written into given memory.
 """
 
 from typing import Any
@@ -95,16 +95,14 @@ def gru(z: Any, a: Any, h: Any, gates: Any, h_next: Any) -> None:
     h_next += n
 
 
-def gru_gradient(
-    k: Any, q: Any, gates: Any, h: Any, of_z: Any = None, of_a: Any = None
-) -> tuple[Any, Any, Any]:
+def gru_gradient(k: Any, q: Any, gates: Any, h: Any, of_z: Any, of_a: Any) -> tuple[Any, Any, Any]:
     """The gradients of z, a and h in `gru`, that of h without its share in a.
 
     k, q: the gradients of h' and of the gates; q may be None.  Array or Tensor.
     """
+    if type(gates) is np.ndarray:
+        return _gru_gradient_in_place(k, q, gates, h, of_z, of_a)
     r, u, n, m = blocks(gates, 4)
-    if type(gates) is np.ndarray and q is None:
-        return _gru_gradient_in_place(k, r, u, n, m, h, of_z, of_a)
     gr, gu, gn, gm = (0.0, 0.0, 0.0, 0.0) if q is None else blocks(q, 4)
     gn = (k * (1.0 - u) + gn) * (1.0 - n * n)
     gr = (gn * m + gr) * (r * (1.0 - r))
@@ -114,26 +112,35 @@ def gru_gradient(
 
 
 def _gru_gradient_in_place(
-    k: Any, r: Any, u: Any, n: Any, m: Any, h: Any, of_z: Any, of_a: Any
+    k: Any, q: Any, gates: Any, h: Any, of_z: Any, of_a: Any
 ) -> tuple[Any, Any, Any]:
-    """`gru_gradient` of arrays, written into of_z and of_a."""
-    gr, gu, gn = blocks(of_z, 3)
-    size = r.shape[1]
-    past = k * u
+    """`gru_gradient` of arrays, with as few new ones as possible."""
+    (r, u, n, m), (gr, gu, gn), size = blocks(gates, 4), blocks(of_z, 3), h.shape[1]
+    qr, qu, qn, qm = (None,) * 4 if q is None else blocks(q, 4)
     np.subtract(1.0, u, out=gu)
-    np.multiply(n, n, out=gn)
-    np.subtract(1.0, gn, out=gn)
-    gn *= gu
-    gn *= k
-    gu *= past
-    gu *= h - n
-    np.subtract(1.0, r, out=gr)
-    gr *= r
-    gr *= m
-    gr *= gn
+    np.multiply(gu, k, out=gn)
+    if qn is not None:
+        gn += qn
+    part = n * n
+    np.subtract(1.0, part, out=part)
+    gn *= part
+    np.multiply(gn, m, out=gr)
+    if qr is not None:
+        gr += qr
+    np.subtract(1.0, r, out=part)
+    part *= r
+    gr *= part
+    np.subtract(h, n, out=part)
+    part *= k
+    if qu is not None:
+        part += qu
+    gu *= u
+    gu *= part
     of_a[:, : 2 * size] = of_z[:, : 2 * size]
-    np.multiply(gn, r, out=of_a[:, 2 * size :])
-    return of_z, of_a, past
+    gm = np.multiply(gn, r, out=of_a[:, 2 * size :])
+    if qm is not None:
+        gm += qm
+    return of_z, of_a, np.multiply(k, u, out=part)
 
 
 def blocks(x: Any, count: int) -> list[Any]:

@@ -133,7 +133,9 @@ def previous(first: Any, states: Any, steps: Steps) -> Any:
 
 def rnn_gradient(k: Any, states: Any, v: Any, steps: Steps, relu: bool) -> tuple[Any, Any]:
     """The gradients of z and of the first h in `rnn`, given k, that of all states."""
-    gz, parts, firsts, g = _room(states), [], [], v[:0]
+    gz, g = _room(states), v[:0]
+    parts: list[Any] = []
+    firsts: list[Any] = []
     for step in reversed(steps):
         g = returned(g, step, firsts) + k[step]
         y = states[step]
@@ -151,8 +153,12 @@ def lstm_gradient(
     k, p, q are the gradients of all h, c and gates, each of which may be None; w is the projection
     or None.  The last result is for w, and None without it.
     """
-    gz, parts, totals, before = _room(gates), [], [], previous(c, cells, steps)
-    of_h, of_c, first_h, first_c = v[:0], cells[:0], [], []
+    gz, before = _room(gates), previous(c, cells, steps)
+    of_h, of_c = v[:0], cells[:0]
+    parts: list[Any] = []
+    totals: list[Any] = []
+    first_h: list[Any] = []
+    first_c: list[Any] = []
     for step in reversed(steps):
         of_h, of_c = returned(of_h, step, first_h), returned(of_c, step, first_c)
         of_h = of_h if k is None else of_h + k[step]
@@ -178,8 +184,10 @@ def gru_gradient(
     k, q: the gradients of all h and gates, each of which may be None.
     """
     before = previous(h, states, steps)
-    gz, ga = _room(gates, len(v)), _room(gates, len(v))
-    of_z, of_a, firsts, g = [], [], [], v[:0]
+    gz, ga, g = _room(gates, v.shape[0]), _room(gates, v.shape[0]), v[:0]
+    of_z: list[Any] = []
+    of_a: list[Any] = []
+    firsts: list[Any] = []
     for step in reversed(steps):
         g = returned(g, step, firsts)
         part_z, part_a, g = step_of.gru_gradient(

@@ -179,7 +179,10 @@ class GRU(_Sequence):
         return through_time.gru(z, h, v, d, self.steps)
 
     def backward(self, g, y, z, h, v, d):
-        gz, ga, gh, before = through_time.gru_gradient(*g, h, *y, v, self.steps)
+        (of_h, of_gates), (states, gates) = g, y
+        gz, ga, gh, before = through_time.gru_gradient(
+            of_h, of_gates, h, states, gates, v, self.steps
+        )
         return (
             gz,
             gh,
