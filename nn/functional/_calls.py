@@ -21,6 +21,11 @@ def applied(
     return x.copy_(function(x.clone(), *options))
 
 
+def given(name: str, *inputs: Input | None) -> Any:
+    """These as Tensors; None stays None."""
+    return [None if x is None else as_tensor(x, name) for x in inputs]
+
+
 def refuse(name: str, key: str, value: object, usual: object) -> None:
     """Raise unless the argument `key`, which is there for PyTorch's signature, has its default."""
     if value is not usual:

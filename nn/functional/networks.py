@@ -1,13 +1,17 @@
 """Parts of networks: products with weights, dropout, normalisation, attention, distances."""
 
+from collections.abc import Sequence
+
 from tinygrad_lite import Tensor
 
+from ..layers import batch_normalisation as batches
 from ..layers import dropout as dropouts
 from ..layers import linear as products
+from ..layers import normalisation
 from ..layers._inputs import Input, as_tensor
 from ..layers.embedding import embedding as embedding
 from ..layers.embedding import embedding_bag as embedding_bag
-from ._calls import applied, refuse
+from ._calls import applied, given, refuse
 
 # Weights
 
@@ -23,8 +27,8 @@ def linear(input: Input, weight: Input, bias: Input | None = None) -> Tensor:
 
 def bilinear(input1: Input, input2: Input, weight: Input, bias: Input | None = None) -> Tensor:
     """input1 @ weight[k] @ input2 + bias[k] for each k: that of `nn.Bilinear`."""
-    offset = None if bias is None else as_tensor(bias, "bilinear")
-    return products.bilinear(input1, input2, as_tensor(weight, "bilinear"), offset)
+    w, b = given("bilinear", weight, bias)
+    return products.bilinear(input1, input2, w, b)
 
 
 def one_hot(input: Input, num_classes: int = -1) -> Tensor:
@@ -68,6 +72,81 @@ def feature_alpha_dropout(
     """alpha_dropout of whole channels: that of `nn.FeatureAlphaDropout`."""
     function = dropouts.feature_alpha_dropout
     return applied("feature_alpha_dropout", input, inplace, function, p, training)
+
+
+# Normalisation
+
+
+def batch_norm(
+    input: Input,
+    running_mean: Input | None,
+    running_var: Input | None,
+    weight: Input | None = None,
+    bias: Input | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Each channel with mean 0 and variance 1 over the batch: that of `nn.BatchNorm2d`."""
+    mean, var, w, b = given("batch_norm", running_mean, running_var, weight, bias)
+    return batches.batch_norm(input, mean, var, w, b, training, momentum, eps)
+
+
+def instance_norm(
+    input: Input,
+    running_mean: Input | None = None,
+    running_var: Input | None = None,
+    weight: Input | None = None,
+    bias: Input | None = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Each channel of each sample with mean 0 and variance 1: that of `nn.InstanceNorm2d`."""
+    mean, var, w, b = given("instance_norm", running_mean, running_var, weight, bias)
+    return batches.instance_norm(input, mean, var, w, b, use_input_stats, momentum, eps)
+
+
+def layer_norm(
+    input: Input,
+    normalized_shape: int | Sequence[int],
+    weight: Input | None = None,
+    bias: Input | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """The last axes with mean 0 and variance 1: that of `nn.LayerNorm`."""
+    w, b = given("layer_norm", weight, bias)
+    return normalisation.layer_norm(input, normalized_shape, w, b, eps)
+
+
+def group_norm(
+    input: Input,
+    num_groups: int,
+    weight: Input | None = None,
+    bias: Input | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Groups of channels with mean 0 and variance 1: that of `nn.GroupNorm`."""
+    w, b = given("group_norm", weight, bias)
+    return normalisation.group_norm(input, num_groups, w, b, eps)
+
+
+def rms_norm(
+    input: Input,
+    normalized_shape: int | Sequence[int],
+    weight: Input | None = None,
+    eps: float | None = None,
+) -> Tensor:
+    """The last axes with a mean square of 1: that of `nn.RMSNorm`."""
+    (w,) = given("rms_norm", weight)
+    return normalisation.rms_norm(input, normalized_shape, w, eps)
+
+
+def local_response_norm(
+    input: Input, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> Tensor:
+    """Each element over its neighbours in other channels: that of `nn.LocalResponseNorm`."""
+    return normalisation.local_response_norm(input, size, alpha, beta, k)
 
 
 # Attention

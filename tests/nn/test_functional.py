@@ -107,6 +107,28 @@ def test_normalize_and_distances():
     close(F.pairwise_distance(X, X[::-1], 1, 0.0), np.abs(X - X[::-1]).sum(1))
 
 
+def test_batch_norm_updates_what_runs_along():
+    mean, variance = np.zeros(4), Tensor.ones(4, dtype=np.float64)
+    means, count = IMAGES.mean((0, 2, 3)), IMAGES[:, 0].size
+    spread = IMAGES.var((0, 2, 3))
+    expected = (IMAGES - means[:, None, None]) / np.sqrt(spread + 1e-5)[:, None, None]
+    close(F.batch_norm(IMAGES, mean, variance, training=True, momentum=0.25), expected)
+    np.testing.assert_allclose(mean, 0.25 * means)
+    close(variance, 0.75 + 0.25 * spread * count / (count - 1))
+    still = mean.copy()
+    found = F.batch_norm(IMAGES, mean, variance)
+    assert np.array_equal(mean, still)
+    scale = np.sqrt(variance.numpy() + 1e-5)
+    close(found, (IMAGES - mean[:, None, None]) / scale[:, None, None])
+
+
+def test_layer_norm_takes_the_shape_second():
+    weight, bias = RNG.standard_normal((2, 3))
+    spread = np.sqrt(X.var(1, keepdims=True) + 0.1)
+    expected = (X - X.mean(1, keepdims=True)) / spread * weight + bias
+    close(F.layer_norm(X, (3,), weight, Tensor(bias), 0.1), expected)
+
+
 def test_dropout_is_on_by_default():
     Tensor.manual_seed(0)
     found = F.dropout(np.ones(10000), 0.2).numpy()

@@ -74,10 +74,7 @@ ABSENT = {  # and named by the error, or internal
     *("grouped_mm", "scaled_mm", "scaled_grouped_mm", "conv_tbc", "linear_cross_entropy", "pdist"),
     "native_channel_shuffle",
 }
-LATER = {
-    *("batch_norm", "group_norm", "instance_norm", "layer_norm", "rms_norm"),
-    *("local_response_norm", "multi_head_attention_forward"),
-}
+LATER = {"multi_head_attention_forward"}
 
 
 def described(signature):
@@ -148,6 +145,7 @@ def array(*values):
 
 RNG = np.random.default_rng(4)
 LABELS = array(2, 0, 1, 2)
+FOUR = array(0.5, 1.0, 2.0, 3.0)
 P = RNG.uniform(0.1, 0.9, (4, 3))
 SHARES = P / P.sum(1, keepdims=True)
 SIGNS = RNG.choice([-1.0, 1.0], (4, 3))
@@ -256,6 +254,23 @@ CALLS = [
     Call("dropout", X, p=1.0),
     Call("dropout1d", SEQUENCES, training=False),
     Call("dropout3d", VOLUMES, training=False),
+    Call("batch_norm", IMAGES, running_mean=None, running_var=None, training=True),
+    Call("batch_norm", IMAGES, running_mean=FOUR, running_var=FOUR, weight=FOUR + 1, bias=FOUR,
+         training=True, momentum=0.3, eps=1e-3),
+    Call("batch_norm", (6, 4), running_mean=FOUR, running_var=FOUR),
+    Call("instance_norm", IMAGES),
+    Call("instance_norm", IMAGES, weight=FOUR, bias=FOUR, eps=0.1),
+    Call("instance_norm", IMAGES, running_mean=FOUR,
+         running_var=FOUR, use_input_stats=False),
+    Call("layer_norm", (2, 3, 4), normalized_shape=(4,)),
+    Call("layer_norm", (2, 4, 3), weight=P, bias=P, normalized_shape=[4, 3], eps=0.1),
+    Call("group_norm", IMAGES, num_groups=2),
+    Call("group_norm", IMAGES, num_groups=4, weight=FOUR, bias=FOUR,
+         eps=0.1),
+    Call("rms_norm", (2, 3, 4), normalized_shape=(4,)),
+    Call("rms_norm", (2, 4, 3), normalized_shape=(4, 3), weight=P, eps=0.1),
+    Call("local_response_norm", IMAGES, size=3),
+    Call("local_response_norm", IMAGES, size=2, alpha=0.5, beta=0.3, k=2.0),
     Call("scaled_dot_product_attention", (2, 3, 4), (2, 5, 4), (2, 5, 6)),
     Call("scaled_dot_product_attention", (2, 3, 4), (2, 3, 4), (2, 3, 6), is_causal=True,
          scale=0.3),
