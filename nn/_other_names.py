@@ -3,7 +3,6 @@
 from typing import Any, NoReturn
 
 WRITE = {
-    "Embedding": "weight[index]",
     "LSTM": "LSTMCell, called for each time step",
     "MultiheadAttention": "x.scaled_dot_product_attention(key, value)",
     **{
@@ -51,6 +50,9 @@ MODULES = {
     **dict.fromkeys(("cuda", "xpu", "share_memory"), "model: everything is computed on the CPU"),
     "bfloat16": "to(np.float16), or float32: NumPy has no bfloat16",
     "type": "to(dtype)",
+    "_modules": "dict(model.named_children())",
+    "_parameters": "dict(model.named_parameters(recurse=False))",
+    "_buffers": "dict(model.named_buffers(recurse=False))",
     "set_submodule": "setattr(model.get_submodule(path), name, module)",
     **dict.fromkeys(("register_forward_hook", "register_forward_pre_hook"), "a line in forward"),
     **dict.fromkeys(

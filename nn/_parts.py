@@ -66,7 +66,7 @@ class Parts:
     def named_parameters(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Tensor]]:
-        """The parameters (`Tensor.is_parameter`), in the order of the attributes; frozen ones too.
+        """The parameters (`Tensor.is_parameter`), a module's own ones first; frozen ones too.
 
         prefix   put in front of every path, followed by a dot
         recurse  False: without those of the modules inside

@@ -14,7 +14,7 @@ from ._outline import outline
 from ._parts import Parts
 from ._paths import locate, named
 from .parameter import Parameter
-from .reflection import complete, contents, inside
+from .reflection import complete, contents, inside, tensors_first
 from .state import IncompatibleKeys, Values, get_state_dict, load_state_dict
 
 Inputs = ParamSpec("Inputs")
@@ -75,11 +75,11 @@ class Module(Parts):
             raise
 
     def named_parts(self) -> Iterator[tuple[Any, Any]]:
-        """What this module holds directly, with names: its attributes.
+        """What this module holds directly, with names: its attributes, tensors first.
 
         Whoever looks through a model asks this; a container answers with its modules.
         """
-        return contents(self)
+        return tensors_first(contents(self), self.registered_buffers)
 
     def register_buffer(
         self, name: str, tensor: Tensor | NDArray[Any] | None, persistent: bool = True

@@ -2,10 +2,10 @@
 
 import weakref
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from types import (
     BuiltinFunctionType,
     FunctionType,
@@ -189,6 +189,20 @@ def contents(value: Any) -> Iterator[tuple[Any, Any]]:
             for name, slot in cls.__dict__.items():
                 if isinstance(slot, MemberDescriptorType) and hasattr(value, name):
                     yield name, getattr(value, name)
+
+
+def tensors_first(
+    parts: Iterable[tuple[Any, Any]], buffers: Container[Any]
+) -> Iterator[tuple[Any, Any]]:
+    """The parts of a module in PyTorch's order: its tensors, its buffers, then all others.
+
+    Each in the order in which they stand.  The state of an optimiser relies on this order.
+    """
+    ranked: tuple[list[Any], list[Any], list[Any]] = ([], [], [])
+    for name, part in parts:
+        rank = 1 if name in buffers else 0 if Tensor in type(part).__mro__ else 2
+        ranked[rank].append((name, part))
+    return chain(*ranked)
 
 
 def _hidden_by(value: Any, looked_into: set[int]) -> Iterator[tuple[Any, str]]:

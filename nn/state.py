@@ -32,7 +32,8 @@ class IncompatibleKeys(NamedTuple):
 def get_parameters(obj: object) -> list[Tensor]:
     """The tensors to train in any object, each once, in the order of the attributes.
 
-    These are the leaves that require grad.  Running statistics and frozen weights are left out.
+    These are the leaves that require grad.  Running statistics and frozen weights are left out.  A
+    module's own tensors come before those of the modules inside it, as in PyTorch.
 
     Errors: TypeError if one is where it would not be found: in a set, in a function's variables.
     """
@@ -72,7 +73,7 @@ def _each_once(named: Iterable[tuple[str, Tensor]]) -> list[tuple[str, Tensor]]:
 
 
 def get_state_dict(obj: object, prefix: str = "") -> dict[str, Tensor]:
-    """The state of any object by name ("layers.0.weight"), in the order of the attributes.
+    """The state of any object by name ("layers.0.weight"), in the order of `get_parameters`.
 
     That is, of a `Module`, its parameters (`Tensor.is_parameter`), frozen ones too, and the buffers
     that it registered to be saved.  Of an object outside of modules it is every tensor that was not

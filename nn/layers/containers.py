@@ -10,6 +10,7 @@ from tinygrad_lite import Tensor, arguments
 from .._paths import locate
 from ..module import Module
 from ..parameter import Parameter
+from ..reflection import tensors_first
 
 Named: TypeAlias = Mapping[str, Any] | Iterable[tuple[str, Any]] | None
 
@@ -25,9 +26,9 @@ class _Container(Module):
         return None if part is None else _module_or_function(self, part, f"{self._what} {name}")
 
     def named_parts(self) -> Iterator[tuple[Any, Any]]:
-        """The parts, then the attributes that a subclass added."""
-        yield from self._parts.items()
-        yield from ((name, part) for name, part in super().named_parts() if name != "_parts")
+        """The parts, and the attributes that a subclass added."""
+        added = [(name, value) for name, value in vars(self).items() if name != "_parts"]
+        return tensors_first([*self._parts.items(), *added], self.registered_buffers)
 
     def __getattr__(self, name: str) -> Any:
         """A part, by its name."""

@@ -281,7 +281,7 @@ def test_a_subclass_of_sequential_may_hold_more():
             return super().forward(x) * self.scale + self.shift
 
     net = Scaled()
-    assert list(net.state_dict()) == ["0.weight", "0.bias", "scale", "shift"]
+    assert list(net.state_dict()) == ["scale", "shift", "0.weight", "0.bias"]
     x = np.array([[1.0, 2.0]], np.float32)
     expected = (x @ net[0].weight.data.T + net[0].bias.data) * 3 + 1
     np.testing.assert_allclose(net(Tensor(x)).data, expected, rtol=1e-6)

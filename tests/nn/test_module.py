@@ -353,6 +353,7 @@ def test_a_buffer_is_not_trained():
             "load_state_dict: assign: values are always copied, so that optimisers keep their",
         ),
         (lambda m: m.cuda(), AttributeError, "everything is computed on the CPU"),
+        (lambda m: m._buffers, AttributeError, "dict(model.named_buffers(recurse=False))"),
         (lambda m: m.register_forward_hook(print), AttributeError, "here it is a line in forward"),
     ],
 )

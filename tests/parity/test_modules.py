@@ -41,7 +41,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, nn.Module | torch.nn.Module):
         return type(value).__name__
     if isinstance(value, Mapping):
-        return {name: plain(x) for name, x in value.items()}
+        return [[name, plain(x)] for name, x in value.items()]
     if isinstance(value, list | tuple | Iterator):
         return [plain(x) for x in value]
     return value
@@ -112,6 +112,26 @@ def state(lib):
     m = block(lib)
     whole = m.state_dict(prefix="a.")
     return whole, m.state_dict(keep_vars=True), m.net.state_dict(destination={"x": 1}, prefix="n")
+
+
+@program
+def the_order_of_tensors_and_modules(lib):
+    class Inner(lib.nn.Sequential):
+        def __init__(self):
+            super().__init__(lib.nn.Linear(1, 1))
+            self.scale = lib.nn.Parameter(lib.tensor([1.0]))
+
+    class Outer(lib.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("z", lib.tensor([1.0]))
+            self.layer = lib.nn.Linear(1, 1)
+            self.b = lib.nn.Parameter(lib.tensor([1.0]))
+            self.inner = Inner()
+            self.register_buffer("y", lib.tensor([1.0]))
+            self.a = lib.nn.Parameter(lib.tensor([1.0]))
+
+    return Outer().state_dict(), Outer().named_parameters(), Outer().named_buffers()
 
 
 @program
