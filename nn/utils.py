@@ -76,7 +76,7 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
     limit = _limit("clip_grad_value_: clip_value", clip_value)
     gradients = _gradients("clip_grad_value_", parameters)
     for gradient in _writable("clip_grad_value_", gradients):
-        np.clip(gradient.data, -limit, limit, out=gradient.data)
+        gradient.data.clip(-limit, limit, out=gradient.data)
         gradient.mark_changed()
 
 
@@ -145,12 +145,13 @@ def _scale(name: str, gradients: list[Tensor], factor: float) -> None:
     """Multiply all gradients by the factor, unless it is 1 or more; nan is neither."""
     if factor >= 1:
         return
-    for gradient in _writable(name, gradients):
-        # float16 would lose the digits of a small factor, so the product is computed in float32.
-        wide = np.result_type(gradient.dtype, np.float32)
-        with np.errstate(all="ignore"):
-            np.multiply(gradient.data, wide.type(factor), out=gradient.data, casting="same_kind")
-        gradient.mark_changed()
+    with np.errstate(all="ignore"):
+        for gradient in _writable(name, gradients):
+            data = gradient.data
+            # float16 would lose the digits of a small factor: the product is computed in float32.
+            wide = factor if data.dtype.itemsize > 2 else np.float32(factor)
+            np.multiply(data, wide, out=data, casting="same_kind")
+            gradient.mark_changed()
 
 
 def _norm(
@@ -162,7 +163,8 @@ def _norm(
         raise ValueError(f"{name}: norm_type: expected a number or inf; got nan")
     strict = arguments.flag(error_if_nonfinite, f"{name}: error_if_nonfinite")
     arrays = [tensor.data for tensor in tensors if tensor.numel()]
-    squares = sum(map(_squares, arrays)) if p == 2 else 0.0
+    with np.errstate(all="ignore"):
+        squares = sum(map(_squares, arrays)) if p == 2 else 0.0
     if SMALL < squares < math.inf:
         return math.sqrt(squares)
     norm = _norm_of_any_size(arrays, p)
@@ -179,10 +181,11 @@ def _squares(array: NDArray[Any]) -> float:
     flat = array.ravel(order="K")  # no copy, if there are no gaps in memory
     if flat.dtype.itemsize < 4:
         flat = flat.astype(np.float32)
+    if flat.size <= CHUNK:
+        return float(np.dot(flat, flat))
     whole = flat.size - flat.size % CHUNK
     rows, rest = flat[:whole].reshape(-1, CHUNK), flat[whole:]
-    with np.errstate(all="ignore"):
-        return float(np.vecdot(rows, rows).sum(dtype=np.float64)) + float(np.dot(rest, rest))
+    return float(np.vecdot(rows, rows).sum(dtype=np.float64)) + float(np.dot(rest, rest))
 
 
 def _norm_of_any_size(arrays: list[NDArray[Any]], p: float) -> float:
