@@ -67,7 +67,7 @@ def get_total_norm(
     error_if_nonfinite: bool = False,
 ) -> Tensor:
     """The norm of the tensors as if they were one vector, as in `clip_grad_norm_`."""
-    found = _tensors("get_total_norm", tensors)
+    found = _tensors("get_total_norm: tensors", tensors)
     return _result(found, _norm("get_total_norm", found, norm_type, error_if_nonfinite))
 
 
@@ -82,7 +82,7 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
 
 def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
     """All parameters as one vector, one after the other; its gradient reaches each of them."""
-    found = _tensors("parameters_to_vector", parameters)
+    found = _tensors("parameters_to_vector: parameters", parameters)
     if not found:
         raise ValueError("parameters_to_vector: expected one tensor or more; got none")
     return Tensor.cat(*[parameter.reshape(-1) for parameter in found])
@@ -94,7 +94,9 @@ def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
     Errors, before anything is written: ValueError if the vector's length is not the number of all
     elements, or a parameter cannot be written.
     """
-    found = _writable("vector_to_parameters", _tensors("vector_to_parameters", parameters))
+    found = _writable(
+        "vector_to_parameters", _tensors("vector_to_parameters: parameters", parameters)
+    )
     if not isinstance(vec, Tensor):
         raise arguments.wrong("vector_to_parameters: vec", "a Tensor", vec)
     count = sum(parameter.numel() for parameter in found)
@@ -123,13 +125,13 @@ def _tensors(name: str, given: Tensor | Iterable[Tensor]) -> list[Tensor]:
         if not isinstance(each, Tensor):
             raise arguments.wrong(name, "Tensors", each)
     if not found and isinstance(given, Iterator):
-        warn(f"{name}: no parameters, from an iterator that was perhaps used before; nothing to do")
+        warn(f"{name}: got none, from an iterator that was perhaps used before; nothing is done")
     return list({id(tensor): tensor for tensor in found}.values())
 
 
 def _gradients(name: str, parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
     """The gradients of the parameters that have one, each once."""
-    found = [p.grad for p in _tensors(name, parameters) if p.grad is not None]
+    found = [p.grad for p in _tensors(f"{name}: parameters", parameters) if p.grad is not None]
     return list({id(gradient): gradient for gradient in found}.values())
 
 
@@ -158,7 +160,10 @@ def _norm(
     name: str, tensors: list[Tensor], norm_type: float | str, error_if_nonfinite: bool
 ) -> float:
     """The p-norm of all elements of the tensors, in float64."""
-    p = math.inf if norm_type == "inf" else arguments.number(norm_type, f"{name}: norm_type")
+    given = math.inf if isinstance(norm_type, str) and norm_type == "inf" else norm_type
+    p = arguments.number(given, f"{name}: norm_type")
+    if isinstance(p, bool):
+        raise arguments.wrong(f"{name}: norm_type", "a number or inf", p)
     if math.isnan(p):
         raise ValueError(f"{name}: norm_type: expected a number or inf; got nan")
     strict = arguments.flag(error_if_nonfinite, f"{name}: error_if_nonfinite")

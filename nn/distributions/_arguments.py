@@ -12,13 +12,14 @@ Value: TypeAlias = Tensor | NDArray[Any] | float
 
 def as_tensor(name: str, value: Value, dtype: Any = np.float32) -> Tensor:
     """`value` as a Tensor of floats; integers and numbers get `dtype`.  An array is not copied."""
-    if isinstance(value, np.ndarray) and value.ndim and value.dtype.kind in "biuf":
-        value = Tensor.from_array(value)
-    if isinstance(value, Tensor):
-        return value if value.dtype.kind == "f" else value.cast(dtype)
-    if not isinstance(value, bool | int | float | np.generic) and np.shape(value) != ():
-        raise arguments.wrong(name, "a Tensor, an ndarray or a number", value)
-    return Tensor(arguments.number(value, name), dtype=dtype)
+    try:
+        if isinstance(value, np.ndarray) and value.ndim:
+            value = Tensor.from_array(value)
+        elif not isinstance(value, Tensor):
+            return Tensor(arguments.number(value, name), dtype=dtype)
+    except TypeError:
+        raise arguments.wrong(name, "a Tensor, an ndarray or a number", value) from None
+    return value if value.dtype.kind == "f" else value.cast(dtype)
 
 
 def broadcast(name: str, **values: Value) -> list[Tensor]:

@@ -1,5 +1,6 @@
 """The base class of all distributions: shapes, checks, and what follows from other methods."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
@@ -9,6 +10,8 @@ from numpy.typing import NDArray
 from tinygrad_lite import Tensor, arguments, no_grad
 
 from ._arguments import Value, as_tensor, check, common_shape
+
+MOST_AXES, MOST_ELEMENTS = 32, 1 << 44  # of an array, with room for the axes of an event
 
 
 class Distribution:
@@ -108,7 +111,7 @@ class Distribution:
 
     def expand(self, batch_shape: Any) -> Self:
         """The same distributions with a larger batch_shape, to which theirs broadcasts."""
-        shape = arguments.sizes(batch_shape, f"{type(self).__name__}: expand: batch_shape")
+        shape = self._larger_shape(batch_shape)
         given = {name: vars(self)[name] for name in self.parameters if name in vars(self)}
         ranks = {name: tensor.ndim - len(self.batch_shape) for name, tensor in given.items()}
         expanded = {
@@ -131,7 +134,20 @@ class Distribution:
     def _extended_shape(self, sample_shape: Any) -> tuple[int, ...]:
         """The shape of draws."""
         name = f"{type(self).__name__}: sample_shape"
-        return arguments.sizes(sample_shape, name) + self.batch_shape + self.event_shape
+        shape = arguments.sizes(sample_shape, name) + self.batch_shape + self.event_shape
+        if len(shape) > MOST_AXES or math.prod(shape) > MOST_ELEMENTS:
+            raise ValueError(f"{name}: {arguments.shown(shape)} is more than an array can have")
+        return shape
+
+    def _larger_shape(self, batch_shape: Any) -> tuple[int, ...]:
+        """The argument of `expand`, to which the batch broadcasts."""
+        name = f"{type(self).__name__}: expand: batch_shape"
+        shape, own = arguments.sizes(batch_shape, name), self.batch_shape
+        ends = shape[max(len(shape) - len(own), 0) :]
+        fits = len(ends) == len(own) and all(a in (1, b) for a, b in zip(own, ends, strict=True))
+        if not fits or len(shape) > MOST_AXES or math.prod(shape) > MOST_ELEMENTS:
+            raise ValueError(f"{name}: {own} does not broadcast to {arguments.shown(shape)}")
+        return shape
 
     def _value(self, method: str, value: Value) -> Tensor:
         """The argument of a method as a Tensor; it broadcasts, and can be drawn."""

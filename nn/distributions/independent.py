@@ -81,7 +81,7 @@ class Independent(Distribution):
 
     def expand(self, batch_shape: Any) -> Self:
         """The same with a larger batch_shape."""
-        shape = arguments.sizes(batch_shape, "Independent: expand: batch_shape")
+        shape = self._larger_shape(batch_shape)
         base = self.base_dist.expand(shape + self.event_shape[: self.reinterpreted_batch_ndims])
         return type(self)(base, self.reinterpreted_batch_ndims, self.validate_args)
 

@@ -13,6 +13,7 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
+from fuzz import training_rows
 from methods import ROWS
 
 import nn
@@ -405,6 +406,8 @@ def calls_of_nn(folder: Path) -> Iterator[Call]:
         (nn.optim.SGD, {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.1, "nesterov": True}),
         (nn.optim.Adam, {"lr": 0.1, "betas": (0.9, 0.9), "eps": 1e-8}),
         (nn.optim.AdamW, {"lr": 0.1, "weight_decay": 0.1}),
+        (nn.optim.LARS, {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.1, "tcoef": 0.1}),
+        (nn.optim.LAMB, {"lr": 0.1, "betas": (0.9, 0.9), "eps": 1e-8}),
     ):
         yield Call(kind.__name__, made_and_stepped(kind), lambda o=options: ([trained()], dict(o)))
     state = nn.state
@@ -522,10 +525,22 @@ def calls_of_derivatives(folder: Path) -> Iterator[Call]:
 
 
 @cache  # each call makes its arguments anew
+def calls_of_training() -> Iterator[Call]:
+    for name, function, args, options in training_rows.ROWS:
+        yield Call(name, function, fresh(args, options))
+    for name, function, args in training_rows.WRITTEN:
+        yield Call(name, function, lambda args=args: ([training_rows.weights(), *args], {}))
+    yield Call(
+        "vector_to_parameters",
+        nn.utils.vector_to_parameters,
+        lambda: ([Tensor.ones(3), training_rows.weights()], {}),
+    )
+
+
 def public_calls() -> list[Call]:
     folder = Path(tempfile.mkdtemp(prefix="wrong_arguments_"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return [
         *calls_of_methods(), *CALLS_ELSEWHERE, *CALLS_OF_OPERATORS, *calls_of_numpy(),
-        *calls_of_nn(folder), *calls_of_derivatives(folder),
+        *calls_of_nn(folder), *calls_of_training(), *calls_of_derivatives(folder),
     ]  # fmt: skip

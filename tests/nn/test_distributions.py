@@ -461,7 +461,7 @@ ERRORS = [
         lambda: Normal([0.0, 1.0], 1.0),
         "Normal: loc: expected a Tensor, an ndarray or a number; got [0.0, 1.0]",
     ),
-    (lambda: Normal("0", 1.0), "Normal: loc: expected a number; got '0'"),
+    (lambda: Normal("0", 1.0), "Normal: loc: expected a Tensor, an ndarray or a number; got '0'"),
     (lambda: Normal(0, 1, 1), "Normal: validate_args: expected True or False; got 1"),
     (
         lambda: Normal(np.zeros(3), 1.0).log_prob(np.zeros(2)),
@@ -474,6 +474,19 @@ ERRORS = [
     (
         lambda: Normal(0.0, 1.0).sample((-1,)),
         "Normal: sample_shape: expected an integer of 0 or more; got -1",
+    ),
+    (
+        lambda: Normal(np.ma.masked_equal([1.0, 2.0], 1.0), 1.0),
+        "Normal: loc: expected a Tensor, an ndarray or a number; got MaskedArray of shape (2,), "
+        "float64",
+    ),
+    (
+        lambda: Normal(np.zeros(3), 1.0).expand((2,)),
+        "Normal: expand: batch_shape: (3,) does not broadcast to (2,)",
+    ),
+    (
+        lambda: Normal(np.zeros(3), 1.0).sample(10**15),
+        "Normal: sample_shape: (1000000000000000, 3) is more than an array can have",
     ),
     (lambda: Uniform(1.0, 1.0), "Uniform: high: expected numbers above low; got 1.0"),
     (

@@ -204,10 +204,14 @@ LOCKED.grad.data = np.broadcast_to(np.float64(9), (2,))
 ERRORS = [
     (
         lambda: clip_grad_norm_(nn.Linear(2, 2), 1.0),
-        "clip_grad_norm_: expected a Tensor or several; got Linear; write model.parameters()",
+        "clip_grad_norm_: parameters: expected a Tensor or several; got Linear; "
+        "write model.parameters()",
     ),
-    (lambda: clip_grad_norm_([1.0], 1.0), "clip_grad_norm_: expected Tensors; got 1.0"),
-    (lambda: clip_grad_norm_(None, 1.0), "clip_grad_norm_: expected a Tensor or several; got None"),
+    (lambda: clip_grad_norm_([1.0], 1.0), "clip_grad_norm_: parameters: expected Tensors; got 1.0"),
+    (
+        lambda: clip_grad_norm_(None, 1.0),
+        "clip_grad_norm_: parameters: expected a Tensor or several; got None",
+    ),
     (
         lambda: clip_grad_norm_(PARAMETER, "1"),
         "clip_grad_norm_: max_norm: expected a number; got '1'",
@@ -219,6 +223,10 @@ ERRORS = [
     (
         lambda: clip_grad_norm_(PARAMETER, 1.0, math.nan),
         "clip_grad_norm_: norm_type: expected a number or inf; got nan",
+    ),
+    (
+        lambda: get_total_norm(PARAMETER, True),
+        "get_total_norm: norm_type: expected a number or inf; got True",
     ),
     (
         lambda: clip_grad_norm_(PARAMETER, 1.0, "fro"),

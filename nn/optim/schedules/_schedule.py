@@ -65,7 +65,8 @@ def reached(milestones: Sequence[int], step: float) -> int:
 
 def whole_steps(name: str, value: Iterable[int]) -> list[int]:
     """Several steps, as a list."""
-    if isinstance(value, str) or not isinstance(value, Iterable):
+    is_list = isinstance(value, Iterable) and getattr(value, "ndim", 1) == 1
+    if isinstance(value, str) or not is_list:
         raise arguments.wrong(name, "a list of steps", value)
     return [arguments.integer(each, name, least=0) for each in value]
 

@@ -28,7 +28,7 @@ class sequential(Schedule):
     def __init__(
         self, schedules: Sequence[Callable[[float], float]], milestones: Iterable[int]
     ) -> None:
-        if callable(schedules) or not isinstance(schedules, Iterable):
+        if not isinstance(schedules, list | tuple):
             raise arguments.wrong("sequential: schedules", "a list of schedules", schedules)
         self.schedules = [arguments.function(one, "sequential: schedules") for one in schedules]
         self.milestones = whole_steps("sequential: milestones", milestones)

@@ -68,7 +68,9 @@ class cyclic(Schedule):
         self.step_size_down = arguments.integer(down, "cyclic: step_size_down", least=1)
         self.mode = arguments.choice(mode, "cyclic: mode", *modes)
         self.gamma = rate("cyclic: gamma", gamma)
-        self.scale_fn = scale_fn and arguments.function(scale_fn, "cyclic: scale_fn")
+        self.scale_fn = scale_fn
+        if scale_fn is not None:
+            arguments.function(scale_fn, "cyclic: scale_fn")
         self.scale_mode = arguments.choice(scale_mode, "cyclic: scale_mode", "cycle", "iterations")
 
     def at(self, step: float) -> float:
