@@ -56,8 +56,9 @@ def clip_grads_with_norm_(
     """
     gradients = _gradients("clip_grads_with_norm_", parameters)
     limit = _limit("clip_grads_with_norm_: max_norm", max_norm)
-    given = total_norm.item() if isinstance(total_norm, Tensor) else total_norm
-    norm = arguments.number(given, "clip_grads_with_norm_: total_norm")
+    if isinstance(total_norm, Tensor) and total_norm.numel() == 1:
+        total_norm = total_norm.item()
+    norm = arguments.number(total_norm, "clip_grads_with_norm_: total_norm")
     _scale("clip_grads_with_norm_", gradients, limit / (norm + 1e-6))
 
 
@@ -105,6 +106,11 @@ def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
             f"vector_to_parameters: vec: expected shape ({count},), the number of elements of all "
             f"parameters; got {vec.shape}"
         )
+    for parameter in found:
+        if not np.can_cast(vec.dtype, parameter.dtype, "same_kind"):
+            raise ValueError(
+                f"vector_to_parameters: parameters: {vec.dtype} does not fit into {parameter.dtype}"
+            )
     start, values = 0, vec.data.copy()  # the vector may be a view of a parameter
     for parameter in found:
         part = values[start : start + parameter.numel()]

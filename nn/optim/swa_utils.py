@@ -10,13 +10,14 @@ Sources: B. Polyak and A. Juditsky, Acceleration of stochastic approximation by 
 P. Izmailov et al., Averaging Weights Leads to Wider Optima and Better Generalization, UAI 2018.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 from functools import partial
 from typing import Any, TypeAlias
 
 from tinygrad_lite import Tensor, arguments, no_grad
 
+from ..layers import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from ..module import Module
 
 # The average, the newest value, and of how many values it is the average -> the next average
@@ -110,6 +111,33 @@ def get_swa_avg_fn() -> Average:
 def get_swa_multi_avg_fn() -> Averages:
     """`get_swa_avg_fn`, for all tensors at once."""
     return partial(_for_each, _mean)
+
+
+def update_bn(loader: Iterable[Any], model: Module) -> None:
+    """Compute the running averages of all BatchNorm layers anew, as the mean over these batches.
+
+    Those of the model do not belong to averaged weights.
+
+    loader: the batches, each an input of the model, or a tuple or list that begins with one
+    """
+    modules = [(module, module.training) for module in model.modules()]
+    kinds = BatchNorm1d | BatchNorm2d | BatchNorm3d
+    layers = [(layer, layer.momentum) for layer, _ in modules if isinstance(layer, kinds)]
+    if not layers:
+        return
+    for layer, _ in layers:
+        layer.reset_running_stats()
+        layer.momentum = None  # the mean over all batches
+    try:
+        model.train()
+        with no_grad():
+            for batch in loader:
+                model(batch[0] if isinstance(batch, tuple | list) else batch)
+    finally:
+        for layer, momentum in layers:
+            layer.momentum = momentum
+        for module, training in modules:
+            module.training = training
 
 
 def _exponential(decay: float, average: Tensor, value: Tensor, count: Tensor) -> Tensor:

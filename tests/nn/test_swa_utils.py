@@ -14,6 +14,7 @@ from nn.optim.swa_utils import (
     get_ema_multi_avg_fn,
     get_swa_avg_fn,
     get_swa_multi_avg_fn,
+    update_bn,
 )
 from tinygrad_lite import Tensor
 
@@ -132,6 +133,28 @@ def test_an_update_is_seen_by_a_backward_pass_that_needs_the_old_values():
     average.update_parameters(model)
     with pytest.raises(RuntimeError, match="changed it in place"):
         loss.backward()
+
+
+def test_the_averages_of_batchnorm_are_computed_anew():
+    batches = np.random.default_rng(3).standard_normal((4, 10, 3)).astype(np.float32) * 5 + 2
+    model = nn.Sequential(nn.BatchNorm1d(3, momentum=0.3), nn.Dropout(0.5)).eval()
+    model[1].train()
+    x = Tensor(batches[0])
+    model[0].running_mean.data[...] = 1e3
+    for loader in (batches, [(batch, None) for batch in batches], (Tensor(b) for b in batches)):
+        update_bn(loader, model)
+        np.testing.assert_allclose(model[0].running_mean.data, batches.mean((0, 1)), rtol=1e-5)
+        np.testing.assert_allclose(
+            model[0].running_var.data, batches.var(1, ddof=1).mean(0), rtol=1e-5
+        )
+        assert model[0].num_batches_tracked.item() == 4
+        assert model[0].momentum == 0.3
+        assert [model.training, model[0].training, model[1].training] == [False, False, True]
+    with pytest.raises(ValueError, match="expected"):
+        update_bn([x, x[0]], model)
+    assert model[0].momentum == 0.3
+    assert not model.training
+    update_bn(None, nn.Linear(2, 2))  # without such layers nothing is read
 
 
 ERRORS = [

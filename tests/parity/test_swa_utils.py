@@ -55,3 +55,18 @@ def test_ten_updates_agree_and_the_state_goes_over(options, use_buffers):
     again = swa_utils.AveragedModel(Ours())
     again.load_state_dict({name: tensor.numpy() for name, tensor in expected.items()})
     assert again.n_averaged.item() == 10
+
+
+def test_update_bn_agrees():
+    mine = nn.Sequential(nn.BatchNorm2d(3), nn.ReLU(), nn.BatchNorm2d(3, affine=False))
+    other = torch.nn.Sequential(
+        torch.nn.BatchNorm2d(3), torch.nn.ReLU(), torch.nn.BatchNorm2d(3, affine=False)
+    )
+    batches = np.random.default_rng(1).standard_normal((3, 4, 3, 5, 5)).astype(np.float32)
+    for _ in range(2):
+        swa_utils.update_bn([(Tensor(batch), 0) for batch in batches], mine)
+        theirs.update_bn([(torch.tensor(batch), 0) for batch in batches], other)
+        for name, tensor in other.state_dict().items():
+            np.testing.assert_allclose(
+                mine.state_dict()[name].numpy(), tensor.numpy(), rtol=1e-5, atol=1e-6
+            )

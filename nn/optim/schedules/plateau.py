@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from tinygrad_lite import arguments
+from tinygrad_lite import Tensor, arguments
 
 from ._schedule import rate
 
@@ -60,13 +60,13 @@ class reduce_on_plateau:
         self.no_better = 0  # results in a row
         self.cooling = 0  # results that will not count
 
-    def __call__(self, result: float) -> float:
+    def __call__(self, result: float | Tensor) -> float:
         """The rate after this result, such as the loss on the validation data.
 
         nan is no better than anything.
         """
-        if getattr(result, "shape", None) in ((), (1,)):  # a loss, as a tensor
-            result = result.item()  # type: ignore[attr-defined]
+        if isinstance(result, Tensor) and result.numel() == 1:
+            result = result.item()
         current = float(arguments.number(result, "reduce_on_plateau: result"))
         if self._is_better(current):
             self.best, self.no_better = current, 0
