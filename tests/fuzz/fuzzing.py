@@ -80,6 +80,8 @@ WORDS = {
 }
 NAMES = {
     "new_tensor": "Tensor",
+    "LayerNorm": "ones",  # of its dtype
+    "Linear": "kaiming_uniform",
     "Parameter": "Tensor",
     "register_buffer": "Tensor",
     "//": "floordivide",
