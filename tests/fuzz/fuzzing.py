@@ -80,7 +80,8 @@ WORDS = {
 }
 NAMES = {
     "new_tensor": "Tensor",
-    "LayerNorm": "ones",  # of its dtype
+    "glorot_uniform": "uniform",  # of its dtype, as the next two
+    "LayerNorm": "ones",
     "Linear": "kaiming_uniform",
     "Parameter": "Tensor",
     "register_buffer": "Tensor",
