@@ -3,7 +3,7 @@
 arguments, given, integers                  what users pass: read, or refused in one clear line
 shapes, dtypes, ownership, float_errors,
 generator                                   properties of arrays, NumPy's warnings, random numbers
-threads, products, sums                     large operations in chunks over a pool of threads
+threads, chunks, products, sums             large operations in chunks over a pool of threads
 arithmetic, selection, activations, softmax, normalisation, gates, through_time,
 recurrences, scatter, sinc, error_function  formulas of ops/, computed faster than as written there
 windows, convolution, pooling, channels     the same for images

@@ -12,15 +12,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .chunks import CHUNK, each_chunk
 from .dtypes import accumulator
 from .sums import CHAIN, ROW, SHORT, sum_along
-from .threads import parallel
 from .windows import last, second
 
-CHUNK = 1 << 19  # bytes that are worked on at a time
 LANES = 1 << 12  # elements of a row of several pixels, at most
-BUFFER = 512  # elements of NumPy's buffer
-LARGE = 1 << 20  # bytes from which on the pool pays off
+LEAST = 16  # such rows of a cell, if it has as many pixels: their sum is what float64 adds
 OFFSET = 4.0  # mean square over variance, up to which x is used as it is: two bits are lost
 
 
@@ -54,7 +52,8 @@ class Pixels:
         if self.last:
             images = 1 if groups is None else n
             self.count = prod(size) * (n if groups is None else 1)
-            self.length = _divisor(self.count, max(LANES // channels, 1)) * channels
+            most = max(min(LANES // channels, self.count // LEAST), 1)
+            self.length = _divisor(self.count, most) * channels
             self.seen_as = (images, self.count * channels // self.length, self.length)
         else:
             self.count, self.seen_as = prod(size), (n, channels, prod(size))
@@ -94,18 +93,8 @@ class Pixels:
         return np.empty(shape, self.dtype)
 
     def each(self, task: Callable[[Chunk], Any]) -> list[Any]:
-        """[task(chunk) for each chunk], by the pool if that pays off.
-
-        Where a factor is repeated along rows shorter than NumPy's buffer, NumPy copies it there
-        first; so that buffer is made small meanwhile.
-        """
-        before = np.setbufsize(BUFFER)
-        try:
-            if prod(self.seen_as) * self.dtype.itemsize >= LARGE:
-                return parallel(task, self.chunks, multiplies=True)
-            return [task(chunk) for chunk in self.chunks]
-        finally:
-            np.setbufsize(before)
+        """[task(chunk) for each chunk], by the pool if that pays off."""
+        return each_chunk(task, self.chunks, prod(self.seen_as) * self.dtype.itemsize)
 
     def sums(self, terms: Callable[[Chunk], tuple[Any, Any]]) -> Any:
         """For each cell, the sums of a and of a b, which are given for a chunk: (2, M, C)."""

@@ -17,7 +17,8 @@ from ..arrays.normalisation import (
     mean_and_variance,
     normalised,
     normalised_gradient,
-    scaled_gradient,
+    scaled_gradients,
+    scaled_rows,
     sum_times,
     without_trend,
 )
@@ -62,7 +63,7 @@ class LayerNormAffine(Primitive):
     One primitive, since <g w> and <g w n> are then products with w, and g w n is never computed.
     """
 
-    __slots__ = ("axes", "count", "eps", "front")
+    __slots__ = ("eps", "sizes")
     reads = {"x": ("w", "n", "r"), "w": ("n",)}
     results = ("out", "n", "r")
     fresh = True
@@ -71,28 +72,17 @@ class LayerNormAffine(Primitive):
         self.eps = eps
 
     def forward(self, x, w, b):
-        self.front = tuple(range(x.ndim - w.ndim))
-        self.axes = tuple(range(x.ndim - w.ndim, x.ndim))
-        self.count = w.size
-        n, r = normalised(x, self.axes, self.count, self.eps)
-        y = n * w
-        if b is not None:
-            y += b
-        return y, n, r
+        self.sizes = w.shape
+        return scaled_rows(x, w, b, self.eps)
 
     def backward(self, g, y, x, w, b):
         (g, from_n, from_r), (_, n, r) = g, y
         gx = gw = gb = None
         if g is not None:
-            gn = g * n if self.needs[0] or self.needs[1] else None
-            if self.needs[0]:
-                gx = scaled_gradient(g, gn, w, n, r)
-            if self.needs[1]:
-                gw = sum_along(gn, self.front)
-            if self.needs[2]:
-                gb = sum_along(g, self.front)
+            gx, gw, gb = scaled_gradients(g, w, n, r, self.sizes, self.needs)
         if self.needs[0] and not (from_n is None and from_r is None):
-            more = normalised_gradient(from_n, from_r, n, r, self.axes, self.count)
+            axes = tuple(range(n.ndim - len(self.sizes), n.ndim))
+            more = normalised_gradient(from_n, from_r, n, r, axes, prod(self.sizes))
             gx = more if gx is None else gx + more
         return gx, gw, gb
 

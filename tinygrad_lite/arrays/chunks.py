@@ -1,0 +1,38 @@
+"""Several steps on a large array, a chunk at a time: all of them while it is in the cache."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from .threads import parallel
+
+Chunk = TypeVar("Chunk")
+Result = TypeVar("Result")
+
+CHUNK = 1 << 19  # bytes: of two such arrays and a result at least one stays in the second level
+LARGE = 1 << 20  # bytes from which on the pool pays off
+BUFFER = 512  # elements of NumPy's buffer meanwhile
+
+
+def each_chunk(
+    task: Callable[[Chunk], Result], chunks: Sequence[Chunk], nbytes: int
+) -> list[Result]:
+    """[task(chunk) for chunk in chunks], by the pool if the array has enough bytes.
+
+    Where an operand is repeated along rows shorter than NumPy's buffer, NumPy copies it there
+    first, which costs more than the arithmetic.  So that buffer is made small meanwhile.
+    """
+    before = np.setbufsize(BUFFER)
+    try:
+        if nbytes >= LARGE:
+            return parallel(task, chunks, multiplies=True)
+        return [task(chunk) for chunk in chunks]
+    finally:
+        np.setbufsize(before)
+
+
+def chunks_of_rows(x: Any) -> list[slice]:
+    """The rows of a matrix cut into slices of about CHUNK bytes each; one, if there are none."""
+    step = max(CHUNK * len(x) // max(x.nbytes, 1), 1)
+    return [slice(start, start + step) for start in range(0, max(len(x), 1), step)]
