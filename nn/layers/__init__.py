@@ -154,6 +154,10 @@ from .losses_distances import (  # of two inputs that should be alike or not, or
     TripletMarginLoss,
     TripletMarginWithDistanceLoss,
 )
+from .losses_with_weights import (  # the last layer of a classifier, and its loss
+    AdaptiveLogSoftmaxWithLoss,
+    LinearCrossEntropyLoss,
+)
 
 __all__ = [
     "CELU",
@@ -167,6 +171,7 @@ __all__ = [
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
     "AdaptiveAvgPool3d",
+    "AdaptiveLogSoftmaxWithLoss",
     "AdaptiveMaxPool1d",
     "AdaptiveMaxPool2d",
     "AdaptiveMaxPool3d",
@@ -228,6 +233,7 @@ __all__ = [
     "LayerNorm",
     "LeakyReLU",
     "Linear",
+    "LinearCrossEntropyLoss",
     "LocalResponseNorm",
     "LogSigmoid",
     "LogSoftmax",

@@ -199,7 +199,68 @@ def test_scores_that_are_probabilities():
         nn.BCEWithLogitsLoss()(Tensor(X, requires_grad=True).sigmoid(), Q)
 
 
+def test_the_loss_of_a_linear_layer():
+    loss = nn.LinearCrossEntropyLoss(4, 3, bias=True, weight=WEIGHT[:3]).double()
+    assert list(nn.state.get_state_dict(loss)) == ["weight", "linear.weight", "linear.bias"]
+    labels = LABELS % 3
+    scores = X @ loss.linear.weight.numpy().T + loss.linear.bias.numpy()
+    losses = -logs(scores)[np.arange(3), labels] * WEIGHT[labels]
+    assert loss(X, labels).item() == pytest.approx(losses.sum() / WEIGHT[labels].sum())
+    several = nn.LinearCrossEntropyLoss(4, 3, out_features=(2,), reduction="none").double()
+    targets = np.stack([labels, 2 - labels], 1)
+    scores = (X @ several.linear.weight.numpy().T).reshape(3, 3, 2)
+    expected = [
+        [-logs(s[None, :, k])[0, t[k]] for k in range(2)]
+        for s, t in zip(scores, targets, strict=True)
+    ]
+    np.testing.assert_allclose(several(X, targets).numpy(), expected)
+
+
+def test_an_adaptive_softmax():
+    Tensor.manual_seed(0)
+    layer = nn.AdaptiveLogSoftmaxWithLoss(8, 10, [3, 6], 2.0).double()
+    x = RNG.standard_normal((20, 8))
+    labels = np.arange(20) % 10
+    head = logs(x @ layer.head.weight.numpy().T)
+    tails = [logs(x @ part[0].weight.numpy().T @ part[1].weight.numpy().T) for part in layer.tail]
+    expected = np.concatenate(
+        [head[:, :3], head[:, 3:4] + tails[0], head[:, 4:] + tails[1]], axis=1
+    )
+    np.testing.assert_allclose(np.exp(expected).sum(1), 1)
+    output, loss = layer(x, labels)
+    np.testing.assert_allclose(output.numpy(), expected[np.arange(20), labels])
+    assert loss.item() == pytest.approx(-output.numpy().mean())
+    np.testing.assert_allclose(layer.log_prob(x).numpy(), expected)
+    assert np.array_equal(layer.predict(x).numpy(), expected.argmax(1))
+    alone = layer(x[3], labels[3])
+    assert alone.output.shape == ()
+    assert alone.output.item() == pytest.approx(expected[3, 3])
+    assert gradcheck(lambda x: layer(x, labels).loss, [Tensor(x, requires_grad=True)])
+    assert layer(x[:0], labels[:0]).output.shape == (0,)
+
+
 REFUSED = [
+    (
+        lambda: nn.AdaptiveLogSoftmaxWithLoss(8, 10, [6, 3]),
+        "AdaptiveLogSoftmaxWithLoss: cutoffs: expected increasing integers from 1 to 9; got (6, 3)",
+    ),
+    (
+        lambda: nn.AdaptiveLogSoftmaxWithLoss(8, 10, [3, 6, 8]),
+        "AdaptiveLogSoftmaxWithLoss: div_value: 4.0 leaves no features of 8 for cluster 1",
+    ),
+    (
+        lambda: nn.AdaptiveLogSoftmaxWithLoss(4, 10, [3])(X.astype(np.float32), LABELS + 7),
+        "AdaptiveLogSoftmaxWithLoss: expected integers from 0 to 9 as labels",
+    ),
+    (
+        lambda: nn.AdaptiveLogSoftmaxWithLoss(4, 10, [3])(X.astype(np.float32), LABELS[:2]),
+        "AdaptiveLogSoftmaxWithLoss: expected (N, 4) and labels (N,), or one sample and (); "
+        "got (3, 4) and (2,)",
+    ),
+    (
+        lambda: nn.LinearCrossEntropyLoss(4, 3, options=1),
+        "LinearCrossEntropyLoss: options: expected None; got 1",
+    ),
     (
         lambda: nn.MSELoss(True),
         'MSELoss: size_average: expected None; got True; write reduction="mean", "sum" or "none"',

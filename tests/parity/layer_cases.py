@@ -726,6 +726,26 @@ LOSSES = [
         *((4, 3, 2), (4, 3, 2), (4, 3, 2)),
         name="TripletMarginWithDistanceLoss(distance_function=..., margin=3.0, swap=True)",
     ),
+    *(
+        Case(f"LinearCrossEntropyLoss(3, 4, {options})", *inputs)
+        for options, *inputs in (
+            ("bias=True", (5, 3), below(4, 5)),
+            ("reduction='none'", (3,), below(4)),
+            ("out_features=(2, 3), bias=True, reduction='sum'", (5, 3), below(4, 5, 2, 3)),
+            ("weight=tensor([1.0, 2.0, 0.5, 3.0]), ignore_index=1", (5, 3), below(4, 5)),
+            ("label_smoothing=0.1, out_features=(2,)", (5, 3), distributions(5, 4, 2)),
+        )
+    ),
+    *(
+        Case(f"AdaptiveLogSoftmaxWithLoss(8, 20, {options})", *inputs)
+        for options, *inputs in (
+            ("[5]", (40, 8), below(20, 40)),
+            ("[5, 12], div_value=2.0, head_bias=True", (40, 8), below(20, 40)),
+            ("[3]", (8,), below(20)),
+            ("(1, 2, 19), 1.5", (40, 8), below(20, 40)),
+            ("[15]", (6, 8), below(15, 6)),
+        )
+    ),
 ]
 
 CASES = [
