@@ -3,7 +3,14 @@
 from typing import Any, NoReturn
 
 WRITE = {
-    "LSTM": "LSTMCell, called for each time step",
+    "Buffer": "self.register_buffer(name, tensor), in the __init__ of a Module",
+    "Container": "Module",
+    "CrossMapLRN2d": "LocalResponseNorm(size)",
+    "DataParallel": "the model itself: matrix products use all cores",
+    "NLLLoss2d": "NLLLoss()",
+    "RNNBase": "RNN, LSTM or GRU",
+    "RNNCellBase": "RNNCell, LSTMCell or GRUCell",
+    "SyncBatchNorm": "BatchNorm2d(num_features)",
     "MultiheadAttention": "x.scaled_dot_product_attention(key, value)",
     **{
         f"FractionalMaxPool{rank}d": f"AdaptiveMaxPool{rank}d(size), whose windows are not random"
@@ -13,6 +20,11 @@ WRITE = {
     **{
         f"Lazy{name}{rank}d": f"{name}{rank}d(in_channels, out_channels, kernel_size)"
         for name in ("Conv", "ConvTranspose")
+        for rank in (1, 2, 3)
+    },
+    **{
+        f"Lazy{name}{rank}d": f"{name}{rank}d(num_features)"
+        for name in ("BatchNorm", "InstanceNorm")
         for rank in (1, 2, 3)
     },
 }  # fmt: skip
@@ -54,10 +66,26 @@ MODULES = {
     "_parameters": "dict(model.named_parameters(recurse=False))",
     "_buffers": "dict(model.named_buffers(recurse=False))",
     "set_submodule": "setattr(model.get_submodule(path), name, module)",
+    "compile": "model: it runs as it is",
+    "to_empty": "to(dtype)",
+    **dict.fromkeys(("get_extra_state", "set_extra_state"), "a buffer: register_buffer"),
     **dict.fromkeys(("register_forward_hook", "register_forward_pre_hook"), "a line in forward"),
     **dict.fromkeys(
-        ("register_full_backward_hook", "register_backward_hook"),
+        (
+            "register_full_backward_hook",
+            "register_full_backward_pre_hook",
+            "register_backward_hook",
+        ),
         "tensor.register_hook(fn), in forward",
+    ),
+    **dict.fromkeys(
+        (
+            "register_state_dict_pre_hook",
+            "register_state_dict_post_hook",
+            "register_load_state_dict_pre_hook",
+            "register_load_state_dict_post_hook",
+        ),
+        "a change of the dict that state_dict gives or load_state_dict takes",
     ),
 }
 
