@@ -204,6 +204,10 @@ class Categorical(Distribution):
         values = Tensor.arange(count).reshape(count, *(1,) * len(self.batch_shape))
         return values.expand(count, *self.batch_shape) if expand else values
 
+    def _dtype_of_integers(self) -> Any:
+        """One that holds every class: float16 has no 50,256."""
+        return np.float64
+
     @property
     def _given(self) -> Tensor:
         """What was given, normalised."""

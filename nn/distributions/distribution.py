@@ -152,8 +152,7 @@ class Distribution:
     def _value(self, method: str, value: Value) -> Tensor:
         """The argument of a method as a Tensor; it broadcasts, and can be drawn."""
         name = f"{type(self).__name__}: {method}: value"
-        first = next((vars(self)[each] for each in self.parameters if each in vars(self)), None)
-        tensor = as_tensor(name, value, np.float32 if first is None else first.dtype)
+        tensor = as_tensor(name, value, self._dtype_of_integers())
         if self.validate_args:
             events = len(self.event_shape)
             if tensor.shape[max(tensor.ndim - events, 0) :] != self.event_shape:
@@ -165,6 +164,11 @@ class Distribution:
             if method != "icdf":
                 check(name, tensor.data, self.in_support(tensor.data), self.support)
         return tensor
+
+    def _dtype_of_integers(self) -> Any:
+        """The dtype of values that are integers or numbers: that of the parameters."""
+        given = (vars(self)[name] for name in self.parameters if name in vars(self))
+        return next((tensor.dtype for tensor in given), np.float32)
 
     def _without(self, method: str, fix: str = "") -> NotImplementedError:
         """The error for a method that a distribution does not have."""

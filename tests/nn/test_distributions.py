@@ -435,6 +435,15 @@ def test_dtypes_stay(dtype):
     assert Normal(Tensor([0, 1]), Tensor([1, 1])).sample().dtype == np.float32
 
 
+def test_a_class_is_exact_whatever_the_dtype_of_the_logits():
+    logits = np.zeros(50_257, np.float16)
+    logits[50_255] = 5.0
+    policy = Categorical(logits=logits)
+    found = policy.log_prob(np.array([50_255, 50_254, 50_256]))
+    assert found.dtype == np.float16
+    assert (found.data[1:] == found.data[0] - 5).all()
+
+
 def test_without_checks_impossible_values_have_their_limits():
     assert Uniform(0.0, 2.0, validate_args=False).log_prob(3.0).item() == -math.inf
     assert Uniform(0.0, 2.0).log_prob(2.0).item() == -math.inf

@@ -138,7 +138,8 @@ class one_cycle(Schedule):
 class one_cycle_momentum(Schedule):
     """The momentum of `one_cycle`: from max_momentum to base_momentum as the rate rises, and back.
 
-    Use: `optimizer.momentum = schedule(step)`.  The options are those of `one_cycle`.
+    Use: `optimizer.momentum = schedule(step)`, for Adam `optimizer.betas = (schedule(step), 0.999)`.
+    The options are those of `one_cycle`.
     """
 
     def __init__(
