@@ -138,7 +138,7 @@ class one_cycle(Schedule):
 class one_cycle_momentum(Schedule):
     """The momentum of `one_cycle`: from max_momentum to base_momentum as the rate rises, and back.
 
-    Use: `optimizer.momentum = schedule(step)`, for Adam `optimizer.betas = (schedule(step), 0.999)`.
+    Use: `optimizer.momentum = schedule(step)`; for Adam `optimizer.betas = (schedule(step), b2)`.
     The options are those of `one_cycle`.
     """
 
