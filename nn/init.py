@@ -2,8 +2,9 @@
 
 Functions that end in an underscore are PyTorch's: they write into a tensor and return it, outside
 the graph, as an optimiser does, whether or not it requires grad; a backward pass that still needs
-the old values then raises.  The others, which layers use, take a shape and create a float32 leaf
-that requires grad.
+the old values then raises.  They take an ndarray too, as `weight.data` is one here; the graph is
+not told of that.  The others, which layers use, take a shape and create a float32 leaf that
+requires grad.
 
 Shapes are (out, in) for matrices and (out, in, height, width) for convolution kernels.  The fan-in
 is the number of inputs that each output is a sum of, in * height * width; the fan-out is the number
@@ -14,7 +15,7 @@ for PyTorch's signatures and must be None.
 """
 
 import math
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -22,6 +23,7 @@ from numpy.typing import DTypeLike, NDArray
 from tinygrad_lite import Tensor, arguments, warn
 
 Array: TypeAlias = NDArray[Any]
+Filled = TypeVar("Filled", Tensor, NDArray[Any])
 Mode: TypeAlias = Literal["fan_in", "fan_out"]
 Nonlinearity: TypeAlias = Literal[
     "linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d",
@@ -105,7 +107,7 @@ def ones(*shape: int, dtype: DTypeLike | None = None) -> Tensor:
 # In place, as in torch.nn.init
 
 
-def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: None = None) -> Tensor:
+def uniform_(tensor: Filled, a: float = 0.0, b: float = 1.0, generator: None = None) -> Filled:
     """Uniform on [a, b)."""
     dtype = _floats("uniform_", tensor, generator)
     low, high = _finite("uniform_: a", a), _finite("uniform_: b", b)
@@ -114,7 +116,7 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: None = N
     return _write(tensor, Tensor.uniform(*tensor.shape, low=low, high=high, dtype=dtype))
 
 
-def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: None = None) -> Tensor:
+def normal_(tensor: Filled, mean: float = 0.0, std: float = 1.0, generator: None = None) -> Filled:
     """Normal with this mean and standard deviation."""
     dtype = _floats("normal_", tensor, generator)
     mean, std = _finite("normal_: mean", mean), _finite("normal_: std", std, least=0)
@@ -122,13 +124,13 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: None
 
 
 def trunc_normal_(
-    tensor: Tensor,
+    tensor: Filled,
     mean: float = 0.0,
     std: float = 1.0,
     a: float = -2.0,
     b: float = 2.0,
     generator: None = None,
-) -> Tensor:
+) -> Filled:
     """Normal with this mean and standard deviation, on the condition that it lies in [a, b].
 
     a and b are values, not multiples of std; either may be infinite.  The distribution is exact
@@ -143,34 +145,34 @@ def trunc_normal_(
     a, b = arguments.number(a, "trunc_normal_: a"), arguments.number(b, "trunc_normal_: b")
     if not (a <= b and a < math.inf and b > -math.inf):
         raise ValueError(f"trunc_normal_: expected a <= b; got {a} and {b}")
-    drawn = _between(tensor.numel(), (a - mean) / std, (b - mean) / std)
+    drawn = _between(math.prod(tensor.shape), (a - mean) / std, (b - mean) / std)
     return _write(tensor, np.clip(drawn * std + mean, a, b).reshape(tensor.shape))
 
 
-def constant_(tensor: Tensor, val: float) -> Tensor:
+def constant_(tensor: Filled, val: float) -> Filled:
     """Every element `val`."""
     _writable("constant_", tensor)
     val = arguments.number(val, "constant_: val")
     return _write(tensor, Tensor.full(tensor.shape, val, dtype=tensor.dtype))
 
 
-def ones_(tensor: Tensor) -> Tensor:
+def ones_(tensor: Filled) -> Filled:
     """Every element 1."""
     return _write(_writable("ones_", tensor), 1)
 
 
-def zeros_(tensor: Tensor) -> Tensor:
+def zeros_(tensor: Filled) -> Filled:
     """Every element 0."""
     return _write(_writable("zeros_", tensor), 0)
 
 
-def eye_(tensor: Tensor) -> Tensor:
+def eye_(tensor: Filled) -> Filled:
     """The identity: 1 on the diagonal of a matrix, 0 elsewhere."""
     _writable("eye_", tensor, (2,))
-    return _write(tensor, np.eye(len(tensor.data), tensor.shape[1]))
+    return _write(tensor, np.eye(tensor.shape[0], tensor.shape[1]))
 
 
-def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
+def dirac_(tensor: Filled, groups: int = 1) -> Filled:
     """The kernel (out, in / groups, ...) of a convolution that returns its input.
 
     Output channel i of each group is input channel i of it, as far as there are as many: 1 in the
@@ -190,7 +192,7 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     return _write(tensor, values)
 
 
-def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: None = None) -> Tensor:
+def xavier_uniform_(tensor: Filled, gain: float = 1.0, generator: None = None) -> Filled:
     """Uniform on +-bound, bound = gain sqrt(6 / (fan_in + fan_out)).
 
     Source: X. Glorot and Y. Bengio, Understanding the difficulty of training deep feedforward
@@ -201,23 +203,20 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: None = None) -
     return _write(tensor, Tensor.uniform(*tensor.shape, low=-bound, high=bound, dtype=dtype))
 
 
-def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: None = None) -> Tensor:
-    """Normal with mean 0 and standard deviation gain sqrt(2 / (fan_in + fan_out)).
-
-    Source: as `xavier_uniform_`.
-    """
+def xavier_normal_(tensor: Filled, gain: float = 1.0, generator: None = None) -> Filled:
+    """Normal with mean 0 and standard deviation gain sqrt(2 / (fan_in + fan_out)): see above."""
     dtype = _floats("xavier_normal_", tensor, generator)
     std = _xavier_std("xavier_normal_", tensor, gain)
     return _write(tensor, Tensor.normal(*tensor.shape, std=std, dtype=dtype))
 
 
 def kaiming_uniform_(
-    tensor: Tensor,
+    tensor: Filled,
     a: float = 0,
     mode: Mode = "fan_in",
     nonlinearity: Nonlinearity = "leaky_relu",
     generator: None = None,
-) -> Tensor:
+) -> Filled:
     """Uniform on +-bound, bound = gain sqrt(3 / fan).
 
     a             the negative slope, if the nonlinearity is "leaky_relu"; 0 is ReLU
@@ -233,22 +232,19 @@ def kaiming_uniform_(
 
 
 def kaiming_normal_(
-    tensor: Tensor,
+    tensor: Filled,
     a: float = 0,
     mode: Mode = "fan_in",
     nonlinearity: Nonlinearity = "leaky_relu",
     generator: None = None,
-) -> Tensor:
-    """Normal with mean 0 and standard deviation gain / sqrt(fan); arguments of `kaiming_uniform_`.
-
-    Source: as `kaiming_uniform_`.
-    """
+) -> Filled:
+    """Normal with mean 0 and standard deviation gain / sqrt(fan); see `kaiming_uniform_`."""
     dtype = _floats("kaiming_normal_", tensor, generator)
     std = _kaiming_std("kaiming_normal_", tensor, a, mode, nonlinearity)
     return _write(tensor, Tensor.normal(*tensor.shape, std=std, dtype=dtype))
 
 
-def orthogonal_(tensor: Tensor, gain: float = 1, generator: None = None) -> Tensor:
+def orthogonal_(tensor: Filled, gain: float = 1, generator: None = None) -> Filled:
     """gain times a random matrix whose rows or columns, the fewer, are orthonormal.
 
     More than two axes count as (out, in * height * width).  All such matrices are equally likely:
@@ -262,16 +258,16 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: None = None) -> Tens
     gain = _finite("orthogonal_: gain", gain)
     if tensor.ndim < 2:
         raise ValueError(f"orthogonal_: expected a shape (out, in, ...); got {tensor.shape}")
-    if not tensor.numel():
+    if not math.prod(tensor.shape):
         return tensor
-    rows, columns = len(tensor.data), tensor.numel() // len(tensor.data)
+    rows, columns = tensor.shape[0], math.prod(tensor.shape) // tensor.shape[0]
     tall = Tensor.randn(max(rows, columns), min(rows, columns), dtype=np.float64)
     q, r = np.linalg.qr(tall.numpy())
     q *= gain * np.sign(np.diagonal(r))
     return _write(tensor, (q if rows >= columns else q.T).reshape(tensor.shape))
 
 
-def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: None = None) -> Tensor:
+def sparse_(tensor: Filled, sparsity: float, std: float = 0.01, generator: None = None) -> Filled:
     """Normal with mean 0, but the share `sparsity` of each column of a matrix, rounded up, is 0.
 
     Source: J. Martens, Deep learning via Hessian-free optimization, ICML 2010.
@@ -307,16 +303,16 @@ def _gain(name: str, nonlinearity: Any, slope: float | None, argument: str) -> f
     return math.sqrt(2.0 / (1.0 + slope * slope))
 
 
-def _xavier_std(name: str, tensor: Tensor, gain: float) -> float:
+def _xavier_std(name: str, tensor: Filled, gain: float) -> float:
     gain = _finite(f"{name}: gain", gain, least=0)
     return gain * math.sqrt(2.0 / max(sum(_fans(name, tensor.shape, least=0)), 1))
 
 
-def _kaiming_std(name: str, tensor: Tensor, a: float, mode: Mode, nonlinearity: str) -> float:
+def _kaiming_std(name: str, tensor: Filled, a: float, mode: Mode, nonlinearity: str) -> float:
     """gain / sqrt(fan), after a warning if there is nothing to initialise."""
     arguments.choice(mode, f"{name}: mode", "fan_in", "fan_out")
     gain = _gain(name, nonlinearity, a, "a")
-    if not tensor.numel():
+    if not math.prod(tensor.shape):
         warn(f"{name}: the tensor has no elements, shape {tensor.shape}; nothing is initialised")
         return 0.0
     fan_in, fan_out = _fans(name, tensor.shape)
@@ -351,27 +347,30 @@ def _between(count: int, low: float, high: float) -> Array:
     return found
 
 
-def _write(tensor: Tensor, values: Any) -> Tensor:
+def _write(tensor: Filled, values: Any) -> Filled:
     """Write the values into the tensor's memory, outside the graph, which is told."""
+    array = tensor.data if isinstance(tensor, Tensor) else tensor
     with np.errstate(all="ignore"):
-        np.copyto(tensor.data, values.numpy() if isinstance(values, Tensor) else values, "unsafe")
-    tensor.mark_changed()
+        np.copyto(array, values.numpy() if isinstance(values, Tensor) else values, "unsafe")
+    if isinstance(tensor, Tensor):
+        tensor.mark_changed()
     return tensor
 
 
-def _writable(name: str, tensor: Tensor, ranks: tuple[int, ...] = ()) -> Tensor:
+def _writable(name: str, tensor: Filled, ranks: tuple[int, ...] = ()) -> Filled:
     """The tensor itself, if it is one that can be written, with one of these numbers of axes."""
-    if not isinstance(tensor, Tensor):
+    array: Any = tensor.data if isinstance(tensor, Tensor) else tensor
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
         raise arguments.wrong(f"{name}: tensor", "a Tensor", tensor)
-    if not tensor.data.flags.writeable:
+    if not array.flags.writeable:
         raise ValueError(f"{name}: the tensor's memory is read-only or expanded; clone() it first")
-    if ranks and tensor.ndim not in ranks:
+    if ranks and array.ndim not in ranks:
         allowed = " or ".join(map(str, ranks)) if len(ranks) < 3 else f"{ranks[0]} to {ranks[-1]}"
-        raise ValueError(f"{name}: expected a tensor with {allowed} axes; got {tensor.shape}")
+        raise ValueError(f"{name}: expected a tensor with {allowed} axes; got {array.shape}")
     return tensor
 
 
-def _floats(name: str, tensor: Tensor, generator: None) -> np.dtype[Any]:
+def _floats(name: str, tensor: Filled, generator: None) -> np.dtype[Any]:
     """The dtype of a writable tensor of floats."""
     if _writable(name, tensor).dtype.kind != "f":
         raise TypeError(f"{name}: tensor: expected a float dtype; got {tensor.dtype}")

@@ -106,6 +106,20 @@ def test_they_write_into_the_memory_of_any_tensor(name):
         assert np.all(array[[0, 1, 3]] == 9.0)
 
 
+def test_the_data_of_a_tensor_is_written():
+    """As many a program of PyTorch's does: init.normal_(layer.weight.data, 0, 0.02)."""
+    Tensor.manual_seed(3)
+    expected = init.normal_(Tensor.zeros(4, 5), 0, 0.02).numpy()
+    weight = Tensor.zeros(4, 5, requires_grad=True)
+    Tensor.manual_seed(3)
+    assert init.normal_(weight.data, 0, 0.02) is weight.data
+    assert np.array_equal(weight.numpy(), expected)
+    for name in ("constant_", "orthogonal_", "kaiming_uniform_", "eye_", "trunc_normal_"):
+        options = {"val": 0.5} if name == "constant_" else {}
+        getattr(init, name)(weight.data, **options)
+        assert not np.array_equal(weight.numpy(), expected)
+
+
 def test_a_backward_pass_that_needs_the_old_values_raises():
     w = Tensor.ones(2, 3, requires_grad=True)
     loss = (w * w).sum()
@@ -213,8 +227,8 @@ def test_empty_tensors_elsewhere():
 MATRIX = Tensor.ones(2, 3, requires_grad=True)
 REFUSED = [
     (
-        lambda: init.uniform_(np.zeros(2)),
-        "uniform_: tensor: expected a Tensor; got ndarray of shape (2,), float64",
+        lambda: init.uniform_([0.0, 0.0]),
+        "uniform_: tensor: expected a Tensor; got [0.0, 0.0]",
     ),
     (
         lambda: init.normal_(Tensor.zeros(2, dtype=np.int64)),
