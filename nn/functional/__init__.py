@@ -121,6 +121,7 @@ from .losses import (  # a prediction and its target in, a number out
     huber_loss,
     kl_div,
     l1_loss,
+    linear_cross_entropy,
     margin_ranking_loss,
     mse_loss,
     multi_margin_loss,
@@ -191,6 +192,7 @@ __all__ = [
     "leaky_relu",
     "leaky_relu_",
     "linear",
+    "linear_cross_entropy",
     "local_response_norm",
     "log_softmax",
     "logsigmoid",
@@ -259,7 +261,6 @@ WRITE = {
     "scaled_mm": "",
     "scaled_grouped_mm": "",
     "conv_tbc": "conv1d(x.permute(1, 2, 0), weight.permute(2, 1, 0), bias).permute(2, 0, 1)",
-    "linear_cross_entropy": "cross_entropy(linear(input, weight, bias), target)",
     "pdist": "pairwise_distance(x[i], x[j], eps=0) with i, j = np.triu_indices(len(x), 1)",
     "native_channel_shuffle": "channel_shuffle",
     **{

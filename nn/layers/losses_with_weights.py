@@ -17,6 +17,41 @@ from .linear import Linear
 from .losses import Reduction, Weight
 
 
+def linear_cross_entropy(
+    input: Input,
+    linear_weight: Tensor,
+    target: Input,
+    *,
+    linear_bias: Tensor | None = None,
+    weight: Weight = None,
+    reduction: Reduction = "mean",
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+    options: None = None,
+) -> Tensor:
+    """cross_entropy of input @ linear_weight.T + linear_bias: that of `nn.LinearCrossEntropyLoss`.
+
+    linear_weight: (C, ..., in), linear_bias: (C, ...).
+    """
+    name = "linear_cross_entropy"
+    if options is not None:
+        raise arguments.wrong(f"{name}: options", "None", options)
+    x, (*shape, in_features) = as_tensor(input, name), linear_weight.shape
+    if x.ndim not in (1, 2) or (x.ndim == 1 and len(shape) > 1) or x.shape[-1] != in_features:
+        unbatched = "" if len(shape) > 1 else f" or ({in_features},)"
+        raise ValueError(f"{name}: expected (N, {in_features}){unbatched}; got {x.shape}")
+    if linear_bias is not None and linear_bias.shape != (*shape,):
+        raise ValueError(
+            f"{name}: expected a linear_bias of shape {(*shape,)}; got {linear_bias.shape}"
+        )
+    flat = None if linear_bias is None else linear_bias.reshape(-1)
+    scores = x.linear(linear_weight.reshape(-1, in_features), flat, transposed=True)
+    ignored = -100 if ignore_index is None else ignore_index
+    return scores.reshape(*x.shape[:-1], *shape).cross_entropy(
+        target, reduction, label_smoothing, weight, ignored
+    )
+
+
 class LinearCrossEntropyLoss(Module):
     """CrossEntropyLoss of the scores of a Linear, held in `linear`: (num_classes * ..., in).
 
@@ -59,14 +94,17 @@ class LinearCrossEntropyLoss(Module):
         self.linear = Linear(in_features, scores, bias=bias, dtype=dtype)
 
     def forward(self, input: Input, target: Input) -> Tensor:
-        x = as_tensor(input)
-        if x.ndim not in (1, 2) or (x.ndim == 1 and self.out_features):
-            unbatched = "" if self.out_features else " or (in,)"
-            raise ValueError(f"expected (N, in){unbatched}; got {x.shape}")
-        scores = self.linear(x).reshape(*x.shape[:-1], self.num_classes, *self.out_features)
-        ignored = -100 if self.ignore_index is None else self.ignore_index
-        return scores.cross_entropy(
-            target, self.reduction, self.label_smoothing, self.weight, ignored
+        weight, bias = self.linear.weight, self.linear.bias
+        shape = (self.num_classes, *self.out_features)
+        return linear_cross_entropy(
+            with_dtype(input, weight.dtype),
+            weight.reshape(*shape, weight.shape[1]),
+            target,
+            linear_bias=None if bias is None else bias.reshape(shape),
+            weight=self.weight,
+            reduction=self.reduction,
+            ignore_index=self.ignore_index,
+            label_smoothing=self.label_smoothing,
         )
 
     def extra_repr(self) -> str:

@@ -71,7 +71,7 @@ DOCUMENTED = {
 }
 ABSENT = {  # and named by the error, or internal
     *("affine_grid", "grid_sample", "ctc_loss", "fractional_max_pool2d", "fractional_max_pool3d"),
-    *("grouped_mm", "scaled_mm", "scaled_grouped_mm", "conv_tbc", "linear_cross_entropy", "pdist"),
+    *("grouped_mm", "scaled_mm", "scaled_grouped_mm", "conv_tbc", "pdist"),
     "native_channel_shuffle",
 }
 LATER = {"multi_head_attention_forward"}
@@ -321,6 +321,9 @@ CALLS = [
                  reduction=reduction),
         )
     ),
+    Call("linear_cross_entropy", X, (5, 3), LABELS, linear_bias=array(1, 2, 3, 4, 5.0)),
+    Call("linear_cross_entropy", X, (3, 2, 3), np.array([[0, 1], [2, 2], [1, 0], [0, 0]]),
+         weight=WEIGHT, reduction="sum", ignore_index=1, label_smoothing=0.1),
     Call("kl_div", X, X, reduction="batchmean", log_target=True),
     Call("gaussian_nll_loss", X, X, var=0.3),
 ]  # fmt: skip
