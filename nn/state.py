@@ -76,8 +76,9 @@ def get_state_dict(obj: object, prefix: str = "") -> dict[str, Tensor]:
     """The state of any object by name ("layers.0.weight"), in the order of `get_parameters`.
 
     That is, of a `Module`, its parameters (`Tensor.is_parameter`), frozen ones too, and the buffers
-    that it registered to be saved.  Of an object outside of modules it is every tensor that was not
-    computed with a graph.
+    that it registered to be saved; of an optimiser, what it keeps for every parameter, such as
+    "state.0.exp_avg", but not its options and the parameters.  Of an object outside of modules it
+    is every tensor that was not computed with a graph.
 
     prefix: put in front of every name, followed by a dot.
 

@@ -25,6 +25,18 @@ class Group(dict[str, Any]):
         super().__init__()
         self.update(entries)
 
+    def refuse_misspelt(self, options: Iterable[Any]) -> None:
+        """Raise if a name is nearly that of an option: it would be taken for one of the user's."""
+        unknown = [name for name in options if isinstance(name, str) and name not in self]
+        if unknown:
+            from difflib import get_close_matches  # here, since few groups need it
+
+            for name in unknown:
+                for near in get_close_matches(name, self, 1, 0.85):
+                    raise ValueError(
+                        f"{self.owner.__name__}: {name}: no such option; did you mean {near}?"
+                    )
+
     def checked(self, name: str, value: Any) -> Any:
         """The value in its plain form; an error if the option cannot have it."""
         check = parameters if name == "params" else self.owner.checks.get(name)

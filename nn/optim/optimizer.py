@@ -181,6 +181,7 @@ class Optimizer:
         name = type(self).__name__
         if not isinstance(group, Mapping) or "params" not in group:
             raise arguments.wrong(f"{name}: add_param_group", 'a dict with "params"', group)
+        self.defaults.refuse_misspelt(name for name in group if name != "params")
         added = Group(type(self), {**self.defaults, **unnamed(group, name)})
         self.check_group(added)
         known = {id(parameter) for parameter in self.params}

@@ -35,14 +35,19 @@ def loaded_groups(
     where: str, groups: Sequence[Group], state_dict: Any
 ) -> tuple[list[Group], dict[Tensor, Mapping[str, Any]]]:
     """The groups with the options of a state dict, and the state that it has for each parameter."""
-    if not isinstance(state_dict, Mapping) or not {"state", "param_groups"} <= set(state_dict):
+    whole = isinstance(state_dict, Mapping) and {"state", "param_groups"} <= set(state_dict)
+    if not whole or not isinstance(state_dict["state"], Mapping):
         raise arguments.wrong(where, 'a dict with "state" and "param_groups"', state_dict)
-    given, states = list(state_dict["param_groups"]), dict(state_dict["state"])
+    given, states = state_dict["param_groups"], dict(state_dict["state"])
+    if not isinstance(given, list | tuple):
+        raise arguments.wrong(f"{where}: param_groups", "a list", given)
     if len(given) != len(groups):
         raise ValueError(f"{where}: expected {len(groups)} groups; got {len(given)}")
     found, entries = [], {}
     for number, (group, other) in enumerate(zip(groups, given, strict=True)):
-        own, indices = group["params"], list(other.get("params", ()))
+        own, indices = group["params"], other.get("params") if isinstance(other, Mapping) else None
+        if not isinstance(indices, list | tuple):
+            raise arguments.wrong(f"{where}: group {number}", 'a dict with a list "params"', other)
         if len(own) != len(indices):
             raise ValueError(
                 f"{where}: group {number}: expected {len(own)} parameters; got {len(indices)}"
@@ -51,7 +56,10 @@ def loaded_groups(
         options = {name: deepcopy(v) for name, v in other.items() if name not in skipped}
         found.append(Group(group.owner, {**group, **options}))
         for parameter, index in zip(own, indices, strict=True):
-            entries[parameter] = states.pop(index, None) or {}
+            entry = states.pop(index, {})
+            if not isinstance(entry, Mapping):
+                raise arguments.wrong(f"{where}: parameter {index}", "a dict", entry)
+            entries[parameter] = entry
     if states:
         raise ValueError(f"{where}: no group has parameter {arguments.shown(next(iter(states)))}")
     return found, entries
@@ -91,6 +99,8 @@ def loaded(
             raise ValueError(
                 f"{where}: {name}: expected numbers of shape {shape}; got {arguments.shown(array)}"
             )
+        if name in numbers and not 0 <= array < np.inf:
+            raise ValueError(f"{where}: {name}: expected a number of 0 or more; got {array}")
         state[name] = np.empty((), np.float64) if name in numbers else empty(parameter.data)
         with np.errstate(all="ignore"):
             np.copyto(state[name], array, casting="same_kind")

@@ -45,11 +45,12 @@ class Lion(Optimizer):
     def apply_single(self, gradient: Array, parameter: Array, state: State, group: Group) -> None:
         """The formula, in place, on one chunk of one parameter."""
         lr, (b1, b2), m = group["lr"], group["betas"], state["exp_avg"]
-        spare, change = self._spare(parameter), self._spare(parameter, 2)
-        parameter *= 1 - lr * group["weight_decay"]
-        np.multiply(m, b1, out=change)
-        change += np.multiply(gradient, 1 - b1, out=spare)
-        np.sign(change, out=change)
+        spare, mixed = self._spare(parameter), self._spare(parameter, 2)
+        if group["weight_decay"]:
+            parameter *= 1 - lr * group["weight_decay"]
+        np.multiply(m, b1, out=mixed)
+        mixed += np.multiply(gradient, 1 - b1, out=spare)
+        change = np.sign(mixed, out=spare)  # NumPy's sign is slow in place
         change *= lr
         parameter -= change
         keep_mean(m, gradient, b2, spare)

@@ -405,7 +405,16 @@ def calls_of_nn(folder: Path) -> Iterator[Call]:
     for kind, options in (
         (nn.optim.SGD, {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.1, "nesterov": True}),
         (nn.optim.Adam, {"lr": 0.1, "betas": (0.9, 0.9), "eps": 1e-8}),
-        (nn.optim.AdamW, {"lr": 0.1, "weight_decay": 0.1}),
+        (nn.optim.AdamW, {"lr": 0.1, "weight_decay": 0.1, "amsgrad": True, "maximize": True}),
+        (nn.optim.Adamax, {"lr": 0.1, "betas": (0.9, 0.9), "eps": 1e-8, "weight_decay": 0.1}),
+        (nn.optim.NAdam, {"lr": 0.1, "momentum_decay": 0.1, "decoupled_weight_decay": True}),
+        (nn.optim.RAdam, {"lr": 0.1, "betas": (0.9, 0.9), "decoupled_weight_decay": True}),
+        (nn.optim.RMSprop, {"lr": 0.1, "alpha": 0.9, "momentum": 0.9, "centered": True}),
+        (nn.optim.Adagrad, {"lr": 0.1, "lr_decay": 0.1, "initial_accumulator_value": 0.1}),
+        (nn.optim.Adadelta, {"lr": 0.1, "rho": 0.9, "eps": 1e-6, "weight_decay": 0.1}),
+        (nn.optim.Lion, {"lr": 0.1, "betas": (0.9, 0.9), "weight_decay": 0.1}),
+        (nn.optim.Rprop, {"lr": 0.1, "etas": (0.5, 1.2), "step_sizes": (1e-6, 50.0)}),
+        (nn.optim.ASGD, {"lr": 0.1, "lambd": 0.1, "alpha": 0.75, "t0": 1.0}),
         (nn.optim.LARS, {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.1, "tcoef": 0.1}),
         (nn.optim.LAMB, {"lr": 0.1, "betas": (0.9, 0.9), "eps": 1e-8}),
     ):

@@ -115,6 +115,8 @@ def test_an_entry_of_the_users_own_is_kept_and_may_be_deleted():
     assert group.setdefault("lr", -1) == 0.001
     assert group.pop("initial_lr") == "anything"
     assert "initial_lr" not in group
+    own = {"name": "head", "lr_scale": 0.1, "max_momentum": 0.9, "initial_lr": 0.1, 3: 4}
+    assert own.items() <= optim.SGD([{"params": [leaf(1.0)], **own}]).param_groups[0].items()
 
 
 @pytest.mark.parametrize(
@@ -135,6 +137,14 @@ def test_an_entry_of_the_users_own_is_kept_and_may_be_deleted():
         (lambda p: optim.Lion(p, betas=(0.9, 1)), "Lion: betas[1]: expected a number from 0"),
         (lambda p: optim.SGD([{"params": p, "lr": -1}]), "SGD: lr: expected 0 or more; got -1.0"),
         (lambda p: optim.SGD([{"params": []}]), "SGD: got no parameters; those of a model"),
+        (
+            lambda p: optim.SGD([{"params": p, "weight_deacy": 0.1}]),
+            "SGD: weight_deacy: no such option; did you mean weight_decay?",
+        ),
+        (
+            lambda p: optim.Adam([{"params": p, "beta": (0.9, 0.99)}]),
+            "Adam: beta: no such option; did you mean betas?",
+        ),
         (
             lambda p: optim.SGD([{"params": p}, {"params": p}]),
             "SGD: parameter 0 of group 1, of shape (1,), is in another group; pass each one once",

@@ -212,6 +212,20 @@ BAD = [
     (two_groups, ValueError, "expected 1 groups; got 2"),
     (fewer, ValueError, "group 0: expected 3 parameters; got 2"),
     (wrong_lr, ValueError, "Adam: lr: expected 0 or more; got -1.0"),
+    (changed(param_groups=3), TypeError, "param_groups: expected a list; got 3"),
+    (changed(param_groups=[3]), TypeError, 'group 0: expected a dict with a list "params"; got 3'),
+    (
+        changed(param_groups=[{"lr": 0.1}]),
+        TypeError,
+        'group 0: expected a dict with a list "params"; got dict',
+    ),
+    (changed(state={0: 3}), TypeError, "parameter 0: expected a dict; got 3"),
+    (changed(step=-1), ValueError, "parameter 0: step: expected a number of 0 or more; got -1"),
+    (
+        changed(step=np.nan),
+        ValueError,
+        "parameter 0: step: expected a number of 0 or more; got nan",
+    ),
     (of_nobody, ValueError, "no group has parameter 7"),
     (changed(exp_avg=None), ValueError, "parameter 0: missing exp_avg"),
     (changed(step=None), ValueError, "parameter 0: missing step"),
@@ -252,7 +266,9 @@ def test_a_state_dict_that_does_not_fit_changes_nothing(spoil, error, text):
             np.testing.assert_array_equal(after["state"][position][name].data, value.data)
 
 
-@pytest.mark.parametrize("saved", [None, [], {"state": {}}, {"lr": 1}])
+@pytest.mark.parametrize(
+    "saved", [None, [], {"state": {}}, {"lr": 1}, {"state": [1], "param_groups": []}]
+)
 def test_what_is_no_state_dict(saved):
     text = 'Adam: load_state_dict: expected a dict with "state" and "param_groups"; got'
     with pytest.raises(TypeError, match=f"^{re.escape(text)}"):
