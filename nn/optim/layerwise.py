@@ -75,7 +75,9 @@ class LARS(Optimizer):
         rate = group["lr"]
         if length > 0 and steepness > 0:
             rate *= group["tcoef"] * length / (steepness + decay * length)
-        change = rate * (gradient + decay * parameter)
+        change = np.asarray(decay * parameter)
+        change += gradient
+        change *= rate
         v *= group["momentum"]
         v += change
         parameter -= change + group["momentum"] * v if group["nesterov"] else v
@@ -129,11 +131,15 @@ class LAMB(Optimizer):
         v *= b2
         v += (1 - b2) * np.square(gradient)
         least = float(np.finfo(v.dtype).smallest_normal)  # 0 / 0 would be nan, with eps 0
-        d = (m / (1 - b1**t)) / (np.sqrt(v / (1 - b2**t)) + max(group["eps"], least))
-        d = d + group["weight_decay"] * parameter
+        root = np.asarray(np.sqrt(v / (1 - b2**t)))
+        root += max(group["eps"], least)
+        d = np.asarray(m / (1 - b1**t))
+        d /= root
+        if group["weight_decay"]:
+            d += group["weight_decay"] * parameter
         length, change = _norm(parameter), _norm(d)
-        ratio = length / change if length > 0 and change > 0 else 1.0
-        parameter -= (group["lr"] * ratio) * d
+        d *= group["lr"] * (length / change if length > 0 and change > 0 else 1.0)
+        parameter -= d
 
 
 def _norm(array: Array) -> float:

@@ -139,5 +139,6 @@ def _orthogonal(d: Array, coefficients: tuple[float, ...], steps: int, eps: floa
     c0, c1, c2 = coefficients
     for _ in range(steps):
         a = x @ x.T
-        x = c0 * x + (c1 * a + c2 * (a @ a)) @ x
+        # a is symmetric: of a @ a.T, as of x @ x.T, BLAS computes one half only
+        x = c0 * x + (c1 * a + c2 * (a @ a.T)) @ x
     return x.T if d.shape[0] > d.shape[1] else x
