@@ -34,6 +34,8 @@ def batch_norm(
     """
     running = {"running_mean": running_mean, "running_var": running_var}
     x = with_channels("batch_norm", x, {**running, "weight": weight, "bias": bias})
+    if (running_mean is None) != (running_var is None):
+        raise ValueError("batch_norm: expected both running_mean and running_var, or neither")
     eps = small_number(eps, "batch_norm")
     if x.dtype == np.float16:
         x, weight, bias = wide(x, weight, bias)
@@ -74,6 +76,8 @@ def instance_norm(
     """
     running = {"running_mean": running_mean, "running_var": running_var}
     x = with_channels("instance_norm", x, {**running, "weight": weight, "bias": bias})
+    if (running_mean is None) != (running_var is None):
+        raise ValueError("instance_norm: expected both running_mean and running_var, or neither")
     eps = small_number(eps, "instance_norm")
     if x.dtype == np.float16:
         x, weight, bias = wide(x, weight, bias)
@@ -108,16 +112,18 @@ def _by_running(
     """The formula with running averages: these are constants, and may change after the call."""
     if mean is None or var is None:
         raise ValueError(f"{name}: expected running_mean and running_var outside of training")
-    scale: Any = 1.0 / np.sqrt(var.data.astype(np.float64) + eps)
+    scale: Any = 1.0 / np.sqrt(as_tensor(var).data.astype(np.float64) + eps)
     scale = scale.astype(x.dtype)
     factor = scale if weight is None else weight * scale
-    y: Tensor = ops.ChannelAffine.apply(x, mean.data.astype(x.dtype), factor, bias)
+    centre = as_tensor(mean).data.astype(x.dtype)
+    y: Tensor = ops.ChannelAffine.apply(x, centre, factor, bias)
     return y
 
 
 def _update(running: Tensor | None, value: NDArray[Any], momentum: float) -> None:
     """running = (1 - momentum) running + momentum value, in place."""
     if running is not None:
+        running = as_tensor(running)
         _write(running, (1 - momentum) * running.data + momentum * value)
 
 

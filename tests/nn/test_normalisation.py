@@ -182,6 +182,15 @@ def test_the_functions_are_the_formulas_of_the_layers():
     assert local_response_norm(x, 2).shape == x.shape
 
 
+def test_running_averages_in_arrays_are_written():
+    mean, var = np.zeros(3), np.ones(3)
+    y = batch_norm(IMAGES, mean, var, training=True, momentum=1.0)
+    np.testing.assert_allclose(mean, IMAGES.mean((0, 2, 3)), rtol=1e-12)
+    np.testing.assert_allclose(var, IMAGES.var((0, 2, 3), ddof=1), rtol=1e-12)
+    np.testing.assert_allclose(y.data, standard(IMAGES, (0, 2, 3)), rtol=1e-12, atol=1e-13)
+    assert batch_norm(IMAGES, mean, var).shape == IMAGES.shape
+
+
 # Gradients
 
 LAYERS = {
@@ -411,6 +420,11 @@ def test_wrong_shapes():
         lambda: batch_norm(x, None, None),
         "batch_norm: expected running_mean and running_var outside of training",
     )
+    for function in (batch_norm, instance_norm):
+        refused(
+            lambda function=function: function(x, None, Tensor.ones(3)),
+            f"{function.__name__}: expected both running_mean and running_var, or neither",
+        )
     refused(
         lambda: batch_norm(x, None, None, Tensor.ones(2), training=True),
         "batch_norm: weight: expected (3,), a number for each channel of (4, 3, 5, 6); got (2,)",

@@ -14,6 +14,7 @@ import numpy as np
 
 from .chunks import CHUNK, each_chunk
 from .dtypes import accumulator
+from .products import multiply
 from .sums import CHAIN, ROW, SHORT, sum_along
 from .windows import last, second
 
@@ -114,14 +115,14 @@ class Pixels:
         """The sums over the rows of a chunk, channels last."""
         if a.shape[1] > CHAIN:
             return sum_along(a, (1,)), sum_along(a * b, (1,))
-        return np.ones(a.shape[1], a.dtype) @ a, np.einsum("mrl,mrl->ml", a, b)
+        return multiply(np.ones(a.shape[1], a.dtype), a), np.einsum("mrl,mrl->ml", a, b)
 
     def _rows(self, a: Any, b: Any) -> tuple[Any, Any]:
         """The sums over the elements of each row, or over parts of it."""
         if self.length * SHORT < self.count:
             return sum_along(a, (2,)), sum_along(a * b, (2,))
         a, b = a.reshape((-1, self.length)), b.reshape((-1, self.length))
-        return a @ np.ones(self.length, a.dtype), np.vecdot(a, b)
+        return multiply(a, np.ones(self.length, a.dtype)), np.vecdot(a, b)
 
     def mean(self, cells: Any) -> Any:
         """The mean of each set."""

@@ -11,7 +11,8 @@ Chunk = TypeVar("Chunk")
 Result = TypeVar("Result")
 
 CHUNK = 1 << 19  # bytes: of two such arrays and a result at least one stays in the second level
-LARGE = 1 << 20  # bytes from which on the pool pays off
+LARGE = 1 << 21  # bytes from which on the pool pays off
+SMALL = 1 << 15  # bytes up to which setting that buffer costs more than it saves
 BUFFER = 512  # elements of NumPy's buffer meanwhile
 
 
@@ -23,6 +24,8 @@ def each_chunk(
     Where an operand is repeated along rows shorter than NumPy's buffer, NumPy copies it there
     first, which costs more than the arithmetic.  So that buffer is made small meanwhile.
     """
+    if nbytes < SMALL:
+        return [task(chunk) for chunk in chunks]
     before = np.setbufsize(BUFFER)
     try:
         if nbytes >= LARGE:

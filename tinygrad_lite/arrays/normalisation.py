@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from .chunks import chunks_of_rows, each_chunk
+from .products import multiply
 from .selection import largest_of_all, smallest_of_all
 from .shapes import Shape
 from .sums import FIRST, sum_along
@@ -127,7 +128,7 @@ def scaled_gradients(
         if needs[1]:
             of_w = sum_along(gn, FIRST)
         if needs[0]:
-            mean, slope = ((each @ flat / count)[:, None] for each in (given, gn))
+            mean, slope = ((multiply(each, flat) / count)[:, None] for each in (given, gn))
             trend, out = np.multiply(of_n, slope, out=gn), gx[part]
             trend += mean
             np.multiply(given, flat, out=out)
@@ -186,7 +187,7 @@ def sum_times(x: Any, w: Any, axes: Shape) -> Any:
     """
     if w is None:
         return sum_along(x, axes, keepdims=True)
-    rows = x.reshape((-1, prod(w.shape))) @ w.reshape(-1)
+    rows = multiply(x.reshape((-1, prod(w.shape))), w.reshape(-1))
     return rows.reshape((*x.shape[: x.ndim - w.ndim], *(1,) * w.ndim))
 
 
