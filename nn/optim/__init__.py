@@ -6,7 +6,8 @@ arrays, and `saving` the state dict.  `schedules` are learning rates as function
 """
 
 import sys
-from typing import NoReturn
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from .._other_names import OPTIM
 
@@ -28,8 +29,10 @@ from .layerwise import LAMB  # AdamW with such rates
 from .muon import Muon  # the momentum of a matrix, made orthogonal
 from .lbfgs import LBFGS  # Newton's method with an estimated curvature
 from .optimizer import Optimizer  # the base class, for your own optimisers
-from . import schedules  # the learning rate as a function of the step
-from . import swa_utils  # averages of weights, over a run
+
+if TYPE_CHECKING:  # imported when they are first used
+    from . import schedules  # the learning rate as a function of the step
+    from . import swa_utils  # averages of weights, over a run
 
 __all__ = [
     "ASGD",
@@ -54,8 +57,10 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> NoReturn:
-    """PyTorch's names for what is called otherwise here."""
+def __getattr__(name: str) -> Any:
+    """`schedules` and `swa_utils`; and PyTorch's names for what is called otherwise here."""
+    if name in ("schedules", "swa_utils"):
+        return import_module(f"nn.optim.{name}")
     hint = f"; here it is {OPTIM[name]}" if name in OPTIM else ""
     raise AttributeError(
         f"module 'nn.optim' has no attribute {name!r}{hint}", name=name, obj=sys.modules[__name__]

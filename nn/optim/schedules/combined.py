@@ -15,7 +15,6 @@ class scaled(Schedule):
         self.factor = arguments.function(factor, "scaled: factor")
 
     def at(self, step: float) -> float:
-        """The formula."""
         return self.lr * arguments.number(self.factor(step), "scaled: factor(step)")
 
 
@@ -43,7 +42,6 @@ class sequential(Schedule):
             )
 
     def at(self, step: float) -> float:
-        """The formula."""
         number = reached(self.milestones, step)
         begun = self.milestones[number - 1] if number else 0
         return arguments.number(self.schedules[number](step - begun), "sequential: schedule(step)")

@@ -24,7 +24,6 @@ class warm_restarts(Schedule):
         self.eta_min = rate("warm_restarts: eta_min", eta_min)
 
     def at(self, step: float) -> float:
-        """The formula."""
         since, length = step, self.T_0
         if self.T_mult == 1:
             since = step % length
@@ -74,7 +73,6 @@ class cyclic(Schedule):
         self.scale_mode = arguments.choice(scale_mode, "cyclic: scale_mode", "cycle", "iterations")
 
     def at(self, step: float) -> float:
-        """The formula."""
         length = self.step_size_up + self.step_size_down
         cycle, since = divmod(step, length)
         if since <= self.step_size_up:
@@ -129,7 +127,6 @@ class one_cycle(Schedule):
         self.three_phase = arguments.flag(three_phase, "one_cycle: three_phase")
 
     def at(self, step: float) -> float:
-        """The formula."""
         start = self.max_lr / self.div_factor
         phases = _phases(self, start, self.max_lr, start / self.final_div_factor)
         return _in_phases(phases, step, self.anneal_strategy)
@@ -159,7 +156,6 @@ class one_cycle_momentum(Schedule):
         self.three_phase = arguments.flag(three_phase, "one_cycle_momentum: three_phase")
 
     def at(self, step: float) -> float:
-        """The formula."""
         phases = _phases(self, self.max_momentum, self.base_momentum, self.max_momentum)
         return _in_phases(phases, step, self.anneal_strategy)
 

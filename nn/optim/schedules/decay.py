@@ -16,7 +16,6 @@ class constant(Schedule):
         self.steps = arguments.integer(steps, "constant: steps", least=0)
 
     def at(self, step: float) -> float:
-        """The formula."""
         return self.lr * self.factor if step < self.steps else self.lr
 
 
@@ -35,7 +34,6 @@ class linear(Schedule):
         self.end_factor = rate("linear: end_factor", end_factor)
 
     def at(self, step: float) -> float:
-        """The formula."""
         part = min(step / self.steps, 1.0)
         return self.lr * (self.start_factor + (self.end_factor - self.start_factor) * part)
 
@@ -49,7 +47,6 @@ class step(Schedule):
         self.gamma = rate("step: gamma", gamma)
 
     def at(self, step: float) -> float:
-        """The formula."""
         return self.lr * power(self.gamma, step // self.step_size)
 
 
@@ -62,7 +59,6 @@ class multi_step(Schedule):
         self.gamma = rate("multi_step: gamma", gamma)
 
     def at(self, step: float) -> float:
-        """The formula."""
         return self.lr * power(self.gamma, reached(self.milestones, step))
 
 
@@ -74,7 +70,6 @@ class exponential(Schedule):
         self.gamma = rate("exponential: gamma", gamma)
 
     def at(self, step: float) -> float:
-        """The formula."""
         return self.lr * power(self.gamma, step)
 
 
@@ -87,7 +82,6 @@ class polynomial(Schedule):
         self.power = rate("polynomial: power", power)
 
     def at(self, step: float) -> float:
-        """The formula."""
         return self.lr * power(1 - min(step / self.steps, 1.0), self.power)
 
 
@@ -109,5 +103,4 @@ class cosine(Schedule):
         self.eta_min = rate("cosine: eta_min", eta_min)
 
     def at(self, step: float) -> float:
-        """The formula."""
         return half_cosine(self.lr, self.eta_min, step / self.steps)
