@@ -10,8 +10,8 @@ from ._inputs import Input, as_tensor
 
 Size = int | Sequence[int]
 Scale = float | Sequence[float]
-Mode = Literal["nearest", "nearest-exact", "linear", "bilinear", "trilinear"]
-MODES = ("nearest", "nearest-exact", "linear", "bilinear", "trilinear")
+Mode = Literal["nearest", "nearest-exact", "linear", "bilinear", "trilinear", "bicubic"]
+MODES = ("nearest", "nearest-exact", "linear", "bilinear", "trilinear", "bicubic")
 
 
 class Upsample(Module):
@@ -20,8 +20,9 @@ class Upsample(Module):
     size           one number, or one for each axis after the first two
     scale_factor   instead of it, the ratio of the new size to the old one
     mode           "nearest" takes the left edges of pixels, "nearest-exact" their middles;
-                   "linear", "bilinear" (two axes) and "trilinear" (three) interpolate between them
-    align_corners  for linear modes: the outermost pixels of the two images coincide
+                   "linear", "bilinear" (two axes), "trilinear" (three) and "bicubic" (two, from
+                   four neighbours along each) interpolate between them
+    align_corners  for these: the outermost pixels of the two images coincide
     recompute_scale_factor  the ratio is taken from the two sizes, which are integers
     """
 
@@ -41,7 +42,7 @@ class Upsample(Module):
         if align_corners is not None:
             arguments.flag(align_corners, f"{name}: align_corners")
             if mode.startswith("nearest"):
-                raise ValueError(f"{name}: align_corners is for linear modes; got {mode}")
+                raise ValueError(f"{name}: align_corners is for linear and cubic modes; got {mode}")
         self.align_corners = align_corners
         if recompute_scale_factor and size is not None:
             raise ValueError(f"{name}: recompute_scale_factor is for a scale_factor, not for size")

@@ -166,7 +166,8 @@ class Run:
             made = make(leaf)
             if leaf.differentiated:
                 inputs.append(made)
-            return made.clone()  # PyTorch's layers that work in place take no leaf
+            # In place, PyTorch takes no leaf.
+            return made.clone() if getattr(layer, "inplace", False) else made
 
         args = [mapped(tensor, value) for value in args]
         call = {name: mapped(tensor, value) for name, value in call.items()}

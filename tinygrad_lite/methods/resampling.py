@@ -14,9 +14,10 @@ from ._operands import as_float, in_single
 from ._positions import along
 from ._theme import Theme
 
-Mode = Literal["nearest", "nearest-exact", "linear", "bilinear", "trilinear"]
-MODES = ("nearest", "nearest-exact", "linear", "bilinear", "trilinear")
-RANKS = {"bilinear": 2, "trilinear": 3}  # PyTorch's names for "linear" along two and three axes
+Mode = Literal["nearest", "nearest-exact", "linear", "bilinear", "trilinear", "bicubic"]
+MODES = ("nearest", "nearest-exact", "linear", "bilinear", "trilinear", "bicubic")
+RANKS = {"bilinear": 2, "trilinear": 3, "bicubic": 2}  # PyTorch's names say the number of axes
+SHARPNESS = -0.75  # Keys' a: the slope of the cubic kernel at a distance of 1
 
 
 class ResamplingMethods(Theme):
@@ -36,11 +37,15 @@ class ResamplingMethods(Theme):
         size           the new sizes of the last axes; a single number is for all axes after the
                        first two of (N, C, *size)
         mode           "nearest", "nearest-exact" or "linear", for two or three axes also named
-                       "bilinear" or "trilinear".  Pixel i is at i + 1/2, the middle of its cell, in
-                       both images; "nearest" takes the left edges instead.  Linear modes give
-                       float32 for integers
-        align_corners  for linear modes: the outermost pixels of the two images coincide
+                       "bilinear" or "trilinear"; for two also "bicubic", from four neighbours along
+                       each.  Pixel i is at i + 1/2, the middle of its cell, in both images;
+                       "nearest" takes the left edges instead.  Linear and cubic modes give float32
+                       for integers
+        align_corners  for those: the outermost pixels of the two images coincide
         scale_factor   instead of size: the ratio of the new size to the old one
+
+        Source of "bicubic": R. Keys, Cubic Convolution Interpolation for Digital Image Processing,
+        1981, with a = -0.75.
         """
         choice(mode, "interpolate: mode", *MODES)
         align_corners = flag(align_corners, "interpolate: align_corners")
@@ -52,9 +57,11 @@ class ResamplingMethods(Theme):
             )
         if mode.startswith("nearest"):
             if align_corners:
-                raise ValueError(f"interpolate: align_corners is for linear modes; got {mode}")
+                raise ValueError(
+                    f"interpolate: align_corners is for linear and cubic modes; got {mode}"
+                )
             return self._nearest(sizes, scales, exact=mode == "nearest-exact")
-        return self._linear(sizes, scales, align_corners)
+        return self._between(sizes, scales, align_corners, cubic=mode == "bicubic")
 
     def _new_sizes(self, size: Any, scale_factor: Any) -> tuple[list[int], list[float]]:
         """The new sizes of the last axes, and the ratio of each to the old one."""
@@ -95,21 +102,45 @@ class ResamplingMethods(Theme):
         return x
 
     @in_single
-    def _linear(self, sizes: list[int], scales: list[float], align_corners: bool) -> Any:
+    def _between(
+        self, sizes: list[int], scales: list[float], align_corners: bool, cubic: bool
+    ) -> Any:
         x = as_float(self)
         for axis, (n, scale) in enumerate(zip(sizes, scales, strict=True), x.ndim - len(sizes)):
             last = x.shape[axis] - 1
-            if n == last + 1:  # whatever the scale_factor was
+            if n == last + 1 and not cubic:  # whatever the scale_factor was
                 continue
             if align_corners:
                 source = np.arange(n) * (last / (n - 1) if n > 1 else 0.0)
             else:
-                source = np.clip((np.arange(n) + 0.5) / scale - 0.5, 0, last)
-            left = np.minimum(np.floor(source).astype(int), last)
-            weight = (source - left).astype(x.dtype).reshape((-1, *(1,) * (x.ndim - axis - 1)))
-            right = np.minimum(left + 1, last)
-            x = taken(x, axis, left) * (1.0 - weight) + taken(x, axis, right) * weight
+                source = (np.arange(n) + 0.5) / scale - 0.5
+            source = source if cubic else np.clip(source, 0, last)
+            left = np.floor(source).astype(int)
+            terms = []
+            for tap, weights in (cubic_taps if cubic else linear_taps)(source - left):
+                positions = np.clip(left + tap, 0, last)
+                weights = weights.astype(x.dtype).reshape((-1, *(1,) * (x.ndim - axis - 1)))
+                terms.append(taken(x, axis, positions) * weights)
+            x = sum(terms[1:], start=terms[0])
         return x
+
+
+def linear_taps(distance: Array) -> list[tuple[int, Array]]:
+    """The neighbours from the left one on, and the weight of each at this distance from it."""
+    return [(0, 1.0 - distance), (1, distance)]
+
+
+def cubic_taps(distance: Array) -> list[tuple[int, Array]]:
+    """The same for four neighbours, with Keys' kernel."""
+
+    def near(d: Array) -> Array:  # at most 1 away
+        return ((SHARPNESS + 2) * d - (SHARPNESS + 3)) * d * d + 1
+
+    def far(d: Array) -> Array:  # 1 to 2 away
+        return SHARPNESS * (((d - 5) * d + 8) * d - 4)
+
+    other = 1.0 - distance
+    return [(-1, far(distance + 1)), (0, near(distance)), (1, near(other)), (2, far(other + 1))]
 
 
 def taken(x: Any, axis: int, positions: Array) -> Any:

@@ -31,9 +31,29 @@ def resized(x: np.ndarray, sizes: tuple[int, ...], corners: bool = False) -> np.
     return x
 
 
+def cubic(x: np.ndarray, axis: int, positions: Any) -> np.ndarray:
+    """x read at fractional positions along an axis: a sum with Keys' kernel, edges repeated."""
+    taps = np.arange(-3, x.shape[axis] + 3)
+    d = np.abs(np.asarray(positions)[:, None] - taps)
+    near, far = 1.25 * d**3 - 2.25 * d**2 + 1, -0.75 * (d**3 - 5 * d**2 + 8 * d - 4)
+    weights = np.where(d <= 1, near, np.where(d < 2, far, 0.0))
+    lines = np.moveaxis(x.take(np.clip(taps, 0, x.shape[axis] - 1), axis), axis, -1)
+    y: np.ndarray = np.moveaxis(lines @ weights.T, -1, axis)
+    return y
+
+
 IMAGES: list[Shapes] = [((1, 2, 2, 3),), ((2, 1, 4, 1),)]
 
 ROWS: list[Row] = [
+    Row(
+        "interpolate",
+        lambda x: x.interpolate((3, 5), "bicubic"),
+        lambda x: cubic(cubic(x, 2, centres(3, x.shape[2])), 3, centres(5, x.shape[3])),
+        IMAGES,
+        torch=lambda torch, x: torch.nn.functional.interpolate(x, (3, 5), mode="bicubic"),
+        rtol=1e-12,
+        note="four neighbours along each axis",
+    ),
     Row(
         "interpolate",
         lambda x: x.interpolate((3, 2)),
@@ -131,8 +151,8 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: X.interpolate(3, "cubic"),  # type: ignore[arg-type]
         ValueError,
-        'interpolate: mode: expected "nearest", "nearest-exact", "linear", "bilinear" or '
-        "\"trilinear\"; got 'cubic'",
+        'interpolate: mode: expected "nearest", "nearest-exact", "linear", "bilinear", "trilinear" '
+        'or "bicubic"; got \'cubic\'; did you mean "bicubic"?',
     ),
     Mistake(
         lambda: X.interpolate(scale_factor=np.nan),
@@ -148,7 +168,7 @@ MISTAKES: list[Mistake] = [
     Mistake(
         lambda: X.interpolate(3, "nearest", align_corners=True),
         ValueError,
-        "interpolate: align_corners is for linear modes; got nearest",
+        "interpolate: align_corners is for linear and cubic modes; got nearest",
     ),
     Mistake(
         lambda: X.interpolate((3, 0)),
