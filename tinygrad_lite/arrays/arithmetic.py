@@ -30,6 +30,17 @@ def limited(x: Any, limit: float) -> Any:
     return np.minimum(np.maximum(x, -limit), limit)
 
 
+def huber_slope(d: Any, delta: float) -> Any:
+    """d for |d| < delta, else +-delta.  Array or Tensor.
+
+    For an array it is clip, which takes a fraction of the time; for a Tensor the derivative of
+    clip at the limits is another one.
+    """
+    if isinstance(d, np.ndarray):
+        return d.clip(-delta, delta)
+    return np.where(np.abs(d) < delta, d, np.sign(d) * delta)
+
+
 def finite(x: Any, dtype: Any) -> Any:
     """x with the largest number of the dtype for inf.  Array, Tensor or Python number."""
     return limited(x, LARGEST[dtype])

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..arrays.arithmetic import huber_slope
 from ..arrays.softmax import cross_entropy, one_hot
 from ..arrays.sums import sum_along
 from ..engine.function import Primitive
@@ -88,8 +89,8 @@ class Huber(Primitive):
         self.delta = delta
 
     def forward(self, d):
-        limited = np.clip(d, -self.delta, self.delta)
+        limited = huber_slope(d, self.delta)
         return limited * (d - limited * 0.5)
 
     def backward(self, g, y, d):
-        return (g * np.where(np.abs(d) < self.delta, d, np.sign(d) * self.delta),)
+        return (g * huber_slope(d, self.delta),)
