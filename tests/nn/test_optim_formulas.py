@@ -246,3 +246,17 @@ def test_a_float16_parameter_is_rounded_once(optimiser, formula, options):
         exact[...] = parameter.data  # the formula goes on from the rounded values
     kept = [array for array in optimizer.state[parameter].values() if array.ndim]
     assert all(array.dtype == np.float32 for array in kept)
+
+
+def test_asgd_keeps_the_mean_of_the_parameters_since_t0():
+    """The mean begins anew until t0: of the update after it, and of all that follow."""
+    rng = np.random.default_rng(6)
+    parameter = Tensor(rng.standard_normal(5), dtype=np.float64, requires_grad=True)
+    optimizer = optim.ASGD([parameter], lr=0.1, t0=3)
+    seen = []
+    for step in range(1, 10):
+        parameter.grad = Tensor(rng.standard_normal(5))
+        optimizer.step()
+        seen.append(parameter.data.copy())
+        since = seen[4:] if step > 4 else seen[-1:]
+        np.testing.assert_allclose(optimizer.state[parameter]["ax"], np.mean(since, axis=0))

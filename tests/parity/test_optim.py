@@ -41,8 +41,8 @@ class Twins:
         self.other = getattr(torch.optim, name)(grouped(self.theirs), **options)
 
     def train(self, steps):
-        """Compare after every step; the largest difference, as a part of the value or of 1."""
-        worst = 0.0
+        """Compare after every step, and the state at the end; the largest difference found."""
+        worst, tolerance = 0.0, TOLERANCE[self.dtype]
         for step in range(self.steps, self.steps + steps):
             drawn = gradients(self.rng, self.dtype, step)
             for a, b, gradient in zip(self.ours, self.theirs, drawn, strict=True):
@@ -55,8 +55,16 @@ class Twins:
                 assert a.dtype == self.dtype
                 away = np.abs(a.data - expected) / np.maximum(1, np.abs(expected))
                 worst = max(worst, float(away.max(initial=0)))
+        for a, b in zip(self.ours, self.theirs, strict=True):
+            for kept, value in self.other.state.get(b, {}).items():
+                if value is None or (kept == "step" and isinstance(self.mine, nn.optim.SGD)):
+                    continue  # PyTorch's SGD keeps a count that is loaded, and does not count on
+                expected = value.numpy()
+                np.testing.assert_allclose(
+                    self.mine.state[a][kept], expected, rtol=tolerance, atol=tolerance
+                )
         self.steps += steps
-        assert worst < TOLERANCE[self.dtype]
+        assert worst < tolerance
         return worst
 
 
