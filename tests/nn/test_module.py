@@ -253,6 +253,19 @@ def test_parameters_and_buffers_are_listed_apart():
     assert len(list(net.buffers())) == 4
 
 
+def test_a_shared_buffer_is_listed_once_or_under_each_name():
+    net = nn.Sequential(Buffered())
+    net.append(net[0])
+    net.register_buffer("own", net[0].mean)
+    names = ["own", "0.table", "0.mask"]
+    assert [name for name, _ in net.named_buffers()] == names
+    assert [name for name, _ in net.named_buffers(remove_duplicate=False)] == [
+        *("own", "0.mean", "0.table", "0.mask"),
+        *("1.mean", "1.table", "1.mask"),
+    ]
+    assert net.get_buffer("1.mean") is net.own
+
+
 def test_a_buffer_can_be_registered_assigned_and_deleted():
     net = Buffered()
     assert isinstance(net.table, Tensor)
