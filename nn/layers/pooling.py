@@ -122,6 +122,8 @@ def _max_unpool(
                 f"{name}: output_size: expected {tuple(usual)}, give or take less than the stride "
                 f"{strides}; got {given}"
             )
+    if min(size) < 1:
+        raise ValueError(f"{name}: padding {edges} leaves an output of size {tuple(size)}")
     # An index into the flat image is the same with fewer axes, or with one more of size 1.
     flat = (*before, 1, prod(count))
     y = x.reshape(flat).max_unpool2d(indices.reshape(flat), output_size=(1, prod(size)))

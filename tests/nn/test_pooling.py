@@ -224,6 +224,10 @@ def test_an_empty_batch():
             "stride (2, 2); got (6, 4)",
         ),
         (
+            lambda: nn.MaxUnpool1d(2, padding=1)(np.ones((1, 1, 1)), np.zeros((1, 1, 1), int)),
+            "MaxUnpool1d: max_unpool1d: padding (1,) leaves an output of size (0,)",
+        ),
+        (
             lambda: nn.MaxUnpool1d(2)(np.ones((1, 1, 2)), np.zeros((1, 1, 3), int)),
             "MaxUnpool1d: max_unpool1d: expected 2 or 3 axes, and indices of the same shape; got "
             "(1, 1, 2) and (1, 1, 3)",
