@@ -1,6 +1,7 @@
 """The gates of one step of an LSTM or a GRU, side by side in one array, and their gradients.
 
-The gradients are formulas on arrays or Tensors; those of arrays are written into given memory.
+What gradients are multiples of (the slopes) does not depend on later steps: it is computed for many
+steps at once.
 """
 
 from typing import Any
@@ -29,50 +30,55 @@ def lstm(
     return h_next, c_next, gates
 
 
-def lstm_gradient(
-    k: Any, p: Any, q: Any, gates: Any, c: Any, t: Any, out: Any = None
-) -> tuple[Any, Any]:
-    """The gradients of z and c in `lstm`, given k, p, q, those of h', c' and the gates.
+def lstm_slopes(gates: Any, c: Any, t: Any, out: Any = None) -> tuple[Any, Any]:
+    """What the gradients of `lstm` are multiples of: (g i', c f', i g', t o') and o (1 - t^2).
 
-    k, p or q may be None.  t is tanh(c'), and s is the total gradient of c'.  Array or Tensor.
+    i' is the slope i (1 - i) of a sigmoid, g' the slope 1 - g^2 of tanh, and t = tanh(c'), the next
+    c.  Array or Tensor; an array is written into `out`.
     """
-    k = np.zeros_like(c) if k is None else k
-    p = np.zeros_like(c) if p is None else p
     i, f, g, o = blocks(gates, 4)
-    if type(gates) is np.ndarray:
-        return _lstm_gradient_in_place(k, p, q, gates, c, t, out)
-    s = k * o * (1.0 - t * t) + p
-    gz = np.concatenate((s * g, s * c, s * i, k * t), axis=1)
-    slopes = i * (1.0 - i), f * (1.0 - f), 1.0 - g * g, o * (1.0 - o)
-    return (gz if q is None else gz + q) * np.concatenate(slopes, axis=1), s * f
-
-
-def _lstm_gradient_in_place(
-    k: Any, p: Any, q: Any, gates: Any, c: Any, t: Any, out: Any
-) -> tuple[Any, Any]:
-    """`lstm_gradient` of arrays, with as few new ones as possible."""
-    gz = np.empty_like(gates) if out is None else out
-    i, f, g, o = blocks(gates, 4)
-    of_i, of_f, of_g, of_o = blocks(gz, 4)
-    s = t * t
-    np.subtract(1.0, s, out=s)
-    s *= o
-    s *= k
-    s += p
-    np.multiply(s, g, out=of_i)
-    np.multiply(s, c, out=of_f)
-    np.multiply(s, i, out=of_g)
-    np.multiply(k, t, out=of_o)
-    if q is not None:
-        gz += q
-    slopes = 1.0 - gates
+    if type(gates) is not np.ndarray:
+        parts = g * (i * (1.0 - i)), c * (f * (1.0 - f)), i * (1.0 - g * g), t * (o * (1.0 - o))
+        return np.concatenate(parts, axis=1), o * (1.0 - t * t)
+    slopes = np.subtract(1.0, gates, out=np.empty_like(gates) if out is None else out)
     slopes *= gates
-    of_g = blocks(slopes, 4)[2]
+    of_i, of_f, of_g, of_o = blocks(slopes, 4)
     np.multiply(g, g, out=of_g)
     np.subtract(1.0, of_g, out=of_g)
-    gz *= slopes
+    of_i *= g
+    of_f *= c
+    of_g *= i
+    of_o *= t
+    through = t * t
+    np.subtract(1.0, through, out=through)
+    through *= o
+    return slopes, through
+
+
+def lstm_gradient(k: Any, p: Any, slopes: Any, through: Any, f: Any) -> tuple[Any, Any]:
+    """The gradients of z and c in `lstm`, given k and p, those of h' and c', and `lstm_slopes`.
+
+    k or p may be None.  f: the forget gate.  Array or Tensor; slopes in an array are overwritten.
+    """
+    k = np.zeros_like(f) if k is None else k
+    p = np.zeros_like(f) if p is None else p
+    s = through * k
+    if type(s) is not np.ndarray:
+        s = s + p
+        return np.concatenate((s, s, s, k), axis=1) * slopes, s * f
+    s += p
+    size = s.shape[1]
+    times(slopes[:, : 3 * size], s)
+    slopes[:, 3 * size :] *= k
     s *= f
-    return gz, s
+    return slopes, s
+
+
+def lstm_gates_gradient(q: Any, gates: Any) -> Any:
+    """The gradient of z in `lstm`, given q, that of the gates.  Array or Tensor."""
+    i, f, g, o = blocks(gates, 4)
+    slopes = i * (1.0 - i), f * (1.0 - f), 1.0 - g * g, o * (1.0 - o)
+    return q * np.concatenate(slopes, axis=1)
 
 
 def gru(z: Any, a: Any, h: Any, gates: Any, h_next: Any) -> None:
@@ -95,52 +101,47 @@ def gru(z: Any, a: Any, h: Any, gates: Any, h_next: Any) -> None:
     h_next += n
 
 
-def gru_gradient(k: Any, q: Any, gates: Any, h: Any, of_z: Any, of_a: Any) -> tuple[Any, Any, Any]:
-    """The gradients of z, a and h in `gru`, that of h without its share in a.
+def gru_slopes(gates: Any, h: Any, of_z: Any = None, of_a: Any = None) -> tuple[Any, Any]:
+    """What the gradients of z and a in `gru` are, for each 1 in that of h'; side by side.
 
-    k, q: the gradients of h' and of the gates; q may be None.  Array or Tensor.
+    (n' m r', (h - n) u', n') of z, with r' = r (1 - r), u' = u (1 - u), n' = (1 - u) (1 - n^2); of
+    a the last is n' r.  Array or Tensor; arrays are written into of_z and of_a.
     """
-    if type(gates) is np.ndarray:
-        return _gru_gradient_in_place(k, q, gates, h, of_z, of_a)
     r, u, n, m = blocks(gates, 4)
-    gr, gu, gn, gm = (0.0, 0.0, 0.0, 0.0) if q is None else blocks(q, 4)
-    gn = (k * (1.0 - u) + gn) * (1.0 - n * n)
-    gr = (gn * m + gr) * (r * (1.0 - r))
-    gu = (k * (h - n) + gu) * (u * (1.0 - u))
-    gm = gn * r + gm
-    return np.concatenate((gr, gu, gn), axis=1), np.concatenate((gr, gu, gm), axis=1), k * u
-
-
-def _gru_gradient_in_place(
-    k: Any, q: Any, gates: Any, h: Any, of_z: Any, of_a: Any
-) -> tuple[Any, Any, Any]:
-    """`gru_gradient` of arrays, with as few new ones as possible."""
-    (r, u, n, m), (gr, gu, gn), size = blocks(gates, 4), blocks(of_z, 3), h.shape[1]
-    qr, qu, qn, qm = (None,) * 4 if q is None else blocks(q, 4)
-    np.subtract(1.0, u, out=gu)
-    np.multiply(gu, k, out=gn)
-    if qn is not None:
-        gn += qn
-    part = n * n
-    np.subtract(1.0, part, out=part)
-    gn *= part
-    np.multiply(gn, m, out=gr)
-    if qr is not None:
-        gr += qr
-    np.subtract(1.0, r, out=part)
-    part *= r
-    gr *= part
-    np.subtract(h, n, out=part)
-    part *= k
-    if qu is not None:
-        part += qu
-    gu *= u
-    gu *= part
+    if type(gates) is not np.ndarray:
+        of_n = (1.0 - u) * (1.0 - n * n)
+        both = of_n * m * (r * (1.0 - r)), (h - n) * (u * (1.0 - u))
+        return np.concatenate((*both, of_n), axis=1), np.concatenate((*both, of_n * r), axis=1)
+    (of_r, of_u, of_n), size = blocks(of_z, 3), h.shape[1]
+    np.subtract(1.0, gates[:, : 2 * size], out=of_z[:, : 2 * size])
+    np.multiply(n, n, out=of_n)
+    np.subtract(1.0, of_n, out=of_n)
+    of_n *= of_u
+    of_z[:, : 2 * size] *= gates[:, : 2 * size]
+    of_r *= m
+    of_r *= of_n
+    of_u *= h - n
     of_a[:, : 2 * size] = of_z[:, : 2 * size]
-    gm = np.multiply(gn, r, out=of_a[:, 2 * size :])
-    if qm is not None:
-        gm += qm
-    return of_z, of_a, np.multiply(k, u, out=part)
+    np.multiply(of_n, r, out=of_a[:, 2 * size :])
+    return of_z, of_a
+
+
+def gru_gates_gradient(q: Any, gates: Any) -> tuple[Any, Any]:
+    """The gradients of z and a in `gru`, given q, that of the gates.  Array or Tensor."""
+    (r, u, n, m), (gr, gu, gn, gm) = blocks(gates, 4), blocks(q, 4)
+    gn = gn * (1.0 - n * n)
+    both = (gn * m + gr) * (r * (1.0 - r)), gu * (u * (1.0 - u))
+    return np.concatenate((*both, gn), axis=1), np.concatenate((*both, gn * r + gm), axis=1)
+
+
+def times(slopes: Any, k: Any) -> Any:
+    """Each block of columns times k.  Array or Tensor; an array is overwritten."""
+    rows, size = k.shape
+    parts = slopes.reshape((rows, slopes.shape[1] // size, size))
+    if type(slopes) is not np.ndarray:
+        return (parts * np.expand_dims(k, 1)).reshape(slopes.shape)
+    parts *= k[:, None]
+    return slopes
 
 
 def blocks(x: Any, count: int) -> list[Any]:

@@ -13,7 +13,7 @@ gradients of weights and inputs are one product each.
 Source: P. Werbos, Backpropagation Through Time, 1990.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import accumulate
 from typing import Any, TypeAlias
@@ -25,6 +25,7 @@ from .threads import blas_held
 
 Steps: TypeAlias = Sequence[slice]
 
+AT_ONCE = 1 << 16  # elements of an array for which slopes are computed together
 FEW = 4  # steps: for so few, a transposed copy of a weight would cost more than it gains
 
 
@@ -133,16 +134,13 @@ def previous(first: Any, states: Any, steps: Steps) -> Any:
 
 def rnn_gradient(k: Any, states: Any, v: Any, steps: Steps, relu: bool) -> tuple[Any, Any]:
     """The gradients of z and of the first h in `rnn`, given k, that of all states."""
-    gz, g = _room(states), v[:0]
-    parts: list[Any] = []
-    firsts: list[Any] = []
+    slopes = (states != 0.0).astype(states.dtype) if relu else 1.0 - states * states
+    g, parts, firsts = v[:0], list[Any](), list[Any]()
     for step in reversed(steps):
         g = returned(g, step, firsts) + k[step]
-        y = states[step]
-        slope = np.where(y != 0.0, 1.0, 0.0).astype(y.dtype) if relu else 1.0 - y * y
-        parts.append(g * slope if gz is None else np.multiply(g, slope, out=gz[step]))
+        parts.append(step_of.times(slopes[step], g))
         g = parts[-1] @ v
-    return _whole(gz, parts, steps), _first(firsts, g)
+    return _whole(slopes, parts, steps), _first(firsts, g)
 
 
 def lstm_gradient(
@@ -153,25 +151,23 @@ def lstm_gradient(
     k, p, q are the gradients of all h, c and gates, each of which may be None; w is the projection
     or None.  The last result is for w, and None without it.
     """
-    gz, before = _room(gates), previous(c, cells, steps)
-    of_h, of_c = v[:0], cells[:0]
-    parts: list[Any] = []
-    totals: list[Any] = []
-    first_h: list[Any] = []
-    first_c: list[Any] = []
-    for step in reversed(steps):
-        of_h, of_c = returned(of_h, step, first_h), returned(of_c, step, first_c)
-        of_h = of_h if k is None else of_h + k[step]
-        of_c = of_c if p is None else of_c + p[step]
-        if w is not None:
-            totals.append(of_h)
-            of_h = of_h @ w
-        part, of_c = step_of.lstm_gradient(
-            *(of_h, of_c, None if q is None else q[step], gates[step], before[step]),
-            *(np.tanh(cells[step]), None if gz is None else gz[step]),
-        )
-        parts.append(part)
-        of_h = part @ v
+    gz, before, of_h, of_c = _room(gates), previous(c, cells, steps), v[:0], cells[:0]
+    more = None if q is None else step_of.lstm_gates_gradient(q, gates)
+    f = step_of.blocks(gates, 4)[1]
+    parts, totals, first_h, first_c = list[Any](), list[Any](), list[Any](), list[Any]()
+    for rows, chunk in _chunks(gates, steps):
+        t, out = np.tanh(cells[rows]), None if gz is None else gz[rows]
+        slopes, through = step_of.lstm_slopes(gates[rows], before[rows], t, out)
+        for step, place in chunk:
+            of_h, of_c = returned(of_h, step, first_h), returned(of_c, step, first_c)
+            of_h = of_h if k is None else of_h + k[step]
+            of_c = of_c if p is None else of_c + p[step]
+            if w is not None:
+                totals.append(of_h)
+                of_h = of_h @ w
+            part, of_c = step_of.lstm_gradient(of_h, of_c, slopes[place], through[place], f[step])
+            parts.append(part if more is None else _plus(part, more[step]))
+            of_h = parts[-1] @ v
     total = None if w is None else _whole(None, totals, steps)
     return _whole(gz, parts, steps), _first(first_h, of_h), _first(first_c, of_c), total
 
@@ -183,22 +179,45 @@ def gru_gradient(
 
     k, q: the gradients of all h and gates, each of which may be None.
     """
-    before = previous(h, states, steps)
-    gz, ga, g = _room(gates, v.shape[0]), _room(gates, v.shape[0]), v[:0]
-    of_z: list[Any] = []
-    of_a: list[Any] = []
-    firsts: list[Any] = []
-    for step in reversed(steps):
-        g = returned(g, step, firsts)
-        part_z, part_a, g = step_of.gru_gradient(
-            *(g if k is None else g + k[step], None if q is None else q[step]),
-            *(gates[step], before[step]),
-            *((None, None) if gz is None else (gz[step], ga[step])),
-        )
-        of_z.append(part_z)
-        of_a.append(part_a)
-        g = g + part_a @ v
+    gz, ga = _room(gates, v.shape[0]), _room(gates, v.shape[0])
+    before, u, g = previous(h, states, steps), step_of.blocks(gates, 4)[1], v[:0]
+    more = None if q is None else step_of.gru_gates_gradient(q, gates)
+    of_z, of_a, firsts = list[Any](), list[Any](), list[Any]()
+    for rows, chunk in _chunks(gates, steps):
+        room = (None, None) if gz is None else (gz[rows], ga[rows])
+        slopes = step_of.gru_slopes(gates[rows], before[rows], *room)
+        for step, place in chunk:
+            g = returned(g, step, firsts)
+            g = g if k is None else g + k[step]
+            z, a = (step_of.times(each[place], g) for each in slopes)
+            of_z.append(z if more is None else _plus(z, more[0][step]))
+            of_a.append(a if more is None else _plus(a, more[1][step]))
+            g = g * u[step] + of_a[-1] @ v
     return _whole(gz, of_z, steps), _whole(ga, of_a, steps), _first(firsts, g), before
+
+
+def _chunks(x: Any, steps: Steps) -> Iterator[tuple[slice, list[tuple[slice, slice]]]]:
+    """Some steps at a time, from the last computed to the first: as many as stay in the cache.
+
+    The rows of all of them, and of each: its rows among all steps, and among these.  Those of a
+    Tensor all at once.
+    """
+    most = max(1, AT_ONCE // x.shape[1]) if type(x) is np.ndarray else x.shape[0]
+    chunk: list[slice] = []
+    for step in reversed(steps):
+        chunk.append(step)
+        start, stop = min(chunk[0].start, step.start), max(chunk[0].stop, step.stop)
+        if stop - start >= most or step is steps[0]:
+            yield (
+                slice(start, stop),
+                [(each, slice(each.start - start, each.stop - start)) for each in chunk],
+            )
+            chunk = []
+
+
+def _plus(part: Any, more: Any) -> Any:
+    """part + more, in place in an array.  Array or Tensor."""
+    return np.add(part, more, out=part) if type(part) is np.ndarray else part + more
 
 
 def returned(g: Any, step: slice, firsts: list[Any]) -> Any:
@@ -228,7 +247,10 @@ def _room(like: Any, width: int | None = None) -> Any:
 
 
 def _whole(room: Any, parts: list[Any], steps: Steps) -> Any:
-    """The gradients of all steps, from the last computed to the first, as one."""
-    if room is not None:
+    """The gradients of all steps as one: `room`, if it is an array that holds them already.
+
+    parts: the gradient of each step, from the last computed to the first.
+    """
+    if type(room) is np.ndarray:
         return room
     return np.concatenate(parts if steps[0].start > 0 else parts[::-1])

@@ -10,7 +10,7 @@ that the step has.  How the steps are computed: arrays/through_time.py.
 import numpy as np
 
 from ..arrays import through_time
-from ..arrays.gates import blocks, lstm, lstm_gradient
+from ..arrays.gates import blocks, lstm, lstm_gates_gradient, lstm_gradient, lstm_slopes
 from ..arrays.products import multiply, product
 from ..arrays.sums import sum_along
 from ..engine.function import Primitive
@@ -58,7 +58,9 @@ class LSTMCell(Primitive):
         needs, (of_h, of_c, of_gates), gates = self.needs, g, y[2]
         i, f, candidate, _ = blocks(gates, 4)
         t = np.tanh(i * candidate + f * c)  # computed again, so that h' and c' need not be saved
-        gz, gc = lstm_gradient(of_h, of_c, of_gates, gates, c, t)
+        gz, gc = lstm_gradient(of_h, of_c, *lstm_slopes(gates, c, t), f)
+        if of_gates is not None:
+            gz = gz + lstm_gates_gradient(of_gates, gates)
         gb = gd = None
         if needs[5] or needs[6]:
             gb = sum_along(gz, (0,))
