@@ -61,17 +61,20 @@ def lstm(z: Any, h: Any, c: Any, v: Any, p: Any, steps: Steps) -> tuple[Any, Any
     states = outputs = np.empty_like(cells)
     if p is not None:
         states = np.empty((len(z), len(p)), z.dtype)
-    first_h, first_c, room = h, c, np.empty((len(h), len(v)), z.dtype)
+    first_h, first_c = h, c
+    whole = np.empty((len(h), len(v)), z.dtype)
     h, c, v = _start(h, steps), _start(c, steps), _right(v, steps)
+    room = whole[: len(h)]
     with _steady():
         for step in steps:
-            a = np.matmul(fitted(h, step, first_h), v, out=room[: step.stop - step.start])
-            a += z[step]
-            c = fitted(c, step, first_c)
-            step_of.lstm(a, c, gates[step], cells[step], outputs[step])
+            if len(h) != step.stop - step.start:
+                h, c = fitted(h, step, first_h), fitted(c, step, first_c)
+                room = whole[: len(h)]
+            np.matmul(h, v, out=room)
+            room += z[step]
+            h, c, _ = step_of.lstm(room, c, gates[step], cells[step], outputs[step])
             if p is not None:
-                np.matmul(outputs[step], p.T, out=states[step])
-            h, c = states[step], cells[step]
+                h = np.matmul(h, p.T, out=states[step])
     return states, cells, gates
 
 
@@ -159,7 +162,8 @@ def lstm_gradient(
         t, out = np.tanh(cells[rows]), None if gz is None else gz[rows]
         slopes, through = step_of.lstm_slopes(gates[rows], before[rows], t, out)
         for step, place in chunk:
-            of_h, of_c = returned(of_h, step, first_h), returned(of_c, step, first_c)
+            if of_h.shape[0] != step.stop - step.start:
+                of_h, of_c = returned(of_h, step, first_h), returned(of_c, step, first_c)
             of_h = of_h if k is None else of_h + k[step]
             of_c = of_c if p is None else of_c + p[step]
             if w is not None:
