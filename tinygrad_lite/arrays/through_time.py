@@ -25,7 +25,7 @@ from .threads import blas_held
 
 Steps: TypeAlias = Sequence[slice]
 
-AT_ONCE = 1 << 16  # elements of an array for which slopes are computed together
+AT_ONCE = 1 << 18  # elements of an array for which slopes are computed together
 FEW = 4  # steps: for so few, a transposed copy of a weight would cost more than it gains
 
 
