@@ -7,6 +7,7 @@ A layer is a `Module` of about ten lines.  Its docstring states the formula and 
 # isort: off
 from .linear import Bilinear, Linear  # y = x @ weight.T + bias
 from .embedding import Embedding, EmbeddingBag  # a vector for each integer
+from .attention import MultiheadAttention  # every position looks at others
 from .activations import (  # elementwise functions between other layers
     CELU,
     ELU,
@@ -130,6 +131,13 @@ from .recurrent_cells import (  # a state carried from one time step to the next
     RNNCell,
 )
 from .recurrent import GRU, LSTM, RNN  # the same over whole sequences
+from .transformer import (  # attention and small networks in turn
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
 from .losses import (  # a prediction and its target in, a number out
     BCELoss,
     BCEWithLogitsLoss,
@@ -251,6 +259,7 @@ __all__ = [
     "MultiLabelMarginLoss",
     "MultiLabelSoftMarginLoss",
     "MultiMarginLoss",
+    "MultiheadAttention",
     "NLLLoss",
     "PReLU",
     "PairwiseDistance",
@@ -284,6 +293,11 @@ __all__ = [
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "TripletMarginLoss",
     "TripletMarginWithDistanceLoss",
     "Unflatten",

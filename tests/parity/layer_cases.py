@@ -587,7 +587,101 @@ RECURRENT = [
     Case("GRU(1, 1)", (1, 1, 1)),
 ]
 
-ATTENTION = []
+BATCH = [(5, 2, 4), (3, 2, 4), (3, 2, 4)]  # query, key and value of one width
+FLOAT_MASK = [[0.0, -1.0, 0.5], [0.0, 0.0, -9.0], [1.0, 0.0, 0.0], [0.0, 2.0, 0.0], [0.0, 0.0, 0.0]]
+BOOL_MASK = np.array(FLOAT_MASK) < 0
+NO_LAST = np.array([[False, False, True], [False, True, False]])  # padding for two samples
+
+ATTENTION = [
+    Case("MultiheadAttention(4, 2)", *BATCH),
+    Case("MultiheadAttention(4, 1)", *BATCH, call={"need_weights": False}),
+    Case("MultiheadAttention(4, 4)", *BATCH, call={"average_attn_weights": False}),
+    Case("MultiheadAttention(4, 2, bias=False)", *BATCH),
+    Case("MultiheadAttention(4, 2, add_bias_kv=True, add_zero_attn=True)", *BATCH),
+    Case("MultiheadAttention(4, 2, 0.5)", *BATCH, random=True),
+    Case("MultiheadAttention(1, 1, batch_first=True)", (1, 1, 1), (1, 1, 1), (1, 1, 1)),
+    Case("MultiheadAttention(4, 2)", (5, 4), (3, 4), (3, 4)),
+    Case("MultiheadAttention(4, 2, batch_first=True)", (5, 4), (3, 4), (3, 4)),
+    Case("MultiheadAttention(4, 2, kdim=3, vdim=5)", (5, 2, 4), (3, 2, 3), (3, 2, 5)),
+    Case("MultiheadAttention(4, 2, vdim=5, batch_first=True)", (2, 5, 4), (2, 3, 4), (2, 3, 5)),
+    Case("MultiheadAttention(4, 2, dtype=float64)", *BATCH),
+    *(
+        Case(
+            f"MultiheadAttention(4, 2, batch_first={batch_first}{rest})",
+            *([(2, 5, 4), (2, 3, 4), (2, 3, 4)] if batch_first else BATCH),
+            call=masks | {"need_weights": need_weights},
+        )
+        for batch_first in (False, True)
+        for rest in ("", ", add_bias_kv=True, add_zero_attn=True")
+        for need_weights in (False, True)
+        for masks in (
+            {"attn_mask": given(BOOL_MASK)},
+            {"attn_mask": given(FLOAT_MASK)},
+            {"attn_mask": normal(4, 5, 3)},
+            {"key_padding_mask": given(NO_LAST)},
+            {"key_padding_mask": given(NO_LAST), "attn_mask": given(BOOL_MASK)},
+            {"key_padding_mask": normal(2, 3), "attn_mask": normal(4, 5, 3)},
+        )
+    ),
+    Case(
+        "MultiheadAttention(4, 2)",
+        *[(5, 4), (3, 4), (3, 4)],
+        call={"key_padding_mask": given(NO_LAST[0]), "attn_mask": given(np.stack([BOOL_MASK] * 2))},
+    ),
+    *(
+        case
+        for options in (
+            "",
+            ", batch_first=True",
+            ", norm_first=True, bias=False",
+            ", activation='gelu', layer_norm_eps=0.1",
+            ", norm_first=True, batch_first=True, dtype=float64",
+        )
+        for case in (
+            Case(f"TransformerEncoderLayer(4, 2, 6, 0.0{options})", (3, 2, 4)),
+            Case(f"TransformerDecoderLayer(4, 1, 5, 0.0{options})", (2, 2, 4), (2, 2, 4)),
+        )
+    ),
+    Case("TransformerEncoderLayer(4, 2, 6)", (3, 4), random=True),
+    Case(
+        "TransformerEncoderLayer(4, 2, 6, 0, batch_first=True)",
+        (2, 3, 4),
+        call={
+            "src_mask": given(np.triu(np.ones((3, 3), bool), 1)),
+            "src_key_padding_mask": given(NO_LAST),
+        },
+    ),
+    Case("TransformerDecoderLayer(4, 2, 6)", (3, 4), (2, 4), random=True),
+    Case(
+        "TransformerDecoderLayer(4, 2, 6, 0.0)",
+        *[(3, 2, 4), (3, 2, 4)],
+        call={
+            "tgt_mask": given(np.triu(np.full((3, 3), -np.inf), 1)),
+            "memory_mask": normal(4, 3, 3),
+            "memory_key_padding_mask": normal(2, 3),
+            "tgt_is_causal": True,
+        },
+    ),
+    Case("TransformerEncoder(TransformerEncoderLayer(4, 2, 6, 0.0), 2)", (3, 2, 4)),
+    Case(
+        "TransformerEncoder(TransformerEncoderLayer(4, 1, 6, 0.0), 2, LayerNorm(4), False)",
+        (3, 2, 4),
+        call={"mask": given(np.triu(np.ones((3, 3), bool), 1)), "is_causal": True},
+    ),
+    Case(
+        "TransformerDecoder(TransformerDecoderLayer(4, 2, 6, 0.0), 2, LayerNorm(4))",
+        *[(3, 2, 4), (5, 2, 4)],
+    ),
+    Case("Transformer(4, 2, 1, 2, 6, 0.0)", (5, 2, 4), (3, 2, 4)),
+    Case(
+        "Transformer(4, 2, 2, 1, 6, 0.0, norm_first=True, batch_first=True)",
+        *[(2, 5, 4), (2, 3, 4)],
+        call={
+            "tgt_mask": given(np.triu(np.full((3, 3), -np.inf), 1)),
+            "tgt_key_padding_mask": given(np.float64([[0, 0, -1], [0, 0, 0]])),
+        },
+    ),
+]
 
 RESHAPING = [
     Case("Flatten()", (2, 3, 4, 2)),
@@ -766,6 +860,8 @@ TIMED = [
     Case("Embedding(10_000, 128)", below(10_000, 32, 256)),
     Case("Embedding(50_257, 256)", below(50_257, 2048)),
     Case("EmbeddingBag(10_000, 64)", below(10_000, 512, 20)),
+    Case("MultiheadAttention(256, 8)", *[(128, 8, 256)] * 3),
+    Case("TransformerEncoderLayer(256, 8, 512, 0.0)", (128, 8, 256)),
     Case("Conv1d(32, 64, 3, padding=1)", (16, 32, 256)),
     Case("Conv2d(32, 64, 3, padding=1)", (16, 32, 28, 28)),
     Case("Conv2d(3, 32, 3)", (32, 3, 32, 32)),
