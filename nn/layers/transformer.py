@@ -54,16 +54,17 @@ class TransformerEncoderLayer(Module):
         bias: bool = True,
         dtype: DTypeLike | None = None,
     ) -> None:
-        self.self_attn = MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first)
-        self.linear1 = Linear(d_model, dim_feedforward, bias)
+        self.self_attn = MultiheadAttention(
+            d_model, nhead, dropout, bias, batch_first=batch_first, dtype=dtype
+        )
+        self.linear1 = Linear(d_model, dim_feedforward, bias, dtype)
         self.dropout = Dropout(dropout)
-        self.linear2 = Linear(dim_feedforward, d_model, bias)
+        self.linear2 = Linear(dim_feedforward, d_model, bias, dtype)
         self.norm_first = arguments.flag(norm_first, f"{type(self).__name__}: norm_first")
-        self.norm1 = LayerNorm(d_model, layer_norm_eps, bias=bias)
-        self.norm2 = LayerNorm(d_model, layer_norm_eps, bias=bias)
+        self.norm1 = LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
+        self.norm2 = LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
         self.dropout1, self.dropout2 = Dropout(dropout), Dropout(dropout)
         self.activation = _activation(activation, type(self).__name__)
-        _cast(self, dtype)
 
     def forward(
         self,
@@ -111,19 +112,18 @@ class TransformerDecoderLayer(Module):
         dtype: DTypeLike | None = None,
     ) -> None:
         self.self_attn, self.multihead_attn = (
-            MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first)
+            MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first, dtype=dtype)
             for _ in range(2)
         )
-        self.linear1 = Linear(d_model, dim_feedforward, bias)
+        self.linear1 = Linear(d_model, dim_feedforward, bias, dtype)
         self.dropout = Dropout(dropout)
-        self.linear2 = Linear(dim_feedforward, d_model, bias)
+        self.linear2 = Linear(dim_feedforward, d_model, bias, dtype)
         self.norm_first = arguments.flag(norm_first, f"{type(self).__name__}: norm_first")
         self.norm1, self.norm2, self.norm3 = (
-            LayerNorm(d_model, layer_norm_eps, bias=bias) for _ in range(3)
+            LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype) for _ in range(3)
         )
         self.dropout1, self.dropout2, self.dropout3 = (Dropout(dropout) for _ in range(3))
         self.activation = _activation(activation, type(self).__name__)
-        _cast(self, dtype)
 
     def forward(
         self,
@@ -279,9 +279,7 @@ class Transformer(Module):
                 bias,
                 dtype,
             )
-            norm = LayerNorm(d_model, layer_norm_eps, bias=bias)
-            _cast(norm, dtype)
-            return kind(one, count, norm)
+            return kind(one, count, LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype))
 
         self.encoder = custom_encoder
         if custom_encoder is None:
@@ -357,8 +355,3 @@ def _copies(layer: Module, count: int, name: str) -> ModuleList:
         raise arguments.wrong(f"{name}: layer", "a Module", layer)
     count = arguments.integer(count, f"{name}: num_layers", least=0)
     return ModuleList(copy.deepcopy(layer) for _ in range(count))
-
-
-def _cast(module: Module, dtype: DTypeLike | None) -> None:
-    if dtype is not None:
-        module.to(dtype)
