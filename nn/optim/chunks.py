@@ -28,6 +28,9 @@ CHUNK = 196608
 MIN_PARALLEL = 20
 
 
+HALF, SINGLE = np.dtype(np.float16), np.dtype(np.float32)
+
+
 class Chunks:
     """The chunks of one step, of all parameters.
 
@@ -139,3 +142,28 @@ class SpareArrays:
         if array is None:
             array = self.arrays[key] = np.empty(CHUNK, like.dtype)
         return array[: like.size]
+
+
+def computed_dtype(data: Array) -> np.dtype[Any]:
+    """The dtype in which a parameter's formula is computed, and its state is kept."""
+    return SINGLE if data.dtype == HALF else data.dtype
+
+
+def empty_state(data: Array) -> Array:
+    """An array of a parameter's state, in its memory layout; not yet filled."""
+    return np.empty_like(data, computed_dtype(data))
+
+
+def converted(
+    formula: Formula, gradient: Array, parameter: Array, state: State, group: Any
+) -> None:
+    """A formula that cannot run on the arrays themselves.
+
+    That of a float16 parameter is computed in float32; the gradient is cast, and negated to
+    maximise.
+    """
+    computed = parameter.astype(computed_dtype(parameter), copy=False)
+    gradient = gradient.astype(computed.dtype, copy=False)
+    formula(-gradient if group.get("maximize") else gradient, computed, state, group)
+    if computed is not parameter:
+        parameter[...] = computed

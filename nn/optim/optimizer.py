@@ -10,12 +10,19 @@ import numpy as np
 
 from tinygrad_lite import Tensor, arguments, enable_grad
 
-from .chunks import Array, Chunks, Formula, SpareArrays, State
+from .chunks import (
+    HALF,
+    Array,
+    Chunks,
+    SpareArrays,
+    State,
+    computed_dtype,
+    converted,
+    empty_state,
+)
 from .groups import Group, groups_of, unnamed
 from .options import Check, not_negative
 from .saving import loaded, loaded_groups, saved, saved_groups
-
-HALF, SINGLE = np.dtype(np.float16), np.dtype(np.float32)
 
 
 class Optimizer:
@@ -152,7 +159,7 @@ class Optimizer:
             task, data = formula, parameter.data
             if gradient is None or group.get("maximize"):
                 self._prepare(data, state, group)
-                task, gradient = partial(_converted, formula), parameter.grad.data
+                task, gradient = partial(converted, formula), parameter.grad.data
             counted = self.advance(state, group)
             chunks.add(task, group, data, gradient, state, names, counted)
             counts.append((state, counted))
@@ -264,9 +271,7 @@ class Optimizer:
                 if self._has_own_step():
                     states[parameter] = deepcopy(dict(entry))
                 else:
-                    states[parameter] = loaded(
-                        at, entry, parameter, names, numbers, _for_state, self.presumed
-                    )
+                    states[parameter] = loaded(at, entry, parameter, names, numbers, self.presumed)
         for own, group in zip(self.param_groups, groups, strict=True):
             own.update(group)
         self.state.clear()
@@ -378,35 +383,10 @@ class Optimizer:
         for name in self.keeps(group):
             kept = state.get(name)
             if kept is None:
-                state[name] = _for_state(data)
+                state[name] = empty_state(data)
                 state[name][...] = self.start(name, group)
-            elif kept.dtype != _computed(data):
-                state[name] = kept.astype(_computed(data))
+            elif kept.dtype != computed_dtype(data):
+                state[name] = kept.astype(computed_dtype(data))
         for name in self.numbers(group):
             if name not in state:
                 state[name] = np.array(self.start(name, group))
-
-
-def _computed(data: Array) -> np.dtype[Any]:
-    """The dtype in which a parameter's formula is computed, and its state is kept."""
-    return SINGLE if data.dtype == HALF else data.dtype
-
-
-def _for_state(data: Array) -> Array:
-    """An array of a parameter's state, in its memory layout; not yet filled."""
-    return np.empty_like(data, _computed(data))
-
-
-def _converted(
-    formula: Formula, gradient: Array, parameter: Array, state: State, group: Group
-) -> None:
-    """A formula that cannot run on the arrays themselves.
-
-    That of a float16 parameter is computed in float32; the gradient is cast, and negated to
-    maximise.
-    """
-    computed = parameter.astype(_computed(parameter), copy=False)
-    gradient = gradient.astype(computed.dtype, copy=False)
-    formula(-gradient if group.get("maximize") else gradient, computed, state, group)
-    if computed is not parameter:
-        parameter[...] = computed

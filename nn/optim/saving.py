@@ -1,6 +1,6 @@
 """The state dict of an optimiser: written, and checked wholly before anything is loaded from it."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from tinygrad_lite import Tensor, arguments
 
-from .chunks import Array, State
+from .chunks import State, empty_state
 from .groups import Group
 
 # Options that choose between implementations of PyTorch, and mean nothing here.
@@ -71,13 +71,11 @@ def loaded(
     parameter: Tensor,
     names: Sequence[str],
     numbers: Sequence[str],
-    empty: Callable[[Array], Array],
     presumed: Mapping[str, float],
 ) -> State:
     """The state of one parameter: copies, in the dtype and memory layout of its own.
 
     names, numbers  the arrays and numbers that it has to hold
-    empty           makes an array for the state of a parameter
     presumed        what the numbers are that may be missing
     """
     given = {name: value for name, value in entry.items() if value is not None}
@@ -101,7 +99,7 @@ def loaded(
             )
         if name in numbers and not 0 <= array < np.inf:
             raise ValueError(f"{where}: {name}: expected a number of 0 or more; got {array}")
-        state[name] = np.empty((), np.float64) if name in numbers else empty(parameter.data)
+        state[name] = np.empty((), np.float64) if name in numbers else empty_state(parameter.data)
         with np.errstate(all="ignore"):
             np.copyto(state[name], array, casting="same_kind")
     return state
