@@ -21,6 +21,21 @@ def applied(
     return x.copy_(function(x.clone(), *options))
 
 
+def called(name: str, function: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    """function(*args, **options), in whose errors this name stands in front.
+
+    A layer leaves its name to the call of a Module, or writes its own.
+    """
+    try:
+        return function(*args, **options)
+    except (TypeError, ValueError) as error:
+        first, _, rest = str(error).partition(": ")
+        if first == name:
+            raise
+        layer = first.isidentifier() and first[0].isupper()
+        raise type(error)(f"{name}: {rest if layer else error}") from None
+
+
 def given(name: str, *inputs: Input | None) -> Any:
     """These as Tensors; None stays None."""
     return [None if x is None else as_tensor(x, name) for x in inputs]

@@ -7,7 +7,7 @@ from tinygrad_lite import Tensor
 
 from ..layers import Fold, Unfold, Upsample, pooling, resampling
 from ..layers._inputs import Input, as_tensor
-from ._calls import refuse
+from ._calls import called, refuse
 
 Sizes = int | Sequence[int]
 Scale = float | Sequence[float]
@@ -104,7 +104,9 @@ def unfold(
     input: Input, kernel_size: Sizes, dilation: Sizes = 1, padding: Sizes = 0, stride: Sizes = 1
 ) -> Tensor:
     """The elements of each window as one column: that of `nn.Unfold`."""
-    return Unfold(kernel_size, dilation, padding, stride).forward(as_tensor(input, "unfold"))
+    layer = called("unfold", Unfold, kernel_size, dilation, padding, stride)
+    y: Tensor = called("unfold", layer.forward, input)
+    return y
 
 
 def fold(
@@ -116,8 +118,9 @@ def fold(
     stride: Sizes = 1,
 ) -> Tensor:
     """The transpose of unfold, which adds overlapping windows: that of `nn.Fold`."""
-    layer = Fold(output_size, kernel_size, dilation, padding, stride)
-    return layer.forward(as_tensor(input, "fold"))
+    layer = called("fold", Fold, output_size, kernel_size, dilation, padding, stride)
+    y: Tensor = called("fold", layer.forward, input)
+    return y
 
 
 # Pooling
@@ -329,8 +332,10 @@ def interpolate(
 ) -> Tensor:
     """The image at another size: that of `nn.Upsample`."""
     refuse("interpolate", "antialias", antialias, False)
-    layer = Upsample(size, scale_factor, mode, align_corners, recompute_scale_factor)
-    return layer.forward(as_tensor(input, "interpolate"))
+    options = (size, scale_factor, mode, align_corners, recompute_scale_factor)
+    layer = called("interpolate", Upsample, *options)
+    y: Tensor = called("interpolate", layer.forward, input)
+    return y
 
 
 def upsample(

@@ -6,12 +6,11 @@ from tinygrad_lite import Tensor
 
 from ..layers import batch_normalisation as batches
 from ..layers import dropout as dropouts
+from ..layers import embedding as embeddings
 from ..layers import linear as products
 from ..layers import normalisation
 from ..layers._inputs import Input, as_tensor
-from ..layers.embedding import embedding as embedding
-from ..layers.embedding import embedding_bag as embedding_bag
-from ._calls import applied, given, refuse
+from ._calls import applied, called, given, refuse
 
 # Weights
 
@@ -27,8 +26,45 @@ def linear(input: Input, weight: Input, bias: Input | None = None) -> Tensor:
 
 def bilinear(input1: Input, input2: Input, weight: Input, bias: Input | None = None) -> Tensor:
     """input1 @ weight[k] @ input2 + bias[k] for each k: that of `nn.Bilinear`."""
-    w, b = given("bilinear", weight, bias)
-    return products.bilinear(input1, input2, w, b)
+    w, (b,) = as_tensor(weight, "bilinear"), given("bilinear", bias)
+    y: Tensor = called("bilinear", products.bilinear, input1, input2, w, b)
+    return y
+
+
+def embedding(
+    input: Input,
+    weight: Input,
+    padding_idx: int | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,
+) -> Tensor:
+    """The rows of the weight that the integers name: that of `nn.Embedding`."""
+    options = (padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
+    y: Tensor = called("embedding", embeddings.embedding, input, weight, *options)
+    return y
+
+
+def embedding_bag(
+    input: Input,
+    weight: Input,
+    offsets: Input | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2,
+    scale_grad_by_freq: bool = False,
+    mode: str = "mean",
+    sparse: bool = False,
+    per_sample_weights: Input | None = None,
+    include_last_offset: bool = False,
+    padding_idx: int | None = None,
+) -> Tensor:
+    """The sum, mean or maximum of rows of the weight: that of `nn.EmbeddingBag`."""
+    y: Tensor = called(
+        *("embedding_bag", embeddings.embedding_bag, input, weight, offsets, max_norm, norm_type),
+        *(scale_grad_by_freq, mode, sparse, per_sample_weights, include_last_offset, padding_idx),
+    )
+    return y
 
 
 def one_hot(input: Input, num_classes: int = -1) -> Tensor:
@@ -89,7 +125,10 @@ def batch_norm(
 ) -> Tensor:
     """Each channel with mean 0 and variance 1 over the batch: that of `nn.BatchNorm2d`."""
     mean, var, w, b = given("batch_norm", running_mean, running_var, weight, bias)
-    return batches.batch_norm(input, mean, var, w, b, training, momentum, eps)
+    y: Tensor = called(
+        "batch_norm", batches.batch_norm, input, mean, var, w, b, training, momentum, eps
+    )
+    return y
 
 
 def instance_norm(
@@ -104,7 +143,19 @@ def instance_norm(
 ) -> Tensor:
     """Each channel of each sample with mean 0 and variance 1: that of `nn.InstanceNorm2d`."""
     mean, var, w, b = given("instance_norm", running_mean, running_var, weight, bias)
-    return batches.instance_norm(input, mean, var, w, b, use_input_stats, momentum, eps)
+    y: Tensor = called(
+        "instance_norm",
+        batches.instance_norm,
+        input,
+        mean,
+        var,
+        w,
+        b,
+        use_input_stats,
+        momentum,
+        eps,
+    )
+    return y
 
 
 def layer_norm(
@@ -116,7 +167,8 @@ def layer_norm(
 ) -> Tensor:
     """The last axes with mean 0 and variance 1: that of `nn.LayerNorm`."""
     w, b = given("layer_norm", weight, bias)
-    return normalisation.layer_norm(input, normalized_shape, w, b, eps)
+    y: Tensor = called("layer_norm", normalisation.layer_norm, input, normalized_shape, w, b, eps)
+    return y
 
 
 def group_norm(
@@ -128,7 +180,8 @@ def group_norm(
 ) -> Tensor:
     """Groups of channels with mean 0 and variance 1: that of `nn.GroupNorm`."""
     w, b = given("group_norm", weight, bias)
-    return normalisation.group_norm(input, num_groups, w, b, eps)
+    y: Tensor = called("group_norm", normalisation.group_norm, input, num_groups, w, b, eps)
+    return y
 
 
 def rms_norm(
@@ -139,14 +192,18 @@ def rms_norm(
 ) -> Tensor:
     """The last axes with a mean square of 1: that of `nn.RMSNorm`."""
     (w,) = given("rms_norm", weight)
-    return normalisation.rms_norm(input, normalized_shape, w, eps)
+    y: Tensor = called("rms_norm", normalisation.rms_norm, input, normalized_shape, w, eps)
+    return y
 
 
 def local_response_norm(
     input: Input, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
 ) -> Tensor:
     """Each element over its neighbours in other channels: that of `nn.LocalResponseNorm`."""
-    return normalisation.local_response_norm(input, size, alpha, beta, k)
+    y: Tensor = called(
+        "local_response_norm", normalisation.local_response_norm, input, size, alpha, beta, k
+    )
+    return y
 
 
 # Attention

@@ -395,6 +395,7 @@ def rrelu(x: Tensor, lower: float = 1 / 8, upper: float = 1 / 3, training: bool 
     Source: B. Xu et al., Empirical Evaluation of Rectified Activations in Convolution Network,
     2015.
     """
+    lower, upper = arguments.number(lower, "rrelu: lower"), arguments.number(upper, "rrelu: upper")
     if not lower <= upper:
         raise ValueError(f"rrelu: expected lower <= upper; got {lower} and {upper}")
     if not training:
@@ -406,6 +407,7 @@ def rrelu(x: Tensor, lower: float = 1 / 8, upper: float = 1 / 3, training: bool 
 
 def hardshrink(x: Tensor, lambd: float = 0.5) -> Tensor:
     """x where |x| > lambd, else 0."""
+    lambd = arguments.number(lambd, "hardshrink: lambd")
     return x.masked_fill((x.data >= -lambd) & (x.data <= lambd), 0)
 
 
@@ -422,6 +424,8 @@ def tanhshrink(x: Tensor) -> Tensor:
 
 def threshold(x: Tensor, threshold: float, value: float) -> Tensor:
     """x where x > threshold, else value; nan stays nan."""
+    threshold = arguments.number(threshold, "threshold: threshold")
+    value = arguments.number(value, "threshold: value")
     return x.masked_fill(x.data <= threshold, value)
 
 

@@ -36,10 +36,16 @@ def linear_cross_entropy(
     name = "linear_cross_entropy"
     if options is not None:
         raise arguments.wrong(f"{name}: options", "None", options)
-    x, (*shape, in_features) = as_tensor(input, name), linear_weight.shape
+    x, linear_weight = as_tensor(input, name), as_tensor(linear_weight, name)
+    if linear_weight.ndim < 2:
+        raise ValueError(
+            f"{name}: expected linear_weight as (C, ..., in); got {linear_weight.shape}"
+        )
+    *shape, in_features = linear_weight.shape
     if x.ndim not in (1, 2) or (x.ndim == 1 and len(shape) > 1) or x.shape[-1] != in_features:
         unbatched = "" if len(shape) > 1 else f" or ({in_features},)"
         raise ValueError(f"{name}: expected (N, {in_features}){unbatched}; got {x.shape}")
+    linear_bias = None if linear_bias is None else as_tensor(linear_bias, name)
     if linear_bias is not None and linear_bias.shape != (*shape,):
         raise ValueError(
             f"{name}: expected a linear_bias of shape {(*shape,)}; got {linear_bias.shape}"

@@ -204,6 +204,21 @@ REFUSED = [
         "mse_loss: expected target of the prediction's shape (4, 3); got (3,); "
         "a loss never broadcasts",
     ),
+    (lambda: F.layer_norm(X, 4), "layer_norm: expected (..., 4); got (4, 3)"),
+    (
+        lambda: F.interpolate(IMAGES, 3, mode="area"),
+        'interpolate: mode: expected "nearest", "nearest-exact", "linear", "bilinear", "trilinear" '
+        "or \"bicubic\"; got 'area'",
+    ),
+    (lambda: F.bilinear(X, X, X), "bilinear: expected a weight (out, in1, in2); got (4, 3)"),
+    (
+        lambda: F.embedding([1], X),
+        "embedding: expected a Tensor or an ndarray of numbers; got list",
+    ),
+    (
+        lambda: F.batch_norm([1.0], None, None),
+        "batch_norm: expected a Tensor or an ndarray of numbers; got list",
+    ),
     (
         lambda: F.gumbel_softmax(X, tau=0),
         "gumbel_softmax: tau: expected a number above 0; got 0",

@@ -222,6 +222,7 @@ CALLS = [
     Call("interpolate", SEQUENCES, size=5, mode="linear", align_corners=True),
     Call("interpolate", VOLUMES, scale_factor=(2.0, 1.5, 1.0), mode="trilinear",
          recompute_scale_factor=True),
+    Call("interpolate", IMAGES, size=(4, 9), mode="bicubic", align_corners=True),
     Call("upsample", IMAGES, scale_factor=2),
     Call("upsample_nearest", IMAGES, size=9),
     Call("upsample_bilinear", IMAGES, scale_factor=2),
