@@ -80,7 +80,8 @@ WORDS = {
 }
 NAMES = {
     "new_tensor": "Tensor",
-    "glorot_uniform": "uniform",  # of its dtype, as the next two
+    "glorot_uniform": "uniform",  # of its dtype, as the next three
+    "LSTMCell": "uniform",
     "LayerNorm": "ones",
     "Linear": "kaiming_uniform",
     "Parameter": "Tensor",
