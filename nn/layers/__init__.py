@@ -8,6 +8,7 @@ A layer is a `Module` of about ten lines.  Its docstring states the formula and 
 from .linear import Bilinear, Linear  # y = x @ weight.T + bias
 from .embedding import Embedding, EmbeddingBag  # a vector for each integer
 from .attention import MultiheadAttention  # every position looks at others
+from .positional import RoPE, SinusoidalPositionalEncoding  # where in a sequence a vector stands
 from .activations import (  # elementwise functions between other layers
     CELU,
     ELU,
@@ -279,9 +280,11 @@ __all__ = [
     "ReplicationPad1d",
     "ReplicationPad2d",
     "ReplicationPad3d",
+    "RoPE",
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "SinusoidalPositionalEncoding",
     "SmoothL1Loss",
     "SoftMarginLoss",
     "Softmax",
