@@ -102,6 +102,7 @@ class RoPE(Module):
             a, b = x[..., 0:dims:2], x[..., 1:dims:2]
         else:
             a, b = x[..., :half], x[..., half:dims]
+        y: Tensor
         first, second = a * cos - b * sin, a * sin + b * cos
         if self.traditional:
             y = first.stack(second, axis=-1).reshape(*x.shape[:-1], dims)
