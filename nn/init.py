@@ -360,7 +360,8 @@ def _write(tensor: Filled, values: Any) -> Filled:
 def _writable(name: str, tensor: Filled, ranks: tuple[int, ...] = ()) -> Filled:
     """The tensor itself, if it is one that can be written, with one of these numbers of axes."""
     array: Any = tensor.data if isinstance(tensor, Tensor) else tensor
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
+    numbers = isinstance(array, np.ndarray) and array.dtype.kind in "biuf"
+    if not numbers or array.dtype.itemsize > 8:
         raise arguments.wrong(f"{name}: tensor", "a Tensor", tensor)
     if not array.flags.writeable:
         raise ValueError(f"{name}: the tensor's memory is read-only or expanded; clone() it first")

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from tinygrad_lite import Tensor
 
+from ..layers import attention, normalisation
 from ..layers import batch_normalisation as batches
 from ..layers import dropout as dropouts
 from ..layers import embedding as embeddings
 from ..layers import linear as products
-from ..layers import normalisation
 from ..layers._inputs import Input, as_tensor
 from ._calls import applied, called, given, refuse
 
@@ -225,6 +225,44 @@ def scaled_dot_product_attention(
     return x.scaled_dot_product_attention(
         key, value, attn_mask, dropout_p, is_causal, enable_gqa, scale
     )
+
+
+def multi_head_attention_forward(
+    query: Input,
+    key: Input,
+    value: Input,
+    embed_dim_to_check: int,
+    num_heads: int,
+    in_proj_weight: Tensor | None,
+    in_proj_bias: Tensor | None,
+    bias_k: Tensor | None,
+    bias_v: Tensor | None,
+    add_zero_attn: bool,
+    dropout_p: float,
+    out_proj_weight: Tensor,
+    out_proj_bias: Tensor | None,
+    training: bool = True,
+    key_padding_mask: Input | None = None,
+    need_weights: bool = True,
+    attn_mask: Input | None = None,
+    use_separate_proj_weight: bool = False,
+    q_proj_weight: Tensor | None = None,
+    k_proj_weight: Tensor | None = None,
+    v_proj_weight: Tensor | None = None,
+    static_k: Tensor | None = None,
+    static_v: Tensor | None = None,
+    average_attn_weights: bool = True,
+    is_causal: bool = False,
+) -> tuple[Tensor, Tensor | None]:
+    """Attention of several heads, (L, N, E): that of `nn.MultiheadAttention`."""
+    found: tuple[Tensor, Tensor | None] = called(
+        *("multi_head_attention_forward", attention.multi_head_attention_forward, query, key),
+        *(value, embed_dim_to_check, num_heads, in_proj_weight, in_proj_bias, bias_k, bias_v),
+        *(add_zero_attn, dropout_p, out_proj_weight, out_proj_bias, training, key_padding_mask),
+        *(need_weights, attn_mask, use_separate_proj_weight, q_proj_weight, k_proj_weight),
+        *(v_proj_weight, static_k, static_v, average_attn_weights, is_causal),
+    )
+    return found
 
 
 # Lengths and distances

@@ -61,11 +61,18 @@ def per_axis(value: Any, rank: int, name: str, least: int | None = 1) -> tuple[i
     return found
 
 
-def optional(x: Any, name: str) -> Any:
-    """`x`, which must be a Tensor, an array or None."""
-    if isinstance(x, Tensor | np.ndarray | None):
-        return x
-    raise arguments.wrong(name, "a Tensor, an ndarray or None", x)
+def optional(x: Any, name: str) -> Tensor | None:
+    """`x` as a Tensor, or None; it is a constant."""
+    if x is None:
+        return None
+    if not isinstance(x, Tensor):
+        plain = isinstance(x, np.ndarray) and not hasattr(x, "mask")
+        if not plain or x.dtype.kind not in "biuf" or x.dtype.itemsize > 8:
+            raise arguments.wrong(name, "a Tensor, an ndarray or None", x)
+        return Tensor(x)
+    if x.requires_grad:
+        raise ValueError(f"{name}: it is a constant; detach() it, no gradient flows there")
+    return x
 
 
 def reduction_of(

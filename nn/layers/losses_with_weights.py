@@ -96,8 +96,10 @@ class LinearCrossEntropyLoss(Module):
         self.ignore_index = ignore_index
         self.label_smoothing = arguments.probability(label_smoothing, f"{name}: label_smoothing")
         self.register_buffer("weight", optional(weight, f"{name}: weight"))
+        in_features = arguments.integer(in_features, f"{name}: in_features", least=1)
+        biased = arguments.flag(bias, f"{name}: bias")
         scores = prod(self.out_features, start=self.num_classes)
-        self.linear = Linear(in_features, scores, bias=bias, dtype=dtype)
+        self.linear = Linear(in_features, scores, bias=biased, dtype=dtype)
 
     def forward(self, input: Input, target: Input) -> Tensor:
         weight, bias = self.linear.weight, self.linear.bias
@@ -167,9 +169,9 @@ class AdaptiveLogSoftmaxWithLoss(Module):
             )
         self.div_value = arguments.number(div_value, f"{name}: div_value")
         self.shortlist_size, self.n_clusters = self.cutoffs[0], len(given)
-        self.head = Linear(
-            self.in_features, self.shortlist_size + self.n_clusters, bias=head_bias, dtype=dtype
-        )
+        biased = arguments.flag(head_bias, f"{name}: head_bias")
+        scores = self.shortlist_size + self.n_clusters
+        self.head = Linear(self.in_features, scores, bias=biased, dtype=dtype)
         self.tail = ModuleList()
         for i, (low, high) in enumerate(pairwise(self.cutoffs)):
             width = int(self.in_features // self.div_value ** (i + 1))
@@ -187,7 +189,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
 
     def forward(self, input_: Input, target_: Input) -> LogProbability:
         x = with_dtype(input_, self.head.weight.dtype)
-        target = target_.numpy() if isinstance(target_, Tensor) else np.asarray(target_)
+        target = as_tensor(np.asarray(target_) if np.isscalar(target_) else target_).numpy()
         if x.shape != (*target.shape, self.in_features) or target.ndim > 1:
             raise ValueError(
                 f"expected (N, {self.in_features}) and labels (N,), or one sample and (); "

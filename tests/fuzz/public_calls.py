@@ -387,12 +387,34 @@ def calls_of_nn(folder: Path) -> Iterator[Call]:
         (nn.init.kaiming_normal, [3, 4], {"a": 1.0}),
         (nn.init.uniform, [3, 4], {"bound": 1.0}),
         (nn.init.normal, [3, 4], {"std": 1.0}),
+        (nn.CrossEntropyLoss, [], {"ignore_index": -1, "label_smoothing": 0.1}),
+        (nn.BCEWithLogitsLoss, [np.ones(2)], {"reduction": "sum", "pos_weight": np.ones(2)}),
+        (nn.MultiMarginLoss, [1, 1.0], {"weight": np.ones(2)}),
+        (nn.PoissonNLLLoss, [True, False], {"eps": 1e-8}),
+        (nn.TripletMarginLoss, [1.0, 2.0], {"eps": 1e-6, "swap": True}),
         (nn.data.Batches, [np.ones((6, 2)), np.ones(6)],
          {"batch_size": 2, "shuffle": True, "seed": 0, "drop_last": False}),
     ]:  # fmt: skip
         yield Call(kind.__name__, kind, fresh(args, options))
+    for name, options in (
+        ("uniform_", {"a": 0.0, "b": 1.0}), ("normal_", {"mean": 0.0, "std": 1.0}),
+        ("trunc_normal_", {"std": 1.0, "a": -2.0, "b": 2.0}), ("constant_", {"val": 1.0}),
+        ("xavier_uniform_", {"gain": 1.0}), ("orthogonal_", {"gain": 1.0}),
+        ("kaiming_normal_", {"a": 0.0, "mode": "fan_out", "nonlinearity": "relu"}),
+        ("sparse_", {"sparsity": 0.5, "std": 1.0}), ("eye_", {}),
+    ):  # fmt: skip
+        yield Call(name, getattr(nn.init, name), lambda o=options: ([Tensor.ones(3, 4)], dict(o)))
     images = np.ones((2, 4), np.float32)
+    numbers, labels = np.ones(2, np.float32), np.array([1, 0])
     yield from (
+        of_layer(nn.CrossEntropyLoss, images, labels),
+        of_layer(nn.MSELoss, images, images),
+        of_layer(nn.GaussianNLLLoss, images, images, numbers),
+        of_layer(nn.MultiLabelMarginLoss, images, np.zeros((2, 4), np.int64)),
+        of_layer(nn.CosineEmbeddingLoss, images, images, numbers),
+        of_layer(nn.TripletMarginLoss, images, images, images),
+        of_layer(lambda: nn.AdaptiveLogSoftmaxWithLoss(4, 9, [3]), images, labels),
+        of_layer(lambda: nn.LinearCrossEntropyLoss(4, 3), images, labels),
         of_layer(lambda: nn.Linear(4, 3), images),
         of_layer(lambda: nn.LayerNorm(4), images),
         of_layer(lambda: nn.LSTMCell(4, 3), images),
