@@ -82,6 +82,7 @@ NAMES = {
     "new_tensor": "Tensor",
     "glorot_uniform": "uniform",  # of its dtype, as the next three
     "LSTMCell": "uniform",
+    "load_state_dict": "get_state_dict",  # of the object, which it lists first
     "LayerNorm": "ones",
     "Linear": "kaiming_uniform",
     "Parameter": "Tensor",
