@@ -80,8 +80,8 @@ WORDS = {
 }
 NAMES = {
     "new_tensor": "Tensor",
-    "glorot_uniform": "uniform",  # of its dtype, as the next three
-    "LSTMCell": "uniform",
+    "glorot_uniform": "uniform",  # of its dtype, as the next ones
+    **dict.fromkeys(("RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell"), "uniform"),
     "load_state_dict": "get_state_dict",  # of the object, which it lists first
     "LayerNorm": "ones",
     "Linear": "kaiming_uniform",
@@ -90,6 +90,7 @@ NAMES = {
     "//": "floordivide",
     "div": "floordivide",
     "x[i] = v": "index",
+    "transpose": "permute",  # of a sequence
     "view_as": "view",
     "reshape_as": "reshape",
     "expand_as": "expand",
