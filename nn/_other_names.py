@@ -11,7 +11,6 @@ WRITE = {
     "RNNBase": "RNN, LSTM or GRU",
     "RNNCellBase": "RNNCell, LSTMCell or GRUCell",
     "SyncBatchNorm": "BatchNorm2d(num_features)",
-    "MultiheadAttention": "x.scaled_dot_product_attention(key, value)",
     **{
         f"FractionalMaxPool{rank}d": f"AdaptiveMaxPool{rank}d(size), whose windows are not random"
         for rank in (2, 3)

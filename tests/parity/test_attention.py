@@ -7,7 +7,6 @@ torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.parity
 
 import nn  # noqa: E402
-from nn.layers.attention import multi_head_attention_forward  # noqa: E402
 from tinygrad_lite import Tensor  # noqa: E402
 
 RNG = np.random.default_rng(0)
@@ -47,7 +46,7 @@ def test_the_function_with_keys_and_values_that_are_given(need_weights):
     keys, values = RNG.normal(size=(2, 4, 5, 2))
     results = []
     for layer, function, make in (
-        (ours, multi_head_attention_forward, Tensor),
+        (ours, nn.functional.multi_head_attention_forward, Tensor),
         (theirs, torch.nn.functional.multi_head_attention_forward, torch.tensor),
     ):
         weights = (layer.in_proj_weight, layer.in_proj_bias, None, None, True, 0.0)
