@@ -1,13 +1,17 @@
-"""What layers take as input: tensors and arrays, in the dtype of their parameters."""
+"""What layers take: inputs, in the dtype of the parameters, and options that many layers share."""
 
-from typing import Any, TypeAlias
+from collections.abc import Mapping
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from tinygrad_lite import Tensor, arguments, warn
 
 Input: TypeAlias = Tensor | NDArray[Any]
+Maybe = TypeVar("Maybe", Tensor, Tensor | None)
+
+# Inputs
 
 
 def as_tensor(x: Input, name: str = "") -> Tensor:
@@ -43,9 +47,58 @@ def with_dtype(x: Input, dtype: np.dtype[Any]) -> Tensor:
     return tensor.cast(dtype)
 
 
-def in_single(tensor: Tensor) -> Tensor:
-    """`tensor`, float16 as float32: for layers that add up or multiply many times in a row."""
-    return tensor.cast(np.float32) if tensor.dtype == np.float16 else tensor
+def in_float(x: Input, weight: Tensor | None) -> Tensor:
+    """`x` in the dtype of the weight; if there is none, in its own, and integers as float32."""
+    if weight is not None:
+        return with_dtype(x, weight.dtype)
+    x = as_tensor(x)
+    return x if x.dtype.kind == "f" else x.cast(np.float32)
+
+
+def in_single(tensor: Maybe) -> Maybe:
+    """A float16 tensor as float32, for layers that sum or multiply many times; None stays None."""
+    if tensor is None or tensor.dtype != np.float16:
+        return tensor
+    return tensor.cast(np.float32)
+
+
+def with_channels(name: str, x: Input, given: Mapping[str, Tensor | None]) -> Tensor:
+    """x, (N, C, ...), for a function of this name; what is given with it must be (C,)."""
+    x = in_float(x, given["weight"])
+    if x.ndim < 2:
+        raise ValueError(f"{name}: expected (N, C, ...); got {x.shape}")
+    for key, tensor in given.items():
+        if tensor is not None and tensor.shape != x.shape[1:2]:
+            raise ValueError(
+                f"{name}: {key}: expected {x.shape[1:2]}, a number for each channel of "
+                f"{x.shape}; got {tensor.shape}"
+            )
+    return x
+
+
+# Options
+
+
+def float_dtype(dtype: DTypeLike | None, layer: str) -> np.dtype[Any] | None:
+    """The `dtype` that a layer is given for its parameters; None, for float32, stays None.
+
+    Errors: TypeError unless it is float16, float32 or float64.
+    """
+    try:
+        found = None if dtype is None else Tensor.zeros(0, dtype=dtype).dtype
+    except TypeError:  # none that a tensor can have
+        found = np.dtype(bool)
+    if found is not None and found.kind != "f":
+        raise arguments.wrong(f"{layer}: dtype", "a float dtype, such as np.float32", dtype)
+    return found
+
+
+def not_negative(value: Any, name: str) -> int | float:
+    """`value`, a number of 0 or more."""
+    found = arguments.number(value, name)
+    if not found >= 0:
+        raise ValueError(f"{name}: expected a number of 0 or more; got {found}")
+    return found
 
 
 def per_axis(value: Any, rank: int, name: str, least: int | None = 1) -> tuple[int, ...]:

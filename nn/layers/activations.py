@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike
 from tinygrad_lite import Tensor, arguments, warn
 
 from ..module import Module
-from ._inputs import Input, as_tensor, with_dtype
+from ._inputs import Input, as_tensor, float_dtype, not_negative, with_dtype
 
 
 class _Elementwise(Module):
@@ -71,6 +71,7 @@ class PReLU(Module):
     ) -> None:
         size = arguments.integer(num_parameters, "PReLU: num_parameters", least=1)
         value = arguments.number(init, "PReLU: init")
+        dtype = float_dtype(dtype, "PReLU")
         self.weight = Tensor.full((size,), float(value), dtype=dtype, requires_grad=True)
 
     def forward(self, x: Input) -> Tensor:
@@ -146,7 +147,7 @@ class Softshrink(Module):
     """y = x - lambd where x > lambd, x + lambd where x < -lambd, else 0."""
 
     def __init__(self, lambd: float = 0.5) -> None:
-        self.lambd = _not_negative(lambd, "Softshrink: lambd")
+        self.lambd = not_negative(lambd, "Softshrink: lambd")
 
     def forward(self, x: Input) -> Tensor:
         return softshrink(as_tensor(x), self.lambd)
@@ -413,7 +414,7 @@ def hardshrink(x: Tensor, lambd: float = 0.5) -> Tensor:
 
 def softshrink(x: Tensor, lambd: float = 0.5) -> Tensor:
     """x without its part within [-lambd, lambd]; the derivative there, and at both ends, is 0."""
-    lambd = _not_negative(lambd, "softshrink: lambd")
+    lambd = not_negative(lambd, "softshrink: lambd")
     return x - x.clip(-lambd, lambd)
 
 
@@ -427,10 +428,3 @@ def threshold(x: Tensor, threshold: float, value: float) -> Tensor:
     threshold = arguments.number(threshold, "threshold: threshold")
     value = arguments.number(value, "threshold: value")
     return x.masked_fill(x.data <= threshold, value)
-
-
-def _not_negative(value: float, name: str) -> float:
-    found = arguments.number(value, name)
-    if not found >= 0:
-        raise ValueError(f"{name}: expected a number of 0 or more; got {found}")
-    return found

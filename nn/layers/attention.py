@@ -9,7 +9,7 @@ from tinygrad_lite import Tensor, arguments
 
 from .. import init
 from ..module import Module
-from ._inputs import Input, as_tensor, with_dtype
+from ._inputs import Input, as_tensor, float_dtype, with_dtype
 from .linear import Linear
 
 NAME = "multi_head_attention_forward"
@@ -52,6 +52,7 @@ class MultiheadAttention(Module):
         dtype: DTypeLike | None = None,
     ) -> None:
         name = type(self).__name__
+        dtype = float_dtype(dtype, name)
         width = arguments.integer(embed_dim, f"{name}: embed_dim", least=1)
         heads = arguments.integer(num_heads, f"{name}: num_heads", least=1)
         if width % heads:

@@ -13,8 +13,7 @@ from tinygrad_lite import Tensor, arguments, ops, warn
 
 from .. import init
 from ..module import Module
-from ._inputs import Input, as_tensor
-from ._normal import small_number, wide, with_channels
+from ._inputs import Input, as_tensor, float_dtype, in_single, not_negative, with_channels
 
 
 def batch_norm(
@@ -36,9 +35,9 @@ def batch_norm(
     x = with_channels("batch_norm", x, {**running, "weight": weight, "bias": bias})
     if (running_mean is None) != (running_var is None):
         raise ValueError("batch_norm: expected both running_mean and running_var, or neither")
-    eps = small_number(eps, "batch_norm")
+    eps = not_negative(eps, "batch_norm: eps")
     if x.dtype == np.float16:
-        x, weight, bias = wide(x, weight, bias)
+        x, weight, bias = in_single(x), in_single(weight), in_single(bias)
         args = running_mean, running_var, weight, bias, training, momentum, eps
         return batch_norm(x, *args).cast(np.float16)
     if not arguments.flag(training, "batch_norm: training"):
@@ -78,9 +77,9 @@ def instance_norm(
     x = with_channels("instance_norm", x, {**running, "weight": weight, "bias": bias})
     if (running_mean is None) != (running_var is None):
         raise ValueError("instance_norm: expected both running_mean and running_var, or neither")
-    eps = small_number(eps, "instance_norm")
+    eps = not_negative(eps, "instance_norm: eps")
     if x.dtype == np.float16:
-        x, weight, bias = wide(x, weight, bias)
+        x, weight, bias = in_single(x), in_single(weight), in_single(bias)
         args = running_mean, running_var, weight, bias, use_input_stats, momentum, eps
         return instance_norm(x, *args).cast(np.float16)
     if not arguments.flag(use_input_stats, "instance_norm: use_input_stats"):
@@ -150,10 +149,11 @@ class _ChannelNorm(Module):
     ) -> None:
         name = type(self).__name__
         self.num_features = n = arguments.integer(num_features, f"{name}: num_features", least=0)
-        self.eps = small_number(eps, name)
+        self.eps = not_negative(eps, f"{name}: eps")
         self.momentum = (
             momentum if momentum is None else arguments.number(momentum, f"{name}: momentum")
         )
+        dtype = float_dtype(dtype, name)
         self.affine = arguments.flag(affine, f"{name}: affine")
         self.track_running_stats = arguments.flag(
             track_running_stats, f"{name}: track_running_stats"

@@ -10,7 +10,7 @@ from tinygrad_lite import Tensor, arguments
 
 from .. import init
 from ..module import Module
-from ._inputs import Input, as_tensor, per_axis, with_dtype
+from ._inputs import Input, as_tensor, float_dtype, per_axis, with_dtype
 
 Sizes = int | Sequence[int]
 
@@ -45,7 +45,8 @@ class _Convolution(Module):
 
     def _draw(self, rows: int, columns: int, bias: bool, dtype: DTypeLike | None) -> None:
         """The weight (rows, columns, *kernel_size) and the bias: uniform on +-1 / sqrt(fan-in)."""
-        biased = arguments.flag(bias, f"{type(self).__name__}: bias")
+        name = type(self).__name__
+        biased, dtype = arguments.flag(bias, f"{name}: bias"), float_dtype(dtype, name)
         bound = (columns * prod(self.kernel_size)) ** -0.5
         self.weight = init.kaiming_uniform(rows, columns, *self.kernel_size, dtype=dtype)
         self.bias = init.uniform(self.out_channels, bound=bound, dtype=dtype) if biased else None

@@ -19,7 +19,7 @@ from tinygrad_lite import Tensor, arguments
 from .. import init
 from ..module import Module
 from ..parameter import Parameter
-from ._inputs import Input, as_tensor, with_dtype
+from ._inputs import Input, as_tensor, float_dtype, with_dtype
 
 Integers: TypeAlias = NDArray[np.int64]
 Mode: TypeAlias = Literal["sum", "mean", "max"]
@@ -51,6 +51,7 @@ class _Table(Module):
 
     def _set_weight(self, given: Input | None, freeze: bool, dtype: DTypeLike | None) -> None:
         name, shape = type(self).__name__, (self.num_embeddings, self.embedding_dim)
+        dtype = float_dtype(dtype, name)
         if given is None:
             self.weight = init.normal(*shape, std=1.0, dtype=dtype)
             if self.padding_idx is not None:

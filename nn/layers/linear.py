@@ -8,7 +8,7 @@ from tinygrad_lite import Tensor, arguments
 
 from .. import init
 from ..module import Module
-from ._inputs import Input, with_dtype
+from ._inputs import Input, float_dtype, with_dtype
 
 
 class Linear(Module):
@@ -30,7 +30,7 @@ class Linear(Module):
     ) -> None:
         in_features = arguments.integer(in_features, "Linear: in_features", least=1)
         out_features = arguments.integer(out_features, "Linear: out_features", least=1)
-        biased = arguments.flag(bias, "Linear: bias")
+        biased, dtype = arguments.flag(bias, "Linear: bias"), float_dtype(dtype, "Linear")
         self.weight = init.kaiming_uniform(out_features, in_features, dtype=dtype)
         bound = in_features**-0.5
         self.bias = init.uniform(out_features, bound=bound, dtype=dtype) if biased else None
@@ -67,7 +67,8 @@ class Bilinear(Module):
         in1 = arguments.integer(in1_features, "Bilinear: in1_features", least=1)
         in2 = arguments.integer(in2_features, "Bilinear: in2_features", least=1)
         out = arguments.integer(out_features, "Bilinear: out_features", least=1)
-        biased, bound = arguments.flag(bias, "Bilinear: bias"), in1**-0.5
+        biased, dtype = arguments.flag(bias, "Bilinear: bias"), float_dtype(dtype, "Bilinear")
+        bound = in1**-0.5
         self.weight = init.uniform(out, in1, in2, bound=bound, dtype=dtype)
         self.bias = init.uniform(out, bound=bound, dtype=dtype) if biased else None
 

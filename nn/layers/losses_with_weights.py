@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike
 from tinygrad_lite import Tensor, arguments
 
 from ..module import Module
-from ._inputs import Input, as_tensor, optional, reduction_of, with_dtype
+from ._inputs import Input, as_tensor, float_dtype, optional, reduction_of, with_dtype
 from .containers import ModuleList, Sequential
 from .linear import Linear
 from .losses import Reduction, Weight
@@ -88,6 +88,7 @@ class LinearCrossEntropyLoss(Module):
         name = "LinearCrossEntropyLoss"
         if options is not None:
             raise arguments.wrong(f"{name}: options", "None", options)
+        dtype = float_dtype(dtype, name)
         self.reduction = reduction_of(name, reduction)
         self.num_classes = arguments.integer(num_classes, f"{name}: num_classes", least=1)
         self.out_features = arguments.sizes(out_features, f"{name}: out_features", least=1)
@@ -158,6 +159,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         dtype: DTypeLike | None = None,
     ) -> None:
         name = type(self).__name__
+        dtype = float_dtype(dtype, name)
         self.in_features = arguments.integer(in_features, f"{name}: in_features", least=1)
         self.n_classes = arguments.integer(n_classes, f"{name}: n_classes", least=2)
         given = arguments.sizes(cutoffs, f"{name}: cutoffs")

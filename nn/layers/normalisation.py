@@ -14,8 +14,15 @@ from tinygrad_lite import Tensor, arguments, ops
 
 from .. import init
 from ..module import Module
-from ._inputs import Input, as_tensor
-from ._normal import in_float, small_number, wide, with_channels
+from ._inputs import (
+    Input,
+    as_tensor,
+    float_dtype,
+    in_float,
+    in_single,
+    not_negative,
+    with_channels,
+)
 
 
 def layer_norm(
@@ -27,7 +34,7 @@ def layer_norm(
 ) -> Tensor:
     """(x - mean) / sqrt(var + eps) * weight + bias, over the last axes; see `LayerNorm`."""
     axes, x = _last_axes("layer_norm", normalized_shape, in_float(x, weight), weight, bias)
-    return x.layernorm(axes, small_number(eps, "layer_norm"), weight, bias)
+    return x.layernorm(axes, not_negative(eps, "layer_norm: eps"), weight, bias)
 
 
 class LayerNorm(Module):
@@ -53,7 +60,8 @@ class LayerNorm(Module):
         dtype: DTypeLike | None = None,
     ) -> None:
         self.normalized_shape = shape = _sizes("LayerNorm", normalized_shape)
-        self.eps = small_number(eps, "LayerNorm")
+        self.eps = not_negative(eps, "LayerNorm: eps")
+        dtype = float_dtype(dtype, "LayerNorm")
         affine = arguments.flag(elementwise_affine, "LayerNorm: elementwise_affine")
         biased = arguments.flag(bias, "LayerNorm: bias")
         self.weight = init.ones(*shape, dtype=dtype) if affine else None
@@ -76,9 +84,9 @@ def rms_norm(
     """x / sqrt(mean of x^2 + eps) * weight, over the last axes; see `RMSNorm`."""
     axes, x = _last_axes("rms_norm", normalized_shape, in_float(x, weight), weight)
     if x.dtype == np.float16:
-        x, weight = wide(x, weight)
+        x, weight = in_single(x), in_single(weight)
         return rms_norm(x, normalized_shape, weight, eps).cast(np.float16)
-    least = np.finfo(x.dtype).eps.item() if eps is None else small_number(eps, "rms_norm")
+    least = np.finfo(x.dtype).eps.item() if eps is None else not_negative(eps, "rms_norm: eps")
     y: Tensor = ops.RMSNorm.apply(x, weight, axes=axes, eps=least)[0]
     return y
 
@@ -101,7 +109,8 @@ class RMSNorm(Module):
         dtype: DTypeLike | None = None,
     ) -> None:
         self.normalized_shape = shape = _sizes("RMSNorm", normalized_shape)
-        self.eps = None if eps is None else small_number(eps, "RMSNorm")
+        self.eps = None if eps is None else not_negative(eps, "RMSNorm: eps")
+        dtype = float_dtype(dtype, "RMSNorm")
         affine = arguments.flag(elementwise_affine, "RMSNorm: elementwise_affine")
         self.weight = init.ones(*shape, dtype=dtype) if affine else None
 
@@ -126,13 +135,13 @@ def group_norm(
     """
     x = with_channels("group_norm", x, {"weight": weight, "bias": bias})
     groups = arguments.integer(num_groups, "group_norm: num_groups", least=1)
-    eps = small_number(eps, "group_norm")
+    eps = not_negative(eps, "group_norm: eps")
     if x.shape[1] % groups:
         raise ValueError(
             f"group_norm: num_groups: expected a divisor of the {x.shape[1]} channels; got {groups}"
         )
     if x.dtype == np.float16:
-        x, weight, bias = wide(x, weight, bias)
+        x, weight, bias = in_single(x), in_single(weight), in_single(bias)
         return group_norm(x, groups, weight, bias, eps).cast(np.float16)
     if x.numel() == groups:
         raise ValueError(
@@ -171,7 +180,8 @@ class GroupNorm(Module):
                 f"GroupNorm: num_groups: expected a divisor of the {num_channels} channels; "
                 f"got {num_groups}"
             )
-        self.eps = small_number(eps, "GroupNorm")
+        self.eps = not_negative(eps, "GroupNorm: eps")
+        dtype = float_dtype(dtype, "GroupNorm")
         self.affine = arguments.flag(affine, "GroupNorm: affine")
         biased = arguments.flag(bias, "GroupNorm: bias")
         self.weight = init.ones(num_channels, dtype=dtype) if affine else None

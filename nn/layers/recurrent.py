@@ -14,7 +14,7 @@ from tinygrad_lite import Tensor, arguments, ops, warn
 
 from .. import init
 from ..module import Module
-from ._inputs import Input, in_single, with_dtype
+from ._inputs import Input, float_dtype, in_single, with_dtype
 from ._packing import Packed, lengths_of
 
 State = tuple[Tensor, ...]
@@ -43,6 +43,7 @@ class _Recurrent(Module):
         dtype: DTypeLike | None,
     ) -> None:
         name = type(self).__name__
+        dtype = float_dtype(dtype, name)
         self.input_size = arguments.integer(input_size, f"{name}: input_size", least=1)
         self.hidden_size = arguments.integer(hidden_size, f"{name}: hidden_size", least=1)
         self.num_layers = arguments.integer(num_layers, f"{name}: num_layers", least=1)
@@ -80,7 +81,7 @@ class _Recurrent(Module):
         """weight_ih, weight_hh, bias_ih, bias_hh and weight_hr; None for those it has not."""
         keys = "weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr"
         found = [getattr(self, key + suffix, None) for key in keys]
-        return [None if each is None else in_single(each) for each in found]
+        return list(map(in_single, found))
 
     def _level(self, x: Tensor, state: State, weights: list[Any], steps: dict[str, Any]) -> State:
         """The states of all steps, h first, of one level in one direction."""

@@ -8,7 +8,7 @@ from tinygrad_lite import Tensor, arguments, ops
 
 from .. import init
 from ..module import Module
-from ._inputs import Input, in_single, with_dtype
+from ._inputs import Input, float_dtype, in_single, with_dtype
 
 
 class _Cell(Module):
@@ -27,7 +27,7 @@ class _Cell(Module):
         name = type(self).__name__
         self.input_size = arguments.integer(input_size, f"{name}: input_size", least=1)
         self.hidden_size = arguments.integer(hidden_size, f"{name}: hidden_size", least=1)
-        biased = arguments.flag(bias, f"{name}: bias")
+        biased, dtype = arguments.flag(bias, f"{name}: bias"), float_dtype(dtype, name)
         rows, bound = self.gates * self.hidden_size, self.hidden_size**-0.5
         self.weight_ih = init.uniform(rows, self.input_size, bound=bound, dtype=dtype)
         self.weight_hh = init.uniform(rows, self.hidden_size, bound=bound, dtype=dtype)
@@ -41,7 +41,7 @@ class _Cell(Module):
     def _weights(self) -> list[Any]:
         """weight_ih, weight_hh, bias_ih and bias_hh, as they enter the computation."""
         given = self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh
-        return [None if each is None else in_single(each) for each in given]
+        return list(map(in_single, given))
 
     def _rows(self, x: Input, hx: Input | None) -> tuple[Tensor, Tensor, tuple[int, ...]]:
         """x as (N, in), the state as (N, H), zeros by default, and the shape of the result."""

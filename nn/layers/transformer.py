@@ -18,7 +18,7 @@ from tinygrad_lite import Tensor, arguments
 
 from .. import init
 from ..module import Module
-from ._inputs import Input, as_tensor
+from ._inputs import Input, as_tensor, float_dtype
 from .activations import GELU
 from .attention import MultiheadAttention
 from .containers import ModuleList
@@ -54,6 +54,7 @@ class TransformerEncoderLayer(Module):
         bias: bool = True,
         dtype: DTypeLike | None = None,
     ) -> None:
+        dtype = float_dtype(dtype, type(self).__name__)
         self.self_attn = MultiheadAttention(
             d_model, nhead, dropout, bias, batch_first=batch_first, dtype=dtype
         )
@@ -111,6 +112,7 @@ class TransformerDecoderLayer(Module):
         bias: bool = True,
         dtype: DTypeLike | None = None,
     ) -> None:
+        dtype = float_dtype(dtype, type(self).__name__)
         self.self_attn, self.multihead_attn = (
             MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first, dtype=dtype)
             for _ in range(2)
@@ -266,6 +268,8 @@ class Transformer(Module):
         bias: bool = True,
         dtype: DTypeLike | None = None,
     ) -> None:
+        dtype = float_dtype(dtype, "Transformer")
+
         def stack(kind: type, layer: type, count: int) -> Any:
             one = layer(
                 d_model,

@@ -80,11 +80,8 @@ WORDS = {
 }
 NAMES = {
     "new_tensor": "Tensor",
-    "glorot_uniform": "uniform",  # of its dtype, as the next ones
-    **dict.fromkeys(("RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell"), "uniform"),
+    "glorot_uniform": "uniform",  # of its dtype
     "load_state_dict": "get_state_dict",  # of the object, which it lists first
-    "LayerNorm": "ones",
-    "Linear": "kaiming_uniform",
     "Parameter": "Tensor",
     "register_buffer": "Tensor",
     "//": "floordivide",

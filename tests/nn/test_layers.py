@@ -1,5 +1,7 @@
 """Layers: values by hand, gradients by finite differences, shapes, dtypes, errors."""
 
+import inspect
+
 import numpy as np
 import pytest
 
@@ -303,3 +305,64 @@ def test_dropout_does_nothing_in_eval_nor_with_p_0():
 def test_dropout_refuses_what_is_no_probability(p):
     with pytest.raises(ValueError, match="p: expected a number from 0 to 1; got"):
         nn.Dropout(p)
+
+
+# dtype= of layers with parameters
+
+OF_DTYPE = {
+    nn.AdaptiveLogSoftmaxWithLoss: (8, 6, [2]),
+    nn.Bilinear: (2, 3, 4),
+    nn.Embedding: (4, 3),
+    nn.EmbeddingBag: (4, 3),
+    nn.GroupNorm: (2, 4),
+    nn.LayerNorm: (4,),
+    nn.Linear: (3, 2),
+    nn.LinearCrossEntropyLoss: (3, 2),
+    nn.MultiheadAttention: (4, 2),
+    nn.PReLU: (),
+    nn.RMSNorm: (4,),
+    **{getattr(nn, f"BatchNorm{rank}d"): (4,) for rank in (1, 2, 3)},
+    **{getattr(nn, f"Conv{rank}d"): (2, 3, 1) for rank in (1, 2, 3)},
+    **{getattr(nn, f"ConvTranspose{rank}d"): (2, 3, 1) for rank in (1, 2, 3)},
+    **{getattr(nn, f"InstanceNorm{rank}d"): (4,) for rank in (1, 2, 3)},
+    **dict.fromkeys((nn.RNN, nn.LSTM, nn.GRU, nn.RNNCell, nn.LSTMCell, nn.GRUCell), (3, 2)),
+    nn.Transformer: (4, 2, 1, 1, 3),
+    **dict.fromkeys((nn.TransformerEncoderLayer, nn.TransformerDecoderLayer), (4, 2, 3)),
+}
+
+
+def test_these_are_the_layers_that_take_a_dtype():
+    layers = [getattr(nn, name) for name in nn.layers.__all__]
+    assert {each for each in layers if "dtype" in inspect.signature(each).parameters} == {*OF_DTYPE}
+
+
+@pytest.mark.parametrize(("layer", "args"), OF_DTYPE.items())
+@pytest.mark.parametrize(
+    ("dtype", "got"),
+    [
+        ("real", "'real'"),
+        (int, "the class int"),
+        (np.dtype(bool), "dtype bool"),
+        (complex, "the class complex"),
+        (3, "3"),
+    ],
+)
+def test_a_layer_names_a_dtype_that_it_cannot_have(layer, args, dtype, got):
+    with pytest.raises(TypeError) as caught:
+        layer(*args, dtype=dtype)
+    expected = "dtype: expected a float dtype, such as np.float32"
+    assert str(caught.value) == f"{layer.__name__}: {expected}; got {got}"
+
+
+@pytest.mark.parametrize(("layer", "args"), OF_DTYPE.items())
+@pytest.mark.parametrize("dtype", ["float64", np.float16, None])
+def test_a_layer_is_made_in_its_dtype(layer, args, dtype):
+    tensors = [*layer(*args, dtype=dtype).parameters()]
+    assert all(each.dtype == (dtype or np.float32) for each in tensors)
+
+
+def test_a_wrong_dtype_is_refused_even_without_parameters():
+    with pytest.raises(TypeError, match=r"^InstanceNorm1d: dtype: expected a float dtype"):
+        nn.InstanceNorm1d(4, dtype=int)
+    with pytest.raises(TypeError, match=r"^LayerNorm: dtype: expected a float dtype"):
+        nn.LayerNorm(4, elementwise_affine=False, dtype=int)
