@@ -12,7 +12,7 @@ outputs gives v J at a small multiple of the cost of `fn` (Griewank and Walther,
 Derivatives, 2008, chapter 3); with v a row of the identity, that is a row of J.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -28,8 +28,8 @@ Tensors: TypeAlias = Tensor | tuple[Tensor, ...]
 
 
 def grad(
-    outputs: Tensor | Sequence[Tensor],
-    inputs: Tensor | Sequence[Tensor],
+    outputs: Tensor | Iterable[Tensor],
+    inputs: Tensor | Iterable[Tensor],
     grad_outputs: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
@@ -38,7 +38,7 @@ def grad(
     """The gradients of the sum of the outputs with respect to the inputs; `.grad` does not change.
 
     outputs        one tensor or several
-    inputs         one tensor or several, leaves or not
+    inputs         one tensor or several, leaves or not; `model.parameters()` too
     grad_outputs   the gradient with respect to each output, of its shape; None: 1, for an output of
                    one element
     retain_graph   keep the saved arrays; default: the same as create_graph
@@ -301,7 +301,10 @@ def _directions(name: str, given: Any, tensors: Sequence[Tensor], what: str) -> 
 
 
 def _listed(value: Any) -> tuple[list[Any], bool]:
-    return (list(value), False) if isinstance(value, (tuple, list)) else ([value], True)
+    """The tensors of any iterable, `model.parameters()` too, or the one; and whether it is one."""
+    if isinstance(value, Iterable) and not isinstance(value, (Tensor, np.ndarray, str, dict)):
+        return list(value), False
+    return [value], True
 
 
 def _packed(found: Sequence[Tensor], single: bool, create_graph: bool) -> Any:

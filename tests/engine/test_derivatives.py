@@ -325,3 +325,13 @@ def test_what_a_wrong_call_prints(call, error, line) -> None:
     with pytest.raises(error) as caught:
         call(Tensor(X))
     assert str(caught.value) == line
+
+
+def test_grad_takes_any_iterable_of_tensors() -> None:
+    a, b = (Tensor([1.0, 2.0], dtype=np.float64, requires_grad=True) for _ in range(2))
+    found = [
+        tl.grad((a * b).sum(), inputs) for inputs in ([a, b], iter([a, b]), {a: 0, b: 0}.keys())
+    ]
+    assert [[one.tolist() for one in gradients] for gradients in found] == [[[1.0, 2.0]] * 2] * 3
+    with pytest.raises(TypeError, match=r"^grad: expected Tensors as outputs and inputs; got str$"):
+        tl.grad((a * b).sum(), "ab")  # type: ignore[arg-type]

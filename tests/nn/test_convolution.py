@@ -317,3 +317,25 @@ def test_options_are_shown():
         "ConvTranspose2d(3, 8, kernel_size=(4, 4), stride=(2, 2), padding=(1, 1), "
         "output_padding=(1, 1))",
     ]
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_what_a_convolution_leaves_can_be_viewed_as_rows(rank):
+    layer = LAYERS[rank](3, 4, 2)
+    images = Tensor.randn(2, 3, *SIZES[rank], requires_grad=True)
+    y = nn.functional.relu(layer(images), inplace=True)
+    rows = y.view(y.size(0), -1)
+    np.testing.assert_array_equal(rows.numpy(), y.numpy().reshape(2, -1))
+    weights = RNG.standard_normal(rows.shape)
+    (rows * weights).sum().backward()
+    found, images.grad = images.grad.numpy(), None
+    (layer(images).relu() * weights.reshape(y.shape)).sum().backward()
+    np.testing.assert_allclose(found, images.grad.numpy(), rtol=1e-5, atol=1e-5)
+
+
+def test_a_view_of_transposed_images_that_live_on_is_refused():
+    images = Tensor.randn(2, 5, 5, 3)
+    with pytest.raises(
+        ValueError, match=r"^view: the memory layout of \(2, 3, 5, 5\) allows no view"
+    ):
+        images.permute(0, 3, 1, 2).view(2, -1)

@@ -36,7 +36,10 @@ def check_dtype(dtype: DTypeLike, name: str = "Tensor") -> np.dtype[Any]:
             raise TypeError  # NumPy takes None for float64, and lists for structures
         found = np.dtype(dtype).newbyteorder("=")
     except (TypeError, ValueError, SyntaxError):  # NumPy's, for a text that is no dtype
-        raise wrong(f"{name}: dtype", "a NumPy dtype such as np.float32", dtype) from None
+        expected = "a NumPy dtype such as np.float32"
+        if name == "Tensor" and isinstance(dtype, int):
+            expected += " (of a shape, Tensor.empty(2, 3) makes one)"
+        raise wrong(f"{name}: dtype", expected, dtype) from None
     if found.kind not in KIND_RANK or found.itemsize > 8:
         raise TypeError(
             f"{name}: {shown(found)} is not supported; use bool, an integer type, or float16 to 64"

@@ -41,10 +41,12 @@ class MovementMethods(Theme):
     def view(self, *shape: Any) -> Self:
         """`reshape` without a copy; ValueError if the memory layout needs one.
 
-        As in PyTorch: the caller may rely on writing through the view.
+        As in PyTorch: the caller may rely on writing through the view.  Only of images whose
+        channels lie together, as convolutions leave them here, it is a copy: programs written for
+        PyTorch, where they lie one after the other, view them as (N, -1).
         """
         result = _reshaped("view", self, shape)
-        if memory_owner(result._data) is not memory_owner(self._data):
+        if memory_owner(result._data) is not memory_owner(self._data) and not _channels_last(self):
             raise ValueError(
                 f"view: the memory layout of {self._data.shape} allows no view of shape "
                 f"{result._data.shape}; use reshape"
@@ -257,6 +259,14 @@ def _reshaped(name: str, x: Any, shape: Sequence[Any]) -> Any:
     """x in another shape, as given to a method called `name`."""
     target = reshape_target(x._data.shape, shape_from(shape, f"{name}: shape"), name)
     return x if target == x._data.shape else Reshape.apply(x, shape=target)
+
+
+def _channels_last(x: TensorBase) -> bool:
+    """Whether these are images with the channels together, and no other tensor has their memory."""
+    if x._data.ndim < 3 or not np.moveaxis(x._data, 1, -1).flags.c_contiguous:
+        return False
+    views = [reference() for reference in (x._views or {}).copy().values()]
+    return all(view is None or view is x for view in views)
 
 
 def _moved(name: str, x: TensorBase, source: Axis, destination: Axis) -> Any:

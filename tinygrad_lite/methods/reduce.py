@@ -14,6 +14,7 @@ from numpy.typing import DTypeLike
 from ..arrays.arguments import flag, number, shown, wrong
 from ..arrays.dtypes import check_dtype
 from ..arrays.shapes import Axis, line_axis, normalize_axes
+from ..engine.graph import TensorBase
 from ..ops.reduce import Centre, Max, Mean, Min, Norm, Prod, Sum
 from ..ops.selection import Where
 from ..source_lines import warn
@@ -201,6 +202,11 @@ class ReduceMethods(Theme):
 
     def _of_extreme(self, name: str, axis: Axis, keepdim: bool) -> dict[str, Any]:
         """The options of Max or Min, checked."""
+        if isinstance(axis, (TensorBase, np.ndarray)) and axis.ndim:
+            raise TypeError(
+                f"{name}: axis: expected an integer; got {shown(axis)}; of two tensors, write "
+                f"x.{name.removeprefix('a')}imum(y)"
+            )
         axes = self._filled_axes(axis, name)
         return {"axes": axes, "keepdim": flag(keepdim, f"{name}: keepdim")}
 

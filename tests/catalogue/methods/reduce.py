@@ -211,6 +211,12 @@ MISTAKES: list[Mistake] = [
         "prod: dtype: expected a NumPy dtype such as np.float32; got 'number'",
     ),
     Mistake(
+        lambda: Tensor([1.0]).max(Tensor([2.0])),
+        TypeError,
+        "max: axis: expected an integer; got Tensor of shape (1,), float32; "
+        "of two tensors, write x.maximum(y)",
+    ),
+    Mistake(
         lambda: Tensor.zeros(0, 3).min(0),
         ValueError,
         "min: shape (0, 3) has no elements along axis 0; "

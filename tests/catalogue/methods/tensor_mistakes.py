@@ -75,6 +75,12 @@ MISTAKES: list[Mistake] = [
         "Tensor: dtype: expected a NumPy dtype such as np.float32; got 'flaot'",
     ),
     Mistake(
+        lambda: Tensor(2, 3),  # type: ignore[arg-type]
+        TypeError,
+        "Tensor: dtype: expected a NumPy dtype such as np.float32 "
+        "(of a shape, Tensor.empty(2, 3) makes one); got 3",
+    ),
+    Mistake(
         lambda: Tensor([1, 2], requires_grad=True),
         TypeError,
         "requires_grad: only float tensors have gradients; got int64; "
