@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from tinygrad_lite import Observer, Tensor, arguments
 
+from ._lists import Lists
 from ._other_names import MODULES, OtherName
-from ._outline import outline
-from ._parts import Parts
 from ._paths import locate, named
+from ._repr import tree
 from .parameter import Parameter
 from .reflection import complete, contents, inside, tensors_first
 from .state import IncompatibleKeys, Values, get_state_dict, load_state_dict
@@ -29,7 +29,7 @@ class HasForward(Protocol[Inputs, Result]):
         ...
 
 
-class Module(Parts):
+class Module(Lists):
     """A part of a model.  Write `forward`, and call the object.
 
         class Residual(Module):
@@ -252,7 +252,7 @@ class Module(Parts):
 
     def __repr__(self) -> str:
         """The modules and functions inside, indented, with numbers of parameters and shapes."""
-        return outline(self)
+        return tree(self)
 
 
 for _name in MODULES:

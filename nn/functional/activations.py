@@ -11,7 +11,7 @@ from tinygrad_lite import Tensor
 
 from ..layers import LogSoftmax, Softmax, Softmin, activations
 from ..layers._inputs import Input, as_tensor
-from ..layers.gumbel import gumbel_softmax as gumbel_softmax
+from ..layers.softmaxes import gumbel_softmax as gumbel_softmax
 from ._calls import applied
 
 # Piecewise linear

@@ -5,7 +5,7 @@ from typing import Any
 
 from tinygrad_lite import Tensor
 
-from ..layers import Fold, Unfold, Upsample, pooling, resampling
+from ..layers import Fold, Unfold, Upsample, pooling, resampling, unpooling
 from ..layers._inputs import Input, as_tensor
 from ._calls import called, refuse
 
@@ -289,7 +289,7 @@ def max_unpool1d(
 ) -> Tensor:
     """The elements where max_pool1d found them: that of `nn.MaxUnpool1d`."""
     x, at = as_tensor(input, "max_unpool1d"), as_tensor(indices, "max_unpool1d")
-    return pooling.max_unpool1d(x, at, kernel_size, stride, padding, output_size)
+    return unpooling.max_unpool1d(x, at, kernel_size, stride, padding, output_size)
 
 
 def max_unpool2d(
@@ -302,7 +302,7 @@ def max_unpool2d(
 ) -> Tensor:
     """The elements where max_pool2d found them: that of `nn.MaxUnpool2d`."""
     x, at = as_tensor(input, "max_unpool2d"), as_tensor(indices, "max_unpool2d")
-    return pooling.max_unpool2d(x, at, kernel_size, stride, padding, output_size)
+    return unpooling.max_unpool2d(x, at, kernel_size, stride, padding, output_size)
 
 
 def max_unpool3d(
@@ -315,7 +315,7 @@ def max_unpool3d(
 ) -> Tensor:
     """The elements where max_pool3d found them: that of `nn.MaxUnpool3d`."""
     x, at = as_tensor(input, "max_unpool3d"), as_tensor(indices, "max_unpool3d")
-    return pooling.max_unpool3d(x, at, kernel_size, stride, padding, output_size)
+    return unpooling.max_unpool3d(x, at, kernel_size, stride, padding, output_size)
 
 
 # Resampling

@@ -7,7 +7,7 @@ from tinygrad_lite import Tensor
 
 from ..layers._inputs import Input, as_tensor, reduction_of
 from ..layers.losses import Reduction
-from ..layers.losses_with_weights import linear_cross_entropy as linear_cross_entropy
+from ..layers.losses_with_layers import linear_cross_entropy as linear_cross_entropy
 
 # Classes
 

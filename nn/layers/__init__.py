@@ -20,7 +20,6 @@ from .activations import (  # elementwise functions between other layers
     Hardtanh,
     LeakyReLU,
     LogSigmoid,
-    LogSoftmax,
     Mish,
     PReLU,
     RReLU,
@@ -29,9 +28,6 @@ from .activations import (  # elementwise functions between other layers
     SELU,
     SiLU,
     Sigmoid,
-    Softmax,
-    Softmax2d,
-    Softmin,
     Softplus,
     Softshrink,
     Softsign,
@@ -39,6 +35,7 @@ from .activations import (  # elementwise functions between other layers
     Tanhshrink,
     Threshold,
 )
+from .softmaxes import LogSoftmax, Softmax, Softmax2d, Softmin  # probabilities along an axis
 from .convolution import (  # windows of images times a kernel
     Conv1d,
     Conv2d,
@@ -82,10 +79,8 @@ from .pooling import (  # the largest element or the mean of each window
     MaxPool1d,
     MaxPool2d,
     MaxPool3d,
-    MaxUnpool1d,
-    MaxUnpool2d,
-    MaxUnpool3d,
 )
+from .unpooling import MaxUnpool1d, MaxUnpool2d, MaxUnpool3d  # the way back from MaxPool
 from .resampling import (  # images at another resolution
     ChannelShuffle,
     PixelShuffle,
@@ -163,7 +158,7 @@ from .losses_distances import (  # of two inputs that should be alike or not, or
     TripletMarginLoss,
     TripletMarginWithDistanceLoss,
 )
-from .losses_with_weights import (  # the last layer of a classifier, and its loss
+from .losses_with_layers import (  # the last layer of a classifier, and its loss
     AdaptiveLogSoftmaxWithLoss,
     LinearCrossEntropyLoss,
 )

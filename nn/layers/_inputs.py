@@ -1,6 +1,6 @@
 """What layers take: inputs, in the dtype of the parameters, and options that many layers share."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -9,6 +9,7 @@ from numpy.typing import DTypeLike, NDArray
 from tinygrad_lite import Tensor, arguments, warn
 
 Input: TypeAlias = Tensor | NDArray[Any]
+Sizes: TypeAlias = int | Sequence[int]  # one for all axes, or one for each
 Maybe = TypeVar("Maybe", Tensor, Tensor | None)
 
 # Inputs

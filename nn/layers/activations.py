@@ -1,4 +1,4 @@
-"""Activations: elementwise functions between the other layers, and softmax along an axis.
+"""Activations: elementwise functions between the other layers.
 
 Every layer whose PyTorch form has `inplace` takes it too.  It changes nothing: the result is the
 same, in new memory.
@@ -7,7 +7,7 @@ same, in new memory.
 import numpy as np
 from numpy.typing import DTypeLike
 
-from tinygrad_lite import Tensor, arguments, warn
+from tinygrad_lite import Tensor, arguments
 
 from ..module import Module
 from ._inputs import Input, as_tensor, float_dtype, not_negative, with_dtype
@@ -323,66 +323,6 @@ class GLU(Module):
 
     def extra_repr(self) -> str:
         return f"dim={self.dim}"
-
-
-# Along an axis
-
-
-class _AlongAxis(Module):
-    """A function along the axis `dim`.
-
-    Without it, PyTorch's old choice: axis 0 of tensors with 0, 1 or 3 axes, else axis 1, with a
-    warning.
-    """
-
-    def __init__(self, dim: int | None = None) -> None:
-        name = type(self).__name__
-        self.dim = None if dim is None else arguments.integer(dim, f"{name}: dim")
-
-    def axis(self, x: Tensor) -> int:
-        """The axis of x."""
-        if self.dim is not None:
-            return self.dim
-        axis = 0 if x.ndim in (0, 1, 3) else 1
-        warn(f"{type(self).__name__} without dim takes axis {axis} here; write dim={axis}, or -1")
-        return axis
-
-    def extra_repr(self) -> str:
-        return f"dim={self.dim}"
-
-
-class Softmax(_AlongAxis):
-    """y = exp(x) / sum(exp(x)) along the axis `dim`, without overflow."""
-
-    def forward(self, x: Input) -> Tensor:
-        x = as_tensor(x)
-        return x.softmax(self.axis(x))
-
-
-class LogSoftmax(_AlongAxis):
-    """y = log(softmax(x)) along the axis `dim`, without overflow."""
-
-    def forward(self, x: Input) -> Tensor:
-        x = as_tensor(x)
-        return x.log_softmax(self.axis(x))
-
-
-class Softmin(_AlongAxis):
-    """y = softmax(-x) along the axis `dim`."""
-
-    def forward(self, x: Input) -> Tensor:
-        x = as_tensor(x)
-        return x.softmin(self.axis(x))
-
-
-class Softmax2d(Module):
-    """Softmax over the channels of each pixel: (N, C, H, W) or (C, H, W), the same shape."""
-
-    def forward(self, x: Input) -> Tensor:
-        x = as_tensor(x)
-        if x.ndim not in (3, 4):
-            raise ValueError(f"expected (N, C, H, W) or (C, H, W); got {x.shape}")
-        return x.softmax(-3)
 
 
 # Functions of torch.nn.functional that are no methods of Tensor

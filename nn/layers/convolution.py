@@ -10,9 +10,7 @@ from tinygrad_lite import Tensor, arguments
 
 from .. import init
 from ..module import Module
-from ._inputs import Input, as_tensor, float_dtype, per_axis, with_dtype
-
-Sizes = int | Sequence[int]
+from ._inputs import Input, Sizes, as_tensor, float_dtype, per_axis, with_dtype
 
 
 class _Convolution(Module):

@@ -1,8 +1,11 @@
 """Optimisers: the index of this folder, in reading order.
 
-`sgd` to `averaged` show the formulas, and `_formulas` what they have in common; `optimizer` holds
-the step around them, `groups` and `options` what is set, `chunks` how a formula runs over large
-arrays, and `saving` the state dict.  `schedules` are learning rates as functions of the step.
+`sgd` to `lbfgs` show the formulas, and `_formulas` what they have in common; `optimizer` holds the
+step around them, `groups` the parameters and their options, `checks` which values these may have,
+`chunks` how a formula runs over large arrays, and `saving` the state dict.
+
+`schedules` are learning rates as functions of the step, `swa_utils` are averages of weights, and
+gradients are clipped by `nn.utils`.
 """
 
 import sys
@@ -13,9 +16,10 @@ from .._other_names import OPTIM
 
 # isort: off
 from .sgd import SGD  # with or without momentum
+from .sgd import ASGD  # with the mean of the parameters
 from .adam import Adam  # every element has its own step size
 from .adam import AdamW  # the same with decoupled weight decay
-from .adam import Adamax  # with the largest gradient in the place of the mean square
+from .adam import Adamax  # with the largest gradient instead of the mean square
 from .adam import NAdam  # with Nesterov's momentum
 from .adam import RAdam  # that waits until the mean square is worth dividing by
 from .adaptive import RMSprop  # divided by the root of the mean square
@@ -23,7 +27,6 @@ from .adaptive import Adagrad  # by the root of the sum of squares
 from .adaptive import Adadelta  # as long as the last steps were
 from .signs import Lion  # the sign of a momentum
 from .signs import Rprop  # a step for each element, which grows until its gradient turns
-from .averaged import ASGD  # with the mean of the parameters
 from .layerwise import LARS  # SGD, and each parameter has a rate in proportion to its norm
 from .layerwise import LAMB  # AdamW with such rates
 from .muon import Muon  # the momentum of a matrix, made orthogonal

@@ -9,10 +9,10 @@ import numpy as np
 from tinygrad_lite import arguments
 
 from ._formulas import above_zero, denominator, keep_mean, keep_mean_square
+from .checks import Check, fractions, not_negative
 from .chunks import Array, State
 from .groups import Group
 from .optimizer import Optimizer
-from .options import Check, fractions, not_negative
 
 
 class Adam(Optimizer):

@@ -8,10 +8,10 @@ import numpy as np
 from tinygrad_lite import Tensor, arguments
 
 from ..utils import get_total_norm
+from .checks import Check, fractions, not_negative
 from .chunks import Array, State
 from .groups import Group
 from .optimizer import Optimizer
-from .options import Check, fractions, not_negative
 
 
 class LARS(Optimizer):

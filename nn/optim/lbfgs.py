@@ -8,9 +8,9 @@ import numpy as np
 
 from tinygrad_lite import Tensor, arguments
 
+from .checks import Check, not_negative
 from .chunks import Array
 from .optimizer import Optimizer
-from .options import Check, not_negative
 
 # Of the line search: how much the loss has to fall, and how much flatter it has to be.
 DECREASE, FLATTER = 1e-4, 0.9

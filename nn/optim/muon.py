@@ -9,10 +9,10 @@ import numpy as np
 from tinygrad_lite import Tensor, arguments
 
 from ..utils import get_total_norm
+from .checks import Check, finite, not_negative
 from .chunks import Array, State
 from .groups import Group
 from .optimizer import Optimizer
-from .options import Check, finite, not_negative
 
 
 def _three(value: Any, name: str) -> tuple[float, ...]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from tinygrad_lite import Tensor, arguments, enable_grad
 
+from .checks import Check, not_negative
 from .chunks import (
     HALF,
     Array,
@@ -21,7 +22,6 @@ from .chunks import (
     empty_state,
 )
 from .groups import Group, groups_of, unnamed
-from .options import Check, not_negative
 from .saving import loaded, loaded_groups, saved, saved_groups
 
 

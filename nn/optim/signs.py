@@ -6,10 +6,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ._formulas import keep_mean
+from .checks import Check, finite, fractions, not_negative, pair
 from .chunks import Array, State
 from .groups import Group
 from .optimizer import Optimizer
-from .options import Check, finite, fractions, not_negative, pair
 
 
 class Lion(Optimizer):
@@ -56,7 +56,7 @@ class Lion(Optimizer):
         keep_mean(m, gradient, b2, spare)
 
 
-def etas(value: Any, name: str) -> tuple[float, ...]:
+def _etas(value: Any, name: str) -> tuple[float, ...]:
     """A number below 1 that shrinks, and one above 1 that grows."""
     shrink, grow = pair(value, name, finite)
     if not 0 < shrink < 1 < grow:
@@ -66,7 +66,7 @@ def etas(value: Any, name: str) -> tuple[float, ...]:
     return shrink, grow
 
 
-def sizes(value: Any, name: str) -> tuple[float, ...]:
+def _sizes(value: Any, name: str) -> tuple[float, ...]:
     """The smallest and the largest step."""
     return pair(value, name, not_negative)
 
@@ -91,8 +91,8 @@ class Rprop(Optimizer):
 
     checks: ClassVar[dict[str, Check]] = {
         **Optimizer.checks,
-        "etas": etas,
-        "step_sizes": sizes,
+        "etas": _etas,
+        "step_sizes": _sizes,
     }
 
     def __init__(

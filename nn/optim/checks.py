@@ -1,4 +1,4 @@
-"""The options of optimisers, each checked when it is given and when it is assigned.
+"""Checks of an optimiser's options: each is made when the option is given, and when it is assigned.
 
 A check takes a value and its name for messages ("Adam: lr"), and returns the value in its plain
 form: a Python float, since a NumPy scalar would decide dtypes.

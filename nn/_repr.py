@@ -9,7 +9,7 @@ from .state import parameters_among
 _SHOWN = 4  # tensors of one module
 
 
-def outline(root: Any) -> str:
+def tree(root: Any) -> str:
     """One line for each module, and for each function that a module holds, indented.
 
     A module that is held twice has its first path in the second line.

@@ -11,7 +11,7 @@ from .state import buffers_among, parameters_among
 Part = TypeVar("Part")
 
 
-class Parts:
+class Lists:
     """The lists that `Module` has.  Each is complete when its iterator is returned.
 
     A path leads through attributes, positions and keys: "layers.0.weight".  What is held twice is
