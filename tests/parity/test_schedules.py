@@ -97,18 +97,21 @@ CASES = {
         for first, multiple, eta_min in [(10, 1, 0), (10, 2, 0.01), (1, 3, 0), (50, 1, 0.2)]
     },
     **{
-        f"cyclic {options}": (
+        f"cyclic {name}": (
             schedules.cyclic(0.01, 0.1, **options),
             theirs("CyclicLR", base_lr=0.01, max_lr=0.1, **options),
         )
-        for options in [
-            {"step_size_up": 20},
-            {"step_size_up": 20, "step_size_down": 7},
-            {"step_size_up": 5, "step_size_down": 31, "mode": "triangular2"},
-            {"step_size_up": 20, "mode": "exp_range", "gamma": 0.99},
-            {"step_size_up": 8, "scale_fn": lambda x: 1 / x},
-            {"step_size_up": 8, "scale_fn": lambda x: 0.99**x, "scale_mode": "iterations"},
-        ]
+        for name, options in {
+            "up": {"step_size_up": 20},
+            "up and down": {"step_size_up": 20, "step_size_down": 7},
+            "triangular2": {"step_size_up": 5, "step_size_down": 31, "mode": "triangular2"},
+            "exp_range": {"step_size_up": 20, "mode": "exp_range", "gamma": 0.99},
+            "scaled": {"step_size_up": 8, "scale_fn": lambda x: 1 / x},
+            "scaled by iterations": {
+                **{"step_size_up": 8, "scale_mode": "iterations"},
+                "scale_fn": lambda x: 0.99**x,
+            },
+        }.items()
     },
     "scaled": (
         schedules.scaled(0.1, lambda step: 1 / (1 + step)),
