@@ -76,6 +76,13 @@ class _Series(_Container):
         self._parts = {}
         self.extend(parts)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Of modules, `series.name = module` adds one, as in PyTorch, or replaces it."""
+        if isinstance(value, Module) and self._what != "value" and "_parts" in vars(self):
+            self.add_module(name, value)
+        else:
+            super().__setattr__(name, value)
+
     def append(self, part: Any) -> Self:
         """Add one at the end."""
         name = str(len(self))
@@ -160,6 +167,7 @@ class Sequential(_Series):
 
     layers: modules, or any functions of one argument (`Tensor.tanh`); or one dict of them by name.
     Their names, otherwise "0", "1", ..., are those in the state.  A slice keeps its layers' names.
+    A module that is set as an attribute, `model.last = ReLU()`, is a layer too, the last one.
     """
 
     _what = "layer"

@@ -270,6 +270,28 @@ def test_a_sequential_many_times_shares_its_layers():
         net * 0
 
 
+def test_a_module_that_is_set_as_an_attribute_is_a_layer():
+    class Transition(nn.Sequential):
+        def __init__(self):
+            super().__init__()
+            self.norm = nn.LayerNorm(2, elementwise_affine=False)
+            self.linear = nn.Linear(2, 3)
+            self.function = Tensor.tanh
+
+    net, x = Transition(), Tensor([[1.0, 2.0], [5.0, 3.0]])
+    expected = (
+        np.array([[-1.0, 1.0], [1.0, -1.0]]) @ net.linear.weight.data.T + net.linear.bias.data
+    )
+    np.testing.assert_allclose(net(x).data, expected, rtol=1e-4)
+    assert list(net.state_dict()) == ["linear.weight", "linear.bias"]
+    net.linear = nn.Identity()
+    net.last = nn.Flatten(0)
+    np.testing.assert_allclose(net(x).data, [-1.0, 1.0, 1.0, -1.0], rtol=1e-4)
+    layers = nn.ModuleList([nn.Tanh()])
+    layers.out = nn.ReLU()
+    assert [type(layer) for layer in layers] == [nn.Tanh, nn.ReLU]
+
+
 def test_a_subclass_of_sequential_may_hold_more():
     class Scaled(nn.Sequential):
         def __init__(self):
