@@ -1,4 +1,4 @@
-"""Neural networks on tinygrad_lite: modules, layers, optimisers, state, data.
+"""Neural networks on tinygrad_lite: modules, layers, losses, optimisers, state, data.
 
     import nn
 
@@ -6,8 +6,21 @@
     optimizer = nn.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
     X_train, Y_train, X_test, Y_test = nn.datasets.mnist()
 
-Parameters are found in a model's attributes (`nn.Module`); nothing has to be registered.
-The layers are those of `nn.layers`, by the same names.
+What is where:
+
+    nn.Module, nn.Parameter    a part of a model, which finds its own parameters; a tensor to train
+    nn.Linear, nn.MSELoss ...  layers, containers and losses: all of `nn.layers`, by theme there
+    nn.functional              the functions of torch.nn.functional, with its names and arguments
+    nn.init                    initial values of parameters
+    nn.optim                   optimisers; `nn.optim.schedules` has learning rates as functions of
+                               the step, `nn.optim.swa_utils` averages of weights
+    nn.utils                   gradients clipped, and parameters as one vector
+    nn.state                   parameters and state of any object by name, and as a file
+    nn.distributions           random draws, their log-probabilities, and gradients through them
+    nn.data, nn.datasets       batches; MNIST and a small set of digits
+
+Names, arguments, defaults and state-dict keys are PyTorch's.  Parameters are found in a model's
+attributes (`nn.Module`); nothing has to be registered but buffers.
 """
 
 import sys

@@ -156,13 +156,13 @@ def complete(name: str, root: object) -> list[Found]:
         if type(value) in _PLAIN or id(value) in looked_into:
             continue
         looked_into.add(id(value))
-        for part, place in _hidden_by(value, looked_into):
+        for part, words in _hidden_by(value, looked_into):
             if id(part) not in known:
                 where = f"{type(root).__name__}{path and '.'}{path}"
                 where = where if path or is_module(root) else "the argument"
                 kind = type(part).__name__
                 kind = f"an {kind}" if kind[0] in "AEIOU" else f"a {kind}"
-                raise TypeError(f"{name}: {where} {place.format(kind)}")
+                raise TypeError(f"{name}: {where} {words.format(kind)}")
     return found
 
 

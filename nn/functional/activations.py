@@ -9,8 +9,9 @@ from numpy.typing import DTypeLike
 
 from tinygrad_lite import Tensor
 
-from ..layers import LogSoftmax, Softmax, Softmin, activations
+from ..layers import activations
 from ..layers._inputs import Input, as_tensor
+from ..layers.softmaxes import chosen_axis
 from ..layers.softmaxes import gumbel_softmax as gumbel_softmax
 from ._calls import applied
 
@@ -199,16 +200,16 @@ def glu(input: Input, dim: int = -1) -> Tensor:
 def softmax(input: Input, dim: int | None = None, *, dtype: DTypeLike | None = None) -> Tensor:
     """exp(x) / sum(exp(x)) along dim: `Tensor.softmax`.  Without dim it warns, and chooses one."""
     x = as_tensor(input, "softmax")
-    return x.softmax(Softmax(dim).axis(x), dtype)
+    return x.softmax(chosen_axis("softmax", x, dim), dtype)
 
 
 def log_softmax(input: Input, dim: int | None = None, *, dtype: DTypeLike | None = None) -> Tensor:
     """log(softmax(x)) along dim: `Tensor.log_softmax`.  Without dim as in softmax."""
     x = as_tensor(input, "log_softmax")
-    return x.log_softmax(LogSoftmax(dim).axis(x), dtype)
+    return x.log_softmax(chosen_axis("log_softmax", x, dim), dtype)
 
 
 def softmin(input: Input, dim: int | None = None, *, dtype: DTypeLike | None = None) -> Tensor:
     """softmax(-x) along dim: `Tensor.softmin`.  Without dim as in softmax."""
     x = as_tensor(input, "softmin")
-    return x.softmin(Softmin(dim).axis(x), dtype)
+    return x.softmin(chosen_axis("softmin", x, dim), dtype)

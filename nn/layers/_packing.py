@@ -30,8 +30,8 @@ class Packed:
         step, row = np.nonzero(going_on)
         self.sizes = tuple(going_on.sum(1).tolist())
         self.order = longest_first
-        self.place = np.argsort(longest_first)
-        self.ends = (np.cumsum(self.sizes) - self.sizes)[lengths - 1] + self.place
+        self.position = np.argsort(longest_first)
+        self.ends = (np.cumsum(self.sizes) - self.sizes)[lengths - 1] + self.position
         self.index = (step, longest_first[row])
 
     def rows(self, x: Tensor) -> Tensor:
@@ -57,7 +57,7 @@ class Packed:
         """The last state of each sequence, (N, features), of those in all rows."""
         batch = self.shape[1]
         if self.index is not None:
-            return states[self.place if backwards else self.ends]
+            return states[self.position if backwards else self.ends]
         return states[:batch] if backwards else states[states.shape[0] - batch :]
 
 

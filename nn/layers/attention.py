@@ -171,7 +171,7 @@ def multi_head_attention_forward(
 ) -> tuple[Tensor, Tensor | None]:
     """The formula of `MultiheadAttention`, whose docstring explains most arguments.
 
-    static_k, static_v        (N num_heads, S, embed_dim / num_heads): used in place of the keys and
+    static_k, static_v        (N num_heads, S, embed_dim / num_heads): used instead of the keys and
                               values of all heads
     use_separate_proj_weight  whether the three weights count, and not in_proj_weight
     batch_first               PyTorch's function does not have it

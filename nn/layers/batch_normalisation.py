@@ -176,7 +176,7 @@ class _ChannelNorm(Module):
             if buffer is not None:
                 _write(buffer, start)
 
-    def running(self) -> tuple[Tensor | None, Tensor | None]:
+    def _averages(self) -> tuple[Tensor | None, Tensor | None]:
         """The running averages to use or to update."""
         if self.training and not self.track_running_stats:
             return None, None
@@ -212,7 +212,7 @@ class _BatchNorm(_ChannelNorm):
             x.shape[1] != self.num_features
         ):
             raise ValueError(f"expected {' or '.join(shapes)}; got {x.shape}")
-        mean, var = self.running()
+        mean, var = self._averages()
         momentum = self.momentum
         seen = self.num_batches_tracked if self.training and self.track_running_stats else None
         if momentum is None:  # the average over all batches
@@ -285,7 +285,7 @@ class _InstanceNorm(_ChannelNorm):
             if self.affine or self.track_running_stats:
                 raise ValueError(f"expected {' or '.join(shapes)}; got {x.shape}")
             warn(f"{type(self).__name__}: expected {' or '.join(shapes)}; got {x.shape}")
-        mean, var = self.running()
+        mean, var = self._averages()
         own = self.training or (mean is None and var is None)
         batch = x if x.ndim == axes else x.unsqueeze(0)
         momentum = self.momentum or 0.0

@@ -22,7 +22,7 @@ Weight: TypeAlias = Input | None
 # What several losses have in common
 
 
-class Reduced(Module):
+class _Reduced(Module):
     """A loss with no other option than its reduction."""
 
     def __init__(
@@ -31,7 +31,7 @@ class Reduced(Module):
         self.reduction = reduction_of(type(self).__name__, reduction, size_average, reduce)
 
 
-class Weighted(Module):
+class _Weighted(Module):
     """A loss with a weight for each element or class."""
 
     weight: Tensor | None
@@ -138,7 +138,7 @@ class MultiMarginLoss(Module):
         )
 
 
-class MultiLabelMarginLoss(Reduced):
+class MultiLabelMarginLoss(_Reduced):
     """Sum of max(0, 1 - x[t] + x[k]) / C over true t and other k (`Tensor.multilabel_margin_loss`).
 
     input: scores x, (N, C) or (C,).  target: the same shape, the true classes of each sample, then
@@ -152,7 +152,7 @@ class MultiLabelMarginLoss(Reduced):
 # Probabilities
 
 
-class BCELoss(Weighted):
+class BCELoss(_Weighted):
     """-t log(p) - (1 - t) log(1 - p), for probabilities p (`Tensor.binary_crossentropy`).
 
     weight: a factor of each element, broadcast to the input.
@@ -190,7 +190,7 @@ class BCEWithLogitsLoss(Module):
         )
 
 
-class MultiLabelSoftMarginLoss(Weighted):
+class MultiLabelSoftMarginLoss(_Weighted):
     """BCEWithLogitsLoss, its mean over the classes (`Tensor.multilabel_soft_margin_loss`).
 
     input and target: (..., C); weight: a factor of each class.
@@ -200,7 +200,7 @@ class MultiLabelSoftMarginLoss(Weighted):
         return as_tensor(input).multilabel_soft_margin_loss(target, self.weight, self.reduction)
 
 
-class SoftMarginLoss(Reduced):
+class SoftMarginLoss(_Reduced):
     """log(1 + exp(-target input)), for targets 1 and -1 (`Tensor.soft_margin_loss`)."""
 
     def forward(self, input: Input, target: Input) -> Tensor:
@@ -276,14 +276,14 @@ class GaussianNLLLoss(Module):
 # Numbers
 
 
-class MSELoss(Reduced):
+class MSELoss(_Reduced):
     """(input - target)^2 (`Tensor.mse_loss`)."""
 
     def forward(self, input: Input, target: Input) -> Tensor:
         return as_tensor(input).mse_loss(target, self.reduction)
 
 
-class L1Loss(Reduced):
+class L1Loss(_Reduced):
     """|input - target| (`Tensor.l1_loss`)."""
 
     def forward(self, input: Input, target: Input) -> Tensor:

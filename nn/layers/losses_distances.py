@@ -13,7 +13,7 @@ from ._inputs import Input, as_tensor, reduction_of
 from .losses import Reduction
 
 
-class Margin(Module):
+class _Margin(Module):
     """A loss of two inputs that is 0 beyond a margin."""
 
     def __init__(
@@ -48,7 +48,7 @@ class HingeEmbeddingLoss(Module):
         return as_tensor(input).hinge_embedding_loss(target, self.margin, self.reduction)
 
 
-class MarginRankingLoss(Margin):
+class MarginRankingLoss(_Margin):
     """max(0, margin - target (input1 - input2)) (`Tensor.margin_ranking_loss`).
 
     target: 1 where input1 should be the larger one, else -1.
@@ -58,7 +58,7 @@ class MarginRankingLoss(Margin):
         return as_tensor(input1).margin_ranking_loss(input2, target, self.margin, self.reduction)
 
 
-class CosineEmbeddingLoss(Margin):
+class CosineEmbeddingLoss(_Margin):
     """1 - cosine where the target is 1, max(0, cosine - margin) where it is -1.
 
     By `Tensor.cosine_embedding_loss`.  input1, input2: (N, E) or (E,); target: (N,) or ().

@@ -202,8 +202,8 @@ class AdaptiveLogSoftmaxWithLoss(Module):
             raise ValueError(f"expected integers from 0 to {self.n_classes - 1} as labels")
         # Cluster 0 is the first cutoffs[0] classes, which the head has scores for.
         cluster = np.searchsorted(self.cutoffs, labels, side="right")
-        places = np.where(cluster, self.shortlist_size + cluster - 1, labels)
-        output = _log_probability(self.head(rows), places)
+        positions = np.where(cluster, self.shortlist_size + cluster - 1, labels)
+        output = _log_probability(self.head(rows), positions)
         for i, part in enumerate(self.tail, start=1):
             (members,) = np.nonzero(cluster == i)
             if members.size:

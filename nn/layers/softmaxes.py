@@ -9,23 +9,11 @@ from ._inputs import Input, as_tensor
 
 
 class _AlongAxis(Module):
-    """A function along the axis `dim`.
-
-    Without it, PyTorch's old choice: axis 0 of tensors with 0, 1 or 3 axes, else axis 1, with a
-    warning.
-    """
+    """A function along the axis `dim`; None for the one that `chosen_axis` takes."""
 
     def __init__(self, dim: int | None = None) -> None:
         name = type(self).__name__
         self.dim = None if dim is None else arguments.integer(dim, f"{name}: dim")
-
-    def axis(self, x: Tensor) -> int:
-        """The axis of x."""
-        if self.dim is not None:
-            return self.dim
-        axis = 0 if x.ndim in (0, 1, 3) else 1
-        warn(f"{type(self).__name__} without dim takes axis {axis} here; write dim={axis}, or -1")
-        return axis
 
     def extra_repr(self) -> str:
         return f"dim={self.dim}"
@@ -36,7 +24,7 @@ class Softmax(_AlongAxis):
 
     def forward(self, x: Input) -> Tensor:
         x = as_tensor(x)
-        return x.softmax(self.axis(x))
+        return x.softmax(chosen_axis("Softmax", x, self.dim))
 
 
 class LogSoftmax(_AlongAxis):
@@ -44,7 +32,7 @@ class LogSoftmax(_AlongAxis):
 
     def forward(self, x: Input) -> Tensor:
         x = as_tensor(x)
-        return x.log_softmax(self.axis(x))
+        return x.log_softmax(chosen_axis("LogSoftmax", x, self.dim))
 
 
 class Softmin(_AlongAxis):
@@ -52,7 +40,7 @@ class Softmin(_AlongAxis):
 
     def forward(self, x: Input) -> Tensor:
         x = as_tensor(x)
-        return x.softmin(self.axis(x))
+        return x.softmin(chosen_axis("Softmin", x, self.dim))
 
 
 class Softmax2d(Module):
@@ -63,6 +51,21 @@ class Softmax2d(Module):
         if x.ndim not in (3, 4):
             raise ValueError(f"expected (N, C, H, W) or (C, H, W); got {x.shape}")
         return x.softmax(-3)
+
+
+# Functions of torch.nn.functional that are no methods of Tensor, and their axis
+
+
+def chosen_axis(name: str, x: Tensor, dim: int | None) -> int:
+    """`dim`; without it, PyTorch's old choice, with a warning from the function of this name.
+
+    That is axis 0 of tensors with 0, 1 or 3 axes, else axis 1.
+    """
+    if dim is not None:
+        return dim
+    axis = 0 if x.ndim in (0, 1, 3) else 1
+    warn(f"{name} without dim takes axis {axis} here; write dim={axis}, or -1")
+    return axis
 
 
 def gumbel_softmax(

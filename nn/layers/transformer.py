@@ -245,7 +245,7 @@ class Transformer(Module):
 
     src: (S, N, d_model), tgt: (L, N, d_model) -> (L, N, d_model); or with N first, or without.
 
-    custom_encoder, custom_decoder  modules that are used in place of PyTorch's stacks
+    custom_encoder, custom_decoder  modules that are used instead of the two stacks
 
     Other options are those of `TransformerEncoderLayer`.  Matrices start as
     `init.glorot_uniform`.

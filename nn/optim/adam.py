@@ -118,7 +118,7 @@ class AdamW(Adam):
 
 
 class Adamax(Optimizer):
-    """Adam with the largest gradient, slowly forgotten, in the place of the root mean square.
+    """Adam with the largest gradient, slowly forgotten, instead of the root mean square.
 
         d = gradient + weight_decay * parameter
         m = b1 * m + (1 - b1) * d

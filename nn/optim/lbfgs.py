@@ -48,9 +48,9 @@ class LBFGS(Optimizer):
 
     lr                t, the length of every step; with a line search the first length that is tried
     max_iter          the number of directions in one call of `step`
-    max_eval          of calls of the closure; by default max_iter * 5 // 4
-    tolerance_grad    it is at the end when no element of the gradient is above this
-    tolerance_change  ... or when neither the loss nor an element changes by more than this
+    max_eval          the number of calls of the closure; by default max_iter * 5 // 4
+    tolerance_grad    it stops when no element of the gradient is larger than this,
+    tolerance_change  or when the loss, or every element, changes by less than this
     line_search_fn    None, or "strong_wolfe": t is searched so that the loss falls enough and
                       becomes flatter
 

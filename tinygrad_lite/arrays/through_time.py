@@ -161,7 +161,7 @@ def lstm_gradient(
     for rows, chunk in _chunks(gates, steps):
         t, out = np.tanh(cells[rows]), None if gz is None else gz[rows]
         slopes, through = step_of.lstm_slopes(gates[rows], before[rows], t, out)
-        for step, place in chunk:
+        for step, here in chunk:
             if of_h.shape[0] != step.stop - step.start:
                 of_h, of_c = returned(of_h, step, first_h), returned(of_c, step, first_c)
             of_h = of_h if k is None else of_h + k[step]
@@ -169,7 +169,7 @@ def lstm_gradient(
             if w is not None:
                 totals.append(of_h)
                 of_h = of_h @ w
-            part, of_c = step_of.lstm_gradient(of_h, of_c, slopes[place], through[place], f[step])
+            part, of_c = step_of.lstm_gradient(of_h, of_c, slopes[here], through[here], f[step])
             parts.append(part if more is None else _plus(part, more[step]))
             of_h = parts[-1] @ v
     total = None if w is None else _whole(None, totals, steps)
@@ -190,10 +190,10 @@ def gru_gradient(
     for rows, chunk in _chunks(gates, steps):
         room = (None, None) if gz is None else (gz[rows], ga[rows])
         slopes = step_of.gru_slopes(gates[rows], before[rows], *room)
-        for step, place in chunk:
+        for step, here in chunk:
             g = returned(g, step, firsts)
             g = g if k is None else g + k[step]
-            z, a = (step_of.times(each[place], g) for each in slopes)
+            z, a = (step_of.times(each[here], g) for each in slopes)
             of_z.append(z if more is None else _plus(z, more[0][step]))
             of_a.append(a if more is None else _plus(a, more[1][step]))
             g = g * u[step] + of_a[-1] @ v

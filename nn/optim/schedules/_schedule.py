@@ -1,4 +1,4 @@
-"""What schedules share: the call, the repr, readers of arguments, and pieces of formulas."""
+"""What schedules share: the call, the repr, readers of arguments, and parts of formulas."""
 
 import math
 from collections.abc import Iterable, Sequence
