@@ -130,7 +130,7 @@ class Lists:
             raise arguments.wrong(f"get_{kind}: target", "a path, as text", target)
         found = dict(named)
         if target not in found:
-            names = ", ".join(list(found)[:20]) or "none"
+            names = ", ".join([name for name in found if name][:20]) or "none"
             raise AttributeError(
                 f"get_{kind}: {type(self).__name__} has no {kind} {target!r}; it has {names}"
             )

@@ -21,6 +21,12 @@ class _Container(Module):
     _parts: dict[str, Any]
     _what = "module"  # the word for a part
 
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Only Sequential calls its modules."""
+        raise NotImplementedError(
+            "it holds its parts and cannot be called; call them one by one, or use Sequential"
+        )
+
     def _checked(self, part: Any, name: str) -> Any:
         """The part as it is held; an error if it cannot be one."""
         return None if part is None else _module_or_function(self, part, f"{self._what} {name}")

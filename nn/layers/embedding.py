@@ -329,7 +329,7 @@ def _bags(indices: Integers, offsets: Input | None, closed: bool) -> tuple[Integ
     if starts.ndim != 1 or (closed and not starts.size):
         raise ValueError(f"embedding_bag: expected offsets of 1 axis; got shape {starts.shape}")
     edges = starts if closed else np.append(starts, indices.size)
-    if edges.size > 1 and (edges[0] or edges[-1] != indices.size or (np.diff(edges) < 0).any()):
+    if edges[0] or edges[-1] != indices.size or (np.diff(edges) < 0).any():
         raise ValueError(
             f"embedding_bag: expected offsets that rise from 0 to {indices.size}; "
             f"got {arguments.shown(starts.tolist())}"

@@ -15,6 +15,10 @@ from .optimizer import Optimizer
 # Of the line search: how much the loss has to fall, and how much flatter it has to be.
 DECREASE, FLATTER = 1e-4, 0.9
 SHORTEST = 1e-9  # a bracket in which no element moves further than this is not cut again
+# What the state holds, under PyTorch's names; before the first direction only the counts.
+COUNTS = ("func_evals", "n_iter")
+VECTORS, LISTS = ("d", "prev_flat_grad"), ("old_dirs", "old_stps", "ro")
+NUMBERS = ("prev_loss", "H_diag", "t")
 
 
 class Point(NamedTuple):
@@ -98,6 +102,36 @@ class LBFGS(Optimizer):
         if self.param_groups:
             raise ValueError("LBFGS: expected one group of parameters, which are one vector; got 2")
         super().add_param_group(group)
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """As for every optimiser; a history of vectors that do not fit is refused."""
+        states = state_dict.get("state") if isinstance(state_dict, Mapping) else None
+        for entry in states.values() if isinstance(states, Mapping) else ():
+            if isinstance(entry, Mapping) and entry:
+                self._check_entry(entry)
+        super().load_state_dict(state_dict)
+
+    def _check_entry(self, entry: Mapping[str, Any]) -> None:
+        where = "LBFGS: load_state_dict"
+        for name in COUNTS:
+            if name in entry:
+                arguments.integer(entry[name], f"{where}: {name}", least=0)
+        names = COUNTS if entry.get("n_iter") == 0 else (*COUNTS, *VECTORS, *LISTS, *NUMBERS)
+        missing = [name for name in names if name not in entry]
+        known = (*COUNTS, *VECTORS, *LISTS, *NUMBERS, "al")  # PyTorch keeps this memory
+        unexpected = [name for name in entry if name not in known]
+        for what, found in (("missing", missing), ("unexpected", unexpected)):
+            if found:
+                raise ValueError(f"{where}: {what} {', '.join(map(str, found))}")
+        for name in LISTS:
+            if not isinstance(entry.get(name, []), list):
+                raise arguments.wrong(f"{where}: {name}", "a list", entry[name])
+        size = sum(parameter.numel() for parameter in self.params)
+        vectors = [(name, entry[name]) for name in VECTORS if name in entry]
+        vectors += [(name, each) for name in LISTS[:2] for each in entry.get(name, ())]
+        for name, vector in vectors:
+            if getattr(vector, "shape", None) != (size,):
+                raise arguments.wrong(f"{where}: {name}", f"{size} numbers in one axis", vector)
 
     def named_state(self) -> Iterator[tuple[str, Any]]:
         """There are no fixed names, since the history grows."""

@@ -48,6 +48,9 @@ def loaded_groups(
         own, indices = group["params"], other.get("params") if isinstance(other, Mapping) else None
         if not isinstance(indices, list | tuple):
             raise arguments.wrong(f"{where}: group {number}", 'a dict with a list "params"', other)
+        if not all(isinstance(index, int | str) for index in indices):
+            expected = 'a dict whose "params" are numbers of parameters'
+            raise arguments.wrong(f"{where}: group {number}", expected, indices)
         if len(own) != len(indices):
             raise ValueError(
                 f"{where}: group {number}: expected {len(own)} parameters; got {len(indices)}"

@@ -318,7 +318,7 @@ def test_functions_are_parts_of_dicts_and_lists():
 
 
 def test_a_list_is_not_called():
-    with pytest.raises(NotImplementedError, match=r"^ModuleList: forward is not written"):
+    with pytest.raises(NotImplementedError, match=r"^ModuleList: it holds its parts and cannot be"):
         nn.ModuleList([nn.ReLU()])(1)
 
 

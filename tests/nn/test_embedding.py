@@ -255,6 +255,14 @@ def test_bags_that_are_refused() -> None:
             f"{start}expected offsets that rise from 0 to 5; got {offsets}",
             *(layer, flat, np.array(offsets)),
         )
+    closed = nn.EmbeddingBag(10, 2, mode="sum", include_last_offset=True)
+    for bags, edges in ((layer, []), (closed, [0]), (closed, [-7])):  # no bag, and integers in none
+        refuses(
+            ValueError,
+            f"{start}expected offsets that rise from 0 to 5; got {edges}",
+            *(bags, flat, np.array(edges, int)),
+        )
+    assert closed(flat[:0], np.array([0])).shape == (0, 2)
     refuses(
         ValueError,
         f"{start}expected per_sample_weights of the input's shape (5,); got (4,)",

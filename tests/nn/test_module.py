@@ -356,6 +356,11 @@ def test_a_buffer_is_not_trained():
         (lambda m: m.to(np.int64), TypeError, "to: expected a float dtype, since a module is tra"),
         (lambda m: m.to("cuda"), ValueError, "to: expected a dtype, a Tensor or 'cpu', the only"),
         (
+            lambda m: nn.Sequential(nn.ReLU(), m).get_submodule("2"),
+            AttributeError,
+            "get_submodule: Sequential has no submodule '2'; it has 0, 1",
+        ),
+        (
             lambda m: m.get_parameter("scalse"),
             AttributeError,
             "get_parameter: Buffered has no parameter 'scalse'; it has scale, fixed",

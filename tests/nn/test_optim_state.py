@@ -219,6 +219,11 @@ BAD = [
         TypeError,
         'group 0: expected a dict with a list "params"; got dict',
     ),
+    (
+        changed(param_groups=[{"params": [[0], 1, 2]}]),
+        TypeError,
+        'group 0: expected a dict whose "params" are numbers of parameters; got [[0], 1, 2]',
+    ),
     (changed(state={0: 3}), TypeError, "parameter 0: expected a dict; got 3"),
     (changed(step=-1), ValueError, "parameter 0: step: expected a number of 0 or more; got -1"),
     (

@@ -276,6 +276,42 @@ def test_a_loss_that_becomes_nan_ends():
         assert closure.calls < 60
 
 
+def other_state(**changes):
+    """The state of LBFGS after a step on two numbers, with some entries changed; None for gone."""
+    x = Tensor(np.array([1.0, 1.0]), requires_grad=True)
+    optimizer = optim.LBFGS([x], max_iter=2)
+    optimizer.step(closure_of(lambda x: x.square().sum(), x))
+    found = optimizer.state_dict()
+    entry = {**found["state"][0], **changes}
+    found["state"][0] = {name: value for name, value in entry.items() if value is not None}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"d": None, "ro": None}, "missing d, ro"),
+        ({"exp_avg": Tensor.ones(2), "step": 1}, "unexpected exp_avg, step"),
+        ({"d": np.ones((1, 2))}, "d: expected 2 numbers in one axis; got ndarray of shape (1, 2)"),
+        ({"old_stps": [np.ones(3)]}, "old_stps: expected 2 numbers in one axis; got ndarray"),
+        ({"old_dirs": Tensor.ones(2)}, "old_dirs: expected a list; got Tensor of shape (2,)"),
+        ({"n_iter": Tensor.ones(2)}, "n_iter: expected an integer; got Tensor of shape (2,)"),
+        ({"n_iter": "3"}, "n_iter: expected an integer; got '3'"),
+    ],
+)
+def test_lbfgs_refuses_a_state_that_is_not_its_own_and_keeps_what_it_has(changes, message):
+    x = Tensor(np.array([3.0, 1.0]), requires_grad=True)
+    optimizer = optim.LBFGS([x], max_iter=2)
+    optimizer.step(closure_of(lambda x: x.square().sum(), x))
+    evaluations = optimizer.state[x]["func_evals"]
+    with pytest.raises((ValueError, TypeError)) as caught:
+        optimizer.load_state_dict(other_state(**changes))
+    assert str(caught.value).startswith(f"LBFGS: load_state_dict: {message}")
+    assert optimizer.state[x]["func_evals"] == evaluations
+    optimizer.load_state_dict(other_state())
+    optimizer.step(closure_of(lambda x: x.square().sum(), x))
+
+
 MATRIX = Tensor.ones(2, 2, requires_grad=True)
 VECTOR = Tensor.ones(3, requires_grad=True)
 ERRORS = [
