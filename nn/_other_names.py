@@ -33,6 +33,8 @@ OPTIM = {
     "lr_scheduler": "nn.optim.schedules, functions of the step: optimizer.lr = schedule(step)",
     "clip_grad_norm_": "nn.utils.clip_grad_norm_",
     "clip_grad_value_": "nn.utils.clip_grad_value_",
+    "SparseAdam": "Adam: gradients are dense",
+    "Adafactor": "AdamW, or a formula of your own: a subclass of nn.optim.Optimizer",
 }
 
 # What to write for torch.optim.lr_scheduler.name.

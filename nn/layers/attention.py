@@ -57,7 +57,7 @@ class MultiheadAttention(Module):
         heads = arguments.integer(num_heads, f"{name}: num_heads", least=1)
         if width % heads:
             raise ValueError(f"{name}: embed_dim {width} is not divisible by num_heads {heads}")
-        self.embed_dim, self.num_heads = width, heads
+        self.embed_dim, self.num_heads, self.head_dim = width, heads, width // heads
         self.kdim = width if kdim is None else arguments.integer(kdim, f"{name}: kdim", least=1)
         self.vdim = width if vdim is None else arguments.integer(vdim, f"{name}: vdim", least=1)
         self.dropout = arguments.probability(dropout, f"{name}: dropout")

@@ -31,6 +31,7 @@ class Linear(Module):
         in_features = arguments.integer(in_features, "Linear: in_features", least=1)
         out_features = arguments.integer(out_features, "Linear: out_features", least=1)
         biased, dtype = arguments.flag(bias, "Linear: bias"), float_dtype(dtype, "Linear")
+        self.in_features, self.out_features = in_features, out_features
         self.weight = init.kaiming_uniform(out_features, in_features, dtype=dtype)
         bound = in_features**-0.5
         self.bias = init.uniform(out_features, bound=bound, dtype=dtype) if biased else None
@@ -68,6 +69,7 @@ class Bilinear(Module):
         in2 = arguments.integer(in2_features, "Bilinear: in2_features", least=1)
         out = arguments.integer(out_features, "Bilinear: out_features", least=1)
         biased, dtype = arguments.flag(bias, "Bilinear: bias"), float_dtype(dtype, "Bilinear")
+        self.in1_features, self.in2_features, self.out_features = in1, in2, out
         bound = in1**-0.5
         self.weight = init.uniform(out, in1, in2, bound=bound, dtype=dtype)
         self.bias = init.uniform(out, bound=bound, dtype=dtype) if biased else None

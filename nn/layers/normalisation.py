@@ -63,6 +63,7 @@ class LayerNorm(Module):
         self.eps = not_negative(eps, "LayerNorm: eps")
         dtype = float_dtype(dtype, "LayerNorm")
         affine = arguments.flag(elementwise_affine, "LayerNorm: elementwise_affine")
+        self.elementwise_affine = affine
         biased = arguments.flag(bias, "LayerNorm: bias")
         self.weight = init.ones(*shape, dtype=dtype) if affine else None
         self.bias = init.zeros(*shape, dtype=dtype) if affine and biased else None
@@ -112,6 +113,7 @@ class RMSNorm(Module):
         self.eps = None if eps is None else not_negative(eps, "RMSNorm: eps")
         dtype = float_dtype(dtype, "RMSNorm")
         affine = arguments.flag(elementwise_affine, "RMSNorm: elementwise_affine")
+        self.elementwise_affine = affine
         self.weight = init.ones(*shape, dtype=dtype) if affine else None
 
     def forward(self, x: Input) -> Tensor:

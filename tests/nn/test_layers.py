@@ -366,3 +366,11 @@ def test_a_wrong_dtype_is_refused_even_without_parameters():
         nn.InstanceNorm1d(4, dtype=int)
     with pytest.raises(TypeError, match=r"^LayerNorm: dtype: expected a float dtype"):
         nn.LayerNorm(4, elementwise_affine=False, dtype=int)
+
+
+def test_a_head_of_the_width_of_the_old_one():
+    model = nn.Sequential({"body": nn.Linear(3, 4), "fc": nn.Linear(4, 10)})
+    model.fc = nn.Linear(model.fc.in_features, 2)
+    assert model(Tensor.zeros(5, 3)).shape == (5, model.fc.out_features)
+    layer = nn.Bilinear(2, 3, 4)
+    assert (layer.in1_features, layer.in2_features, layer.out_features) == (2, 3, 4)

@@ -71,5 +71,22 @@ def test_arrays_in_any_memory_order_are_taken(case):
             np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
 
 
+SIZES = (
+    *("in_features", "out_features", "in1_features", "in2_features", "in_channels", "out_channels"),
+    *("groups", "num_embeddings", "embedding_dim", "padding_idx", "num_features", "num_channels"),
+    *("num_groups", "normalized_shape", "elementwise_affine", "affine", "eps", "momentum", "p"),
+    *("input_size", "hidden_size", "num_layers", "bidirectional", "batch_first", "dropout"),
+    *("embed_dim", "num_heads", "head_dim", "d_model", "nhead", "negative_slope", "reduction"),
+)
+
+
+@pytest.mark.parametrize("case", {case.name: case for case in CASES}.values(), ids=repr)
+def test_sizes_and_options_are_attributes_of_the_same_name(case):
+    ours, theirs = case.build()
+    for name in SIZES:
+        if hasattr(theirs, name) and not isinstance(getattr(theirs, name), torch.nn.Module):
+            assert getattr(ours, name) == getattr(theirs, name), name
+
+
 def test_each_timed_layer_has_a_case():
     assert {case.name.split("(")[0] for case in TIMED} <= {c.name.split("(")[0] for c in CASES}
