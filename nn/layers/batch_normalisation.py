@@ -46,7 +46,7 @@ def batch_norm(
     if count == 1:
         raise ValueError(
             "batch_norm: expected more than one value for each channel in training; got "
-            f"{x.shape}; leave out a last batch of one, with DataLoader(..., drop_last=True), or "
+            f"{x.shape}; leave out a last batch of one, with Batches(..., drop_last=True), or "
             "call eval() first"
         )
     y: Tensor
