@@ -41,7 +41,7 @@ def clip_grad_norm_(
     Source: R. Pascanu et al., On the difficulty of training recurrent neural networks, ICML 2013.
     """
     gradients = _gradients("clip_grad_norm_", parameters)
-    limit = _limit("clip_grad_norm_: max_norm", max_norm)
+    limit = float(arguments.not_negative(max_norm, "clip_grad_norm_: max_norm"))
     norm = _norm("clip_grad_norm_", gradients, norm_type, error_if_nonfinite)
     _scale("clip_grad_norm_", gradients, limit / (norm + 1e-6))
     return _result(gradients, norm)
@@ -55,7 +55,7 @@ def clip_grads_with_norm_(
     The second half of `clip_grad_norm_`; `get_total_norm` is the first.
     """
     gradients = _gradients("clip_grads_with_norm_", parameters)
-    limit = _limit("clip_grads_with_norm_: max_norm", max_norm)
+    limit = float(arguments.not_negative(max_norm, "clip_grads_with_norm_: max_norm"))
     if isinstance(total_norm, Tensor) and total_norm.numel() == 1:
         total_norm = total_norm.item()
     norm = arguments.number(total_norm, "clip_grads_with_norm_: total_norm")
@@ -74,7 +74,7 @@ def get_total_norm(
 
 def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
     """Clip every element of the gradients, in place, to +-clip_value; nan stays nan."""
-    limit = _limit("clip_grad_value_: clip_value", clip_value)
+    limit = float(arguments.not_negative(clip_value, "clip_grad_value_: clip_value"))
     gradients = _gradients("clip_grad_value_", parameters)
     for gradient in _writable("clip_grad_value_", gradients):
         gradient.data.clip(-limit, limit, out=gradient.data)
@@ -212,11 +212,3 @@ def _result(tensors: list[Tensor], norm: float) -> Tensor:
     dtype = np.result_type(np.float32, *[tensor.dtype for tensor in tensors])
     with np.errstate(all="ignore"):
         return Tensor.from_array(np.array(norm, dtype))
-
-
-def _limit(name: str, value: float) -> float:
-    """A number of 0 or more, or inf."""
-    limit = float(arguments.number(value, name))
-    if not limit >= 0:
-        raise ValueError(f"{name}: expected a number of 0 or more; got {limit}")
-    return limit

@@ -94,14 +94,6 @@ def float_dtype(dtype: DTypeLike | None, layer: str) -> np.dtype[Any] | None:
     return found
 
 
-def not_negative(value: Any, name: str) -> int | float:
-    """`value`, a number of 0 or more."""
-    found = arguments.number(value, name)
-    if not found >= 0:
-        raise ValueError(f"{name}: expected a number of 0 or more; got {found}")
-    return found
-
-
 def per_axis(value: Any, rank: int, name: str, least: int | None = 1) -> tuple[int, ...]:
     """One integer for each of `rank` spatial axes; a single one is for all.  name: for the error.
 

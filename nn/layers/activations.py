@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike
 from tinygrad_lite import Tensor, arguments
 
 from ..module import Module
-from ._inputs import Input, as_tensor, float_dtype, not_negative, with_dtype
+from ._inputs import Input, as_tensor, float_dtype, with_dtype
 
 
 class _Elementwise(Module):
@@ -147,7 +147,7 @@ class Softshrink(Module):
     """y = x - lambd where x > lambd, x + lambd where x < -lambd, else 0."""
 
     def __init__(self, lambd: float = 0.5) -> None:
-        self.lambd = not_negative(lambd, "Softshrink: lambd")
+        self.lambd = arguments.not_negative(lambd, "Softshrink: lambd")
 
     def forward(self, x: Input) -> Tensor:
         return softshrink(as_tensor(x), self.lambd)
@@ -354,7 +354,7 @@ def hardshrink(x: Tensor, lambd: float = 0.5) -> Tensor:
 
 def softshrink(x: Tensor, lambd: float = 0.5) -> Tensor:
     """x without its part within [-lambd, lambd]; the derivative there, and at both ends, is 0."""
-    lambd = not_negative(lambd, "softshrink: lambd")
+    lambd = arguments.not_negative(lambd, "softshrink: lambd")
     return x - x.clip(-lambd, lambd)
 
 

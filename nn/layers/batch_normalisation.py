@@ -13,7 +13,7 @@ from tinygrad_lite import Tensor, arguments, ops, warn
 
 from .. import init
 from ..module import Module
-from ._inputs import Input, as_tensor, float_dtype, in_single, not_negative, with_channels
+from ._inputs import Input, as_tensor, float_dtype, in_single, with_channels
 
 
 def batch_norm(
@@ -35,7 +35,7 @@ def batch_norm(
     x = with_channels("batch_norm", x, {**running, "weight": weight, "bias": bias})
     if (running_mean is None) != (running_var is None):
         raise ValueError("batch_norm: expected both running_mean and running_var, or neither")
-    eps = not_negative(eps, "batch_norm: eps")
+    eps = arguments.not_negative(eps, "batch_norm: eps")
     if x.dtype == np.float16:
         x, weight, bias = in_single(x), in_single(weight), in_single(bias)
         args = running_mean, running_var, weight, bias, training, momentum, eps
@@ -77,7 +77,7 @@ def instance_norm(
     x = with_channels("instance_norm", x, {**running, "weight": weight, "bias": bias})
     if (running_mean is None) != (running_var is None):
         raise ValueError("instance_norm: expected both running_mean and running_var, or neither")
-    eps = not_negative(eps, "instance_norm: eps")
+    eps = arguments.not_negative(eps, "instance_norm: eps")
     if x.dtype == np.float16:
         x, weight, bias = in_single(x), in_single(weight), in_single(bias)
         args = running_mean, running_var, weight, bias, use_input_stats, momentum, eps
@@ -149,7 +149,7 @@ class _ChannelNorm(Module):
     ) -> None:
         name = type(self).__name__
         self.num_features = n = arguments.integer(num_features, f"{name}: num_features", least=0)
-        self.eps = not_negative(eps, f"{name}: eps")
+        self.eps = arguments.not_negative(eps, f"{name}: eps")
         self.momentum = (
             momentum if momentum is None else arguments.number(momentum, f"{name}: momentum")
         )

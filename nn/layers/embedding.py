@@ -94,27 +94,13 @@ class Embedding(_Table):
         _freeze: bool = False,
         dtype: DTypeLike | None = None,
     ) -> None:
-        self._set(
-            num_embeddings,
-            embedding_dim,
-            padding_idx,
-            max_norm,
-            norm_type,
-            scale_grad_by_freq,
-            sparse,
-        )
+        options = padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse
+        self._set(num_embeddings, embedding_dim, *options)
         self._set_weight(_weight, _freeze, dtype)
 
     def forward(self, input: Input) -> Tensor:
-        return embedding(
-            input,
-            self.weight,
-            self.padding_idx,
-            self.max_norm,
-            self.norm_type,
-            self.scale_grad_by_freq,
-            self.sparse,
-        )
+        options = self.max_norm, self.norm_type, self.scale_grad_by_freq, self.sparse
+        return embedding(input, self.weight, self.padding_idx, *options)
 
     @classmethod
     def from_pretrained(
@@ -172,15 +158,8 @@ class EmbeddingBag(_Table):
         padding_idx: int | None = None,
         dtype: DTypeLike | None = None,
     ) -> None:
-        self._set(
-            num_embeddings,
-            embedding_dim,
-            padding_idx,
-            max_norm,
-            norm_type,
-            scale_grad_by_freq,
-            sparse,
-        )
+        options = padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse
+        self._set(num_embeddings, embedding_dim, *options)
         self._set_weight(_weight, False, dtype)
         self.mode = arguments.choice(mode, "EmbeddingBag: mode", "sum", "mean", "max")
         self.include_last_offset = arguments.flag(

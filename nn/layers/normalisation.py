@@ -20,7 +20,6 @@ from ._inputs import (
     float_dtype,
     in_float,
     in_single,
-    not_negative,
     with_channels,
 )
 
@@ -34,7 +33,7 @@ def layer_norm(
 ) -> Tensor:
     """(x - mean) / sqrt(var + eps) * weight + bias, over the last axes; see `LayerNorm`."""
     axes, x = _last_axes("layer_norm", normalized_shape, in_float(x, weight), weight, bias)
-    return x.layernorm(axes, not_negative(eps, "layer_norm: eps"), weight, bias)
+    return x.layernorm(axes, arguments.not_negative(eps, "layer_norm: eps"), weight, bias)
 
 
 class LayerNorm(Module):
@@ -60,7 +59,7 @@ class LayerNorm(Module):
         dtype: DTypeLike | None = None,
     ) -> None:
         self.normalized_shape = shape = _sizes("LayerNorm", normalized_shape)
-        self.eps = not_negative(eps, "LayerNorm: eps")
+        self.eps = arguments.not_negative(eps, "LayerNorm: eps")
         dtype = float_dtype(dtype, "LayerNorm")
         affine = arguments.flag(elementwise_affine, "LayerNorm: elementwise_affine")
         self.elementwise_affine = affine
@@ -87,7 +86,11 @@ def rms_norm(
     if x.dtype == np.float16:
         x, weight = in_single(x), in_single(weight)
         return rms_norm(x, normalized_shape, weight, eps).cast(np.float16)
-    least = np.finfo(x.dtype).eps.item() if eps is None else not_negative(eps, "rms_norm: eps")
+    least = (
+        np.finfo(x.dtype).eps.item()
+        if eps is None
+        else arguments.not_negative(eps, "rms_norm: eps")
+    )
     y: Tensor = ops.RMSNorm.apply(x, weight, axes=axes, eps=least)[0]
     return y
 
@@ -110,7 +113,7 @@ class RMSNorm(Module):
         dtype: DTypeLike | None = None,
     ) -> None:
         self.normalized_shape = shape = _sizes("RMSNorm", normalized_shape)
-        self.eps = None if eps is None else not_negative(eps, "RMSNorm: eps")
+        self.eps = None if eps is None else arguments.not_negative(eps, "RMSNorm: eps")
         dtype = float_dtype(dtype, "RMSNorm")
         affine = arguments.flag(elementwise_affine, "RMSNorm: elementwise_affine")
         self.elementwise_affine = affine
@@ -137,7 +140,7 @@ def group_norm(
     """
     x = with_channels("group_norm", x, {"weight": weight, "bias": bias})
     groups = arguments.integer(num_groups, "group_norm: num_groups", least=1)
-    eps = not_negative(eps, "group_norm: eps")
+    eps = arguments.not_negative(eps, "group_norm: eps")
     if x.shape[1] % groups:
         raise ValueError(
             f"group_norm: num_groups: expected a divisor of the {x.shape[1]} channels; got {groups}"
@@ -182,7 +185,7 @@ class GroupNorm(Module):
                 f"GroupNorm: num_groups: expected a divisor of the {num_channels} channels; "
                 f"got {num_groups}"
             )
-        self.eps = not_negative(eps, "GroupNorm: eps")
+        self.eps = arguments.not_negative(eps, "GroupNorm: eps")
         dtype = float_dtype(dtype, "GroupNorm")
         self.affine = arguments.flag(affine, "GroupNorm: affine")
         biased = arguments.flag(bias, "GroupNorm: bias")

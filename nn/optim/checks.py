@@ -23,10 +23,7 @@ def finite(value: Any, name: str) -> float:
 
 def not_negative(value: Any, name: str) -> float:
     """A number of 0 or more, and finite."""
-    number = float(arguments.number(value, name))
-    if not 0 <= number < math.inf:
-        raise ValueError(f"{name}: expected 0 or more; got {number}")
-    return number
+    return finite(arguments.not_negative(value, name), name)
 
 
 def fraction(value: Any, name: str) -> float:

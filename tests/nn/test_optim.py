@@ -312,9 +312,12 @@ def test_what_an_optimizer_refuses(params, error, text):
 @pytest.mark.parametrize(
     ("make", "text"),
     [
-        (lambda p: optim.SGD(p, lr=-0.1), "SGD: lr: expected 0 or more; got -0.1"),
-        (lambda p: optim.SGD(p, lr=math.nan), "SGD: lr: expected 0 or more; got nan"),
-        (lambda p: optim.SGD(p, momentum=-1), "SGD: momentum: expected 0 or more; got -1"),
+        (lambda p: optim.SGD(p, lr=-0.1), "SGD: lr: expected a number of 0 or more; got -0.1"),
+        (lambda p: optim.SGD(p, lr=math.nan), "SGD: lr: expected a number of 0 or more; got nan"),
+        (
+            lambda p: optim.SGD(p, momentum=-1),
+            "SGD: momentum: expected a number of 0 or more; got -1",
+        ),
         (
             lambda p: optim.SGD(p, nesterov=True),
             "SGD: nesterov needs a momentum above 0, and dampening 0",
@@ -327,8 +330,11 @@ def test_what_an_optimizer_refuses(params, error, text):
             lambda p: optim.AdamW(p, betas=[0.9, -0.1]),
             "AdamW: betas[1]: expected a number from 0 to below 1; got -0.1",
         ),
-        (lambda p: optim.Adam(p, eps=-1), "Adam: eps: expected 0 or more; got -1"),
-        (lambda p: optim.AdamW(p, weight_decay=-1), "AdamW: weight_decay: expected 0 or more"),
+        (lambda p: optim.Adam(p, eps=-1), "Adam: eps: expected a number of 0 or more; got -1"),
+        (
+            lambda p: optim.AdamW(p, weight_decay=-1),
+            "AdamW: weight_decay: expected a number of 0 or more",
+        ),
     ],
 )
 def test_options_out_of_range(make, text):
@@ -429,9 +435,9 @@ def test_a_user_may_make_warnings_errors(recwarn):
 @pytest.mark.parametrize(
     ("value", "error", "text"),
     [
-        (-0.1, ValueError, "expected 0 or more; got -0.1"),
-        (math.nan, ValueError, "expected 0 or more; got nan"),
-        (math.inf, ValueError, "expected 0 or more; got inf"),
+        (-0.1, ValueError, "expected a number of 0 or more; got -0.1"),
+        (math.nan, ValueError, "expected a number of 0 or more; got nan"),
+        (math.inf, ValueError, "expected a finite number; got inf"),
         ("0.1", TypeError, "expected a number; got '0.1'"),
         (None, TypeError, "expected a number; got None"),
         (lambda: 0.1, TypeError, "expected a number; got the function <lambda>"),

@@ -105,7 +105,7 @@ def test_copies_go_on_to_the_same_bits(make):
     assert not any(a is b for a, b in zip(deep.params, optimizer.params, strict=True))
     pickled.lr = pickled.lr
     assert_goes_on_alike(optimizer, deep, both, pickled)
-    with pytest.raises(ValueError, match="lr: expected 0 or more"):
+    with pytest.raises(ValueError, match="lr: expected a number of 0 or more"):
         pickled.param_groups[0]["lr"] = -1
 
 
@@ -211,7 +211,7 @@ def of_nobody(saved):
 BAD = [
     (two_groups, ValueError, "expected 1 groups; got 2"),
     (fewer, ValueError, "group 0: expected 3 parameters; got 2"),
-    (wrong_lr, ValueError, "Adam: lr: expected 0 or more; got -1.0"),
+    (wrong_lr, ValueError, "Adam: lr: expected a number of 0 or more; got -1"),
     (changed(param_groups=3), TypeError, "param_groups: expected a list; got 3"),
     (changed(param_groups=[3]), TypeError, 'group 0: expected a dict with a list "params"; got 3'),
     (

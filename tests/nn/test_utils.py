@@ -218,7 +218,7 @@ ERRORS = [
     ),
     (
         lambda: clip_grad_norm_(PARAMETER, -1),
-        "clip_grad_norm_: max_norm: expected a number of 0 or more; got -1.0",
+        "clip_grad_norm_: max_norm: expected a number of 0 or more; got -1",
     ),
     (
         lambda: clip_grad_norm_(PARAMETER, 1.0, math.nan),

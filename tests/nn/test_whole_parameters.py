@@ -332,7 +332,7 @@ ERRORS = [
         lambda: optim.Muon([MATRIX], adjust_lr_fn="rms"),
         'Muon: adjust_lr_fn: expected None, "original" or "match_rms_adamw"; got \'rms\'',
     ),
-    (lambda: optim.LARS([VECTOR], tcoef=-1), "LARS: tcoef: expected 0 or more; got -1.0"),
+    (lambda: optim.LARS([VECTOR], tcoef=-1), "LARS: tcoef: expected a number of 0 or more; got -1"),
     (
         lambda: optim.LAMB([VECTOR], betas=(0.9, 1.0)),
         "LAMB: betas[1]: expected a number from 0 to below 1; got 1.0",

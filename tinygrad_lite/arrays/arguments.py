@@ -86,6 +86,14 @@ def number(value: Any, name: str) -> int | float:
     return value if value is True or value is False else int(value)
 
 
+def not_negative(value: Any, name: str) -> int | float:
+    """`value` as a number of 0 or more; inf is one, and nan is not."""
+    found = number(value, name)
+    if not found >= 0:
+        raise ValueError(f"{name}: expected a number of 0 or more; got {shown(value)}")
+    return found
+
+
 def probability(value: Any, name: str) -> int | float:
     """`value` as a number from 0 to 1."""
     found = number(value, name)

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from tinygrad_lite import arguments
 
+from ..checks import finite
+
 
 class Schedule:
     """A function of the step.  A subclass writes `at`, the formula.
@@ -71,17 +73,9 @@ def whole_steps(name: str, value: Iterable[int]) -> list[int]:
     return [arguments.integer(each, name, least=0) for each in value]
 
 
-def rate(name: str, value: float) -> float:
-    """A finite number of 0 or more, as a Python float."""
-    number = float(arguments.number(value, name))
-    if not 0 <= number < math.inf:
-        raise ValueError(f"{name}: expected a finite number of 0 or more; got {number}")
-    return number
-
-
-def above_0(name: str, value: float) -> float:
+def above_0(value: float, name: str) -> float:
     """A finite number above 0, as a Python float."""
-    number = float(arguments.number(value, name))
-    if not 0 < number < math.inf:
-        raise ValueError(f"{name}: expected a finite number above 0; got {number}")
+    number = finite(value, name)
+    if not number > 0:
+        raise ValueError(f"{name}: expected a number above 0; got {number}")
     return number

@@ -4,14 +4,15 @@ from collections.abc import Callable, Iterable, Sequence
 
 from tinygrad_lite import arguments
 
-from ._schedule import Schedule, rate, reached, whole_steps
+from ..checks import not_negative
+from ._schedule import Schedule, reached, whole_steps
 
 
 class scaled(Schedule):
     """lr * factor(step), for a function of your own."""
 
     def __init__(self, lr: float, factor: Callable[[float], float]) -> None:
-        self.lr = rate("scaled: lr", lr)
+        self.lr = not_negative(lr, "scaled: lr")
         self.factor = arguments.function(factor, "scaled: factor")
 
     def at(self, step: float) -> float:

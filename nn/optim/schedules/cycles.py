@@ -5,7 +5,8 @@ from typing import TypeAlias
 
 from tinygrad_lite import arguments
 
-from ._schedule import Schedule, above_0, half_cosine, power, rate
+from ..checks import not_negative
+from ._schedule import Schedule, above_0, half_cosine, power
 
 Phase: TypeAlias = tuple[float, float, float]  # its last step, its first and its last value
 
@@ -18,10 +19,10 @@ class warm_restarts(Schedule):
     """
 
     def __init__(self, lr: float, T_0: int, T_mult: int = 1, eta_min: float = 0.0) -> None:
-        self.lr = rate("warm_restarts: lr", lr)
+        self.lr = not_negative(lr, "warm_restarts: lr")
         self.T_0 = arguments.integer(T_0, "warm_restarts: T_0", least=1)
         self.T_mult = arguments.integer(T_mult, "warm_restarts: T_mult", least=1)
-        self.eta_min = rate("warm_restarts: eta_min", eta_min)
+        self.eta_min = not_negative(eta_min, "warm_restarts: eta_min")
 
     def at(self, step: float) -> float:
         since, length = step, self.T_0
@@ -61,12 +62,12 @@ class cyclic(Schedule):
     ) -> None:
         modes = ("triangular", "triangular2", "exp_range")
         down = step_size_up if step_size_down is None else step_size_down
-        self.base_lr = rate("cyclic: base_lr", base_lr)
-        self.max_lr = rate("cyclic: max_lr", max_lr)
+        self.base_lr = not_negative(base_lr, "cyclic: base_lr")
+        self.max_lr = not_negative(max_lr, "cyclic: max_lr")
         self.step_size_up = arguments.integer(step_size_up, "cyclic: step_size_up", least=1)
         self.step_size_down = arguments.integer(down, "cyclic: step_size_down", least=1)
         self.mode = arguments.choice(mode, "cyclic: mode", *modes)
-        self.gamma = rate("cyclic: gamma", gamma)
+        self.gamma = not_negative(gamma, "cyclic: gamma")
         self.scale_fn = scale_fn
         if scale_fn is not None:
             arguments.function(scale_fn, "cyclic: scale_fn")
@@ -118,12 +119,12 @@ class one_cycle(Schedule):
         final_div_factor: float = 1e4,
         three_phase: bool = False,
     ) -> None:
-        self.max_lr = rate("one_cycle: max_lr", max_lr)
+        self.max_lr = not_negative(max_lr, "one_cycle: max_lr")
         self.steps = arguments.integer(steps, "one_cycle: steps", least=1)
         self.pct_start = arguments.probability(pct_start, "one_cycle: pct_start")
         self.anneal_strategy = _strategy("one_cycle: anneal_strategy", anneal_strategy)
-        self.div_factor = above_0("one_cycle: div_factor", div_factor)
-        self.final_div_factor = above_0("one_cycle: final_div_factor", final_div_factor)
+        self.div_factor = above_0(div_factor, "one_cycle: div_factor")
+        self.final_div_factor = above_0(final_div_factor, "one_cycle: final_div_factor")
         self.three_phase = arguments.flag(three_phase, "one_cycle: three_phase")
 
     def at(self, step: float) -> float:
@@ -149,8 +150,8 @@ class one_cycle_momentum(Schedule):
         three_phase: bool = False,
     ) -> None:
         self.steps = arguments.integer(steps, "one_cycle_momentum: steps", least=1)
-        self.base_momentum = rate("one_cycle_momentum: base_momentum", base_momentum)
-        self.max_momentum = rate("one_cycle_momentum: max_momentum", max_momentum)
+        self.base_momentum = not_negative(base_momentum, "one_cycle_momentum: base_momentum")
+        self.max_momentum = not_negative(max_momentum, "one_cycle_momentum: max_momentum")
         self.pct_start = arguments.probability(pct_start, "one_cycle_momentum: pct_start")
         self.anneal_strategy = _strategy("one_cycle_momentum: anneal_strategy", anneal_strategy)
         self.three_phase = arguments.flag(three_phase, "one_cycle_momentum: three_phase")

@@ -4,15 +4,16 @@ from collections.abc import Iterable
 
 from tinygrad_lite import arguments
 
-from ._schedule import Schedule, half_cosine, power, rate, reached, whole_steps
+from ..checks import not_negative
+from ._schedule import Schedule, half_cosine, power, reached, whole_steps
 
 
 class constant(Schedule):
     """The same rate at every step, times `factor` in the first `steps` steps."""
 
     def __init__(self, lr: float, factor: float = 1.0, steps: int = 0) -> None:
-        self.lr = rate("constant: lr", lr)
-        self.factor = rate("constant: factor", factor)
+        self.lr = not_negative(lr, "constant: lr")
+        self.factor = not_negative(factor, "constant: factor")
         self.steps = arguments.integer(steps, "constant: steps", least=0)
 
     def at(self, step: float) -> float:
@@ -28,10 +29,10 @@ class linear(Schedule):
     def __init__(
         self, lr: float, steps: int = 5, start_factor: float = 1 / 3, end_factor: float = 1.0
     ) -> None:
-        self.lr = rate("linear: lr", lr)
+        self.lr = not_negative(lr, "linear: lr")
         self.steps = arguments.integer(steps, "linear: steps", least=1)
-        self.start_factor = rate("linear: start_factor", start_factor)
-        self.end_factor = rate("linear: end_factor", end_factor)
+        self.start_factor = not_negative(start_factor, "linear: start_factor")
+        self.end_factor = not_negative(end_factor, "linear: end_factor")
 
     def at(self, step: float) -> float:
         part = min(step / self.steps, 1.0)
@@ -42,9 +43,9 @@ class step(Schedule):
     """lr * gamma^k, where k grows by 1 every `step_size` steps."""
 
     def __init__(self, lr: float, step_size: int, gamma: float = 0.1) -> None:
-        self.lr = rate("step: lr", lr)
+        self.lr = not_negative(lr, "step: lr")
         self.step_size = arguments.integer(step_size, "step: step_size", least=1)
-        self.gamma = rate("step: gamma", gamma)
+        self.gamma = not_negative(gamma, "step: gamma")
 
     def at(self, step: float) -> float:
         return self.lr * power(self.gamma, step // self.step_size)
@@ -54,9 +55,9 @@ class multi_step(Schedule):
     """lr * gamma^k, where k is the number of milestones reached; one given twice counts twice."""
 
     def __init__(self, lr: float, milestones: Iterable[int], gamma: float = 0.1) -> None:
-        self.lr = rate("multi_step: lr", lr)
+        self.lr = not_negative(lr, "multi_step: lr")
         self.milestones = sorted(whole_steps("multi_step: milestones", milestones))
-        self.gamma = rate("multi_step: gamma", gamma)
+        self.gamma = not_negative(gamma, "multi_step: gamma")
 
     def at(self, step: float) -> float:
         return self.lr * power(self.gamma, reached(self.milestones, step))
@@ -66,8 +67,8 @@ class exponential(Schedule):
     """lr * gamma^step."""
 
     def __init__(self, lr: float, gamma: float) -> None:
-        self.lr = rate("exponential: lr", lr)
-        self.gamma = rate("exponential: gamma", gamma)
+        self.lr = not_negative(lr, "exponential: lr")
+        self.gamma = not_negative(gamma, "exponential: gamma")
 
     def at(self, step: float) -> float:
         return self.lr * power(self.gamma, step)
@@ -77,9 +78,9 @@ class polynomial(Schedule):
     """lr * (1 - step / steps)^power, which is 0 from `steps` on."""
 
     def __init__(self, lr: float, steps: int = 5, power: float = 1.0) -> None:
-        self.lr = rate("polynomial: lr", lr)
+        self.lr = not_negative(lr, "polynomial: lr")
         self.steps = arguments.integer(steps, "polynomial: steps", least=1)
-        self.power = rate("polynomial: power", power)
+        self.power = not_negative(power, "polynomial: power")
 
     def at(self, step: float) -> float:
         return self.lr * power(1 - min(step / self.steps, 1.0), self.power)
@@ -98,9 +99,9 @@ class cosine(Schedule):
     """
 
     def __init__(self, lr: float, steps: int, eta_min: float = 0.0) -> None:
-        self.lr = rate("cosine: lr", lr)
+        self.lr = not_negative(lr, "cosine: lr")
         self.steps = arguments.integer(steps, "cosine: steps", least=1)
-        self.eta_min = rate("cosine: eta_min", eta_min)
+        self.eta_min = not_negative(eta_min, "cosine: eta_min")
 
     def at(self, step: float) -> float:
         return half_cosine(self.lr, self.eta_min, step / self.steps)

@@ -6,7 +6,7 @@ from typing import Any
 
 from tinygrad_lite import Tensor, arguments
 
-from ._schedule import rate
+from ..checks import not_negative
 
 
 class reduce_on_plateau:
@@ -43,19 +43,19 @@ class reduce_on_plateau:
         eps: float = 1e-8,
     ) -> None:
         name = "reduce_on_plateau"
-        self.lr = rate(f"{name}: lr", lr)
+        self.lr = not_negative(lr, f"{name}: lr")
         self.mode = arguments.choice(mode, f"{name}: mode", "min", "max")
-        self.factor = rate(f"{name}: factor", factor)
+        self.factor = not_negative(factor, f"{name}: factor")
         if self.factor >= 1:
             raise ValueError(f"{name}: factor: expected a number below 1; got {self.factor}")
         self.patience = arguments.integer(patience, f"{name}: patience", least=0)
-        self.threshold = rate(f"{name}: threshold", threshold)
+        self.threshold = not_negative(threshold, f"{name}: threshold")
         self.threshold_mode = arguments.choice(
             threshold_mode, f"{name}: threshold_mode", "rel", "abs"
         )
         self.cooldown = arguments.integer(cooldown, f"{name}: cooldown", least=0)
-        self.min_lr = rate(f"{name}: min_lr", min_lr)
-        self.eps = rate(f"{name}: eps", eps)
+        self.min_lr = not_negative(min_lr, f"{name}: min_lr")
+        self.eps = not_negative(eps, f"{name}: eps")
         self.best = math.inf if self.mode == "min" else -math.inf
         self.no_better = 0  # results in a row
         self.cooling = 0  # results that will not count
