@@ -58,6 +58,15 @@ SCHEDULES = {
     "SWALR": "sequential([cosine(lr, steps, eta_min), constant(eta_min)], [steps])",
 }
 
+# What to write for torch.nn.utils.name.
+UTILS = {
+    "clip_grad_norm": "clip_grad_norm_",
+    **dict.fromkeys(
+        ("rnn", "pack_padded_sequence", "pad_packed_sequence", "pack_sequence"),
+        "an argument of the layer: lstm(x, lengths=[5, 3, 4])",
+    ),
+}
+
 # What to write for model.name.
 MODULES = {
     **dict.fromkeys(("cuda", "xpu", "share_memory"), "model: everything is computed on the CPU"),

@@ -6,14 +6,16 @@ optimizer.step()
 """
 
 import math
+import sys
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_lite import Tensor, arguments, warn
 
+from ._other_names import UTILS
 from .module import Module
 
 CHUNK = 1024  # squares that are added in the gradient's own dtype; the sums are added in float64
@@ -212,3 +214,11 @@ def _result(tensors: list[Tensor], norm: float) -> Tensor:
     dtype = np.result_type(np.float32, *[tensor.dtype for tensor in tensors])
     with np.errstate(all="ignore"):
         return Tensor.from_array(np.array(norm, dtype))
+
+
+def __getattr__(name: str) -> NoReturn:
+    """PyTorch's names for what is called otherwise here."""
+    hint = f"; here it is {UTILS[name]}" if name in UTILS else ""
+    raise AttributeError(
+        f"module 'nn.utils' has no attribute {name!r}{hint}", name=name, obj=sys.modules[__name__]
+    )

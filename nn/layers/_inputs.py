@@ -18,7 +18,7 @@ Maybe = TypeVar("Maybe", Tensor, Tensor | None)
 def as_tensor(x: Input, name: str = "") -> Tensor:
     """`x` as a Tensor.  The memory of an array is not copied.
 
-    name: the function that takes it, for the error; a layer's call names itself.
+    name: the function or argument that takes it, for the error; a layer's call names itself.
 
     Errors: TypeError for anything but a Tensor or an array of numbers.
     """
@@ -31,13 +31,13 @@ def as_tensor(x: Input, name: str = "") -> Tensor:
     return Tensor.from_array(x)
 
 
-def with_dtype(x: Input, dtype: np.dtype[Any]) -> Tensor:
+def with_dtype(x: Input, dtype: np.dtype[Any], name: str = "") -> Tensor:
     """`x` as a Tensor of `dtype`, the dtype of the layer's parameters.
 
     Integers and bools are cast silently, other floats with a warning, since that cast is repeated
-    at every step.
+    at every step.  name: the argument, for the error.
     """
-    tensor = as_tensor(x)
+    tensor = as_tensor(x, name)
     if tensor.dtype == dtype:
         return tensor
     if tensor.dtype.kind == "f":

@@ -52,8 +52,9 @@ def batch_norm(
     y: Tensor
     y, mean, var = ops.BatchNorm.apply(x, weight, bias, eps=eps)
     if count:
-        _update(running_mean, mean.data, momentum)
-        _update(running_var, var.data * (count / (count - 1)), momentum)
+        with np.errstate(all="ignore"):  # inf and nan are written without a word
+            _update(running_mean, mean.data, momentum)
+            _update(running_var, var.data * (count / (count - 1)), momentum)
     return y
 
 
@@ -94,8 +95,9 @@ def instance_norm(
     y: Tensor
     y, mean, var = ops.GroupNorm.apply(x, weight, bias, eps=eps, groups=max(channels, 1))
     if x.numel():
-        _update(running_mean, mean.data.mean(0), momentum)
-        _update(running_var, var.data.mean(0) * (count / (count - 1)), momentum)
+        with np.errstate(all="ignore"):
+            _update(running_mean, mean.data.mean(0), momentum)
+            _update(running_var, var.data.mean(0) * (count / (count - 1)), momentum)
     return y
 
 

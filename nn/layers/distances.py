@@ -17,7 +17,7 @@ class CosineSimilarity(Module):
         self.eps = arguments.number(eps, "CosineSimilarity: eps")
 
     def forward(self, x1: Input, x2: Input) -> Tensor:
-        return as_tensor(x1).cosine_similarity(as_tensor(x2), self.dim, self.eps)
+        return as_tensor(x1).cosine_similarity(as_tensor(x2, "x2"), self.dim, self.eps)
 
     def extra_repr(self) -> str:
         return f"dim={self.dim}, eps={self.eps}"
@@ -35,7 +35,8 @@ class PairwiseDistance(Module):
         self.keepdim = arguments.flag(keepdim, "PairwiseDistance: keepdim")
 
     def forward(self, x1: Input, x2: Input) -> Tensor:
-        return as_tensor(x1).pairwise_distance(as_tensor(x2), self.norm, self.eps, self.keepdim)
+        x2 = as_tensor(x2, "x2")
+        return as_tensor(x1).pairwise_distance(x2, self.norm, self.eps, self.keepdim)
 
     def extra_repr(self) -> str:
         return f"p={self.norm}, eps={self.eps}, keepdim={self.keepdim}"

@@ -87,7 +87,8 @@ def bilinear(input1: Input, input2: Input, weight: Tensor, bias: Tensor | None =
     """The formula of `Bilinear`, with its weight (out, in1, in2) and bias (out,)."""
     if weight.ndim != 3:
         raise ValueError(f"bilinear: expected a weight (out, in1, in2); got {weight.shape}")
-    x1, x2 = with_dtype(input1, weight.dtype), with_dtype(input2, weight.dtype)
+    x1 = with_dtype(input1, weight.dtype, "input1")
+    x2 = with_dtype(input2, weight.dtype, "input2")
     out, in1, in2 = weight.shape
     if (*x1.shape[:-1], in1, in2) != (*x1.shape, *x2.shape[-1:]) or x1.shape[:-1] != x2.shape[:-1]:
         raise ValueError(

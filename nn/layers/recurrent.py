@@ -132,7 +132,8 @@ class _Recurrent(Module):
                 start = Tensor.zeros(*rows, width, dtype=dtype)
                 found.append((in_single(start),) * count)
                 continue
-            start, shape = with_dtype(hx[number], dtype), (count, *batch, width)
+            argument = f"hx: {name}" if self.states > 1 else "hx"
+            start, shape = with_dtype(hx[number], dtype, argument), (count, *batch, width)
             if start.shape != shape:
                 raise ValueError(f"hx: expected {name} of {shape}; got {start.shape}")
             found.append(in_single(start).reshape(count, *rows, width).unbind(0))

@@ -51,7 +51,7 @@ class _Cell(Module):
             size = self.input_size
             raise ValueError(f"expected (N, {size}) or ({size},); got {x.shape}")
         shape = (*x.shape[:-1], self.hidden_size)
-        h = Tensor.zeros(*shape, dtype=dtype) if hx is None else with_dtype(hx, dtype)
+        h = Tensor.zeros(*shape, dtype=dtype) if hx is None else with_dtype(hx, dtype, "hx")
         if h.shape != shape:
             raise ValueError(f"hx: expected {shape}, for an input of {x.shape}; got {h.shape}")
         rows = in_single(x).reshape(-1, self.input_size)
@@ -130,7 +130,7 @@ class LSTMCell(_Cell):
         else:
             if not isinstance(hx, tuple | list) or len(hx) != 2:
                 raise arguments.wrong("hx", "(h, c)", hx)
-            h, c = with_dtype(hx[0], dtype), with_dtype(hx[1], dtype)
+            h, c = with_dtype(hx[0], dtype, "hx: h"), with_dtype(hx[1], dtype, "hx: c")
         return x.lstm_cell((h, c), self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
 
 

@@ -312,7 +312,7 @@ class Transformer(Module):
         tgt_is_causal: bool | None = None,
         memory_is_causal: bool = False,
     ) -> Any:
-        shapes = as_tensor(src).shape, as_tensor(tgt).shape
+        shapes = as_tensor(src, "src").shape, as_tensor(tgt, "tgt").shape
         axis = 0 if self.batch_first else 1
         fit = len(shapes[0]) == len(shapes[1]) in (2, 3)
         if fit and len(shapes[0]) == 3:

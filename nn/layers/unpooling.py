@@ -93,7 +93,7 @@ class _MaxUnpool(Pool):
 
     def forward(self, x: Input, indices: Input, output_size: Sequence[int] | None = None) -> Tensor:
         windows = (self.kernel_size, self.stride, self.padding)
-        y: Tensor = self.pool(as_tensor(x), as_tensor(indices), *windows, output_size)
+        y: Tensor = self.pool(as_tensor(x), as_tensor(indices, "indices"), *windows, output_size)
         return y
 
 

@@ -12,7 +12,7 @@ import pytest
 
 import nn
 import tinygrad_lite
-from nn._other_names import MODULES
+from nn._other_names import MODULES, UTILS
 from nn._other_names import WRITE as LAYERS
 from tinygrad_lite import Tensor
 from tinygrad_lite.other_names import FUNCTIONS, WRITE
@@ -133,6 +133,17 @@ def test_names_looked_for_in_nn(name: str) -> None:
     assert str(caught.value) == f"module 'nn' has no attribute '{name}'; here it is {LAYERS[name]}"
     for method in re.findall(r"\b(?:Tensor|scores|x)\.(\w+)", LAYERS[name]):
         assert callable(getattr(Tensor, method)), method
+
+
+@pytest.mark.parametrize("name", UTILS)
+def test_names_looked_for_in_nn_utils(name: str) -> None:
+    assert not hasattr(nn.utils, name)
+    with pytest.raises(AttributeError) as caught:
+        getattr(nn.utils, name)
+    line = f"module 'nn.utils' has no attribute '{name}'"
+    assert str(caught.value) == f"{line}; here it is {UTILS[name]}"
+    lstm, x = nn.LSTM(2, 3), Tensor.ones(5, 3, 2)
+    assert eval("lstm(x, lengths=[5, 3, 4])", {"lstm": lstm, "x": x})[0].shape == (5, 3, 3)
 
 
 @pytest.mark.parametrize("name", MODULES)

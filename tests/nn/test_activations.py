@@ -233,3 +233,10 @@ def test_options_are_shown():
         "GELU(approximate='none')",
         "Threshold(threshold=0.1, value=2)",
     ]
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_softplus_of_huge_numbers_times_beta_is_silent(dtype):
+    most = np.finfo(dtype).max
+    y = nn.Softplus(beta=2.0, threshold=20.0)(Tensor(np.array([most, -most], dtype)))
+    assert y.tolist() == [most, 0.0]

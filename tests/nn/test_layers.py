@@ -374,3 +374,25 @@ def test_a_head_of_the_width_of_the_old_one():
     assert model(Tensor.zeros(5, 3)).shape == (5, model.fc.out_features)
     layer = nn.Bilinear(2, 3, 4)
     assert (layer.in1_features, layer.in2_features, layer.out_features) == (2, 3, 4)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda x: nn.Bilinear(4, 4, 1)(x, None), "Bilinear: input2: "),
+        (lambda x: nn.CosineSimilarity()(x, "x"), "CosineSimilarity: x2: "),
+        (lambda x: nn.PairwiseDistance()(x, 3), "PairwiseDistance: x2: "),
+        (lambda x: nn.MultiheadAttention(4, 1)(x, None, x), "MultiheadAttention: key: "),
+        (lambda x: nn.MultiheadAttention(4, 1)(x, x, [1]), "MultiheadAttention: value: "),
+        (lambda x: nn.Transformer(4, 1, 1, 1, 4)(x, None), "Transformer: tgt: "),
+        (lambda x: nn.LSTM(4, 4)(x, (None, None)), "LSTM: hx: h: "),
+        (lambda x: nn.LSTM(4, 4)(x, (Tensor.zeros(1, 4), 0)), "LSTM: hx: c: "),
+        (lambda x: nn.GRUCell(4, 4)(x, "h"), "GRUCell: hx: "),
+        (lambda x: nn.LSTMCell(4, 4)(x, (x, None)), "LSTMCell: hx: c: "),
+        (lambda x: nn.MaxUnpool1d(2)(x, None), "MaxUnpool1d: indices: "),
+    ],
+)
+def test_an_argument_that_is_no_tensor_is_named(call, message):
+    with pytest.raises(TypeError) as caught:
+        call(Tensor.ones(2, 4))
+    assert str(caught.value).startswith(f"{message}expected a Tensor or an ndarray of numbers; got")

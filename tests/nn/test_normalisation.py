@@ -1,5 +1,6 @@
 """Normalising layers beside NumPy's formulas in float64: values, running averages, errors."""
 
+import math
 import re
 
 import numpy as np
@@ -492,3 +493,20 @@ def test_training_in_float32_stays_with_float64():
     for name, array in single.items():
         most = np.abs(double[name]).max()
         np.testing.assert_allclose(array, double[name], rtol=0, atol=1e-3 * most, err_msg=name)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_averages_of_huge_inputs_are_written_without_a_warning(dtype):
+    # A warning is an error in these tests.  The variance of +-60,000 is inf in float16.
+    most = np.finfo(dtype).max
+    x = np.array([[most], [-most], [most]], dtype)
+    layer = nn.BatchNorm1d(1, dtype=dtype)
+    assert np.isfinite(layer(Tensor(x)).data).all()
+    assert layer.running_var.tolist() == [math.inf]
+    assert layer.running_var.dtype == dtype
+    frozen = nn.BatchNorm1d(1, momentum=0.0, dtype=dtype)
+    frozen(Tensor(np.array([[np.inf], [1.0]], dtype)))
+    assert frozen.num_batches_tracked.item() == 1
+    each = nn.InstanceNorm1d(1, track_running_stats=True, dtype=dtype)
+    each(Tensor(np.stack([x.T, x.T])))
+    assert each.running_var.tolist() == [math.inf]

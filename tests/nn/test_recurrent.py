@@ -472,7 +472,7 @@ def test_wrong_values_are_named(call, message):
         ),
         (
             lambda: nn.GRU(3, 4)(X, (X, X)),
-            "GRU: expected a Tensor or an ndarray of numbers; got tuple",
+            "GRU: hx: expected a Tensor or an ndarray of numbers; got tuple",
         ),
         (
             lambda: nn.LSTM(3, 4)(X, lengths=[5.0, 1]),

@@ -136,7 +136,7 @@ class ActivationMethods(Theme):
         """
         x, beta = as_float(self), number(beta, "softplus: beta")
         if number(threshold, "softplus: threshold") != inf:
-            above = x._data * beta > threshold
+            above = (x.detach() * beta)._data > threshold
             smooth = Where.apply(0.0, x, condition=above).softplus(beta)
             return Where.apply(x, smooth, condition=above)
         return Softplus.apply(x) if beta == 1 else Softplus.apply(x * beta) / beta
