@@ -124,10 +124,16 @@ def test_arrays_know_nothing() -> None:
     assert not [arrow for arrow in arrows("tinygrad_lite") if arrow[0] == "arrays"]
 
 
-def test_the_index_of_arrays_names_every_file() -> None:
-    folder = ROOT / "tinygrad_lite" / "arrays"
-    index = set(re.findall(r"\w+", (folder / "__init__.py").read_text()))
-    assert {path.stem for path in folder.glob("*.py")} - {"__init__"} <= index
+@pytest.mark.parametrize(
+    "folder",
+    [
+        "tinygrad_lite/arrays",
+        *(each for each in FOLDERS if each.startswith(("nn/layers", "nn/optim"))),
+    ],
+)
+def test_the_index_of_a_folder_names_every_file(folder: str) -> None:
+    index = set(re.findall(r"\w+", (ROOT / folder / "__init__.py").read_text()))
+    assert {path.stem for path in (ROOT / folder).glob("*.py")} - {"__init__"} <= index
 
 
 @pytest.mark.parametrize("folder", FOLDERS)

@@ -1,7 +1,10 @@
 """Layers, by theme: the index of this folder, in reading order.
 
 A layer is a `Module` of about ten lines.  Its docstring states the formula and the shapes,
-`__init__` creates the parameters, and `forward` calls methods of Tensor.
+`__init__` creates the parameters, and `forward` calls methods of Tensor.  A formula that PyTorch
+has as a function, and Tensor not as a method, is a function beside its layer, for `nn.functional`.
+
+`_inputs` reads what many layers take, and `_packing` arranges sequences of different lengths.
 """
 
 # isort: off

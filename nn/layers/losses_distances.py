@@ -28,7 +28,7 @@ class _Margin(Module):
         self.margin = arguments.number(margin, f"{name}: margin")
 
 
-class HingeEmbeddingLoss(Module):
+class HingeEmbeddingLoss(_Margin):
     """input where the target is 1, max(0, margin - input) where -1 (`Tensor.hinge_embedding_loss`).
 
     input: distances.
@@ -41,8 +41,7 @@ class HingeEmbeddingLoss(Module):
         reduce: None = None,
         reduction: Reduction = "mean",
     ) -> None:
-        self.reduction = reduction_of("HingeEmbeddingLoss", reduction, size_average, reduce)
-        self.margin = arguments.number(margin, "HingeEmbeddingLoss: margin")
+        super().__init__(margin, size_average, reduce, reduction)
 
     def forward(self, input: Input, target: Input) -> Tensor:
         return as_tensor(input).hinge_embedding_loss(target, self.margin, self.reduction)
