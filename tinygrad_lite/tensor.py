@@ -97,7 +97,8 @@ class Tensor(TensorMethods, NumpyProtocol, OtherNames):
         """
         if not isinstance(array, np.ndarray) or is_masked(array) or isinstance(array, np.matrix):
             raise TypeError(
-                f"from_array: expected an ndarray; got {type(array).__name__}; use Tensor(data)"
+                f"from_array: expected an ndarray; got {type(array).__name__}; "
+                + ("it is a Tensor already" if isinstance(array, Tensor) else "use Tensor(data)")
             )
         check_dtype(array.dtype, "from_array")
         return cls._wrap(array, None)

@@ -72,7 +72,7 @@ def test_from_array_does_not_copy() -> None:
     [
         ([1.0], r"^from_array: expected an ndarray; got list; use Tensor\(data\)$"),
         (np.float32(1), "^from_array: expected an ndarray; got float32"),
-        (Tensor(1.0), "^from_array: expected an ndarray; got Tensor"),
+        (Tensor(1.0), "^from_array: expected an ndarray; got Tensor; it is a Tensor already$"),
         (np.ma.array([1.0], mask=[True]), "^from_array: expected an ndarray; got MaskedArray"),
         (np.array([1j]), "dtype complex128 is not supported; use bool, an integer type, or float"),
     ],

@@ -152,11 +152,12 @@ class RandomMethods(Theme):
         cls, *shape: Any, low: int = 0, high: int = 10, dtype: DTypeLike | None = None
     ) -> Self:
         """Integers from low to high - 1, all equally likely."""
-        if len(shape) == 3 and isinstance(shape[2], (tuple, list)):  # as in PyTorch
-            sizes = shown(tuple(shape[2]))[1:-1]
+        if len(shape) in (2, 3) and isinstance(shape[-1], (tuple, list)):  # as in PyTorch
+            sizes = ", ".join(map(shown, shape[-1]))
+            start = f"low={shown(shape[0])}, " if len(shape) == 3 else ""
             raise TypeError(
                 f"randint: expected a shape, low and high; got {shown(shape)}; "
-                f"write randint({sizes}, low={shown(shape[0])}, high={shown(shape[1])})"
+                f"write randint({sizes}, {start}high={shown(shape[-2])})"
             )
         wanted = _integer_dtype("randint", dtype)
         first, end = integer(low, "randint: low"), integer(high, "randint: high")

@@ -17,6 +17,11 @@ MISTAKES: list[Mistake] = [
         "write randint(2, 3, low=0, high=4)",
     ),
     Mistake(
+        lambda: Tensor.randint(4, (5,)),
+        TypeError,
+        "randint: expected a shape, low and high; got (4, (5,)); write randint(5, high=4)",
+    ),
+    Mistake(
         lambda: Tensor.rand(2, dtype=np.int64),
         TypeError,
         "rand: dtype: expected a float dtype; got int64; use randint for integers",
