@@ -65,6 +65,11 @@ UTILS = {
         ("rnn", "pack_padded_sequence", "pad_packed_sequence", "pack_sequence"),
         "an argument of the layer: lstm(x, lengths=[5, 3, 4])",
     ),
+    **dict.fromkeys(
+        ("weight_norm", "spectral_norm", "parametrize", "parametrizations"),
+        "a line in the forward of a Module of your own, which computes the weight",
+    ),
+    "prune": "a mask, a buffer, that forward multiplies the weight by",
 }
 
 # What to write for model.name.
