@@ -179,7 +179,7 @@ def multi_head_attention_forward(
     together, dtype = in_proj_weight, out_proj_weight.dtype
     weights: Any = (q_proj_weight, k_proj_weight, v_proj_weight)
     if not use_separate_proj_weight:
-        weights = (None,) * 3 if together is None else together.chunk(3)
+        weights = (None,) * 3 if together is None else as_tensor(together).chunk(3)
     sequences = {"query": query, "key": key, "value": value}
     given = [with_dtype(x, dtype, name) for name, x in sequences.items()]
     _check_shapes(given, weights, embed_dim_to_check, num_heads, batch_first)

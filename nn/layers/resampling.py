@@ -1,7 +1,7 @@
 """Resampling: images at another resolution, and channels that become pixels."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from tinygrad_lite import Tensor, arguments
 
@@ -10,8 +10,8 @@ from ._inputs import Input, as_tensor
 
 Size = int | Sequence[int]
 Scale = float | Sequence[float]
-Mode = Literal["nearest", "nearest-exact", "linear", "bilinear", "trilinear", "bicubic"]
-MODES = ("nearest", "nearest-exact", "linear", "bilinear", "trilinear", "bicubic")
+Mode = Literal["nearest", "nearest-exact", "linear", "bilinear", "trilinear", "bicubic", "area"]
+MODES = ("nearest", "nearest-exact", "linear", "bilinear", "trilinear", "bicubic", "area")
 
 
 class Upsample(Module):
@@ -21,7 +21,8 @@ class Upsample(Module):
     scale_factor   instead of it, the ratio of the new size to the old one
     mode           "nearest" takes the left edges of pixels, "nearest-exact" their middles;
                    "linear", "bilinear" (two axes), "trilinear" (three) and "bicubic" (two, from
-                   four neighbours along each) interpolate between them
+                   four neighbours along each) interpolate between them; "area" (up to three)
+                   takes the means of windows, as `AdaptiveAvgPool2d` does
     align_corners  for these: the outermost pixels of the two images coincide
     recompute_scale_factor  the ratio is taken from the two sizes, which are integers
     """
@@ -41,7 +42,7 @@ class Upsample(Module):
         self.mode = arguments.choice(mode, f"{name}: mode", *MODES)
         if align_corners is not None:
             arguments.flag(align_corners, f"{name}: align_corners")
-            if mode.startswith("nearest"):
+            if mode.startswith("nearest") or mode == "area":
                 raise ValueError(f"{name}: align_corners is for linear and cubic modes; got {mode}")
         self.align_corners = align_corners
         if recompute_scale_factor and size is not None:
@@ -54,11 +55,17 @@ class Upsample(Module):
         rank = len(given) if isinstance(given, list | tuple) else x.ndim - 2
         if x.ndim < 3 or rank != x.ndim - 2:
             raise ValueError(f"expected (N, C, *size) with the axes of {given}; got {x.shape}")
-        size, scale = self.size, self.scale_factor
-        if self.recompute_scale_factor and scale is not None:
+        size: Any = self.size
+        scale = self.scale_factor
+        if (self.recompute_scale_factor or self.mode == "area") and scale is not None:
             scales = scale if isinstance(scale, list | tuple) else [scale] * rank
             size = [int(n * s) for n, s in zip(x.shape[2:], scales, strict=True)]
             scale = None
+        if self.mode == "area":
+            pools = x.adaptive_avg_pool1d, x.adaptive_avg_pool2d, x.adaptive_avg_pool3d
+            if rank > len(pools):
+                raise ValueError(f"area is for 1 to 3 axes; got {rank}, of shape {x.shape}")
+            return pools[rank - 1](size)
         return x.interpolate(size, self.mode, bool(self.align_corners), scale)
 
     def extra_repr(self) -> str:

@@ -295,3 +295,14 @@ def test_dtypes_of_transformers() -> None:
     assert {parameter.dtype for parameter in model.parameters()} == {np.dtype(np.float64)}
     x = RNG.normal(size=(3, 2, 4))
     assert model(x, x).dtype == np.float64
+
+
+def test_weights_of_the_function_may_be_arrays():
+    layer = nn.MultiheadAttention(4, 2)
+    x = Tensor(RNG.standard_normal((3, 2, 4)).astype(np.float32))
+    expected, _ = layer(x, x, x)
+    y, _ = nn.functional.multi_head_attention_forward(
+        *(x, x, x, 4, 2, layer.in_proj_weight.data, layer.in_proj_bias, None, None, False, 0.0),
+        *(layer.out_proj.weight, layer.out_proj.bias),
+    )
+    np.testing.assert_array_equal(y.data, expected.data)

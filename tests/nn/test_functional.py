@@ -206,9 +206,9 @@ REFUSED = [
     ),
     (lambda: F.layer_norm(X, 4), "layer_norm: expected (..., 4); got (4, 3)"),
     (
-        lambda: F.interpolate(IMAGES, 3, mode="area"),
-        'interpolate: mode: expected "nearest", "nearest-exact", "linear", "bilinear", "trilinear" '
-        "or \"bicubic\"; got 'area'",
+        lambda: F.interpolate(IMAGES, 3, mode="lanczos"),
+        'interpolate: mode: expected "nearest", "nearest-exact", "linear", "bilinear", '
+        '"trilinear", "bicubic" or "area"; got \'lanczos\'',
     ),
     (lambda: F.bilinear(X, X, X), "bilinear: expected a weight (out, in1, in2); got (4, 3)"),
     (

@@ -53,6 +53,18 @@ def test_a_recomputed_scale_is_that_of_the_sizes():
     assert not np.allclose(exact.numpy(), nn.Upsample(scale_factor=1.7, mode="linear")(x).numpy())
 
 
+def test_area_is_the_mean_of_windows():
+    x = RNG.standard_normal((2, 3, 4, 6))
+    expected = x.reshape(2, 3, 2, 2, 3, 2).mean((3, 5))
+    for options in ({"size": (2, 3)}, {"scale_factor": 0.5}):
+        y = nn.functional.interpolate(Tensor(x), **options, mode="area")
+        np.testing.assert_allclose(y.numpy(), expected, rtol=1e-13)
+    with pytest.raises(ValueError, match=r"^Upsample: area is for 1 to 3 axes; got 4, of shape"):
+        nn.Upsample(2, mode="area")(np.ones((1, 1, 2, 2, 2, 2)))
+    with pytest.raises(ValueError, match="align_corners is for linear and cubic modes; got area"):
+        nn.Upsample(2, mode="area", align_corners=False)
+
+
 def test_pixel_shuffle_by_hand():
     x = np.arange(8.0).reshape(1, 4, 1, 2)
     assert nn.PixelShuffle(2)(x).tolist() == [[[[0, 2, 1, 3], [4, 6, 5, 7]]]]

@@ -277,6 +277,9 @@ POOLING = [
 
 RESAMPLING = [
     Case("Upsample(7)", (2, 3, 5)),
+    Case("Upsample(2, mode='area')", (2, 3, 5)),
+    Case("Upsample((3, 7), mode='area')", (2, 3, 5, 4)),
+    Case("Upsample(scale_factor=(0.5, 2.0, 0.7), mode='area')", (1, 2, 4, 3, 5)),
     Case("Upsample(scale_factor=2)", (2, 3, 5)),
     Case("Upsample(scale_factor=2, mode='nearest-exact')", (2, 3, 5)),
     Case("Upsample(scale_factor=1.7, mode='linear')", (2, 3, 5)),
