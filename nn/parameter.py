@@ -22,6 +22,8 @@ class Parameter(Tensor, metaclass=_AsksTheTensor):
     requires_grad   whether it is trained; with False it is frozen, and saved nevertheless
 
     The result is a Tensor and nothing else: a leaf that requires grad is a parameter anyway.
+
+    Errors: TypeError for data that is trained and not of a float dtype.
     """
 
     __slots__ = ()
@@ -30,5 +32,10 @@ class Parameter(Tensor, metaclass=_AsksTheTensor):
         """A plain Tensor."""
         trained = arguments.flag(requires_grad, "Parameter: requires_grad")
         tensor = Tensor(data.detach() if isinstance(data, Tensor) else data).detach()
+        if trained and tensor.dtype.kind != "f":
+            raise TypeError(
+                f"Parameter: data: expected floats, which have gradients; got {tensor.dtype}; "
+                "write data.astype(np.float32), or requires_grad=False"
+            )
         tensor.is_parameter = True
         return tensor.requires_grad_(trained)

@@ -344,4 +344,8 @@ def _parameter(where: str, part: Any) -> Tensor:
     """The parameter itself, or one made of a tensor or an array."""
     if not isinstance(part, Tensor | np.ndarray):
         raise arguments.wrong(where, "a Tensor or an ndarray", part)
-    return part if isinstance(part, Parameter) else Parameter(part)
+    if isinstance(part, Parameter):
+        return part
+    if part.dtype.kind != "f":
+        raise TypeError(f"{where}: expected floats, which have gradients; got {part.dtype}")
+    return Parameter(part)

@@ -188,6 +188,7 @@ def test_ranges_that_end_beyond_the_dtype_are_refused() -> None:
         Tensor.arange(0, 300, 0.5, dtype=np.uint8)
     with pytest.raises(ValueError, match=r"^linspace: 300\.0 does not fit into uint8"):
         Tensor.linspace(0, 300, 4, dtype=np.uint8)
+    assert Tensor.linspace(0, 2**70, 3, dtype=np.float64).tolist() == [0.0, 2.0**69, 2.0**70]
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16])

@@ -136,6 +136,15 @@ def test_an_index_that_is_no_integer(kind, index):
             "ParameterList: values: 0: expected a Tensor or an ndarray; got 1.0",
         ),
         (
+            lambda: nn.ParameterList([np.arange(3)]),
+            "ParameterList: values: 0: expected floats, which have gradients; got int64",
+        ),
+        (
+            lambda: nn.Parameter(np.arange(3)),
+            "Parameter: data: expected floats, which have gradients; got int64; write "
+            "data.astype(np.float32), or requires_grad=False",
+        ),
+        (
             lambda: nn.ParameterList(np.ones(3)),
             "ParameterList: values: expected a list of them; got ndarray of shape (3,), float64",
         ),

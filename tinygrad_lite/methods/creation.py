@@ -171,11 +171,11 @@ class CreationMethods(Theme):
 
         With an integer dtype the numbers are rounded towards 0.
         """
-        start, stop = number(start, "linspace: start"), number(stop, "linspace: stop")
+        first, last = float(number(start, "linspace: start")), float(number(stop, "linspace: stop"))
         wanted = float_dtype(dtype, "linspace")
         if wanted.kind == "b":
             raise TypeError("linspace: expected a dtype of numbers; got bool")
-        values = np.linspace(start, stop, count("linspace: steps", steps))
+        values = np.linspace(first, last, count("linspace: steps", steps))
         return made(cls, converted("linspace", values, wanted), requires_grad, "linspace")
 
     @classmethod
