@@ -114,8 +114,8 @@ class ASGD(Optimizer):
 
     checks: ClassVar[dict[str, Check]] = {
         **Optimizer.checks,
-        "lambd": finite,
-        "alpha": finite,
+        "lambd": not_negative,
+        "alpha": not_negative,
         "t0": finite,
     }
 
@@ -155,9 +155,11 @@ class ASGD(Optimizer):
     def advance(self, state: State, group: Group) -> dict[str, float]:
         """The numbers for the next update; "now" and "weight" are those for this one."""
         lr, t = group["lr"], state["step"].item() + 1
+        with np.errstate(over="ignore"):  # inf is right: the steps end
+            shrinkage = np.power(1 + group["lambd"] * lr * t, group["alpha"])
         return {
             "step": t,
-            "eta": lr / (1 + group["lambd"] * lr * t) ** group["alpha"],
+            "eta": lr / shrinkage.item(),
             "mu": 1 / max(1, t - group["t0"]),
             "now": state["eta"].item(),
             "weight": state["mu"].item(),

@@ -248,6 +248,15 @@ def test_a_float16_parameter_is_rounded_once(optimiser, formula, options):
     assert all(array.dtype == np.float32 for array in kept)
 
 
+def test_steps_that_shrink_beyond_any_float_are_0():
+    parameter = Tensor([1.0], requires_grad=True)
+    parameter.grad = Tensor([1.0])
+    optimizer = optim.ASGD([parameter], lr=0.5, lambd=0.0625, alpha=1e18)
+    for _ in range(3):
+        optimizer.step()
+    assert parameter.item() == (1 - 0.0625 * 0.5) - 0.5
+
+
 def test_asgd_keeps_the_mean_of_the_parameters_since_t0():
     """The mean begins anew until t0: of the update after it, and of all that follow."""
     rng = np.random.default_rng(6)

@@ -146,6 +146,7 @@ def test_an_entry_of_the_users_own_is_kept_and_may_be_deleted():
             "Rprop: step_sizes[0]: expected a number of 0 or more",
         ),
         (lambda p: optim.ASGD(p, t0=math.nan), "ASGD: t0: expected a finite number; got nan"),
+        (lambda p: optim.ASGD(p, lambd=-1), "ASGD: lambd: expected a number of 0 or more; got -1"),
         (lambda p: optim.Lion(p, betas=(0.9, 1)), "Lion: betas[1]: expected a number from 0"),
         (
             lambda p: optim.SGD([{"params": p, "lr": -1}]),
