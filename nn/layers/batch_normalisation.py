@@ -52,7 +52,7 @@ def batch_norm(
     y: Tensor
     y, mean, var = ops.BatchNorm.apply(x, weight, bias, eps=eps)
     if count:
-        with np.errstate(all="ignore"):  # inf and nan are written without a word
+        with np.errstate(all="ignore"):  # inf and nan are written silently
             _update(running_mean, mean.data, momentum)
             _update(running_var, var.data * (count / (count - 1)), momentum)
     return y

@@ -14,7 +14,6 @@ Source: P. Werbos, Backpropagation Through Time, 1990.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from itertools import accumulate
 from typing import Any, TypeAlias
 
@@ -43,7 +42,7 @@ def rnn(z: Any, h: Any, v: Any, steps: Steps, relu: bool) -> Any:
     """h' = tanh(z + h v^T), or relu(z + h v^T), of all steps."""
     states = np.empty(z.shape, z.dtype)
     first, h, v = h, _start(h, steps), _right(v, steps)
-    with _steady():
+    with blas_held:  # a step is too little work for several threads
         for step in steps:
             a = np.matmul(fitted(h, step, first), v, out=states[step])
             a += z[step]
@@ -65,7 +64,7 @@ def lstm(z: Any, h: Any, c: Any, v: Any, p: Any, steps: Steps) -> tuple[Any, Any
     whole = np.empty((len(h), len(v)), z.dtype)
     h, c, v = _start(h, steps), _start(c, steps), _right(v, steps)
     room = whole[: len(h)]
-    with _steady():
+    with blas_held:  # a step is too little work for several threads
         for step in steps:
             if len(h) != step.stop - step.start:
                 h, c = fitted(h, step, first_h), fitted(c, step, first_c)
@@ -84,7 +83,7 @@ def gru(z: Any, h: Any, v: Any, d: Any, steps: Steps) -> tuple[Any, Any]:
     gates, states = np.empty((len(z), 4 * size), z.dtype), np.empty((len(z), size), z.dtype)
     first, room = h, np.empty((len(h), len(v)), z.dtype)
     h, v = _start(h, steps), _right(v, steps)
-    with _steady():
+    with blas_held:  # a step is too little work for several threads
         for step in steps:
             h = fitted(h, step, first)
             a = np.matmul(h, v, out=room[: len(h)])
@@ -103,11 +102,6 @@ def _start(first: Any, steps: Steps) -> Any:
 def _right(v: Any, steps: Steps) -> Any:
     """v^T, in the memory order that is fastest for a product of few rows with it."""
     return np.ascontiguousarray(v.T) if len(steps) > FEW else v.T
-
-
-def _steady() -> AbstractContextManager[Any]:
-    """BLAS with one thread, once the pool has multiplied: see `products.multiply`."""
-    return blas_held if blas_held.used else nullcontext()
 
 
 def fitted(state: Any, step: slice, first: Any) -> Any:
