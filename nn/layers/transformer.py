@@ -9,7 +9,7 @@ Normalization in the Transformer Architecture, 2020.
 
 import copy
 from collections.abc import Callable
-from typing import Any, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -29,17 +29,18 @@ from .normalisation import LayerNorm
 Activation: TypeAlias = Literal["relu", "gelu"] | Callable[[Tensor], Tensor]
 
 
-class TransformerEncoderLayer(Module):
-    """x -> norm1(x + attention(x)) -> norm2(x + network(x)), network: linear2(act(linear1(x))).
+class _TransformerLayer(Module):
+    """What both layers share: attention, once or twice, and a network after it.
 
-    src: (L, N, d_model), (N, L, d_model) with `batch_first`, or (L, d_model) -> the same shape.
-
-    dim_feedforward  the width inside the network
-    dropout          of the weights of attention, after attention, and twice in the network
-    activation       "relu", "gelu" or a function
-    norm_first       whether the inputs of attention and network are normalised, not the sums:
-                     x + attention(norm1(x)), x + network(norm2(x))
+    Each has a norm and a dropout of its own, numbered from 1; `dropout` is inside the network.
     """
+
+    attentions: ClassVar[tuple[str, ...]]  # the names of the attentions, in their order
+    norm1: LayerNorm
+    norm2: LayerNorm
+    dropout1: Dropout
+    dropout2: Dropout
+    self_attn: MultiheadAttention
 
     def __init__(
         self,
@@ -54,18 +55,45 @@ class TransformerEncoderLayer(Module):
         bias: bool = True,
         dtype: DTypeLike | None = None,
     ) -> None:
-        dtype = float_dtype(dtype, type(self).__name__)
-        self.self_attn = MultiheadAttention(
-            d_model, nhead, dropout, bias, batch_first=batch_first, dtype=dtype
-        )
+        name = type(self).__name__
+        dtype = float_dtype(dtype, name)
+        for attention in self.attentions:
+            heads = MultiheadAttention(
+                d_model, nhead, dropout, bias, batch_first=batch_first, dtype=dtype
+            )
+            setattr(self, attention, heads)
         self.linear1 = Linear(d_model, dim_feedforward, bias, dtype)
         self.dropout = Dropout(dropout)
         self.linear2 = Linear(dim_feedforward, d_model, bias, dtype)
-        self.norm_first = arguments.flag(norm_first, f"{type(self).__name__}: norm_first")
-        self.norm1 = LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
-        self.norm2 = LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
-        self.dropout1, self.dropout2 = Dropout(dropout), Dropout(dropout)
-        self.activation = _activation(activation, type(self).__name__)
+        self.norm_first = arguments.flag(norm_first, f"{name}: norm_first")
+        numbers = range(1, len(self.attentions) + 2)
+        for number in numbers:
+            norm = LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
+            setattr(self, f"norm{number}", norm)
+        for number in numbers:
+            setattr(self, f"dropout{number}", Dropout(dropout))
+        self.activation = _activation(activation, name)
+
+    def _network(self, x: Tensor) -> Tensor:
+        return self.linear2(self.dropout(self.activation(self.linear1(x))))
+
+    def extra_repr(self) -> str:
+        return "norm_first=True" if self.norm_first else ""
+
+
+class TransformerEncoderLayer(_TransformerLayer):
+    """x -> norm1(x + attention(x)) -> norm2(x + network(x)), network: linear2(act(linear1(x))).
+
+    src: (L, N, d_model), (N, L, d_model) with `batch_first`, or (L, d_model) -> the same shape.
+
+    dim_feedforward  the width inside the network
+    dropout          of the weights of attention, after attention, and twice in the network
+    activation       "relu", "gelu" or a function
+    norm_first       whether the inputs of attention and network are normalised, not the sums:
+                     x + attention(norm1(x)), x + network(norm2(x))
+    """
+
+    attentions = ("self_attn",)
 
     def forward(
         self,
@@ -79,7 +107,7 @@ class TransformerEncoderLayer(Module):
             return self.dropout1(self.self_attn(x, x, x, *masks)[0])
 
         def network(x: Tensor) -> Tensor:
-            return self.dropout2(self.linear2(self.dropout(self.activation(self.linear1(x)))))
+            return self.dropout2(self._network(x))
 
         x = as_tensor(src)
         if self.norm_first:
@@ -88,44 +116,18 @@ class TransformerEncoderLayer(Module):
         x = self.norm1(x + attention(x))
         return self.norm2(x + network(x))
 
-    def extra_repr(self) -> str:
-        return "norm_first=True" if self.norm_first else ""
 
-
-class TransformerDecoderLayer(Module):
+class TransformerDecoderLayer(_TransformerLayer):
     """As `TransformerEncoderLayer`, with attention to the encoder's result before the network.
 
     x -> norm1(x + attention(x)) -> norm2(x + attention(x, memory)) -> norm3(x + network(x)).
     tgt: (L, N, d_model), memory: (S, N, d_model) -> (L, N, d_model); or with N first, or without.
     """
 
-    def __init__(
-        self,
-        d_model: int,
-        nhead: int,
-        dim_feedforward: int = 2048,
-        dropout: float = 0.1,
-        activation: Activation = "relu",
-        layer_norm_eps: float = 1e-5,
-        batch_first: bool = False,
-        norm_first: bool = False,
-        bias: bool = True,
-        dtype: DTypeLike | None = None,
-    ) -> None:
-        dtype = float_dtype(dtype, type(self).__name__)
-        self.self_attn, self.multihead_attn = (
-            MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first, dtype=dtype)
-            for _ in range(2)
-        )
-        self.linear1 = Linear(d_model, dim_feedforward, bias, dtype)
-        self.dropout = Dropout(dropout)
-        self.linear2 = Linear(dim_feedforward, d_model, bias, dtype)
-        self.norm_first = arguments.flag(norm_first, f"{type(self).__name__}: norm_first")
-        self.norm1, self.norm2, self.norm3 = (
-            LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype) for _ in range(3)
-        )
-        self.dropout1, self.dropout2, self.dropout3 = (Dropout(dropout) for _ in range(3))
-        self.activation = _activation(activation, type(self).__name__)
+    attentions = ("self_attn", "multihead_attn")
+    multihead_attn: MultiheadAttention
+    norm3: LayerNorm
+    dropout3: Dropout
 
     def forward(
         self,
@@ -147,7 +149,7 @@ class TransformerDecoderLayer(Module):
             return self.dropout2(self.multihead_attn(x, memory, memory, *masks)[0])
 
         def network(x: Tensor) -> Tensor:
-            return self.dropout3(self.linear2(self.dropout(self.activation(self.linear1(x)))))
+            return self.dropout3(self._network(x))
 
         x = as_tensor(tgt)
         if self.norm_first:
@@ -157,9 +159,6 @@ class TransformerDecoderLayer(Module):
         x = self.norm1(x + attention(x))
         x = self.norm2(x + look_up(x))
         return self.norm3(x + network(x))
-
-    def extra_repr(self) -> str:
-        return "norm_first=True" if self.norm_first else ""
 
 
 class TransformerEncoder(Module):
