@@ -15,6 +15,14 @@ from .. import init
 from ..module import Module
 from ._inputs import Input, as_tensor, float_dtype, in_single, with_channels
 
+# The errors for a mean of one number, over a batch and over each sample.
+_SINGLE = (
+    "expected more than one value for each channel in training; got {}; leave out a last batch of "
+    "one, with Batches(..., drop_last=True), or call eval() first",
+    "expected more than one element for each channel of a sample; got {}, where all results would "
+    "be 0",
+)
+
 
 def batch_norm(
     x: Input,
@@ -31,31 +39,9 @@ def batch_norm(
     x: (N, C, ...), the other tensors: (C,).  In training mean and var are those of the batch, and
     the running ones, if given, are updated in place; otherwise they are the running ones.
     """
-    running = {"running_mean": running_mean, "running_var": running_var}
-    x = with_channels("batch_norm", x, {**running, "weight": weight, "bias": bias})
-    if (running_mean is None) != (running_var is None):
-        raise ValueError("batch_norm: expected both running_mean and running_var, or neither")
-    eps = arguments.not_negative(eps, "batch_norm: eps")
-    if x.dtype == np.float16:
-        x, weight, bias = in_single(x), in_single(weight), in_single(bias)
-        args = running_mean, running_var, weight, bias, training, momentum, eps
-        return batch_norm(x, *args).cast(np.float16)
-    if not arguments.flag(training, "batch_norm: training"):
-        return _by_running("batch_norm", x, running_mean, running_var, weight, bias, eps)
-    count = x.numel() // max(x.shape[1], 1)
-    if count == 1:
-        raise ValueError(
-            "batch_norm: expected more than one value for each channel in training; got "
-            f"{x.shape}; leave out a last batch of one, with Batches(..., drop_last=True), or "
-            "call eval() first"
-        )
-    y: Tensor
-    y, mean, var = ops.BatchNorm.apply(x, weight, bias, eps=eps)
-    if count:
-        with np.errstate(all="ignore"):  # inf and nan are written silently
-            _update(running_mean, mean.data, momentum)
-            _update(running_var, var.data * (count / (count - 1)), momentum)
-    return y
+    own = arguments.flag(training, "batch_norm: training")
+    given = running_mean, running_var, weight, bias
+    return _by_channel("batch_norm", x, given, own, momentum, eps, each_sample=False)
 
 
 def instance_norm(
@@ -74,30 +60,50 @@ def instance_norm(
     var are those of x, and the running ones, if given, are updated in place with the averages over
     the samples; otherwise they are the running ones.
     """
-    running = {"running_mean": running_mean, "running_var": running_var}
-    x = with_channels("instance_norm", x, {**running, "weight": weight, "bias": bias})
+    own = arguments.flag(use_input_stats, "instance_norm: use_input_stats")
+    given = running_mean, running_var, weight, bias
+    return _by_channel("instance_norm", x, given, own, momentum, eps, each_sample=True)
+
+
+def _by_channel(
+    name: str,
+    x: Input,
+    given: tuple[Tensor | None, ...],
+    own: bool,
+    momentum: float,
+    eps: float,
+    each_sample: bool,
+) -> Tensor:
+    """Both functions: `own` says whether mean and var are those of x, of each sample or of all.
+
+    given: running_mean, running_var, weight, bias
+    """
+    keys = "running_mean", "running_var", "weight", "bias"
+    x = with_channels(name, x, dict(zip(keys, given, strict=True)))
+    running_mean, running_var, weight, bias = given
     if (running_mean is None) != (running_var is None):
-        raise ValueError("instance_norm: expected both running_mean and running_var, or neither")
-    eps = arguments.not_negative(eps, "instance_norm: eps")
+        raise ValueError(f"{name}: expected both running_mean and running_var, or neither")
+    eps = arguments.not_negative(eps, f"{name}: eps")
     if x.dtype == np.float16:
-        x, weight, bias = in_single(x), in_single(weight), in_single(bias)
-        args = running_mean, running_var, weight, bias, use_input_stats, momentum, eps
-        return instance_norm(x, *args).cast(np.float16)
-    if not arguments.flag(use_input_stats, "instance_norm: use_input_stats"):
-        return _by_running("instance_norm", x, running_mean, running_var, weight, bias, eps)
+        given = running_mean, running_var, in_single(weight), in_single(bias)
+        wide = _by_channel(name, in_single(x), given, own, momentum, eps, each_sample)
+        return wide.cast(np.float16)
+    if not own:
+        return _by_running(name, x, running_mean, running_var, weight, bias, eps)
     n, channels = x.shape[:2]
-    count = x.numel() // max(n * channels, 1)
+    count = x.numel() // max(n * channels if each_sample else channels, 1)
     if count == 1:
-        raise ValueError(
-            "instance_norm: expected more than one element for each channel of a sample; got "
-            f"{x.shape}, where all results would be 0"
-        )
+        raise ValueError(f"{name}: {_SINGLE[each_sample].format(x.shape)}")
     y: Tensor
-    y, mean, var = ops.GroupNorm.apply(x, weight, bias, eps=eps, groups=max(channels, 1))
+    if each_sample:
+        y, mean, var = ops.GroupNorm.apply(x, weight, bias, eps=eps, groups=max(channels, 1))
+    else:
+        y, mean, var = ops.BatchNorm.apply(x, weight, bias, eps=eps)
     if x.numel():
-        with np.errstate(all="ignore"):
-            _update(running_mean, mean.data.mean(0), momentum)
-            _update(running_var, var.data.mean(0) * (count / (count - 1)), momentum)
+        with np.errstate(all="ignore"):  # inf and nan are written silently
+            means = [each.data.mean(0) if each_sample else each.data for each in (mean, var)]
+            _update(running_mean, means[0], momentum)
+            _update(running_var, means[1] * (count / (count - 1)), momentum)
     return y
 
 
