@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from .threads import parallel
+from .threads import parallel, slices
 
 Chunk = TypeVar("Chunk")
 Result = TypeVar("Result")
@@ -37,5 +37,4 @@ def each_chunk(
 
 def chunks_of_rows(x: Any) -> list[slice]:
     """The rows of a matrix cut into slices of about CHUNK bytes each; one, if there are none."""
-    step = max(CHUNK * len(x) // max(x.nbytes, 1), 1)
-    return [slice(start, start + step) for start in range(0, max(len(x), 1), step)]
+    return slices(x, CHUNK) or [slice(0, 1)]

@@ -60,9 +60,9 @@ def parallel(
     return _the_pool().run(task, chunks)
 
 
-def slices(array: Any) -> list[slice]:
-    """The first axis of an array cut into slices of about CHUNK bytes each."""
-    length = max(1, CHUNK * len(array) // max(array.nbytes, 1))
+def slices(array: Any, nbytes: int = CHUNK) -> list[slice]:
+    """The first axis of an array cut into slices of about `nbytes` each."""
+    length = max(1, nbytes * len(array) // max(array.nbytes, 1))
     return [slice(start, start + length) for start in range(0, len(array), length)]
 
 
