@@ -140,8 +140,7 @@ def trunc_normal_(
     """
     _floats("trunc_normal_", tensor, generator)
     mean = _finite("trunc_normal_: mean", mean)
-    if not (std := _finite("trunc_normal_: std", std)) > 0:
-        raise ValueError(f"trunc_normal_: std: expected a number above 0; got {std}")
+    std = arguments.positive(_finite("trunc_normal_: std", std), "trunc_normal_: std")
     a, b = arguments.number(a, "trunc_normal_: a"), arguments.number(b, "trunc_normal_: b")
     if not (a <= b and a < math.inf and b > -math.inf):
         raise ValueError(f"trunc_normal_: expected a <= b; got {a} and {b}")

@@ -86,7 +86,7 @@ class TripletMarginLoss(Module):
         reduction: Reduction = "mean",
     ) -> None:
         self.reduction = reduction_of("TripletMarginLoss", reduction, size_average, reduce)
-        self.margin = _margin("TripletMarginLoss", margin)
+        self.margin = arguments.positive(margin, "TripletMarginLoss: margin")
         self.p = arguments.number(p, "TripletMarginLoss: p")
         self.eps = arguments.number(eps, "TripletMarginLoss: eps")
         self.swap = arguments.flag(swap, "TripletMarginLoss: swap")
@@ -118,7 +118,7 @@ class TripletMarginWithDistanceLoss(Module):
         if distance_function is not None:
             arguments.function(distance_function, f"{name}: distance_function")
         self.distance_function = distance_function
-        self.margin = _margin(name, margin)
+        self.margin = arguments.positive(margin, f"{name}: margin")
         self.swap = arguments.flag(swap, f"{name}: swap")
 
     def forward(self, anchor: Input, positive: Input, negative: Input) -> Tensor:
@@ -130,9 +130,3 @@ class TripletMarginWithDistanceLoss(Module):
             swap=self.swap,
             reduction=self.reduction,
         )
-
-
-def _margin(name: str, margin: float) -> float:
-    if not arguments.number(margin, f"{name}: margin") > 0:
-        raise ValueError(f"{name}: margin: expected a number above 0; got {margin}")
-    return margin

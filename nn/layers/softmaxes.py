@@ -82,8 +82,7 @@ def gumbel_softmax(
     Source: E. Jang et al., Categorical Reparameterization with Gumbel-Softmax, ICLR 2017.
     """
     x = as_tensor(logits, "gumbel_softmax")
-    if not (tau := arguments.number(tau, "gumbel_softmax: tau")) > 0:
-        raise ValueError(f"gumbel_softmax: tau: expected a number above 0; got {tau}")
+    tau = arguments.positive(tau, "gumbel_softmax: tau")
     x = x if x.dtype.kind == "f" else x.float()
     # 1 - u is never 0, so that g is finite, and float64 reaches the far tail.
     exponential = -np.log1p(-Tensor.rand(*x.shape, dtype=np.float64).data)

@@ -3,6 +3,8 @@
 `spare` is memory of the same length that may be overwritten.
 """
 
+import math
+
 import numpy as np
 
 from .chunks import Array
@@ -38,3 +40,11 @@ def above_zero(eps: float, array: Array) -> float:
     So with eps 0, an element that never had a gradient stays the same, and does not become 0 / 0.
     """
     return max(eps, SMALLEST[array.itemsize])
+
+
+def power(base: float, exponent: float) -> float:
+    """base^exponent; inf if that is beyond a float."""
+    try:
+        return float(base**exponent)
+    except OverflowError:
+        return math.inf

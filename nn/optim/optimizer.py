@@ -206,7 +206,7 @@ class Optimizer:
     @property
     def params(self) -> list[Tensor]:
         """The parameters of all groups, in their order."""
-        return [parameter for group in self.param_groups for parameter in group["params"]]
+        return [parameter for parameter, _ in self._each()]
 
     def __getattr__(self, name: str) -> Any:
         """The value of an option, if all groups have the same."""

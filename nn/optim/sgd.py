@@ -7,6 +7,7 @@ import numpy as np
 
 from tinygrad_lite import arguments
 
+from ._formulas import power
 from .checks import Check, finite, not_negative
 from .chunks import Array, State
 from .groups import Group
@@ -155,11 +156,9 @@ class ASGD(Optimizer):
     def advance(self, state: State, group: Group) -> dict[str, float]:
         """The numbers for the next update; "now" and "weight" are those for this one."""
         lr, t = group["lr"], state["step"].item() + 1
-        with np.errstate(over="ignore"):  # inf is right: the steps end
-            shrinkage = np.power(1 + group["lambd"] * lr * t, group["alpha"])
         return {
             "step": t,
-            "eta": lr / shrinkage.item(),
+            "eta": lr / power(1 + group["lambd"] * lr * t, group["alpha"]),
             "mu": 1 / max(1, t - group["t0"]),
             "now": state["eta"].item(),
             "weight": state["mu"].item(),

@@ -94,6 +94,14 @@ def not_negative(value: Any, name: str) -> int | float:
     return found
 
 
+def positive(value: Any, name: str) -> int | float:
+    """`value` as a number above 0; inf is one, and nan is not."""
+    found = number(value, name)
+    if not found > 0:
+        raise ValueError(f"{name}: expected a number above 0; got {shown(value)}")
+    return found
+
+
 def probability(value: Any, name: str) -> int | float:
     """`value` as a number from 0 to 1."""
     found = number(value, name)

@@ -52,14 +52,6 @@ def half_cosine(start: float, end: float, part: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * part)) / 2
 
 
-def power(base: float, exponent: float) -> float:
-    """base^exponent; inf if that is beyond a float."""
-    try:
-        return float(base**exponent)
-    except OverflowError:
-        return math.inf
-
-
 def reached(milestones: Sequence[int], step: float) -> int:
     """How many of the milestones are not after this step."""
     return sum(milestone <= step for milestone in milestones)
@@ -75,7 +67,4 @@ def whole_steps(name: str, value: Iterable[int]) -> list[int]:
 
 def above_0(value: float, name: str) -> float:
     """A finite number above 0, as a Python float."""
-    number = finite(value, name)
-    if not number > 0:
-        raise ValueError(f"{name}: expected a number above 0; got {number}")
-    return number
+    return float(arguments.positive(finite(value, name), name))

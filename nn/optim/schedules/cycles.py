@@ -5,8 +5,9 @@ from typing import TypeAlias
 
 from tinygrad_lite import arguments
 
+from .._formulas import power
 from ..checks import not_negative
-from ._schedule import Schedule, above_0, half_cosine, power
+from ._schedule import Schedule, above_0, half_cosine
 
 Phase: TypeAlias = tuple[float, float, float]  # its last step, its first and its last value
 

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 
 from tinygrad_lite import arguments
 
+from .._formulas import power
 from ..checks import not_negative
-from ._schedule import Schedule, half_cosine, power, reached, whole_steps
+from ._schedule import Schedule, half_cosine, reached, whole_steps
 
 
 class constant(Schedule):
