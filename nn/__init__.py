@@ -18,6 +18,7 @@ What is where:
     nn.state                   parameters and state of any object by name, and as a file
     nn.distributions           random draws, their log-probabilities, and gradients through them
     nn.data, nn.datasets       batches; MNIST and a small set of digits
+    nn.training                what stands around a loop: options, signals, progress, records
 
 Names, arguments, defaults and state-dict keys are PyTorch's.  Parameters are found in a model's
 attributes (`nn.Module`); nothing has to be registered but buffers.
@@ -34,7 +35,7 @@ from .module import Module
 from .parameter import Parameter
 
 if TYPE_CHECKING:
-    from . import datasets, distributions, functional
+    from . import datasets, distributions, functional, training
 
 __all__ = [
     "Module",
@@ -47,6 +48,7 @@ __all__ = [
     "layers",
     "optim",
     "state",
+    "training",
     "utils",
 ]
 __all__ += layers.__all__
@@ -55,7 +57,7 @@ __all__.sort()
 
 def __getattr__(name: str) -> Any:
     """`nn.datasets` and others, imported when first used, since training can do without."""
-    if name in ("datasets", "distributions", "functional"):
+    if name in ("datasets", "distributions", "functional", "training"):
         return import_module(f"nn.{name}")
     hint = f"; here it is {WRITE[name]}" if name in WRITE else ""
     raise AttributeError(

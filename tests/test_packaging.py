@@ -29,7 +29,7 @@ print(*sorted({{
 """
 
 
-@pytest.mark.parametrize("package", [*PACKAGES, "nn.datasets"])
+@pytest.mark.parametrize("package", [*PACKAGES, "nn.datasets", "nn.training"])
 def test_import_brings_only_numpy_and_the_standard_library(package):
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", FOREIGN.format(package=package)],
@@ -58,7 +58,7 @@ LOADED_LATER = {
     *("numpy.random", "dataclasses", "html", "pathlib", "queue", "shutil", "string", "subprocess"),
     *("secrets", "urllib", "tempfile", "gzip", "concurrent.futures", "threadpoolctl", "graphviz"),
     *("tinygrad_lite.check", "tinygrad_lite.checkpointing", "tinygrad_lite.show"),
-    *("tinygrad_lite.derivatives", "nn.datasets"),
+    *("tinygrad_lite.derivatives", "nn.datasets", "nn.training"),
 }
 LOADED = """
 import sys, numpy

@@ -40,6 +40,7 @@ ROOMS = {
         "data",
         "datasets",
         "distributions",
+        "training",
     ],
 }
 # Where the small files of a room are tested for circles too.
@@ -204,7 +205,7 @@ def test_nn_uses_only_what_is_public() -> None:
 def test_no_module_or_folder_bears_the_name_of_a_public_function() -> None:
     functions = {
         name
-        for package in (tinygrad_lite, nn, nn.datasets)
+        for package in (tinygrad_lite, nn, nn.datasets, nn.training)
         for name in package.__all__
         if callable(getattr(package, name))
     }
@@ -216,7 +217,7 @@ def test_no_module_or_folder_bears_the_name_of_a_public_function() -> None:
 
 
 def test_every_public_name_is_there_and_documented() -> None:
-    for package in (tinygrad_lite, nn, nn.datasets, nn.functional):
+    for package in (tinygrad_lite, nn, nn.datasets, nn.functional, nn.training):
         assert package.__all__ == sorted(package.__all__)
         for name in package.__all__:
             assert getattr(package, name).__doc__, name

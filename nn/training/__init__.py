@@ -1,0 +1,9 @@
+"""What stands around a training loop: options, signals, progress, records, and a file to resume.
+
+The loop itself is written out in a program; these are the parts beside it.  They are imported when
+they are first used.
+
+TensorBoard's files need the extra `tensorboard`, pictures and the live line the extra `train`.
+"""
+
+__all__: list[str] = []
