@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import files, ops
 from .arrays import arguments as arguments
+from .arrays import generator as generator
 from .arrays.locks import imported
 from .arrays.ownership import shares_memory
 from .arrays.threads import parallel
@@ -33,6 +34,7 @@ __all__ = [
     "draw",
     "enable_grad",
     "files",
+    "generator",
     "grad",
     "gradcheck",
     "gradgradcheck",

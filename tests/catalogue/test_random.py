@@ -4,13 +4,15 @@ Statistics of n numbers are compared within five of their own standard deviation
 fixed, so a test that passes always passes.
 """
 
+import copy
+import json
 import math
 import threading
 
 import numpy as np
 import pytest
 
-from tinygrad_lite import Tensor
+from tinygrad_lite import Tensor, generator
 
 COUNT = 40_000
 DTYPES = [np.float16, np.float32, np.float64]
@@ -252,3 +254,97 @@ def test_other_threads_draw_from_the_same_numbers() -> None:
     then = Tensor.rand().item()
     Tensor.manual_seed(1)
     assert [Tensor.rand().item(), Tensor.rand().item()] == [found[0], then]
+
+
+# Where the generator stands: `tinygrad_lite.generator`.
+
+KINDS = ["PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64"]
+
+
+def new(kind: str, seed: int) -> np.random.Generator:
+    return np.random.Generator(getattr(np.random, kind)(seed))
+
+
+def test_seeded_draws_apart_and_changes_nothing_outside() -> None:
+    plain = [Tensor.rand(3).tolist() for _ in range(2)]
+    expected = np.random.default_rng(5).random(3, np.float32)
+    Tensor.manual_seed(1)
+    first = Tensor.rand(3).tolist()
+    with generator.seeded(5) as own:
+        assert generator.current() is own
+        assert Tensor.rand(3).tolist() == expected.tolist()
+        with generator.seeded(np.random.SeedSequence(5)):
+            assert Tensor.rand(3).tolist() == expected.tolist()
+    assert [first, Tensor.rand(3).tolist()] == plain
+
+
+@pytest.mark.parametrize("seed", [1.5, "5", -1, [1]])
+def test_seeded_refuses_what_is_no_seed(seed) -> None:
+    with pytest.raises(TypeError, match=r"^seeded: seed: expected an integer of 0 or more; got "):
+        generator.seeded(seed).__enter__()
+
+
+def test_the_state_brings_the_same_numbers_again() -> None:
+    state = json.loads(json.dumps(generator.get_state()))
+    drawn = Tensor.rand(5).tolist()
+    Tensor.manual_seed(9)
+    generator.set_state(state)
+    assert Tensor.rand(5).tolist() == drawn
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_state_of_every_kind_goes_through_json(kind) -> None:
+    source, target = new(kind, 0), new(kind, 1)
+    source.integers(5, dtype=np.int32)  # leaves half of a 64-bit number behind
+    source.random(3)
+    generator.set_state(json.loads(json.dumps(generator.get_state(source))), target)
+    assert target.integers(100, size=9, dtype=np.int32).tolist() == (
+        source.integers(100, size=9, dtype=np.int32).tolist()
+    )
+    assert (target.random(700) == source.random(700)).all()
+
+
+@pytest.mark.parametrize(
+    ("kind", "part", "value"),
+    [
+        ("MT19937", "pos", 625),  # NumPy takes it, and reads beyond its memory
+        ("MT19937", "pos", -1),
+        ("MT19937", "key", [1, 2]),
+        ("Philox", "counter", [0]),
+        *((kind, "state", value) for kind in ("PCG64", "SFC64") for value in (None, "x", [])),
+        *(("PCG64", "inc", value) for value in (-1, 2**128, 1.5)),
+    ],
+)
+def test_a_damaged_state_changes_nothing(kind, part, value) -> None:
+    target = new(kind, 0)
+    before = generator.get_state(target)
+    state = copy.deepcopy(before)
+    state["state"][part] = value
+    words = f"^set_state: the state of the {kind} is damaged; take it from "
+    with pytest.raises(ValueError, match=words):
+        generator.set_state(state, target)
+    assert generator.get_state(target) == before
+
+
+def test_philox_keeps_to_its_buffer() -> None:
+    state = generator.get_state(new("Philox", 0)) | {"buffer_pos": 5}
+    with pytest.raises(ValueError, match="is damaged"):
+        generator.set_state(state)
+
+
+@pytest.mark.parametrize(
+    ("state", "got"),
+    [(None, "None"), (3, "3"), ({}, "dict"), ({"bit_generator": "seed"}, "'seed'")],
+)
+def test_what_is_no_state_is_refused(state, got) -> None:
+    before = generator.get_state()
+    with pytest.raises(ValueError, match=r"^set_state: expected the state of a generator") as error:
+        generator.set_state(state)
+    assert got in str(error.value)
+    assert generator.get_state() == before
+
+
+def test_the_state_of_another_kind_is_refused() -> None:
+    words = "^set_state: expected the state of a SFC64; got that of a PCG64$"
+    with pytest.raises(ValueError, match=words):
+        generator.set_state(generator.get_state(new("PCG64", 0)), new("SFC64", 0))

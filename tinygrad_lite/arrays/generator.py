@@ -1,6 +1,11 @@
-"""The random generator that every random number is drawn from.
+"""The random generator that every random number is drawn from: `tinygrad_lite.generator`.
 
 `Tensor.manual_seed` seeds it; NumPy's global state is neither read nor changed.
+
+    rng = generator.current()              a np.random.Generator, to draw from it with NumPy
+    with generator.seeded(7): ...          inside, random numbers of their own
+    state = generator.get_state()          where it stands, as a dict that fits into JSON
+    generator.set_state(state)             the numbers that followed come again
 
 np.random is slow to import, so nothing here imports it until a number is drawn; this is why its
 types are in quotes.
@@ -14,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from . import arguments
 from .locks import ProcessLock, imported, in_forked_child
 
 _shared: "np.random.Generator | None" = None  # until a number is drawn, or a seed is set
@@ -27,27 +33,73 @@ _lent: Any = None
 _streams = count(1)
 _lending = ProcessLock()
 
+# NumPy's bit generators, with the last position in the buffer of those that have one.
+_LAST_POSITION = {"PCG64": 0, "PCG64DXSM": 0, "MT19937": 624, "Philox": 4, "SFC64": 0}
+
 
 def current() -> "np.random.Generator":
-    """The generator to draw from."""
+    """The generator to draw from.  Ask for it each time: `manual_seed` makes another one."""
     return _own.get() or _shared or _another()
 
 
 def new_generator(seed: Any = None) -> "np.random.Generator":
-    """NumPy's default_rng: a generator that nothing else draws from."""
+    """NumPy's default_rng: a generator that nothing else draws from.
+
+    A Generator as `seed` is returned as it is; None takes fresh entropy.
+    """
     generator: np.random.Generator = imported("numpy.random").default_rng(seed)
     return generator
 
 
 def seed(number: int) -> None:
     """Restart the random numbers: the same seed gives the same numbers."""
-    global _shared, _lent
-    generator = new_generator(number)
-    if _own.get() is not None:
-        _own.set(generator)
+    _continue_with(new_generator(number))
+
+
+@contextmanager
+def seeded(seed: Any) -> "Iterator[np.random.Generator]":
+    """Inside, this thread draws from a generator of its own, which is what the block gets.
+
+    seed: an int, a np.random.SeedSequence, a np.random.Generator (which is drawn from), or None
+        for fresh entropy.
+
+    Outside, and for other threads, nothing changes.
+    """
+    random = imported("numpy.random")
+    kinds = (random.Generator, random.BitGenerator, random.SeedSequence, type(None))
+    known = seed if isinstance(seed, kinds) else arguments.seed(seed, "seeded: seed")
+    token = _own.set(new_generator(known))
+    try:
+        yield current()
+    finally:
+        _own.reset(token)
+
+
+def get_state(source: "np.random.Generator | None" = None) -> dict[str, Any]:
+    """Where a generator stands: a dict of numbers, text, and lists of numbers.
+
+    source: the generator; None for the one that Tensor draws from.
+    """
+    state: dict[str, Any] = _plain((source or current()).bit_generator.state)
+    return state
+
+
+def set_state(state: Any, target: "np.random.Generator | None" = None) -> None:
+    """Let a generator continue where it, or another one of its kind, stood at `get_state`.
+
+    target: the generator; None for the one that Tensor draws from.
+
+    Errors: ValueError if `state` is not what `get_state` gives, or that of another kind of
+    generator; then nothing has changed.
+    """
+    generator = _generator_at(_checked(state))
+    if target is None:
+        _continue_with(generator)
         return
-    with _lending.lock:
-        _shared, _lent = generator, None  # what was lent is not taken back
+    kind, given = (type(each.bit_generator).__name__ for each in (target, generator))
+    if kind != given:
+        raise ValueError(f"set_state: expected the state of a {kind}; got that of a {given}")
+    target.bit_generator.state = generator.bit_generator.state
 
 
 @contextmanager
@@ -118,6 +170,46 @@ def _free_the_locks() -> None:
                 lock.release()
             else:  # what Python does with its own locks in a child
                 lock._at_fork_reinit()
+
+
+def _continue_with(generator: "np.random.Generator") -> None:
+    """Draw from this generator from now on."""
+    global _shared, _lent
+    if _own.get() is not None:
+        _own.set(generator)
+        return
+    with _lending.lock:
+        _shared, _lent = generator, None  # what was lent is not taken back
+
+
+def _plain(state: Any) -> Any:
+    """The state of a bit generator without arrays."""
+    if isinstance(state, dict):
+        return {key: _plain(value) for key, value in state.items()}
+    return state.tolist() if isinstance(state, np.ndarray) else state
+
+
+def _checked(state: Any) -> dict[str, Any]:
+    """A state that some bit generator can have.
+
+    NumPy itself takes positions outside of its buffers, and then reads memory that is not its own.
+    """
+    kind = state.get("bit_generator") if isinstance(state, dict) else None
+    if not isinstance(kind, str) or kind not in _LAST_POSITION:
+        kinds = ", ".join(_LAST_POSITION)
+        got = arguments.shown(state if kind is None else kind)
+        raise ValueError(f"set_state: expected the state of a generator ({kinds}); got {got}")
+    try:
+        # At a state of its own it must stand where it was put, number by number.
+        same: bool = get_state(_generator_at(state)) == state
+    except (AttributeError, LookupError, OverflowError, TypeError, ValueError):
+        same = False
+    inner = state.get("state")
+    position = inner.get("pos") if kind == "MT19937" else state.get("buffer_pos", 0)
+    if not same or not 0 <= position <= _LAST_POSITION[kind]:
+        raise ValueError(f"set_state: the state of the {kind} is damaged; take it from get_state()")
+    checked: dict[str, Any] = state
+    return checked
 
 
 def _generator_at(state: Any) -> "np.random.Generator":
