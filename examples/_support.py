@@ -114,10 +114,14 @@ class Scaled:
         """The number of images."""
         return len(self.rows)
 
-    def __getitem__(self, index: Any) -> np.ndarray:
-        """The rows of n images, given their numbers: (n, pixels)."""
-        rows: np.ndarray = self.rows[index]
-        return (rows - self.mean) / self.deviation
+    def batches(self, *labels: np.ndarray, **options: Any) -> nn.data.DataLoader:
+        """Batches of rows, and of the labels, if given."""
+        return nn.data.DataLoader(self.rows, *labels, transform=self.scaled, **options)
+
+    def scaled(self, x: Tensor, *labels: Tensor) -> Any:
+        """The transform of a DataLoader: a batch of rows, (n, pixels), and its labels, if any."""
+        x = Tensor.from_array((x.numpy() - self.mean) / self.deviation)
+        return (x, *labels) if labels else x
 
 
 class Report:

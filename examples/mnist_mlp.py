@@ -60,8 +60,7 @@ def loss_by_library(model: MLP, scores: Tensor, Y: np.ndarray, reg: float) -> Te
 @no_grad()
 def scores_of_all(model: MLP, X: Scaled) -> np.ndarray:
     """The scores of many images, (N, 10), a thousand at a time."""
-    batches = nn.data.Batches(X, batch_size=1000, shuffle=False)
-    return np.concatenate([model.scores(Tensor(x)).numpy() for x in batches])
+    return np.concatenate([model.scores(x).numpy() for x in X.batches(batch_size=1000)])
 
 
 def correct(model: MLP, X: Scaled, Y: np.ndarray) -> int:
@@ -79,7 +78,7 @@ def main() -> int:
     target = args.target if args.target is not None else TARGET if name == "MNIST" else 0.0
     Tensor.manual_seed(args.seed)
     model = MLP(X[0].size, args.hidden)
-    batches = nn.data.Batches(train, Y[:cut], batch_size=args.batch_size, seed=args.seed)
+    batches = train.batches(Y[:cut], batch_size=args.batch_size, shuffle=True, seed=args.seed)
     loss_of, decay = (loss_by_library, args.reg) if args.library else (loss_by_formula, 0.0)
     optimisers = [
         nn.optim.SGD([model.W1, model.W2], args.lr, args.momentum, weight_decay=decay),
@@ -90,15 +89,15 @@ def main() -> int:
     try:
         for _ in range(epochs):
             for x, y in batches:
-                scores = model.scores(Tensor(x))
-                loss = loss_of(model, scores, y, args.reg)
+                scores = model.scores(x)
+                loss = loss_of(model, scores, y.numpy(), args.reg)
                 loss.backward()
                 for optimiser in optimisers:
                     optimiser.lr = args.lr * min(1, 10 * (step + 1) / steps, 1 - step / steps)
                     optimiser.step()
                     optimiser.zero_grad()
                 step += 1
-                report.step(loss.item(), scores.numpy().argmax(axis=1) == y)
+                report.step(loss.item(), scores.numpy().argmax(axis=1) == y.numpy())
             right = correct(model, held_out, Y[cut:])
             if right > best:
                 best, weights = right, copy.deepcopy(nn.state.get_state_dict(model))

@@ -72,6 +72,19 @@ UTILS = {
     "prune": "a mask, a buffer, that forward multiplies the weight by",
 }
 
+# What to write for torch.utils.data.name.
+DATA = {
+    "IterableDataset": "a data set with __getitem__ and __len__, or a list of the samples",
+    "ChainDataset": "ConcatDataset(datasets)",
+    "StackDataset": "TensorDataset(X, Y), or an object whose __getitem__ gives a tuple",
+    "Sampler": "any iterable of ints with __len__",
+    "default_convert": "Tensor(array)",
+    "get_worker_info": "not needed: worker_init_fn gets the worker's number",
+    "distributed": "sampler=range(rank, len(data), ranks)",
+    "DistributedSampler": "sampler=range(rank, len(data), ranks)",
+    "Batches": "DataLoader(X, Y, batch_size=64, shuffle=True)",
+}
+
 # What to write for model.name.
 MODULES = {
     **dict.fromkeys(("cuda", "xpu", "share_memory"), "model: everything is computed on the CPU"),

@@ -187,7 +187,7 @@ FUNCTIONS = {
     "preserve_format": "not needed: leave memory_format out",
     "is_available": "False: everything is computed on the CPU",
     "distributions": "nn.distributions",
-    "utils": "nn.utils and nn.data",
+    "utils": "nn.utils, and nn.data for utils.data",
     "float": "np.float32",
     "double": "np.float64",
     "half": "np.float16",

@@ -1,5 +1,42 @@
 """Serving data sets to a training loop: the index of this folder."""
 
-from .batches import Batches  # rows in batches, in a new order every epoch
+import sys
+from typing import Any
 
-__all__ = ["Batches"]
+from .._other_names import DATA
+from .collating import default_collate  # samples become a batch
+from .dataset import ConcatDataset, Dataset, Subset, TensorDataset  # rows of arrays; parts; several
+from .loader import DataLoader  # batches, epoch by epoch, and where they stand
+
+# samplers.py: which samples come, in which order
+from .samplers import (
+    BatchSampler,
+    RandomSampler,
+    SequentialSampler,
+    SubsetRandomSampler,
+    WeightedRandomSampler,
+)
+
+# fetching.py: from row numbers to a batch; epochs.py: one pass, and the position in it;
+# seeding.py: random orders; tables.py: rows of pandas by position
+__all__ = [
+    "BatchSampler",
+    "ConcatDataset",
+    "DataLoader",
+    "Dataset",
+    "RandomSampler",
+    "SequentialSampler",
+    "Subset",
+    "SubsetRandomSampler",
+    "TensorDataset",
+    "WeightedRandomSampler",
+    "default_collate",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """A name that is not here."""
+    hint = f"; here it is {DATA[name]}" if name in DATA else ""
+    raise AttributeError(
+        f"module 'nn.data' has no attribute {name!r}{hint}", name=name, obj=sys.modules[__name__]
+    )

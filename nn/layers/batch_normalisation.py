@@ -18,7 +18,7 @@ from ._inputs import Input, as_tensor, float_dtype, in_single, with_channels
 # The errors for a mean of one number, over a batch and over each sample.
 _SINGLE = (
     "expected more than one value for each channel in training; got {}; leave out a last batch of "
-    "one, with Batches(..., drop_last=True), or call eval() first",
+    "one, with DataLoader(..., drop_last=True), or call eval() first",
     "expected more than one element for each channel of a sample; got {}, where all results would "
     "be 0",
 )

@@ -397,7 +397,7 @@ def calls_of_nn(folder: Path) -> Iterator[Call]:
         (nn.MultiMarginLoss, [1, 1.0], {"weight": np.ones(2)}),
         (nn.PoissonNLLLoss, [True, False], {"eps": 1e-8}),
         (nn.TripletMarginLoss, [1.0, 2.0], {"eps": 1e-6, "swap": True}),
-        (nn.data.Batches, [np.ones((6, 2)), np.ones(6)],
+        (nn.data.DataLoader, [np.ones((6, 2)), np.ones(6)],
          {"batch_size": 2, "shuffle": True, "seed": 0, "drop_last": False}),
     ]:  # fmt: skip
         yield Call(kind.__name__, kind, fresh(args, options))

@@ -76,8 +76,8 @@ RAGGED = [[1.0], [1.0, 2.0]]
             "addmm: expected a Tensor, an ndarray or a number; got list; make it a Tensor first",
         ),
         (
-            lambda: nn.data.Batches(np.array(1), batch_size=1),
-            "Batches: expected arrays or Tensors; got ndarray of shape (), int64",
+            lambda: nn.data.DataLoader(np.array(1), batch_size=1),
+            "DataLoader: expected arrays or Tensors with rows; got ndarray of shape (), int64",
         ),
         (
             lambda: nn.LayerNorm(3, eps="x"),

@@ -364,7 +364,7 @@ def test_a_batch_of_one_value_names_the_cure_and_writes_nothing():
     refused(
         lambda: layer(Tensor.ones(1, 3)),
         "BatchNorm1d: batch_norm: expected more than one value for each channel in training; got "
-        "(1, 3); leave out a last batch of one, with Batches(..., drop_last=True), or call "
+        "(1, 3); leave out a last batch of one, with DataLoader(..., drop_last=True), or call "
         "eval() first",
     )
     assert layer.num_batches_tracked.tolist() == 0

@@ -1,0 +1,354 @@
+"""DataLoader: batches for a training loop, and where they stand for a run that goes on later."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_lite import arguments
+
+from .dataset import TensorDataset, as_tensors, is_array
+from .epochs import Epoch, as_order, bounds_of, checked_order, checked_position, count
+from .fetching import Fetch
+from .samplers import load_sampler, sampler_state
+from .seeding import Stream
+
+# Arguments of PyTorch's DataLoader that are not here, and what to write.
+_OTHERS = {
+    "dataset": "the data come first, without a name: DataLoader(dataset, ...)",
+    "generator": "pass seed=: an int, or a np.random.Generator",
+    **dict.fromkeys(("pin_memory", "pin_memory_device"), "leave it out: nothing leaves the CPU"),
+    "multiprocessing_context": "leave it out",
+    "in_order": "leave it out: batches come in order",
+}
+_OPTIONS = ("rows", "batch_size", "drop_last", "shuffle")
+_STATE = {"epoch", "begun", *_OPTIONS, "generator", "sampler", "position"}
+
+
+class DataLoader:
+    """Batches of rows of arrays, or of samples of a data set; each `for` is one epoch.
+
+        for x, y in DataLoader(X_train, Y_train, batch_size=128, shuffle=True):
+            ...  # X_train (60000, 1, 28, 28), Y_train (60000,) -> x (128, 1, 28, 28), y (128,)
+
+    arrays: ndarrays, Tensors, or Series and DataFrames of pandas (rows by position), all of one
+        length; (N, ...).  Or one data set: an object with `__getitem__(int)` and `__len__`, or a
+        list of samples.
+    batch_size: number of rows in a batch; the last batch has the remaining rows.
+    shuffle: a new random order for every epoch.
+    seed: an int, or a np.random.Generator to draw from (a shared one continues from its current
+        state).  The same int gives the same batches in the same order, epoch by epoch.  None: what
+        each epoch draws follows from `Tensor.manual_seed`.  NumPy's global random state is neither
+        read nor changed.
+    sampler: row numbers in the order to serve them, in place of shuffle: any iterable of ints with
+        a length (see samplers.py).  An epoch takes all its numbers when it begins.
+    batch_sampler: the same, with a list of row numbers for each batch, in place of batch_size,
+        shuffle, sampler and drop_last.
+    drop_last: leave out the last batch if it is smaller.
+    collate_fn: makes a batch of a list of samples; None for `default_collate`.
+    transform: called as transform(*batch) on each batch, without a graph; gives the batch to serve.
+
+    A batch is a Tensor, or a tuple of Tensors if there are several arrays, with memory of its own.
+    It has the dtype of the array, except that one integer per row, a label, becomes int64.  Rows of
+    a Tensor that requires grad are in its graph.  For a data set it is what collate_fn gives.
+
+    Random numbers that data set, collate_fn and transform draw as Tensor does, or from
+    `tinygrad_lite.generator.current()`, follow from seed, epoch and number of the batch, and
+    disturb no other random numbers.
+
+    Where it stands, as `state_dict()` tells it, counts what was delivered to the `for`.  After
+    `load_state_dict`, the next `for` gives the rest of that epoch; if that is nothing, because only
+    the end of the `for` was missing, it ends at once.  So a run that can be resumed says
+
+        for epoch in range(loader.epoch, EPOCHS):
+            for x, y in loader:
+
+    A `for` that is left by break or by an error may be saved too, and the loaded one then goes on
+    there; here, the next `for` begins a new epoch.  (For epochs of fewer batches there is
+    `sampler=RandomSampler(X, num_samples=...)`.)  Of several `for` at once, the state is that of
+    the one that began last.
+
+    Errors: ValueError if the lengths differ, if batch_size is below 1, and if drop_last leaves no
+    batch; TypeError for what is neither arrays of numbers nor a data set.
+    """
+
+    def __init__(
+        self,
+        *arrays: Any,
+        batch_size: int = 1,
+        shuffle: bool = False,
+        seed: Any = None,
+        sampler: Any = None,
+        batch_sampler: Any = None,
+        drop_last: bool = False,
+        collate_fn: Any = None,
+        transform: Any = None,
+        **others: NoReturn,
+    ) -> None:
+        for name in others:
+            fix = f"; {_OTHERS[name]}" if name in _OTHERS else ""
+            raise TypeError(f"DataLoader: there is no argument {name}={fix}")
+        self.dataset, bare = _served(arrays, sampler is not None or batch_sampler is not None)
+        self.batch_size = arguments.integer(batch_size, "DataLoader: batch_size", least=1)
+        self.shuffle = arguments.flag(shuffle, "DataLoader: shuffle")
+        self.drop_last = arguments.flag(drop_last, "DataLoader: drop_last")
+        self.sampler = _checked_sampler(sampler, "sampler", "integers")
+        self.batch_sampler = _checked_sampler(batch_sampler, "batch_sampler", "lists of integers")
+        _refuse_both(sampler, batch_sampler, batch_size, shuffle, drop_last)
+        for name, function in (("collate_fn", collate_fn), ("transform", transform)):
+            if function is not None:
+                arguments.function(function, f"DataLoader: {name}")
+        self.collate_fn = collate_fn
+        self.transform = transform
+        self._fetch = Fetch(self.dataset, bare, collate_fn, transform)
+        self._stream = Stream(seed, "DataLoader: seed")
+        self._epoch = 0  # of these, each `for` was given all batches
+        self._begun = 0  # the number of epochs that have begun
+        self._current: Epoch | None = None  # the one that began last, until it has ended
+        self._loaded = False  # the next `for` goes on with the current epoch
+        rows = self._rows
+        if drop_last and sampler is None and rows is not None and 0 < rows < batch_size:
+            raise ValueError(
+                f"DataLoader: drop_last leaves nothing of {rows} rows at batch_size {batch_size}; "
+                "make the batches smaller or pass drop_last=False"
+            )
+
+    @property
+    def generator(self) -> "np.random.Generator | None":
+        """What the orders are drawn from; None if that follows from `Tensor.manual_seed`."""
+        return self._stream.generator
+
+    @property
+    def epoch(self) -> int:
+        """The number of whole epochs delivered: `for` loops that came to their end."""
+        return self._epoch
+
+    def __len__(self) -> int:
+        """The number of batches in an epoch."""
+        if self.batch_sampler is not None:
+            return len(self.batch_sampler)
+        whole, rest = divmod(
+            len(self.dataset if self.sampler is None else self.sampler), self.batch_size
+        )
+        return whole + bool(rest and not self.drop_last)
+
+    def __iter__(self) -> Iterator[Any]:
+        """One epoch, or the rest of the loaded one."""
+        epoch = self._begin()
+        with closing(self._results(epoch)) as batches:
+            for batch in batches:
+                epoch.delivered += 1
+                yield batch
+        self._end(epoch)
+
+    def _results(self, epoch: Epoch) -> Any:
+        return (self._fetch(task) for task in epoch.tasks(seeded=not self._fetch.is_plain))
+
+    def _begin(self) -> Epoch:
+        """The loaded epoch, or a new one."""
+        if self._loaded and self._current is not None:
+            self._loaded = False
+            return self._current
+        if self._current is not None and self._current.left == 0:  # its `for` was left too early
+            self._end(self._current)
+        start, order, bounds = self._drawn()
+        self._current = Epoch(self._begun, start, order, bounds, self._samples)
+        self._begun += 1
+        return self._current
+
+    def _end(self, epoch: Epoch) -> None:
+        """Count an epoch, once."""
+        if not epoch.ended:
+            epoch.ended = True
+            self._epoch += 1
+        if epoch is self._current:
+            self._current = None
+
+    # Orders
+
+    @property
+    def _rows(self) -> int | None:
+        return len(self.dataset) if hasattr(self.dataset, "__len__") else None
+
+    @property
+    def _limit(self) -> int | None:
+        """The number of rows, if a sampler's numbers are held against it; a data set does it."""
+        return self._rows if isinstance(self.dataset, TensorDataset) else None
+
+    @property
+    def _samples(self) -> bool:
+        """Whether a sampler gives the order."""
+        return self.sampler is not None or self.batch_sampler is not None
+
+    @property
+    def _draws(self) -> bool:
+        """Whether an epoch draws random numbers from the loader's own generator."""
+        return self.shuffle or not self._fetch.is_plain
+
+    def _drawn(self) -> "tuple[np.random.Generator | None, NDArray[np.int64], NDArray[np.int64]]":
+        """The generator at the start of an epoch, the order of the rows, and the batches in it."""
+        start, order = None, None
+        if self._draws:
+            start, order = self._stream.permutation(self._rows if self.shuffle else None)
+        if self.batch_sampler is not None:
+            return start, *self._sampled_batches(self.batch_sampler)
+        if self.sampler is not None:
+            order = as_order(self.sampler, self._limit, "DataLoader: sampler")
+        elif order is None:
+            order = np.arange(self._rows or 0)
+        return start, order, bounds_of(len(order), self.batch_size, self.drop_last)
+
+    def _sampled_batches(self, sampler: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """All batches of an epoch, one after the other, and where each begins."""
+        name, batches = "DataLoader: batch_sampler", [np.empty(0, np.int64)]
+        for batch in sampler:
+            if not hasattr(batch, "__iter__") or isinstance(batch, str | bytes):
+                raise arguments.wrong(name, "lists of integers", batch)
+            batches.append(as_order(batch, self._limit, name))
+        return np.concatenate(batches), np.cumsum([len(batch) for batch in batches])
+
+    # Where it stands
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where it stands, in numbers, text, lists and arrays.
+
+        Inside the `for`, the batch that the loop was given counts as delivered.
+        """
+        return {
+            "epoch": self._epoch,
+            "begun": self._begun,
+            **self._options(),
+            "generator": self._stream.state(),
+            "sampler": sampler_state(self._any_sampler),
+            "position": None if self._current is None else self._current.position(),
+        }
+
+    def load_state_dict(self, state_dict: Any) -> None:
+        """Continue where a loader of the same data and options stood at `state_dict()`.
+
+        Errors: ValueError if this is no such state, or one of other data or options; then nothing
+        has changed.
+        """
+        where = "DataLoader: load_state_dict"
+        if not isinstance(state_dict, Mapping) or set(state_dict) != _STATE:
+            got = arguments.shown(state_dict)
+            raise ValueError(
+                f"{where}: expected what state_dict() of a DataLoader gives; got {got}"
+            )
+        state = dict(state_dict)
+        for name, own in self._options().items():
+            if type(state[name]) is not type(own) or state[name] != own:
+                got = arguments.shown(state[name])
+                raise ValueError(f"{where}: {name}: here it is {own}; the state has {got}")
+        epoch, begun = (count(state[name], None, f"{where}: {name}") for name in ("epoch", "begun"))
+        found = self._stream.checked(state["generator"], f"{where}: generator")
+        current = None
+        if state["position"] is not None:
+            current = self._epoch_at(state["position"], begun, f"{where}: position")
+        load_sampler(self._any_sampler, state["sampler"], where)  # last, since it may refuse
+        self._stream.load(found)
+        self._epoch, self._begun = epoch, begun
+        self._current, self._loaded = current, current is not None
+
+    def _options(self) -> dict[str, Any]:
+        batch_size = None if self.batch_sampler is not None else self.batch_size
+        options = (self._rows, batch_size, self.drop_last, self.shuffle)
+        return dict(zip(_OPTIONS, options, strict=True))
+
+    @property
+    def _any_sampler(self) -> Any:
+        return self.sampler if self.batch_sampler is None else self.batch_sampler
+
+    def _epoch_at(self, position: Any, begun: int, where: str) -> Epoch:
+        """The epoch that a state was taken in."""
+        found = checked_position(position, self._draws, self._samples, where)
+        start, order = None, np.arange(self._rows or 0)
+        if self._draws:
+            start = self._stream.at(found["start"], f"{where}: start")
+        if self._samples:
+            order, bounds = checked_order(found["order"], found["bounds"], self._limit, where)
+        else:
+            if self.shuffle:
+                order = self._stream.at(found["start"], where).permutation(len(order))
+            bounds = bounds_of(len(order), self.batch_size, self.drop_last)
+        epoch = Epoch(max(begun - 1, 0), start, order, bounds, self._samples)
+        epoch.delivered = count(found["delivered"], epoch.left, f"{where}: delivered")
+        return epoch
+
+
+def _served(arrays: tuple[Any, ...], sampled: bool) -> tuple[Any, bool]:
+    """The data set to serve, and whether its samples are bare: one array, given as such."""
+    if not arrays:
+        raise TypeError("DataLoader: expected one or more arrays, or a data set; got none")
+    for data in arrays[1:]:
+        if isinstance(data, int | np.integer):
+            raise TypeError(
+                f"DataLoader: options are given by name: batch_size={data}; got {data} among the "
+                "data"
+            )
+    if len(arrays) > 1:
+        for data in arrays:
+            _refuse_dataset(data)
+    if len(arrays) > 1 or is_array(arrays[0]):
+        return TensorDataset(*as_tensors(arrays, "DataLoader")), len(arrays) == 1
+    _require_dataset(arrays[0], sampled)
+    return arrays[0], False
+
+
+def _refuse_dataset(data: Any) -> None:
+    """Refuse a data set among several arrays; whatever else is no array is refused later."""
+    other = is_array(data) or isinstance(data, list | tuple | dict | str | bytes | type)
+    if not other and hasattr(data, "__getitem__"):
+        raise arguments.wrong("DataLoader", "arrays or Tensors", data, "; a data set comes alone")
+
+
+def _require_dataset(data: Any, sampled: bool) -> None:
+    """Refuse what cannot be asked for single samples, and what is clearly meant otherwise."""
+    expected, fix = "arrays, Tensors or a data set", ""
+    if isinstance(data, list | tuple) and data and isinstance(data[0], int | float | np.number):
+        raise TypeError(
+            f"DataLoader: expected arrays, Tensors or samples; got a {type(data).__name__} of "
+            "numbers; use np.array(...)"
+        )
+    if isinstance(data, type):
+        fix = f"; make one: {data.__name__}(...)"
+    elif isinstance(data, dict):
+        fix = "; pass what is in it: DataLoader(*data.values())"
+    elif hasattr(data, "toarray"):  # a sparse matrix of SciPy
+        fix = "; use .toarray()"
+    elif hasattr(data, "__iter__") and not hasattr(data, "__getitem__"):
+        expected = "a data set with __getitem__"
+        fix = ", which can only be iterated; use list(data)"
+    elif hasattr(data, "__getitem__") and not isinstance(data, str | bytes):
+        if hasattr(data, "__len__") or sampled:
+            return
+        expected = "a data set with __len__, or a sampler"
+    raise arguments.wrong("DataLoader", expected, data, fix)
+
+
+def _checked_sampler(sampler: Any, name: str, gives: str) -> Any:
+    if sampler is not None and not (hasattr(sampler, "__iter__") and hasattr(sampler, "__len__")):
+        raise arguments.wrong(
+            f"DataLoader: {name}", f"an iterable of {gives} with __len__", sampler
+        )
+    return sampler
+
+
+def _refuse_both(
+    sampler: Any, batch_sampler: Any, batch_size: int, shuffle: bool, drop_last: bool
+) -> None:
+    """Refuse options that exclude each other."""
+    if batch_sampler is not None:
+        options = {
+            "batch_size": batch_size != 1,
+            "shuffle": shuffle,
+            "sampler": sampler is not None,
+            "drop_last": drop_last,
+        }
+        for name, given in options.items():
+            if given:
+                raise ValueError(f"DataLoader: batch_sampler takes the place of {name}; give one")
+    if sampler is not None and shuffle:
+        raise ValueError("DataLoader: sampler takes the place of shuffle; give one")
