@@ -6,4 +6,6 @@ they are first used.
 TensorBoard's files need the extra `tensorboard`, pictures and the live line the extra `train`.
 """
 
-__all__: list[str] = []
+from .metrics import Metrics  # the numbers of a training, as JSON lines and for TensorBoard
+
+__all__ = ["Metrics"]

@@ -1,0 +1,216 @@
+"""A file that grows while others read it: whole writes at its end, by one process only.
+
+What is in the file is known at every moment, so that a later process can go on from an earlier one:
+how many records, how many bytes, and their checksum.
+"""
+
+import errno
+import os
+import stat
+import threading
+import zlib
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+from weakref import WeakValueDictionary
+
+from tinygrad_lite import arguments, files
+
+try:
+    import fcntl
+except ImportError:  # Windows, where two processes that write one file are not kept apart
+    fcntl = None  # type: ignore[assignment]
+
+
+class Written(NamedTuple):
+    """What a file holds: the number of its records, its size in bytes, and the CRC-32 of these."""
+
+    records: int = 0
+    size: int = 0
+    crc: int = 0
+
+    def plus(self, content: bytes, records: int) -> "Written":
+        """The same after `content`, which is this number of records."""
+        total = self.size + len(content)
+        return Written(self.records + records, total, zlib.crc32(content, self.crc))
+
+    def begins(self, content: bytes) -> bool:
+        """Whether this is what `content`, cut to its length, holds."""
+        return len(content) == self.size and zlib.crc32(content) == self.crc
+
+    @classmethod
+    def checked(cls, value: Any, where: str) -> "Written":
+        """One from a file that may be hostile: ValueError if it is none."""
+        if not isinstance(value, list | tuple) or len(value) != 3:
+            raise ValueError(f"{where}: expected three numbers; got {arguments.shown(value)}")
+        if any(type(each) is not int or not 0 <= each < 1 << 62 for each in value):
+            raise ValueError(f"{where}: expected three integers; got {arguments.shown(value)}")
+        return cls(*value)
+
+
+class GrowingFile:
+    """The file at `path`, which is made if there is none; what stands in it stays until `cut`.
+
+    A second process that opens the file is refused as long as the first has it (not on Windows,
+    nor on a file system without locks).  In one process the object that was the last to `cut` has
+    it; an earlier one finds at its next `append` that it is not its own any more.
+
+    Errors: OSError, each in one line with `caller` and the file.
+    """
+
+    def __init__(self, path: files.FilePath, caller: str) -> None:
+        self.path, self.caller = Path(os.path.abspath(files.checked_path(path, caller))), caller
+        self.written = Written()
+        self._tried = Written(), b""  # what is written after the last append, and its content
+        self._claim: _Claim | None = None
+        self._turn = -1  # of this object among those of this process
+
+    def open(self) -> None:
+        """Make the file, and keep other processes from writing to it."""
+        with suppress(FileNotFoundError):
+            if not stat.S_ISREG(mode := os.stat(self.path).st_mode):
+                code = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
+                raise self._error(code, "expected an ordinary file; this is another thing")
+        if not os.path.isdir(self.path.parent):
+            raise self._error(errno.ENOENT, "its folder does not exist")
+        with files.appending(self.path, self.caller):
+            pass
+        try:
+            self._claim = _claimed(self.path)
+        except BlockingIOError:
+            raise self._error(errno.EBUSY, "another process is writing to this file") from None
+        except OSError as error:
+            raise self._error(error.errno or 0, error.strerror or str(error)) from None
+
+    def close(self) -> None:
+        """Let other processes write to it."""
+        self._claim = None
+
+    def start(self, size: int) -> bytes:
+        """The first `size` bytes of the file, or fewer if it is shorter or gone."""
+        try:
+            with files.reading(self.path, self.caller) as file:
+                return file.read(size)
+        except FileNotFoundError:
+            return b""
+
+    def cut(self, written: Written) -> None:
+        """Remove what stands in the file after `written`."""
+        if self._claim is None or not self._claim.holds(self.path):
+            self.open()
+        try:
+            os.truncate(self.path, written.size)
+        except OSError as error:
+            raise self._error(error.errno or 0, error.strerror or str(error)) from None
+        assert self._claim is not None
+        self._claim.turn = self._turn = self._claim.turn + 1
+        self.written, self._tried = written, (written, b"")
+
+    def append(self, content: bytes, records: int) -> None:
+        """Write `content`, which is this number of records, in one piece, or nothing of it."""
+        if self._claim is None or not self._claim.holds(self.path):
+            raise self._error(errno.ESTALE, "the file was removed or replaced")
+        if self._claim.turn != self._turn:
+            raise self._error(errno.ESTALE, "another object has taken the file over")
+        if not self.is_intact():
+            raise self._error(errno.ESTALE, "the file was changed by somebody else")
+        after = self.written.plus(content, records)
+        self._tried = after, content
+        with files.appending(self.path, self.caller) as file:
+            file.write(content)
+        self.written = after
+
+    def settle(self) -> None:
+        """Find out whether an `append` that Ctrl-C ended had written."""
+        after, content = self._tried
+        if after != self.written and after.size == self.written.size + len(content):
+            with suppress(OSError):
+                if self.start(after.size + 1)[self.written.size :] == content:
+                    self.written = after
+
+    def is_intact(self) -> bool:
+        """Whether the file holds what was written, as far as its size tells."""
+        try:
+            kept = self._claim is None or self._claim.holds(self.path)
+            return kept and os.stat(self.path).st_size == self.written.size
+        except OSError:
+            return False
+
+    def sync(self) -> None:
+        """Wait until what was written is on the disk."""
+        if self._claim is not None:
+            self._claim.sync()
+
+    def _error(self, code: int, reason: str) -> OSError:
+        return OSError(code, f"{self.caller}: {reason}", str(self.path))
+
+
+class _Claim:
+    """An open file, locked against other processes."""
+
+    def __init__(self, path: Path) -> None:
+        self.descriptor = os.open(path, os.O_RDWR | getattr(os, "O_CLOEXEC", 0))
+        self.identity = _identity(os.fstat(self.descriptor))
+        self.turn = 0  # of the object that writes
+        if fcntl is not None:
+            try:
+                fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self.release()
+                raise
+            except OSError:  # a file system without locks
+                return
+
+    def holds(self, path: Path) -> bool:
+        """Whether this is still the file at that path."""
+        try:
+            return self.descriptor >= 0 and _identity(os.stat(path)) == self.identity
+        except OSError:
+            return False
+
+    def sync(self) -> None:
+        """Wait until the disk has what was written, where the file system can say so."""
+        if self.descriptor >= 0:
+            with suppress(OSError):
+                os.fsync(self.descriptor)
+
+    def release(self) -> None:
+        """Close the file.  Another process that holds it, after a fork, keeps the lock."""
+        descriptor, self.descriptor = self.descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    def __del__(self) -> None:
+        """Nobody writes here any more."""
+        self.release()
+
+
+_claims: WeakValueDictionary[tuple[int, int], _Claim] = WeakValueDictionary()
+_lock = threading.Lock()
+
+
+def _claimed(path: Path) -> _Claim:
+    """The one claim of this process to the file at that path."""
+    with _lock:
+        claim = _claims.get(_identity(os.stat(path)))
+        if claim is None:
+            claim = _Claim(path)
+            _claims[claim.identity] = claim
+        return claim
+
+
+def _identity(found: os.stat_result) -> tuple[int, int]:
+    return found.st_dev, found.st_ino
+
+
+def _in_a_child() -> None:
+    """A forked child lets go, or it would hold the lock after the parent's death."""
+    global _lock
+    _lock = threading.Lock()
+    for claim in list(_claims.values()):
+        claim.release()
+    _claims.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_a_child)
