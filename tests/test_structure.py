@@ -53,6 +53,7 @@ FOLDERS = [
         "nn/optim",
         "nn/optim/schedules",
         "nn/data",
+        "nn/data/augment",
         "nn/datasets",
         "nn/distributions",
     ),

@@ -1,7 +1,8 @@
 """Serving data sets to a training loop: the index of this folder."""
 
 import sys
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from .._other_names import DATA
 from .collating import default_collate  # samples become a batch
@@ -17,6 +18,9 @@ from .samplers import (
     WeightedRandomSampler,
 )
 
+if TYPE_CHECKING:
+    from . import augment  # batches of images changed at random
+
 # fetching.py: from row numbers to a batch; epochs.py: one pass, and the position in it;
 # seeding.py: random orders; tables.py: rows of pandas by position
 __all__ = [
@@ -30,12 +34,15 @@ __all__ = [
     "SubsetRandomSampler",
     "TensorDataset",
     "WeightedRandomSampler",
+    "augment",
     "default_collate",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    """A name that is not here."""
+    """`nn.data.augment`, imported when first used; any other name is not here."""
+    if name == "augment":
+        return import_module(f"{__name__}.augment")
     hint = f"; here it is {DATA[name]}" if name in DATA else ""
     raise AttributeError(
         f"module 'nn.data' has no attribute {name!r}{hint}", name=name, obj=sys.modules[__name__]
