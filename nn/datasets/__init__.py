@@ -1,15 +1,32 @@
-"""Data sets: the handwritten digits that the examples learn from.
+"""Data sets: images of ten classes, found on this machine or downloaded, with their labels.
 
-`mnist()` finds or downloads the 70,000 digits of MNIST; `digits()` reads the 1797 small digits
-that come with this package and need no network. Both return (X_train, Y_train, X_test, Y_test):
-images (N, 1, H, W) as uint8 and labels (N,) as int64, so one can replace the other. `read_idx`
-reads any IDX file. `mnist()` raises `DataUnavailable` if the files are not on this machine and
-cannot be downloaded.
+    X_train, Y_train, X_test, Y_test = nn.datasets.mnist()
+
+    mnist, fashion_mnist, kmnist    70,000 digits, clothes, Japanese characters: (N, 1, 28, 28)
+    cifar10                         60,000 photographs: (N, 3, 32, 32)
+    digits                          1797 small digits that come with this package: (N, 1, 8, 8)
+
+All return the same four arrays: images as uint8 and labels (N,) from 0 to 9 as int64, so one can
+replace the other. All but `digits` look for their files in `root`, in the folder that the
+environment variable TINYGRAD_LITE_DATA names and in the user's cache, then download them with
+their SHA-256 checked, and raise `DataUnavailable` if that fails. `CLASSES["cifar10"]` and so on are
+the names of the classes. `read_idx` reads any IDX file.
 """
 
+from nn.datasets.cifar import cifar10
+from nn.datasets.classes import CLASSES
 from nn.datasets.idx import read_idx
 from nn.datasets.mirrors import DataUnavailable
-from nn.datasets.mnist_files import mnist
+from nn.datasets.mnist_family import fashion_mnist, kmnist, mnist
 from nn.datasets.optdigits import digits
 
-__all__ = ["DataUnavailable", "digits", "mnist", "read_idx"]
+__all__ = [
+    "CLASSES",
+    "DataUnavailable",
+    "cifar10",
+    "digits",
+    "fashion_mnist",
+    "kmnist",
+    "mnist",
+    "read_idx",
+]

@@ -14,7 +14,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from tinygrad_lite import files
@@ -28,13 +28,17 @@ class DataUnavailable(OSError):
     """A data set is not on this machine and cannot be downloaded. The message says what to do."""
 
 
-def download(
-    checksums: Mapping[str, str], sizes: Mapping[str, int], mirrors: Sequence[str], folder: Path
-) -> list[str]:
+class File(NamedTuple):
+    """A file as a mirror must serve it."""
+
+    size: int  # in bytes: a mirror that sends more is not listened to
+    sha256: str
+
+
+def download(wanted: Mapping[str, File], mirrors: Sequence[str], folder: Path) -> list[str]:
     """Download the files that `folder` lacks, each from the first of `mirrors` that serves it.
 
-    checksums   the SHA-256 of each file, by its name
-    sizes       how many bytes each has: a mirror that sends more is not listened to
+    wanted: the files by name; the address of each is a mirror's followed by its name.
 
     After the first failure of a mirror the next one is tried: no answer within TIMEOUT seconds,
     fewer than SLOWEST bytes a second, an HTTP error, a broken connection, too many bytes, a wrong
@@ -50,18 +54,19 @@ def download(
     with filelock.FileLock(folder / ".lock"), _watched(pooch) as watched:
         get = _getter(pooch, watched)
         for mirror in mirrors:
-            for name in checksums:
+            for name, file in wanted.items():
                 if (folder / name).exists():
                     continue
+                content = bytearray()  # frees what the last mirror sent before the next is asked
                 try:
-                    content = _fetch(mirror + name, get, sizes[name])
-                    if hashlib.sha256(content).hexdigest() != checksums[name]:
+                    content = _fetch(mirror + name, get, file.size)
+                    if hashlib.sha256(content).hexdigest() != file.sha256:
                         raise _Wrong("wrong checksum")
                 except (OSError, ValueError) as error:
                     complaints.append(f"{urlsplit(mirror).netloc}: {_in_short(error)}")
                     break
-                with files.replacing(folder / name, "download") as file:
-                    file.write(content)
+                with files.replacing(folder / name, "download") as copy:
+                    copy.write(content)
     return complaints
 
 
@@ -155,9 +160,10 @@ def _fetch(url: str, get: Callable[[str, _Arriving], None], most_bytes: int) -> 
             break
     else:
         arriving.closed = True
-        raise TimeoutError if not arriving.content else _Wrong("too slow")
+        failures.append(_Wrong("too slow") if arriving.content else TimeoutError())
     if failures:
-        raise failures[0]
+        arriving.content.clear()  # a thread that lives on keeps the object, and so does a traceback
+        raise failures.pop()
     return arriving.content
 
 

@@ -26,7 +26,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 import nn
-from nn.datasets import mnist_files
+from nn.datasets import mnist_family
 from tinygrad_lite import Tensor
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -1203,5 +1203,5 @@ def test_ctrl_c_outside_of_the_training_leaves_no_traceback(example, capsys):
 
 def test_the_set_made_here_has_the_names_of_mnist(data):
     """Or mnist() would pass it over and fetch the real one."""
-    names = {name.removesuffix(".gz") for name in mnist_files.CHECKSUMS}
+    names = {name.removesuffix(".gz") for name in mnist_family.MNIST.files}
     assert {path.name for path in data.iterdir()} == names
