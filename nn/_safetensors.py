@@ -60,7 +60,7 @@ def write(file: BinaryIO, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[
     file.write(len(text).to_bytes(8, "little") + text)
     for name in names:
         array = np.asarray(arrays[name], arrays[name].dtype.newbyteorder("<"), order="C")
-        file.write(_bytes_of(array))
+        file.write(bytes_of(array))
 
 
 def read(file: BinaryIO) -> dict[str, NDArray[Any]]:
@@ -76,7 +76,7 @@ def read(file: BinaryIO) -> dict[str, NDArray[Any]]:
         except (ValueError, OverflowError):  # it is empty, with more or longer axes than NumPy has
             raise _damaged(f"{_quoted(name)} has a shape that NumPy lacks") from None
         file.seek(start + offset)
-        if file.readinto(_bytes_of(array)) != stop - offset:  # type: ignore[attr-defined]
+        if file.readinto(bytes_of(array)) != stop - offset:  # type: ignore[attr-defined]
             raise _damaged(f"it ends within {_quoted(name)}")
         # Another byte than 0 and 1 would be a bool that is neither False nor True.
         array = array != 0 if code == "b1" else array.astype(f"={code}", copy=False)
@@ -152,7 +152,7 @@ def _not_json(word: str) -> None:
     raise ValueError(f"it holds {word}")
 
 
-def _bytes_of(array: NDArray[Any]) -> memoryview:
+def bytes_of(array: NDArray[Any]) -> memoryview:
     """The memory of a C-contiguous array."""
     return array.reshape(-1).view(np.uint8).data
 

@@ -2,6 +2,7 @@
 
 import ast
 import errno
+import fcntl
 import io
 import itertools
 import os
@@ -181,26 +182,151 @@ def test_the_temporary_name_is_new_every_time_and_opened_exclusively(tmp_path, m
         assert all(given & flag for given in flags)
 
 
-def test_a_killed_program_leaves_the_old_file_and_the_next_day_nothing(tmp_path):
+KILLED = (
+    "import os, signal, sys\nfrom tinygrad_lite import files\n"
+    "with files.replacing(sys.argv[1]) as file:\n"
+    "    file.write(b'new'); file.flush(); os.kill(os.getpid(), signal.SIGKILL)\n"
+)
+LIVING = (
+    "import sys\nfrom tinygrad_lite import files\n"
+    "with files.replacing(sys.argv[1]) as file:\n"
+    "    file.write(b'late'); file.flush(); print('writing', flush=True); sys.stdin.read()\n"
+)
+
+
+def program(text: str, path: Path, **options) -> subprocess.Popen:
+    command = [sys.executable, "-c", text, str(path)]
+    return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, **options)
+
+
+def leftover_of(path: Path, age: float = 0) -> Path:
+    """What a killed program left beside `path`."""
+    before = set(path.parent.iterdir())
+    program(KILLED, path).wait()
+    (leftover,) = set(path.parent.iterdir()) - before
+    os.utime(leftover, (time.time() - age,) * 2)
+    return leftover
+
+
+def test_a_killed_program_leaves_the_old_file_and_the_next_call_removes_the_rest(tmp_path):
     path = old_file(tmp_path)
-    program = (
-        "import os, signal, sys\nfrom tinygrad_lite import files\n"
-        "with files.replacing(sys.argv[1]) as file:\n"
-        "    file.write(b'new'); file.flush(); os.kill(os.getpid(), signal.SIGKILL)\n"
-    )
-    subprocess.run(
-        [sys.executable, "-c", program, path], env={**os.environ, "PYTHONPATH": str(ROOT)}
-    )
+    leftover_of(path)
     assert path.read_bytes() == b"old"
-    (leftover,) = set(tmp_path.iterdir()) - {path}
     mine = tmp_path / ".tinygrad_lite-notes"  # almost such a name
     mine.write_text("")
-    for age, there in ((0, True), (86_000, True), (87_000, False)):
-        for found in (leftover, mine):
-            os.utime(found, (time.time() - age,) * 2)
+    folder = tmp_path / ".tinygrad_lite-1.part"
+    folder.mkdir()
+    write(tmp_path / "another")
+    assert sorted(tmp_path.iterdir()) == sorted([mine, folder, path, tmp_path / "another"])
+
+
+@pytest.mark.parametrize("age", [0, 100_000])
+def test_the_file_of_a_living_program_is_never_taken_for_a_leftover(age, tmp_path):
+    path = tmp_path / "file"
+    with program(LIVING, path, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
+        writer.stdout.readline()
+        (part,) = tmp_path.iterdir()
+        os.utime(part, (time.time() - age,) * 2)
+        write(tmp_path / "another")
         write(path)
-        assert leftover.exists() == there
-    assert sorted(tmp_path.iterdir()) == [mine, path]
+        assert part.exists()
+        writer.stdin.close()
+        assert writer.wait() == 0
+    assert path.read_bytes() == b"late"
+    assert sorted(tmp_path.iterdir()) == [tmp_path / "another", path]
+
+
+@pytest.mark.parametrize("missing", ["module", "support"])
+def test_without_locks_a_leftover_stays_for_a_day(missing, tmp_path, monkeypatch):
+    path = old_file(tmp_path)
+    leftovers = {age: leftover_of(path, age) for age in (87_000, 86_000, 0)}
+    if missing == "module":
+        monkeypatch.setitem(sys.modules, "fcntl", None)
+    else:
+
+        def refuse(*_):
+            raise OSError(errno.ENOLCK, "No locks available")
+
+        monkeypatch.setattr("fcntl.flock", refuse)
+    write(path)
+    assert [leftover.exists() for leftover in leftovers.values()] == [False, False, True]
+
+
+def test_a_file_that_is_removed_before_it_is_locked_is_made_again(tmp_path, monkeypatch):
+    """Between the opening and the lock, another program's call may find it, and no lock on it."""
+    flock, opened = fcntl.flock, []
+
+    def remove_first(descriptor, how):
+        if not opened:
+            opened.extend(tmp_path.iterdir())
+            files._remove_leftovers(str(tmp_path))
+        flock(descriptor, how)
+
+    monkeypatch.setattr("fcntl.flock", remove_first)
+    write(tmp_path / "file")
+    assert len(opened) == 1
+    assert (tmp_path / "file").read_bytes() == b"new"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+# Two names for one file.
+
+
+def test_a_link_is_another_name(tmp_path):
+    path = old_file(tmp_path)
+    files.link(path, tmp_path / "other")
+    assert os.path.samefile(path, tmp_path / "other")
+    files.link(path, tmp_path / "other")
+    write(path)
+    assert (tmp_path / "other").read_bytes() == b"old"
+    files.link(path, tmp_path / "other")
+    assert (tmp_path / "other").read_bytes() == b"new"
+    assert sorted(os.listdir(tmp_path)) == ["file", "other"]
+
+
+@pytest.mark.parametrize("code", [errno.EPERM, errno.EXDEV, errno.ENOTSUP, errno.EMLINK])
+def test_without_hard_links_it_is_a_copy(code, tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    path.write_bytes(bytes(range(256)) * 10_000)
+
+    def refuse(*_):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "link", refuse)
+    files.link(path, tmp_path / "other")
+    assert not os.path.samefile(path, tmp_path / "other")
+    assert (tmp_path / "other").read_bytes() == path.read_bytes()
+    assert sorted(os.listdir(tmp_path)) == ["file", "other"]
+
+
+def test_a_link_keeps_symbolic_links(tmp_path):
+    path = old_file(tmp_path)
+    (tmp_path / "to file").symlink_to("file")
+    (tmp_path / "to other").symlink_to("other")
+    files.link(tmp_path / "to file", tmp_path / "to other")
+    assert os.path.samefile(path, tmp_path / "other")
+    assert (tmp_path / "to other").is_symlink()
+
+
+def test_a_link_that_cannot_be_made_is_one_line_and_leaves_the_old_file(tmp_path, monkeypatch):
+    path = old_file(tmp_path)
+    other = tmp_path / "other"
+    other.write_bytes(b"other")
+    with pytest.raises(FileNotFoundError, match=r"^\[Errno 2\] save: No such file .*none'"):
+        files.link(tmp_path / "none", other, "save")
+    with pytest.raises(OSError, match="save: expected the name of a file; this is a folder"):
+        files.link(path, tmp_path, "save")
+
+    def fail(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    for name in ("link", "replace"):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, name, fail)
+            with pytest.raises(OSError, match=r"^\[Errno 28\] save: No space left"):
+                files.link(path, other, "save")
+    assert other.read_bytes() == b"other"
+    assert sorted(os.listdir(tmp_path)) == ["file", "other"]
 
 
 def test_two_that_write_at_once_leave_one_whole_file(tmp_path):

@@ -27,6 +27,8 @@ from .engine.recording import is_grad_enabled, modes, serials
 def checkpoint(fn: Callable[..., Any], *xs: Any, **options: Any) -> Any:
     """fn(*xs, **options), without the intermediate results: backward runs `fn` again.
 
+    This saves memory, and nothing to a file: that is `nn.training.Snapshot`.
+
     fn   a function or a Module.  It returns a tensor, or a tuple or list that contains tensors.
          Gradients reach the tensors among `xs` and `options`, and other tensors that `fn`
          uses, such as the parameters of a Module

@@ -20,7 +20,9 @@ from typing import BinaryIO, NoReturn, TypeAlias
 FilePath: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
 LEFTOVER = (".tinygrad_lite-", ".part")  # how the names of our temporary files begin and end
-LEFTOVER_AGE = 86_400  # seconds; a younger one may belong to a program that still writes it
+LEFTOVER_AGE = 86_400  # seconds; where there are no locks, a younger one may still be in use
+_LOCKED = (errno.EWOULDBLOCK, errno.EACCES)
+_NO_LINK = (errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS)
 _NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)  # file systems and devices without it
 
 
@@ -31,7 +33,8 @@ def _flags(*names: str) -> int:
 
 _READ = os.O_RDONLY | _flags("O_NONBLOCK", "O_CLOEXEC", "O_BINARY")
 _WRITE = os.O_WRONLY | _flags("O_CLOEXEC", "O_BINARY")
-_CREATE = _WRITE | os.O_CREAT | os.O_EXCL | _flags("O_NOFOLLOW")
+_BOTH = os.O_RDWR | _flags("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY")  # NFS locks these
+_CREATE = _BOTH | os.O_CREAT | os.O_EXCL
 
 
 @contextmanager
@@ -42,8 +45,8 @@ def replacing(path: FilePath, caller: str = "replacing") -> Iterator[BinaryIO]:
 
     If the block raises, the disk is full or the power fails, the old file stays as it was.  The new
     one is written in the same folder under a temporary name that nobody can guess, and is on the
-    disk before it is renamed.  What a killed program left there is removed by the first call in
-    that folder a day later.
+    disk before it is renamed.  What a killed program left there is removed by the next call in that
+    folder; on a file system without locks, a day later.
 
     - A symbolic link stays; the file that it leads to is replaced.  Other hard links to the old
       file keep the old content.
@@ -58,29 +61,26 @@ def replacing(path: FilePath, caller: str = "replacing") -> Iterator[BinaryIO]:
     name = checked_path(path, caller)
     ours = {name}  # the files that an error may be about
     with _explained(name, caller, ours):
-        target = _behind_links(name)
-        ours.add(target)
-        named_as_folder = os.path.basename(name) == ""  # a slash is at the end
-        old = None if named_as_folder else _stat(target)
-        if named_as_folder or (old is not None and stat.S_ISDIR(old.st_mode)):
-            _refuse(errno.EISDIR, "expected the name of a file; this is a folder")
+        target, old = _destination(name, ours)
         if old is not None and (not stat.S_ISREG(old.st_mode) or target.startswith("/proc/")):
             with open(target, "wb", opener=_open_special) as file:
                 yield file
             return
-        if old is not None and (not old.st_mode & 0o222 or not os.access(target, os.W_OK)):
-            _refuse(errno.EACCES, "the file is write-protected")
         folder = os.path.dirname(target)
-        if _stat(folder) is None:
-            _refuse(errno.ENOENT, "its folder does not exist")
         _remove_leftovers(folder)
-        part = os.path.join(folder, f"{LEFTOVER[0]}{os.urandom(16).hex()}{LEFTOVER[1]}")
-        ours.add(part)
         mode = 0o666 if old is None else 0o600  # the umask applies; then that of the old file
-        new: BinaryIO | None = None
         process = os.getpid()
+        part = ""
+        new: BinaryIO | None = None
+        held: list[int] = []  # what keeps the lock until the file has its name
         try:  # around the opening too: a signal may come just after it
-            new = open(part, "wb", opener=lambda part, _: os.open(part, _CREATE, mode))  # noqa: SIM115
+            while new is None:
+                part = _part_in(folder)
+                ours.add(part)
+                new = open(part, "wb", opener=lambda part, _: os.open(part, _CREATE, mode))  # noqa: SIM115
+                if not _hold(new.fileno(), held):  # it is being removed as a leftover just now
+                    new.close()
+                    new = None
             if old is not None:
                 _keep_permissions(new.fileno(), old)
             yield new
@@ -100,7 +100,36 @@ def replacing(path: FilePath, caller: str = "replacing") -> Iterator[BinaryIO]:
                 with suppress(OSError):
                     os.unlink(part)
             raise
+        finally:
+            for descriptor in held:
+                os.close(descriptor)
         _sync_folder(folder)
+
+
+def link(path: FilePath, other: FilePath, caller: str = "link") -> None:
+    """Give the file at `path` another name as well, in place of the file that has it.
+
+    caller: the function that an error names.
+
+    Both are the same file until one of them is replaced.  Where the system has no hard links, the
+    other one is a copy.  At any moment the name is that of a whole file.
+
+    Errors: those of `replacing`.
+    """
+    name, wanted = checked_path(path, caller), checked_path(other, caller)
+    ours = {wanted}
+    with reading(name, caller) as file:
+        with _explained(wanted, caller, ours):
+            target, _ = _destination(wanted, ours)
+            _remove_leftovers(os.path.dirname(target))
+            linked = _linked(file, name, target, ours)
+            if linked:
+                _sync_folder(os.path.dirname(target))
+        if linked is None:
+            with replacing(target, caller) as copy:
+                copy.writelines(iter(lambda: file.read(1 << 20), b""))
+    if linked is False:  # meanwhile another program replaced the file
+        link(path, other, caller)
 
 
 @contextmanager
@@ -226,6 +255,51 @@ def _behind_links(name: str) -> str:
     _refuse(errno.ELOOP, os.strerror(errno.ELOOP))
 
 
+def _linked(file: BinaryIO, name: str, target: str, ours: set[str]) -> bool | None:
+    """Give an open file, which is at `name`, the name `target`; None where there are no hard links.
+
+    False if `name` is another file now.  The lock is held first, so that nobody takes the temporary
+    name for a leftover.
+    """
+    part, real, held = _part_in(os.path.dirname(target)), os.path.realpath(name), list[int]()
+    ours |= {part, real}
+    try:
+        if not _hold(file.fileno(), held):
+            return False
+        os.link(real, part)
+        if not os.path.samestat(os.stat(part), os.fstat(file.fileno())):
+            return False
+        os.replace(part, target)
+        return True
+    except OSError as error:
+        if error.errno not in _NO_LINK:
+            raise
+        return None
+    finally:
+        with suppress(FileNotFoundError):  # it stays if both names were one file already
+            os.unlink(part)
+        for descriptor in held:
+            os.close(descriptor)
+
+
+def _destination(name: str, ours: set[str]) -> tuple[str, os.stat_result | None]:
+    """The file that a path leads to, and its status, if it may be replaced."""
+    target = _behind_links(name)
+    ours.add(target)
+    named_as_folder = os.path.basename(name) == ""  # a slash is at the end
+    old = None if named_as_folder else _stat(target)
+    if named_as_folder or (old is not None and stat.S_ISDIR(old.st_mode)):
+        _refuse(errno.EISDIR, "expected the name of a file; this is a folder")
+    special = old is not None and (not stat.S_ISREG(old.st_mode) or target.startswith("/proc/"))
+    if special:
+        return target, old
+    if old is not None and (not old.st_mode & 0o222 or not os.access(target, os.W_OK)):
+        _refuse(errno.EACCES, "the file is write-protected")
+    if _stat(os.path.dirname(target)) is None:
+        _refuse(errno.ENOENT, "its folder does not exist")
+    return target, old
+
+
 def _open_special(target: str, _: int) -> int:
     """Open a device, or share a file that this process has open, together with its position."""
     folder, base = os.path.split(target)
@@ -248,16 +322,54 @@ def _keep_permissions(descriptor: int, old: os.stat_result) -> None:
         os.fchmod(descriptor, mode)
 
 
+def _part_in(folder: str) -> str:
+    """The name of a temporary file, which nobody can guess."""
+    return os.path.join(folder, f"{LEFTOVER[0]}{os.urandom(16).hex()}{LEFTOVER[1]}")
+
+
+def _hold(descriptor: int, held: list[int]) -> bool:
+    """Lock a file, so that nobody removes it, until what is added to `held` is closed.
+
+    A lock is its process's: the system lifts it however the process ends.  False if somebody is
+    removing the file, or has done so; True without a lock where there are none.
+    """
+    held.append(os.dup(descriptor))
+    return _lock(descriptor, alone=False) is not False and os.fstat(descriptor).st_nlink > 0
+
+
+def _lock(descriptor: int, alone: bool) -> bool | None:
+    """Whether the file could be locked; None where there are no locks."""
+    try:
+        import fcntl  # here, since Windows lacks it, and few programs write files
+    except ImportError:
+        return None
+    try:
+        fcntl.flock(descriptor, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+    except OSError as error:
+        return False if error.errno in _LOCKED else None
+    return True
+
+
 def _remove_leftovers(folder: str) -> None:
-    """Remove our temporary files that are older than a day."""
+    """Remove our temporary files that no process holds; without locks, those older than a day."""
     start, end = LEFTOVER
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith(start) and entry.name.endswith(end):
                 with suppress(OSError):
-                    found = entry.stat(follow_symlinks=False)
-                    if stat.S_ISREG(found.st_mode) and found.st_mtime < time.time() - LEFTOVER_AGE:
-                        os.unlink(entry.path)
+                    _remove_leftover(entry.path)
+
+
+def _remove_leftover(path: str) -> None:
+    descriptor = os.open(path, _BOTH)
+    try:
+        found = os.fstat(descriptor)
+        if stat.S_ISREG(found.st_mode):
+            free = _lock(descriptor, alone=True)
+            if free or (free is None and found.st_mtime < time.time() - LEFTOVER_AGE):
+                os.unlink(path)
+    finally:
+        os.close(descriptor)
 
 
 def _sync(descriptor: int) -> None:

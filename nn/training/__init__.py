@@ -7,5 +7,6 @@ TensorBoard's files need the extra `tensorboard`, pictures and the live line the
 """
 
 from .metrics import Metrics  # the numbers of a training, as JSON lines and for TensorBoard
+from .snapshot import Snapshot  # all of it in one file, from which it goes on to the same bits
 
-__all__ = ["Metrics"]
+__all__ = ["Metrics", "Snapshot"]

@@ -1,0 +1,63 @@
+"""What every part of a snapshot can do: give its state, check one, and put it back."""
+
+from collections.abc import Iterator
+from copy import deepcopy
+from typing import Any, ClassVar
+
+from tinygrad_lite import Tensor, arguments
+
+from ._encoding import Encoder
+from ._in_place import Undo
+
+
+class Part:
+    """An object with `state_dict` and `load_state_dict`, which checks its state itself."""
+
+    kind = "object"
+    # If the state is a dict of sections: what stands behind the part's name in those of arrays.
+    labels: ClassVar[dict[str, str]] = {}
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    @property
+    def name(self) -> str:
+        """Which class of objects can take this state over."""
+        return type(self.value).__name__
+
+    def state(self) -> Any:
+        """What to save: nested values with arrays, which are not copied."""
+        return self.value.state_dict()
+
+    def encoded(self, encoder: Encoder, name: str) -> Any:
+        """The state as JSON, its arrays under readable names."""
+        if not self.labels:
+            return encoder(self.state(), name)
+        state = self.state()
+        return {key: encoder(state[key], name + self.labels.get(key, "")) for key in state}
+
+    def check(self, state: Any) -> None:
+        """ValueError if the object cannot take this state over, as far as that is known here."""
+
+    def load(self, state: Any, undo: Undo) -> None:
+        """Put the state back.  It is taken apart on the way."""
+        before = deepcopy(self.value.state_dict())
+        undo.callback(self.value.load_state_dict, before)
+        self.value.load_state_dict(state)
+
+    def remarks(self, state: Any) -> str:
+        """What to warn of: a difference that is no error; "" if there is none."""
+        return ""
+
+    def tensors(self) -> Iterator[Tensor]:
+        """The parameters that are saved with this part."""
+        return iter(())
+
+
+def check_kinds(state: Any, kinds: dict[str, Any]) -> None:
+    """ValueError unless it is a dict of these names, with values of these types."""
+    if not isinstance(state, dict) or state.keys() != kinds.keys():
+        raise ValueError(f"expected {', '.join(kinds)}; got {arguments.shown(state)}")
+    for name, kind in kinds.items():
+        if not isinstance(state[name], kind):
+            raise ValueError(f"{name} cannot be {arguments.shown(state[name])}")

@@ -1,0 +1,333 @@
+"""Snapshot: a whole training in one file, from which it goes on to the same bits.
+
+`_snapshot_file` says what is in the file, `_module_part` and `_parts` what is saved of each kind of
+object, and `_surroundings` what is saved besides.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
+from typing import Any, BinaryIO, NoReturn
+
+import numpy as np
+
+from tinygrad_lite import Tensor, arguments, files, warn
+
+from ..reflection import walk
+from ._encoding import Decoder, Encoder
+from ._part import Part
+from ._parts import OptimizerPart, part_of
+from ._snapshot_file import read, read_text, write
+from ._surroundings import (
+    check_random_state,
+    differences,
+    environment,
+    random_state,
+    set_random_state,
+)
+
+SECTIONS = {"number", "score", "config", "environment", "random", "values", "parts"}
+
+
+class Snapshot:
+    """A file that holds a training, so that it can be stopped by any means and go on.
+
+        snapshot = nn.training.Snapshot(
+            "run.safetensors", model=model, optimizer=optimizer, loader=loader
+        )
+        values = snapshot.resume() or {"losses": []}
+        for epoch in range(loader.epoch, 20):
+            for x, y in loader:
+                optimizer.zero_grad()
+                loss = model(x).sparse_categorical_crossentropy(y)
+                loss.backward()
+                optimizer.step()
+                values["losses"].append(loss.item())
+            snapshot.save(score=accuracy(model), **values)
+
+    path    the newest file; its folder has to exist
+    keep    how many of the last files stay: before the newest one, run.safetensors, those with
+            numbers, run.000041.safetensors
+    config  a dict of what the training was started with, such as `vars(arguments)`: the file keeps
+            it, and `resume` warns of what is different
+    parts   by name: modules, optimisers, Tensors, NumPy's Generators, and whatever has a
+            `state_dict` and a `load_state_dict`, such as a DataLoader or reduce_on_plateau
+
+    What is saved: of a module the parameters, all buffers, gradients that are there, and which
+    parameters are frozen and which modules are in training; of an optimiser its options and its
+    state; the generators of Tensor, of Python's `random` and of np.random; and versions and threads
+    of BLAS.  Other attributes of modules, and Python's variables, are not: pass them to `save`.
+
+    Gradients are saved since some programs add them up over several steps.  `zero_grad()` before
+    `save` makes the file smaller.
+
+    `tinygrad_lite.checkpoint` is something else: it computes results again to save memory.
+
+    Errors: TypeError for another part; ValueError for keep below 1 or a config that is no JSON.
+    """
+
+    def __init__(
+        self,
+        path: files.FilePath,
+        *,
+        keep: int = 1,
+        config: Mapping[str, Any] | None = None,
+        **parts: Any,
+    ) -> None:
+        self.path = os.path.abspath(files.checked_path(path, "Snapshot: path"))
+        self.keep = arguments.integer(keep, "Snapshot: keep", least=1)
+        self.config = _checked_config(config)
+        self._parts = {name: part_of(name, part) for name, part in parts.items()}
+
+    def save(self, score: float | Tensor | None = None, **values: Any) -> None:
+        """Write everything to the file; it takes the place of the last one when it is complete.
+
+        score   how good the model is: the file with the highest one so far stays as
+                run.best.safetensors.  (That of an earlier run too; take it away before another.)
+        values  what `resume` returns: numbers, text, None, arrays, Tensors, and lists, tuples and
+                dicts of them
+
+        A program that is killed in the meantime leaves the last file.  In this order: the last file
+        gets its numbered name; a file with a new highest score is written under its own name and
+        then gets the name `path` as well, any other is written to `path`; then the oldest numbered
+        file is removed.  Each name belongs to a whole file at any moment.  (Two names are hard
+        links to one file; where the system has none, copies.)
+
+        Errors, and the last file stays: OSError if it cannot be written; TypeError for a value of
+        another type; ValueError if an optimiser trains what no part holds, or if a file that is no
+        snapshot has the name of the best one.
+        """
+        self._refuse_untrained("save")
+        rank = None if score is None else float(_number(score))
+        newest = self._peek(self.path, "save")
+        best = self._named("best")
+        record = self._peek(best, "save") if rank is not None else None
+        if rank is not None and record is None and os.path.lexists(best):
+            raise ValueError(
+                f"save: {files.printable(best)!r} is no snapshot, and its name is that of the best "
+                "one; move it away"
+            )
+        is_best = rank is not None and rank > _rank(record)
+        number = max([0 if newest is None else newest["number"], *self._numbers()]) + 1
+        encoder = Encoder("save")
+        state = {
+            "number": number,
+            "score": encoder(rank, "score"),
+            "config": self.config,
+            "environment": environment(),
+            "random": encoder(random_state(), "random"),
+            "values": encoder(values, "values"),
+            "parts": {
+                name: {
+                    "kind": part.kind,
+                    "class": part.name,
+                    "state": part.encoded(encoder, name),
+                }
+                for name, part in self._parts.items()
+            },
+        }
+        if newest is not None and self.keep > 1:
+            files.link(self.path, self._named(f"{newest['number']:06d}"), "save")
+        with files.replacing(best if is_best else self.path, "save") as file:
+            write(file, state, encoder.arrays)
+        if is_best:
+            files.link(best, self.path, "save")
+        if self.keep > 1:
+            for old in sorted(self._numbers())[: 1 - self.keep]:
+                with suppress(FileNotFoundError):  # somebody else did it
+                    os.unlink(self._named(f"{old:06d}"))
+
+    def resume(self) -> dict[str, Any] | None:
+        """Put everything back as it was at the last `save`; the values that it was given.
+
+        Returns None, and changes nothing, if there is no file.
+
+        It warns, in one line each, if another config is given, if a module has another layer where
+        there are no parameters, and if NumPy, BLAS or the number of its threads are others: then
+        bits are others.
+
+        Errors, and everything stays as it was, to the bit: ValueError, in one line, if the file is
+        damaged or no snapshot, or if one of the parts cannot take over what it holds; OSError if it
+        cannot be read.
+        """
+        self._refuse_untrained("resume")
+        try:
+            with files.reading(self.path, "resume") as file:
+                state = self._read(file)
+        except FileNotFoundError:
+            if os.path.isdir(os.path.dirname(self.path)):
+                return None
+            raise
+        self._check(state)
+        for remark in self._remarks(state):
+            warn(f"resume: {files.printable(self.path)!r}: {remark}")
+        with ExitStack() as undo:
+            undo.callback(set_random_state, random_state())
+            for name, part in self._in_order():
+                try:
+                    part.load(state["parts"][name]["state"], undo)
+                except (LookupError, TypeError, ValueError) as error:
+                    self._refuse(f"{name}: {_reason(error)}", error)
+            set_random_state(state["random"])
+            undo.pop_all()
+        values: dict[str, Any] = state["values"]
+        return values
+
+    def __repr__(self) -> str:
+        parts = ", ".join(f"{name}={part.name}" for name, part in self._parts.items())
+        return f"Snapshot({files.printable(self.path)!r}, keep={self.keep}, {parts})"
+
+    # Names of files
+
+    def _named(self, what: str) -> str:
+        """The name of another file of this run."""
+        stem, suffix = os.path.splitext(self.path)
+        return f"{stem}.{what}{suffix}"
+
+    def _numbers(self) -> list[int]:
+        """The numbers in the names of the files before the newest one."""
+        folder, name = os.path.split(self.path)
+        stem, suffix = os.path.splitext(name)
+        pattern = re.compile(re.escape(stem) + r"\.(\d{6,18})" + re.escape(suffix))
+        found = [pattern.fullmatch(entry) for entry in os.listdir(folder)] if folder else []
+        return [int(match[1]) for match in found if match]
+
+    def _peek(self, path: str, caller: str) -> dict[str, Any] | None:
+        """The text of a snapshot, without its arrays; None if there is none."""
+        try:
+            with files.reading(path, caller) as file:
+                found = read_text(file)
+        except (FileNotFoundError, ValueError):
+            return None
+        return found if type(found.get("number")) is int and found["number"] > 0 else None
+
+    # Checks
+
+    def _refuse_untrained(self, caller: str) -> None:
+        """ValueError if an optimiser trains a tensor that is not saved."""
+        parts = self._parts.items()
+        known = {id(tensor) for _, part in parts for tensor in part.tensors()}
+        for name, part in parts:
+            if isinstance(part, OptimizerPart):
+                missing = [each for each in part.value.params if id(each) not in known]
+                if missing and not self._held_elsewhere(missing):
+                    raise ValueError(
+                        f"{caller}: {name} trains a tensor of shape {missing[0].shape} that no "
+                        "part holds; pass its module too: Snapshot(path, model=model, ...)"
+                    )
+
+    def _held_elsewhere(self, tensors: list[Tensor]) -> bool:
+        """Whether parts of a user's own hold them."""
+        own = [part.value for part in self._parts.values() if type(part) is Part]
+        held = {id(value) for part in own for _, value in walk(part)}
+        return all(id(tensor) in held for tensor in tensors)
+
+    def _read(self, file: BinaryIO) -> Any:
+        """What the file holds: the state, with its arrays."""
+        try:
+            return read(file)
+        except ValueError as error:
+            numbers = self._numbers()
+            older = self._named(f"{max(numbers):06d}") if numbers else ""
+            hint = f"; the one before it is {files.printable(older)!r}" if older else ""
+            self._refuse(f"{error}{hint}", error)
+
+    def _check(self, state: Any) -> None:
+        """ValueError if it is not what `save` wrote, or not for these parts."""
+        if not isinstance(state, dict) or state.keys() != SECTIONS:
+            self._refuse(f"expected {', '.join(sorted(SECTIONS))} in its state")
+        for section in ("parts", "values", "config"):
+            if not isinstance(state[section], dict):
+                self._refuse(f"{section} is {arguments.shown(state[section])}")
+        for name in state["parts"]:
+            if name not in self._parts:
+                self._refuse(f"it holds a part {arguments.shown(name)}, which is not given here")
+        for name, part in self._parts.items():
+            entry = state["parts"].get(name)
+            if entry is None:
+                self._refuse(f"it holds no part {name!r}; it was saved without")
+            if not isinstance(entry, dict) or entry.keys() != {"kind", "class", "state"}:
+                self._refuse(f"{name}: it is damaged: expected a kind, a class and a state")
+            kind, cls = entry["kind"], entry["class"]
+            if kind != part.kind or (cls != part.name and kind != "module"):
+                self._refuse(
+                    f"{name}: it was saved from {arguments.shown(cls)}; this is {part.name}"
+                )
+            try:
+                part.check(entry["state"])
+            except (TypeError, ValueError) as error:
+                self._refuse(f"{name}: {_reason(error)}", error)
+        try:
+            check_random_state(state["random"])
+            differences(state["environment"])
+        except ValueError as error:
+            self._refuse(str(error), error)
+
+    def _remarks(self, state: Any) -> list[str]:
+        """What to warn of."""
+        found = [
+            f"{name} {part.remarks(state['parts'][name]['state'])}"
+            for name, part in self._parts.items()
+            if part.remarks(state["parts"][name]["state"])
+        ]
+        changed = _changes(state["config"], Decoder({})(self.config))
+        found += [f"config differs: {', '.join(changed)}"] if changed else []
+        other = differences(state["environment"])
+        return found + ([other] if other else [])
+
+    def _in_order(self) -> list[tuple[str, Part]]:
+        """First the parts whose writes are taken back by bits; then those of a user's own."""
+        return sorted(self._parts.items(), key=lambda item: item[1].kind == "object")
+
+    def _refuse(self, reason: str, error: Exception | None = None) -> NoReturn:
+        raise ValueError(f"resume: {files.printable(self.path)!r}: {reason}") from error
+
+
+def _number(score: Any) -> float:
+    if isinstance(score, Tensor) and score.numel() == 1:
+        score = score.item()
+    return arguments.number(score, "save: score")
+
+
+def _rank(state: dict[str, Any] | None) -> float:
+    """The score in a file; lower than any where there is none."""
+    score = -np.inf if state is None else Decoder({})(state.get("score"))
+    return float(score) if isinstance(score, float) and score == score else -np.inf
+
+
+def _reason(error: Exception) -> str:
+    """An error's text on one line; of a KeyError, more than the key."""
+    text = files.printable(error, 2000)
+    return text if isinstance(error, TypeError | ValueError) else f"{type(error).__name__}: {text}"
+
+
+def _checked_config(config: Any) -> Any:
+    """The config as JSON."""
+    if config is None:
+        return {}
+    if not isinstance(config, Mapping):
+        fix = "; pass vars(arguments)" if hasattr(config, "__dict__") else ""
+        raise arguments.wrong("Snapshot: config", "a dict", config, fix)
+    encoder = Encoder("Snapshot")
+    found = encoder(dict(config), "config")
+    if encoder.arrays:
+        raise TypeError(f"Snapshot: {next(iter(encoder.arrays))}: expected JSON; got an array")
+    return found
+
+
+def _changes(before: Any, now: Any, name: str = "") -> list[str]:
+    """What is different in two dicts, each as "name old -> new"."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        found = []
+        for key in {**before, **now}:
+            inner = f"{name}.{key}" if name else str(key)
+            if key not in before:
+                found.append(f"{inner} is new")
+            elif key not in now:
+                found.append(f"{inner} is gone")
+            else:
+                found += _changes(before[key], now[key], inner)
+        return found
+    same = repr(before) == repr(now)
+    return [] if same else [f"{name} {arguments.shown(before)} -> {arguments.shown(now)}"]
