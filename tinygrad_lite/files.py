@@ -276,10 +276,10 @@ def _linked(file: BinaryIO, name: str, target: str, ours: set[str]) -> bool | No
             raise
         return None
     finally:
-        with suppress(FileNotFoundError):  # it stays if both names were one file already
-            os.unlink(part)
         for descriptor in held:
             os.close(descriptor)
+        with suppress(FileNotFoundError):  # it stays if both names were one file already
+            os.unlink(part)
 
 
 def _destination(name: str, ours: set[str]) -> tuple[str, os.stat_result | None]:
