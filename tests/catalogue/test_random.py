@@ -326,6 +326,14 @@ def test_a_damaged_state_changes_nothing(kind, part, value) -> None:
     assert generator.get_state(target) == before
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("value", [None, 3, [], {}, "x", np.ones(2)])
+def test_a_state_with_another_inside_is_damaged(kind, value) -> None:
+    state = generator.get_state(new(kind, 0)) | {"state": value}
+    with pytest.raises(ValueError, match=f"^set_state: the state of the {kind} is damaged; take "):
+        generator.set_state(state, new(kind, 0))
+
+
 def test_philox_keeps_to_its_buffer() -> None:
     state = generator.get_state(new("Philox", 0)) | {"buffer_pos": 5}
     with pytest.raises(ValueError, match="is damaged"):

@@ -204,9 +204,10 @@ def _checked(state: Any) -> dict[str, Any]:
         same: bool = get_state(_generator_at(state)) == state
     except (AttributeError, LookupError, OverflowError, TypeError, ValueError):
         same = False
-    inner = state.get("state")
-    position = inner.get("pos") if kind == "MT19937" else state.get("buffer_pos", 0)
-    if not same or not 0 <= position <= _LAST_POSITION[kind]:
+    if same:  # and so every part is there
+        position = state["state"]["pos"] if kind == "MT19937" else state.get("buffer_pos", 0)
+        same = 0 <= position <= _LAST_POSITION[kind]
+    if not same:
         raise ValueError(f"set_state: the state of the {kind} is damaged; take it from get_state()")
     checked: dict[str, Any] = state
     return checked
