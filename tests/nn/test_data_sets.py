@@ -1,0 +1,158 @@
+"""Data sets of rows and of parts, and how samples become a batch."""
+
+import collections
+
+import numpy as np
+import pytest
+
+from nn.data import ConcatDataset, DataLoader, Dataset, Subset, TensorDataset, default_collate
+from tinygrad_lite import Tensor
+
+# Data sets
+
+
+def test_tensor_dataset() -> None:
+    data = TensorDataset(np.ones((3, 2)), Tensor([1, 2, 3], dtype=np.int32))
+    x, y = data[1]
+    assert (x.tolist(), y.tolist(), y.dtype) == ([1.0, 1.0], 2, np.dtype("i8"))
+    assert data[-1][1].tolist() == 3
+    assert data[1:][1].tolist() == [2, 3]
+    assert len(data) == 3
+    assert [y.tolist() for _, y in data] == [1, 2, 3]
+    with pytest.raises(IndexError):
+        data[3]
+    with pytest.raises(TypeError, match=r"^TensorDataset: expected one or more arrays; got none$"):
+        TensorDataset()
+
+
+def test_subset() -> None:
+    part = Subset(["a", "b", "c"], np.array([2, 0]))
+    assert list(part) == ["c", "a"]
+    assert part[-1] == "a"
+    assert len(part) == 2
+    with pytest.raises(TypeError, match=r"^Subset: indices: expected an integer; got 1.0$"):
+        Subset([1, 2], [1.0])
+
+
+def test_concat_dataset_refuses_what_is_no_data_set() -> None:
+    with pytest.raises(ValueError, match=r"^ConcatDataset: expected one or more data sets; got no"):
+        ConcatDataset([])
+    with pytest.raises(TypeError, match=r"^ConcatDataset: expected data sets with __getitem__ and"):
+        ConcatDataset([iter([1])])
+    with pytest.raises(TypeError, match=r"^ConcatDataset: index: expected an integer; got 1.0$"):
+        ConcatDataset([[1]])[1.0]
+
+
+def test_dataset_is_a_base_class_too() -> None:
+    class Half(Dataset):
+        def __len__(self):
+            return 3
+
+    with pytest.raises(NotImplementedError, match=r"^Half: a data set needs __getitem__\(index\)"):
+        next(iter(DataLoader(Half())))
+
+
+# Collating
+
+
+Point = collections.namedtuple("Point", "x y")
+
+
+@pytest.mark.parametrize(
+    ("samples", "dtype", "values"),
+    [
+        ([1, 2], "i8", [1, 2]),
+        ([1.5, 2], "f4", [1.5, 2]),
+        ([1, 2.5], "f4", [1, 2.5]),
+        ([True, False], "?", [True, False]),
+        ([True, 2], "i8", [1, 2]),
+        ([np.float64(1), np.float64(2)], "f8", [1, 2]),
+        ([np.float16(1), np.float16(2)], "f2", [1, 2]),
+        ([np.uint8(1), np.uint8(2)], "i8", [1, 2]),
+        ([np.array(3, "i2"), np.array(4, "i2")], "i8", [3, 4]),
+        ([np.array([3], "u1"), np.array([4], "u1")], "u1", [[3], [4]]),
+        ([Tensor([1.0]), Tensor([2.0])], "f4", [[1], [2]]),
+        ([Tensor(3, dtype=np.int32), Tensor(4, dtype=np.int32)], "i8", [3, 4]),
+        ([np.ones((0, 2))] * 2, "f8", [[], []]),
+        ([1e300, 1.0], "f4", [np.inf, 1]),
+    ],
+)
+def test_what_samples_are_stacked_to(samples, dtype, values) -> None:
+    found = default_collate(samples)
+    assert type(found) is Tensor
+    assert found.dtype == np.dtype(dtype)
+    assert found.tolist() == values
+
+
+def test_structure_stays() -> None:
+    batch = default_collate([{"a": (1, [2.0, "x"]), "b": Point(b"y", 3)}] * 2)
+    assert list(batch) == ["a", "b"]
+    assert type(batch["a"]) is tuple
+    assert type(batch["a"][1]) is list
+    assert batch["a"][0].tolist() == [1, 1]
+    assert batch["a"][1][0].tolist() == [2.0, 2.0]
+    assert list(batch["a"][1][1]) == ["x", "x"]
+    assert type(batch["b"]) is Point
+    assert list(batch["b"].x) == [b"y", b"y"]
+
+
+def test_tensors_stay_in_their_graph() -> None:
+    weight = Tensor([1.0, 2.0], requires_grad=True)
+    default_collate([(3 * weight, 1), (Tensor([5.0, 6.0]), 2)])[0].sum().backward()
+    assert weight.grad.tolist() == [3.0, 3.0]
+
+
+def test_a_batch_is_apart_from_the_samples() -> None:
+    sample = np.zeros(3)
+    default_collate([sample]).data[:] = 1
+    assert not sample.any()
+
+
+@pytest.mark.parametrize(
+    ("samples", "error", "words"),
+    [
+        ([], ValueError, r"default_collate: batch: expected one or more samples; got none"),
+        (3, TypeError, "default_collate: batch: expected a list of samples; got 3"),
+        (
+            [None],
+            TypeError,
+            "default_collate: expected Tensors, arrays, numbers, text, tuples, lists or dicts; got "
+            "None; collate_fn= is for others",
+        ),
+        (
+            [(1, {"a": {1}})],
+            TypeError,
+            r"default_collate: \[1\]: \['a'\]: expected Tensors, arrays, numbers, .* got set",
+        ),
+        (
+            [np.ones(2), np.ones(3)],
+            ValueError,
+            r"default_collate: expected one shape; got \(2,\) and \(3,\); collate_fn= can pad them",
+        ),
+        (
+            [(np.ones(2), 1), (Tensor.ones(3), 2)],
+            TypeError,
+            r"default_collate: \[0\]: expected arrays, as in the first sample; got Tensor of shape",
+        ),
+        ([[1], [1, 2]], ValueError, r"default_collate: expected samples of one length; got \[1, 2"),
+        ([{"a": 1}, {"b": 1}], ValueError, "default_collate: the key 'a' is not in every sample"),
+        (
+            [{"a": 1}, 2],
+            TypeError,
+            "default_collate: expected dicts, as in the first sample; got ",
+        ),
+        ([1, "a"], TypeError, "default_collate: expected numbers, as in the first sample; got 'a'"),
+        ([1, None], TypeError, "default_collate: expected numbers, as in the first sample; got No"),
+        ([2**63, 1], ValueError, "default_collate: expected an integer of at most 63 bits; got 92"),
+        ([np.array("a")], TypeError, "default_collate: expected arrays of numbers of at most 64 b"),
+        ([np.array(1j)], TypeError, "default_collate: expected arrays of numbers of at most 64 bi"),
+        (
+            [np.ma.masked_array([1.0], [True])],
+            TypeError,
+            "default_collate: expected arrays without a mask; got MaskedArray .*; use .filled",
+        ),
+    ],
+)
+def test_what_cannot_be_collated(samples, error, words) -> None:
+    with pytest.raises(error, match=f"^{words}"):
+        default_collate(samples)
