@@ -79,7 +79,6 @@ DATA = {
     "StackDataset": "TensorDataset(X, Y), or an object whose __getitem__ gives a tuple",
     "Sampler": "any iterable of ints with __len__",
     "default_convert": "Tensor(array)",
-    "get_worker_info": "not needed: worker_init_fn gets the worker's number",
     "distributed": "sampler=range(rank, len(data), ranks)",
     "DistributedSampler": "sampler=range(rank, len(data), ranks)",
     "Batches": "DataLoader(X, Y, batch_size=64, shuffle=True)",

@@ -5,6 +5,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .._other_names import DATA
+from ._worker import WorkerInfo, get_worker_info  # which of several workers calls it
 from .collating import default_collate  # samples become a batch
 from .dataset import ConcatDataset, Dataset, Subset, TensorDataset  # rows of arrays; parts; several
 from .loader import DataLoader  # batches, epoch by epoch, and where they stand
@@ -34,8 +35,10 @@ __all__ = [
     "SubsetRandomSampler",
     "TensorDataset",
     "WeightedRandomSampler",
+    "WorkerInfo",
     "augment",
     "default_collate",
+    "get_worker_info",
 ]
 
 
