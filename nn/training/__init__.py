@@ -6,7 +6,19 @@ they are first used.
 TensorBoard's files need the extra `tensorboard`, pictures and the live line the extra `train`.
 """
 
+from .command_line import about, arguments  # options, and errors about what they name
+from .interrupts import Stop, Stopped, run  # Ctrl-C, SIGTERM, closed pipes, no room
 from .metrics import Metrics  # the numbers of a training, as JSON lines and for TensorBoard
+from .progress import Progress  # a live line on a terminal and in a notebook
 from .snapshot import Snapshot  # all of it in one file, from which it goes on to the same bits
 
-__all__ = ["Metrics", "Snapshot"]
+__all__ = [
+    "Metrics",
+    "Progress",
+    "Snapshot",
+    "Stop",
+    "Stopped",
+    "about",
+    "arguments",
+    "run",
+]

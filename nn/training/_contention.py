@@ -1,0 +1,85 @@
+"""Whether other programs take the cores away from the threads of BLAS."""
+
+import os
+import time
+from typing import Any
+
+try:
+    import resource
+except ImportError:  # Windows, where it is not told
+    resource = None  # type: ignore[assignment]
+
+SECONDS = 1.0  # between two looks
+IN_A_ROW = 3  # looks that find the cores taken, before it is said
+# A thread that computes is interrupted a few times a second on a quiet machine, and as often as the
+# scheduler lets another program run on a busy one.
+INTERRUPTIONS = 60  # per second and thread of BLAS
+SHARE = 0.85  # of the time that the threads of BLAS could have computed; idle ones wait by turning
+SETTINGS = {  # what sets the number of threads, by the library that threadpoolctl found
+    "openblas": "OPENBLAS_NUM_THREADS",
+    "mkl": "MKL_NUM_THREADS",
+    "blis": "BLIS_NUM_THREADS",
+}
+
+
+class Contention:
+    """Looks, about once a second, whether the program is kept from its cores.
+
+    Several threads of BLAS share one product and wait for the last of them.  Where another program
+    runs on one of the cores, all wait for it, and one thread alone would be quicker.  The signs:
+    the kernel interrupts the threads often, and they get less time than they ask for.
+
+    `advice` gives one line about it, once; None otherwise.
+    """
+
+    def __init__(self) -> None:
+        self.since = self._now()
+        self.found = 0  # looks in a row
+        self.done = resource is None or (os.cpu_count() or 1) == 1
+
+    def advice(self) -> str | None:
+        """What to do if the cores are taken, the first time that this is sure."""
+        if self.done or time.perf_counter() - self.since[0] < SECONDS:
+            return None
+        before, self.since = self.since, self._now()
+        wall, busy, interruptions = (
+            now - then for now, then in zip(self.since, before, strict=True)
+        )
+        if interruptions < INTERRUPTIONS * wall:  # for a single thread; most looks end here
+            self.found = 0
+            return None
+        threads, setting = _threads_of_blas()
+        if threads == 1:
+            self.done = True
+            return None
+        could = wall * min(threads, os.cpu_count() or 1)
+        taken = interruptions >= INTERRUPTIONS * could and busy < SHARE * could
+        self.found = self.found + 1 if taken else 0
+        if self.found < IN_A_ROW:
+            return None
+        self.done = True
+        return (
+            f"other programs use these cores, and {threads} threads of BLAS wait for each other: "
+            f"{setting}=1 may be faster (and gives other last bits)"
+        )
+
+    def _now(self) -> tuple[float, float, float]:
+        """Seconds on the clock, seconds of computing in all threads, and interruptions."""
+        interruptions = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw if resource else 0
+        return time.perf_counter(), time.process_time(), interruptions
+
+
+def _threads_of_blas() -> tuple[int, str]:
+    """The number of threads that matrix products use, and the variable that sets it."""
+    from threadpoolctl import threadpool_info
+
+    found: list[dict[str, Any]] = [
+        library for library in threadpool_info() if library["user_api"] == "blas"
+    ]
+    if not found:
+        return 1, ""
+    largest = max(found, key=lambda library: library["num_threads"])
+    setting = SETTINGS.get(largest["internal_api"], "OMP_NUM_THREADS")
+    if largest.get("threading_layer") == "openmp":
+        setting = "OMP_NUM_THREADS"
+    return largest["num_threads"], setting

@@ -1,0 +1,203 @@
+"""How a program ends early: by a signal, when nobody reads what it prints, or for lack of room.
+
+def main() -> int:
+    with Stop() as stop:
+        for x, y in loader:
+            ...  # one step
+            if stop.number:
+                break
+    return stop.status
+
+if __name__ == "__main__":
+    raise SystemExit(run(main))
+"""
+
+import atexit
+import errno
+import os
+import select
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, TextIO
+
+from tinygrad_lite import files
+
+from ._output import UNUSABLE, complain, discard
+
+STOPPED = 130  # the exit status that a shell gives a program that Ctrl-C ended
+NO_READER = 141  # and one that wrote into a pipe that nobody reads
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def run(main: Callable[[], int | None]) -> int:
+    """Call `main` and return the exit status of the program; None counts as 0.
+
+        raise SystemExit(run(main))
+
+    What a user does, or the machine lacks, costs one line at most:
+
+    - Ctrl-C: "stopped", status 130.  (`Stop` lets a training end it otherwise.)
+    - `| head` has read enough: no line, status 141.
+    - stdin, stdout or stderr is closed (`>&-`): what it would have shown is lost, and no more.
+    - There is no memory left, or no room on the disk; or a file, which the line names, cannot be
+      read or written: the reason, status 2.
+
+    Other errors are bugs: they keep their traceback.  SystemExit passes.
+
+    Handlers of signals stay as they are.  Only where the handler of Ctrl-C has the attribute
+    `until_run`, Python's own takes its place: a program that imports for long may set one that
+    ends it at once.  While Python shuts down, Ctrl-C is ignored.
+    """
+    _replace_closed_streams()
+    try:
+        _hand_over()
+        try:
+            status = main()
+        except SystemExit:
+            _flush()
+            raise
+        _flush()
+        return 0 if status is None else status
+    except MemoryError as error:
+        said = "this needs more memory than there is"
+        complain(str(error) if said in str(error) else f"{said}: {error}".rstrip(": "))
+        return UNUSABLE
+    except KeyboardInterrupt:
+        on_terminal = sys.stderr is not None and sys.stderr.isatty()
+        complain("\rstopped" if on_terminal else "stopped")  # over the ^C
+        return STOPPED
+    except BrokenPipeError:
+        left = [stream for stream in (sys.stdout, sys.stderr) if _has_no_reader(stream)]
+        if not left:  # another pipe, as to a process that died
+            raise
+        for stream in left:
+            discard(stream)
+        return NO_READER
+    except OSError as error:
+        if error.filename is None and error.errno is not None and error.errno not in FULL:
+            raise
+        complain(files.printable(error, 1000) or type(error).__name__)
+        return UNUSABLE
+    finally:
+        atexit.unregister(_ignore_ctrl_c)
+        atexit.register(_ignore_ctrl_c)
+
+
+def _replace_closed_streams() -> None:
+    """Open what `>&-` has closed: the next file would get its number, and its lines."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
+
+
+def _hand_over() -> None:
+    """Let Ctrl-C raise KeyboardInterrupt, if it ended the program at once until now."""
+    if getattr(signal.getsignal(signal.SIGINT), "until_run", False):
+        _install(signal.SIGINT, signal.default_int_handler)
+
+
+def _flush() -> None:
+    """Write what still waits in stdout: an error comes now, where it can be handled."""
+    if sys.stdout is not None and not sys.stdout.closed:
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError:
+            discard(sys.stdout)
+            raise
+
+
+def _has_no_reader(stream: TextIO | None) -> bool:
+    """Whether a stream is a pipe whose other end is closed."""
+    if not hasattr(select, "poll"):  # Windows
+        return stream is not None
+    try:
+        descriptor = stream.fileno()  # type: ignore[union-attr]
+    except (OSError, ValueError, AttributeError):  # closed, or not a file
+        return False
+    poll = select.poll()
+    poll.register(descriptor, 0)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+
+
+def _ignore_ctrl_c() -> None:
+    """All is done; nothing is left that Ctrl-C could stop."""
+    _install(signal.SIGINT, signal.SIG_IGN)
+
+
+def _install(number: int, handler: Any) -> bool:
+    """Set the handler of a signal, where Python allows it: in the main thread."""
+    try:
+        signal.signal(number, handler)
+    except ValueError:
+        return False
+    return True
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal ended the training after a whole step; see `Stop.check`."""
+
+
+class Stop:
+    """Notes the first Ctrl-C, SIGTERM or SIGHUP, so that no step is left half done.
+
+        with Stop() as stop:
+            for x, y in loader:
+                ...
+                stop.check()
+
+    number: that of the signal; 0 as long as none came.
+
+    The next signal has its usual effect: a second Ctrl-C raises KeyboardInterrupt at once, a
+    second SIGTERM ends the program.  At the end of the block all of them have.
+
+    A signal that is ignored (SIGHUP under nohup, Ctrl-C behind `&`) or has a handler of somebody
+    else's stays as it is; so does every signal outside of the main thread, where Python lets no
+    handler be set.  A forked child of the training gets the usual effect.
+    """
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.process = os.getpid()
+        usual: dict[int, Any] = {
+            signal.SIGINT: signal.default_int_handler,
+            signal.SIGTERM: signal.SIG_DFL,
+        }
+        if hasattr(signal, "SIGHUP"):  # the terminal was closed; Windows does not tell
+            usual[signal.SIGHUP] = signal.SIG_DFL
+        self.usual: dict[int, Any] = {}  # of the signals that are noted here
+        for number, handler in usual.items():
+            if signal.getsignal(number) == handler and _install(number, self._note):
+                self.usual[number] = handler
+
+    def __enter__(self) -> "Stop":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.end()
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.end()
+        if os.getpid() != self.process:  # a worker that is told to end
+            signal.raise_signal(number)
+        else:
+            self.number = number
+
+    def end(self) -> None:
+        """Give every signal its usual effect again."""
+        for number, handler in self.usual.items():
+            if signal.getsignal(number) == self._note:
+                _install(number, handler)
+
+    def check(self) -> None:
+        """Raise Stopped, a KeyboardInterrupt, if a signal came; for the end of a step."""
+        if self.number:
+            raise Stopped
+
+    @property
+    def status(self) -> int:
+        """The exit status that a signal calls for; 0 for Ctrl-C, after which a run is complete."""
+        return 128 + self.number if self.number not in (0, signal.SIGINT) else 0
