@@ -17,8 +17,9 @@ What is where:
     nn.utils                   gradients clipped, and parameters as one vector
     nn.state                   parameters and state of any object by name, and as a file
     nn.distributions           random draws, their log-probabilities, and gradients through them
-    nn.data, nn.datasets       data sets served in batches; MNIST, Fashion-MNIST, KMNIST,
-                               CIFAR-10, and a small set of digits
+    nn.data, nn.datasets       data sets served in batches, images changed at random
+                               (`nn.data.augment`); MNIST, Fashion-MNIST, KMNIST, CIFAR-10, and a
+                               small set of digits
     nn.training                what stands around a loop: options, signals, progress, records
 
 Names, arguments, defaults and state-dict keys are PyTorch's.  Parameters are found in a model's

@@ -84,6 +84,25 @@ DATA = {
     "Batches": "DataLoader(X, Y, batch_size=64, shuffle=True)",
 }
 
+# What to write for torchvision.transforms.name, and for its functional.name.
+AUGMENT = {
+    "Compose": "a function that calls one after the other",
+    "RandomApply": "a choice of rows: x[chosen] = affine(x[chosen], ...)",
+    "RandomAffine": "affine(images, degrees, translate, scale, shear)",
+    **dict.fromkeys(("RandomRotation", "rotation"), "rotate(images, degrees)"),
+    **dict.fromkeys(("RandomCrop", "random_crop"), "crop(images, size, padding)"),
+    **dict.fromkeys(("CenterCrop", "center_crop"), "images[:, :, top:bottom, left:right]"),
+    **dict.fromkeys(("RandomHorizontalFlip", "hflip"), "flip(images, horizontal=0.5)"),
+    **dict.fromkeys(("RandomVerticalFlip", "vflip"), "flip(images, horizontal=0, vertical=0.5)"),
+    **dict.fromkeys(("ElasticTransform", "elastic_transform"), "elastic(images, alpha, sigma)"),
+    **dict.fromkeys(("RandomErasing", "Cutout", "erase"), "cutout(images, size)"),
+    **dict.fromkeys(("Normalize", "normalise"), "normalize(images, mean, std)"),
+    **dict.fromkeys(("translate", "translation"), "shift(images, translate)"),
+    **dict.fromkeys(("Resize", "resize"), "nn.functional.interpolate"),
+    **dict.fromkeys(("ToTensor", "to_tensor"), "Tensor(images) / 255"),
+    **dict.fromkeys(("Pad", "pad"), "np.pad, or nn.functional.pad"),
+}
+
 # What to write for model.name.
 MODULES = {
     **dict.fromkeys(("cuda", "xpu", "share_memory"), "model: everything is computed on the CPU"),

@@ -222,7 +222,8 @@ def test_no_module_or_folder_bears_the_name_of_a_public_function() -> None:
 
 
 def test_every_public_name_is_there_and_documented() -> None:
-    for package in (tinygrad_lite, nn, nn.datasets, nn.functional, nn.training):
+    data = (nn.data, nn.data.augment, nn.datasets)
+    for package in (tinygrad_lite, nn, nn.functional, nn.training, *data):
         assert package.__all__ == sorted(package.__all__)
         for name in package.__all__:
             assert getattr(package, name).__doc__, name

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from scipy import ndimage, stats
 
-from nn.data import augment
+from nn._other_names import AUGMENT
+from nn.data import DataLoader, augment
+from nn.data.augment._resampling import working_dtype
 from tinygrad_lite import Tensor, generator, no_grad
 
 # Every function, with arguments that change what it is given.
@@ -719,6 +721,46 @@ def test_a_mistake_is_told_in_one_line_and_draws_nothing(call, message):
         call()
     assert "\n" not in str(caught.value)
     assert generator.get_state() == state
+
+
+def test_in_a_loader_each_batch_has_numbers_of_its_own():
+    images = np.broadcast_to(random().random((1, 1, 6, 7)), (40, 1, 6, 7)).copy()
+    labels = np.arange(40, dtype=np.uint8)
+
+    def transform(x, y):
+        x = augment.affine(x, degrees=90, translate=0.3)
+        return augment.normalize(augment.cutout(x, 2), 0.5, 2), y
+
+    def epochs(seed):
+        loader = DataLoader(images, labels, batch_size=10, seed=seed, transform=transform)
+        return [
+            np.concatenate([part.numpy() for part in parts])
+            for _ in range(2)
+            for parts in zip(*loader, strict=True)
+        ]
+
+    first, counted, second, _ = found = epochs(0)
+    np.testing.assert_array_equal(counted, labels)
+    every = np.concatenate([first, second])
+    assert len(np.unique(every.reshape(80, -1), axis=0)) == 80
+    for again, wanted in zip(epochs(0), found, strict=True):
+        np.testing.assert_array_equal(again, wanted)
+    assert not np.array_equal(epochs(1)[0], first)
+
+
+def test_names_of_torchvision_say_what_to_write():
+    with pytest.raises(AttributeError, match=r"'RandomCrop'; here it is crop\(images, size, padd"):
+        _ = augment.RandomCrop
+    with pytest.raises(AttributeError, match=r"^module 'nn.data.augment' has no attribute 'x'$"):
+        _ = augment.x
+    for name in AUGMENT:
+        assert name not in augment.__all__
+
+
+def test_coordinates_are_float64_where_float32_cannot_count_the_pixels():
+    byte = np.zeros((), np.uint8)
+    assert working_dtype(np.broadcast_to(byte, (1, 1, 4000, 4000))) == np.float32
+    assert working_dtype(np.broadcast_to(byte, (1, 1, 4096, 4096))) == np.float64
 
 
 def test_it_is_imported_when_first_used():
