@@ -9,6 +9,7 @@ TensorBoard's files need the extra `tensorboard`, pictures and the live line the
 from .command_line import about, arguments  # options, and errors about what they name
 from .interrupts import Stop, Stopped, run  # Ctrl-C, SIGTERM, closed pipes, no room
 from .metrics import Metrics  # the numbers of a training, as JSON lines and for TensorBoard
+from .plots import confusion, curves, filters, mistakes  # pictures of it
 from .progress import Progress  # a live line on a terminal and in a notebook
 from .snapshot import Snapshot  # all of it in one file, from which it goes on to the same bits
 
@@ -20,5 +21,9 @@ __all__ = [
     "Stopped",
     "about",
     "arguments",
+    "confusion",
+    "curves",
+    "filters",
+    "mistakes",
     "run",
 ]

@@ -22,6 +22,7 @@ from ._growing import GrowingFile, Written
 OURS = re.compile(r"events\.out\.tfevents\.\d{10,12}\.metrics\.\d{1,9}")
 LARGEST = 3.4028234e38  # that float32 holds, as which TensorBoard keeps a number
 AXIS = 1 << 62  # steps are below this
+START = 0, None, -1  # no records: no last step, and the highest so far
 
 
 class EventFiles:
@@ -29,7 +30,8 @@ class EventFiles:
 
     caller: the function that an error names.
 
-    A record stands at its `step`; without one at its `epoch`; else at the last step before it.
+    A record stands at its `step`, or without one at the last step before it; where none was yet,
+    at its `epoch`.
 
     `write` writes to the newest.  After a resume that is a new one: a TensorBoard that is open has
     read the one before to its end, and forgets what was cut off when it meets the new one.
@@ -55,7 +57,7 @@ class EventFiles:
             raise OSError(error.errno or 0, reason, str(self.folder)) from None
         self.finished: dict[str, Written] = {}  # the files before the newest
         self.newest: GrowingFile | None = None
-        self.steps = 0, 0, -1  # after so many records: the last step, and the highest so far
+        self.steps: tuple[int, int | None, int] = START
 
     def written(self) -> int:
         """The number of records that the files hold."""
@@ -96,7 +98,7 @@ class EventFiles:
         With an empty state nothing happens until `write` starts the first file.
         """
         self.close()
-        self.finished, self.newest, self.steps = {}, None, (0, 0, -1)
+        self.finished, self.newest, self.steps = {}, None, START
         for name, written in state.items():
             if not written.begins(self._file(name).start(written.size)):
                 there = (self.folder / name).exists()
@@ -155,29 +157,27 @@ class EventFiles:
             file.path.unlink(missing_ok=True)
 
 
-def _axis(record: Mapping[str, Any], last: int) -> tuple[int, int]:
+def _axis(record: Mapping[str, Any], last: int | None) -> tuple[int | None, int]:
     """The last step so far, and where the record stands."""
-    name = _axis_name(record)
-    place: int = record.get(name, last)
-    return (place if name == "step" else last), place
+    step: Any = record.get("step")
+    epoch: Any = record.get("epoch")
+    if _is_step(step):
+        return step, step
+    if last is None:
+        return None, epoch if _is_step(epoch) else 0
+    return last, last
 
 
-def _axis_name(record: Mapping[str, Any]) -> str:
-    """The name of the value that says where the record stands; "" if none does."""
-    for name in ("step", "epoch"):
-        value = record.get(name)
-        if type(value) is int and abs(value) < AXIS:
-            return name
-    return ""
+def _is_step(value: Any) -> bool:
+    return type(value) is int and abs(value) < AXIS
 
 
 def _scalars(record: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The numbers of a record but for the one that is its axis, named kind/name."""
-    axis = _axis_name(record)
+    """The numbers of a record, named kind/name; its step is where they stand."""
     return [
         {"tag": f"{record['kind']}/{name}", "simple_value": min(max(value, -LARGEST), LARGEST)}
         for name, value in record.items()
-        if type(value) in (int, float) and name != axis
+        if type(value) in (int, float) and not (name == "step" and _is_step(value))
     ]
 
 

@@ -41,9 +41,9 @@ class Metrics(Records):
                   from a snapshot (`load_state_dict`) goes on with the file too.  None: the records
                   stay in memory
     tensorboard   a folder for TensorBoard's event files: every number of a record is the scalar
-                  kind/name at its `step`, or without one at its `epoch`.  Event files that an
-                  earlier run of Metrics left there are replaced, like the file.  This needs
-                  `pip install 'tinygrad-lite[tensorboard]'`
+                  kind/name at its `step`; without one, at the last step before it, or where none
+                  was yet at its `epoch`.  Event files that an earlier run of Metrics left there are
+                  replaced, like the file.  This needs `pip install 'tinygrad-lite[tensorboard]'`
 
     Each record is one write, so a program that is killed leaves whole lines.  Where there is no
     room, or somebody else changes the file, a warning says so once and the training goes on, with

@@ -84,17 +84,19 @@ def folder(tmp_path: Path) -> Path:
 
 def test_every_number_is_a_scalar_at_its_step(folder):
     metrics = Metrics(tensorboard=folder)
+    metrics.add("before", epoch=3, accuracy=0.125)  # no step was yet
     metrics.add("step", step=20, loss=0.5, lr=np.float32(0.25), name="a", ok=True, w=[1, 2])
     metrics.add("step", step=40, loss=Tensor(0.25), lr=0, name="b", ok=True, w=[1, 2])
-    metrics.add("epoch", epoch=1, accuracy=0.75, bad=math.nan)  # at its epoch
-    metrics.add("test", accuracy=0.5)  # at the last step
+    metrics.add("epoch", epoch=1, accuracy=0.75, bad=math.nan)  # at the last step
     assert scalars(folder) == shown(folder) == [
+        ("before/epoch", 3, 3.0),
+        ("before/accuracy", 3, 0.125),
         ("step/loss", 20, 0.5),
         ("step/lr", 20, 0.25),
         ("step/loss", 40, 0.25),
         ("step/lr", 40, 0.0),
-        ("epoch/accuracy", 1, 0.75),
-        ("test/accuracy", 40, 0.5),
+        ("epoch/epoch", 40, 1.0),
+        ("epoch/accuracy", 40, 0.75),
     ]  # fmt: skip
 
 
