@@ -22,8 +22,9 @@ from .samplers import (
 if TYPE_CHECKING:
     from . import augment  # batches of images changed at random
 
-# fetching.py: from row numbers to a batch; epochs.py: one pass, and the position in it;
-# seeding.py: random orders; tables.py: rows of pandas by position
+# given_data.py: arrays or a data set; tables.py: rows of pandas by position; fetching.py: from row
+# numbers to a batch; epochs.py: one pass, and the position in it; seeding.py: random orders and
+# seeds; workers.py: threads and processes that fetch ahead
 __all__ = [
     "BatchSampler",
     "ConcatDataset",

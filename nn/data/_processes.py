@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_lite import Tensor
-
 from ._messages import Failure, pickled, received, send, unpickled
 from ._worker import Calls, WorkerInfo
+from .seeding import seed_globals
 
 if TYPE_CHECKING:
     import socket
@@ -248,7 +247,7 @@ def _serve(
     _held.add(end)
     end.settimeout(None)
     _one_thread()
-    _seed(seed, info.id)
+    seed_globals(seed, info.id)
     tasks: SimpleQueue[Any] = SimpleQueue()
     results: SimpleQueue[Any] = SimpleQueue()
     ended: list[bool] = []
@@ -329,14 +328,3 @@ def _one_thread() -> None:
 
     threadpool_limits(1)
     os.environ["TINYGRAD_LITE_THREADS"] = "1"
-
-
-def _seed(seed: "np.random.SeedSequence", number: int) -> None:
-    """Seed the random numbers of this process, which a forked one has in common with all others."""
-    import random
-
-    key = (*seed.spawn_key, number)
-    words = np.random.SeedSequence(seed.entropy, spawn_key=key).generate_state(12)
-    random.seed(words[:4].tobytes())
-    np.random.seed(words[4:8])  # noqa: NPY002  # for datasets that draw from it
-    Tensor.manual_seed(int.from_bytes(words[8:].tobytes(), "little"))

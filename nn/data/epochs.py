@@ -47,6 +47,12 @@ class Epoch:
         """The number of batches that were not delivered."""
         return len(self.bounds) - 1 - self.delivered
 
+    def worker_seeds(self) -> "np.random.SeedSequence | None":
+        """A sequence to spawn the seeds of workers from: other ones than those of the batches."""
+        if self.start is None:
+            return None
+        return np.random.SeedSequence(batch_entropy(self.start), spawn_key=(self.number, 0, 0))
+
     def tasks(self, seeded: bool) -> Iterator[Task]:
         """What is to be fetched for the rest of the epoch, with a seed sequence for each batch."""
         entropy = batch_entropy(self.start) if seeded and self.start is not None else None

@@ -9,6 +9,7 @@ from tinygrad_lite import Tensor, generator, no_grad
 
 from .collating import default_collate
 from .dataset import TensorDataset, samples, without_subsets
+from .seeding import seed_globals
 
 # The row numbers of a batch, and the seed sequence of what is random in it (None: nothing is).
 Task: TypeAlias = "tuple[NDArray[np.int64], Any]"
@@ -60,6 +61,40 @@ class Fetch:
         if found is None:
             raise TypeError("DataLoader: transform: expected a batch; got None; return the batch")
         return in_tensors(found)
+
+
+class FetchInProcess:
+    """The same in a worker process, whose batch is sent to another one: arrays, without a graph.
+
+    Global random generators, which the processes would have in common, are seeded for each batch,
+    so that it does not matter which worker makes it, and what it made before.
+    """
+
+    def __init__(self, fetch: Fetch) -> None:
+        self.fetch = fetch
+
+    def __call__(self, task: Task) -> Any:
+        """The batch with these rows, for `received`."""
+        if task[1] is not None:
+            seed_globals(task[1], 0)
+        return mapped(_Sent, Tensor, self.fetch(task))
+
+
+class _Sent:
+    """A Tensor on its way to another process."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        if tensor.requires_grad:
+            raise ValueError(
+                "DataLoader: a Tensor that requires grad cannot leave a worker process; detach() "
+                "it, or pass threads=True"
+            )
+        self.array = tensor.data
+
+
+def received(batch: Any) -> Any:
+    """The batch that a worker process has sent."""
+    return mapped(lambda sent: Tensor.from_array(sent.array), _Sent, batch)
 
 
 def in_tensors(batch: Any) -> Any:

@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 
 from tinygrad_lite import arguments
 
-from .dataset import TensorDataset, as_tensors, is_array
+from .dataset import TensorDataset
 from .epochs import Epoch, as_order, bounds_of, checked_order, checked_position, count
-from .fetching import Fetch
+from .fetching import Fetch, FetchInProcess, Task, received
+from .given_data import served
 from .samplers import load_sampler, sampler_state
 from .seeding import Stream
+from .workers import Workers
 
 # Arguments of PyTorch's DataLoader that are not here, and what to write.
 _OTHERS = {
@@ -49,6 +51,15 @@ class DataLoader:
     drop_last: leave out the last batch if it is smaller.
     collate_fn: makes a batch of a list of samples; None for `default_collate`.
     transform: called as transform(*batch) on each batch, without a graph; gives the batch to serve.
+    num_workers: make batches ahead of time in so many processes, which get the data set with fork
+        and otherwise pickled; 0 makes each when the loop asks for it.  The batches are the same,
+        and come in the same order.
+    threads: workers are threads, which share the data and the Python lock.
+    prefetch_factor: how many batches may wait for the loop, for each worker.
+    timeout: seconds to wait for a batch of a worker; 0 waits for ever.
+    worker_init_fn: called with its number, from 0, when a worker starts.
+    persistent_workers: keep the workers after an epoch; later changes to the data set do not reach
+        processes then.
 
     A batch is a Tensor, or a tuple of Tensors if there are several arrays, with memory of its own.
     It has the dtype of the array, except that one integer per row, a label, becomes int64.  Rows of
@@ -56,7 +67,8 @@ class DataLoader:
 
     Random numbers that data set, collate_fn and transform draw as Tensor does, or from
     `tinygrad_lite.generator.current()`, follow from seed, epoch and number of the batch, and
-    disturb no other random numbers.
+    disturb no other random numbers.  In a worker process that also holds for Python's and NumPy's
+    global generators, which are seeded there for each batch; elsewhere those are the program's.
 
     Where it stands, as `state_dict()` tells it, counts what was delivered to the `for`.  After
     `load_state_dict`, the next `for` gives the rest of that epoch; if that is nothing, because only
@@ -85,24 +97,40 @@ class DataLoader:
         drop_last: bool = False,
         collate_fn: Any = None,
         transform: Any = None,
+        num_workers: int = 0,
+        threads: bool = False,
+        prefetch_factor: int = 2,
+        timeout: float = 0,
+        worker_init_fn: Any = None,
+        persistent_workers: bool = False,
         **others: NoReturn,
     ) -> None:
         for name in others:
             fix = f"; {_OTHERS[name]}" if name in _OTHERS else ""
             raise TypeError(f"DataLoader: there is no argument {name}={fix}")
-        self.dataset, bare = _served(arrays, sampler is not None or batch_sampler is not None)
+        self.dataset, bare = served(arrays, sampler is not None or batch_sampler is not None)
         self.batch_size = arguments.integer(batch_size, "DataLoader: batch_size", least=1)
         self.shuffle = arguments.flag(shuffle, "DataLoader: shuffle")
         self.drop_last = arguments.flag(drop_last, "DataLoader: drop_last")
         self.sampler = _checked_sampler(sampler, "sampler", "integers")
         self.batch_sampler = _checked_sampler(batch_sampler, "batch_sampler", "lists of integers")
         _refuse_both(sampler, batch_sampler, batch_size, shuffle, drop_last)
-        for name, function in (("collate_fn", collate_fn), ("transform", transform)):
-            if function is not None:
-                arguments.function(function, f"DataLoader: {name}")
-        self.collate_fn = collate_fn
-        self.transform = transform
+        self.collate_fn = _function(collate_fn, "collate_fn")
+        self.transform = _function(transform, "transform")
+        self.num_workers = arguments.integer(num_workers, "DataLoader: num_workers", least=0)
+        self.threads = arguments.flag(threads, "DataLoader: threads")
+        self.prefetch_factor = arguments.integer(
+            prefetch_factor, "DataLoader: prefetch_factor", least=1
+        )
+        self.timeout = arguments.not_negative(timeout, "DataLoader: timeout")
+        self.worker_init_fn = _function(worker_init_fn, "worker_init_fn")
+        self.persistent_workers = arguments.flag(
+            persistent_workers, "DataLoader: persistent_workers"
+        )
+        if persistent_workers and not num_workers:
+            raise ValueError("DataLoader: persistent_workers: there are none with num_workers=0")
         self._fetch = Fetch(self.dataset, bare, collate_fn, transform)
+        self._idle: list[Workers] = []  # those that persist, while no `for` uses them
         self._stream = Stream(seed, "DataLoader: seed")
         self._epoch = 0  # of these, each `for` was given all batches
         self._begun = 0  # the number of epochs that have begun
@@ -114,6 +142,16 @@ class DataLoader:
                 f"DataLoader: drop_last leaves nothing of {rows} rows at batch_size {batch_size}; "
                 "make the batches smaller or pass drop_last=False"
             )
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Options stay as they were checked: workers have them too."""
+        if name in self.__dict__ and not name.startswith("_"):
+            raise AttributeError(f"DataLoader: {name}: an option stays; make another DataLoader")
+        super().__setattr__(name, value)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy has workers of its own."""
+        return {**self.__dict__, "_idle": []}
 
     @property
     def generator(self) -> "np.random.Generator | None":
@@ -144,7 +182,33 @@ class DataLoader:
         self._end(epoch)
 
     def _results(self, epoch: Epoch) -> Any:
-        return (self._fetch(task) for task in epoch.tasks(seeded=not self._fetch.is_plain))
+        tasks = epoch.tasks(seeded=not self._fetch.is_plain)
+        if self.num_workers and epoch.left:
+            return self._from_workers(epoch, tasks)
+        return (self._fetch(task) for task in tasks)
+
+    def _from_workers(self, epoch: Epoch, tasks: Iterator[Task]) -> Iterator[Any]:
+        workers = self._idle.pop() if self._idle else self._new_workers(epoch)
+        try:
+            with closing(workers.results(tasks)) as results:
+                for batch in results:
+                    yield batch if self.threads else received(batch)
+        finally:
+            if self.persistent_workers:
+                self._idle.append(workers)
+            else:
+                workers.close()
+
+    def _new_workers(self, epoch: Epoch) -> Workers:
+        return Workers(
+            self._fetch if self.threads else FetchInProcess(self._fetch),
+            self.num_workers,
+            threads=self.threads,
+            ahead=self.prefetch_factor,
+            timeout=self.timeout,
+            initialise=self.worker_init_fn,
+            seed=epoch.worker_seeds(),
+        )
 
     def _begin(self) -> Epoch:
         """The loaded epoch, or a new one."""
@@ -278,54 +342,8 @@ class DataLoader:
         return epoch
 
 
-def _served(arrays: tuple[Any, ...], sampled: bool) -> tuple[Any, bool]:
-    """The data set to serve, and whether its samples are bare: one array, given as such."""
-    if not arrays:
-        raise TypeError("DataLoader: expected one or more arrays, or a data set; got none")
-    for data in arrays[1:]:
-        if isinstance(data, int | np.integer):
-            raise TypeError(
-                f"DataLoader: options are given by name: batch_size={data}; got {data} among the "
-                "data"
-            )
-    if len(arrays) > 1:
-        for data in arrays:
-            _refuse_dataset(data)
-    if len(arrays) > 1 or is_array(arrays[0]):
-        return TensorDataset(*as_tensors(arrays, "DataLoader")), len(arrays) == 1
-    _require_dataset(arrays[0], sampled)
-    return arrays[0], False
-
-
-def _refuse_dataset(data: Any) -> None:
-    """Refuse a data set among several arrays; whatever else is no array is refused later."""
-    other = is_array(data) or isinstance(data, list | tuple | dict | str | bytes | type)
-    if not other and hasattr(data, "__getitem__"):
-        raise arguments.wrong("DataLoader", "arrays or Tensors", data, "; a data set comes alone")
-
-
-def _require_dataset(data: Any, sampled: bool) -> None:
-    """Refuse what cannot be asked for single samples, and what is clearly meant otherwise."""
-    expected, fix = "arrays, Tensors or a data set", ""
-    if isinstance(data, list | tuple) and data and isinstance(data[0], int | float | np.number):
-        raise TypeError(
-            f"DataLoader: expected arrays, Tensors or samples; got a {type(data).__name__} of "
-            "numbers; use np.array(...)"
-        )
-    if isinstance(data, type):
-        fix = f"; make one: {data.__name__}(...)"
-    elif isinstance(data, dict):
-        fix = "; pass what is in it: DataLoader(*data.values())"
-    elif hasattr(data, "toarray"):  # a sparse matrix of SciPy
-        fix = "; use .toarray()"
-    elif hasattr(data, "__iter__") and not hasattr(data, "__getitem__"):
-        expected = "a data set with __getitem__"
-        fix = ", which can only be iterated; use list(data)"
-    elif hasattr(data, "__getitem__") and not isinstance(data, str | bytes):
-        if hasattr(data, "__len__") or sampled:
-            return
-        expected = "a data set with __len__, or a sampler"
-    raise arguments.wrong("DataLoader", expected, data, fix)
+def _function(value: Any, name: str) -> Any:
+    return value if value is None else arguments.function(value, f"DataLoader: {name}")
 
 
 def _checked_sampler(sampler: Any, name: str, gives: str) -> Any:

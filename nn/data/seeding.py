@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from tinygrad_lite import arguments, generator
+from tinygrad_lite import Tensor, arguments, generator
 
 State: TypeAlias = dict[str, Any] | None
 
@@ -84,6 +84,20 @@ class Stream:
 def batch_entropy(start: "np.random.Generator") -> list[int]:
     """The entropy of the seed sequences of an epoch's batches; `start` is left as it is."""
     return _entropy(deepcopy(start))
+
+
+def seed_globals(sequence: "np.random.SeedSequence", key: int) -> None:
+    """Seed Python's `random`, NumPy's global state and Tensor's generator, in a worker process.
+
+    key: which of several sequences that `sequence` spawns is taken.
+    """
+    import random
+
+    spawned = np.random.SeedSequence(sequence.entropy, spawn_key=(*sequence.spawn_key, key))
+    words = spawned.generate_state(12)
+    random.seed(words[:4].tobytes())
+    np.random.seed(words[4:8])  # noqa: NPY002  # for data sets that draw from it
+    Tensor.manual_seed(int.from_bytes(words[8:].tobytes(), "little"))
 
 
 def _entropy(source: "np.random.Generator") -> list[int]:

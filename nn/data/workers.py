@@ -10,7 +10,7 @@ time.  So results come in the order of the tasks, memory is bounded, and there i
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextvars import Context, copy_context
 from itertools import islice
 from types import TracebackType
@@ -77,7 +77,7 @@ class Workers:
     ) -> None:
         self.close()
 
-    def results(self, tasks: Iterable[Any]) -> Iterator[Any]:
+    def results(self, tasks: Iterable[Any]) -> Generator[Any, None, None]:
         """fetch(task) for each task, in their order.
 
         Tasks are taken in the caller's thread, each when a worker can have it.  The iterator may be
