@@ -267,6 +267,9 @@ def test_timeout():
     loader = DataLoader(X, num_workers=1, threads=True, timeout=0.01, transform=slow)
     with pytest.raises(TimeoutError, match=r"^DataLoader: worker 0 gave no batch within timeout=0"):
         next(iter(loader))
+    for thread in threading.enumerate():
+        if thread.name.startswith("DataLoader"):
+            thread.join()
 
 
 def test_a_killed_worker_is_one_clear_error():
