@@ -18,6 +18,7 @@ from .samplers import (
     SubsetRandomSampler,
     WeightedRandomSampler,
 )
+from .splits import k_fold, random_split, train_test_split  # parts, with a share of each class
 
 if TYPE_CHECKING:
     from . import augment  # batches of images changed at random
@@ -40,6 +41,9 @@ __all__ = [
     "augment",
     "default_collate",
     "get_worker_info",
+    "k_fold",
+    "random_split",
+    "train_test_split",
 ]
 
 
