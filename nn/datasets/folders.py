@@ -43,6 +43,8 @@ class Source(ABC):
         """Why what was found is not the whole data set, as a verb and its object; or nothing.
 
         setting: what named the folder: root, TINYGRAD_LITE_DATA, the cache.
+
+        Raises ValueError instead if `root` can only be a mistake.
         """
 
 

@@ -76,7 +76,7 @@ def fashion_mnist(root: files.FilePath | None = None) -> tuple[Images, Labels, I
     Raises the errors of `mnist`.
 
     Source: H. Xiao, K. Rasul, R. Vollgraf, Fashion-MNIST: a Novel Image Dataset for Benchmarking
-    Machine Learning Algorithms, 2017 (MIT licence).
+    Machine Learning Algorithms, 2017 (MIT licence); https://github.com/zalandoresearch/fashion-mnist.
     """
     return _read(FASHION_MNIST, root)
 
@@ -93,7 +93,7 @@ def kmnist(root: files.FilePath | None = None) -> tuple[Images, Labels, Images, 
     Raises the errors of `mnist`.
 
     Source: T. Clanuwat, M. Bober-Irizar, A. Kitamoto, A. Lamb, K. Yamamoto, D. Ha, Deep Learning
-    for Classical Japanese Literature, 2018 (CC BY-SA 4.0).
+    for Classical Japanese Literature, 2018 (CC BY-SA 4.0); https://codh.rois.ac.jp/kmnist/.
     """
     return _read(KMNIST, root)
 

@@ -259,6 +259,21 @@ def test_ten_thousand_labels_that_are_not_those_of_mnist_are_no_extract(tmp_path
     assert kmnist()[3].shape == (10_000,)
 
 
+def test_without_a_checksum_of_unpacked_labels_packed_ones_are_known(tmp_path, monkeypatch):
+    monkeypatch.setattr(KMNIST.module, "KMNIST", replace(KMNIST.source, labels_sha256=""))
+    monkeypatch.setenv("TINYGRAD_LITE_DATA", str(put(tmp_path / "data", KMNIST.files)))
+    KMNIST.check(kmnist())
+    with pytest.raises(DataUnavailable, match="holds the files of KMNIST; the cache"):
+        mnist()
+
+
+@pytest.mark.parametrize("made", FAMILY, ids=lambda made: made.name)
+def test_a_subfolder_that_is_not_whole_is_named(made, tmp_path):
+    part = put(tmp_path / made.source.folders[0], dict([*made.files.items()][:3]))
+    with pytest.raises(DataUnavailable, match=f": root {part} holds 3 of the 4 files; the cache"):
+        made.read(tmp_path)
+
+
 @pytest.mark.skipif(REAL_MNIST is None, reason="no folder with the real MNIST files")
 def test_the_real_mnist_is_never_taken_for_another_data_set(monkeypatch):
     monkeypatch.undo()  # the real descriptions
