@@ -35,6 +35,8 @@ _CHUNK = 500  # records that are read at once
 _BETWEEN = 1 << 20  # bytes that an archive may hold besides the six files
 _BUFFER = 1 << 17  # bytes that are unpacked at once
 _REGULAR = (tarfile.REGTYPE, tarfile.AREGTYPE)
+# Beside its own errors, what tarfile raises for wrong numbers, cut tables and chains of headers.
+_BAD_HEADER = (ValueError, LookupError, RecursionError)
 _GZIP_MAGIC = b"\x1f\x8b"
 _FIX = "remove it and get it again"
 
@@ -155,7 +157,7 @@ def _read_members(stream: "_Allowed", shown: str, batches: "_Batches") -> None:
                     f"{shown}: expected {name} to be an ordinary file, got a link or "
                     f"something else; {_FIX}"
                 )
-            stream.left += max(0, min(member.size, _MOST * _RECORD))
+            stream.left += member.size  # or add() refuses it
             batches.add(name, f"{shown}: {name}", member.size, content)
     if len(batches.read) < len(_BATCHES):
         raise ValueError(
@@ -170,7 +172,7 @@ def _opened(stream: Any, shown: str) -> tarfile.TarFile:
     """The archive, to be read from its beginning to its end; its first header is read here."""
     try:
         return tarfile.open(fileobj=stream, mode="r|", bufsize=_BUFFER)
-    except (ValueError, RecursionError) as error:
+    except _BAD_HEADER as error:
         raise _broken(shown, error) from error
 
 
@@ -178,7 +180,7 @@ def _next(archive: tarfile.TarFile, shown: str) -> tarfile.TarInfo | None:
     """The next header; one that is damaged, or made to do harm, is an error in one line."""
     try:
         return archive.next()
-    except (ValueError, RecursionError) as error:  # of numbers and names, and of endless chains
+    except _BAD_HEADER as error:
         raise _broken(shown, error) from error
 
 
@@ -198,9 +200,9 @@ class _Allowed:
     def read(self, most: int) -> bytes:
         """The next bytes, at most `most` of them."""
         content: bytes = self.stream.read(most)
-        self.left -= len(content)
+        self.left -= len(content) or most  # at the end too: tarfile goes on to where a header says
         if self.left < 0:
-            raise tarfile.ReadError("it holds more than the six files")
+            raise tarfile.ReadError("it is longer than its six files, or says so")
         return content
 
 
@@ -215,8 +217,8 @@ class _Batches:
         count, rest = divmod(size, _RECORD)
         if rest or not 1 <= count <= _MOST:
             raise ValueError(
-                f"{shown}: expected 1 to {_MOST} records of {_RECORD} bytes, got {size} bytes; "
-                f"{_FIX}, in its binary version"
+                f"{shown}: expected 1 to {_MOST} records of {_RECORD} bytes, "
+                f"got {files.printable(size, 40)} bytes; {_FIX}, in its binary version"
             )
         if not self.read:
             self.each, trained = count, count * (len(_BATCHES) - 1)

@@ -15,7 +15,7 @@ from pathlib import Path, PurePath
 import numpy as np
 from numpy.typing import NDArray
 
-from nn.datasets.folders import VARIABLE, Source, locate
+from nn.datasets.folders import Source, locate
 from nn.datasets.idx import read_idx
 from nn.datasets.mirrors import File
 from tinygrad_lite import files
@@ -121,8 +121,6 @@ class IdxSource(Source):
         """That files are missing, or that they are those of another data set."""
         if len(found) < len(self.files):
             return f"holds {len(found)} of the {len(self.files)} files"
-        if setting not in ("root", VARIABLE):
-            return ""
         owner, whole = _by_labels(found[_NAMES[-1]])
         if setting == "root":
             if owner is not None and owner is not self:

@@ -302,6 +302,25 @@ def test_damaged_labels_are_named_wherever_they_are(tmp_path, monkeypatch):
             FASHION_MNIST.read(root)
 
 
+def test_damaged_labels_of_a_folder_for_any_set_stop_only_mnist(tmp_path, monkeypatch, caches):
+    data = put(tmp_path / "data", {**FILES, TEST_LABELS: b"<html>"})
+    monkeypatch.setenv("TINYGRAD_LITE_DATA", str(data))
+    with pytest.raises(ValueError, match=f"^{data / TEST_LABELS}: expected the magic number"):
+        mnist()
+    put(caches / "fashion-mnist", FASHION_MNIST.files)
+    with pytest.warns(UserWarning, match="may be those of another data set"):
+        FASHION_MNIST.check(FASHION_MNIST.read())
+
+
+@pytest.mark.parametrize("made", FAMILY, ids=lambda made: made.name)
+def test_another_data_set_in_the_cache_is_not_read_either(made, caches):
+    other = FASHION_MNIST if made is MNIST else MNIST
+    folder = put(caches / made.source.folders[0], other.files)
+    said = f": the cache {folder} holds the files of {other.source.title}; pass root="
+    with pytest.raises(DataUnavailable, match=said):
+        made.read()
+
+
 @pytest.mark.parametrize("wrong", [0, True, 1.5, ["a"]])
 def test_what_is_no_path_is_refused_by_the_function_that_was_called(made, wrong):
     function = made.source.function

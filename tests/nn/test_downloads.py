@@ -259,6 +259,25 @@ def test_a_look_up_without_end_is_left_in_time(monkeypatch):
     release.set()
 
 
+def test_what_a_mirror_sent_that_is_given_up_takes_no_memory(monkeypatch):
+    """The thread that listens to it may live on for a long time."""
+    monkeypatch.setattr(mirrors, "TIMEOUT", 0.05)
+    monkeypatch.setattr(mirrors, "SLOWEST", 10**9)
+    release, kept = threading.Event(), []
+
+    def get(url, arriving):
+        arriving.write(bytes(1000))
+        kept.append(arriving)
+        release.wait(120)
+
+    with pytest.raises(ValueError, match="too slow"):
+        mirrors._fetch("http://nowhere/", get, 1000)
+    assert kept[0].content == b""
+    with pytest.raises(ValueError, match=r"."):
+        kept[0].write(b"x")
+    release.set()
+
+
 class Talker:
     """A server on 127.0.0.1 that answers each request as `talk(connection, path)` does."""
 
