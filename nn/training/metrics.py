@@ -64,6 +64,7 @@ class Metrics(Records):
         self._lock = threading.RLock()
         self._process = os.getpid()
         self._closed = False
+        self._before = Written(), self._records  # the file and the records before the last load
         self._lines = None if path is None else LineFile(path, "Metrics")
         self._events = None if tensorboard is None else EventFiles(tensorboard, "Metrics")
         given = (self._lines, self._events)
@@ -95,6 +96,7 @@ class Metrics(Records):
         for name, value in values.items():
             record[name] = _plain(value, f"Metrics.add: {files.printable(name)}")
         with self._writing("add"):
+            self._before = Written(), []
             names = self._names.setdefault(record["kind"], tuple(record))
             self._records.append(_in_order(record, names))
             self._store()
@@ -143,10 +145,14 @@ class Metrics(Records):
         total, written, last, events = _checked(state_dict, where)
         with self._writing("load_state_dict"):
             found: list[Record] | str = "is not given" if written.records else []
+            now = Written()
             if self._lines is not None:
-                found = self._lines.found(written)
+                found, now = self._lines.found(written), self._lines.state()
             complaints = []
-            if isinstance(found, str):
+            before, self._before = self._before, (now, self._records)
+            if isinstance(found, str) and before[0] == written and len(before[1]) == total:
+                found, written = before[1], Written()  # a snapshot that fails later undoes it
+            elif isinstance(found, str):
                 name = "" if self._lines is None else f" {files.printable(self._lines.file.path)!r}"
                 known = f"the last {len(last)}" if len(last) < total else "all"
                 complaints.append(f"the file{name} {found}; it goes on with {known} of its records")

@@ -102,7 +102,7 @@ def _draw(axes: Any, panel: Panel, axis: str) -> None:
         labels = [readable(curve.label, 40) for curve in panel.curves]
         for text in axes.legend(lines, labels, fontsize=9, framealpha=0.8).get_texts():
             text.set_parse_math(False)
-    axes.grid(alpha=0.3)
+    axes.grid(alpha=0.3, which="both" if panel.logarithmic else "major")
     axes.xaxis.set_major_locator(ticker.MaxNLocator(nbins=6, integer=True))
 
 
@@ -158,7 +158,7 @@ def confusion(
             axes.set_yticks(range(size), texts, parse_math=False)
         right = int(counts.trace())
         share = f", {100 * right / len(rows):.2f} % right" if len(rows) else ""
-        axes.set_title(f"{len(rows)} answers{share}", fontsize=11)
+        axes.set_title(f"{_counted(len(rows), 'answer')}{share}", fontsize=11)
         axes.set_xlabel("answer")
         axes.set_ylabel("true class")
     return figure
@@ -202,11 +202,11 @@ def mistakes(
         rows = math.ceil(len(worst) / max(columns, 1))
         figure = picture.new(max(1.45 * columns, 3.6), max(1.65 * rows, 1) + 0.5)
         if not len(worst):
-            of = f"no mistakes among {len(true)} images" if len(true) else "no images"
-            _say(figure, of)
+            among = f"no mistakes among {_counted(len(true), 'image')}"
+            _say(figure, among if len(true) else "no images")
             return figure
         which = _which(len(worst), len(wrong))
-        figure.suptitle(f"{which} among {len(true)} images")
+        figure.suptitle(f"{which} among {_counted(len(true), 'image')}")
         dark = pictures.ndim == 3 and float(np.median(pictures)) < 0.1
         for number, (index, image) in enumerate(zip(worst, pictures, strict=True), 1):
             axes = figure.add_subplot(rows, columns, number)
@@ -247,9 +247,10 @@ def filters(
     tiles = tiles[:most].astype(np.float64)
     largest = float(np.abs(tiles[np.isfinite(tiles)]).max(initial=0.0))
     with drawing("filters", path) as picture:
-        columns = max(1, math.ceil(math.sqrt(len(tiles))))
-        if channels not in (1, 3):  # the channels of a filter stand side by side, if they fit
-            columns = channels if channels <= 32 and len(tiles) > channels else columns
+        square = math.ceil(math.sqrt(len(tiles) * height / max(width, 1)))
+        columns = min(max(square, 1), max(len(tiles), 1))
+        if 3 < channels <= 32 or channels == 2:  # the channels of a filter stand side by side
+            columns = channels
         rows = max(1, math.ceil(len(tiles) / columns))
         sheet = sheet_of(tiles, rows, columns)
         inches = 7 / max(columns * width, rows * height, 1)
@@ -264,8 +265,9 @@ def filters(
             shown = 0.5 + 0.5 * sheet / (largest or 1)
             axes.imshow(np.where(np.isnan(shown), 1, shown), interpolation="nearest")
         else:
+            colours = import_module("matplotlib").colormaps["RdBu_r"].with_extremes(bad="0.8")
             scale = {"vmin": -(largest or 1), "vmax": largest or 1}
-            image = axes.imshow(sheet, cmap="RdBu_r", interpolation="nearest", **scale)
+            image = axes.imshow(sheet, cmap=colours, interpolation="nearest", **scale)
             figure.colorbar(image, ax=axes, fraction=0.04, aspect=30)
         title = _filters(len(tiles), out, 1 if coloured else channels)
         axes.set_title(f"{title}, {height}x{width}", fontsize=11)
@@ -277,6 +279,11 @@ def _say(figure: Any, text: str) -> None:
     figure.text(0.5, 0.5, text, ha="center", va="center")
 
 
+def _counted(count: int, noun: str) -> str:
+    """So many, with the noun in its number."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def _which(shown: int, count: int) -> str:
     """Which mistakes are shown, of so many."""
     if shown < count:
@@ -286,7 +293,7 @@ def _which(shown: int, count: int) -> str:
 
 def _filters(shown: int, out: int, channels: int) -> str:
     """Which filters are shown, of so many with so many channels."""
-    filters = "1 filter" if out == 1 else f"{out} filters"
+    filters = _counted(out, "filter")
     if channels > 1:
         filters = f"{filters} of {channels} channels"
         return filters if shown == out * channels else f"the first {shown} channels of {filters}"

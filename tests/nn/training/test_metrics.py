@@ -668,6 +668,22 @@ def test_the_state_of_an_empty_one_leaves_the_file_until_the_first_record(path):
     assert steps(path) == [9]
 
 
+def test_a_load_that_is_undone_loses_nothing(path):
+    """A snapshot whose next part cannot be loaded gives back the state that it took before."""
+    metrics = trained(path, 1)
+    early = metrics.state_dict()
+    for step in range(1, 2500):
+        metrics.add("step", step=step, loss=1)
+    content, records, before = path.read_bytes(), metrics.records(), metrics.state_dict()
+    metrics.load_state_dict(early)
+    metrics.load_state_dict(before)
+    assert path.read_bytes() == content
+    assert metrics.records() == records
+    metrics.add("step", step=2500, loss=1)
+    assert steps(path) == list(range(2501))
+    assert list(path.parent.iterdir()) == [path]
+
+
 def test_hostile_states_change_nothing(path):
     metrics = trained(path, 4)
     good, content, records = metrics.state_dict(), path.read_bytes(), metrics.records()

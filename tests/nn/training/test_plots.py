@@ -283,6 +283,7 @@ def test_no_mistakes_and_no_images():
     assert "no mistakes among 2 images" in drawn(
         mistakes(IMAGES[[0, 4]], TRUE[[0, 4]], SCORES[[0, 4]])
     )
+    assert "no mistakes among 1 image" in drawn(mistakes(IMAGES[:1], TRUE[:1], SCORES[:1]))
     assert "no images" in drawn(mistakes(IMAGES[:0], TRUE[:0], SCORES[:0]))
 
 
@@ -380,6 +381,11 @@ def test_a_convolution_of_many_channels_has_a_row_for_each_filter():
     figure = filters(weights)
     np.testing.assert_allclose(tile(figure, 4, 8, 3, 3), weights[1, 2])
     assert figure.axes[0].get_title() == "2 filters of 5 channels, 3x3"
+
+
+def test_wide_filters_stand_above_each_other():
+    weights = np.arange(4 * 2 * 8.0).reshape(4, 1, 2, 8)
+    np.testing.assert_allclose(tile(filters(weights), 9, 0, 2, 8), weights[3, 0])
 
 
 def test_the_first_of_many_and_none():
