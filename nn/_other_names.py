@@ -81,7 +81,6 @@ DATA = {
     "default_convert": "Tensor(array)",
     "distributed": "sampler=range(rank, len(data), ranks)",
     "DistributedSampler": "sampler=range(rank, len(data), ranks)",
-    "Batches": "DataLoader(X, Y, batch_size=64, shuffle=True)",
 }
 
 # What to write for torchvision.transforms.name, and for its functional.name.

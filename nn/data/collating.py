@@ -7,6 +7,8 @@ import numpy as np
 
 from tinygrad_lite import Tensor, arguments
 
+from .dataset import as_labels
+
 
 def default_collate(batch: Sequence[Any]) -> Any:
     """A list of samples as one batch, with a new first axis of their number.
@@ -50,38 +52,40 @@ def _collated(batch: Sequence[Any], where: str) -> Any:
 
 def _stacked_tensors(batch: Sequence[Any], where: str) -> Tensor:
     _require(batch, Tensor, "Tensors", where)
-    _require_one_shape([tensor.shape for tensor in batch], where)
     tensors: list[Tensor] = list(batch)
     if any(tensor.requires_grad for tensor in tensors):
+        _require_one_shape([tensor.shape for tensor in tensors], where)
         return Tensor.stack(*tensors)
     return _stacked_arrays([tensor.data for tensor in tensors], where)
 
 
 def _stacked_arrays(batch: Sequence[Any], where: str) -> Tensor:
-    _require(batch, (np.ndarray, np.generic, int, float), "arrays", where)
+    _require(batch, np.ndarray | np.generic | int | float, "arrays", where)
     if isinstance(batch[0], np.ma.MaskedArray):
         raise arguments.wrong(where, "arrays without a mask", batch[0], "; use .filled(...)")
     _require_one_shape([np.shape(array) for array in batch], where)
-    stacked = np.stack(batch)
+    # np.array is much quicker than np.stack for short arrays, and much slower for transposed ones.
+    stacked = np.array(batch) if np.ndim(batch[0]) < 2 else np.stack(batch)
     if stacked.dtype.kind not in "biuf" or stacked.dtype.itemsize > 8:
         raise arguments.wrong(where, "arrays of numbers of at most 64 bits", batch[0])
-    if stacked.ndim == 1 and stacked.dtype.kind in "iu":  # labels
-        stacked = stacked.astype(np.int64, copy=False)
+    if stacked.ndim == 1 and stacked.dtype.kind in "iu":
+        stacked = as_labels(stacked, where)
     return Tensor.from_array(stacked)
 
 
 def _stacked_numbers(batch: Sequence[Any], where: str) -> Tensor:
-    for number in batch:
-        if not isinstance(number, bool | int | float | np.number | np.bool_):
-            raise arguments.wrong(where, "numbers, as in the first sample", number)
-    kinds = {bool if isinstance(number, bool | np.bool_) else type(number) for number in batch}
-    if kinds == {bool}:
+    _require(batch, bool | int | float | np.number | np.bool_, "numbers", where)
+    kinds = set(map(type, batch))
+    if kinds <= {bool, np.bool_}:
         return Tensor.from_array(np.array(batch, np.bool_))
-    if all(issubclass(kind, bool | int | np.integer) for kind in kinds):
-        whole = [arguments.integer(int(number), where) for number in batch]
-        return Tensor.from_array(np.array(whole, np.int64))
-    with np.errstate(over="ignore"):  # beyond float32: inf, as Tensor makes it
-        return Tensor.from_array(np.array(batch, np.float64).astype(np.float32))
+    if not all(issubclass(kind, int | np.integer | np.bool_) for kind in kinds):
+        with np.errstate(over="ignore"):  # beyond float32: inf, as Tensor makes it
+            return Tensor.from_array(np.array(batch, np.float64).astype(np.float32))
+    try:
+        return Tensor.from_array(np.array(batch, np.int64))
+    except OverflowError:
+        large = max(batch, key=abs)
+        raise ValueError(f"{where}: expected integers of at most 63 bits; got {large}") from None
 
 
 def _collated_mappings(batch: Sequence[Any], where: str) -> Any:
@@ -116,12 +120,12 @@ _OTHERS = "collate_fn= can pad them"
 
 
 def _require(batch: Sequence[Any], kinds: Any, words: str, where: str) -> None:
-    for sample in batch:
-        if not isinstance(sample, kinds):
-            raise arguments.wrong(where, f"{words}, as in the first sample", sample)
+    if not all(issubclass(kind, kinds) for kind in set(map(type, batch))):
+        odd = next(sample for sample in batch if not isinstance(sample, kinds))
+        raise arguments.wrong(where, f"{words}, as in the first sample", odd)
 
 
 def _require_one_shape(shapes: list[tuple[int, ...]], where: str) -> None:
-    if any(shape != shapes[0] for shape in shapes):
+    if len(set(shapes)) > 1:
         other = next(shape for shape in shapes if shape != shapes[0])
         raise ValueError(f"{where}: expected one shape; got {shapes[0]} and {other}; {_OTHERS}")

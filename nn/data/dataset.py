@@ -145,7 +145,7 @@ def as_indices(indices: Any, name: str) -> NDArray[np.int64]:
         return np.array(whole, np.int64)
     if indices.ndim != 1 or indices.dtype.kind not in "iu":
         raise arguments.wrong(name, "integers, (N,)", indices)
-    return _as_labels(indices, name)
+    return as_labels(indices, name)
 
 
 def as_tensors(arrays: tuple[Any, ...], caller: str) -> tuple[Tensor, ...]:
@@ -195,13 +195,13 @@ def _rows(tensor: Tensor, index: Any) -> Tensor:
     # if that is not contiguous.
     rows = np.array(array[index]) if type(index) in (int, slice) else np.asarray(array[index])
     if array.ndim == 1 and array.dtype.kind in "iu":
-        rows = _as_labels(rows, "labels")
+        rows = as_labels(rows, "labels")
     elif not array.dtype.isnative:
         rows = rows.astype(array.dtype.newbyteorder("="))
     return Tensor.from_array(rows)
 
 
-def _as_labels(array: NDArray[Any], name: str) -> NDArray[np.int64]:
+def as_labels(array: NDArray[Any], name: str) -> NDArray[np.int64]:
     """Integers as int64."""
     if array.dtype == np.uint64 and array.size and array.max() > LARGEST_LABEL:
         raise ValueError(f"{name}: expected integers of at most 63 bits; got {array.max()}")

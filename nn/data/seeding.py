@@ -6,6 +6,7 @@ from copy import deepcopy
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tinygrad_lite import Tensor, arguments, generator
 
@@ -81,7 +82,7 @@ class Stream:
             self.generator.bit_generator.state = found.bit_generator.state
 
 
-def batch_entropy(start: "np.random.Generator") -> list[int]:
+def batch_entropy(start: "np.random.Generator") -> NDArray[np.uint32]:
     """The entropy of the seed sequences of an epoch's batches; `start` is left as it is."""
     return _entropy(deepcopy(start))
 
@@ -100,9 +101,9 @@ def seed_globals(sequence: "np.random.SeedSequence", key: int) -> None:
     Tensor.manual_seed(int.from_bytes(words[8:].tobytes(), "little"))
 
 
-def _entropy(source: "np.random.Generator") -> list[int]:
+def _entropy(source: "np.random.Generator") -> NDArray[np.uint32]:
     """128 bits from a generator."""
-    return [int(word) for word in source.integers(1 << 32, size=4)]
+    return source.integers(1 << 32, size=4, dtype=np.uint32)
 
 
 def _is_source(seed: Any) -> bool:

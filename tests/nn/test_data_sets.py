@@ -143,7 +143,7 @@ def test_a_batch_is_apart_from_the_samples() -> None:
         ),
         ([1, "a"], TypeError, "default_collate: expected numbers, as in the first sample; got 'a'"),
         ([1, None], TypeError, "default_collate: expected numbers, as in the first sample; got No"),
-        ([2**63, 1], ValueError, "default_collate: expected an integer of at most 63 bits; got 92"),
+        ([2**63, 1], ValueError, "default_collate: expected integers of at most 63 bits; got 922"),
         ([np.array("a")], TypeError, "default_collate: expected arrays of numbers of at most 64 b"),
         ([np.array(1j)], TypeError, "default_collate: expected arrays of numbers of at most 64 bi"),
         (

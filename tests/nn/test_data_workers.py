@@ -16,6 +16,11 @@ import pytest
 from nn.data import DataLoader, RandomSampler, get_worker_info
 from tinygrad_lite import Tensor, no_grad
 
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here"),
+    pytest.mark.filterwarnings("ignore:This process:DeprecationWarning"),  # fork beside threads
+]
+
 X = np.arange(22 * 3, dtype=np.float32).reshape(22, 3)
 Y = np.arange(22)
 WORKERS = {
@@ -26,6 +31,15 @@ WORKERS = {
     "processes that stay": {"num_workers": 2, "persistent_workers": True},
 }
 PROCESSES = {name: options for name, options in WORKERS.items() if "threads" not in options}
+
+
+@pytest.fixture(autouse=True)
+def _fork():
+    """Functions in a function cannot be pickled, as other start methods would want."""
+    method = multiprocessing.get_start_method(allow_none=True)
+    multiprocessing.set_start_method("fork", force=True)
+    yield
+    multiprocessing.set_start_method(method, force=True)
 
 
 def noise(x: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
