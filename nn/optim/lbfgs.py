@@ -126,12 +126,22 @@ class LBFGS(Optimizer):
         for name in LISTS:
             if not isinstance(entry.get(name, []), list):
                 raise arguments.wrong(f"{where}: {name}", "a list", entry[name])
+        lengths = [len(entry.get(name, ())) for name in LISTS]
+        if len(set(lengths)) > 1:
+            listed = ", ".join(LISTS)
+            raise ValueError(f"{where}: expected as many of {listed}; got {lengths}")
+        numbers = [(name, entry[name]) for name in NUMBERS if name in entry]
+        for name, number in numbers + [("ro", each) for each in entry.get("ro", ())]:
+            if getattr(number, "shape", ()) != ():
+                raise arguments.wrong(f"{where}: {name}", "a number", number)
+            _number(number, f"{where}: {name}")
         size = sum(parameter.numel() for parameter in self.params)
         vectors = [(name, entry[name]) for name in VECTORS if name in entry]
         vectors += [(name, each) for name in LISTS[:2] for each in entry.get(name, ())]
         for name, vector in vectors:
-            if getattr(vector, "shape", None) != (size,):
-                raise arguments.wrong(f"{where}: {name}", f"{size} numbers in one axis", vector)
+            fits = getattr(vector, "shape", None) == (size,)
+            if not fits or _as_array(vector).dtype.kind != "f":
+                raise arguments.wrong(f"{where}: {name}", f"{size} floats in one axis", vector)
 
     def named_state(self) -> Iterator[tuple[str, Any]]:
         """There are no fixed names, since the history grows."""
@@ -323,12 +333,16 @@ def _lowest(a: Point, b: Point, bounds: tuple[float, float]) -> float:
         return float(min(max(right.t - length * down, bounds[0]), bounds[1]))
 
 
-def _number(value: Any) -> float:
+def _number(value: Any, name: str = "LBFGS: the result of the closure") -> float:
     """A loss, or a number of the state, as a Python float."""
     item = value.item() if hasattr(value, "item") else value
-    return float(arguments.number(item, "LBFGS: the result of the closure"))
+    return float(arguments.number(item, name))
 
 
 def _array(value: Any, like: Array) -> Array:
     """A vector of the state, in the dtype of the gradient."""
-    return np.asarray(value.data if isinstance(value, Tensor) else value, like.dtype)
+    return np.asarray(_as_array(value), like.dtype)
+
+
+def _as_array(value: Any) -> Array:
+    return np.asarray(value.data if isinstance(value, Tensor) else value)

@@ -1,6 +1,5 @@
 """What every part of a snapshot can do: give its state, check one, and put it back."""
 
-from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any, ClassVar
 
@@ -49,9 +48,9 @@ class Part:
         """What to warn of: a difference that is no error; "" if there is none."""
         return ""
 
-    def tensors(self) -> Iterator[Tensor]:
-        """The parameters that are saved with this part."""
-        return iter(())
+    def tensors(self) -> dict[str, Tensor]:
+        """The parameters that are saved with this part, by name."""
+        return {}
 
 
 def check_kinds(state: Any, kinds: dict[str, Any]) -> None:
@@ -61,3 +60,20 @@ def check_kinds(state: Any, kinds: dict[str, Any]) -> None:
     for name, kind in kinds.items():
         if not isinstance(state[name], kind):
             raise ValueError(f"{name} cannot be {arguments.shown(state[name])}")
+
+
+def changes(before: Any, now: Any, name: str = "") -> list[str]:
+    """What is different in two dicts, each as "name old -> new"."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        found = []
+        for key in {**before, **now}:
+            inner = f"{name}.{key}" if name else str(key)
+            if key not in before:
+                found.append(f"{inner} is new")
+            elif key not in now:
+                found.append(f"{inner} is gone")
+            else:
+                found += changes(before[key], now[key], inner)
+        return found
+    same = repr(before) == repr(now)
+    return [] if same else [f"{name} {arguments.shown(before)} -> {arguments.shown(now)}"]

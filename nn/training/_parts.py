@@ -1,6 +1,5 @@
 """The parts of a snapshot that are no modules, and which part stands for which object."""
 
-from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any, ClassVar
 
@@ -13,7 +12,7 @@ from ..optim import Optimizer
 from ..optim.saving import saved_groups
 from ._in_place import Undo, check_array, check_gradient, set_gradient, write
 from ._module_part import ModulePart
-from ._part import Part, check_kinds
+from ._part import Part, changes, check_kinds
 
 GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")  # of NumPy
 
@@ -31,8 +30,9 @@ class OptimizerPart(Part):
 
     def state(self) -> Any:
         """What `state_dict` gives, without copies."""
+        made = {name: deepcopy(each) for name, each in self.value.defaults.items()}
         if self.own_dict:
-            return {"used": self.value.state_dict(), "unused": {}}
+            return {"used": self.value.state_dict(), "unused": {}, "made_with": made}
         used: dict[int, Any] = {}
         unused: dict[int, Any] = {}
         position = 0
@@ -44,11 +44,12 @@ class OptimizerPart(Part):
                     found.setdefault(position, {})[name] = each
                 position += 1
         groups = saved_groups(self.value.param_groups)
-        return {"used": {"state": used, "param_groups": groups}, "unused": unused}
+        state = {"state": used, "param_groups": groups}
+        return {"used": state, "unused": unused, "made_with": made}
 
     def check(self, state: Any) -> None:
         """What is not used belongs to a parameter.  The rest is checked when it is loaded."""
-        check_kinds(state, {"used": dict, "unused": dict})
+        check_kinds(state, {"used": dict, "unused": dict, "made_with": dict})
         shapes = [parameter.shape for parameter in self.value.params]
         for position, entry in state["unused"].items():
             known = type(position) is int and 0 <= position < len(shapes)
@@ -72,6 +73,13 @@ class OptimizerPart(Part):
                 kept = np.empty_like(like, array.dtype)
                 np.copyto(kept, array)
                 self.value.state[params[position]][name] = kept
+
+    def remarks(self, state: Any) -> str:
+        """Options in the program that are not those of the file, which hold."""
+        changed = changes(state["made_with"], dict(self.value.defaults))
+        if not changed:
+            return ""
+        return f"{', '.join(changed)}: the saved options hold; assign others after resume"
 
     def _before(self) -> Any:
         kept = {
@@ -137,9 +145,9 @@ class TensorPart(Part):
         write(self.value, state.pop("value"), undo)
         set_gradient(self.value, state.pop("grad"), undo)
 
-    def tensors(self) -> Iterator[Tensor]:
+    def tensors(self) -> dict[str, Tensor]:
         """The tensor."""
-        return iter((self.value,))
+        return {"": self.value}
 
 
 def part_of(name: str, value: Any) -> Part:

@@ -6,6 +6,7 @@ written for, and on its number of threads; those of NumPy's functions on its ver
 
 import os
 import random
+import re
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ SETTINGS = {
     "mkl": ("MKL_NUM_THREADS", ""),
     "blis": ("BLIS_NUM_THREADS", "BLIS_ARCH_TYPE"),
 }
+NUMPYS = re.compile(r"[/\\]numpy(\.libs)?[/\\]")  # the library that came with NumPy; SciPy has one
 
 
 def random_state() -> dict[str, Any]:
@@ -92,7 +94,7 @@ def environment() -> dict[str, Any]:
     import threadpoolctl
 
     found = [one for one in threadpoolctl.threadpool_info() if one.get("user_api") == "blas"]
-    numpys = [one for one in found if "numpy" in one.get("filepath", "")] or found  # SciPy has one
+    numpys = [one for one in found if NUMPYS.search(one.get("filepath", ""))] or found
     names = ("internal_api", "version", "architecture", "num_threads")
     return {
         "numpy": np.__version__,
@@ -107,12 +109,14 @@ def differences(before: Any) -> str:
     ValueError if `before` is no environment.
     """
     now = environment()
-    if not isinstance(before, dict) or not isinstance(before.get("blas"), list):
+    libraries = before.get("blas") if isinstance(before, dict) else None
+    if not isinstance(libraries, list) or not all(isinstance(one, dict) for one in libraries):
         raise ValueError(f"environment: expected a dict; got {arguments.shown(before)}")
-    if not all(isinstance(one, dict) for one in before["blas"]):
-        raise ValueError("environment: blas: expected dicts")
+    values = [before.get("numpy"), *(each for one in libraries for each in one.values())]
+    if not all(isinstance(each, str | int | None) for each in values):
+        raise ValueError("environment: expected text and numbers")
     compared = [("NumPy", now["numpy"], before.get("numpy"), "")]
-    for own, other in zip(now["blas"], before["blas"], strict=False):
+    for own, other in zip(now["blas"], libraries, strict=False):
         threads, processor = SETTINGS.get(str(own["internal_api"]), ("", ""))
         compared += [
             ("BLAS", own["internal_api"], other.get("internal_api"), ""),

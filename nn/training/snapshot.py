@@ -16,7 +16,7 @@ from tinygrad_lite import Tensor, arguments, files, warn
 
 from ..reflection import walk
 from ._encoding import Decoder, Encoder
-from ._part import Part
+from ._part import Part, changes
 from ._parts import OptimizerPart, part_of
 from ._snapshot_file import read, read_text, write
 from ._surroundings import (
@@ -27,6 +27,7 @@ from ._surroundings import (
     set_random_state,
 )
 
+ENTRY = {"kind", "class", "trains", "state"}
 SECTIONS = {"number", "score", "config", "environment", "random", "values", "parts"}
 
 
@@ -78,6 +79,9 @@ class Snapshot:
         self.path = os.path.abspath(files.checked_path(path, "Snapshot: path"))
         self.keep = arguments.integer(keep, "Snapshot: keep", least=1)
         self.config = _checked_config(config)
+        for name in parts:
+            if not name.isidentifier():
+                raise ValueError(f"Snapshot: expected names for parts; got {arguments.shown(name)}")
         self._parts = {name: part_of(name, part) for name, part in parts.items()}
 
     def save(self, score: float | Tensor | None = None, **values: Any) -> None:
@@ -98,7 +102,7 @@ class Snapshot:
         another type; ValueError if an optimiser trains what no part holds, or if a file that is no
         snapshot has the name of the best one.
         """
-        self._refuse_untrained("save")
+        trained = self._trained("save")
         rank = None if score is None else float(_number(score))
         newest = self._peek(self.path, "save")
         best = self._named("best")
@@ -122,6 +126,7 @@ class Snapshot:
                 name: {
                     "kind": part.kind,
                     "class": part.name,
+                    "trains": trained[name],
                     "state": part.encoded(encoder, name),
                 }
                 for name, part in self._parts.items()
@@ -151,7 +156,7 @@ class Snapshot:
         damaged or no snapshot, or if one of the parts cannot take over what it holds; OSError if it
         cannot be read.
         """
-        self._refuse_untrained("resume")
+        trained = self._trained("resume")
         try:
             with files.reading(self.path, "resume") as file:
                 state = self._read(file)
@@ -159,7 +164,7 @@ class Snapshot:
             if os.path.isdir(os.path.dirname(self.path)):
                 return None
             raise
-        self._check(state)
+        self._check(state, trained)
         for remark in self._remarks(state):
             warn(f"resume: {files.printable(self.path)!r}: {remark}")
         with ExitStack() as undo:
@@ -204,24 +209,31 @@ class Snapshot:
 
     # Checks
 
-    def _refuse_untrained(self, caller: str) -> None:
-        """ValueError if an optimiser trains a tensor that is not saved."""
-        parts = self._parts.items()
-        known = {id(tensor) for _, part in parts for tensor in part.tensors()}
-        for name, part in parts:
-            if isinstance(part, OptimizerPart):
-                missing = [each for each in part.value.params if id(each) not in known]
-                if missing and not self._held_elsewhere(missing):
-                    raise ValueError(
-                        f"{caller}: {name} trains a tensor of shape {missing[0].shape} that no "
-                        "part holds; pass its module too: Snapshot(path, model=model, ...)"
-                    )
+    def _trained(self, caller: str) -> dict[str, list[str | None]]:
+        """The names of the parameters of each optimiser; of other parts, none.
 
-    def _held_elsewhere(self, tensors: list[Tensor]) -> bool:
-        """Whether parts of a user's own hold them."""
+        ValueError if an optimiser trains a tensor that is not saved.
+        """
+        names = {
+            id(tensor): f"{name}.{path}".rstrip(".")
+            for name, part in reversed(self._parts.items())
+            for path, tensor in part.tensors().items()
+        }
+        found: dict[str, list[str | None]] = {name: [] for name in self._parts}
+        for name, part in self._parts.items():
+            for tensor in part.value.params if isinstance(part, OptimizerPart) else ():
+                if id(tensor) not in names and not self._held_elsewhere(tensor):
+                    raise ValueError(
+                        f"{caller}: {name} trains a tensor of shape {tensor.shape} that no part "
+                        "holds; pass its module too: Snapshot(path, model=model, ...)"
+                    )
+                found[name].append(names.get(id(tensor)))
+        return found
+
+    def _held_elsewhere(self, tensor: Tensor) -> bool:
+        """Whether a part of a user's own holds it."""
         own = [part.value for part in self._parts.values() if type(part) is Part]
-        held = {id(value) for part in own for _, value in walk(part)}
-        return all(id(tensor) in held for tensor in tensors)
+        return any(value is tensor for part in own for _, value in walk(part))
 
     def _read(self, file: BinaryIO) -> Any:
         """What the file holds: the state, with its arrays."""
@@ -233,13 +245,16 @@ class Snapshot:
             hint = f"; the one before it is {files.printable(older)!r}" if older else ""
             self._refuse(f"{error}{hint}", error)
 
-    def _check(self, state: Any) -> None:
+    def _check(self, state: Any, trained: dict[str, list[str | None]]) -> None:
         """ValueError if it is not what `save` wrote, or not for these parts."""
         if not isinstance(state, dict) or state.keys() != SECTIONS:
             self._refuse(f"expected {', '.join(sorted(SECTIONS))} in its state")
         for section in ("parts", "values", "config"):
             if not isinstance(state[section], dict):
                 self._refuse(f"{section} is {arguments.shown(state[section])}")
+        number, score = state["number"], state["score"]
+        if type(number) is not int or number < 1 or type(score) not in (float, type(None)):
+            self._refuse("expected a number and a score in its state")
         for name in state["parts"]:
             if name not in self._parts:
                 self._refuse(f"it holds a part {arguments.shown(name)}, which is not given here")
@@ -247,13 +262,18 @@ class Snapshot:
             entry = state["parts"].get(name)
             if entry is None:
                 self._refuse(f"it holds no part {name!r}; it was saved without")
-            if not isinstance(entry, dict) or entry.keys() != {"kind", "class", "state"}:
-                self._refuse(f"{name}: it is damaged: expected a kind, a class and a state")
+            if not isinstance(entry, dict) or entry.keys() != ENTRY:
+                self._refuse(f"{name}: expected {', '.join(sorted(ENTRY))}")
             kind, cls = entry["kind"], entry["class"]
+            if not isinstance(kind, str) or not isinstance(cls, str):
+                self._refuse(f"{name}: expected text as its kind and its class")
             if kind != part.kind or (cls != part.name and kind != "module"):
                 self._refuse(
-                    f"{name}: it was saved from {arguments.shown(cls)}; this is {part.name}"
+                    f"{name}: it was saved from {files.printable(cls, 60)}; this is {part.name}"
                 )
+            reason = _other_order(entry["trains"], trained[name])
+            if reason:
+                self._refuse(f"{name}: {reason}")
             try:
                 part.check(entry["state"])
             except (TypeError, ValueError) as error:
@@ -266,13 +286,12 @@ class Snapshot:
 
     def _remarks(self, state: Any) -> list[str]:
         """What to warn of."""
-        found = [
-            f"{name} {part.remarks(state['parts'][name]['state'])}"
-            for name, part in self._parts.items()
-            if part.remarks(state["parts"][name]["state"])
-        ]
-        changed = _changes(state["config"], Decoder({})(self.config))
-        found += [f"config differs: {', '.join(changed)}"] if changed else []
+        remarks = {
+            name: part.remarks(state["parts"][name]["state"]) for name, part in self._parts.items()
+        }
+        found = [f"{name}: {remark}" for name, remark in remarks.items() if remark]
+        changed = changes(state["config"], Decoder({})(self.config))
+        found += [f"config: {', '.join(changed)}"] if changed else []
         other = differences(state["environment"])
         return found + ([other] if other else [])
 
@@ -282,6 +301,18 @@ class Snapshot:
 
     def _refuse(self, reason: str, error: Exception | None = None) -> NoReturn:
         raise ValueError(f"resume: {files.printable(self.path)!r}: {reason}") from error
+
+
+def _other_order(before: Any, now: list[str | None]) -> str:
+    """How the parameters of an optimiser are others than when it was saved; "" if they are not."""
+    if not isinstance(before, list) or len(before) != len(now):
+        count = len(before) if isinstance(before, list) else arguments.shown(before)
+        return f"it was saved with {count} parameters; this one has {len(now)}"
+    for position, (own, other) in enumerate(zip(now, before, strict=True)):
+        if type(own) is not type(other) or own != other:
+            was = arguments.shown(other)
+            return f"its parameter {position} is {own}, and was {was} when it was saved"
+    return ""
 
 
 def _number(score: Any) -> float:
@@ -314,20 +345,3 @@ def _checked_config(config: Any) -> Any:
     if encoder.arrays:
         raise TypeError(f"Snapshot: {next(iter(encoder.arrays))}: expected JSON; got an array")
     return found
-
-
-def _changes(before: Any, now: Any, name: str = "") -> list[str]:
-    """What is different in two dicts, each as "name old -> new"."""
-    if isinstance(before, dict) and isinstance(now, dict):
-        found = []
-        for key in {**before, **now}:
-            inner = f"{name}.{key}" if name else str(key)
-            if key not in before:
-                found.append(f"{inner} is new")
-            elif key not in now:
-                found.append(f"{inner} is gone")
-            else:
-                found += _changes(before[key], now[key], inner)
-        return found
-    same = repr(before) == repr(now)
-    return [] if same else [f"{name} {arguments.shown(before)} -> {arguments.shown(now)}"]
