@@ -2,12 +2,13 @@
 
 import errno
 import json
-import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import textwrap
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -214,20 +215,24 @@ def test_an_unfinished_last_line_is_left_out_at_every_length(path):
 
 
 def test_the_file_is_read_while_another_process_adds(path):
-    child = subprocess.Popen(
-        [sys.executable, "-c", "import sys; from nn.training import Metrics\n"
-         "metrics = Metrics(sys.argv[1])\nfor step in range(1500): metrics.add('s', step=step)",
-         str(path)]
-    )  # fmt: skip
+    code = """
+        import sys
+        from nn.training import Metrics
+        metrics = Metrics(sys.argv[1])
+        for step in range(400):
+            metrics.add("s", step=step)
+    """
+    child = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code), str(path)])
     seen = [0]
     while child.poll() is None:
         if path.exists():
-            found = Metrics.read(path).columns("s")["step"] if Metrics.read(path).kinds() else []
-            assert list(found) == list(range(len(found)))
+            found = [record["step"] for record in Metrics.read(path).records()]
+            assert found == list(range(len(found)))
             seen.append(len(found))
+        time.sleep(0.001)
     assert child.returncode == 0
     assert seen == sorted(seen)
-    assert len(Metrics.read(path).records()) == 1500
+    assert len(Metrics.read(path).records()) == 400
 
 
 GOOD = b'{"kind": "step", "step": 1}\n'
@@ -378,29 +383,19 @@ def test_a_disk_that_is_full_from_the_start(path):
     assert [line["step"] for line in lines(path)] == [0, 1]
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="setrlimit is Unix's")
-def test_a_real_limit_leaves_whole_lines(path):
-    code = """
-        import resource, signal, sys, warnings
-        from nn.training import Metrics
-        warnings.simplefilter("ignore")
+def test_a_real_limit_leaves_whole_lines(path, in_child):
+    resource = pytest.importorskip("resource")
+
+    def work() -> int:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
-        metrics = Metrics(sys.argv[1])
-        for step in range(9):
-            metrics.add("step", step=step)
-        print(len(metrics.records()))
-    """
-    done = run(code, path)
-    assert done.stdout == "9\n"
+        metrics = Metrics(path)
+        with pytest.warns(UserWarning, match="the training goes on"):
+            add(metrics, *range(9))
+        return len(metrics.records())
+
+    assert in_child(work) == (0, "9")
     assert [line["step"] for line in lines(path)] == [0, 1, 2]
-
-
-def run(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)],
-        capture_output=True, text=True, timeout=60, check=True,
-    )  # fmt: skip
 
 
 @pytest.mark.parametrize("change", ["append", "truncate", "remove", "replace"])
@@ -451,73 +446,54 @@ def test_threads_add_whole_lines_once_each(path):
     assert len(found) == len(metrics.records()) == 200
 
 
-SECOND = """
-    import sys
-    from nn.training import Metrics
-    try:
-        Metrics(sys.argv[1]).add("step", step=2)
-    except OSError as error:
-        print(error)
-"""
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="no locks there")
-def test_a_second_process_is_refused_until_the_first_ends(path):
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_second_process_is_refused_until_the_first_ends(path, in_child):
     metrics = Metrics(path)
     metrics.add("step", step=1)
-    said = run(SECOND, path).stdout
+    status, said = in_child(lambda: Metrics(path).add("step", step=2))
+    assert status == 1
     assert "Metrics: another process is writing to this file" in said
     assert str(path) in said
     assert len(lines(path)) == 1
     metrics.close()
-    assert run(SECOND, path).stdout == ""
+    assert in_child(lambda: Metrics(path).add("step", step=2)) == (0, "None")
     assert lines(path) == [{"kind": "step", "step": 2}]
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_a_forked_child_neither_adds_nor_keeps_the_file_locked(path):
-    metrics = Metrics(path)
-    metrics.add("step", step=1)
-    ready, done = os.pipe(), os.pipe()
+def test_a_forked_child_neither_adds_nor_keeps_the_file_locked(path, in_child):
+    parents = [Metrics(path)]
+    parents[0].add("step", step=1)
+    status, said = in_child(lambda: parents[0].add("step", step=2))
+    assert (status, said[:45]) == (1, "RuntimeError: Metrics.add: this is a forked c")
+    assert in_child(parents[0].close) == (0, "None")
+    parents[0].add("step", step=2)
+    holder, waiting = os.pipe()
     child = os.fork()
-    if child == 0:
-        said = b""
-        try:
-            metrics.add("step", step=2)
-        except RuntimeError as error:
-            said = str(error).encode()
-        metrics.close()
-        os.write(ready[1], said)
-        os.read(done[0], 1)
+    if child == 0:  # it lives longer than the parent's Metrics
+        os.close(waiting)
+        os.read(holder, 1)
         os._exit(0)
     try:
-        assert os.read(ready[0], 1000).startswith(b"Metrics.add: this is a forked child")
-        del metrics
-        assert run(SECOND, path).stdout == ""  # the child lives, and locks nothing
+        parents.clear()
+        assert in_child(lambda: Metrics(path).add("step", step=3)) == (0, "None")
     finally:
-        os.write(done[1], b"x")
+        os.close(waiting)
+        os.close(holder)
         os.waitpid(child, 0)
-        for descriptor in (*ready, *done):
-            os.close(descriptor)
-    assert lines(path) == [{"kind": "step", "step": 2}]
+    assert lines(path) == [{"kind": "step", "step": 3}]
 
 
-def _add_in_memory(connection, metrics) -> None:
-    metrics.add("step", step=2)
-    connection.send(metrics.records())
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_without_a_file_a_forked_child_has_records_of_its_own():
+def test_without_a_file_a_forked_child_has_records_of_its_own(in_child):
     metrics = Metrics()
-    context = multiprocessing.get_context("fork")
-    here, there = context.Pipe()
-    process = context.Process(target=_add_in_memory, args=(there, metrics))
-    process.start()
-    assert here.recv() == [{"kind": "step", "step": 2}]
-    process.join()
+
+    def work() -> list:
+        metrics.add("step", step=2)
+        return metrics.records()
+
+    assert in_child(work) == (0, "[{'kind': 'step', 'step': 2}]")
     assert metrics.records() == []
 
 
@@ -713,18 +689,14 @@ def test_hostile_states_change_nothing(path):
     assert steps(path) == [0, 1, 2, 3, 4]
 
 
-KILLED = """
-    import os, sys
-    from nn.training import Metrics
-    metrics = Metrics(sys.argv[1])
-    for step in range(int(sys.argv[2])):
-        metrics.add("step", step=step)
-    os.kill(os.getpid(), 9)
-"""
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_killed_program_leaves_every_record(path, in_child):
+    def work() -> None:
+        metrics = Metrics(path)
+        add(metrics, *range(7))
+        os.kill(os.getpid(), signal.SIGKILL)
 
-
-def test_a_killed_program_leaves_every_record(path):
-    subprocess.run([sys.executable, "-c", textwrap.dedent(KILLED), str(path), "7"], check=False)
+    assert in_child(work) == (-9, "")
     assert steps(path) == list(range(7))
     metrics = Metrics(path)  # and no lock
     metrics.add("step", step=0)
