@@ -144,35 +144,20 @@ class Metrics(Records):
         where = "Metrics.load_state_dict"
         total, written, last, events = _checked(state_dict, where)
         with self._writing("load_state_dict"):
-            found: list[Record] | str = "is not given" if written.records else []
-            now = Written()
+            found, written, complaint = self._recovered(total, written, last)
             if self._lines is not None:
-                found, now = self._lines.found(written), self._lines.state()
-            complaints = []
-            before, self._before = self._before, (now, self._records)
-            if isinstance(found, str) and before[0] == written and len(before[1]) == total:
-                found, written = before[1], Written()  # a snapshot that fails later undoes it
-            elif isinstance(found, str):
-                name = "" if self._lines is None else f" {files.printable(self._lines.file.path)!r}"
-                known = f"the last {len(last)}" if len(last) < total else "all"
-                complaints.append(f"the file{name} {found}; it goes on with {known} of its records")
-                if self._lines is not None:
+                self._before = self._lines.state(), self._records
+                if complaint:
                     self._lines.set_aside()
-                found, written = last, Written()
-            elif len(found) != written.records:
-                raise ValueError(f"{where}: expected {written.records} records; got {len(found)}")
-            else:
-                found += last[len(last) - (total - written.records) :]
-            if self._lines is not None:
                 self._lines.restore(written)
+            complaints = [complaint]
             if self._events is not None:
                 # After a loss the numbers of the records are others.
                 reason = self._events.restore(events if len(found) == total else {})
-                if reason:
-                    complaints.append(f"TensorBoard's {reason}; it is written anew")
+                complaints.append(reason and f"TensorBoard's {reason}; it is written anew")
             self._become(found)
             self._store(again=True)
-        for complaint in complaints:
+        for complaint in filter(None, complaints):
             warn(f"{where}: {complaint}")
 
     def close(self) -> None:
@@ -217,6 +202,28 @@ class Metrics(Records):
             )
         with self._lock:
             yield
+
+    def _recovered(
+        self, total: int, written: Written, last: list[Record]
+    ) -> tuple[list[Record], Written, str]:
+        """The records of a state, how much of them the file has, and what is wrong with it.
+
+        total, written, last: how many there are, what the file had, and the last of them.
+        """
+        found: list[Record] | str = "is not given" if written.records else []
+        name = ""
+        if self._lines is not None:
+            found = self._lines.found(written)
+            name = f" {files.printable(self._lines.file.path)!r}"
+        if not isinstance(found, str):
+            if len(found) != written.records:
+                count = f"{written.records} records in the file; got {len(found)}"
+                raise ValueError(f"Metrics.load_state_dict: expected {count}")
+            return found + last[len(last) - (total - written.records) :], written, ""
+        if self._before[0] == written and len(self._before[1]) == total:
+            return self._before[1], Written(), ""  # a snapshot that fails later undoes its load
+        known = f"the last {len(last)}" if len(last) < total else "all"
+        return last, Written(), f"the file{name} {found}; it goes on with {known} of its records"
 
     def _store(self, again: bool = False) -> None:
         """Write the records that the files do not have yet.

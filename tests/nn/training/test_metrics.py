@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mutations import mutated
 
 from nn.training import Metrics
 from tinygrad_lite import Tensor, files
@@ -271,6 +273,26 @@ def test_damaged_and_foreign_files_are_one_line_with_its_number(path, content, l
     assert len(str(caught.value)) < 500
 
 
+def test_a_file_damaged_at_random_is_read_or_refused_in_one_line(path):
+    metrics = Metrics()
+    for step in range(20):
+        metrics.add("step", step=step, loss=np.float32(1) / (step + 1), text="ü", each=[1, None])
+    content, rng = metrics.state_dict()["lines"].tobytes(), np.random.default_rng(0)
+    refused = []
+    for _ in range(200):
+        path.write_bytes(mutated(rng, content, 3, [len(content)]))
+        try:
+            found = Metrics.read(path).records()
+        except ValueError as error:
+            refused.append(str(error))
+        else:
+            assert all(next(iter(record)) == "kind" for record in found)
+    assert 50 < len(refused) < 200
+    for message in refused:
+        assert re.match(r"Metrics\.read: '.*', line \d+: expected a record", message)
+        assert message.isprintable()
+
+
 def test_a_file_that_is_not_there_and_one_that_never_ends(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"Metrics\.read: No such file"):
         Metrics.read(tmp_path / "none")
@@ -469,18 +491,20 @@ def test_a_forked_child_neither_adds_nor_keeps_the_file_locked(path, in_child):
     assert (status, said[:45]) == (1, "RuntimeError: Metrics.add: this is a forked c")
     assert in_child(parents[0].close) == (0, "None")
     parents[0].add("step", step=2)
-    holder, waiting = os.pipe()
+    (holder, waiting), (ready, begun) = os.pipe(), os.pipe()
     child = os.fork()
     if child == 0:  # it lives longer than the parent's Metrics
         os.close(waiting)
+        os.write(begun, b"x")
         os.read(holder, 1)
         os._exit(0)
     try:
+        os.read(ready, 1)
         parents.clear()
         assert in_child(lambda: Metrics(path).add("step", step=3)) == (0, "None")
     finally:
-        os.close(waiting)
-        os.close(holder)
+        for descriptor in (waiting, holder, ready, begun):
+            os.close(descriptor)
         os.waitpid(child, 0)
     assert lines(path) == [{"kind": "step", "step": 3}]
 
