@@ -182,6 +182,12 @@ def test_a_positive_shear_leans_to_the_right_and_raises_the_right_end():
     np.testing.assert_array_equal(augment.shear(level, (45, 45)), level)
 
 
+def test_a_shear_along_x_moves_nothing_along_y():
+    moved = augment.shear(ramps(20, 9, 9), 40, seed=0)[:, :, 2:7, 4:5]
+    np.testing.assert_allclose(moved[:, 1], ramps(20, 9, 9)[:, 1, 2:7, 4:5], atol=1e-12)
+    assert np.ptp(moved[:, 0]) > 1
+
+
 def test_integers_are_rounded_to_the_nearest():
     line = grey([0, 1, 2, 3, 4, 5, 6, 7], dtype=np.uint8)
     floats = augment.scale(line.astype(np.float64), (3, 3))
@@ -516,6 +522,42 @@ def test_without_a_seed_numbers_follow_manual_seed(call):
     np.testing.assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002
 
 
+def test_a_seed_gives_the_numbers_that_it_has_always_given():
+    """So that a training can be repeated with a later version."""
+    images = np.zeros((4, 1, 9, 9), np.uint8)
+    images[:, :, 4, 4] = 1
+    for result, wanted in (
+        (augment.shift(images, 0.4, seed=0), [[1, 2], [4, 6], [6, 1], [1, 3]]),
+        (augment.crop(images, 5, seed=0), [[1, 3], [4, 4], [0, 0], [1, 1]]),
+    ):
+        assert np.argwhere(result)[:, 2:].tolist() == wanted
+    x, y = matrices(augment.affine(ramps(1, 20, 20), 9, 0.1, (0.9, 1.1), 9, seed=0))
+    drawn = np.random.default_rng(0).random(6)
+    inverse = torchvision_matrix(9 - 18 * drawn[0], 0.9 + 0.2 * drawn[3], 18 * drawn[4] - 9, 0)
+    np.testing.assert_allclose(x[0], inverse, atol=1e-12)
+    shifts = np.floor(drawn[1:3] * 5) - 2
+    np.testing.assert_allclose(y[0], 9.5 - inverse @ shifts, atol=1e-12)
+
+
+def test_defaults():
+    images = np.full((2, 1, 20, 20), 255, np.uint8)
+    given = {"interpolation": "bilinear", "fill": 0}
+    for call, options in (
+        (augment.affine, {"degrees": 0, "translate": 0, "scale": (1, 1), "shear": 0} | given),
+        (partial(augment.rotate, degrees=40), given),
+        (partial(augment.scale, scale=(0.5, 0.6)), given),
+        (partial(augment.shear, shear=40), given),
+        (augment.shift, {"translate": 0.1, "fill": 0}),
+        (augment.elastic, {"alpha": 34, "sigma": 4} | given),
+        (augment.flip, {"horizontal": 0.5, "vertical": 0}),
+        (partial(augment.crop, size=22, padding=3), {"fill": 0, "padding_mode": "constant"}),
+        (partial(augment.crop, size=20), {"padding": 0}),
+        (partial(augment.cutout, size=5), {"holes": 1, "fill": 0}),
+    ):
+        marked = images - np.arange(20, dtype=np.uint8)
+        np.testing.assert_array_equal(call(marked, seed=0), call(marked, seed=0, **options))
+
+
 def test_a_generator_goes_on_and_a_seed_sequence_does_not():
     images = random().random((30, 1, 8, 9))
     shared, sequence = np.random.default_rng(1), np.random.SeedSequence(1)
@@ -644,6 +686,8 @@ IMAGES = np.zeros((2, 3, 4, 5), np.uint8)
             lambda: augment.shear(IMAGES, 90),
             r"shear: shear: expected degrees between -90 and 90; got 90$",
         ),
+        (lambda: augment.shear(IMAGES, (0, 90)), r"shear: shear: expected degrees between -90"),
+        (lambda: augment.shear(IMAGES, (-90, 0)), r"shear: shear: expected degrees between -90"),
         (
             lambda: augment.shear(IMAGES, (1, 2, 3)),
             r"shear: shear: expected a number, \(min, max\) or \(min, max, min, max\); got ",
@@ -731,8 +775,9 @@ def test_in_a_loader_each_batch_has_numbers_of_its_own():
         x = augment.affine(x, degrees=90, translate=0.3)
         return augment.normalize(augment.cutout(x, 2), 0.5, 2), y
 
-    def epochs(seed):
-        loader = DataLoader(images, labels, batch_size=10, seed=seed, transform=transform)
+    def epochs(seed, **workers):
+        options = {"batch_size": 10, "seed": seed, "transform": transform}
+        loader = DataLoader(images, labels, **options, **workers)
         return [
             np.concatenate([part.numpy() for part in parts])
             for _ in range(2)
@@ -743,8 +788,9 @@ def test_in_a_loader_each_batch_has_numbers_of_its_own():
     np.testing.assert_array_equal(counted, labels)
     every = np.concatenate([first, second])
     assert len(np.unique(every.reshape(80, -1), axis=0)) == 80
-    for again, wanted in zip(epochs(0), found, strict=True):
-        np.testing.assert_array_equal(again, wanted)
+    for workers in ({}, {"num_workers": 2, "threads": True}, {"num_workers": 2}):
+        for again, wanted in zip(epochs(0, **workers), found, strict=True):
+            np.testing.assert_array_equal(again, wanted)
     assert not np.array_equal(epochs(1)[0], first)
 
 

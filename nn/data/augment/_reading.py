@@ -13,7 +13,7 @@ Images = TypeVar("Images", bound=Tensor | Array)
 
 # How many pixels are worked on at a time, so that the arrays between two steps stay in the cache,
 # and so that a whole data set takes little memory beside its result.
-PIXELS = 1 << 15
+PIXELS = 1 << 14
 
 
 def pixels(images: Any, name: str) -> Array:

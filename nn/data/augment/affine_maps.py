@@ -85,7 +85,8 @@ def shift(
     """Each image shifted by whole pixels, at most by this fraction of its width and height.
 
     translate: a pair (horizontal, vertical), or one number for both, from 0 to 1.
-    The distribution, the other arguments and the errors are those of `affine`.
+    The distribution, the other arguments and the errors are those of `affine`.  At most so many
+    pixels: `crop(images, size, padding)`, with the size that the images have.
     """
     return _moved(images, "shift", "nearest", fill, seed, translate=translate)
 
