@@ -301,21 +301,30 @@ def _give(
 
 
 def _ending() -> list[int]:
-    """The signals that end a program, and of which the parent tells the user."""
+    """The signals that ask a program to end."""
     import signal
 
-    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
+    names = ("SIGINT", "SIGTERM", "SIGHUP")
     return [getattr(signal, name) for name in names if hasattr(signal, name)]
 
 
 def _leave_signals_to_the_parent() -> None:
-    """Ctrl-C goes to all processes of a terminal: the parent alone tells, and ends its workers."""
+    """Do nothing at a signal that goes to all processes of a program: the parent ends its workers.
+
+    Ctrl-C does, a terminal that is closed, `timeout`, a batch system that ends a job.  A parent
+    that finishes its step and saves still needs its batches.
+    """
     import signal
 
     for each in signal.valid_signals():
         if callable(signal.getsignal(each)):  # a handler that belongs to the parent's program
             signal.signal(each, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in _ending():
+        signal.signal(number, signal.SIG_IGN)
+    # A handler in place of SIG_IGN, or programs that the data set starts would ignore it too.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    if hasattr(signal, "siginterrupt"):
+        signal.siginterrupt(signal.SIGTERM, False)
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     if hasattr(signal, "pthread_sigmask"):

@@ -223,7 +223,7 @@ def test_a_process_computes_with_one_thread() -> None:
 
 
 def test_signals_of_the_program_are_not_handled_in_a_process() -> None:
-    names = [signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGUSR1, signal.SIGUSR2]
+    names = [signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGUSR1, signal.SIGUSR2]
 
     def handlers(_: int) -> tuple[Any, ...]:
         return [signal.getsignal(name) for name in names], signal.pthread_sigmask(0, [])
@@ -237,7 +237,7 @@ def test_signals_of_the_program_are_not_handled_in_a_process() -> None:
         for each in zip(names, before, strict=True):
             signal.signal(*each)
     default, ignored = signal.SIG_DFL, signal.SIG_IGN
-    assert found == [ignored, default, ignored, default, ignored]
+    assert found == [ignored, ignored, ignored, default, ignored]
     assert blocked == mask == signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
@@ -424,7 +424,6 @@ def wait_for(event: Callable[[], Any], seconds: float = 20.0) -> None:
             "batches",
         ),
         (signal.SIGUSR1, "was killed by SIGUSR1"),
-        (signal.SIGTERM, "was killed by SIGTERM"),
     ],
 )
 def test_a_worker_that_is_killed(size, number, told) -> None:
@@ -744,6 +743,37 @@ def test_ctrl_c_in_a_terminal_is_told_by_the_parent_alone(moment) -> None:
     assert errors.count("Traceback") == 1
     assert errors.endswith("KeyboardInterrupt\n")
     assert not any(map(alive, pids))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_to_all_processes_leaves_a_training_its_batches(number) -> None:
+    """As a batch system and `timeout` send it: the parent ends the step, and may save."""
+    then = """
+    from nn.training import Stop
+    with Stop() as stop:
+        print("ready", flush=True)
+        while not stop.number:
+            next(results)
+        for _ in range(10):
+            next(results)
+    print("saved")
+"""
+    with program(then.strip(), slow=0.01) as started:
+        pids = pids_of(started)
+        assert started.stdout.readline() == "ready\n"
+        os.killpg(started.pid, number)
+        assert started.stdout.read() == "saved\n"
+        assert (started.wait(60), started.stderr.read()) == (0, "")
+    assert not any(map(alive, pids))
+
+
+def test_a_program_that_the_data_set_starts_can_be_ended() -> None:
+    def fetch(_: int) -> int:
+        with subprocess.Popen(["sleep", "60"]) as started:
+            started.terminate()
+            return started.wait(60)
+
+    assert fetched(fetch, [0]) == [-signal.SIGTERM]
 
 
 @pytest.mark.parametrize("slow", [0.0, 0.3])
