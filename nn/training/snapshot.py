@@ -138,15 +138,13 @@ class Snapshot:
             write(file, state, encoder.arrays)
         if is_best:
             files.link(best, self.path, "save")
-        if self.keep > 1:
-            for old in sorted(self._numbers())[: 1 - self.keep]:
-                with suppress(FileNotFoundError):  # somebody else did it
-                    os.unlink(self._named(f"{old:06d}"))
+        self._remove_old(number)
 
     def resume(self) -> dict[str, Any] | None:
         """Put everything back as it was at the last `save`; the values that it was given.
 
-        Returns None, and changes nothing, if there is no file.
+        Returns None, and changes nothing, if there is no file.  What a `save` that was killed had
+        still to remove is removed.
 
         It warns, in one line each, if another config is given, if a module has another layer where
         there are no parameters, and if NumPy, BLAS or the number of its threads are others: then
@@ -176,6 +174,8 @@ class Snapshot:
                     self._refuse(f"{name}: {_reason(error)}", error)
             set_random_state(state["random"])
             undo.pop_all()
+        with suppress(OSError):  # a folder that one may only read
+            self._remove_old(state["number"])
         values: dict[str, Any] = state["values"]
         return values
 
@@ -197,6 +197,14 @@ class Snapshot:
         pattern = re.compile(re.escape(stem) + r"\.(\d{6,18})" + re.escape(suffix))
         found = [pattern.fullmatch(entry) for entry in os.listdir(folder)] if folder else []
         return [int(match[1]) for match in found if match]
+
+    def _remove_old(self, newest: int) -> None:
+        """Of the files before the one with this number, keep the last `keep - 1`."""
+        if self.keep > 1:
+            before = sorted(number for number in self._numbers() if number < newest)
+            for old in before[: 1 - self.keep]:
+                with suppress(FileNotFoundError):  # somebody else did it
+                    os.unlink(self._named(f"{old:06d}"))
 
     def _peek(self, path: str, caller: str) -> dict[str, Any] | None:
         """The text of a snapshot, without its arrays; None if there is none."""

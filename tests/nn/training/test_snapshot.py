@@ -283,14 +283,29 @@ def test_one_file_is_kept_unless_more_are_asked_for(tmp_path):
     assert files_in(tmp_path) == {"run": 4, "run.best": 3}
 
 
-def test_without_hard_links_files_are_copied(tmp_path, monkeypatch):
-    def refuse(*_):
-        raise PermissionError(1, "Operation not permitted")
+def refuse(*_):
+    raise PermissionError(1, "Operation not permitted")
 
+
+def test_without_hard_links_files_are_copied(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "link", refuse)
     for epoch in range(4):
         Snapshot(tmp_path / "run", keep=2).save(score=epoch % 3, epoch=epoch)
     assert files_in(tmp_path) == {"run": 3, "run.000003": 2, "run.best": 2}
+
+
+def test_a_resume_removes_what_a_killed_save_had_still_to_remove(tmp_path, monkeypatch):
+    for epoch in range(3):
+        Snapshot(tmp_path / "run", keep=2).save(epoch=epoch)
+    os.link(tmp_path / "run.000002", tmp_path / "run.000001")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", refuse)
+        assert Snapshot(tmp_path / "run", keep=2).resume() == {"epoch": 2}  # a read-only folder
+    assert Snapshot(tmp_path / "run", keep=2).resume() == {"epoch": 2}
+    assert files_in(tmp_path) == {"run": 2, "run.000002": 1}
+    os.link(tmp_path / "run", tmp_path / "run.000003")  # a save that was killed after this
+    assert Snapshot(tmp_path / "run", keep=2).resume() == {"epoch": 2}
+    assert files_in(tmp_path) == {"run": 2, "run.000002": 1, "run.000003": 2}
 
 
 class Killed(BaseException):
