@@ -15,14 +15,11 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nn.datasets.folders import Source, locate
 from nn.datasets.mirrors import File
+from nn.datasets.readers import FIX, DataSet, Images, Labels, check_labels, is_gzipped
 from tinygrad_lite import files
-
-Images = NDArray[np.uint8]
-Labels = NDArray[np.int64]
 
 _ARCHIVE = "cifar-10-binary.tar.gz"
 _UNPACKED = "cifar-10-batches-bin"  # the folder in the archive
@@ -37,11 +34,9 @@ _BUFFER = 1 << 17  # bytes that are unpacked at once
 _REGULAR = (tarfile.REGTYPE, tarfile.AREGTYPE)
 # Beside its own errors, what tarfile raises for wrong numbers, cut tables and chains of headers.
 _BAD_HEADER = (ValueError, LookupError, RecursionError)
-_GZIP_MAGIC = b"\x1f\x8b"
-_FIX = "remove it and get it again"
 
 
-def cifar10(root: files.FilePath | None = None) -> tuple[Images, Labels, Images, Labels]:
+def cifar10(root: files.FilePath | None = None) -> DataSet:
     """CIFAR-10: 60,000 small colour photographs of ten kinds of animals and vehicles.
 
     Returns (X_train, Y_train, X_test, Y_test), ordinary writable arrays:
@@ -113,7 +108,7 @@ CIFAR10 = CifarSource(
 )
 
 
-def _read_folder(folder: Path) -> tuple[Images, Labels, Images, Labels]:
+def _read_folder(folder: Path) -> DataSet:
     """Read the six unpacked files."""
     batches = _Batches()
     for name in _BATCHES:
@@ -123,14 +118,12 @@ def _read_folder(folder: Path) -> tuple[Images, Labels, Images, Labels]:
     return batches.arrays()
 
 
-def _read_archive(path: Path) -> tuple[Images, Labels, Images, Labels]:
-    """Read the six files in the archive; its first bytes show whether it is gzipped."""
+def _read_archive(path: Path) -> DataSet:
+    """Read the six files in the archive, gzipped or not."""
     shown, batches = files.printable(path), _Batches()
     with files.reading(path, "cifar10") as file:
-        start = file.read(len(_GZIP_MAGIC))
-        file.seek(0)
         try:
-            with gzip.open(file) if start == _GZIP_MAGIC else nullcontext(file) as unpacked:
+            with gzip.open(file) if is_gzipped(file) else nullcontext(file) as unpacked:
                 _read_members(_Allowed(unpacked), shown, batches)
         except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise _broken(shown, error) from error
@@ -150,19 +143,19 @@ def _read_members(stream: "_Allowed", shown: str, batches: "_Batches") -> None:
             if folder != _UNPACKED or name not in _BATCHES:
                 continue
             if name in batches.read:
-                raise ValueError(f"{shown}: expected one {name}, got two; {_FIX}")
+                raise ValueError(f"{shown}: expected one {name}, got two; {FIX}")
             content = archive.extractfile(member) if member.type in _REGULAR else None
             if content is None:
                 raise ValueError(
                     f"{shown}: expected {name} to be an ordinary file, got a link or "
-                    f"something else; {_FIX}"
+                    f"something else; {FIX}"
                 )
             stream.left += member.size  # or add() refuses it
             batches.add(name, f"{shown}: {name}", member.size, content)
     if len(batches.read) < len(_BATCHES):
         raise ValueError(
             f"{shown}: expected {len(_BATCHES)} files in {_UNPACKED}, "
-            f"got {len(batches.read)} of them; {_FIX}"
+            f"got {len(batches.read)} of them; {FIX}"
         )
     while stream.read(1 << 16):
         pass
@@ -187,7 +180,7 @@ def _next(archive: tarfile.TarFile, shown: str) -> tarfile.TarInfo | None:
 def _broken(shown: str, error: Exception) -> ValueError:
     return ValueError(
         f"{shown}: expected a whole archive of CIFAR-10, got a broken one "
-        f"({files.printable(error, 100)}); {_FIX}"
+        f"({files.printable(error, 100)}); {FIX}"
     )
 
 
@@ -218,7 +211,7 @@ class _Batches:
         if rest or not 1 <= count <= _MOST:
             raise ValueError(
                 f"{shown}: expected 1 to {_MOST} records of {_RECORD} bytes, "
-                f"got {files.printable(size, 40)} bytes; {_FIX}, in its binary version"
+                f"got {files.printable(size, 40)} bytes; {FIX}, in its binary version"
             )
         if not self.read:
             self.each, trained = count, count * (len(_BATCHES) - 1)
@@ -230,14 +223,14 @@ class _Batches:
         if count != self.each:
             raise ValueError(
                 f"{shown}: expected {self.each} images, as in the file read before it, "
-                f"got {count}; {_FIX}"
+                f"got {count}; {FIX}"
             )
         part, number = divmod(_BATCHES.index(name), len(_BATCHES) - 1)
         its = slice(number * count, (number + 1) * count)
         _fill(self.images[part][its], self.labels[part][its], stream, shown)
         self.read.add(name)
 
-    def arrays(self) -> tuple[Images, Labels, Images, Labels]:
+    def arrays(self) -> DataSet:
         """What was read, once all files were."""
         return self.images[0], self.labels[0], self.images[1], self.labels[1]
 
@@ -248,11 +241,7 @@ def _fill(images: Images, labels: Labels, stream: IO[bytes], shown: str) -> None
         its = slice(start, min(start + _CHUNK, len(images)))
         content = stream.read((its.stop - start) * _RECORD)
         if len(content) < (its.stop - start) * _RECORD:
-            raise ValueError(f"{shown}: expected {len(images)} images, got fewer; {_FIX}")
+            raise ValueError(f"{shown}: expected {len(images)} images, got fewer; {FIX}")
         records = np.frombuffer(content, np.uint8).reshape(-1, _RECORD)
         labels[its], images[its] = records[:, 0], records[:, 1:].reshape(-1, *_SHAPE)
-    if (labels > 9).any():
-        first = int(np.argmax(labels > 9))
-        raise ValueError(
-            f"{shown}: expected labels from 0 to 9, got {labels[first]} at index {first}; {_FIX}"
-        )
+    check_labels(labels, shown)

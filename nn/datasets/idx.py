@@ -14,20 +14,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nn.datasets.readers import FIX, is_gzipped
 from tinygrad_lite import files
 
 _DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-_GZIP_MAGIC = b"\x1f\x8b"
 _DEFLATE_LIMIT = 1032  # one compressed byte never expands to more bytes than this
 _CHUNK = 1 << 17  # number of bytes that one read asks for
-_FIX = "remove it and get it again"
 
 
 def read_idx(path: files.FilePath) -> NDArray[Any]:
     """Read and check the IDX file at `path`, plain or gzipped.
 
-    Its first bytes, not its name, show whether it is gzipped: browsers unpack `.gz` files without
-    changing the name.
+    Its first bytes, not its name, show whether it is gzipped.
 
     Returns a writable array of the shape and type given in the header, in native byte order:
     uint8, int8, int16, int32, float32 or float64.
@@ -39,9 +37,7 @@ def read_idx(path: files.FilePath) -> NDArray[Any]:
     with files.reading(path, "read_idx") as file:
         name = files.printable(path)
         bytes_on_disk = os.fstat(file.fileno()).st_size
-        start = file.read(2)
-        file.seek(0)
-        if start != _GZIP_MAGIC:
+        if not is_gzipped(file):
             return _read_stream(file, name, bytes_on_disk)
         try:
             with gzip.open(file) as stream:
@@ -49,7 +45,7 @@ def read_idx(path: files.FilePath) -> NDArray[Any]:
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise ValueError(
                 f"{name}: expected a whole gzip stream, got a broken one "
-                f"({files.printable(error, 100)}); {_FIX}"
+                f"({files.printable(error, 100)}); {FIX}"
             ) from error
 
 
@@ -69,12 +65,12 @@ def _read_stream(stream: Any, path: str, most_bytes: int) -> NDArray[Any]:
         came = f"{got} bytes (truncated)" if got < expected else "more (over-long)"
         raise ValueError(
             f"{path}: expected {_count(expected)} bytes of data for {_shown(shape)} in its header, "
-            f"got {came}; {_FIX}"
+            f"got {came}; {FIX}"
         )
     try:
         array = content.view(dtype).reshape(shape)
     except ValueError:  # no numbers, or one, but axes that NumPy cannot count
-        raise ValueError(f"{path}: NumPy has no arrays of {_shown(shape)}; {_FIX}") from None
+        raise ValueError(f"{path}: NumPy has no arrays of {_shown(shape)}; {FIX}") from None
     return array.astype(dtype.newbyteorder("="), copy=False)
 
 
@@ -84,14 +80,14 @@ def _read_header(stream: Any, path: str) -> tuple[np.dtype[Any], tuple[int, ...]
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _DTYPES or magic[3] == 0:
         raise ValueError(
             f"{path}: expected the magic number of an IDX file (00 00, a type 08 to 0e, a number "
-            f"of axes), got {magic.hex(' ') or 'an empty file'}; {_FIX}"
+            f"of axes), got {magic.hex(' ') or 'an empty file'}; {FIX}"
         )
     axes = magic[3]
     sizes = stream.read(4 * axes)
     if len(sizes) < 4 * axes:
         raise ValueError(
             f"{path}: expected {4 * axes} bytes for the sizes of {axes} axes, "
-            f"got {len(sizes)} bytes (truncated); {_FIX}"
+            f"got {len(sizes)} bytes (truncated); {FIX}"
         )
     shape = tuple(int.from_bytes(sizes[i : i + 4], "big") for i in range(0, 4 * axes, 4))
     return np.dtype(_DTYPES[magic[2]]), shape

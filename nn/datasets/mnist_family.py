@@ -13,15 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nn.datasets.folders import Source, locate
 from nn.datasets.idx import read_idx
 from nn.datasets.mirrors import File
+from nn.datasets.readers import DataSet, Images, Labels, check_labels
 from tinygrad_lite import files
-
-Images = NDArray[np.uint8]
-Labels = NDArray[np.int64]
 
 # In the order in which the functions return the contents.
 _NAMES = (
@@ -32,7 +29,7 @@ _NAMES = (
 )
 
 
-def mnist(root: files.FilePath | None = None) -> tuple[Images, Labels, Images, Labels]:
+def mnist(root: files.FilePath | None = None) -> DataSet:
     """The MNIST digits: 60,000 to train on and 10,000 to test on.
 
     Returns (X_train, Y_train, X_test, Y_test), ordinary writable arrays:
@@ -62,7 +59,7 @@ def mnist(root: files.FilePath | None = None) -> tuple[Images, Labels, Images, L
     return _read(MNIST, root)
 
 
-def fashion_mnist(root: files.FilePath | None = None) -> tuple[Images, Labels, Images, Labels]:
+def fashion_mnist(root: files.FilePath | None = None) -> DataSet:
     """Fashion-MNIST: 70,000 pictures of clothes in the form of MNIST, and harder to tell apart.
 
     Returns (X_train, Y_train, X_test, Y_test) with the shapes and types of `mnist`; 0 is the
@@ -81,7 +78,7 @@ def fashion_mnist(root: files.FilePath | None = None) -> tuple[Images, Labels, I
     return _read(FASHION_MNIST, root)
 
 
-def kmnist(root: files.FilePath | None = None) -> tuple[Images, Labels, Images, Labels]:
+def kmnist(root: files.FilePath | None = None) -> DataSet:
     """KMNIST: 70,000 handwritten Japanese characters (Kuzushiji) in the form of MNIST.
 
     Returns (X_train, Y_train, X_test, Y_test) with the shapes and types of `mnist`.
@@ -172,7 +169,7 @@ def _by_name(folder: Path) -> IdxSource | None:
     return None
 
 
-def _read(source: IdxSource, root: files.FilePath | None) -> tuple[Images, Labels, Images, Labels]:
+def _read(source: IdxSource, root: files.FilePath | None) -> DataSet:
     """Find and read the four files."""
     with ExitStack() as stack:
         found = locate(source, root, stack)
@@ -199,12 +196,7 @@ def _read_pair(images_path: Path, labels_path: Path) -> tuple[Images, Labels]:
             f"{labels_name}: expected {len(images)} labels, one for each image of "
             f"{images_path.name}, got {len(labels)}; get both files from one source"
         )
-    if (labels > 9).any():
-        first = int(np.argmax(labels > 9))
-        raise ValueError(
-            f"{labels_name}: expected labels from 0 to 9, got {labels[first]} at index {first}; "
-            "is it the labels of another data set?"
-        )
+    check_labels(labels, labels_name)
     # int64: as uint8, `label - 1` or `10 * label` would overflow silently.
     return images[:, np.newaxis], labels.astype(np.int64)
 

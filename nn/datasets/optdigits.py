@@ -10,13 +10,14 @@ import io
 from importlib import resources
 
 import numpy as np
-from numpy.typing import NDArray
+
+from nn.datasets.readers import DataSet
 
 _CHECKSUM = "caaa686a7c445fcdd1174bfcbec6c370948e438de1a6d3df04e83443a6362120"
 _TRAIN = 1500  # the first 1500 are for training, the other 297 for testing
 
 
-def digits() -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint8], NDArray[np.int64]]:
+def digits() -> DataSet:
     """1797 real handwritten digits of 8x8 pixels, without a download: a substitute for MNIST.
 
     Returns (X_train, Y_train, X_test, Y_test), in the same form as `mnist`:

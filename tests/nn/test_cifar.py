@@ -5,6 +5,7 @@ import io
 import os
 import pickle
 import random
+import re
 import tarfile
 import tracemalloc
 from pathlib import Path
@@ -320,7 +321,7 @@ def test_an_archive_cut_anywhere(tmp_path, pack):
 
 def test_an_archive_with_a_flipped_bit_anywhere(tmp_path):
     """gzip's checksum, which is at the end, sees what nothing else can."""
-    black = dict.fromkeys((name.removesuffix(".bin") for name in BATCHES), bytes(3073))
+    black = dict.fromkeys((name.removesuffix(".bin") for name in BATCHES), bytes(3073 * 40))
     for changed in ({}, black):  # noise, which gzip only stores, and what it compresses
         whole = bytearray(tar(*members(**changed), pack=gzip.compress))
         step = max(len(whole) // 40, 1)
@@ -369,10 +370,13 @@ def test_mutated_archives_are_read_or_refused_in_one_line(tmp_path, pack):
 def test_a_label_out_of_range(tmp_path):
     content = bytearray(FILES["test_batch.bin"])
     content[3073] = 10
-    said = f"test_batch.bin: expected labels from 0 to 9, got 10 at index 1; {FIX}"
+    said = (
+        "test_batch.bin: expected labels from 0 to 9, got 10 at index 1; "
+        "is it the labels of another data set?"
+    )
     assert refusal(tmp_path / "archive", tar(*members(test_batch=bytes(content)))) == said
     folder = put(tmp_path / "folder", {**FILES, "test_batch.bin": bytes(content)})
-    with pytest.raises(ValueError, match=f"^{folder}/{said}$"):
+    with pytest.raises(ValueError, match=f"^{folder}/{re.escape(said)}$"):
         cifar10(folder)
 
 
