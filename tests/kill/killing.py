@@ -110,8 +110,8 @@ def reference(name: str, folder: Path, forks: Forks) -> Reference:
     return Reference(name, summary(folder), [forks.seconds, *between, EXIT])
 
 
-def live(name: str, folder: Path, moment: Moment | None = None, *more: str) -> Life:
-    """Start the training, kill it at that moment, and wait for its end."""
+def live(name: str, folder: Path, moment: Moment | None = None, more: tuple[str, ...] = ()) -> Life:
+    """Start the training, with more options, kill it at that moment, and wait for its end."""
     reader, writer = os.pipe()
     command = [sys.executable, "-W", "error", "-m", "kill.training", "--setup", name]
     command += ["--folder", str(folder), "--events", f"/dev/fd/{writer}", *more]

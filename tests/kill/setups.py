@@ -44,7 +44,7 @@ class Setup(NamedTuple):
 SETUPS = {
     "sgd": Setup(optim.SGD, {"lr": 0.05, "momentum": 0.9, "nesterov": True}, average=True),
     "sgd_two_blas_threads": Setup(
-        optim.SGD, {"lr": 0.02, "momentum": 0.9}, hidden=512, blas_threads=2
+        optim.SGD, {"lr": 0.02, "momentum": 0.9}, hidden=2048, blas_threads=2
     ),
     "asgd": Setup(optim.ASGD, {"lr": 0.05, "t0": 5.0, "weight_decay": 0.01}, plateau=True),
     "adam": Setup(optim.Adam, {"lr": 0.01, "amsgrad": True}, workers=2, threads=True),

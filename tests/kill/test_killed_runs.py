@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -46,12 +47,19 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_bits(name: str, forks
 def test_a_run_that_dies_at_any_call_that_writes_ends_with_the_same_bits(
     share: int, course: Course
 ) -> None:
-    """From a little before the fourth save, the last one, to the end."""
-    first = course.number(MIDDLE)
-    chosen = [call for call in telling(course.calls) if call.number >= first][share::2]
-    found = sum((course.died_at(call.number) for call in chosen), Killed())
+    """Those of the last save of the run, which numbers a file, is the best, and removes a file."""
+    first = course.number("fsync")
+    calls = [call for call in telling(course.calls) if call.number >= first and call.saves == 3]
+    assert {call.name.split()[0] for call in calls} >= {
+        "write",
+        "half",
+        "link",
+        "replace",
+        "unlink",
+    }
+    found = sum((course.died_at(call.number) for call in calls[share::2]), Killed())
     assert found.faults == ()
-    assert found.while_saving > 5
+    assert found.while_saving == len(calls[share::2])
 
 
 def test_a_run_that_dies_while_it_resumes_ends_with_the_same_bits(course: Course) -> None:
@@ -68,11 +76,21 @@ def test_a_planted_fault_is_noticed(fault: str, course: Course) -> None:
     assert noticed in "\n".join(course.died_at(number, None, *planted).faults)
 
 
+def test_a_planted_fault_is_noticed_at_a_random_moment(
+    forks: Forks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faulty = partial(live, more=("--fault", "loader"))
+    monkeypatch.setattr(killing, "live", faulty)
+    found = at_random_moments("nadam", 1, 1, forks)
+    assert FAULTS["loader"].noticed in "\n".join(found.faults)
+    assert "make kill ARGS='1 1 nadam'" in found.faults[0]
+
+
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="this system does not list its processes")
 def test_a_worker_that_outlives_its_process_is_noticed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(killing, "ORPHANS", 0.2)
-    life = live("sgd", tmp_path, Moment(3, 0.0), "--fault", "worker")
+    life = live("sgd", tmp_path, Moment(3, 0.0), ("--fault", "worker"))
     assert life.status == -signal.SIGKILL
     assert FAULTS["worker"].noticed in "\n".join(life.faults)
