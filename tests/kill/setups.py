@@ -3,8 +3,11 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
+
 import nn
 from nn import optim
+from nn.data import DataLoader, WeightedRandomSampler
 from nn.optim import Optimizer, schedules
 
 
@@ -17,7 +20,10 @@ class Setup(NamedTuple):
     average: bool = False  # an AveragedModel beside the model
     workers: int = 0
     threads: bool = False  # the workers are threads, otherwise processes
+    persistent: bool = False
     seed: int | None = 7  # of the loader; None: its orders follow from Tensor.manual_seed
+    weighted: bool = False  # a sampler with a generator of its own gives the order
+    samples: bool = False  # the loader has a data set of single samples, otherwise arrays
     drop_last: bool = False
     hidden: int = 24
     blas_threads: int = 1
@@ -33,6 +39,25 @@ class Setup(NamedTuple):
             "optimizer": optim.Muon(matrices, **self.options),
             "others": optim.AdamW(others, lr=self.options["lr"]),
         }
+
+    def loader(self, images: np.ndarray, labels: np.ndarray, **options: Any) -> DataLoader:
+        """A loader of these images and labels."""
+        data = [list(zip(images, labels, strict=True))] if self.samples else [images, labels]
+        sampler = None
+        if self.weighted:
+            weights = np.arange(1, len(labels) + 1)
+            sampler = WeightedRandomSampler(weights, len(labels), seed=self.seed)
+        return DataLoader(
+            *data,
+            shuffle=not self.weighted,
+            sampler=sampler,
+            seed=self.seed,
+            drop_last=self.drop_last,
+            num_workers=self.workers,
+            threads=self.threads,
+            persistent_workers=self.persistent,
+            **options,
+        )
 
     def schedule(self, steps: int) -> Callable[[Any], float]:
         lr = self.options["lr"]
@@ -52,12 +77,14 @@ SETUPS = {
     "adamax": Setup(optim.Adamax, {"lr": 0.01}, drop_last=True),
     "nadam": Setup(optim.NAdam, {"lr": 0.01}, plateau=True, average=True, drop_last=True),
     "radam": Setup(optim.RAdam, {"lr": 0.02}, average=True),
-    "rmsprop": Setup(optim.RMSprop, {"lr": 0.003, "momentum": 0.8, "centered": True}, workers=1),
-    "adagrad": Setup(optim.Adagrad, {"lr": 0.05, "lr_decay": 0.01}, drop_last=True),
+    "rmsprop": Setup(
+        optim.RMSprop, {"lr": 0.003, "momentum": 0.8, "centered": True}, workers=1, persistent=True
+    ),
+    "adagrad": Setup(optim.Adagrad, {"lr": 0.05, "lr_decay": 0.01}, weighted=True),
     "adadelta": Setup(optim.Adadelta, {"lr": 1.0}, plateau=True),
-    "lion": Setup(optim.Lion, {"lr": 0.002}, workers=1, threads=True, seed=None),
+    "lion": Setup(optim.Lion, {"lr": 0.002}, workers=1, threads=True, seed=None, weighted=True),
     "rprop": Setup(optim.Rprop, {"lr": 0.005}, average=True),
-    "lars": Setup(optim.LARS, {"lr": 2.0}, plateau=True, drop_last=True),
+    "lars": Setup(optim.LARS, {"lr": 2.0}, plateau=True, samples=True),
     "lamb": Setup(optim.LAMB, {"lr": 0.02}, workers=2, seed=None),
     "muon": Setup(optim.Muon, {"lr": 0.02}, average=True),
     "lbfgs": Setup(

@@ -22,7 +22,7 @@ from kill import deaths
 from kill.setups import SETUPS, Setup
 
 import nn
-from nn.data import DataLoader, augment
+from nn.data import augment
 from nn.optim.swa_utils import AveragedModel, get_ema_avg_fn
 from nn.training import Metrics, Snapshot
 from tinygrad_lite import Tensor, files, generator, no_grad
@@ -68,17 +68,7 @@ def train(setup: Setup, folder: Path, epochs: int, tell: Callable[..., None]) ->
     images_, labels = images()
     model = Model(setup.hidden)
     optimizers = setup.optimizers(model)
-    loader = DataLoader(
-        images_,
-        labels,
-        batch_size=BATCH,
-        shuffle=True,
-        seed=setup.seed,
-        drop_last=setup.drop_last,
-        transform=augmented,
-        num_workers=setup.workers,
-        threads=setup.threads,
-    )
+    loader = setup.loader(images_, labels, batch_size=BATCH, transform=augmented)
     schedule = setup.schedule(epochs * len(loader))
     parts: dict[str, Any] = {"model": model, **optimizers, "loader": loader, "noise": noise}
     if setup.plateau:
