@@ -2,18 +2,20 @@
 
 The network and its loss are written out as formulas; the gradients come from the graph they record.
 
-    python examples/mnist_mlp.py --epochs 5 --out runs/first
+    python examples/mnist_mlp.py --epochs 5 --out runs/first  # after Ctrl-C: the same, --resume
 """
 
-import _interrupts  # first: from here on, Ctrl-C ends the program in one line
-import copy
-import math
+import _interrupts  # noqa: F401  # first: from here on, Ctrl-C ends the program in one line
 import time
+from functools import partial
 
 import numpy as np
-from _support import Report, Scaled, load, mean_and_deviation, parse_arguments
+from _data import mnist_or_digits
 
 import nn
+from nn import training
+from nn.data import DataLoader
+from nn.data.augment import mean_std, normalize
 from tinygrad_lite import Tensor, no_grad
 
 HIDDEN = 1024  # hidden units between the pixels and the ten scores
@@ -31,12 +33,10 @@ class MLP:
     """scores = relu(X W1 + b1) W2 + b2.  X: (N, pixels) -> (N, 10)."""
 
     def __init__(self, pixels: int, hidden: int) -> None:
-        self.W1 = Tensor.randn(pixels, hidden) * math.sqrt(2 / pixels)  # He et al. 2015
-        self.b1 = Tensor.zeros(hidden)
-        self.W2 = Tensor.randn(hidden, 10) * math.sqrt(1 / hidden)
-        self.b2 = Tensor.zeros(10)
-        for parameter in (self.W1, self.b1, self.W2, self.b2):
-            parameter.requires_grad = True
+        self.W1 = nn.Parameter(Tensor.randn(pixels, hidden) * (2 / pixels) ** 0.5)  # He et al. 2015
+        self.b1 = nn.Parameter(Tensor.zeros(hidden))
+        self.W2 = nn.Parameter(Tensor.randn(hidden, 10) * (1 / hidden) ** 0.5)
+        self.b2 = nn.Parameter(Tensor.zeros(10))
 
     def scores(self, X: Tensor) -> Tensor:
         """One score for each class; the highest is the answer."""
@@ -48,8 +48,7 @@ def loss_by_formula(model: MLP, scores: Tensor, Y: np.ndarray, reg: float) -> Te
     shifted = scores - scores.max(axis=1, keepdim=True).detach()  # so exp cannot overflow
     log_probabilities = shifted - shifted.exp().sum(axis=1, keepdim=True).log()
     data_loss = -log_probabilities[np.arange(len(Y)), Y].mean()
-    W1, W2 = model.W1, model.W2
-    return data_loss + 0.5 * reg * (W1 * W1).sum() + 0.5 * reg * (W2 * W2).sum()
+    return data_loss + 0.5 * reg * ((model.W1 * model.W1).sum() + (model.W2 * model.W2).sum())
 
 
 def loss_by_library(model: MLP, scores: Tensor, Y: np.ndarray, reg: float) -> Tensor:
@@ -58,61 +57,74 @@ def loss_by_library(model: MLP, scores: Tensor, Y: np.ndarray, reg: float) -> Te
 
 
 @no_grad()
-def scores_of_all(model: MLP, X: Scaled) -> np.ndarray:
-    """The scores of many images, (N, 10), a thousand at a time."""
-    return np.concatenate([model.scores(x).numpy() for x in X.batches(batch_size=1000)])
+def scores_of_all(model: MLP, batches: DataLoader) -> Tensor:
+    """The scores of many images, (N, 10)."""
+    return Tensor(np.concatenate([model.scores(x).numpy() for x, _ in batches]))
 
 
-def correct(model: MLP, X: Scaled, Y: np.ndarray) -> int:
+def correct(scores: Tensor, Y: Tensor | np.ndarray) -> int:
     """The number of images whose highest score is that of the true class."""
-    return int((scores_of_all(model, X).argmax(axis=1) == Y).sum())
+    return int((scores.argmax(axis=1) == Y).sum())
 
 
 def main() -> int:
     """Train, choose the best weights on the held-out images, then use the test images once."""
-    began, args = time.perf_counter(), parse_arguments(__doc__, globals())
-    name, (X, Y, images, Y_test) = load(args.data, args.quiet)
-    cut, scale = len(X) - len(X) // HELD_OUT, mean_and_deviation(X)
-    train, held_out, test = (Scaled(part, *scale) for part in (X[:cut], X[cut:], images))
-    epochs = args.epochs or (EPOCHS if name == "MNIST" else DIGITS_EPOCHS)
-    target = args.target if args.target is not None else TARGET if name == "MNIST" else 0.0
+    began = time.perf_counter()
+    args = training.arguments(
+        __doc__, batch_size=(BATCH_SIZE, "images in one step"), lr=(LR, "highest learning rate"),
+        epochs=(None, f"passes over the images ({EPOCHS}; on the digits {DIGITS_EPOCHS})"),
+        momentum=(MOMENTUM, "fraction of the last step that is kept in the next"),
+        reg=(REG, "strength of the L2 penalty"), hidden=(HIDDEN, "hidden units"),
+        library=(False, "loss and penalty from the library, same gradients"),
+        target=(None, f"exit status 1 below this accuracy ({TARGET} on MNIST)"),
+    )  # fmt: skip
+    name, (X, Y, images, Y_test) = mnist_or_digits(args.data)
+    usual, target = (EPOCHS, TARGET) if name == "MNIST" else (DIGITS_EPOCHS, 0.0)
+    epochs, target = args.epochs or usual, target if args.target is None else args.target
+    cut, scale = len(X) - len(X) // HELD_OUT, mean_std(X)
+    scaled = partial(DataLoader, transform=lambda x, y: (normalize(x, *scale).flatten(1), y))
+    batches = scaled(X[:cut], Y[:cut], batch_size=args.batch_size, shuffle=True, seed=args.seed)
+    held_out = scaled(X[cut:], Y[cut:], batch_size=1000)
+    test = scaled(images, Y_test, batch_size=1000)
     Tensor.manual_seed(args.seed)
     model = MLP(X[0].size, args.hidden)
-    batches = train.batches(Y[:cut], batch_size=args.batch_size, shuffle=True, seed=args.seed)
     loss_of, decay = (loss_by_library, args.reg) if args.library else (loss_by_formula, 0.0)
-    optimisers = [
-        nn.optim.SGD([model.W1, model.W2], args.lr, args.momentum, weight_decay=decay),
-        nn.optim.SGD([model.b1, model.b2], args.lr, args.momentum),
-    ]
-    report = Report(name, epochs, images=cut, out=args.out, quiet=args.quiet)
-    best, weights, step, steps = -1, {}, 0, epochs * len(batches)
-    try:
-        for _ in range(epochs):
-            for x, y in batches:
-                scores = model.scores(x)
-                loss = loss_of(model, scores, y.numpy(), args.reg)
-                loss.backward()
-                for optimiser in optimisers:
-                    optimiser.lr = args.lr * min(1, 10 * (step + 1) / steps, 1 - step / steps)
-                    optimiser.step()
-                    optimiser.zero_grad()
-                step += 1
-                report.step(loss.item(), scores.numpy().argmax(axis=1) == y.numpy())
-            right = correct(model, held_out, Y[cut:])
-            if right > best:
-                best, weights = right, copy.deepcopy(nn.state.get_state_dict(model))
-            report.epoch(right / len(held_out))
-    except KeyboardInterrupt:
-        report.stopped(step, steps)
-    if weights:
-        nn.state.load_state_dict(model, weights)
-    answers = scores_of_all(model, test)
-    right = int((answers.argmax(axis=1) == Y_test).sum())
-    report.keep(nn.state.get_state_dict(model), images, Y_test, answers)
-    accuracy, seconds = 100 * right / len(Y_test), time.perf_counter() - began
-    report.result(f"test accuracy {accuracy:.2f} % ({right} of {len(Y_test)}) in {seconds:.1f} s")
-    return report.judge(accuracy, target)
+    matrices, biases = [model.W1, model.W2], [model.b1, model.b2]
+    groups = [{"params": matrices, "weight_decay": decay}, {"params": biases}]
+    sgd, best = nn.optim.SGD(groups, args.lr, args.momentum), training.Best(model)
+    with training.Report(
+        epochs=epochs, steps=len(batches), rows=cut, unit="images", name=name,
+        out=args.out, resume=args.resume, quiet=args.quiet,
+    ) as report:  # fmt: skip
+        weights = nn.state.get_state_dict(model)
+        report.resume(vars(args), **weights, sgd=sgd, batches=batches, best=best)
+        try:
+            for _ in range(batches.epoch, epochs):
+                for x, y in batches:
+                    scores, step, steps = model.scores(x), report.taken, epochs * len(batches)
+                    loss = loss_of(model, scores, y.numpy(), args.reg)
+                    loss.backward()
+                    sgd.lr = args.lr * min(1, 10 * (step + 1) / steps, 1 - step / steps)
+                    sgd.step()
+                    sgd.zero_grad()
+                    right = correct(scores, y)
+                    report.step(len(y), loss=loss.item(), train_accuracy=right / len(y))
+                right = correct(scores_of_all(model, held_out), Y[cut:])
+                best.update(right)
+                report.epoch(held_out_accuracy=right / len(Y[cut:]))
+                report.save()
+        except KeyboardInterrupt as stop:
+            report.stopped(stop, f"{best.words} are kept")
+        best.restore()
+        answers = scores_of_all(model, test)
+        right, count, seconds = correct(answers, Y_test), len(Y_test), time.perf_counter() - began
+        report.keep("weights.safetensors", lambda path: nn.state.safe_save(weights, path))
+        report.keep("curves.png", lambda path: training.curves(report.metrics, path))
+        report.keep("mistakes.png", lambda path: training.mistakes(images, Y_test, answers, path))
+        accuracy, of = 100 * right / count, "" if name == "MNIST" else " UCI digits, not MNIST"
+        report.result(f"test accuracy {accuracy:.2f} % ({right} of {count}{of}) in {seconds:.1f} s")
+        return report.status(accuracy, target, " %")
 
 
 if __name__ == "__main__":
-    raise SystemExit(_interrupts.run(main))
+    raise SystemExit(training.run(main))

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
+ROOT = Path(__file__).resolve().parents[1]
 PATIENCE = 300  # seconds after which a program has hung: no test asks how quick it was
 
 # Makes the terminal on stdin the one whose Ctrl-C this process gets, and becomes the program.
@@ -30,7 +31,8 @@ def surroundings(**changes: str) -> dict[str, str]:
     left_out = ("TINYGRAD_LITE_DATA", "PYTHON", "TQDM_", "COLUMNS")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
     # Nothing in the tests is large enough to gain from threads, and they share the cores.
-    return kept | {"OPENBLAS_NUM_THREADS": "1"} | changes
+    # What is tested is this tree, wherever the library is installed from.
+    return kept | {"OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)} | changes
 
 
 def in_shell(command: str, *arguments: object, **changes: str) -> subprocess.CompletedProcess[str]:

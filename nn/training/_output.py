@@ -3,8 +3,9 @@
 import os
 import sys
 from contextlib import suppress
-from typing import NoReturn, TextIO
+from typing import Any, NoReturn, TextIO
 
+live: list[Any] = []  # the bars of tqdm on the screen, above which a line has to be printed
 UNUSABLE = 2  # exit status: a wrong command line, data or a folder that cannot be used
 
 
@@ -28,7 +29,10 @@ def tell(line: str) -> None:
 def complain(line: str) -> None:
     """Print a line on stderr, if it takes one."""
     try:
-        _print(line, sys.stderr)
+        if live and sys.stderr is not None and sys.stderr.isatty():
+            live[-1].write(line, file=sys.stderr)
+        else:
+            _print(line, sys.stderr)
     except OSError:
         discard(sys.stderr)
 

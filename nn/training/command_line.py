@@ -4,6 +4,7 @@ import argparse
 import math
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -113,19 +114,25 @@ def arguments(
 
 
 @contextmanager
-def about(option: str) -> Iterator[None]:
+def about(option: str, *, strict: bool = False) -> Iterator[None]:
     """Errors in this block are about what the user gave with `option`: one line, and status 2.
 
         with about("--data"):
             X, Y = read(args.data)
 
     These are OSError, ValueError and ImportError; others are bugs, and keep their traceback.
+
+    strict: warnings (UserWarning) are errors too, such as that other data are used in place of the
+        given ones.
     """
     try:
-        yield
+        with warnings.catch_warnings():
+            if strict:
+                warnings.simplefilter("error", UserWarning)
+            yield
     except BrokenPipeError:
         raise
-    except (OSError, ValueError, ImportError) as error:
+    except (OSError, ValueError, ImportError, UserWarning) as error:
         fail(f"{option}: {files.printable(error, 1000)}")
 
 

@@ -18,6 +18,7 @@ import os
 import select
 import signal
 import sys
+import warnings
 from collections.abc import Callable
 from types import FrameType
 from typing import Any, TextIO
@@ -44,7 +45,7 @@ def run(main: Callable[[], int | None]) -> int:
     - There is no memory left, or no room on the disk; or a file, which the line names, cannot be
       read or written: the reason, status 2.
 
-    Other errors are bugs: they keep their traceback.  SystemExit passes.
+    Other errors are bugs: they keep their traceback.  SystemExit passes.  Warnings cost one line.
 
     Handlers of signals stay as they are.  Only where the handler of Ctrl-C has the attribute
     `until_run`, Python's own takes its place: a program that imports for long may set one that
@@ -54,7 +55,9 @@ def run(main: Callable[[], int | None]) -> int:
     try:
         _hand_over()
         try:
-            status = main()
+            with warnings.catch_warnings():
+                warnings.showwarning = _show_warning
+                status = main()
         except SystemExit:
             _flush()
             raise
@@ -90,6 +93,21 @@ def _replace_closed_streams() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Say on one line what the user is warned of, and where in the program, if that is for us."""
+    said = files.printable(message, 1000)
+    if not issubclass(category, UserWarning):
+        said = f"{category.__name__}: {said} ({files.printable(filename)}:{lineno})"
+    complain(said)
 
 
 def _hand_over() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from tinygrad_lite import arguments, files
 
 from ._contention import Contention
-from ._output import complain, tell
+from ._output import complain, live, tell
 
 INTERVAL = 0.1  # seconds between two changes of the live line
 USUAL = 80  # columns, on a terminal that does not say
@@ -60,6 +60,8 @@ class Progress:
         self.lock = RLock()  # an interrupted thread may write a line
         self.contention = Contention()
         self.bar = None if quiet else _live_line(total, unit, name, self.done)
+        if self.bar is not None:
+            live.append(self.bar)
 
     def __enter__(self) -> "Progress":
         return self
@@ -96,13 +98,13 @@ class Progress:
         """Remove the live line from the screen, and a ^C beside it."""
         with self.lock:
             self._on_bar(self._wipe)
-            self.bar = None
+            self._drop()
 
     def _show(self) -> None:
         """Bring the live line up to date, and say if other programs use the cores."""
         self.shown_at = time.perf_counter()
         if not self.quiet and (advice := self.contention.advice()):
-            self.write(advice) if self.live else complain(advice)
+            complain(advice)
         if self.bar is not None:
             self._on_bar(self._draw)
             self.waiting = 0
@@ -125,16 +127,23 @@ class Progress:
             if self.bar is not None:
                 change(self.bar)
         except (OSError, ValueError):  # hung up, or closed
-            self.bar = None
+            self._drop()
         return self.bar is not None
+
+    def _drop(self) -> None:
+        """There is no live line any more."""
+        live[:] = [bar for bar in live if bar is not self.bar]
+        self.bar = None
 
 
 def in_words(**values: Any) -> str:
     """Values as a line shows them: `loss 0.1234, accuracy 98.20 %`.
 
-    What is called accuracy, or ends in it, is a fraction, shown in percent.
+    What is called accuracy, or ends in it, is a fraction, shown in percent; then the rest of the
+    name is enough: `held out 98.20 %` for held_out_accuracy.
     """
-    return ", ".join(f"{name.replace('_', ' ')} {shown(name, x)}" for name, x in values.items())
+    words = {name: name.removesuffix("_accuracy").replace("_", " ") for name in values}
+    return ", ".join(f"{words[name]} {shown(name, value)}" for name, value in values.items())
 
 
 def shown(name: str, value: Any) -> str:

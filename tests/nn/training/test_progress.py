@@ -240,7 +240,7 @@ def test_in_ipython_without_a_kernel_it_is_a_pipe(notebook, capsys, now):
         ({"loss": 0.5}, "loss 0.5000"),
         ({"loss": float("nan"), "lr": 1e-5}, "loss nan, lr 1.000e-05"),
         ({"loss": float("inf"), "perplexity": 12345678.0}, "loss inf, perplexity 1.235e+07"),
-        ({"loss": 0.0, "held_out_accuracy": 0.5}, "loss 0.0000, held out accuracy 50.00 %"),
+        ({"loss": 0.0, "held_out_accuracy": 0.5}, "loss 0.0000, held out 50.00 %"),
         ({"loss": Tensor([0.25]), "n": np.int64(3)}, "loss 0.2500, n 3"),
         ({"loss": Tensor(0.25, requires_grad=True), "x": np.float32(2)}, "loss 0.2500, x 2.0000"),
         ({"phase": "warm\nup", "best": None}, "phase warm\\nup, best None"),
@@ -345,6 +345,7 @@ def test_on_a_terminal_it_stands_above_the_live_line(monkeypatch, written_by, no
     clock = Clock(monkeypatch, 2)
 
     def function():
+        monkeypatch.setattr(sys, "stderr", sys.stdout)
         with Progress(9) as shown:
             for _ in range(4):
                 clock.pass_(1.01, *TWO_BESIDE)

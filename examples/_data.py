@@ -1,0 +1,27 @@
+"""The images that examples learn from: those of MNIST, or where they are out of reach, digits."""
+
+import numpy as np
+
+import nn
+from nn.training import about
+from tinygrad_lite import warn
+
+FEWEST = 100  # images to train on; with fewer, none could be held out
+
+
+def mnist_or_digits(folder: str | None) -> tuple[str, tuple[np.ndarray, ...]]:
+    """The word "MNIST" and its four arrays; or "digits" and those of UCI, which a warning says.
+
+    folder: what --data names.  If MNIST is not there, that is an error: one line, and status 2.
+    """
+    with about("--data" if folder else "data", strict=folder is not None):
+        try:
+            name, data = "MNIST", nn.datasets.mnist(folder)
+        except (nn.datasets.DataUnavailable, ImportError) as error:
+            if folder is not None:
+                raise
+            warn(f"no MNIST, so this trains on the 8x8 digits of UCI instead: {error}")
+            name, data = "digits", nn.datasets.digits()
+        if len(data[0]) < FEWEST or len(data[2]) < 1:
+            raise ValueError(f"too few images: {len(data[0])} to train on, {len(data[2])} to test")
+    return name, data

@@ -1,0 +1,115 @@
+"""The folder of one run: its files, one run at a time, and other folders where it is full."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from tinygrad_lite import files
+
+from ._output import complain, fail
+from .interrupts import FULL
+
+try:
+    import fcntl
+except ImportError:  # Windows, where two runs into one folder are not kept apart
+    fcntl = None  # type: ignore[assignment]
+
+
+class Folder:
+    """The folder that --out names, for the files of one run.
+
+    out: the folder; it is made if there is none.
+    names: the files of a run.  Those of an earlier one are removed.
+    snapshot: the one of them from which a run goes on: if `resume` is given and it is there, all
+        stay.
+
+    Other runs are kept out of the folder until `close`.  A folder that cannot be used ends the
+    program with one line and status 2.
+
+    `write` puts a file into another folder if this one takes none, as on a full disk: that costs a
+    line on stderr, and no file.
+    """
+
+    def __init__(self, out: str, names: Sequence[str], snapshot: str, resume: bool) -> None:
+        self.first = Path(os.path.expanduser(out))
+        self.path: Path | None = self.first
+        self.others = _rooms()
+        self.made: list[Path] = []  # the other folders that were tried
+        self.used: dict[Path, list[str]] = {}  # the files that each folder took
+        self.lock = -1
+        self.goes_on = False
+        try:
+            self.first.mkdir(parents=True, exist_ok=True)
+            self._lock()
+            self.goes_on = resume and (self.first / snapshot).exists()
+            earlier = [Path(os.path.realpath(self.first / name)) for name in names]
+            earlier = [file for file in earlier if file.is_file()]
+            for file in earlier:
+                if not file.stat().st_mode & 0o222:
+                    self._refuse(f"{files.printable(file.name)} is write-protected")
+            for file in earlier:
+                if not self.goes_on:
+                    file.unlink()
+        except OSError as error:
+            if error.errno not in FULL:
+                self._refuse(f"cannot be written ({error.strerror})")
+            self._go_elsewhere(error)
+
+    def _refuse(self, reason: str) -> None:
+        fail(f"--out {files.printable(self.first)}: {reason}")
+
+    def _lock(self) -> None:
+        """Keep other runs out of this folder as long as this one takes."""
+        if fcntl is not None:
+            self.lock = os.open(self.first, os.O_RDONLY)
+            try:
+                fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self._refuse("another run is writing there")
+            except OSError:  # a file system without locks
+                return
+
+    def _go_elsewhere(self, error: OSError) -> None:
+        """Say that the folder did not take a file, and go on with the next one."""
+        self.path = next(self.others, None)
+        if self.path is not None and self.path not in self.made:
+            self.made.append(self.path)
+        complain(f"{error}" + (f"; going on in {files.printable(self.path)}" if self.path else ""))
+
+    def write(self, name: str, write: Callable[[Path], object]) -> None:
+        """Call `write(path)` for a file of this name, in the first folder that takes it."""
+        while self.path is not None:
+            try:
+                write(self.path / name)
+            except OSError as error:
+                self._go_elsewhere(error)
+            else:
+                self.note(name)
+                return
+        complain(f"{name} is lost: no folder has room for it")
+        self.path, self.others = self.first, iter(self.made[:])  # a smaller file may fit
+
+    def note(self, name: str) -> None:
+        """Note that a file of this name is in the folder where files go now."""
+        if self.path is not None and name not in self.used.setdefault(self.path, []):
+            self.used[self.path].append(name)
+
+    def close(self) -> None:
+        """Let other runs into the folder, and remove what stayed empty of the others."""
+        for path in self.made:
+            with suppress(OSError):
+                path.rmdir()
+        if self.lock >= 0:
+            os.close(self.lock)
+            self.lock = -1
+
+
+def _rooms() -> Iterator[Path]:
+    """New folders of our own where there may be room."""
+    prefix = f"{Path(sys.argv[0] or 'training').stem}-"
+    for place in (tempfile.gettempdir, Path.home, Path.cwd):
+        with suppress(OSError, RuntimeError):  # none, or none to write into
+            yield Path(tempfile.mkdtemp(prefix=prefix, dir=place()))
