@@ -731,6 +731,8 @@ IMAGES = np.zeros((2, 3, 4, 5), np.uint8)
             lambda: augment.crop(IMAGES, 8, padding=1),
             r"crop: size: expected at most the padded image's, \(6, 7\); got \(8, 8\)$",
         ),
+        (lambda: augment.crop(IMAGES, (5, 5)), r"crop: size: .* image's, \(4, 5\); got \(5, 5\)$"),
+        (lambda: augment.crop(IMAGES, (4, 6)), r"crop: size: .* image's, \(4, 5\); got \(4, 6\)$"),
         (lambda: augment.crop(IMAGES, 0), r"crop: size: expected an integer of 1 or more; got 0"),
         (lambda: augment.crop(IMAGES, 2.5), r"crop: size: expected an integer or a tuple of inte"),
         (lambda: augment.crop(IMAGES, (1, 2, 3)), r"crop: size: expected an integer or a pair"),
