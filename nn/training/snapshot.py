@@ -195,7 +195,10 @@ class Snapshot:
         folder, name = os.path.split(self.path)
         stem, suffix = os.path.splitext(name)
         pattern = re.compile(re.escape(stem) + r"\.(\d{6,18})" + re.escape(suffix))
-        found = [pattern.fullmatch(entry) for entry in os.listdir(folder)] if folder else []
+        try:
+            found = [pattern.fullmatch(entry) for entry in os.listdir(folder)]
+        except FileNotFoundError:  # whoever writes will say so
+            return []
         return [int(match[1]) for match in found if match]
 
     def _remove_old(self, newest: int) -> None:
