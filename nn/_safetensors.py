@@ -37,8 +37,13 @@ FOREIGN = {
 }
 
 
-def write(file: BinaryIO, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> None:
-    """Write arrays whose dtypes are in NAMES.  ValueError if a name or a text is not Unicode."""
+def write(
+    file: BinaryIO, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str], caller: str
+) -> None:
+    """Write arrays whose dtypes are in NAMES.
+
+    ValueError, which names the caller, if a name or a text is not Unicode, or all are too long.
+    """
     import json
 
     header: dict[str, Any] = {METADATA: dict(metadata)} if metadata else {}
@@ -53,10 +58,10 @@ def write(file: BinaryIO, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[
         text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
     except UnicodeEncodeError as error:
         found = _quoted(error.object[error.start : error.end])
-        raise ValueError(f"safe_save: expected Unicode as a name or text; got {found}") from None
+        raise ValueError(f"{caller}: expected Unicode as a name or text; got {found}") from None
     text += b" " * (-len(text) % 8)
     if len(text) > LONGEST:
-        raise ValueError(f"safe_save: the names and the text take more than {LONGEST} bytes")
+        raise ValueError(f"{caller}: the names and the text take more than {LONGEST} bytes")
     file.write(len(text).to_bytes(8, "little") + text)
     for name in names:
         array = np.asarray(arrays[name], arrays[name].dtype.newbyteorder("<"), order="C")

@@ -213,7 +213,7 @@ def safe_save(
             pair = files.printable(f"{name!r}: {value!r}", 80)
             raise TypeError(f"safe_save: expected text as metadata; got {pair}")
     with files.replacing(path, "safe_save") as file:
-        _safetensors.write(file, arrays, text)
+        _safetensors.write(file, arrays, text, "safe_save")
 
 
 def safe_load(path: files.FilePath) -> dict[str, Tensor]:

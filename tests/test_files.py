@@ -182,27 +182,16 @@ def test_the_temporary_name_is_new_every_time_and_opened_exclusively(tmp_path, m
         assert all(given & flag for given in flags)
 
 
-KILLED = (
-    "import os, signal, sys\nfrom tinygrad_lite import files\n"
-    "with files.replacing(sys.argv[1]) as file:\n"
-    "    file.write(b'new'); file.flush(); os.kill(os.getpid(), signal.SIGKILL)\n"
-)
-LIVING = (
-    "import sys\nfrom tinygrad_lite import files\n"
-    "with files.replacing(sys.argv[1]) as file:\n"
-    "    file.write(b'late'); file.flush(); print('writing', flush=True); sys.stdin.read()\n"
-)
-
-
-def program(text: str, path: Path, **options) -> subprocess.Popen:
-    command = [sys.executable, "-c", text, str(path)]
-    return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, **options)
-
-
 def leftover_of(path: Path, age: float = 0) -> Path:
     """What a killed program left beside `path`."""
     before = set(path.parent.iterdir())
-    program(KILLED, path).wait()
+    child = os.fork()
+    if not child:
+        with files.replacing(path) as file:
+            file.write(b"new")
+            file.flush()
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
     (leftover,) = set(path.parent.iterdir()) - before
     os.utime(leftover, (time.time() - age,) * 2)
     return leftover
@@ -223,15 +212,26 @@ def test_a_killed_program_leaves_the_old_file_and_the_next_call_removes_the_rest
 @pytest.mark.parametrize("age", [0, 100_000])
 def test_the_file_of_a_living_program_is_never_taken_for_a_leftover(age, tmp_path):
     path = tmp_path / "file"
-    with program(LIVING, path, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
-        writer.stdout.readline()
-        (part,) = tmp_path.iterdir()
-        os.utime(part, (time.time() - age,) * 2)
-        write(tmp_path / "another")
-        write(path)
-        assert part.exists()
-        writer.stdin.close()
-        assert writer.wait() == 0
+    (reads, begun), (going_on, goes_on) = os.pipe(), os.pipe()
+    child = os.fork()
+    if not child:
+        os.close(goes_on)
+        with files.replacing(path) as file:
+            file.write(b"late")
+            file.flush()
+            os.write(begun, b"!")
+            os.read(going_on, 1)
+        os._exit(0)
+    os.read(reads, 1)
+    (part,) = tmp_path.iterdir()
+    os.utime(part, (time.time() - age,) * 2)
+    write(tmp_path / "another")
+    write(path)
+    assert part.exists()
+    os.close(goes_on)
+    os.waitpid(child, 0)
+    for descriptor in (reads, begun, going_on):
+        os.close(descriptor)
     assert path.read_bytes() == b"late"
     assert sorted(tmp_path.iterdir()) == [tmp_path / "another", path]
 

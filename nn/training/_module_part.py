@@ -206,8 +206,6 @@ def _in_words(value: Any) -> str:
         return str([_in_words(each) for each in value]) if len(value) <= 8 else ""
     if isinstance(value, bool | int | float | str | None):
         return arguments.shown(value)
-    if callable(value) and not hasattr(value, "__dict__"):
-        return ""
     return str(getattr(value, "__name__", "")) if callable(value) else ""
 
 

@@ -30,7 +30,7 @@ def write(file: BinaryIO, state: Any, arrays: dict[str, NDArray[Any]]) -> None:
         "checksum": _checksum(text, arrays),
         "state": text,
     }
-    _safetensors.write(file, arrays, metadata)
+    _safetensors.write(file, arrays, metadata, "save")
 
 
 def read_text(file: BinaryIO) -> dict[str, Any]:
