@@ -85,10 +85,10 @@ def _figure_class() -> Any:
 
     class Picture(import_module("matplotlib.figure").Figure):  # type: ignore[misc]
         def _repr_png_(self) -> bytes:
-            content = io.BytesIO()
+            file = io.BytesIO()
             with _drawing, _silence():
-                self.savefig(content, format="png", dpi=100)
-            return content.getvalue()
+                self.savefig(file, format="png", dpi=100)
+            return file.getvalue()
 
     return Picture
 
