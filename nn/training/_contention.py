@@ -13,7 +13,7 @@ SECONDS = 1.0  # between two looks
 IN_A_ROW = 3  # looks that find the cores taken, before it is said
 # A thread that computes is interrupted a few times a second on a quiet machine, and as often as the
 # scheduler lets another program run on a busy one.
-INTERRUPTIONS = 60  # per second and thread of BLAS
+INTERRUPTIONS = 60  # per second of computing, in all threads together
 SHARE = 0.85  # of the time that the threads of BLAS could have computed; idle ones wait by turning
 SETTINGS = {  # what sets the number of threads, by the library that threadpoolctl found
     "openblas": "OPENBLAS_NUM_THREADS",
@@ -45,7 +45,7 @@ class Contention:
         wall, busy, interruptions = (
             now - then for now, then in zip(self.since, before, strict=True)
         )
-        if interruptions < INTERRUPTIONS * wall:  # for a single thread; most looks end here
+        if interruptions < INTERRUPTIONS * busy:  # most looks end here
             self.found = 0
             return None
         threads, setting = _threads_of_blas()
@@ -53,8 +53,7 @@ class Contention:
             self.done = True
             return None
         could = wall * min(threads, os.cpu_count() or 1)
-        taken = interruptions >= INTERRUPTIONS * could and busy < SHARE * could
-        self.found = self.found + 1 if taken else 0
+        self.found = self.found + 1 if busy < SHARE * could else 0
         if self.found < IN_A_ROW:
             return None
         self.done = True

@@ -324,6 +324,7 @@ ALONE, ONE_BESIDE, TWO_BESIDE = (1.98, 52), (1.44, 154), (1.05, 230)
         (2, [ONE_BESIDE] * 2, 0),
         (2, [ONE_BESIDE] * 3, 1),
         (2, [TWO_BESIDE] * 60, 1),
+        (2, [(0.4, 80)] * 60, 1),  # many beside it
         (1, [(0.36, 125)] * 60, 0),  # one thread beside two programs
         (2, [ONE_BESIDE, ONE_BESIDE, ALONE] * 20, 0),  # now and then
         (2, [(1.0, 3)] * 60, 0),  # a loop in Python, where BLAS has nothing to do
