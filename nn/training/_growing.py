@@ -59,7 +59,10 @@ class GrowingFile:
     """
 
     def __init__(self, path: files.FilePath, caller: str) -> None:
-        self.path, self.caller = Path(os.path.abspath(files.checked_path(path, caller))), caller
+        name = files.checked_path(path, caller)
+        self.path, self.caller = Path(os.path.abspath(name)), caller
+        if not os.path.basename(name):
+            raise self._error(errno.EISDIR, "expected the name of a file; this is a folder")
         self.written = Written()
         self._tried = Written(), b""  # what is written after the last append, and its content
         self._claim: _Claim | None = None
@@ -70,7 +73,8 @@ class GrowingFile:
         with suppress(FileNotFoundError):
             if not stat.S_ISREG(mode := os.stat(self.path).st_mode):
                 code = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
-                raise self._error(code, "expected an ordinary file; this is another thing")
+                what = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
+                raise self._error(code, f"expected an ordinary file; this is {what}")
         if not os.path.isdir(self.path.parent):
             raise self._error(errno.ENOENT, "its folder does not exist")
         with files.appending(self.path, self.caller):

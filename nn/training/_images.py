@@ -11,9 +11,12 @@ from tinygrad_lite import Tensor, arguments
 
 def as_array(value: Any, where: str) -> np.ndarray:
     """An array of numbers."""
-    found = value.numpy() if isinstance(value, Tensor) else np.asarray(value)
+    try:
+        found = value.numpy() if isinstance(value, Tensor) else np.asarray(value)
+    except ValueError:  # lists of several lengths
+        raise arguments.wrong(where, "an array of numbers", value) from None
     if found.dtype.kind not in "biuf":
-        raise arguments.wrong(where, "an array of numbers", found)
+        raise arguments.wrong(where, "an array of numbers", value)
     return found
 
 

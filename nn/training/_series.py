@@ -12,6 +12,7 @@ from tinygrad_lite import arguments, files
 from .records import Record, Records
 
 POINTS = 2000  # of a curve; more are averaged
+LARGEST = 1e100  # that is drawn: matplotlib computes with multiples
 # Quantities that share a panel, by the first or last word of a name.
 QUANTITIES = {
     "loss": "loss",
@@ -92,7 +93,9 @@ def _panel(title: str, curves: list[Curve]) -> Panel:
     percent = title in PERCENT and 0 <= low <= high <= 1
     if percent:
         curves = [Curve(label, x, 100 * y) for label, x, y in curves]
-    return Panel(title, curves, percent, title in LOGARITHMIC and bool(low > 0))
+    return Panel(
+        title, curves, percent, title in LOGARITHMIC and bool(1e-100 < low <= high < 1e100)
+    )
 
 
 def _curves(
@@ -108,7 +111,7 @@ def _curves(
             if name != axis and (_is_number(value) or value is None):
                 x, y = points.setdefault((record["kind"], name), ([], []))
                 x.append(place)
-                y.append(math.nan if value is None else value)
+                y.append(math.nan if value is None or abs(value) > LARGEST else value)
     return {key: (np.array(x, float), np.array(y, float)) for key, (x, y) in points.items()}
 
 

@@ -187,7 +187,8 @@ def mistakes(
     most = arguments.integer(most, "mistakes: most", 1)
     true, given, probabilities = _judged(labels, scores)
     images = as_array(images, "mistakes: images")
-    if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[1] not in (1, 3)):
+    with_channels = images.ndim == 4 and images.shape[1] in (1, 3)
+    if not (images.ndim == 3 or with_channels) or 0 in images.shape[1:]:
         expected = "images (N, h, w), (N, 1, h, w) or (N, 3, h, w)"
         raise ValueError(f"mistakes: expected {expected}; got shape {images.shape}")
     if len(images) != len(true):
@@ -303,11 +304,12 @@ def _filters(shown: int, out: int, channels: int) -> str:
 def _classes(values: Any, where: str) -> np.ndarray:
     """One class a row, from 0."""
     found = as_array(values, where)
-    if found.dtype.kind not in "iu" and found.size:
-        raise arguments.wrong(where, "integers, the numbers of classes", values)
     if found.ndim != 1:
-        hint = "; take scores.argmax(axis=1)" if found.ndim == 2 else ""
+        hints = {True: "; take scores.argmax(axis=1)", False: "; take [:, 0]"}
+        hint = hints[found.shape[1] != 1] if found.ndim == 2 else ""
         raise ValueError(f"{where}: expected one class a row, (N,); got shape {found.shape}{hint}")
+    if found.dtype.kind not in "biu" and found.size:
+        raise arguments.wrong(where, "integers, the numbers of classes", values)
     if found.size and not 0 <= int(found.min()) <= int(found.max()) < CLASSES:
         low, high = found.min(), found.max()
         raise ValueError(f"{where}: expected classes from 0 to {CLASSES - 1}; got {low} to {high}")

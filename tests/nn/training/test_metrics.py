@@ -320,6 +320,8 @@ def test_a_place_that_cannot_hold_the_file_is_one_line_at_once(tmp_path):
         Metrics(tmp_path / "none" / "metrics.jsonl")
     with pytest.raises(IsADirectoryError, match="Metrics: "):
         Metrics(tmp_path)
+    with pytest.raises(IsADirectoryError, match="Metrics: expected the name of a file"):
+        Metrics(f"{tmp_path}/new/")
     os.mkfifo(tmp_path / "pipe")
     for special in (tmp_path / "pipe", "/dev/null"):
         with pytest.raises(OSError, match="Metrics: expected an ordinary file"):

@@ -90,13 +90,14 @@ def test_names_choose(metrics):
         curves(metrics, names="loss")
 
 
-@pytest.mark.parametrize("loss", [0.0, -1.0])
-def test_a_loss_that_is_not_positive_has_a_linear_axis(loss):
+@pytest.mark.parametrize("loss", [0.0, -1.0, 1e-320])
+def test_a_loss_that_no_logarithmic_axis_can_show_has_a_linear_axis(loss):
     metrics = Metrics()
     metrics.add("step", step=1, loss=loss)
     metrics.add("step", step=2, loss=3.0)
-    (axes,) = curves(metrics).axes
-    assert axes.get_yscale() == "linear"
+    figure = curves(metrics)
+    assert figure.axes[0].get_yscale() == "linear"
+    drawn(figure)
 
 
 def test_the_axis_is_the_step_else_the_epoch_else_the_number_of_the_record():
@@ -116,10 +117,12 @@ def test_the_axis_is_the_step_else_the_epoch_else_the_number_of_the_record():
 
 def test_gaps_and_what_is_no_number():
     metrics = Metrics()
-    for step, loss in enumerate([1.0, float("nan"), 3.0]):
+    for step, loss in enumerate([1.0, float("nan"), 3.0, 1e308]):
         metrics.add("step", step=step, loss=loss, never=None, text="a", ok=True, each=[1, 2])
-    (axes,) = curves(metrics).axes
-    np.testing.assert_array_equal(axes.lines[0].get_ydata(), [1.0, np.nan, 3.0])
+    figure = curves(metrics)
+    (axes,) = figure.axes
+    np.testing.assert_array_equal(axes.lines[0].get_ydata(), [1.0, np.nan, 3.0, np.nan])
+    drawn(figure)
 
 
 def test_many_records_are_averaged():
@@ -184,10 +187,17 @@ def test_the_fields_are_a_hand_count(kind):
     (axes,) = confusion(kind(LABELS), kind(ANSWERS)).axes
     assert fields(axes, 3) == COUNTED
     assert "0" not in texts(axes)
+    colours = {text.get_position(): text.get_color() for text in axes.texts}
+    assert (colours[0, 0], colours[1, 2]) == ("white", "black")  # on dark, on light
     assert axes.get_title() == "9 answers, 66.67 % right"
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("answer", "true class")
     expected = [[2 / 3, 0, 1 / 3], [0.5, 0.5, 0], [0, 0.25, 0.75]]
     np.testing.assert_allclose(axes.images[0].get_array(), expected)
+
+
+def test_two_classes_may_be_false_and_true():
+    (axes,) = confusion(np.array([True, False]), np.array([True, True])).axes
+    assert fields(axes, 2) == [[0, 1], [0, 1]]
 
 
 def test_class_names_also_of_classes_that_did_not_occur():
@@ -224,6 +234,10 @@ def test_no_answers():
         ([0, 1], [0, 10**9], "answers: expected classes from 0"),
         ([0, 1], [0.5, 1], "answers: expected integers"),
         ([0, 1], np.eye(2, dtype=int), r"answers: expected one class a row.*take scores.argmax"),
+        ([0, 1], [[0], [1]], r"answers: expected one class a row.*take \[:, 0\]"),
+        ([0, 1], np.ones((2, 3)), r"answers: expected one class a row.*take scores.argmax"),
+        ([[0], [0, 1]], [0, 1], r"labels: expected an array of numbers; got \[\[0\], \[0, 1\]\]"),
+        (None, [0], "labels: expected an array of numbers; got None"),
         (["cat"], ["dog"], "labels: expected an array of numbers"),
         (3, 3, "labels: expected one class a row"),
     ],
@@ -328,6 +342,7 @@ def test_a_model_that_knows_nothing_any_more_is_drawn():
         (IMAGES, TRUE, SCORES[:, :2], "label 2, but the scores are of 2 classes"),
         (IMAGES, TRUE, SCORES.argmax(axis=1), r"expected scores \(N, classes\); got shape \(5,\)"),
         (IMAGES.reshape(5, 4), TRUE, SCORES, r"expected images \(N, h, w\), .*got shape \(5, 4\)"),
+        (IMAGES[..., :0], TRUE, SCORES, r"expected images .*got shape \(5, 1, 2, 0\)"),
         (IMAGES.reshape(5, 2, 2, 1), TRUE, SCORES, r"expected images .*got shape \(5, 2, 2, 1\)"),
     ],
 )

@@ -7,13 +7,14 @@ import struct
 import subprocess
 import sys
 import textwrap
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from nn.training import Metrics
-from tinygrad_lite import Tensor
+from tinygrad_lite import Tensor, files
 
 event_pb2 = pytest.importorskip("tensorboardX.proto.event_pb2")
 
@@ -209,6 +210,31 @@ def test_a_file_that_is_removed_costs_one_warning(folder, tmp_path):
         steps(metrics, 2, 3)
     assert len(said) == 1
     assert len(Metrics.read(tmp_path / "metrics.jsonl").records()) == 3
+
+
+def test_ctrl_c_after_the_write_doubles_nothing(folder, tmp_path, monkeypatch):
+    metrics = steps(Metrics(tmp_path / "metrics.jsonl", folder), 1)
+    appending = files.appending
+    left = 2  # the file of lines, then that of events
+
+    @contextmanager
+    def interrupted(path, caller):
+        nonlocal left
+        with appending(path, caller) as file:
+            yield file
+        left -= 1
+        if left == 0:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(files, "appending", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        steps(metrics, 2)
+    state = metrics.state_dict()
+    steps(metrics, 3)
+    assert [step for _, step, _ in scalars(folder)] == [1, 2, 3]
+    again = resumed(metrics, state, folder, tmp_path / "metrics.jsonl")
+    assert [step for _, step, _ in scalars(folder)] == [1, 2]
+    assert len(again.records()) == 2
 
 
 def test_a_folder_that_cannot_be_is_one_line(tmp_path):
