@@ -29,7 +29,7 @@ def default_collate(batch: Sequence[Any]) -> Any:
         raise arguments.wrong("default_collate: batch", "a list of samples", batch)
     if not batch:
         raise ValueError("default_collate: batch: expected one or more samples; got none")
-    return _collated(batch, "default_collate")
+    return _collated(batch, "default_collate: batch")
 
 
 def _collated(batch: Sequence[Any], where: str) -> Any:

@@ -81,13 +81,15 @@ class ConcatDataset:
     """Several data sets as one: the samples of the first, then those of the second, and so on."""
 
     def __init__(self, datasets: Iterable[Any]) -> None:
+        name, expected = "ConcatDataset: datasets", "data sets with __getitem__ and __len__"
+        if not has(datasets, "__iter__"):
+            raise arguments.wrong(name, f"a list of {expected}", datasets)
         self.datasets = list(datasets)
         if not self.datasets:
-            raise ValueError("ConcatDataset: expected one or more data sets; got none")
+            raise ValueError(f"{name}: expected one or more data sets; got none")
         for dataset in self.datasets:
-            if not hasattr(dataset, "__getitem__") or not hasattr(dataset, "__len__"):
-                expected = "data sets with __getitem__ and __len__"
-                raise arguments.wrong("ConcatDataset", expected, dataset)
+            if not has(dataset, "__getitem__", "__len__"):
+                raise arguments.wrong(name, expected, dataset)
         self.cumulative_sizes = list(accumulate(map(len, self.datasets)))
 
     def __getitem__(self, index: Any) -> Any:
@@ -139,7 +141,7 @@ def as_indices(indices: Any, name: str) -> NDArray[np.int64]:
     if isinstance(indices, Tensor):
         indices = indices.data
     if not isinstance(indices, np.ndarray):
-        if not hasattr(indices, "__iter__"):
+        if not has(indices, "__iter__"):
             raise arguments.wrong(name, "integers", indices)
         whole = [arguments.integer(index, name) for index in indices]
         return np.array(whole, np.int64)
@@ -157,6 +159,11 @@ def as_tensors(arrays: tuple[Any, ...], caller: str) -> tuple[Tensor, ...]:
     if len(set(lengths)) > 1:
         raise ValueError(f"{caller}: expected arrays of one length; got {lengths}")
     return tensors
+
+
+def has(value: Any, *methods: str) -> bool:
+    """Whether it has these methods, and they work: an array without axes has them all in vain."""
+    return getattr(value, "shape", None) != () and all(hasattr(value, name) for name in methods)
 
 
 def is_array(value: Any) -> bool:

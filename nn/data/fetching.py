@@ -40,9 +40,14 @@ class Fetch:
         indices, seeds = task
         if seeds is None:
             return self._batch(indices)
-        with generator.seeded(seeds):
-            batch = self._batch(indices)
-            return batch if self.transform is None else self._transformed(batch)
+        try:
+            with generator.seeded(seeds):
+                batch = self._batch(indices)
+                return batch if self.transform is None else self._transformed(batch)
+        except StopIteration as error:  # it would end the loop without a word
+            raise RuntimeError(
+                "DataLoader: a StopIteration came out of the data set, collate_fn or transform"
+            ) from error
 
     def _batch(self, indices: NDArray[np.int64]) -> Any:
         dataset, indices = without_subsets(self.dataset, indices)

@@ -16,8 +16,8 @@ def served(arrays: tuple[Any, ...], sampled: bool) -> tuple[Any, bool]:
     for data in arrays[1:]:
         if isinstance(data, int | np.integer):
             raise TypeError(
-                f"DataLoader: options are given by name: batch_size={data}; got {data} among the "
-                "data"
+                f"DataLoader: options are given by name: batch_size={arguments.shown(data)}; got "
+                "it among the data"
             )
     if len(arrays) > 1:
         for data in arrays:
@@ -31,7 +31,7 @@ def served(arrays: tuple[Any, ...], sampled: bool) -> tuple[Any, bool]:
 def _refuse_dataset(data: Any) -> None:
     """Refuse a data set among several arrays; whatever else is no array is refused later."""
     other = is_array(data) or isinstance(data, list | tuple | dict | str | bytes | type)
-    if not other and hasattr(data, "__getitem__"):
+    if not other and not hasattr(data, "toarray") and hasattr(data, "__getitem__"):
         raise arguments.wrong("DataLoader", "arrays or Tensors", data, "; a data set comes alone")
 
 
@@ -43,6 +43,11 @@ def _require_dataset(data: Any, sampled: bool) -> None:
             f"DataLoader: expected arrays, Tensors or samples; got a {type(data).__name__} of "
             "numbers; use np.array(...)"
         )
+    if isinstance(data, tuple) and data and all(map(is_array, data)):
+        raise TypeError(
+            "DataLoader: expected arrays, Tensors or a data set; got a tuple of arrays; pass them "
+            "one by one: DataLoader(*arrays)"
+        )
     if isinstance(data, type):
         fix = f"; make one: {data.__name__}(...)"
     elif isinstance(data, dict):
@@ -52,7 +57,7 @@ def _require_dataset(data: Any, sampled: bool) -> None:
     elif hasattr(data, "__iter__") and not hasattr(data, "__getitem__"):
         expected = "a data set with __getitem__"
         fix = ", which can only be iterated; use list(data)"
-    elif hasattr(data, "__getitem__") and not isinstance(data, str | bytes):
+    elif hasattr(data, "__getitem__") and not isinstance(data, str | bytes | bytearray | np.dtype):
         if hasattr(data, "__len__") or sampled:
             return
         expected = "a data set with __len__, or a sampler"

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tinygrad_lite import arguments
 
-from .dataset import TensorDataset
+from .dataset import ConcatDataset, Subset, TensorDataset, has
 from .epochs import Epoch, as_order, bounds_of, checked_order, checked_position, count
 from .fetching import Fetch, FetchInProcess, Task, received
 from .given_data import served
@@ -25,6 +25,7 @@ _OTHERS = {
     "multiprocessing_context": "leave it out",
     "in_order": "leave it out: batches come in order",
 }
+_COUNTED = (TensorDataset, Subset, ConcatDataset, list, tuple, range)
 _OPTIONS = ("rows", "batch_size", "drop_last", "shuffle")
 _STATE = {"epoch", "begun", *_OPTIONS, "generator", "sampler", "position"}
 
@@ -238,8 +239,8 @@ class DataLoader:
 
     @property
     def _limit(self) -> int | None:
-        """The number of rows, if a sampler's numbers are held against it; a data set does it."""
-        return self._rows if isinstance(self.dataset, TensorDataset) else None
+        """Below which a sampler's numbers are; a data set of another kind looks at them itself."""
+        return self._rows if isinstance(self.dataset, _COUNTED) else None
 
     @property
     def _samples(self) -> bool:
@@ -268,7 +269,7 @@ class DataLoader:
         """All batches of an epoch, one after the other, and where each begins."""
         name, batches = "DataLoader: batch_sampler", [np.empty(0, np.int64)]
         for batch in sampler:
-            if not hasattr(batch, "__iter__") or isinstance(batch, str | bytes):
+            if not has(batch, "__iter__") or isinstance(batch, str | bytes):
                 raise arguments.wrong(name, "lists of integers", batch)
             batches.append(as_order(batch, self._limit, name))
         return np.concatenate(batches), np.cumsum([len(batch) for batch in batches])
@@ -347,7 +348,7 @@ def _function(value: Any, name: str) -> Any:
 
 
 def _checked_sampler(sampler: Any, name: str, gives: str) -> Any:
-    if sampler is not None and not (hasattr(sampler, "__iter__") and hasattr(sampler, "__len__")):
+    if sampler is not None and not has(sampler, "__iter__", "__len__"):
         raise arguments.wrong(
             f"DataLoader: {name}", f"an iterable of {gives} with __len__", sampler
         )

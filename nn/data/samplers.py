@@ -16,7 +16,7 @@ import numpy as np
 
 from tinygrad_lite import Tensor, arguments
 
-from .dataset import as_indices
+from .dataset import as_indices, has
 from .seeding import State, Stream
 
 
@@ -130,9 +130,15 @@ class WeightedRandomSampler(_RandomSampler):
         self, weights: Any, num_samples: int, replacement: bool = True, seed: Any = None
     ) -> None:
         super().__init__(seed)
-        given = weights.data if isinstance(weights, Tensor) else np.asarray(weights)
+        name = "WeightedRandomSampler: weights"
+        if not has(weights, "__iter__"):
+            raise arguments.wrong(name, "numbers, (N,)", weights)
+        if hasattr(weights, "__array__"):
+            given = weights.data if isinstance(weights, Tensor) else np.asarray(weights)
+        else:
+            given = np.array([arguments.number(weight, name) for weight in weights])
         if given.ndim != 1 or given.dtype.kind not in "biuf":
-            raise arguments.wrong("WeightedRandomSampler: weights", "numbers, (N,)", weights)
+            raise arguments.wrong(name, "numbers, (N,)", weights)
         self.weights = given.astype(np.float64)
         self.num_samples = arguments.integer(
             num_samples, "WeightedRandomSampler: num_samples", least=1
@@ -171,7 +177,7 @@ class BatchSampler:
     """
 
     def __init__(self, sampler: Iterable[int], batch_size: int, drop_last: bool = False) -> None:
-        if not hasattr(sampler, "__iter__") and not hasattr(sampler, "__getitem__"):
+        if not has(sampler, "__iter__"):
             raise arguments.wrong("BatchSampler: sampler", "an iterable of integers", sampler)
         self.sampler = sampler
         self.batch_size = arguments.integer(batch_size, "BatchSampler: batch_size", least=1)
@@ -225,6 +231,6 @@ def load_sampler(sampler: Any, state: Any, where: str) -> None:
 
 
 def _sized(data: Any, caller: str) -> Any:
-    if not hasattr(data, "__len__"):
+    if not has(data, "__len__"):
         raise arguments.wrong(f"{caller}: data_source", "data with a length", data)
     return data

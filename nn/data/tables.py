@@ -13,7 +13,7 @@ from tinygrad_lite import arguments
 
 def is_table(value: Any) -> bool:
     """Whether this is a Series or a DataFrame, whose own index picks rows by label."""
-    return hasattr(value, "iloc") and hasattr(value, "to_numpy")
+    return hasattr(value, "iloc") and callable(getattr(value, "to_numpy", None))
 
 
 def from_table(table: Any, caller: str) -> NDArray[Any]:

@@ -2,6 +2,7 @@
 
 import atexit
 import inspect
+import itertools
 import operator
 import shutil
 import tempfile
@@ -484,6 +485,29 @@ def calls_of_nn(folder: Path) -> Iterator[Call]:
     yield from calls_of_modules(values)
 
 
+def calls_of_data() -> Iterator[Call]:
+    for kind, args, options in [
+        (nn.data.DataLoader, [np.ones((6, 2))],
+         {"num_workers": 0, "threads": False, "prefetch_factor": 2, "timeout": 0}),
+        (nn.data.TensorDataset, [np.ones((6, 2)), np.ones(6)], {}),
+        (nn.data.Subset, [[1, 2, 3], [0, 2]], {}),
+        (nn.data.ConcatDataset, [[[1, 2], [3]]], {}),
+        (nn.data.RandomSampler, [[1, 2, 3], True, 5, 0], {}),
+        (nn.data.SubsetRandomSampler, [[0, 2]], {"seed": 0}),
+        (nn.data.WeightedRandomSampler, [[0.5, 2.0], 3, True], {"seed": 0}),
+        (nn.data.BatchSampler, [[0, 2], 2, False], {}),
+        (nn.data.default_collate, [[(1, 2.0), (3, 4.0)]], {}),
+    ]:  # fmt: skip
+        yield Call(kind.__name__, kind, fresh(args, options))
+    yield Call("DataLoader", rows_of, lambda: ([[(1,), (2,)]], {"sampler": [0, 1], "seed": 0}), 1)
+    yield Call("DataLoader", rows_of, lambda: ([np.ones(3)], {"batch_sampler": [[0, 1], [2]]}))
+
+
+def rows_of(*data: Any, **options: Any) -> list[Any]:
+    """All batches of an epoch, if there are not too many."""
+    return list(itertools.islice(nn.data.DataLoader(*data, **options), 100))
+
+
 def of_model(method: str, *args: Any, said: str = "", fixed: int = 0) -> Call:
     """A call of a method of a Sequential; `said` is what a message begins with."""
     return Call(
@@ -584,4 +608,5 @@ def public_calls() -> list[Call]:
     return [
         *calls_of_methods(), *CALLS_ELSEWHERE, *CALLS_OF_OPERATORS, *calls_of_numpy(),
         *calls_of_nn(folder), *calls_of_training(), *calls_of_derivatives(folder),
+        *calls_of_data(),
     ]  # fmt: skip

@@ -375,6 +375,19 @@ def test_an_error_in_a_sample_names_it():
     assert caught.value.__notes__ == ["DataLoader: this happened in dataset[5]"]
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_stop_iteration_does_not_end_the_loop_without_a_word(workers):
+    class Ends(Squares):
+        def __getitem__(self, index):
+            return next(iter(()))
+
+    loader = DataLoader(Ends(), num_workers=workers, threads=True)
+    with pytest.raises(
+        RuntimeError, match=r"^DataLoader: a StopIteration came out of the data set"
+    ):
+        next(iter(loader))
+
+
 def test_random_samples_follow_from_the_seed():
     def epoch(seed):
         return [(x.tolist(), y.tolist()) for x, y in DataLoader(Noisy(), batch_size=3, seed=seed)]
@@ -605,13 +618,13 @@ def test_a_copy_continues_apart(copied):
             (X, 64),
             {},
             TypeError,
-            "DataLoader: options are given by name: batch_size=64; got 64 among the data",
+            "DataLoader: options are given by name: batch_size=64; got it among the data",
         ),
         (
             (X, 64, True),
             {},
             TypeError,
-            "DataLoader: options are given by name: batch_size=64; got 64 among the data",
+            "DataLoader: options are given by name: batch_size=64; got it among the data",
         ),
         (
             (np.array(["a"]),),
@@ -640,6 +653,13 @@ def test_a_copy_continues_apart(copied):
             TypeError,
             "DataLoader: expected arrays, Tensors or a data set; got dict; pass what is in it: "
             "DataLoader(*data.values())",
+        ),
+        (
+            ((X, Y),),
+            {},
+            TypeError,
+            "DataLoader: expected arrays, Tensors or a data set; got a tuple of arrays; pass them "
+            "one by one: DataLoader(*arrays)",
         ),
         (("ab",), {}, TypeError, "DataLoader: expected arrays, Tensors or a data set; got 'ab'"),
         (

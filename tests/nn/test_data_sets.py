@@ -35,9 +35,13 @@ def test_subset() -> None:
 
 
 def test_concat_dataset_refuses_what_is_no_data_set() -> None:
-    with pytest.raises(ValueError, match=r"^ConcatDataset: expected one or more data sets; got no"):
+    with pytest.raises(
+        ValueError, match=r"^ConcatDataset: datasets: expected one or more data sets; got no"
+    ):
         ConcatDataset([])
-    with pytest.raises(TypeError, match=r"^ConcatDataset: expected data sets with __getitem__ and"):
+    with pytest.raises(
+        TypeError, match=r"^ConcatDataset: datasets: expected data sets with __getitem__ and"
+    ):
         ConcatDataset([iter([1])])
     with pytest.raises(TypeError, match=r"^ConcatDataset: index: expected an integer; got 1.0$"):
         ConcatDataset([[1]])[1.0]
@@ -116,40 +120,68 @@ def test_a_batch_is_apart_from_the_samples() -> None:
         (
             [None],
             TypeError,
-            "default_collate: expected Tensors, arrays, numbers, text, tuples, lists or dicts; got "
-            "None; collate_fn= is for others",
+            "default_collate: batch: expected Tensors, arrays, numbers, text, tuples, lists or "
+            "dicts; got None; collate_fn= is for others",
         ),
         (
             [(1, {"a": {1}})],
             TypeError,
-            r"default_collate: \[1\]: \['a'\]: expected Tensors, arrays, numbers, .* got set",
+            r"default_collate: batch: \[1\]: \['a'\]: expected Tensors, arrays, .* got set",
         ),
         (
             [np.ones(2), np.ones(3)],
             ValueError,
-            r"default_collate: expected one shape; got \(2,\) and \(3,\); collate_fn= can pad them",
+            r"default_collate: batch: expected one shape; got \(2,\) and \(3,\); collate_fn= can",
         ),
         (
             [(np.ones(2), 1), (Tensor.ones(3), 2)],
             TypeError,
-            r"default_collate: \[0\]: expected arrays, as in the first sample; got Tensor of shape",
+            r"default_collate: batch: \[0\]: expected arrays, as in the first sample; got Tensor",
         ),
-        ([[1], [1, 2]], ValueError, r"default_collate: expected samples of one length; got \[1, 2"),
-        ([{"a": 1}, {"b": 1}], ValueError, "default_collate: the key 'a' is not in every sample"),
+        (
+            [[1], [1, 2]],
+            ValueError,
+            r"default_collate: batch: expected samples of one length; got \[1, 2",
+        ),
+        (
+            [{"a": 1}, {"b": 1}],
+            ValueError,
+            "default_collate: batch: the key 'a' is not in every sample",
+        ),
         (
             [{"a": 1}, 2],
             TypeError,
-            "default_collate: expected dicts, as in the first sample; got ",
+            "default_collate: batch: expected dicts, as in the first sample; got ",
         ),
-        ([1, "a"], TypeError, "default_collate: expected numbers, as in the first sample; got 'a'"),
-        ([1, None], TypeError, "default_collate: expected numbers, as in the first sample; got No"),
-        ([2**63, 1], ValueError, "default_collate: expected integers of at most 63 bits; got 922"),
-        ([np.array("a")], TypeError, "default_collate: expected arrays of numbers of at most 64 b"),
-        ([np.array(1j)], TypeError, "default_collate: expected arrays of numbers of at most 64 bi"),
+        (
+            [1, "a"],
+            TypeError,
+            "default_collate: batch: expected numbers, as in the first sample; got 'a'",
+        ),
+        (
+            [1, None],
+            TypeError,
+            "default_collate: batch: expected numbers, as in the first sample; got No",
+        ),
+        (
+            [2**63, 1],
+            ValueError,
+            "default_collate: batch: expected integers of at most 63 bits; got 922",
+        ),
+        (
+            [np.array("a")],
+            TypeError,
+            "default_collate: batch: expected arrays of numbers of at most 64 b",
+        ),
+        (
+            [np.array(1j)],
+            TypeError,
+            "default_collate: batch: expected arrays of numbers of at most 64 bi",
+        ),
         (
             [np.ma.masked_array([1.0], [True])],
             TypeError,
-            "default_collate: expected arrays without a mask; got MaskedArray .*; use .filled",
+            "default_collate: batch: expected arrays without a mask; got MaskedArray .*; use",
         ),
     ],
 )
