@@ -2,11 +2,12 @@
 
 import os
 import time
-from typing import Any
+
+from ._environment import blas_libraries, threads_variable
 
 try:
     import resource
-except ImportError:  # Windows, where it is not told
+except ImportError:  # Windows does not count interruptions
     resource = None  # type: ignore[assignment]
 
 SECONDS = 1.0  # between two looks
@@ -15,11 +16,6 @@ IN_A_ROW = 3  # looks that find the cores taken, before it is said
 # scheduler lets another program run on a busy one.
 INTERRUPTIONS = 60  # per second of computing, in all threads together
 SHARE = 0.85  # of the time that the threads of BLAS could have computed; idle ones wait by turning
-SETTINGS = {  # what sets the number of threads, by the library that threadpoolctl found
-    "openblas": "OPENBLAS_NUM_THREADS",
-    "mkl": "MKL_NUM_THREADS",
-    "blis": "BLIS_NUM_THREADS",
-}
 
 
 class Contention:
@@ -70,15 +66,8 @@ class Contention:
 
 def _threads_of_blas() -> tuple[int, str]:
     """The number of threads that matrix products use, and the variable that sets it."""
-    from threadpoolctl import threadpool_info
-
-    found: list[dict[str, Any]] = [
-        library for library in threadpool_info() if library["user_api"] == "blas"
-    ]
+    found = blas_libraries()
     if not found:
         return 1, ""
     largest = max(found, key=lambda library: library["num_threads"])
-    setting = SETTINGS.get(largest["internal_api"], "OMP_NUM_THREADS")
-    if largest.get("threading_layer") == "openmp":
-        setting = "OMP_NUM_THREADS"
-    return largest["num_threads"], setting
+    return largest["num_threads"], threads_variable(largest)

@@ -33,7 +33,7 @@ def write(file: BinaryIO, state: Any, arrays: dict[str, NDArray[Any]]) -> None:
     _safetensors.write(file, arrays, metadata, "save")
 
 
-def read_text(file: BinaryIO) -> dict[str, Any]:
+def read_state(file: BinaryIO) -> dict[str, Any]:
     """The JSON, without the arrays.  ValueError for another file."""
     return _state(_safetensors.read_metadata(file))
 

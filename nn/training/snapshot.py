@@ -1,7 +1,7 @@
 """Snapshot: a whole training in one file, from which it goes on to the same bits.
 
 `_snapshot_file` says what is in the file, `_module_part` and `_parts` what is saved of each kind of
-object, and `_surroundings` what is saved besides.
+object, `_random_state` and `_environment` what is saved besides.
 """
 
 import os
@@ -16,16 +16,11 @@ from tinygrad_lite import Tensor, arguments, files, warn
 
 from ..reflection import walk
 from ._encoding import Decoder, Encoder
+from ._environment import differences, environment
 from ._part import Part, changes
 from ._parts import OptimizerPart, part_of
-from ._snapshot_file import read, read_text, write
-from ._surroundings import (
-    check_random_state,
-    differences,
-    environment,
-    random_state,
-    set_random_state,
-)
+from ._random_state import check_random_state, random_state, set_random_state
+from ._snapshot_file import read, read_state, write
 
 ENTRY = {"kind", "class", "trains", "state"}
 SECTIONS = {"number", "score", "config", "environment", "random", "values", "parts"}
@@ -210,10 +205,10 @@ class Snapshot:
                     os.unlink(self._named(f"{old:06d}"))
 
     def _peek(self, path: str, caller: str) -> dict[str, Any] | None:
-        """The text of a snapshot, without its arrays; None if there is none."""
+        """The state in a snapshot, without its arrays; None if there is no snapshot."""
         try:
             with files.reading(path, caller) as file:
-                found = read_text(file)
+                found = read_state(file)
         except (FileNotFoundError, ValueError):
             return None
         return found if type(found.get("number")) is int and found["number"] > 0 else None
