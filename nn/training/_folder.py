@@ -9,8 +9,7 @@ from pathlib import Path
 
 from tinygrad_lite import files
 
-from ._output import complain, fail
-from .interrupts import FULL
+from ._output import FULL, complain, fail
 
 try:
     import fcntl

@@ -1,11 +1,13 @@
 """Lines for the user: also where stdout or stderr is closed, full, or a terminal that is gone."""
 
+import errno
 import os
 import sys
 from contextlib import suppress
 from typing import Any, NoReturn, TextIO
 
 live: list[Any] = []  # the bars of tqdm on the screen, above which a line has to be printed
+FULL = (errno.ENOSPC, errno.EDQUOT)  # no room on a disk
 UNUSABLE = 2  # exit status: a wrong command line, data or a folder that cannot be used
 
 

@@ -13,7 +13,6 @@ if __name__ == "__main__":
 """
 
 import atexit
-import errno
 import os
 import select
 import signal
@@ -25,11 +24,10 @@ from typing import Any, TextIO
 
 from tinygrad_lite import files
 
-from ._output import UNUSABLE, complain, discard
+from ._output import FULL, UNUSABLE, complain, discard
 
 STOPPED = 130  # the exit status that a shell gives a program that Ctrl-C ended
 NO_READER = 141  # and one that wrote into a pipe that nobody reads
-FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def run(main: Callable[[], int | None]) -> int:

@@ -1,6 +1,5 @@
 """Metrics: the numbers of a training as JSON lines, and for TensorBoard."""
 
-import errno
 import os
 import threading
 from collections.abc import Iterator, Mapping
@@ -16,11 +15,11 @@ from ._event_files import EventFiles
 from ._event_files import checked_state as checked_events
 from ._growing import Written
 from ._lines import LineFile, parsed, text
+from ._output import FULL
 from .records import Record, Records
 
 LONGEST_LIST = 1000  # values in a record
 KEPT = 1000  # records that a state has although the file has them
-FULL = (errno.ENOSPC, errno.EDQUOT)  # no room: no reason to stop
 
 
 class Metrics(Records):
@@ -73,7 +72,7 @@ class Metrics(Records):
             try:
                 self._lines.file.open()
             except OSError as error:
-                if error.errno not in FULL:
+                if error.errno not in FULL:  # which is no reason to stop a training
                     raise
                 self._complain(self._lines, error)
 

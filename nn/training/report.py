@@ -121,7 +121,7 @@ class Report:
         """The folder, if all that is needed to fill it is there: checked before the training."""
         path = files.checked_path(out, "Report: out")
         if any(name.endswith(PICTURES) for name in kept) and find_spec("matplotlib") is None:
-            fail("--out: the package matplotlib is missing; pip install matplotlib")
+            fail("--out: the package matplotlib is missing; pip install 'tinygrad-lite[train]'")
         return Folder(path, (METRICS, SNAPSHOT, *kept), SNAPSHOT, self.asked)
 
     def _new_progress(self) -> Progress:

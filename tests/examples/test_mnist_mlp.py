@@ -404,7 +404,7 @@ def test_a_package_that_out_needs_is_missed_before_the_training(
     with pytest.raises(SystemExit) as caught:
         call("--out", tmp_path / "out")
     assert caught.value.code == 2
-    said = "--out: the package matplotlib is missing; pip install matplotlib\n"
+    said = "--out: the package matplotlib is missing; pip install 'tinygrad-lite[train]'\n"
     assert capsys.readouterr() == ("", said)
     assert not (tmp_path / "out").exists()
 
