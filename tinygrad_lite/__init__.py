@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from . import files, ops
 from .arrays import arguments as arguments
 from .arrays import generator as generator
+from .arrays import locks as locks
 from .arrays.locks import imported
 from .arrays.ownership import shares_memory
 from .arrays.threads import parallel
@@ -43,6 +44,7 @@ __all__ = [
     "is_grad_enabled",
     "jacobian",
     "jvp",
+    "locks",
     "no_grad",
     "ops",
     "parallel",

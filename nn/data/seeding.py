@@ -1,28 +1,16 @@
 """Where the orders of a DataLoader and of the samplers come from: a stream of random numbers."""
 
-import os
-import threading
 from copy import deepcopy
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_lite import Tensor, arguments, generator
+from tinygrad_lite import Tensor, arguments, generator, locks
 
 State: TypeAlias = dict[str, Any] | None
 
-# Two threads that begin an epoch take turns.  A forked child has a new lock: nobody holds it there.
-_turns = threading.Lock()
-
-
-def _renew() -> None:
-    global _turns
-    _turns = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew)
+_turns = locks.ProcessLock()  # two threads that begin an epoch take turns
 
 
 class Stream:
@@ -48,7 +36,7 @@ class Stream:
 
     def permutation(self, rows: int | None) -> "tuple[np.random.Generator, Any]":
         """A copy of the generator as the next epoch finds it, and a random order of `rows`."""
-        with _turns:
+        with _turns.lock:
             source = self.epoch()
             start = deepcopy(source)
             return start, None if rows is None else source.permutation(rows)

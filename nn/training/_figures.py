@@ -6,7 +6,6 @@ like any object, and a program can draw in a thread.  A figure shows itself in a
 
 import io
 import logging
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -14,13 +13,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from tinygrad_lite import files
+from tinygrad_lite import files, locks
 
 ENDINGS = ("png", "pdf", "svg")
 DPI = 150
 # Of Okabe and Ito, which colour-blind readers tell apart; https://jfly.uni-koeln.de/color
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
-_drawing = threading.RLock()  # matplotlib's parser of formulas is one for all threads
+_drawing = locks.ProcessLock()  # matplotlib's parser of formulas is one for all threads
 
 
 class Drawing:
@@ -45,7 +44,7 @@ def drawing(caller: str, path: files.FilePath | None) -> Iterator[Drawing]:
     another ending; OSError.  Then the file stays as it was.
     """
     kind = "png" if path is None else _kind(files.checked_path(path, caller), caller)
-    with _drawing, _silence():
+    with _drawing.lock, _silence():
         try:
             import_module("matplotlib.figure")
         except ImportError as error:
@@ -86,7 +85,7 @@ def _figure_class() -> Any:
     class Picture(import_module("matplotlib.figure").Figure):  # type: ignore[misc]
         def _repr_png_(self) -> bytes:
             file = io.BytesIO()
-            with _drawing, _silence():
+            with _drawing.lock, _silence():
                 self.savefig(file, format="png", dpi=100)
             return file.getvalue()
 

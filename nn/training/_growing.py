@@ -7,14 +7,13 @@ how many records, how many bytes, and their checksum.
 import errno
 import os
 import stat
-import threading
 import zlib
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
-from tinygrad_lite import arguments, files
+from tinygrad_lite import arguments, files, locks
 
 try:
     import fcntl
@@ -190,12 +189,12 @@ class _Claim:
 
 
 _claims: WeakValueDictionary[tuple[int, int], _Claim] = WeakValueDictionary()
-_lock = threading.Lock()
+_taking = locks.ProcessLock()
 
 
 def _claimed(path: Path) -> _Claim:
     """The one claim of this process to the file at that path."""
-    with _lock:
+    with _taking.lock:
         claim = _claims.get(_identity(os.stat(path)))
         if claim is None:
             claim = _Claim(path)
@@ -207,14 +206,9 @@ def _identity(found: os.stat_result) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
-def _in_a_child() -> None:
+@locks.in_forked_child
+def _release_all() -> None:
     """A forked child lets go, or it would hold the lock after the parent's death."""
-    global _lock
-    _lock = threading.Lock()
     for claim in list(_claims.values()):
         claim.release()
     _claims.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_in_a_child)

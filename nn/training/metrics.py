@@ -1,7 +1,6 @@
 """Metrics: the numbers of a training as JSON lines, and for TensorBoard."""
 
 import os
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
@@ -9,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lite import Tensor, arguments, files, warn
+from tinygrad_lite import Tensor, arguments, files, locks, warn
 
 from ._event_files import EventFiles
 from ._event_files import checked_state as checked_events
@@ -60,7 +59,7 @@ class Metrics(Records):
         self, path: files.FilePath | None = None, tensorboard: files.FilePath | None = None
     ) -> None:
         super().__init__([])
-        self._lock = threading.RLock()
+        self._turns = locks.ProcessLock()
         self._process = os.getpid()
         self._closed = False
         self._before = Written(), self._records  # the file and the records before the last load
@@ -121,7 +120,7 @@ class Metrics(Records):
         last 1000 of them, in case the file is lost.  Of records that are in no file the state has
         all; a long training gives a path.
         """
-        with self._lock:
+        with self._turns.lock:
             self._store(again=True)
             written = Written() if self._lines is None else self._lines.state()
             first = min(written.records, max(0, len(self._records) - KEPT))
@@ -163,7 +162,7 @@ class Metrics(Records):
         """Try once more to write what could not be written, and let other processes write."""
         if self._closed or os.getpid() != self._process:
             return
-        with self._lock:
+        with self._turns.lock:
             self._store(again=True)
             self._closed = True
             if self._lines is not None:
@@ -199,7 +198,7 @@ class Metrics(Records):
                 f"Metrics.{method}: this is a forked child of the process that writes the file; "
                 "add the records there"
             )
-        with self._lock:
+        with self._turns.lock:
             yield
 
     def _recovered(

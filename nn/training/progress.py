@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from threading import RLock
 from typing import Any
 
-from tinygrad_lite import arguments, files
+from tinygrad_lite import arguments, files, locks
 
 from ._contention import Contention
 from ._output import complain, live, tell
@@ -57,7 +57,7 @@ class Progress:
         self.waiting = 0  # units that the live line does not show yet
         self.values: dict[str, Any] = {}
         self.shown_at = 0.0
-        self.lock = RLock()  # an interrupted thread may write a line
+        self.turns = locks.ProcessLock()  # an interrupted thread may write a line
         self.contention = Contention()
         self.bar = None if quiet else _live_line(total, unit, name, self.done)
         if self.bar is not None:
@@ -78,7 +78,7 @@ class Progress:
         """Count `count` more units, and show these values: numbers, Tensors of one, or text."""
         if type(count) is not int or count < 0:
             count = arguments.integer(count, "Progress.update: count", least=0)
-        with self.lock:
+        with self.turns.lock:
             self.done += count
             self.waiting += count
             if values:
@@ -90,13 +90,13 @@ class Progress:
         """Print a line on stdout, above the live one; nothing if `quiet`."""
         if self.quiet:
             return
-        with self.lock:
+        with self.turns.lock:
             if self.bar is None or not self._on_bar(lambda bar: bar.write(line, file=sys.stdout)):
                 tell(line)
 
     def close(self) -> None:
         """Remove the live line from the screen, and a ^C beside it."""
-        with self.lock:
+        with self.turns.lock:
             self._on_bar(self._wipe)
             self._drop()
 

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
+from weakref import WeakSet
 
 
 def in_forked_child(renew: Callable[[], None]) -> Callable[[], None]:
@@ -27,11 +28,17 @@ class ProcessLock:
     """
 
     def __init__(self) -> None:
-        self._renew()
-        in_forked_child(self._renew)
-
-    def _renew(self) -> None:
         self.lock = threading.RLock()
+        _all.add(self)
+
+
+_all: WeakSet[ProcessLock] = WeakSet()
+
+
+@in_forked_child
+def _renew_all() -> None:
+    for each in _all:
+        each.lock = threading.RLock()
 
 
 _importing = ProcessLock()
