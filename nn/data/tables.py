@@ -19,10 +19,10 @@ def is_table(value: Any) -> bool:
 def from_table(table: Any, caller: str) -> NDArray[Any]:
     """The rows of a Series, (N,), or a DataFrame, (N, columns), as an ndarray of numbers.
 
-    Columns of several dtypes get the one that NumPy gives to all of them.  Missing values are nan
-    in a float column.
+    Columns of several dtypes get the one that NumPy gives to all of them.  Missing values are nan,
+    also in a column of integers, which then holds floats (as to_numpy() does since pandas 3).
 
-    Errors: TypeError for a column that holds no numbers, or integers with missing values.
+    Errors: TypeError for a column that holds no numbers, or bools with missing values.
     """
     array = np.asarray(table.to_numpy())
     if array.dtype.kind in "biuf":
@@ -41,9 +41,9 @@ def _from_column(column: Any, name: Any, caller: str) -> NDArray[Any]:
     said = "a Series" if name is None else f"the column {arguments.shown(name)}"
     dtype = arguments.shown(str(getattr(column, "dtype", array.dtype)))
     kind = getattr(getattr(column, "dtype", None), "kind", "O")  # "i" for an Int64 of pandas
-    if kind == "f":
+    if kind in "iuf":
         return np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))
-    if kind in "biu":
+    if kind == "b":
         fix = f"{said} of dtype {dtype} has missing values; fill them with fillna(...)"
         raise TypeError(f"{caller}: {fix}")
     raise TypeError(

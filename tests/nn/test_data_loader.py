@@ -521,8 +521,11 @@ def test_missing_values_of_a_column():
     assert floats[0] == 1.5
     assert np.isnan(floats[1])
     integers = Labelled([1, None], range(2), Dtype("Int64", "i"))
-    with pytest.raises(TypeError, match=r"the column 'label' of dtype 'Int64' has missing values"):
-        DataLoader(integers)
+    integers = next(iter(DataLoader(integers, batch_size=2))).numpy()
+    np.testing.assert_array_equal(integers, [1.0, np.nan])
+    flags = Labelled([True, None], range(2), Dtype("boolean", "b"))
+    with pytest.raises(TypeError, match=r"the column 'label' of dtype 'boolean' has missing val"):
+        DataLoader(flags)
     text = Labelled(["a", None], range(2), Dtype("object", "O"))
     with pytest.raises(TypeError, match=r"expected numbers; got the column 'label' of dtype 'obj"):
         DataLoader(text)
