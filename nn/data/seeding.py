@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_lite import Tensor, arguments, generator, locks
+from tinygrad_lite import Tensor, generator, locks
 
 State: TypeAlias = dict[str, Any] | None
 
@@ -24,9 +24,7 @@ class Stream:
     generator: "np.random.Generator | None"
 
     def __init__(self, seed: Any, name: str) -> None:
-        if seed is not None and not _is_source(seed):
-            seed = arguments.seed(seed, name)
-        self.generator = None if seed is None else generator.new_generator(seed)
+        self.generator = None if seed is None else generator.from_seed(seed, name)
 
     def epoch(self) -> "np.random.Generator":
         """The generator that the next epoch draws from."""
@@ -42,7 +40,7 @@ class Stream:
             return start, None if rows is None else source.permutation(rows)
 
     def state(self) -> State:
-        """Where it stands; None if it follows from the generator that Tensor draws from."""
+        """The state of its generator; None if it follows from the one that Tensor draws from."""
         return None if self.generator is None else generator.get_state(self.generator)
 
     def checked(self, state: Any, where: str) -> "np.random.Generator | None":
@@ -92,8 +90,3 @@ def seed_globals(sequence: "np.random.SeedSequence", key: int) -> None:
 def _entropy(source: "np.random.Generator") -> NDArray[np.uint32]:
     """128 bits from a generator."""
     return source.integers(1 << 32, size=4, dtype=np.uint32)
-
-
-def _is_source(seed: Any) -> bool:
-    kinds = np.random.Generator | np.random.BitGenerator | np.random.SeedSequence
-    return isinstance(seed, kinds)

@@ -500,7 +500,7 @@ def test_an_image_depends_on_no_chunk_no_later_image_and_no_dtype(call, monkeypa
     result = call(images, seed=1)
     np.testing.assert_array_equal(call(images[:13], seed=1), result[:13])
     for pixels in (1, 700):
-        monkeypatch.setattr("nn.data.augment._reading.PIXELS", pixels)
+        monkeypatch.setattr("nn.data.augment._arguments.PIXELS", pixels)
         np.testing.assert_array_equal(call(images, seed=1), result)
     np.testing.assert_allclose(call(images.astype(np.uint8), seed=1), result, atol=0.501)
     np.testing.assert_allclose(call(images.astype(np.float64), seed=1), result, atol=0.02)

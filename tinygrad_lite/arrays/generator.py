@@ -4,8 +4,8 @@
 
     rng = generator.current()              a np.random.Generator, to draw from it with NumPy
     with generator.seeded(7): ...          inside, random numbers of their own
-    state = generator.get_state()          where it stands, as a dict that fits into JSON
-    generator.set_state(state)             the numbers that followed come again
+    state = generator.get_state()          its state, as a dict that can be written as JSON
+    generator.set_state(state)             the same numbers follow again
 
 np.random is slow to import, so nothing here imports it until a number is drawn; this is why its
 types are in quotes.
@@ -51,6 +51,20 @@ def new_generator(seed: Any = None) -> "np.random.Generator":
     return generator
 
 
+def from_seed(seed: Any, name: str) -> "np.random.Generator":
+    """The generator that a function's argument `seed` stands for.
+
+    seed: an int of 0 or more, a np.random.SeedSequence, BitGenerator or Generator (which is
+        returned as it is), or None for fresh entropy.
+    name: the function and its argument, for an error: "dropout: seed".
+
+    Errors: TypeError for anything else.
+    """
+    random = imported("numpy.random")
+    kinds = (random.Generator, random.BitGenerator, random.SeedSequence, type(None))
+    return new_generator(seed if isinstance(seed, kinds) else arguments.seed(seed, name))
+
+
 def seed(number: int) -> None:
     """Restart the random numbers: the same seed gives the same numbers."""
     _continue_with(new_generator(number))
@@ -65,10 +79,7 @@ def seeded(seed: Any) -> "Iterator[np.random.Generator]":
 
     Outside, and for other threads, nothing changes.
     """
-    random = imported("numpy.random")
-    kinds = (random.Generator, random.BitGenerator, random.SeedSequence, type(None))
-    known = seed if isinstance(seed, kinds) else arguments.seed(seed, "seeded: seed")
-    token = _own.set(new_generator(known))
+    token = _own.set(from_seed(seed, "seeded: seed"))
     try:
         yield current()
     finally:
@@ -76,7 +87,7 @@ def seeded(seed: Any) -> "Iterator[np.random.Generator]":
 
 
 def get_state(source: "np.random.Generator | None" = None) -> dict[str, Any]:
-    """Where a generator stands: a dict of numbers, text, and lists of numbers.
+    """The state of a generator: a dict of numbers, text, and lists of numbers.
 
     source: the generator; None for the one that Tensor draws from.
     """
@@ -85,7 +96,7 @@ def get_state(source: "np.random.Generator | None" = None) -> dict[str, Any]:
 
 
 def set_state(state: Any, target: "np.random.Generator | None" = None) -> None:
-    """Let a generator continue where it, or another one of its kind, stood at `get_state`.
+    """Restore the state that `get_state` gave, of this generator or of one of the same kind.
 
     target: the generator; None for the one that Tensor draws from.
 
@@ -200,7 +211,7 @@ def _checked(state: Any) -> dict[str, Any]:
         got = arguments.shown(state if kind is None else kind)
         raise ValueError(f"set_state: expected the state of a generator ({kinds}); got {got}")
     try:
-        # At a state of its own it must stand where it was put, number by number.
+        # A generator in a valid state has that same state, number by number.
         same: bool = get_state(_generator_at(state)) == state
     except (AttributeError, LookupError, OverflowError, TypeError, ValueError):
         same = False

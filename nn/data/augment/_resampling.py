@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._reading import Array, chunks
+from ._arguments import Array, chunks
 
 # The coordinates (x, y) to read at, for a chunk of the images: two new arrays (n, H, W), in the
 # dtype that `working_dtype` gives. The centre of the top left pixel is (0, 0).
@@ -14,6 +14,7 @@ Sources = Callable[[slice], tuple[Array, Array]]
 
 BORDER = 1  # pixels of fill at the top and on the left
 BORDERS = 3  # and in all, in either direction
+FARTHEST = 1e30  # pixels from the centre: beyond every image, and far from float32's overflow
 
 
 def working_dtype(images: Array) -> np.dtype[Any]:

@@ -7,9 +7,11 @@ from numpy.typing import NDArray
 
 from tinygrad_lite import arguments
 
-from ._reading import (
+from ._arguments import (
     Array,
+    Fill,
     Images,
+    Range,
     around_zero,
     draws,
     filling,
@@ -18,12 +20,8 @@ from ._reading import (
     interval,
     pixels,
 )
-from ._resampling import Sources, resampled, working_dtype
+from ._resampling import FARTHEST, Sources, resampled, working_dtype
 
-Range = tuple[float, float]  # (min, max)
-Fill = float | list[float] | tuple[float, ...]
-
-FARTHEST = 1e30  # pixels from the centre: beyond every image, and far from float32's overflow
 SMALLEST = 1e-12  # the scale below which no image has a pixel left
 
 
@@ -225,7 +223,7 @@ def _cos_sin(degrees: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray
     return np.choose(turn, (cos, -sin, -cos, sin)), np.choose(turn, (sin, cos, -sin, -cos))
 
 
-def _within(limits: tuple[float, float], drawn: NDArray[np.float64]) -> NDArray[np.float64]:
+def _within(limits: Range, drawn: NDArray[np.float64]) -> NDArray[np.float64]:
     """Uniform from min to max; drawn: uniform from 0 to 1."""
     low, high = limits
     return np.clip(low * (1 - drawn) + high * drawn, low, high)

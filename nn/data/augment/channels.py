@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from tinygrad_lite import arguments
 
-from ._reading import Images, chunks, in_the_form_of, per_channel, pixels
+from ._arguments import Images, chunks, in_the_form_of, per_channel, pixels
 
 
 def normalize(images: Images, mean: Any, std: Any) -> Images:

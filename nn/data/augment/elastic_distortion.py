@@ -7,11 +7,10 @@ from numpy.typing import NDArray
 
 from tinygrad_lite import arguments
 
-from ._reading import Array, Images, draws, filling, finite, in_the_form_of, pixels
-from ._resampling import resampled, working_dtype
+from ._arguments import Array, Fill, Images, draws, filling, finite, in_the_form_of, pixels
+from ._resampling import FARTHEST, resampled, working_dtype
 
 NARROWEST = 1e-3  # the deviation, in pixels, below which a Gaussian is one pixel
-FARTHEST = 1e30  # pixels: beyond every image, and far from float32's overflow
 
 
 def elastic(
@@ -19,7 +18,7 @@ def elastic(
     alpha: float = 34.0,
     sigma: float = 4.0,
     interpolation: str = "bilinear",
-    fill: float | list[float] | tuple[float, ...] = 0.0,
+    fill: Fill = 0.0,
     seed: Any = None,
 ) -> Images:
     """Each image distorted by a smooth random field of displacements of its own.
@@ -32,8 +31,8 @@ def elastic(
     interpolation, fill, seed: as in `affine`.
 
     The value of a pixel at (x, y) is read at (x + dx, y + dy), where the fields dx and dy are
-    alpha * gaussian(uniform(-1, 1)).  Outside the image the field is 0, so
-    pixels at the border move less.
+    alpha * gaussian(uniform(-1, 1)).  Outside the image the field is 0, so pixels at the border
+    move less.
 
     The defaults are those that Simard, Steinkraus and Platt chose for MNIST: "Best Practices for
     Convolutional Neural Networks Applied to Visual Document Analysis", ICDAR 2003.  alpha is

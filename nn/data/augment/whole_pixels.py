@@ -6,9 +6,17 @@ import numpy as np
 
 from tinygrad_lite import arguments
 
-from ._reading import Array, Images, chunks, draws, filling, in_the_form_of, pixels, size_pair
-
-Fill = float | list[float] | tuple[float, ...]
+from ._arguments import (
+    Array,
+    Fill,
+    Images,
+    chunks,
+    draws,
+    filling,
+    in_the_form_of,
+    pixels,
+    size_pair,
+)
 
 
 def flip(

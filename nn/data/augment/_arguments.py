@@ -1,4 +1,4 @@
-"""What every augmentation reads alike: images, fill, ranges, a seed; and the form of the result."""
+"""The arguments that augmentations share: images, ranges, sizes, fill, seed; images in chunks."""
 
 from collections.abc import Iterator
 from typing import Any, TypeVar
@@ -10,6 +10,8 @@ from tinygrad_lite import Tensor, arguments, generator, is_grad_enabled
 
 Array = NDArray[Any]
 Images = TypeVar("Images", bound=Tensor | Array)
+Range = tuple[float, float]  # (min, max)
+Fill = float | list[float] | tuple[float, ...]  # for all channels, or one for each
 
 # How many pixels are worked on at a time, so that the arrays between two steps stay in the cache,
 # and so that a whole data set takes little memory beside its result.
@@ -49,7 +51,7 @@ def in_the_form_of(images: Images, result: Array) -> Images:
 
 
 def chunks(images: Array, height: int, width: int) -> Iterator[slice]:
-    """The batch in slices that become about `PIXELS` pixels of these sizes each."""
+    """Slices of the batch, each of about `PIXELS` pixels in images of this height and width."""
     count, channels = images.shape[:2]
     length = max(1, PIXELS // max(channels * height * width, 1))
     for start in range(0, count, length):
@@ -58,11 +60,7 @@ def chunks(images: Array, height: int, width: int) -> Iterator[slice]:
 
 def draws(seed: Any, name: str) -> "np.random.Generator":
     """The generator to draw from: for None, the one that Tensor draws from."""
-    if seed is None:
-        return generator.current()
-    kinds = np.random.Generator | np.random.BitGenerator | np.random.SeedSequence
-    known = seed if isinstance(seed, kinds) else arguments.seed(seed, f"{name}: seed")
-    return generator.new_generator(known)
+    return generator.current() if seed is None else generator.from_seed(seed, f"{name}: seed")
 
 
 def finite(value: Any, name: str) -> float:
@@ -73,7 +71,7 @@ def finite(value: Any, name: str) -> float:
     return found
 
 
-def interval(value: Any, name: str) -> tuple[float, float]:
+def interval(value: Any, name: str) -> Range:
     """`value`, a pair (min, max), as two floats."""
     if not isinstance(value, list | tuple) or len(value) != 2:
         raise arguments.wrong(name, "a pair (min, max)", value)
@@ -83,7 +81,7 @@ def interval(value: Any, name: str) -> tuple[float, float]:
     return low, high
 
 
-def around_zero(value: Any, name: str) -> tuple[float, float]:
+def around_zero(value: Any, name: str) -> Range:
     """`value`, a pair (min, max), or a number d for (-d, d), as two floats."""
     if isinstance(value, list | tuple):
         return interval(value, name)
@@ -133,7 +131,7 @@ def per_channel(value: Any, images: Array, name: str) -> NDArray[np.float64]:
 def filling(value: Any, images: Array, name: str) -> Array:
     """`fill` as an array of the dtype of the images, (C, 1, 1) or (1, 1, 1)."""
     given = per_channel(value, images, f"{name}: fill")
-    with np.errstate(all="ignore"):  # what does not fit is said in the next line
+    with np.errstate(all="ignore"):  # the next line finds what does not fit
         found = given.astype(images.dtype)
     fits = np.isfinite(found) == np.isfinite(given) if found.dtype.kind == "f" else found == given
     if not fits.all():
