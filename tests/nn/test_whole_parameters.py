@@ -292,8 +292,12 @@ def other_state(**changes):
     [
         ({"d": None, "ro": None}, "missing d, ro"),
         ({"exp_avg": Tensor.ones(2), "step": 1}, "unexpected exp_avg, step"),
-        ({"d": np.ones((1, 2))}, "d: expected 2 numbers in one axis; got ndarray of shape (1, 2)"),
-        ({"old_stps": [np.ones(3)]}, "old_stps: expected 2 numbers in one axis; got ndarray"),
+        ({"d": np.ones((1, 2))}, "d: expected 2 floats in one axis; got ndarray of shape (1, 2)"),
+        (
+            {"old_dirs": [np.ones(2)], "old_stps": [np.ones(3)], "ro": [1.0]},
+            "old_stps: expected 2 floats in one axis; got ndarray of shape (3,)",
+        ),
+        ({"old_stps": [np.ones(2)]}, "expected as many of old_dirs, old_stps, ro; got [0, 1, 0]"),
         ({"old_dirs": Tensor.ones(2)}, "old_dirs: expected a list; got Tensor of shape (2,)"),
         ({"n_iter": Tensor.ones(2)}, "n_iter: expected an integer; got Tensor of shape (2,)"),
         ({"n_iter": "3"}, "n_iter: expected an integer; got '3'"),
