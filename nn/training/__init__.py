@@ -1,19 +1,35 @@
-"""What stands around a training loop: options, signals, progress, records, and a file to resume.
+"""The parts around a training loop; the loop itself is written out in a program.
 
-The loop itself is written out in a program; these are the parts beside it.  They are imported when
-they are first used.
+    arguments, about      command-line options, and errors about the values given for them
+    run, Stop, Stopped    Ctrl-C, SIGTERM, closed pipes, full disks: exit statuses and clean ends
+    Progress              a live line on a terminal and in a notebook
+    Metrics               records as JSON lines, and as event files for TensorBoard
+    Best                  the weights with the highest score so far
+    Snapshot              a whole training in one file, to resume from with the same bits
+    Report                the above for one run: its lines, records, files and signals
+    curves, confusion, mistakes, filters    pictures
 
-TensorBoard's files need the extra `tensorboard`, pictures and the live line the extra `train`.
+The live line and pictures need the extra `train`, TensorBoard's files the extra `tensorboard`.
 """
 
-from .best import Best  # the weights of the best epoch so far
-from .command_line import about, arguments  # options, and errors about what they name
-from .interrupts import Stop, Stopped, run  # Ctrl-C, SIGTERM, closed pipes, no room
-from .metrics import Metrics  # the numbers of a training, as JSON lines and for TensorBoard
-from .plots import confusion, curves, filters, mistakes  # pictures of it
-from .progress import Progress  # a live line on a terminal and in a notebook
-from .report import Report  # what a training says and keeps, how it is stopped, and goes on
-from .snapshot import Snapshot  # all of it in one file, from which it goes on to the same bits
+from .best import Best
+from .command_line import about, arguments
+from .interrupts import Stop, Stopped, run
+from .metrics import Metrics
+from .plots import confusion, curves, filters, mistakes
+from .progress import Progress
+from .report import Report
+from .snapshot import Snapshot
+
+# What these are made of.
+# interrupts, command_line, report: _output.py, lines on stdout and stderr; _folder.py, --out
+# progress: _contention.py, other programs on the same cores
+# metrics: records.py, records in memory; _lines.py, JSON; _event_files.py, TensorBoard;
+#     _growing.py, a file that others read while it grows
+# snapshot: _snapshot_file.py, the format; _encoding.py, nested values as JSON; _part.py,
+#     _module_part.py, _parts.py, what is saved of an object; _in_place.py, tensors restored;
+#     _random_state.py, _environment.py, what is saved besides
+# plots: _series.py, curves; _images.py, arrays as images; _figures.py, matplotlib
 
 __all__ = [
     "Best",

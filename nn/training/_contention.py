@@ -1,4 +1,4 @@
-"""Whether other programs take the cores away from the threads of BLAS."""
+"""Whether other programs compete with the threads of BLAS for the cores."""
 
 import os
 import time
@@ -10,16 +10,16 @@ try:
 except ImportError:  # Windows does not count interruptions
     resource = None  # type: ignore[assignment]
 
-SECONDS = 1.0  # between two looks
-IN_A_ROW = 3  # looks that find the cores taken, before it is said
+SECONDS = 1.0  # between two checks
+IN_A_ROW = 3  # checks that find the cores busy, before the advice
 # A thread that computes is interrupted a few times a second on a quiet machine, and as often as the
 # scheduler lets another program run on a busy one.
 INTERRUPTIONS = 60  # per second of computing, in all threads together
-SHARE = 0.85  # of the time that the threads of BLAS could have computed; idle ones wait by turning
+SHARE = 0.85  # of the time that the threads of BLAS could have computed; idle ones wait busily
 
 
 class Contention:
-    """Looks, about once a second, whether the program is kept from its cores.
+    """Checks, about once a second, whether the program is kept from its cores.
 
     Several threads of BLAS share one product and wait for the last of them.  Where another program
     runs on one of the cores, all wait for it, and one thread alone would be quicker.  The signs:
@@ -30,18 +30,18 @@ class Contention:
 
     def __init__(self) -> None:
         self.since = self._now()
-        self.found = 0  # looks in a row
+        self.found = 0  # checks in a row
         self.done = resource is None or (os.cpu_count() or 1) == 1
 
     def advice(self) -> str | None:
-        """What to do if the cores are taken, the first time that this is sure."""
+        """What to do if the cores are busy, once, as soon as that is certain."""
         if self.done or time.perf_counter() - self.since[0] < SECONDS:
             return None
         before, self.since = self.since, self._now()
         wall, busy, interruptions = (
             now - then for now, then in zip(self.since, before, strict=True)
         )
-        if interruptions < INTERRUPTIONS * busy:  # most looks end here
+        if interruptions < INTERRUPTIONS * busy:  # most checks end here
             self.found = 0
             return None
         threads, setting = _threads_of_blas()

@@ -1,6 +1,6 @@
 """Nested Python values as JSON, with their arrays beside it, and back: the same types and bits.
 
-Numbers, text, True, False, None, lists, and dicts whose keys are text, are what they are in JSON.
+Numbers, text, True, False, None, lists, and dicts whose keys are text, are themselves in JSON.
 Anything else is an object with one name that begins with "$":
 
     {"$tuple": [...]}                     a tuple
@@ -12,9 +12,9 @@ Anything else is an object with one name that begins with "$":
     {"$array": "name", "order": [1, 0], "dtype": "<c8"}
     {"$tensor": "name", "order": [1, 0], "requires_grad": true}
 
-Arrays have names that say where they stand: "optimizer.state.0.exp_avg".  `order` are the axes from
-the longest stride to the shortest, if that is not the plain order: the bits of a sum depend on it.
-An array of a dtype that files lack is stored as bytes, and `dtype` says what they are.
+Arrays are named by their position: "optimizer.state.0.exp_avg".  `order` lists the axes from the
+longest stride to the shortest, unless that is C order: the bits of a sum depend on it.  An array of
+a dtype that safetensors lacks is stored as bytes, with the dtype in `dtype`.
 """
 
 import math
@@ -42,7 +42,7 @@ ACCEPTED = "numbers, text, None, lists, tuples, dicts, arrays and Tensors"
 
 
 class Encoder:
-    """Makes JSON of values, and collects their arrays in `arrays`, by name.
+    """Converts values to JSON, and collects their arrays in `arrays`, by name.
 
     Arrays are not copied.  One that occurs twice is stored once.
     """
@@ -50,8 +50,8 @@ class Encoder:
     def __init__(self, caller: str) -> None:
         self.caller = caller  # the function that an error names
         self.arrays: dict[str, Array] = {}
-        self._names: dict[tuple[Any, ...], str] = {}  # of each array, by where it is in memory
-        self._alive: list[Array] = []  # so that this memory is not used again meanwhile
+        self._names: dict[tuple[Any, ...], str] = {}  # of each array, by its address and layout
+        self._alive: list[Array] = []  # so that no address is used twice
 
     def __call__(self, value: Any, name: str, depth: int = 0) -> Any:
         """The value as JSON.  TypeError, with its name, for one of another type."""
@@ -104,20 +104,20 @@ class Encoder:
             order = sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
             if order != sorted(order):
                 entry["order"] = order
-        place = array.__array_interface__["data"][0], array.shape, array.strides, array.dtype.str
-        stored = self._names.get(place)
+        layout = array.__array_interface__["data"][0], array.shape, array.strides, array.dtype.str
+        stored = self._names.get(layout)
         code = _code(array.dtype)
         plain = code[1:] in _safetensors.NAMES and array.dtype.isnative
         if not plain:
             entry["dtype"] = code
         if stored is None:
-            stored = self._names[place] = self._free(name)
+            stored = self._names[layout] = self._free(name)
             self._alive.append(array)
             self.arrays[stored] = array if plain else _as_bytes(array)
         return {"$array": stored, **entry}
 
     def _free(self, name: str) -> str:
-        """The name made fit for a file, with a number if another array has it."""
+        """The name as a printable one, with a number if another array has it."""
         name = files.printable(name, 200)
         found, number = name, 1
         while found in self.arrays:
@@ -127,9 +127,9 @@ class Encoder:
 
 
 class Decoder:
-    """Makes values of JSON and of arrays by name.
+    """Converts JSON, and arrays by name, to values.
 
-    Errors: ValueError if the JSON is not an Encoder's, or does not go with the arrays.
+    Errors: ValueError if the JSON is not an Encoder's, or does not match the arrays.
     """
 
     def __init__(self, arrays: dict[str, Array]) -> None:
@@ -148,7 +148,7 @@ class Decoder:
         }
 
     def __call__(self, node: Any) -> Any:
-        """The value.  Each array is memory of its own."""
+        """The value; no two of its arrays share memory."""
         if not isinstance(node, list | dict):
             return node
         self.depth += 1
@@ -224,7 +224,7 @@ class Decoder:
 
 
 def _label(key: Any) -> str:
-    """What an array is called that is under this key of a dict."""
+    """The name of a key of a dict in the name of an array."""
     return key if type(key) is str else arguments.shown(key)
 
 
@@ -239,7 +239,7 @@ def _as_bytes(array: Array) -> Array:
 
 
 def _of_bytes(array: Array, code: Any, name: str) -> Array:
-    """What `_as_bytes` was given."""
+    """The inverse of `_as_bytes`."""
     dtype = _dtype(code)
     if array.dtype != np.uint8 or array.shape[-1:] != (dtype.itemsize,):
         raise ValueError(f"{_shown(name)} does not hold bytes of {dtype}")
@@ -259,7 +259,7 @@ def _dtype(code: Any) -> np.dtype[Any]:
 
 
 def _check_values(array: Array) -> None:
-    """ValueError for bools that are neither, and text that is no Unicode."""
+    """ValueError for bools that are neither 0 nor 1, and text that is not Unicode."""
     if array.dtype.kind == "b" and np.any(array.view(np.uint8) > 1):
         raise ValueError("a bool is neither False nor True")
     if array.dtype.kind == "U":

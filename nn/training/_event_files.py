@@ -30,11 +30,11 @@ class EventFiles:
 
     caller: the function that an error names.
 
-    A record stands at its `step`, or without one at the last step before it; where none was yet,
-    at its `epoch`.
+    The position of a record is its `step`; without one, the last step before it, or its `epoch` if
+    there was no step yet.
 
-    `write` writes to the newest.  After a resume that is a new one: a TensorBoard that is open has
-    read the one before to its end, and forgets what was cut off when it meets the new one.
+    `write` writes to the newest file.  After a resume that is a new one: a TensorBoard that is
+    running has read the last one to its end, and drops what was cut off once it finds the new one.
 
     Errors: ImportError without tensorboardX, in one line with the `pip install`; OSError.
     """
@@ -93,7 +93,7 @@ class EventFiles:
         return {name: list(written) for name, written in found.items()}
 
     def restore(self, state: Mapping[str, Written]) -> str:
-        """Go back to where the files were at a `state`; if that cannot be, say why and start anew.
+        """Cut the files back to a `state`; if that is impossible, return why, and start over.
 
         With an empty state nothing happens until `write` starts the first file.
         """
@@ -118,7 +118,7 @@ class EventFiles:
             self.newest.close()
 
     def _begun(self, highest: int) -> GrowingFile:
-        """A new file; what TensorBoard has seen beyond the highest step so far does not count."""
+        """A new file, which makes TensorBoard drop what it read beyond the highest step so far."""
         names = self._names()
         if not self.finished:
             self._remove(names)  # of an earlier run
@@ -134,7 +134,7 @@ class EventFiles:
         return file
 
     def _event(self, **fields: Any) -> bytes:
-        """An event of now, framed: length, its checksum, content, its checksum."""
+        """An event with the current time, framed: length, its checksum, content, its checksum."""
         content = self.event(wall_time=time.time(), **fields).SerializeToString()
         length = struct.pack("<Q", len(content))
         sums = [struct.pack("<I", self.checksum(each)) for each in (length, content)]
@@ -158,7 +158,7 @@ class EventFiles:
 
 
 def _axis(record: Mapping[str, Any], last: int | None) -> tuple[int | None, int]:
-    """The last step so far, and where the record stands."""
+    """The last step so far, and the position of the record."""
     step: Any = record.get("step")
     epoch: Any = record.get("epoch")
     if _is_step(step):
@@ -173,7 +173,7 @@ def _is_step(value: Any) -> bool:
 
 
 def _scalars(record: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The numbers of a record, named kind/name; its step is where they stand."""
+    """The numbers of a record, named kind/name; its step is their position."""
     return [
         {"tag": f"{record['kind']}/{name}", "simple_value": min(max(value, -LARGEST), LARGEST)}
         for name, value in record.items()
@@ -182,7 +182,7 @@ def _scalars(record: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def checked_state(state: Any, where: str) -> dict[str, Written]:
-    """The state of event files, from a file that may be hostile; ValueError if it is none."""
+    """The state of event files, from a file that may be hostile; ValueError if it is malformed."""
     if not isinstance(state, Mapping) or not all(
         isinstance(name, str) and OURS.fullmatch(name) for name in state
     ):

@@ -1,7 +1,7 @@
 """Figures of matplotlib that leave the user's matplotlib as it is.
 
-No pyplot, no backend, no rcParams: the figures belong to nobody but the caller, so they are freed
-like any object, and a program can draw in a thread.  A figure shows itself in a notebook.
+No pyplot, no backend, no rcParams: only the caller holds a figure, so it is freed like any object,
+and a thread may draw.  A figure shows itself in a notebook.
 """
 
 import io
@@ -23,7 +23,7 @@ _drawing = locks.ProcessLock()  # matplotlib's parser of formulas is one for all
 
 
 class Drawing:
-    """Makes the figure of one picture; see `drawing`."""
+    """Creates the figure of one picture; see `drawing`."""
 
     def __init__(self) -> None:
         self.figure: Any = None
@@ -108,7 +108,7 @@ class _Quiet(logging.Filter):
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Inside, matplotlib does not log that it looks for fonts, and where it keeps what it found."""
+    """Inside, matplotlib does not log its search for fonts and its cache of them."""
     quiet = _Quiet()
     loggers = [logging.getLogger(f"matplotlib{each}") for each in ("", ".font_manager")]
     for logger in loggers:

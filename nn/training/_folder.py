@@ -22,35 +22,34 @@ class Folder:
 
     out: the folder; it is made if there is none.
     names: the files of a run.  Those of an earlier one are removed.
-    snapshot: the one of them from which a run goes on: if `resume` is given and it is there, all
-        stay.
+    snapshot: the one of them to resume from: if it exists and `resume` is true, all stay.
 
     Other runs are kept out of the folder until `close`.  A folder that cannot be used ends the
     program with one line and status 2.
 
-    `write` puts a file into another folder if this one takes none, as on a full disk: that costs a
-    line on stderr, and no file.
+    If a file cannot be written there, as on a full disk, `write` says so in one line on stderr and
+    writes it into another folder.
     """
 
     def __init__(self, out: str, names: Sequence[str], snapshot: str, resume: bool) -> None:
         self.first = Path(os.path.expanduser(out))
         self.path: Path | None = self.first
-        self.others = _rooms()
+        self.others = _other_folders()
         self.made: list[Path] = []  # the other folders that were tried
-        self.used: dict[Path, list[str]] = {}  # the files that each folder took
+        self.used: dict[Path, list[str]] = {}  # the files that were written into each folder
         self.lock = -1
-        self.goes_on = False
+        self.resumes = False
         try:
             self.first.mkdir(parents=True, exist_ok=True)
             self._lock()
-            self.goes_on = resume and (self.first / snapshot).exists()
+            self.resumes = resume and (self.first / snapshot).exists()
             earlier = [Path(os.path.realpath(self.first / name)) for name in names]
             earlier = [file for file in earlier if file.is_file()]
             for file in earlier:
                 if not file.stat().st_mode & 0o222:
                     self._refuse(f"{files.printable(file.name)} is write-protected")
             for file in earlier:
-                if not self.goes_on:
+                if not self.resumes:
                     file.unlink()
         except OSError as error:
             if error.errno not in FULL:
@@ -61,7 +60,7 @@ class Folder:
         fail(f"--out {files.printable(self.first)}: {reason}")
 
     def _lock(self) -> None:
-        """Keep other runs out of this folder as long as this one takes."""
+        """Keep other runs out of this folder until `close`."""
         if fcntl is not None:
             self.lock = os.open(self.first, os.O_RDONLY)
             try:
@@ -72,14 +71,16 @@ class Folder:
                 return
 
     def _go_elsewhere(self, error: OSError) -> None:
-        """Say that the folder did not take a file, and go on with the next one."""
+        """Report the error, and continue with the next folder."""
         self.path = next(self.others, None)
         if self.path is not None and self.path not in self.made:
             self.made.append(self.path)
-        complain(f"{error}" + (f"; going on in {files.printable(self.path)}" if self.path else ""))
+        complain(
+            f"{error}" + (f"; continuing in {files.printable(self.path)}" if self.path else "")
+        )
 
     def write(self, name: str, write: Callable[[Path], object]) -> None:
-        """Call `write(path)` for a file of this name, in the first folder that takes it."""
+        """Call `write(path)` for a file of this name, in the first folder where that succeeds."""
         while self.path is not None:
             try:
                 write(self.path / name)
@@ -89,15 +90,15 @@ class Folder:
                 self.note(name)
                 return
         complain(f"{name} is lost: no folder has room for it")
-        self.path, self.others = self.first, iter(self.made[:])  # a smaller file may fit
+        self.path, self.others = self.first, iter(self.made[:])  # a smaller file may still fit
 
     def note(self, name: str) -> None:
-        """Note that a file of this name is in the folder where files go now."""
+        """Note that the current folder has a file of this name."""
         if self.path is not None and name not in self.used.setdefault(self.path, []):
             self.used[self.path].append(name)
 
     def close(self) -> None:
-        """Let other runs into the folder, and remove what stayed empty of the others."""
+        """Let other runs use the folder, and remove those of the other folders that are empty."""
         for path in self.made:
             with suppress(OSError):
                 path.rmdir()
@@ -106,8 +107,8 @@ class Folder:
             self.lock = -1
 
 
-def _rooms() -> Iterator[Path]:
-    """New folders of our own where there may be room."""
+def _other_folders() -> Iterator[Path]:
+    """New folders, in places that may have room."""
     prefix = f"{Path(sys.argv[0] or 'training').stem}-"
     for place in (tempfile.gettempdir, Path.home, Path.cwd):
         with suppress(OSError, RuntimeError):  # none, or none to write into

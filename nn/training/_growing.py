@@ -1,7 +1,7 @@
-"""A file that grows while others read it: whole writes at its end, by one process only.
+"""A file that grows while others read it: one process appends to it, each time in one write.
 
-What is in the file is known at every moment, so that a later process can go on from an earlier one:
-how many records, how many bytes, and their checksum.
+The number of its records, its size and its checksum are known at any moment, so that a later
+process can continue it.
 """
 
 import errno
@@ -22,24 +22,24 @@ except ImportError:  # Windows, where two processes that write one file are not 
 
 
 class Written(NamedTuple):
-    """What a file holds: the number of its records, its size in bytes, and the CRC-32 of these."""
+    """The number of records in a file, its size in bytes, and the CRC-32 of its content."""
 
     records: int = 0
     size: int = 0
     crc: int = 0
 
     def plus(self, content: bytes, records: int) -> "Written":
-        """The same after `content`, which is this number of records."""
+        """The same with `content`, which has this number of records, appended."""
         total = self.size + len(content)
         return Written(self.records + records, total, zlib.crc32(content, self.crc))
 
     def begins(self, content: bytes) -> bool:
-        """Whether this is what `content`, cut to its length, holds."""
+        """Whether `content`, the start of a file, is what was written."""
         return len(content) == self.size and zlib.crc32(content) == self.crc
 
     @classmethod
     def checked(cls, value: Any, where: str) -> "Written":
-        """One from a file that may be hostile: ValueError if it is none."""
+        """A value from a file that may be hostile; ValueError if it is malformed."""
         if not isinstance(value, list | tuple) or len(value) != 3:
             raise ValueError(f"{where}: expected three numbers; got {arguments.shown(value)}")
         if any(type(each) is not int or not 0 <= each < 1 << 62 for each in value):
@@ -48,11 +48,11 @@ class Written(NamedTuple):
 
 
 class GrowingFile:
-    """The file at `path`, which is made if there is none; what stands in it stays until `cut`.
+    """The file at `path`, created if it does not exist; its content stays until `cut`.
 
-    A second process that opens the file is refused as long as the first has it (not on Windows,
-    nor on a file system without locks).  In one process the object that was the last to `cut` has
-    it; an earlier one finds at its next `append` that it is not its own any more.
+    While one process has the file open, others are refused (not on Windows, nor on a file system
+    without locks).  Within a process, the file belongs to the object that last called `cut`; for
+    any other, `append` is an error.
 
     Errors: OSError, each in one line with `caller` and the file.
     """
@@ -63,12 +63,12 @@ class GrowingFile:
         if not os.path.basename(name):
             raise self._error(errno.EISDIR, "expected the name of a file; this is a folder")
         self.written = Written()
-        self._tried = Written(), b""  # what is written after the last append, and its content
+        self._tried = Written(), b""  # `written` after the last append, and what was appended
         self._claim: _Claim | None = None
         self._turn = -1  # of this object among those of this process
 
     def open(self) -> None:
-        """Make the file, and keep other processes from writing to it."""
+        """Create the file, and keep other processes from writing to it."""
         with suppress(FileNotFoundError):
             if not stat.S_ISREG(mode := os.stat(self.path).st_mode):
                 code = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
@@ -98,7 +98,7 @@ class GrowingFile:
             return b""
 
     def cut(self, written: Written) -> None:
-        """Remove what stands in the file after `written`."""
+        """Remove what follows `written` in the file."""
         if self._claim is None or not self._claim.holds(self.path):
             self.open()
         try:
@@ -110,13 +110,13 @@ class GrowingFile:
         self.written, self._tried = written, (written, b"")
 
     def append(self, content: bytes, records: int) -> None:
-        """Write `content`, which is this number of records, in one piece, or nothing of it."""
+        """Append `content`, which has this number of records, as a whole or not at all."""
         if self._claim is None or not self._claim.holds(self.path):
             raise self._error(errno.ESTALE, "the file was removed or replaced")
         if self._claim.turn != self._turn:
             raise self._error(errno.ESTALE, "another object has taken the file over")
         if not self.is_intact():
-            raise self._error(errno.ESTALE, "the file was changed by somebody else")
+            raise self._error(errno.ESTALE, "the file was changed by another program")
         after = self.written.plus(content, records)
         self._tried = after, content
         with files.appending(self.path, self.caller) as file:
@@ -124,7 +124,7 @@ class GrowingFile:
         self.written = after
 
     def settle(self) -> None:
-        """Find out whether an `append` that Ctrl-C ended had written."""
+        """Find out whether an `append` that Ctrl-C interrupted did write."""
         after, content = self._tried
         if after != self.written and after.size == self.written.size + len(content):
             with suppress(OSError):
@@ -132,7 +132,7 @@ class GrowingFile:
                     self.written = after
 
     def is_intact(self) -> bool:
-        """Whether the file holds what was written, as far as its size tells."""
+        """Whether the file still has the size of what was written."""
         try:
             kept = self._claim is None or self._claim.holds(self.path)
             return kept and os.stat(self.path).st_size == self.written.size
@@ -184,7 +184,7 @@ class _Claim:
             os.close(descriptor)
 
     def __del__(self) -> None:
-        """Nobody writes here any more."""
+        """Unlock the file."""
         self.release()
 
 
@@ -193,7 +193,7 @@ _taking = locks.ProcessLock()
 
 
 def _claimed(path: Path) -> _Claim:
-    """The one claim of this process to the file at that path."""
+    """The claim of this process to the file at that path; there is one for all its objects."""
     with _taking.lock:
         claim = _claims.get(_identity(os.stat(path)))
         if claim is None:
@@ -208,7 +208,7 @@ def _identity(found: os.stat_result) -> tuple[int, int]:
 
 @locks.in_forked_child
 def _release_all() -> None:
-    """A forked child lets go, or it would hold the lock after the parent's death."""
+    """In a forked child: release the files, or they would stay locked after the parent's death."""
     for claim in list(_claims.values()):
         claim.release()
     _claims.clear()

@@ -24,7 +24,7 @@ def parsed(content: bytes, where: str) -> list[Record]:
     """The records in these lines.
 
     ValueError, in one line with the number of the line, for what no Metrics has written.  An
-    unfinished last line, which somebody is writing, is left out.
+    unfinished last line, which is being written, is left out.
     """
     *lines, rest = content.split(b"\n")
     found = [_record(line, number, where) for number, line in enumerate(lines, 1)]
@@ -68,7 +68,7 @@ class LineFile:
 
     def __init__(self, path: files.FilePath, caller: str) -> None:
         self.file = GrowingFile(path, caller)
-        self.fresh = True  # what stands in the file is of an earlier run
+        self.fresh = True  # the content of the file is an earlier run's
         head = self.file.start(len(START))
         if not START.startswith(head):
             name = files.printable(self.file.path)
@@ -76,7 +76,7 @@ class LineFile:
             raise ValueError(f"{caller}: {name!r} is not a file of metrics; {fix}")
 
     def write(self, records: Sequence[Record]) -> None:
-        """Write the records that the file does not hold yet; the first one starts it anew."""
+        """Write the records that the file does not hold yet; first, remove an earlier run's."""
         if not records:
             return
         if self.fresh:
@@ -88,13 +88,13 @@ class LineFile:
             self.file.append(text(records[start:]), len(records) - start)
 
     def state(self) -> Written:
-        """What `restore` needs; as of an empty file if somebody else has changed it."""
+        """What `restore` needs; that of an empty file if another program has changed it."""
         self.file.settle()
         self.file.sync()
         return self.file.written if self.file.is_intact() else Written()
 
     def found(self, written: Written) -> list[Record] | str:
-        """The records that the file held at a `state`, or why it does not hold them now."""
+        """The records that the file had at a `state`, or why it does not have them now."""
         content = self.file.start(written.size)
         if written.begins(content):
             return parsed(content, self.file.caller)
@@ -103,7 +103,7 @@ class LineFile:
         return "is shorter" if len(content) < written.size else "is another"
 
     def restore(self, written: Written) -> None:
-        """Cut the file back to where it was at a `state`; an empty one makes it as if new."""
+        """Cut the file back to a `state`; after an empty one, `write` overwrites the file."""
         self.fresh = written == Written()
         if not self.fresh:
             self.file.cut(written)

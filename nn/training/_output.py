@@ -1,4 +1,4 @@
-"""Lines for the user: also where stdout or stderr is closed, full, or a terminal that is gone."""
+"""Lines for the user, even if stdout or stderr is closed, on a full disk, or a lost terminal."""
 
 import errno
 import os
@@ -14,8 +14,8 @@ UNUSABLE = 2  # exit status: a wrong command line, data or a folder that cannot 
 def tell(line: str) -> None:
     """Print a line on stdout.
 
-    If that fails, as into a log on a full disk, stderr takes the line and all that follows.
-    BrokenPipeError passes: the reader has left, and `run` ends the program.
+    If that fails, as into a log on a full disk, this line and all later ones go to stderr.
+    BrokenPipeError is raised: nobody reads any more, and `run` ends the program.
     """
     try:
         _print(line, sys.stdout)
@@ -24,12 +24,12 @@ def tell(line: str) -> None:
     except OSError as error:
         discard(sys.stdout)
         sys.stdout = sys.stderr
-        complain(f"standard output: {error.strerror or error}; it goes on here")
+        complain(f"standard output: {error.strerror or error}; further lines come here")
         complain(line)
 
 
 def complain(line: str) -> None:
-    """Print a line on stderr, if it takes one."""
+    """Print a line on stderr, or nothing if that fails."""
     try:
         if live and sys.stderr is not None and sys.stderr.isatty():
             live[-1].write(line, file=sys.stderr)
@@ -46,9 +46,9 @@ def fail(reason: str) -> NoReturn:
 
 
 def discard(stream: TextIO | None) -> None:
-    """Let what still waits in a stream, and all that follows, go nowhere.
+    """Throw away what a stream still buffers, and all that is written to it later.
 
-    Otherwise Python would try again when it ends, and change the exit status.
+    Otherwise Python would try to write it at exit, and change the exit status.
     """
     with suppress(OSError, ValueError, AttributeError):  # closed, or not a file
         target = stream.fileno()  # type: ignore[union-attr]
@@ -58,7 +58,7 @@ def discard(stream: TextIO | None) -> None:
 
 
 def _print(line: str, stream: TextIO | None) -> None:
-    """Print a line, with escapes for letters that the stream cannot write."""
+    """Print a line, with escapes for characters that the stream cannot encode."""
     if stream is None or getattr(stream, "closed", False):
         return
     try:

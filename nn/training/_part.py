@@ -1,4 +1,4 @@
-"""What every part of a snapshot can do: give its state, check one, and put it back."""
+"""The parts of a snapshot: what each can do, which is to give, to check and to load a state."""
 
 from copy import deepcopy
 from typing import Any, ClassVar
@@ -10,10 +10,10 @@ from ._in_place import Undo
 
 
 class Part:
-    """An object with `state_dict` and `load_state_dict`, which checks its state itself."""
+    """An object with `state_dict` and `load_state_dict`, which checks a state itself."""
 
     kind = "object"
-    # If the state is a dict of sections: what stands behind the part's name in those of arrays.
+    # If the state is a dict of sections: what follows the part's name in the names of their arrays.
     labels: ClassVar[dict[str, str]] = {}
 
     def __init__(self, value: Any) -> None:
@@ -21,7 +21,7 @@ class Part:
 
     @property
     def name(self) -> str:
-        """Which class of objects can take this state over."""
+        """The class of objects that can load this state."""
         return type(self.value).__name__
 
     def state(self) -> Any:
@@ -36,10 +36,10 @@ class Part:
         return {key: encoder(state[key], name + self.labels.get(key, "")) for key in state}
 
     def check(self, state: Any) -> None:
-        """ValueError if the object cannot take this state over, as far as that is known here."""
+        """ValueError if the object cannot load this state, as far as that is known here."""
 
     def load(self, state: Any, undo: Undo) -> None:
-        """Put the state back.  It is taken apart on the way."""
+        """Load the state, which may be changed by that; `undo` gets what takes it back."""
         before = deepcopy(self.value.state_dict())
         undo.callback(self.value.load_state_dict, before)
         self.value.load_state_dict(state)

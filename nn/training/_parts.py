@@ -1,4 +1,4 @@
-"""The parts of a snapshot that are no modules, and which part stands for which object."""
+"""The parts of a snapshot that are not modules, and the choice of the part for an object."""
 
 from copy import deepcopy
 from typing import Any, ClassVar
@@ -18,7 +18,7 @@ GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")  # of NumPy
 
 
 class OptimizerPart(Part):
-    """An optimiser: its options and all that it keeps, also what its options do not use now."""
+    """An optimiser: its options and its whole state, even what its options do not use now."""
 
     kind = "optimizer"
     labels: ClassVar[dict[str, str]] = {"unused": ".unused"}
@@ -75,7 +75,7 @@ class OptimizerPart(Part):
                 self.value.state[params[position]][name] = kept
 
     def remarks(self, state: Any) -> str:
-        """Options in the program that are not those of the file, which hold."""
+        """Options of the program that differ from the saved ones, which are used."""
         changed = changes(state["made_with"], dict(self.value.defaults))
         if not changed:
             return ""
@@ -109,21 +109,21 @@ class GeneratorPart(Part):
         return type(self.value.bit_generator).__name__
 
     def state(self) -> Any:
-        """Where it stands."""
+        """Its state."""
         return generator.get_state(self.value)
 
     def check(self, state: Any) -> None:
-        """Tried on another generator of this kind."""
+        """Loaded into another generator of the same algorithm."""
         generator.set_state(state, np.random.Generator(type(self.value.bit_generator)()))
 
     def load(self, state: Any, undo: Undo) -> None:
-        """The numbers that followed come again."""
+        """Restore the state: the same numbers follow."""
         undo.callback(generator.set_state, self.state(), self.value)
         generator.set_state(state, self.value)
 
 
 class TensorPart(Part):
-    """One tensor, which stands for itself."""
+    """A single tensor."""
 
     kind = "tensor"
     labels: ClassVar[dict[str, str]] = {"grad": ".grad"}
@@ -151,7 +151,7 @@ class TensorPart(Part):
 
 
 def part_of(name: str, value: Any) -> Part:
-    """The part for an object that a user names.  TypeError if nothing is known about such ones."""
+    """The part for an object of a user; TypeError if it cannot be saved."""
     if isinstance(value, Module):
         return ModulePart(value)
     if isinstance(value, Optimizer):

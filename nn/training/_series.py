@@ -32,7 +32,7 @@ ASIDE = re.compile(r"(.*[_/. ])?(seconds|time)|.*_per_second|epoch|step")
 
 
 class Curve(NamedTuple):
-    """Points, and what they are in the legend."""
+    """Points, and their label in the legend."""
 
     label: str
     x: np.ndarray
@@ -64,7 +64,7 @@ class Panel(NamedTuple):
 
 
 def panels(records: Records, names: Iterable[str] | None) -> tuple[str, list[Panel]]:
-    """What the axis below is, and a panel for each quantity among the numbers of the records.
+    """The name of the horizontal axis, and a panel for each quantity in the records.
 
     names: the values to take; None takes all but clocks and counters.
     """
@@ -101,16 +101,16 @@ def _panel(title: str, curves: list[Curve]) -> Panel:
 def _curves(
     records: Sequence[Record], axis: str
 ) -> dict[tuple[str, str], tuple[np.ndarray, np.ndarray]]:
-    """The points of each kind and name.  A record without the axis stands at the last before it."""
+    """The points of each kind and name.  A record without the axis has that of the last one."""
     points: dict[tuple[str, str], tuple[list[float], list[float]]] = {}
-    place: float = 0
+    position: float = 0
     for number, record in enumerate(records, 1):
         given = number if axis == "record" else record.get(axis)
-        place = float(given) if given is not None and _is_number(given) else place
+        position = float(given) if given is not None and _is_number(given) else position
         for name, value in record.items():
             if name != axis and (_is_number(value) or value is None):
                 x, y = points.setdefault((record["kind"], name), ([], []))
-                x.append(place)
+                x.append(position)
                 y.append(math.nan if value is None or abs(value) > LARGEST else value)
     return {key: (np.array(x, float), np.array(y, float)) for key, (x, y) in points.items()}
 
@@ -163,5 +163,5 @@ def _thinned(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     known = np.isfinite(y)
     counts = np.add.reduceat(known.astype(float), starts)
     sums = np.add.reduceat(np.where(known, y, 0), starts)
-    places = np.add.reduceat(x, starts) / np.diff([*starts, len(x)])
-    return places, np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+    positions = np.add.reduceat(x, starts) / np.diff([*starts, len(x)])
+    return positions, np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)

@@ -1,7 +1,7 @@
 """The file of a snapshot: a safetensors file, whose metadata has a format, a checksum and JSON.
 
 Its arrays have readable names, `model.hidden.weight` and `optimizer.state.0.exp_avg`, so that
-`nn.state.safe_load` and other programs can look into it.  The text `state` in the metadata is JSON
+`nn.state.safe_load` and other programs can read it.  The text `state` in the metadata is JSON
 (`_encoding`), which says where each array belongs; `checksum` is the CRC-32 of all of it.
 """
 
@@ -45,7 +45,7 @@ def read(file: BinaryIO) -> Any:
     file.seek(0)
     arrays = _safetensors.read(file)
     if metadata.get("checksum") != _checksum(metadata["state"], arrays):
-        raise ValueError("it is damaged: its checksum is another")
+        raise ValueError("it is damaged: its checksum is wrong")
     decoder = Decoder(arrays)
     decoded = decoder(state)
     decoder.check_all_used()
@@ -67,7 +67,7 @@ def _state(metadata: Mapping[str, str]) -> dict[str, Any]:
     """The JSON of a snapshot.  ValueError for another file."""
     if metadata.get("format") != FORMAT:
         raise ValueError(
-            "it holds tensors, and is no snapshot; to load them, write "
+            "it holds tensors, and is not a snapshot; to load them, write "
             "nn.state.load_state_dict(model, nn.state.safe_load(path))"
         )
     if metadata.get("version") != VERSION:
@@ -87,7 +87,7 @@ def _state(metadata: Mapping[str, str]) -> dict[str, Any]:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("a name stands there twice")
+        raise ValueError("a name occurs twice")
     return found
 
 

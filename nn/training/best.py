@@ -21,10 +21,10 @@ class Best:
 
     model: any object with parameters (see `nn.state`).
     score: the highest one so far; None before the first.
-    weights: those that had it, copies by name; of equal scores, the first ones.
+    weights: copies of those with that score, by name; of equal scores, the first ones.
 
-    A loss counts with a minus: `best.update(-loss)`.  A score that is not a number (nan) is below
-    all others.  A snapshot can hold it: it has `state_dict` and `load_state_dict`.
+    For a loss, negate it: `best.update(-loss)`.  A score of nan is below all others.
+    A snapshot can save this object: it has `state_dict` and `load_state_dict`.
     """
 
     def __init__(self, model: Any) -> None:
@@ -59,9 +59,9 @@ class Best:
         return {"score": self.score, "weights": weights}
 
     def load_state_dict(self, state_dict: Mapping[str, Any], /) -> None:
-        """Go on from a `state_dict`.
+        """Restore the score and the weights from a `state_dict`.
 
-        Errors: ValueError if this is none, or one of another model; then nothing is changed.
+        Errors: ValueError if it is malformed, or of another model; then nothing is changed.
         """
         where = "Best.load_state_dict"
         if not isinstance(state_dict, Mapping) or set(state_dict) != {"score", "weights"}:

@@ -1,4 +1,4 @@
-"""The options of a training program: those that every one has, and its own."""
+"""The command-line options of a training program: the common ones, and its own."""
 
 import argparse
 import math
@@ -15,7 +15,7 @@ from tinygrad_lite import files
 from ._output import UNUSABLE, complain, fail
 
 MOST = 2**31 - 1  # of anything that is counted
-# In the order in which --help lists them; the program's own options stand between the two groups.
+# In the order in which --help lists them; the program's own options come between the two groups.
 FIRST = {
     "epochs": "passes over the training data",
     "batch_size": "rows in one step",
@@ -26,7 +26,7 @@ LAST = {
     "data": "file or folder with the data",
     "out": "keep weights, metrics, pictures and a snapshot in this folder, in place of those of an "
     "earlier run",
-    "resume": "go on from the snapshot in --out, to the same bits; without one, begin",
+    "resume": "resume from the snapshot in --out, to the same bits; if there is none, start",
     "target": "exit status 1 below this score",
     "quiet": "print the last line only",
 }
@@ -36,7 +36,7 @@ KINDS: dict[str, type] = {
     **dict.fromkeys(("data", "out"), str),
     **dict.fromkeys(("resume", "quiet"), bool),
 }
-PLACES = {"data": "PATH", "out": "DIR"}  # what stands for the value in --help
+METAVARS = {"data": "PATH", "out": "DIR"}  # the value in --help
 
 
 def arguments(
@@ -92,7 +92,7 @@ def arguments(
     }
     for name in own:
         if name in ("help", "h", "out", "resume", "quiet"):
-            raise TypeError(f"arguments: every program has --{name}; call this option otherwise")
+            raise TypeError(f"arguments: every program has --{name}; give this option another name")
     parser = _Parser(
         description=(description or "").strip().partition("\n")[0],  # none under python -OO
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=28),
@@ -102,7 +102,7 @@ def arguments(
     args = parser.parse_args(argv)
     for name in ("data", "out"):
         path = getattr(args, name)
-        if path == "":  # to Path it is the folder one stands in
+        if path == "":  # which Path takes for the current folder
             parser.error(f"--{name}: expected a path; got empty text")
         if path is not None:
             setattr(args, name, os.path.expanduser(path))
@@ -175,14 +175,14 @@ def _add_option(parser: argparse.ArgumentParser, name: str, value: Any) -> None:
         str: lambda word: word,
     }
     choices = allowed if isinstance(allowed, list) else None
-    place = PLACES.get(name) or {int: "N", float: "X", str: "TEXT"}[kind]
+    metavar = METAVARS.get(name) or {int: "N", float: "X", str: "TEXT"}[kind]
     parser.add_argument(
         flag,
         type=read[kind],
         default=float(default) if kind is float and default is not None else default,
         help=words,
         choices=choices,
-        metavar=None if choices else place,
+        metavar=None if choices else metavar,
     )
 
 

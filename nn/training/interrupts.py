@@ -1,4 +1,4 @@
-"""How a program ends early: by a signal, when nobody reads what it prints, or for lack of room.
+"""How a program ends early: by a signal, a closed pipe, a full disk, or for lack of memory.
 
 def main() -> int:
     with Stop() as stop:
@@ -37,17 +37,18 @@ def run(main: Callable[[], int | None]) -> int:
 
     What a user does, or the machine lacks, costs one line at most:
 
-    - Ctrl-C: "stopped", status 130.  (`Stop` lets a training end it otherwise.)
-    - `| head` has read enough: no line, status 141.
-    - stdin, stdout or stderr is closed (`>&-`): what it would have shown is lost, and no more.
+    - Ctrl-C: "stopped", status 130.  (`Stop` lets a training save first.)
+    - `| head` stops reading: no line, status 141.
+    - stdin, stdout or stderr is closed (`>&-`): what it would have shown is lost, nothing else.
     - There is no memory left, or no room on the disk; or a file, which the line names, cannot be
       read or written: the reason, status 2.
 
-    Other errors are bugs: they keep their traceback.  SystemExit passes.  Warnings cost one line.
+    Other errors are bugs: they keep their traceback.  SystemExit is not caught.  A warning takes
+    one line.
 
-    Handlers of signals stay as they are.  Only where the handler of Ctrl-C has the attribute
-    `until_run`, Python's own takes its place: a program that imports for long may set one that
-    ends it at once.  While Python shuts down, Ctrl-C is ignored.
+    Signal handlers stay as they are, with one exception: a handler of Ctrl-C with the attribute
+    `until_run` is replaced by Python's own.  (A program whose imports take long may set one that
+    ends it at once.)  While Python shuts down, Ctrl-C is ignored.
     """
     _replace_closed_streams()
     try:
@@ -87,7 +88,7 @@ def run(main: Callable[[], int | None]) -> int:
 
 
 def _replace_closed_streams() -> None:
-    """Open what `>&-` has closed: the next file would get its number, and its lines."""
+    """Open what `>&-` has closed: the next open file would get its number, and its lines."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
@@ -101,7 +102,7 @@ def _show_warning(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    """Say on one line what the user is warned of, and where in the program, if that is for us."""
+    """Print a warning on one line; one for programmers also says where it arose."""
     said = files.printable(message, 1000)
     if not issubclass(category, UserWarning):
         said = f"{category.__name__}: {said} ({files.printable(filename)}:{lineno})"
@@ -109,13 +110,13 @@ def _show_warning(
 
 
 def _hand_over() -> None:
-    """Let Ctrl-C raise KeyboardInterrupt, if it ended the program at once until now."""
+    """Let Ctrl-C raise KeyboardInterrupt, if until now it ended the program at once."""
     if getattr(signal.getsignal(signal.SIGINT), "until_run", False):
         _install(signal.SIGINT, signal.default_int_handler)
 
 
 def _flush() -> None:
-    """Write what still waits in stdout: an error comes now, where it can be handled."""
+    """Flush stdout now, where an error can be handled."""
     if sys.stdout is not None and not sys.stdout.closed:
         try:
             sys.stdout.flush()
@@ -140,7 +141,7 @@ def _has_no_reader(stream: TextIO | None) -> bool:
 
 
 def _ignore_ctrl_c() -> None:
-    """All is done; nothing is left that Ctrl-C could stop."""
+    """At exit: nothing is left that Ctrl-C could stop."""
     _install(signal.SIGINT, signal.SIG_IGN)
 
 
@@ -158,21 +159,21 @@ class Stopped(KeyboardInterrupt):
 
 
 class Stop:
-    """Notes the first Ctrl-C, SIGTERM or SIGHUP, so that no step is left half done.
+    """Notes the first Ctrl-C, SIGTERM or SIGHUP, so that a step is never interrupted.
 
         with Stop() as stop:
             for x, y in loader:
                 ...
                 stop.check()
 
-    number: that of the signal; 0 as long as none came.
+    number: that of the signal; 0 if there was none.
 
     The next signal has its usual effect: a second Ctrl-C raises KeyboardInterrupt at once, a
-    second SIGTERM ends the program.  At the end of the block all of them have.
+    second SIGTERM ends the program.  After the block, every signal has its usual effect.
 
-    A signal that is ignored (SIGHUP under nohup, Ctrl-C behind `&`) or has a handler of somebody
-    else's stays as it is; so does every signal outside of the main thread, where Python lets no
-    handler be set.  A forked child of the training gets the usual effect.
+    A signal that is ignored (SIGHUP under nohup, Ctrl-C after `&`) or has another handler is left
+    alone, and so is every signal outside of the main thread, where Python lets no handler be set.
+    In a forked child, signals have their usual effect.
     """
 
     def __init__(self) -> None:
@@ -182,7 +183,7 @@ class Stop:
             signal.SIGINT: signal.default_int_handler,
             signal.SIGTERM: signal.SIG_DFL,
         }
-        if hasattr(signal, "SIGHUP"):  # the terminal was closed; Windows does not tell
+        if hasattr(signal, "SIGHUP"):  # the terminal was closed; not on Windows
             usual[signal.SIGHUP] = signal.SIG_DFL
         self.usual: dict[int, Any] = {}  # of the signals that are noted here
         for number, handler in usual.items():
@@ -197,7 +198,7 @@ class Stop:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.end()
-        if os.getpid() != self.process:  # a worker that is told to end
+        if os.getpid() != self.process:  # a worker, to be ended
             signal.raise_signal(number)
         else:
             self.number = number

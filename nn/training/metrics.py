@@ -1,4 +1,4 @@
-"""Metrics: the numbers of a training as JSON lines, and for TensorBoard."""
+"""Metrics: the numbers of a training as JSON lines, and as TensorBoard's event files."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ from ._output import FULL
 from .records import Record, Records
 
 LONGEST_LIST = 1000  # values in a record
-KEPT = 1000  # records that a state has although the file has them
+KEPT = 1000  # of the records in the file, so many are in a state too
 
 
 class Metrics(Records):
@@ -33,23 +33,22 @@ class Metrics(Records):
 
     Each record has a kind, and all records of a kind have the same names.  The lines are strict
     JSON, for `Metrics.read`, for `pandas.read_json(path, lines=True)`, for `tail -f`: nan and
-    infinities are null, and a float32 has as few digits as tell it from all others.
+    infinities are null, and a float32 has the fewest digits that identify it.
 
-    path          the file.  A new run starts it anew with its first record; a run that goes on
-                  from a snapshot (`load_state_dict`) goes on with the file too.  None: the records
-                  stay in memory
+    path          the file.  The first record of a new run overwrites it; a run that resumes from
+                  a snapshot (`load_state_dict`) continues it.  None: the records stay in memory
     tensorboard   a folder for TensorBoard's event files: every number of a record is the scalar
-                  kind/name at its `step`; without one, at the last step before it, or where none
-                  was yet at its `epoch`.  Event files that an earlier run of Metrics left there are
-                  replaced, like the file.  This needs `pip install 'tinygrad-lite[tensorboard]'`
+                  kind/name at its `step`; without one, at the last step before it, or at its
+                  `epoch` if there was no step yet.  A new run replaces the event files that an
+                  earlier one wrote.  This needs `pip install 'tinygrad-lite[tensorboard]'`
 
-    Each record is one write, so a program that is killed leaves whole lines.  Where there is no
-    room, or somebody else changes the file, a warning says so once and the training goes on, with
-    the records in memory; `state_dict` and `close` try again.
+    Each record is one write, so a killed program leaves whole lines.  If the disk is full, or
+    another program changes the file, there is one warning, and the training continues with the
+    records in memory; `state_dict` and `close` try to write them again.
 
     Several threads may add.  A second process that opens the same file is refused (not on Windows),
-    and so is a forked child that adds.  In one process, the last object that
-    started or went on has the file.
+    and so is a forked child that adds.  Within a process, the file belongs to the object that last
+    overwrote or continued it.
 
     Errors: OSError if the file or the folder cannot be written, ValueError if the file holds
     something else, ImportError without tensorboardX.
@@ -82,7 +81,7 @@ class Metrics(Records):
         or a short list of them (also an array or a Tensor with one axis).
 
         Errors: TypeError or ValueError for anything else, and for other names than the first record
-        of this kind has; then nothing is added.  A value that is not known is None.
+        of this kind has; then nothing is added.  Pass None for an unknown value.
         """
         if not isinstance(kind, str) or not kind:
             raise arguments.wrong("Metrics.add: kind", 'text such as "step"', kind)
@@ -101,12 +100,12 @@ class Metrics(Records):
 
     @staticmethod
     def read(path: files.FilePath) -> Records:
-        """The records of a file, also of one that still grows: an unfinished line is left out.
+        """The records of a file, which may still grow: an unfinished last line is left out.
 
-        The result has `records`, `kinds` and `columns`, as they are now; the file is not changed.
+        The result has the methods `records`, `kinds` and `columns`; the file is not changed.
 
-        Errors: OSError; ValueError with the number of the line where the file is damaged, or is
-        none of ours.
+        Errors: OSError; ValueError with the number of the line where the file is damaged, or not
+        written by Metrics.
         """
         name = files.checked_path(path, "Metrics.read")
         with files.reading(path, "Metrics.read") as file:
@@ -116,9 +115,8 @@ class Metrics(Records):
     def state_dict(self) -> dict[str, Any]:
         """What `load_state_dict` needs, for a snapshot: plain values and one array.
 
-        Records that are in the file stay there: the state has their number and a checksum, and the
-        last 1000 of them, in case the file is lost.  Of records that are in no file the state has
-        all; a long training gives a path.
+        Of records in the file, the state has the number, a checksum, and the last 1000, in case the
+        file is lost; without a file, all of them.
         """
         with self._turns.lock:
             self._store(again=True)
@@ -132,12 +130,12 @@ class Metrics(Records):
             }
 
     def load_state_dict(self, state_dict: Mapping[str, Any], /) -> None:
-        """Go back to a `state_dict`: the file is cut to what it was then, and so are event files.
+        """Restore a `state_dict`: the file and the event files are cut back to what they were then.
 
-        If the file is gone, shorter or another one, a warning says so, and the file is written
-        anew with the records that the state has; the one that was there gets the ending `.other`.
+        If the file is missing, shorter or different, there is a warning, and a new file is written
+        with the records in the state; the old one is renamed, with `.other` at the end.
 
-        Errors: TypeError or ValueError if this is no such state, OSError; then nothing is changed.
+        Errors: TypeError or ValueError for a malformed state, OSError; then nothing is changed.
         """
         where = "Metrics.load_state_dict"
         total, written, last, events = _checked(state_dict, where)
@@ -152,8 +150,8 @@ class Metrics(Records):
             if self._events is not None:
                 # After a loss the numbers of the records are others.
                 reason = self._events.restore(events if len(found) == total else {})
-                complaints.append(reason and f"TensorBoard's {reason}; it is written anew")
-            self._become(found)
+                complaints.append(reason and f"TensorBoard's {reason}; it is written again")
+            self._replace(found)
             self._store(again=True)
         for complaint in filter(None, complaints):
             warn(f"{where}: {complaint}")
@@ -190,7 +188,7 @@ class Metrics(Records):
 
     @contextmanager
     def _writing(self, method: str) -> Iterator[None]:
-        """One thread at a time, while it is open, in the process that made it."""
+        """One thread at a time; an error if it is closed, or in a forked child."""
         if self._closed:
             raise ValueError(f"Metrics.{method}: it is closed")
         if self._failed and os.getpid() != self._process:
@@ -204,7 +202,7 @@ class Metrics(Records):
     def _recovered(
         self, total: int, written: Written, last: list[Record]
     ) -> tuple[list[Record], Written, str]:
-        """The records of a state, how much of them the file has, and what is wrong with it.
+        """The records of a state, how many of them the file has, and what is wrong with the file.
 
         total, written, last: how many there are, what the file had, and the last of them.
         """
@@ -221,12 +219,12 @@ class Metrics(Records):
         if self._before[0] == written and len(self._before[1]) == total:
             return self._before[1], Written(), ""  # a snapshot that fails later undoes its load
         known = f"the last {len(last)}" if len(last) < total else "all"
-        return last, Written(), f"the file{name} {found}; it goes on with {known} of its records"
+        return last, Written(), f"the file{name} {found}; it continues with {known} of its records"
 
     def _store(self, again: bool = False) -> None:
         """Write the records that the files do not have yet.
 
-        again: also into a file that did not take the last ones.
+        again: also to a file whose last write failed.
         """
         if self._closed or os.getpid() != self._process:
             return
@@ -240,10 +238,10 @@ class Metrics(Records):
                     self._failed[file] = False
 
     def _complain(self, file: LineFile | EventFiles, error: OSError) -> None:
-        """Say once that a file takes no records."""
+        """Warn, once, that a file could not be written."""
         failed, self._failed[file] = self._failed[file], True
         if not failed:
-            warn(f"{error}; the training goes on, with the records in memory")
+            warn(f"{error}; the training continues, with the records in memory")
 
 
 def _plain(value: Any, where: str) -> Any:
@@ -299,14 +297,14 @@ def _in_order(record: Record, names: tuple[str, ...]) -> Record:
     raise ValueError(
         f"Metrics.add: a record of kind {arguments.shown(record['kind'])} has "
         f"{', '.join(names[1:]) or 'no values'}: {files.printable(', '.join(missing + new))}; "
-        "give None for what is not known, or another kind"
+        "pass None for an unknown value, or another kind"
     )
 
 
 def _checked(state: Any, where: str) -> tuple[int, Written, list[Record], Mapping[str, Written]]:
-    """The parts of a state, from a file that may be hostile: how many records, those in the file.
+    """The parts of a state, from a file that may be hostile.
 
-    After these: the last records, and the event files.
+    They are the number of records, what the file has of them, the last ones, and the event files.
     """
     keys = {"records", "file", "lines", "tensorboard"}
     if not isinstance(state, Mapping) or set(state) != keys:

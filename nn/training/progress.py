@@ -1,4 +1,4 @@
-"""A live line on a terminal or in a notebook; in a pipe, plain lines only."""
+"""Progress: a live line on a terminal and in a notebook, and plain lines above it."""
 
 import os
 import sys
@@ -14,31 +14,31 @@ from ._contention import Contention
 from ._output import complain, live, tell
 
 INTERVAL = 0.1  # seconds between two changes of the live line
-USUAL = 80  # columns, on a terminal that does not say
+USUAL = 80  # columns, on a terminal that does not know
 SPARE = 3  # columns at its end: a terminal shows Ctrl-C as ^C there
 
 
 class Progress:
-    """How far a loop has come, how fast it is, how long it will take, and its latest values.
+    """A progress bar: how much of a loop is done, its speed, the time left, and its latest values.
 
         with Progress(total=60000, unit="images") as progress:
             for x, y in loader:
                 ...
                 progress.update(len(x), loss=loss.item())
-            progress.write("an epoch is over")
+            progress.write("epoch 1 done")
 
-    total: the number of units in the whole loop; None if that is not known.
+    total: the number of units in the whole loop; None if it is unknown.
     unit: what is counted, in the plural.
-    name: what stands in front until there are values.
-    initial: the number of units that an earlier program has done.
+    name: shown in front until there are values.
+    initial: the number of units that are done already, as after a resume.
     quiet: show nothing, and let `write` print nothing.
 
     On a terminal and in a notebook there is a live line, drawn by tqdm; it changes ten times a
     second at most, and is removed at the end.  In a pipe, in a file, on a terminal that cannot move
     its cursor (TERM=dumb) and without tqdm there is none.
 
-    If other programs keep BLAS from the cores, one line says so, once.  The number of threads stays
-    as it is, since the last bits of every sum depend on it.
+    If other programs compete with BLAS for the cores, one line on stderr says so, once.  The number
+    of threads is left alone, since the last bits of every sum depend on it.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class Progress:
             self._drop()
 
     def _show(self) -> None:
-        """Bring the live line up to date, and say if other programs use the cores."""
+        """Update the live line, and give advice if other programs use the cores."""
         self.shown_at = time.perf_counter()
         if not self.quiet and (advice := self.contention.advice()):
             complain(advice)
@@ -113,7 +113,7 @@ class Progress:
         if self.values:
             bar.set_description_str(in_words(**self.values), refresh=False)
         if bar.fp.isatty():
-            bar.ncols = _columns(bar.fp)  # somebody may have changed the size of the window
+            bar.ncols = _columns(bar.fp)  # the window may have another size now
         bar.update(self.waiting)
 
     def _wipe(self, bar: Any) -> None:
@@ -131,23 +131,23 @@ class Progress:
         return self.bar is not None
 
     def _drop(self) -> None:
-        """There is no live line any more."""
+        """Forget the live line."""
         live[:] = [bar for bar in live if bar is not self.bar]
         self.bar = None
 
 
 def in_words(**values: Any) -> str:
-    """Values as a line shows them: `loss 0.1234, accuracy 98.20 %`.
+    """Values as text: `loss 0.1234, accuracy 98.20 %`.
 
-    What is called accuracy, or ends in it, is a fraction, shown in percent; then the rest of the
-    name is enough: `held out 98.20 %` for held_out_accuracy.
+    A value whose name is accuracy, or ends in it, is a fraction, shown in percent; the percent sign
+    replaces the word: `held out 98.20 %` for held_out_accuracy.
     """
     words = {name: name.removesuffix("_accuracy").replace("_", " ") for name in values}
     return ", ".join(f"{words[name]} {shown(name, value)}" for name, value in values.items())
 
 
 def shown(name: str, value: Any) -> str:
-    """One value, as a line shows it."""
+    """One value as text."""
     if hasattr(value, "item"):
         value = value.item()
     if isinstance(value, bool | int | str) or value is None:
@@ -173,9 +173,9 @@ def _live_line(total: int | None, unit: str, name: str, initial: int) -> Any:
         from tqdm.notebook import tqdm
 
     class Bar(tqdm):  # type: ignore[misc, unused-ignore]
-        monitor_interval = 0  # no thread that looks after it: a fork would warn of it
+        monitor_interval = 0  # no thread that monitors it: a fork would warn of that
 
-    Bar.set_lock(RLock())  # that of tqdm holds for other processes too, and takes a semaphore
+    Bar.set_lock(RLock())  # tqdm's own is shared with other processes, and needs a semaphore
     known = "{desc} |{bar}| {rate_noinv_fmt}, {remaining} left"
     unknown = "{desc} {n_fmt}{unit}, {rate_noinv_fmt}"
     try:
@@ -189,7 +189,7 @@ def _live_line(total: int | None, unit: str, name: str, initial: int) -> Any:
             desc=name,
             bar_format=known if total is not None else unknown,
             ncols=_columns(stream) if stream.isatty() else None,
-            nrows=20,  # some terminals tell none, and would get no line
+            nrows=20,  # some terminals do not know theirs, and would get no line
             mininterval=0,  # `update` is called seldom enough
             miniters=0,
         )

@@ -1,4 +1,4 @@
-"""Records: what a training noted, in memory, by kind and as columns."""
+"""Records: the numbers of a training in memory, by kind and as columns."""
 
 from typing import Any, TypeAlias
 
@@ -10,10 +10,10 @@ Record: TypeAlias = dict[str, Any]  # its "kind" comes first
 
 
 class Records:
-    """The records of a training: what `Metrics.read` gives, and what a `Metrics` has in memory."""
+    """The records of a training: what `Metrics.read` returns, and the base class of `Metrics`."""
 
     def __init__(self, records: list[Record]) -> None:
-        self._become(records)
+        self._replace(records)
 
     def records(self, kind: str | None = None) -> list[Record]:
         """Copies of all records, or of those of one kind, in the order in which they were added."""
@@ -31,7 +31,8 @@ class Records:
         """The values of one kind of record, by name: arrays with an element for each record.
 
         Numbers are float64 with nan for None, or int64 if all are integers; True and False are
-        bool; lists of numbers, all of one length, are the rows of an array; all else is objects.
+        bool; lists of numbers, all of one length, are the rows of an array; anything else is an
+        array of objects.
 
         Errors: ValueError if there is no record of this kind.
         """
@@ -43,8 +44,8 @@ class Records:
         names = self._names[kind][1:]
         return {name: _column([record.get(name) for record in found]) for name in names}
 
-    def _become(self, records: list[Record]) -> None:
-        """Have these records, and no others."""
+    def _replace(self, records: list[Record]) -> None:
+        """Replace all records by these."""
         names: dict[str, dict[str, None]] = {}
         for record in records:
             names.setdefault(record["kind"], {}).update(dict.fromkeys(record))

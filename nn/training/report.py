@@ -1,4 +1,4 @@
-"""Report: what a training says and keeps while it runs, how it is stopped, and how it goes on."""
+"""Report: the lines, records, files and signals of a training program, and its resume."""
 
 import time
 from collections import deque
@@ -21,7 +21,7 @@ from .snapshot import Snapshot
 METRICS, SNAPSHOT = "metrics.jsonl", "snapshot.safetensors"
 KEPT = ("weights.safetensors", "curves.png", "confusion.png", "mistakes.png", "filters.png")
 PICTURES = (".png", ".pdf", ".svg")
-# Options that change no number of a run: it may go on with others.
+# Options that change no number of a run: it may be resumed with others.
 ASIDE = ("data", "out", "resume", "target", "quiet")
 LARGEST = 1 << 62  # a count in a state
 
@@ -46,33 +46,34 @@ class Report:
             report.result(f"held-out loss {held_out_loss:.4f}")
         return report.status()
 
-    epochs: how many there are in the whole training.  What counts as one is up to the program: for
-        a language model, the steps between two looks at the held-out text.
-    steps, rows: how many steps and rows are in one epoch.
+    epochs: how many there are in the whole training.  The program decides what an epoch is: for a
+        language model, perhaps the steps between two evaluations on the held-out text.
+    steps, rows: how many there are in one epoch.
     unit: what a row is, in the plural.
-    name: of the data; the lines begin with it.
+    name: of the data; lines begin with it.
     out: a folder.  It gets metrics.jsonl, snapshot.safetensors, and what `keep` writes, in place of
         the files of an earlier run.  None: nothing is kept.
-    resume: if there is a snapshot in that folder, go on with its files; `resume` restores the rest.
-    kept: the names of the files that `keep` may write: those of an earlier run do not stay, and
-        pictures among them need matplotlib.
-    every: after so many steps, the means over them become a record.
+    resume: if that folder has a snapshot, keep its files and continue them; the method `resume`
+        restores the rest.
+    kept: the names of the files that `keep` may write: those of an earlier run are removed, and if
+        there are pictures among them, matplotlib has to be installed.
+    every: the number of steps whose means become one record.
     tensorboard: a folder for TensorBoard's event files (see `Metrics`).
-    quiet: say nothing but the `result`.
+    quiet: print nothing but the `result`.
 
-    What it says: on a terminal and in a notebook a live line (see `Progress`) with means over the
-    last steps; after each epoch a line with means over its rows; the rest is up to `say`.
+    Lines: on a terminal and in a notebook, a live line (see `Progress`) with means over the last
+    steps; after each epoch, a line with means over its rows; and what the program passes to `say`.
 
-    What it records, in `metrics`: kind "step" with step, epoch (a fraction of it is done) and the
-    means over the last steps; kind "epoch" with epoch, step, the means over its rows, the values
-    given to `epoch`, seconds, and rows per second.
+    Records, in `metrics`: of kind "step", with step, epoch (a fraction) and the means over the last
+    steps; of kind "epoch", with epoch, step, the means over its rows, the values given to `epoch`,
+    seconds, and rows per second.
 
-    How it is stopped (see `Stop`): after the first Ctrl-C, SIGTERM or SIGHUP, `step` or `epoch`
-    raises a KeyboardInterrupt (`Stopped`), so that no step is left half done.  A second one takes
-    effect at once.
+    Signals (see `Stop`): after the first Ctrl-C, SIGTERM or SIGHUP, the next call of `step` or
+    `epoch` raises `Stopped`, a KeyboardInterrupt, so that a step is never interrupted.  A second
+    one takes effect at once.
 
-    It needs room on a disk for no line and no number of the training: a file that finds none is
-    written elsewhere, or lost, which costs a line on stderr.
+    A full disk does not stop the training: a file for which there is no room is written into
+    another folder, or lost, and a line on stderr says so.
 
     taken, finished: the number of steps and of epochs so far.
     """
@@ -106,11 +107,13 @@ class Report:
         self.snapshot: Snapshot | None = None
         self.parts: dict[str, Any] = {}
         self.config: dict[str, Any] = {}
-        self.asked = resume
+        self.wants_resume = resume
         self.folder = None if out is None else self._opened(out, kept)
-        self.place = None if self.folder is None else self.folder.path  # of the records
+        self.records_folder = None if self.folder is None else self.folder.path
         with about("--out"):
-            self.metrics = Metrics(self.place and self.place / METRICS, tensorboard)
+            self.metrics = Metrics(
+                self.records_folder and self.records_folder / METRICS, tensorboard
+            )
         if self.folder is not None:
             self.folder.note(METRICS)
         self.progress = self._new_progress()
@@ -118,11 +121,11 @@ class Report:
         self.since = time.perf_counter()
 
     def _opened(self, out: files.FilePath, kept: Sequence[str]) -> Folder:
-        """The folder, if all that is needed to fill it is there: checked before the training."""
+        """The folder; what its files need is checked here, before the training."""
         path = files.checked_path(out, "Report: out")
         if any(name.endswith(PICTURES) for name in kept) and find_spec("matplotlib") is None:
             fail("--out: the package matplotlib is missing; pip install 'tinygrad-lite[train]'")
-        return Folder(path, (METRICS, SNAPSHOT, *kept), SNAPSHOT, self.asked)
+        return Folder(path, (METRICS, SNAPSHOT, *kept), SNAPSHOT, self.wants_resume)
 
     def _new_progress(self) -> Progress:
         total = self.epochs * self.rows
@@ -136,14 +139,14 @@ class Report:
         """Close."""
         self.close()
 
-    # What is said
+    # Lines
 
     def say(self, line: str) -> None:
         """Print a line, above the live one; nothing if quiet."""
         self.progress.write(line)
 
     def result(self, line: str) -> None:
-        """Print the line that even a quiet training prints, after one about the files."""
+        """Print the last line, even if quiet; before it, a line about the files in the folder."""
         self.progress.close()
         if self.folder is not None:
             self._keep_metrics(self.folder)
@@ -202,10 +205,10 @@ class Report:
         self.stop.check()
 
     def stopped(self, stop: KeyboardInterrupt, kept: str = "", /, **values: Any) -> None:
-        """Say that the user stopped the training, and save a snapshot with these values.
+        """Print that the training was stopped, and save a snapshot with these values.
 
-        stop: what was raised.  If it did not come after a whole step or epoch, because the user
-            could not wait, the last snapshot stays.
+        stop: what was raised.  If that was in the middle of a step, because of a second Ctrl-C, the
+            last snapshot stays instead.
         kept: what becomes of the weights.
         """
         self.progress.close()
@@ -231,25 +234,25 @@ class Report:
     def resume(
         self, config: Mapping[str, Any] | None = None, /, **parts: Any
     ) -> dict[str, Any] | None:
-        """Name all that a snapshot holds (see `Snapshot`), and go on from the one in the folder.
+        """Define the parts of the snapshot (see `Snapshot`), and resume from the one in the folder.
 
         config: the options, as from vars(args).
 
-        Returns the values that were given to `save`; None if the training begins: without `resume`
-        or a folder, or if there is no snapshot, which a line says.
+        Returns the values that were given to `save`; None if the training starts: without a folder
+        or `resume`, or if there is no snapshot, which a line says.
         """
         self.parts = {**parts, "report": self, "metrics": self.metrics}
         self.config = {name: x for name, x in (config or {}).items() if name not in ASIDE}
-        if self.folder is None or not self.asked:
+        if self.folder is None or not self.wants_resume:
             return None
         where = files.printable(self.folder.first)
-        if not self.folder.goes_on:
-            self.say(f"there is no snapshot in {where}: this begins with the first step")
+        if not self.folder.resumes:
+            self.say(f"there is no snapshot in {where}: starting with the first step")
             return None
         with about("--resume"):
             values = self._snapshot(self.folder.first / SNAPSHOT).resume()
         self.folder.note(SNAPSHOT)
-        self.say(f"going on in {where} after step {self.taken} of {self.epochs * self.steps}")
+        self.say(f"resuming in {where} after step {self.taken} of {self.epochs * self.steps}")
         return values
 
     def save(self, **values: Any) -> None:
@@ -268,11 +271,15 @@ class Report:
             self.folder.write(name, write)
 
     def _keep_metrics(self, folder: Folder) -> None:
-        """Write the records once more where not all of them found room, or beside other files."""
+        """Write the records again if some found no room, or if other files had to go elsewhere."""
         self.metrics.close()
         content = text(self.metrics.records())
         try:
-            size = -1 if self.place is None else (self.place / METRICS).stat().st_size
+            size = (
+                -1
+                if self.records_folder is None
+                else (self.records_folder / METRICS).stat().st_size
+            )
         except OSError:
             size = -1
         complete = size >= len(content)
@@ -281,23 +288,23 @@ class Report:
             with files.replacing(path, "metrics") as file:
                 file.write(content)
 
-        if self.place is not None and not complete:
-            folder.used[self.place].remove(METRICS)
-        if not complete or folder.path != self.place:
+        if self.records_folder is not None and not complete:
+            folder.used[self.records_folder].remove(METRICS)
+        if not complete or folder.path != self.records_folder:
             folder.write(METRICS, write)
 
     def close(self) -> None:
-        """Remove the live line, close the files, and give the signals their usual effect."""
+        """Remove the live line, close the files, and restore the signals."""
         self.progress.close()
         self.metrics.close()
         if self.folder is not None:
             self.folder.close()
         self.stop.end()
 
-    # Its own state
+    # State
 
     def state_dict(self) -> dict[str, Any]:
-        """What a snapshot needs, so that the lines and records after it are those of one run."""
+        """Counts and sums, so that lines and records after a resume are those of one run."""
         return {
             "counts": [self.taken, self.finished, self.seen, self.seen_before],
             "seconds": self.seconds + time.perf_counter() - self.since,
@@ -306,9 +313,9 @@ class Report:
         }
 
     def load_state_dict(self, state_dict: Mapping[str, Any], /) -> None:
-        """Go on from a `state_dict`.
+        """Restore a `state_dict`.
 
-        Errors: ValueError if this is none; then nothing is changed.
+        Errors: ValueError if it is malformed; then nothing is changed.
         """
         state = _checked(state_dict)
         self.taken, self.finished, self.seen, self.seen_before = state["counts"]
@@ -335,7 +342,7 @@ def _plain(name: str, value: Any) -> float:
 
 
 def _checked(state: Any) -> dict[str, Any]:
-    """A state that a file may have made up: ValueError if it is none."""
+    """A state from a file that may be hostile; ValueError if it is malformed."""
     where = "Report.load_state_dict"
     if not isinstance(state, Mapping) or set(state) != {"counts", "seconds", "totals", "recent"}:
         raise ValueError(f"{where}: expected what state_dict gives; got {arguments.shown(state)}")

@@ -706,7 +706,7 @@ def test_on_a_full_disk_the_files_go_where_there_is_room(call, monkeypatch, tmp_
     assert done.status == 0
     assert done.err == (
         f"[Errno 28] safe_save: No space left on device: '{out}/weights.safetensors'; "
-        f"going on in {other}\n"
+        f"continuing in {other}\n"
     )
     *_, first, second, last = done.out.splitlines()
     assert first == f"kept in {out}: metrics.jsonl, snapshot.safetensors"
@@ -727,7 +727,7 @@ def test_a_disk_that_is_full_from_the_start_costs_a_line(call, monkeypatch, tmp_
     (other,) = temporary.iterdir()
     assert done.err == (
         f"[Errno 28] save: No space left on device: '{out}/snapshot.safetensors'; "
-        f"going on in {other}\n"
+        f"continuing in {other}\n"
     )
     assert names_in(other) == FILES
     assert LAST_LINE.fullmatch(done.out.splitlines()[-1])
@@ -762,7 +762,7 @@ def test_a_log_on_a_full_disk_costs_one_line(data, unbuffered):
         )
     said, *epochs, last = done.stderr.splitlines()
     assert done.returncode == 0
-    assert said == "standard output: No space left on device; it goes on here"
+    assert said == "standard output: No space left on device; further lines come here"
     assert len(epochs) == 4
     assert all(EPOCH_LINE.fullmatch(line) for line in epochs)
     assert LAST_LINE.fullmatch(last)
@@ -1143,7 +1143,7 @@ runpy.run_path({str(SCRIPT)!r}, run_name="__main__")
     assert first.stdout.splitlines()[1] == stopped
     second = run(out, *options, "--resume")
     assert (second.status, second.err) == (0, "")
-    assert second.lines[0] == f"going on in {out} after step 14 of 36"
+    assert second.lines[0] == f"resuming in {out} after step 14 of 36"
     assert [without_times(line) for line in first.stdout.splitlines()[:1] + second.lines[1:4]] == [
         without_times(line) for line in kept.lines[:4]
     ]
@@ -1156,7 +1156,7 @@ runpy.run_path({str(SCRIPT)!r}, run_name="__main__")
     assert timeless[0] == timeless[1]
     assert names_in(out) == FILES
     third = run(out, *options, "--resume")  # nothing is left to do
-    assert third.lines[0] == f"going on in {out} after step 36 of 36"
+    assert third.lines[0] == f"resuming in {out} after step 36 of 36"
     assert third.last[2] == kept.last[2]
 
 
@@ -1167,7 +1167,7 @@ def without_times(line: str) -> str:
 def test_resume_without_a_snapshot_begins_and_says_so(call, tmp_path):
     out = tmp_path / "out"
     done = call("--out", out, "--resume", "--target", 0)
-    said = f"there is no snapshot in {out}: this begins with the first step"
+    said = f"there is no snapshot in {out}: starting with the first step"
     assert done.out.splitlines()[0] == said
     assert names_in(out) == FILES
 

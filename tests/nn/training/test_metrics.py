@@ -140,7 +140,7 @@ def test_one_kind_has_one_set_of_names(path):
     metrics = Metrics(path)
     metrics.add("step", step=1, loss=0.5)
     metrics.add("step", loss=0.25, step=2)  # in the order of the first
-    said = "a record of kind 'step' has step, loss: loss is missing, lr is new; give None"
+    said = "a record of kind 'step' has step, loss: loss is missing, lr is new; pass None"
     with pytest.raises(ValueError, match=said):
         metrics.add("step", step=3, lr=0.1)
     metrics.add("other", lr=0.1)
@@ -373,7 +373,7 @@ def test_a_full_disk_costs_one_warning_and_heals(path):
     metrics.add("step", step=0)
     with pytest.MonkeyPatch.context() as patch:
         full_disk(patch)
-        with pytest.warns(UserWarning, match="No space left.*; the training goes on") as said:
+        with pytest.warns(UserWarning, match="No space left.*; the training continues") as said:
             add(metrics, 1, 2, 3, 4)
         assert len(said) == 1
         assert said[0].filename == __file__
@@ -414,7 +414,7 @@ def test_a_real_limit_leaves_whole_lines(path, in_child):
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
         metrics = Metrics(path)
-        with pytest.warns(UserWarning, match="the training goes on"):
+        with pytest.warns(UserWarning, match="the training continues"):
             add(metrics, *range(9))
         return len(metrics.records())
 
@@ -436,7 +436,7 @@ def test_a_file_that_somebody_else_changes_is_left_alone(path, change):
         path.unlink()
     if change != "remove":
         path.write_bytes(other[change])
-    with pytest.warns(UserWarning, match="the file was .*; the training goes on") as said:
+    with pytest.warns(UserWarning, match="the file was .*; the training continues") as said:
         add(metrics, 2, 3)
     assert len(said) == 1
     state = metrics.state_dict()
@@ -608,7 +608,7 @@ def test_a_long_run_makes_no_heavy_state(path):
     del metrics
     again = Metrics(path)
     path.unlink()
-    with pytest.warns(UserWarning, match="is gone; it goes on with the last 1000 of its records"):
+    with pytest.warns(UserWarning, match="is gone; it continues with the last 1000 of its records"):
         again.load_state_dict(state)
     assert steps(path) == list(range(2000, 3000))
     again.add("step", step=3000, loss=1)
@@ -638,7 +638,7 @@ def test_a_file_that_is_not_as_it_was_is_written_anew_and_kept_beside(path, chan
         path.write_bytes(changed)
     again = Metrics(path)
     expected = (
-        rf"^Metrics\.load_state_dict: the file '.*' {said}; it goes on with all of its records$"
+        rf"^Metrics\.load_state_dict: the file '.*' {said}; it continues with all of its records$"
     )
     with pytest.warns(UserWarning, match=expected):
         again.load_state_dict(state)

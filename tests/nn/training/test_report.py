@@ -212,7 +212,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_lines_and_records(capsys, tm
     Tensor.manual_seed(7)
     second, found = train(tmp_path / "out", resume=True)
     assert f"stopped after {stop_after} of 9 steps" in first
-    assert second[0] == f"going on in {tmp_path / 'out'} after step {stop_after} of 9"
+    assert second[0] == f"resuming in {tmp_path / 'out'} after step {stop_after} of 9"
     assert timeless(found) == timeless(records)
     epochs = [line for line in first + second if line.startswith("epoch")]
     expected = [line for line in lines if line.startswith("epoch")]
@@ -233,9 +233,7 @@ def test_without_resume_nothing_of_the_earlier_run_stays(capsys, tmp_path):
 
 def test_resume_without_a_snapshot_begins(capsys, tmp_path):
     lines, _ = quiet_training(tmp_path / "out", capsys, resume=True)
-    assert lines[0] == (
-        f"there is no snapshot in {tmp_path / 'out'}: this begins with the first step"
-    )
+    assert lines[0] == (f"there is no snapshot in {tmp_path / 'out'}: starting with the first step")
 
 
 def test_another_config_is_told_and_options_that_change_no_number_are_not(capsys, tmp_path):

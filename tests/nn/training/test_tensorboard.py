@@ -188,7 +188,9 @@ def test_files_that_are_not_as_they_were_are_written_anew(folder, tmp_path, chan
     state = metrics.state_dict()
     change(*event_files(folder))
     again = Metrics(tmp_path / "metrics.jsonl", folder)
-    with pytest.warns(UserWarning, match=rf"TensorBoard's .*tfevents.* {said}; it is written anew"):
+    with pytest.warns(
+        UserWarning, match=rf"TensorBoard's .*tfevents.* {said}; it is written again"
+    ):
         again.load_state_dict(state)
     steps(again, 3)
     assert [step for _, step, _ in scalars(folder)] == [1, 2, 3]
@@ -206,7 +208,7 @@ def test_a_run_that_begins_to_write_events_writes_all(folder):
 def test_a_file_that_is_removed_costs_one_warning(folder, tmp_path):
     metrics = steps(Metrics(tmp_path / "metrics.jsonl", folder), 1)
     event_files(folder)[0].unlink()
-    with pytest.warns(UserWarning, match="the file was removed.*; the training goes on") as said:
+    with pytest.warns(UserWarning, match="the file was removed.*; the training continues") as said:
         steps(metrics, 2, 3)
     assert len(said) == 1
     assert len(Metrics.read(tmp_path / "metrics.jsonl").records()) == 3
