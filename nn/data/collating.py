@@ -61,11 +61,13 @@ def _stacked_tensors(batch: Sequence[Any], where: str) -> Tensor:
 
 def _stacked_arrays(batch: Sequence[Any], where: str) -> Tensor:
     _require(batch, np.ndarray | np.generic | int | float, "arrays", where)
-    if isinstance(batch[0], np.ma.MaskedArray):
-        raise arguments.wrong(where, "arrays without a mask", batch[0], "; use .filled(...)")
+    if any(issubclass(kind, np.ma.MaskedArray) for kind in set(map(type, batch))):
+        odd = next(array for array in batch if isinstance(array, np.ma.MaskedArray))
+        raise arguments.wrong(where, "arrays without a mask", odd, "; use .filled(...)")
     _require_one_shape([np.shape(array) for array in batch], where)
     # np.array is much quicker than np.stack for short arrays, and much slower for transposed ones.
-    stacked = np.array(batch) if np.ndim(batch[0]) < 2 else np.stack(batch)
+    # A np.matrix stays one in np.stack, and has no third axis.
+    stacked = np.array(batch) if np.ndim(batch[0]) < 2 else np.stack(list(map(np.asarray, batch)))
     if stacked.dtype.kind not in "biuf" or stacked.dtype.itemsize > 8:
         raise arguments.wrong(where, "arrays of numbers of at most 64 bits", batch[0])
     if stacked.ndim == 1 and stacked.dtype.kind in "iu":

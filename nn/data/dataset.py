@@ -7,7 +7,7 @@ and may be a base class, as in PyTorch.
 from bisect import bisect_right
 from collections.abc import Iterable
 from itertools import accumulate
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,16 +16,21 @@ from tinygrad_lite import Tensor, arguments
 
 from .tables import from_table, is_table
 
+Sample = TypeVar("Sample", covariant=True)
+
 LARGEST_LABEL = np.iinfo(np.int64).max
 
 
-class Dataset(Protocol):
+@runtime_checkable
+class Dataset(Protocol[Sample]):
     """What a DataLoader serves: `dataset[i]` is the sample number i, of `len(dataset)`.
+
+    `Dataset[tuple[Tensor, int]]` says of what type the samples are.
 
     If it has `__getitems__(list of ints)`, a list of samples, that is called once for each batch.
     """
 
-    def __getitem__(self, index: Any, /) -> Any:
+    def __getitem__(self, index: Any, /) -> Sample:
         """The sample with this number, a Python int."""
         raise NotImplementedError(f"{type(self).__name__}: a data set needs __getitem__(index)")
 
@@ -62,15 +67,20 @@ class TensorDataset:
 
 
 class Subset:
-    """The samples of `dataset` with the numbers `indices`, in this order."""
+    """The samples of `dataset` with the numbers `indices`, in this order.
+
+    A slice, or an array of positions, asks `dataset` for several at once, as a TensorDataset takes
+    it: `X, Y = part[:]`.
+    """
 
     def __init__(self, dataset: Any, indices: Any) -> None:
-        self.dataset = dataset
+        self.dataset = as_dataset(dataset, "Subset: dataset", "__getitem__")
         self.indices = as_indices(indices, "Subset: indices")
 
     def __getitem__(self, index: Any) -> Any:
         """The sample at this position among the chosen ones."""
-        return self.dataset[self.indices[index].item()]
+        chosen = self.indices[index]
+        return self.dataset[chosen if chosen.ndim else chosen.item()]
 
     def __len__(self) -> int:
         """The number of chosen samples."""
@@ -81,15 +91,12 @@ class ConcatDataset:
     """Several data sets as one: the samples of the first, then those of the second, and so on."""
 
     def __init__(self, datasets: Iterable[Any]) -> None:
-        name, expected = "ConcatDataset: datasets", "data sets with __getitem__ and __len__"
+        name = "ConcatDataset: datasets"
         if not has(datasets, "__iter__"):
-            raise arguments.wrong(name, f"a list of {expected}", datasets)
-        self.datasets = list(datasets)
+            raise arguments.wrong(name, "a list of data sets", datasets)
+        self.datasets = [as_dataset(each, name) for each in datasets]
         if not self.datasets:
             raise ValueError(f"{name}: expected one or more data sets; got none")
-        for dataset in self.datasets:
-            if not has(dataset, "__getitem__", "__len__"):
-                raise arguments.wrong(name, expected, dataset)
         self.cumulative_sizes = list(accumulate(map(len, self.datasets)))
 
     def __getitem__(self, index: Any) -> Any:
@@ -162,8 +169,26 @@ def as_tensors(arrays: tuple[Any, ...], caller: str) -> tuple[Tensor, ...]:
 
 
 def has(value: Any, *methods: str) -> bool:
-    """Whether it has these methods, and they work: an array without axes has them all in vain."""
-    return getattr(value, "shape", None) != () and all(hasattr(value, name) for name in methods)
+    """Whether it has these methods, and they work: an array without axes has them all in vain.
+
+    So does a class, whose methods are those of what it makes.
+    """
+    in_vain = isinstance(value, type) or getattr(value, "shape", None) == ()
+    return not in_vain and all(hasattr(value, name) for name in methods)
+
+
+def as_dataset(data: Any, name: str, *methods: str) -> Any:
+    """`data`, which must have these methods of a data set, by default both.
+
+    A table is none: its own index picks columns.
+    """
+    methods = methods or ("__getitem__", "__len__")
+    if has(data, *methods) and not is_table(data):
+        return data
+    fix = "; take TensorDataset(table)" if is_table(data) else ""
+    if isinstance(data, type):
+        fix = f"; make one: {data.__name__}(...)"
+    raise arguments.wrong(name, f"a data set with {' and '.join(methods)}", data, fix)
 
 
 def is_array(value: Any) -> bool:
@@ -178,19 +203,26 @@ def _as_tensor(given: Any, caller: str) -> Tensor:
     if not is_array(given):
         sparse = "; use .toarray()" if hasattr(given, "toarray") else ""
         raise arguments.wrong(caller, "arrays or Tensors", given, sparse)
-    if isinstance(given, np.ma.MaskedArray):
-        raise arguments.wrong(caller, "arrays without a mask", given, "; use .filled(...)")
     if not isinstance(given, Tensor):
-        # np.asarray maps a file anew, and reads nothing of it.
-        array = from_table(given, caller) if is_table(given) else np.asarray(given)
-        if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
-            raise arguments.wrong(caller, "arrays of numbers of at most 64 bits", given)
-        tensor = Tensor.from_array(array)
+        tensor = as_tensor(from_table(given, caller) if is_table(given) else given, caller)
     else:
         tensor = given
     if not tensor.ndim:
         raise arguments.wrong(caller, "arrays or Tensors with rows", given)
     return tensor
+
+
+def as_tensor(given: Any, where: str) -> Tensor:
+    """A Tensor around an array, whose memory it shares if that can be.
+
+    Errors: TypeError for a mask, and for what are no numbers that a Tensor has.
+    """
+    if isinstance(given, np.ma.MaskedArray):
+        raise arguments.wrong(where, "arrays without a mask", given, "; use .filled(...)")
+    array = np.asarray(given)  # maps a file anew, and reads nothing of it
+    if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
+        raise arguments.wrong(where, "arrays of numbers of at most 64 bits", given)
+    return Tensor.from_array(array)
 
 
 def _rows(tensor: Tensor, index: Any) -> Tensor:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from tinygrad_lite import Tensor, generator, no_grad
 
 from .collating import default_collate
-from .dataset import TensorDataset, samples, without_subsets
+from .dataset import TensorDataset, as_tensor, samples, without_subsets
 from .seeding import seed_globals
 
 # The row numbers of a batch, and the seed sequence of what is random in it (None: nothing is).
@@ -65,7 +65,7 @@ class Fetch:
             found = self.transform(*spread)
         if found is None:
             raise TypeError("DataLoader: transform: expected a batch; got None; return the batch")
-        return in_tensors(found)
+        return mapped(lambda array: as_tensor(array, "DataLoader: transform"), np.ndarray, found)
 
 
 class FetchInProcess:
@@ -100,11 +100,6 @@ class _Sent:
 def received(batch: Any) -> Any:
     """The batch that a worker process has sent."""
     return mapped(lambda sent: Tensor.from_array(sent.array), _Sent, batch)
-
-
-def in_tensors(batch: Any) -> Any:
-    """The batch with a Tensor in place of each ndarray."""
-    return mapped(Tensor.from_array, np.ndarray, batch)
 
 
 def mapped(function: Any, kind: type, batch: Any) -> Any:

@@ -1,5 +1,6 @@
 """What a DataLoader is given: arrays, or one data set; and what is neither, told in one line."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,7 @@ def _require_dataset(data: Any, sampled: bool) -> None:
         )
     if isinstance(data, type):
         fix = f"; make one: {data.__name__}(...)"
-    elif isinstance(data, dict):
+    elif isinstance(data, Mapping):  # a dict, or a file of np.savez
         fix = "; pass what is in it: DataLoader(*data.values())"
     elif hasattr(data, "toarray"):  # a sparse matrix of SciPy
         fix = "; use .toarray()"

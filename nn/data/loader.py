@@ -348,11 +348,11 @@ def _function(value: Any, name: str) -> Any:
 
 
 def _checked_sampler(sampler: Any, name: str, gives: str) -> Any:
-    if sampler is not None and not has(sampler, "__iter__", "__len__"):
-        raise arguments.wrong(
-            f"DataLoader: {name}", f"an iterable of {gives} with __len__", sampler
-        )
-    return sampler
+    if sampler is None or has(sampler, "__iter__", "__len__"):
+        return sampler
+    fix = f"; make one: {sampler.__name__}(...)" if isinstance(sampler, type) else ""
+    expected = f"an iterable of {gives} with __len__"
+    raise arguments.wrong(f"DataLoader: {name}", expected, sampler, fix)
 
 
 def _refuse_both(

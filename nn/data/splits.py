@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tinygrad_lite import arguments, warn
 
-from .dataset import Subset
+from .dataset import Subset, as_dataset
 from .seeding import Stream
 from .stratifying import classes_of, dealt
 from .tables import is_table
@@ -101,11 +101,7 @@ def random_split(
     """
     caller = "random_split"
     _refuse(others, caller)
-    if is_table(dataset) or not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
-        fix = "; take TensorDataset(table), or train_test_split(table)" if is_table(dataset) else ""
-        expected = "a data set with __getitem__ and __len__"
-        raise arguments.wrong(f"{caller}: dataset", expected, dataset, fix)
-    rows = len(dataset)
+    rows = len(as_dataset(dataset, f"{caller}: dataset"))
     sizes = _sizes(rows, lengths, f"{caller}: lengths")
     random = Stream(seed, f"{caller}: seed").epoch
     if stratify is None:
@@ -201,7 +197,8 @@ def _rows(array: Any, caller: str) -> int:
     shape = getattr(array, "shape", None)  # first, since a sparse matrix refuses len()
     if isinstance(shape, tuple) and shape:
         return int(shape[0])
-    if shape is not None or not hasattr(array, "__len__") or isinstance(array, str | bytes | dict):
+    other = shape is not None or isinstance(array, str | bytes | dict | type)
+    if other or not hasattr(array, "__len__"):
         raise arguments.wrong(caller, "what has rows: arrays, Tensors, tables or lists", array)
     return len(array)
 

@@ -5,12 +5,13 @@ import pickle
 import threading
 from collections import namedtuple
 from itertools import chain
+from types import MappingProxyType
 
 import numpy as np
 import pytest
 
 import nn
-from nn.data import ConcatDataset, DataLoader, Subset, TensorDataset
+from nn.data import ConcatDataset, DataLoader, RandomSampler, Subset, TensorDataset
 from tinygrad_lite import Tensor, generator
 
 X = np.arange(10 * 3, dtype=np.float32).reshape(10, 3)
@@ -241,6 +242,19 @@ def test_a_transform_may_give_arrays_and_dicts():
     (batch,) = loader
     assert type(batch["x"]) is Tensor
     assert batch["y"][1] == "a"
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (np.ma.masked_array([1.0], [True]), "arrays without a mask; got MaskedArray"),
+        (np.array(["a"]), "arrays of numbers of at most 64 bits; got ndarray of shape"),
+        (np.ones(2, complex), "arrays of numbers of at most 64 bits; got ndarray of shape"),
+    ],
+)
+def test_what_a_transform_may_not_give(given, words):
+    with pytest.raises(TypeError, match=f"^DataLoader: transform: expected {words}"):
+        next(iter(DataLoader(X, transform=lambda x: [x, {"given": given}])))
 
 
 def test_a_transform_that_returns_nothing_is_told_so():
@@ -691,6 +705,20 @@ def test_a_copy_continues_apart(copied):
             {"sampler": iter([1])},
             TypeError,
             "DataLoader: sampler: expected an iterable of integers with __len__; got list_iterator",
+        ),
+        (
+            (X,),
+            {"sampler": RandomSampler},
+            TypeError,
+            "DataLoader: sampler: expected an iterable of integers with __len__; got the class "
+            "RandomSampler; make one: RandomSampler(...)",
+        ),
+        (
+            (MappingProxyType({"x": X}),),
+            {},
+            TypeError,
+            "DataLoader: expected arrays, Tensors or a data set; got mappingproxy; pass what is in "
+            "it: DataLoader(*data.values())",
         ),
         (
             (X,),

@@ -125,6 +125,16 @@ def test_a_state_brings_the_same_orders(name) -> None:
         assert sampler.state_dict() == before
 
 
+class Unending:
+    """A data set in place of a sampler: its numbers never end."""
+
+    def __len__(self) -> int:
+        return 3
+
+    def __getitem__(self, index: int) -> int:
+        return index
+
+
 @pytest.mark.parametrize(
     ("make", "error", "words"),
     [
@@ -150,6 +160,13 @@ def test_a_state_brings_the_same_orders(name) -> None:
             "WeightedRandomSampler: num_samples: only 2 weights are above 0; got 3, with replace",
         ),
         (lambda: BatchSampler(5, 2), TypeError, "BatchSampler: sampler: expected an iterable of i"),
+        (
+            lambda: BatchSampler(RandomSampler, 2),
+            TypeError,
+            "BatchSampler: sampler: expected an it",
+        ),
+        (lambda: BatchSampler(Unending(), 2), TypeError, "BatchSampler: sampler: expected an iter"),
+        (lambda: RandomSampler(Unending), TypeError, "RandomSampler: data_source: expected data w"),
         (lambda: BatchSampler(Y, 0), ValueError, "BatchSampler: batch_size: expected an integer "),
     ],
 )

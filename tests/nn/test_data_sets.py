@@ -25,6 +25,31 @@ def test_tensor_dataset() -> None:
         TensorDataset()
 
 
+class Endless:
+    """A data set that has no sample it would not give."""
+
+    def __len__(self) -> int:
+        return 3
+
+    def __getitem__(self, index: int) -> int:
+        return index
+
+
+class Table:
+    """What counts as a DataFrame: its own index picks columns."""
+
+    iloc = columns = ()
+
+    def to_numpy(self) -> np.ndarray:
+        return np.ones((2, 1))
+
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, index: int) -> int:
+        return index
+
+
 def test_subset() -> None:
     part = Subset(["a", "b", "c"], np.array([2, 0]))
     assert list(part) == ["c", "a"]
@@ -32,6 +57,23 @@ def test_subset() -> None:
     assert len(part) == 2
     with pytest.raises(TypeError, match=r"^Subset: indices: expected an integer; got 1.0$"):
         Subset([1, 2], [1.0])
+    with pytest.raises(TypeError, match=r"^Subset: dataset: .*; make one: Endless\(\.\.\.\)$"):
+        Subset(Endless, [1])
+    with pytest.raises(TypeError, match=r"^Subset: dataset: .*; take TensorDataset\(table\)$"):
+        Subset(Table(), [1])
+    with pytest.raises(TypeError, match=r"^Subset: indices: expected integers; got the class End"):
+        Subset([1, 2], Endless)
+
+
+def test_several_samples_of_a_subset_at_once() -> None:
+    part = Subset(TensorDataset(np.arange(10.0), np.arange(10)), [7, 1, 4])
+    for index in (slice(None), [0, 1, 2], np.arange(3)):
+        x, y = part[index]
+        assert x.tolist() == y.tolist() == [7, 1, 4]
+    assert part[:1][0].tolist() == [7.0]
+    assert part[[]][0].tolist() == []
+    x, y = Subset(part, [2, 0])[:]
+    assert y.tolist() == [4, 7]
 
 
 def test_concat_dataset_refuses_what_is_no_data_set() -> None:
@@ -40,9 +82,17 @@ def test_concat_dataset_refuses_what_is_no_data_set() -> None:
     ):
         ConcatDataset([])
     with pytest.raises(
-        TypeError, match=r"^ConcatDataset: datasets: expected data sets with __getitem__ and"
+        TypeError, match=r"^ConcatDataset: datasets: expected a data set with __getitem__ and"
     ):
         ConcatDataset([iter([1])])
+    # Read as a list, it never ends.
+    for alone in (Endless(), Endless, TensorDataset(np.ones(3)), 3):
+        with pytest.raises(TypeError, match=r"^ConcatDataset: datasets: expected a list of data "):
+            ConcatDataset(alone)
+    with pytest.raises(TypeError, match=r"got the class Endless; make one: Endless\(\.\.\.\)$"):
+        ConcatDataset([Endless])
+    with pytest.raises(TypeError, match=r"got Table; take TensorDataset\(table\)$"):
+        ConcatDataset([Table()])
     with pytest.raises(TypeError, match=r"^ConcatDataset: index: expected an integer; got 1.0$"):
         ConcatDataset([[1]])[1.0]
 
@@ -52,6 +102,17 @@ def test_dataset_is_a_base_class_too() -> None:
         def __len__(self):
             return 3
 
+    class Typed(Dataset[tuple[Tensor, int]]):
+        def __len__(self):
+            return 1
+
+        def __getitem__(self, index):
+            return Tensor([2.0]), index
+
+    assert isinstance(Typed(), Dataset)
+    assert not isinstance(3, Dataset)
+    (batch,) = DataLoader(Typed())
+    assert batch[1].tolist() == [0]
     with pytest.raises(NotImplementedError, match=r"^Half: a data set needs __getitem__\(index\)"):
         next(iter(DataLoader(Half())))
 
@@ -104,6 +165,17 @@ def test_tensors_stay_in_their_graph() -> None:
     weight = Tensor([1.0, 2.0], requires_grad=True)
     default_collate([(3 * weight, 1), (Tensor([5.0, 6.0]), 2)])[0].sum().backward()
     assert weight.grad.tolist() == [3.0, 3.0]
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
+def test_subclasses_of_arrays_are_stacked_as_arrays(tmp_path) -> None:
+    np.save(tmp_path / "x.npy", np.ones((2, 3)))
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    for given in (np.asmatrix(np.ones((2, 3))), mapped):
+        for row in (given, given[0]):
+            stacked = default_collate([row, row, row])
+            assert stacked.shape == (3, *row.shape)
+            assert type(stacked.data) is np.ndarray
 
 
 def test_a_batch_is_apart_from_the_samples() -> None:
@@ -182,6 +254,21 @@ def test_a_batch_is_apart_from_the_samples() -> None:
             [np.ma.masked_array([1.0], [True])],
             TypeError,
             "default_collate: batch: expected arrays without a mask; got MaskedArray .*; use",
+        ),
+        (
+            [np.ones(1), np.ma.masked_array([1.0], [True])],
+            TypeError,
+            "default_collate: batch: expected arrays without a mask; got MaskedArray .*; use",
+        ),
+        (
+            [np.ones((1, 2)), np.ma.masked_array([[1.0, 2.0]], [[False, True]])],
+            TypeError,
+            "default_collate: batch: expected arrays without a mask; got MaskedArray .*; use",
+        ),
+        (
+            [np.float64(1.0), np.ma.masked],
+            TypeError,
+            "default_collate: batch: expected arrays without a mask; got MaskedConstant .*",
         ),
     ],
 )

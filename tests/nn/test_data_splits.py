@@ -410,7 +410,7 @@ def test_a_share_may_have_to_move_to_make_room() -> None:
             {},
             TypeError,
             "dataset: expected a data set with __getitem__ and __len__; got Table; "
-            "take TensorDataset(table), or train_test_split(table)",
+            "take TensorDataset(table)",
         ),
         (
             range(10),
@@ -441,6 +441,14 @@ def test_a_share_may_have_to_move_to_make_room() -> None:
             {"generator": 1},
             TypeError,
             "there is no argument generator=; pass seed=: an int, or a np.random.Generator",
+        ),
+        (
+            dict,
+            [1, 1],
+            {},
+            TypeError,
+            "dataset: expected a data set with __getitem__ and __len__; got the class dict; make "
+            "one: dict(...)",
         ),
         (
             range(10),
@@ -521,6 +529,7 @@ def test_a_class_with_fewer_rows_than_folds_is_a_warning() -> None:
     [
         (3, 4, {}, ValueError, "n_splits: expected at most 3, as many as there are rows; got 4"),
         (3, 1, {}, ValueError, "n_splits: expected an integer of 2 or more; got 1"),
+        (dict, 2, {}, TypeError, "expected what has rows: arrays, Tensors, tables or lists; got t"),
         (3, 2.0, {}, TypeError, "n_splits: expected an integer; got 2.0"),
         (3.5, 2, {}, TypeError, "rows: expected an integer; got 3.5"),
         (-3, 2, {}, ValueError, "rows: expected an integer of 0 or more; got -3"),
