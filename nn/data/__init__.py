@@ -5,10 +5,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .._other_names import DATA
-from ._worker import WorkerInfo, get_worker_info  # which of several workers calls it
+from ._worker import WorkerInfo, get_worker_info  # the worker that calls it
 from .collating import default_collate  # samples become a batch
 from .dataset import ConcatDataset, Dataset, Subset, TensorDataset  # rows of arrays; parts; several
-from .loader import DataLoader  # batches, epoch by epoch, and where they stand
+from .loader import DataLoader  # batches, epoch by epoch, and its position in them
 
 # samplers.py: which samples come, in which order
 from .samplers import (
@@ -23,9 +23,13 @@ from .splits import k_fold, random_split, train_test_split  # parts, with a shar
 if TYPE_CHECKING:
     from . import augment  # batches of images changed at random
 
-# given_data.py: arrays or a data set; tables.py: rows of pandas by position; fetching.py: from row
-# numbers to a batch; epochs.py: one pass, and the position in it; seeding.py: random orders and
-# seeds; workers.py: threads and processes that fetch ahead
+# What these are made of.
+# loader: given_data.py, arrays or a data set; tables.py, rows of pandas by position; epochs.py, one
+#     epoch and the position in it; seeding.py, random orders and seeds; fetching.py, from row
+#     numbers to a batch
+# workers.py, which fetch ahead: _worker.py, what threads and processes share; _processes.py and
+#     _messages.py, processes and what is sent between them
+# splits: stratifying.py, the share of each class
 __all__ = [
     "BatchSampler",
     "ConcatDataset",

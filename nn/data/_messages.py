@@ -1,7 +1,7 @@
-"""What travels between the processes of a DataLoader: values by pickle, arrays beside it.
+"""Messages between the processes of a DataLoader: values pickled, arrays as they are.
 
-Arrays go through a socket as they lie in memory, after the pickle of what they stand in, and the
-receiver's array is the memory that they were received in.
+The memory of arrays is sent through a socket after the pickle of the value that contains them, and
+the receiver's array is the memory that it was received in.
 """
 
 import pickle
@@ -13,7 +13,7 @@ import numpy as np
 if TYPE_CHECKING:
     import socket
 
-SMALL = 4096  # bytes of an array that is not worth a part of its own
+SMALL = 4096  # bytes; smaller arrays are pickled with the rest
 
 
 class WorkerTraceback(Exception):
@@ -36,7 +36,7 @@ class Failure:
         if self.copy is not None:
             try:
                 error = pickle.loads(self.copy)
-            except Exception:  # whatever a stranger's class does, or it is not here
+            except Exception:  # whatever a user's class raises, or it is not defined here
                 error = None
         if not isinstance(error, BaseException):
             error = RuntimeError(f"DataLoader: {where}: {self.line}")
@@ -64,14 +64,14 @@ def _without_constructor(
 
 
 def _copied(error: BaseException) -> bytes | None:
-    """A pickle that gives the same error again; None if there is none."""
+    """A pickle of the error that can be loaded; None if there is none."""
     for form in (error, _Bare(error)):
         try:
             data = pickle.dumps(form)
             copy = pickle.loads(data)
             if type(copy) is type(error) and str(copy) == str(error):
                 return data
-        except Exception:  # whatever a stranger's class does
+        except Exception:  # whatever a user's class raises
             continue
     return None
 
@@ -88,7 +88,7 @@ def pickled(value: Any, what: str) -> tuple[bytes, list[bytes]]:
 
     try:
         return pickle.dumps(value, 5, buffer_callback=stays), buffers
-    except Exception as error:  # whatever a stranger's class does
+    except Exception as error:  # whatever a user's class raises
         raise TypeError(
             f"DataLoader: {what} cannot be sent between processes: {error}; let it be arrays, "
             "numbers and text, or pass threads=True"

@@ -1,8 +1,8 @@
-"""A worker of a DataLoader that is a process: its parent's side of it, and its own.
+"""A worker of a DataLoader that is a process: the parent's side of it, and its own.
 
-A pair of sockets joins the two.  Each side notices at once that the other one is gone, however it
-ended, because the system then closes its socket.  For that nobody else may hold that socket: a
-process forked meanwhile, whoever forks it, closes its copy.
+A pair of sockets connects the two.  Each side notices at once when the other ends, however it does,
+because the system then closes its socket.  For that, no other process may have a copy of it: one
+that is forked meanwhile closes its copy.
 """
 
 import os
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import socket
     from queue import SimpleQueue
 
-LOOK = 1.0  # seconds after which the parent looks whether a silent worker is still there
+LOOK = 1.0  # seconds after which the parent checks whether a silent worker is alive
 GRACE = 5.0  # seconds that a worker has to finish its last task
 
 # What pickle raises for what it cannot take.
@@ -33,7 +33,7 @@ _kept: "ContextVar[socket.socket | None]" = ContextVar("_kept", default=None)
 
 
 def _close_what_is_not_ours() -> None:
-    """In a forked child: the sockets are its parent's, but for that of a worker."""
+    """In a forked child: the sockets are its parent's, except for the one of a worker."""
     kept = _kept.get()
     for each in _held:
         if each is not kept:
@@ -131,7 +131,7 @@ class ProcessWorker:
         )
 
     def send(self, task: Any) -> None:
-        """Hand it a task; RuntimeError if it has ended."""
+        """Send it a task; RuntimeError if it has ended."""
         data, buffers = pickled(task, "what the sampler gives")
         try:
             send(lambda view: self.end.send(view, self.no_signal), data, buffers, self._look)
@@ -204,15 +204,15 @@ class ProcessWorker:
         )
 
     def leave(self) -> None:
-        """Let it end: it sees that its socket is closed."""
+        """Let it end, by closing its socket."""
         _close(self.end)
 
     def join(self, seconds: float) -> None:
-        """Wait so long for its end."""
+        """Wait for its end, at most this long."""
         self.process.join(seconds)
 
     def kill(self) -> None:
-        """End it now, if it is still there."""
+        """End it now, if it is alive."""
         _close(self.end)
         if self.process.pid is not None and self.process.is_alive():
             self.process.kill()
@@ -283,7 +283,7 @@ def _take(
     except OSError:
         ended.append(True)
         tasks.put(None)
-        sleep(GRACE)  # if the last task does not come to an end: a dead parent kills nobody
+        sleep(GRACE)  # for a last task that hangs: a dead parent cannot kill this process
         os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
 
 
@@ -309,10 +309,10 @@ def _ending() -> list[int]:
 
 
 def _leave_signals_to_the_parent() -> None:
-    """Do nothing at a signal that goes to all processes of a program: the parent ends its workers.
+    """Ignore signals that go to all processes of a program: the parent ends its workers.
 
-    Ctrl-C does, a terminal that is closed, `timeout`, a batch system that ends a job.  A parent
-    that finishes its step and saves still needs its batches.
+    Such signals come from Ctrl-C, a closed terminal, `timeout`, a batch system that ends a job.  A
+    parent that saves before it ends may still need its batches.
     """
     import signal
 

@@ -1,4 +1,4 @@
-"""What a worker of a DataLoader is, in a thread or a process: who it is, and what it calls."""
+"""What workers of a DataLoader, threads and processes, have in common: a number, and calls."""
 
 from collections.abc import Callable
 from contextvars import ContextVar

@@ -17,7 +17,7 @@ _POSITION = {"delivered", "start", "order", "bounds"}
 class Epoch:
     """One pass through the data.
 
-    number: how many epochs began before it.
+    number: the number of epochs that began before it.
     start: the generator as this epoch found it, from which the seeds of its batches follow; None
         if nothing in it is random.
     order, bounds: the batch number k has the rows order[bounds[k]:bounds[k + 1]].
@@ -63,7 +63,7 @@ class Epoch:
             yield self.order[self.bounds[number] : self.bounds[number + 1]], seeds
 
     def position(self) -> dict[str, Any]:
-        """Where it stands, for a state: what a sampler gave is part of it."""
+        """The position in it, for a state, with the order if that is a sampler's."""
         return {
             "delivered": self.delivered,
             "start": None if self.start is None else generator.get_state(self.start),

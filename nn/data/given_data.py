@@ -1,4 +1,4 @@
-"""What a DataLoader is given: arrays, or one data set; and what is neither, told in one line."""
+"""What a DataLoader is given: arrays or one data set, and one clear error for anything else."""
 
 from collections.abc import Mapping
 from typing import Any

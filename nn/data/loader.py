@@ -1,4 +1,4 @@
-"""DataLoader: batches for a training loop, and where they stand for a run that goes on later."""
+"""DataLoader: batches for a training loop, and the position in them for a later resume."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -71,15 +71,15 @@ class DataLoader:
     disturb no other random numbers.  In a worker process that also holds for Python's and NumPy's
     global generators, which are seeded there for each batch; elsewhere those are the program's.
 
-    Where it stands, as `state_dict()` tells it, counts what was delivered to the `for`.  After
-    `load_state_dict`, the next `for` gives the rest of that epoch; if that is nothing, because only
-    the end of the `for` was missing, it ends at once.  So a run that can be resumed says
+    The position in `state_dict()` counts the batches that were delivered to the `for`.  After
+    `load_state_dict`, the next `for` gives the rest of that epoch; if all of its batches had been
+    delivered, that `for` gives none and ends the epoch.  So a loop that can be resumed is
 
         for epoch in range(loader.epoch, EPOCHS):
             for x, y in loader:
 
-    A `for` that is left by break or by an error may be saved too, and the loaded one then goes on
-    there; here, the next `for` begins a new epoch.  (For epochs of fewer batches there is
+    After a `for` that was left by break or an error, a loaded state continues there, while in this
+    loader the next `for` begins a new epoch.  (For epochs of fewer batches there is
     `sampler=RandomSampler(X, num_samples=...)`.)  Of several `for` at once, the state is that of
     the one that began last.
 
@@ -136,7 +136,7 @@ class DataLoader:
         self._epoch = 0  # of these, each `for` was given all batches
         self._begun = 0  # the number of epochs that have begun
         self._current: Epoch | None = None  # the one that began last, until it has ended
-        self._loaded = False  # the next `for` goes on with the current epoch
+        self._loaded = False  # the next `for` continues the current epoch
         rows = self._rows
         if drop_last and sampler is None and rows is not None and 0 < rows < batch_size:
             raise ValueError(
@@ -161,7 +161,7 @@ class DataLoader:
 
     @property
     def epoch(self) -> int:
-        """The number of whole epochs delivered: `for` loops that came to their end."""
+        """The number of whole epochs delivered: of `for` loops that were completed."""
         return self._epoch
 
     def __len__(self) -> int:
@@ -274,10 +274,10 @@ class DataLoader:
             batches.append(as_order(batch, self._limit, name))
         return np.concatenate(batches), np.cumsum([len(batch) for batch in batches])
 
-    # Where it stands
+    # State
 
     def state_dict(self) -> dict[str, Any]:
-        """Where it stands, in numbers, text, lists and arrays.
+        """Its position, in numbers, text, lists and arrays.
 
         Inside the `for`, the batch that the loop was given counts as delivered.
         """
@@ -291,7 +291,7 @@ class DataLoader:
         }
 
     def load_state_dict(self, state_dict: Any) -> None:
-        """Continue where a loader of the same data and options stood at `state_dict()`.
+        """Continue at the position of a loader of the same data and options.
 
         Errors: ValueError if this is no such state, or one of other data or options; then nothing
         has changed.

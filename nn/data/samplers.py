@@ -36,13 +36,13 @@ class SequentialSampler:
 
 
 class _RandomSampler:
-    """What random samplers share: a stream of random numbers, and where it stands."""
+    """What random samplers share: a stream of random numbers, and its state."""
 
     def __init__(self, seed: Any) -> None:
         self._stream = Stream(seed, f"{type(self).__name__}: seed")
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the random numbers stand."""
+        """The state of the random numbers."""
         return {"generator": self._stream.state()}
 
     def load_state_dict(self, state_dict: Any) -> None:

@@ -40,10 +40,10 @@ class Workers:
                 entropy.  Threads share these with the rest of the program, so it does nothing there
 
     A process computes with one thread, BLAS included.  Workers start when there is a task for them
-    and stay for the next `results`, until `close()`.  It waits for their last tasks, a few seconds
-    at most: after that a process is killed, and a thread left to itself.  The end of the program
-    closes them too, and so does that of this object; if this process is killed they end by
-    themselves.  In a process that is forked meanwhile, this object starts workers of its own.
+    and stay for the next `results`, until `close()`, the end of the program or the deletion of this
+    object.  Closing waits a few seconds for their last tasks; after that a process is killed, and a
+    thread abandoned.  If this process is killed, its workers end by themselves.  In a forked child,
+    this object starts workers of its own.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Workers:
             raise RuntimeError("DataLoader: its workers are busy with another iterator")
         self.busy, owner = True, self._owner
         try:
-            while self._waiting:  # for what an iterator has left that was not read to its end
+            while self._waiting:  # results that an earlier iterator did not take
                 self._waiting.popleft().receive(self.timeout)
             coming = iter(tasks)
             for turn, task in enumerate(islice(coming, self.number * self.ahead)):
@@ -199,7 +199,7 @@ class ThreadWorker:
             ) from error
 
     def send(self, task: Any) -> None:
-        """Hand it a task."""
+        """Send it a task."""
         self.tasks.put((copy_context(), task))
 
     def receive(self, seconds: float) -> tuple[Any, BaseException | None]:
@@ -228,15 +228,15 @@ class ThreadWorker:
         self.tasks.put(None)
 
     def join(self, seconds: float) -> None:
-        """Wait so long for its end."""
+        """Wait for its end, at most this long."""
         import threading
 
-        # The collector of garbage may run in any thread.
+        # The garbage collector may call this in any thread.
         if not self.hangs and self.thread is not threading.current_thread():
             self.thread.join(seconds)
 
     def kill(self) -> None:
-        """Nothing ends a thread from outside."""
+        """Do nothing: a thread cannot be ended from outside."""
 
 
 _Worker: TypeAlias = ProcessWorker | ThreadWorker
@@ -245,7 +245,7 @@ _Worker: TypeAlias = ProcessWorker | ThreadWorker
 def _serve(
     calls: Calls, tasks: "SimpleQueue[Any]", answers: "SimpleQueue[Any]", ended: list[bool]
 ) -> None:
-    """All that the thread does."""
+    """What the thread runs."""
     while (message := tasks.get()) is not None and not ended:
         context, task = message
         answers.put(context.run(calls.answer, task))
@@ -253,7 +253,7 @@ def _serve(
 
 
 def _dismiss(crew: list[_Worker]) -> None:
-    """End workers: those that do not within a few seconds, or before Ctrl-C, are killed."""
+    """End workers; those that are still busy after a few seconds, or at Ctrl-C, are killed."""
     from time import monotonic
 
     deadline = monotonic() + GRACE

@@ -14,7 +14,7 @@ _GZIP_MAGIC = b"\x1f\x8b"
 
 
 def is_gzipped(file: BinaryIO) -> bool:
-    """Whether the file, which stands at its beginning, is gzipped, whatever its name says.
+    """Whether the file, which is read from its beginning, is gzipped, whatever its name says.
 
     Browsers unpack `.gz` files without changing the name.
     """

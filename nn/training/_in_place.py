@@ -1,6 +1,6 @@
-"""Values written into tensors that are there, so that whoever refers to them sees the new ones.
+"""Values written into existing tensors, so that all references to them see the new ones.
 
-Every function here notes in `undo` how to take back what it is about to do.
+Every function registers in `undo` how to take back what it is about to do.
 """
 
 from contextlib import ExitStack
@@ -14,7 +14,7 @@ from tinygrad_lite import Tensor, arguments
 from ..reflection import Found
 
 Array: TypeAlias = NDArray[Any]
-Undo: TypeAlias = ExitStack  # it does the last thing first
+Undo: TypeAlias = ExitStack  # undoes the last change first
 
 
 def array_of(value: Any) -> Array | None:
@@ -63,7 +63,7 @@ def _copy(tensor: Tensor, data: Array, values: Array) -> None:
 
 
 def write_buffer(part: Found, attribute: str, array: Array | None, undo: Undo) -> None:
-    """Put the values into a buffer, or assign it where it is another one."""
+    """Put the values into a buffer, or assign a new one if dtype or shape differ."""
     own = part.value
     same = isinstance(own, Tensor) and own.is_leaf and own.data.flags.writeable
     if same and array is not None and (own.dtype, own.shape) == (array.dtype, array.shape):

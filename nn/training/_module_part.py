@@ -23,12 +23,15 @@ from ._in_place import (
 )
 from ._part import Part, check_kinds
 
-OWN = ("training", "registered_buffers")  # attributes of every module, of which one is saved
+OWN = (
+    "training",
+    "registered_buffers",
+)  # attributes of every module: the first is saved, the second is no state
 LOOSE = "the unregistered tensor"
 
 
 class ModulePart(Part):
-    """A model: its parameters and buffers, their gradients, and what is frozen and in training.
+    """A module: its parameters, their gradients, its buffers, and its frozen and training flags.
 
     Buffers that `state_dict` leaves out are saved too, since later results depend on them.
     """
@@ -98,7 +101,7 @@ class ModulePart(Part):
             raise ValueError("description: expected text by name")
 
     def load(self, state: Any, undo: Undo) -> None:
-        """Write into the tensors that are there, so that optimisers keep their parameters."""
+        """Write into the existing tensors, so that optimisers keep their parameters."""
         if self.own_dict:
             super().load(state["own"], undo)
         found = complete("Snapshot", self.value)
@@ -117,7 +120,7 @@ class ModulePart(Part):
                 module.training = state["training"][name]
 
     def remarks(self, state: Any) -> str:
-        """Layers, functions, numbers and tensors that are no part of the state, and are others."""
+        """Layers, functions, numbers and unregistered tensors that differ from the saved ones."""
         found = complete("Snapshot", self.value)
         now, before = _description(found, *_by_name(found)), state["description"]
         changed = [
@@ -164,7 +167,7 @@ def _modules(found: list[Found]) -> dict[str, Module]:
 def _description(
     found: list[Found], parameters: dict[str, Tensor], buffers: dict[str, Found]
 ) -> dict[str, str]:
-    """What is not saved, and on which results depend: by path, in words.
+    """What results depend on although it is not saved: text by path.
 
     The classes of modules, and their attributes that are functions, numbers or text, or short
     lists of them; and tensors and arrays that are not registered, by a checksum.

@@ -1,4 +1,4 @@
-"""Pictures of a training: its curves, who is taken for whom, the worst mistakes, the first weights.
+"""Pictures of a training: curves, a confusion matrix, the worst mistakes, filters.
 
     curves(metrics, "curves.png")
     confusion(labels, scores.argmax(axis=1), "confusion.png")
@@ -45,9 +45,9 @@ def curves(
 
     Values whose names end in the same quantity share a panel, as loss, train_loss and
     held_out_loss do.  Losses and perplexities that are positive have a logarithmic axis, and
-    accuracies from 0 to 1 are in percent.  The axis below is the `step`, or if no record has one
-    the `epoch`; a record without stands where the last one before it does.  Of more than 2000
-    records, the curve shows means over some.
+    accuracies from 0 to 1 are in percent.  The horizontal axis is the `step`, or if no record has
+    one the `epoch`; a record without one has that of the record before it.  Of more than 2000
+    records, a curve shows means of neighbours.
     """
     if not isinstance(metrics, Records):
         expected = "a Metrics, or what Metrics.read(path) gives"
@@ -113,12 +113,12 @@ def confusion(
     *,
     names: Sequence[object] | None = None,
 ) -> Any:
-    """Draw how often each class was taken for which: a row for each true class.
+    """Draw the confusion matrix: how often each true class, a row, was answered with each class.
 
     labels, answers: (N,) integers, the true class and the model's.
     names: of the classes; without them, they are numbered from 0 to the highest that occurs.
 
-    The colour is the share of the row.  Up to 20 classes, each field has its number, unless it
+    The colour is the share of the row.  Up to 20 classes, each cell has its count, unless that
     is 0.
     """
     rows, given = _classes(labels, "confusion: labels"), _classes(answers, "confusion: answers")
@@ -175,14 +175,14 @@ def mistakes(
 ) -> Any:
     """Draw the mistakes in which the true class had the lowest probability.
 
-    images: (N, h, w), (N, 1, h, w) or (N, 3, h, w), bytes or floats.
+    images: (N, h, w), (N, 1, h, w) or (N, 3, h, w), uint8 or floats.
     labels: (N,) integers, the true classes.
     scores: (N, classes) logits, or probabilities, whose rows have the sum 1.
     names: of the classes; without them, their numbers.
     most: how many mistakes at most.
 
-    Floats outside 0 to 1, as of normalised images, are scaled to it.  Bright strokes on an empty
-    ground are drawn as ink on paper.
+    Floats outside 0 to 1, as of normalised images, are rescaled to that range.  Bright strokes on a
+    dark background are drawn dark on white.
     """
     most = arguments.integer(most, "mistakes: most", 1)
     true, given, probabilities = _judged(labels, scores)
@@ -233,12 +233,12 @@ def filters(
 
     weights: (out, in) of a linear layer, whose inputs are images of `shape`, (h, w) or (c, h, w);
         or (out, in, h, w) of a convolution.
-    shape: without it, (out, in) is taken for square images, grey or of three channels.
+    shape: by default, square images with one channel or three.
     most: how many images at most.
 
-    With one or three channels each filter is one image; with others, each of its channels is.  Grey
-    ones are blue below 0, white at 0 and red above; in coloured ones grey is 0.  All have the same
-    scale.
+    A filter with one or three channels is one image; with any other number, each channel is one.
+    With one channel, negative weights are blue, 0 is white and positive ones are red; with three,
+    grey is 0.  All images have the same scale.
     """
     most = arguments.integer(most, "filters: most", 1)
     kernels = as_kernels(as_array(weights, "filters: weights"), shape)
@@ -281,19 +281,19 @@ def _say(figure: Any, text: str) -> None:
 
 
 def _counted(count: int, noun: str) -> str:
-    """So many, with the noun in its number."""
+    """A count with its noun, in the singular or plural."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _which(shown: int, count: int) -> str:
-    """Which mistakes are shown, of so many."""
+    """Which of `count` mistakes are shown."""
     if shown < count:
         return f"the {shown} worst of {count} mistakes"
     return f"all {count} mistakes" if count > 1 else "the only mistake"
 
 
 def _filters(shown: int, out: int, channels: int) -> str:
-    """Which filters are shown, of so many with so many channels."""
+    """Which filters are shown, of `out` with this number of channels."""
     filters = _counted(out, "filter")
     if channels > 1:
         filters = f"{filters} of {channels} channels"
@@ -345,7 +345,7 @@ def _judged(labels: Any, scores: Any) -> tuple[np.ndarray, np.ndarray, np.ndarra
     found = found.astype(np.float64)
     sums = found.sum(axis=1)
     if not (len(found) and np.all(found >= 0) and np.allclose(sums, 1, atol=1e-3)):
-        with np.errstate(invalid="ignore"):  # inf - inf: the probability is nan, and said so
+        with np.errstate(invalid="ignore"):  # inf - inf: the probability is nan, "sure of nothing"
             found = np.exp(found - found.max(axis=1, keepdims=True))
             found /= found.sum(axis=1, keepdims=True)
     return true, given, found

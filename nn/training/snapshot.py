@@ -1,4 +1,4 @@
-"""Snapshot: a whole training in one file, from which it goes on to the same bits.
+"""Snapshot: a whole training in one file, from which it resumes to the same bits.
 
 `_snapshot_file` says what is in the file, `_module_part` and `_parts` what is saved of each kind of
 object, `_random_state` and `_environment` what is saved besides.
@@ -27,7 +27,7 @@ SECTIONS = {"number", "score", "config", "environment", "random", "values", "par
 
 
 class Snapshot:
-    """A file that holds a training, so that it can be stopped by any means and go on.
+    """A file with the whole state of a training, which may be stopped by any means and resumed.
 
         snapshot = nn.training.Snapshot(
             "run.safetensors", model=model, optimizer=optimizer, loader=loader
@@ -43,24 +43,25 @@ class Snapshot:
             snapshot.save(score=accuracy(model), **values)
 
     path    the newest file; its folder has to exist
-    keep    how many of the last files stay: before the newest one, run.safetensors, those with
-            numbers, run.000041.safetensors
-    config  a dict of what the training was started with, such as `vars(arguments)`: the file keeps
-            it, and `resume` warns of what is different
+    keep    the number of last files to keep: the newest one, run.safetensors, and numbered ones
+            before it, such as run.000041.safetensors
+    config  a dict of the options of the training, such as `vars(arguments)`: the file has it, and
+            `resume` warns if it is different
     parts   by name: modules, optimisers, Tensors, NumPy's Generators, and whatever has a
             `state_dict` and a `load_state_dict`, such as a DataLoader or reduce_on_plateau
 
-    What is saved: of a module the parameters, all buffers, gradients that are there, and which
-    parameters are frozen and which modules are in training; of an optimiser its options and its
-    state; the generators of Tensor, of Python's `random` and of np.random; and versions and threads
-    of BLAS.  Other attributes of modules, and Python's variables, are not: pass them to `save`.
+    What is saved: of a module, its parameters, all buffers, gradients, which parameters are frozen
+    and which modules are in training mode; of an optimiser, its options and its state; the states
+    of the generators of Tensor, Python's `random` and np.random; the versions of NumPy and BLAS and
+    the number of threads.  Other attributes of modules and variables of the program are not saved:
+    pass them to `save`.
 
-    Gradients are saved since some programs add them up over several steps.  `zero_grad()` before
-    `save` makes the file smaller.
+    Gradients are saved because some programs accumulate them over several steps; `zero_grad()`
+    before `save` makes the file smaller.
 
-    `tinygrad_lite.checkpoint` is something else: it computes results again to save memory.
+    `tinygrad_lite.checkpoint` is something else: it saves memory by recomputation.
 
-    Errors: TypeError for another part; ValueError for keep below 1 or a config that is no JSON.
+    Errors: TypeError for a part or a config of another type; ValueError for keep below 1.
     """
 
     def __init__(
@@ -80,22 +81,22 @@ class Snapshot:
         self._parts = {name: part_of(name, part) for name, part in parts.items()}
 
     def save(self, score: float | Tensor | None = None, **values: Any) -> None:
-        """Write everything to the file; it takes the place of the last one when it is complete.
+        """Write everything to a new file, which replaces the last one once it is complete.
 
-        score   how good the model is: the file with the highest one so far stays as
-                run.best.safetensors.  (That of an earlier run too; take it away before another.)
+        score   how good the model is: the file with the highest one so far is also kept as
+                run.best.safetensors.  (Remove that of an earlier run before another one.)
         values  what `resume` returns: numbers, text, None, arrays, Tensors, and lists, tuples and
                 dicts of them
 
-        A program that is killed in the meantime leaves the last file.  In this order: the last file
-        gets its numbered name; a file with a new highest score is written under its own name and
-        then gets the name `path` as well, any other is written to `path`; then the oldest numbered
-        file is removed.  Each name belongs to a whole file at any moment.  (Two names are hard
-        links to one file; where the system has none, copies.)
+        If the program is killed meanwhile, the last file remains.  The order is this: the last file
+        gets its numbered name; a file with a new highest score is written as run.best.safetensors
+        and then gets the name `path` as well, any other is written to `path`; the oldest numbered
+        file is removed.  At any moment, each name is that of a complete file.  (Two names of one
+        file are hard links, or copies if the system has no links.)
 
-        Errors, and the last file stays: OSError if it cannot be written; TypeError for a value of
-        another type; ValueError if an optimiser trains what no part holds, or if a file that is no
-        snapshot has the name of the best one.
+        Errors, after which the last file remains: OSError if the file cannot be written; TypeError
+        for a value of another type; ValueError if an optimiser trains a tensor that is in no part,
+        or if the file with the name of the best one is not a snapshot.
         """
         trained = self._trained("save")
         rank = None if score is None else float(_number(score))
@@ -136,18 +137,18 @@ class Snapshot:
         self._remove_old(number)
 
     def resume(self) -> dict[str, Any] | None:
-        """Put everything back as it was at the last `save`; the values that it was given.
+        """Restore everything as it was at the last `save`, and return the values passed to that.
 
-        Returns None, and changes nothing, if there is no file.  What a `save` that was killed had
-        still to remove is removed.
+        Returns None, and changes nothing, if there is no file.  Old files that a killed `save` left
+        are removed.
 
-        It warns, in one line each, if another config is given, if a module has another layer where
-        there are no parameters, and if NumPy, BLAS or the number of its threads are others: then
-        bits are others.
+        There is a warning, of one line each, if the config is different, if a module has another
+        layer among those without parameters, and if the version of NumPy or BLAS or the number of
+        threads is different, since the bits of results then are too.
 
-        Errors, and everything stays as it was, to the bit: ValueError, in one line, if the file is
-        damaged or no snapshot, or if one of the parts cannot take over what it holds; OSError if it
-        cannot be read.
+        Errors, after which everything is as before, to the bit: ValueError, in one line, if the
+        file is damaged or not a snapshot, or does not match one of the parts; OSError if it cannot
+        be read.
         """
         trained = self._trained("resume")
         try:
@@ -181,7 +182,7 @@ class Snapshot:
     # Names of files
 
     def _named(self, what: str) -> str:
-        """The name of another file of this run."""
+        """The path of another file of this run: run.WHAT.safetensors."""
         stem, suffix = os.path.splitext(self.path)
         return f"{stem}.{what}{suffix}"
 
@@ -192,7 +193,7 @@ class Snapshot:
         pattern = re.compile(re.escape(stem) + r"\.(\d{6,18})" + re.escape(suffix))
         try:
             found = [pattern.fullmatch(entry) for entry in os.listdir(folder)]
-        except FileNotFoundError:  # whoever writes will say so
+        except FileNotFoundError:  # which is an error when the file is written
             return []
         return [int(match[1]) for match in found if match]
 
@@ -201,7 +202,7 @@ class Snapshot:
         if self.keep > 1:
             before = sorted(number for number in self._numbers() if number < newest)
             for old in before[: 1 - self.keep]:
-                with suppress(FileNotFoundError):  # somebody else did it
+                with suppress(FileNotFoundError):  # another process did it
                     os.unlink(self._named(f"{old:06d}"))
 
     def _peek(self, path: str, caller: str) -> dict[str, Any] | None:
@@ -216,7 +217,7 @@ class Snapshot:
     # Checks
 
     def _trained(self, caller: str) -> dict[str, list[str | None]]:
-        """The names of the parameters of each optimiser; of other parts, none.
+        """For each part, the names of the parameters that it trains, if it is an optimiser.
 
         ValueError if an optimiser trains a tensor that is not saved.
         """
@@ -237,12 +238,12 @@ class Snapshot:
         return found
 
     def _held_elsewhere(self, tensor: Tensor) -> bool:
-        """Whether a part of a user's own holds it."""
+        """Whether a part of a user's class holds the tensor."""
         own = [part.value for part in self._parts.values() if type(part) is Part]
         return any(value is tensor for part in own for _, value in walk(part))
 
     def _read(self, file: BinaryIO) -> Any:
-        """What the file holds: the state, with its arrays."""
+        """The state in the file, with its arrays."""
         try:
             return read(file)
         except ValueError as error:
@@ -252,7 +253,7 @@ class Snapshot:
             self._refuse(f"{error}{hint}", error)
 
     def _check(self, state: Any, trained: dict[str, list[str | None]]) -> None:
-        """ValueError if it is not what `save` wrote, or not for these parts."""
+        """ValueError if this is not a state that `save` wrote, or not one of these parts."""
         if not isinstance(state, dict) or state.keys() != SECTIONS:
             self._refuse(f"expected {', '.join(sorted(SECTIONS))} in its state")
         for section in ("parts", "values", "config"):
@@ -291,7 +292,7 @@ class Snapshot:
             self._refuse(str(error), error)
 
     def _remarks(self, state: Any) -> list[str]:
-        """What to warn of."""
+        """The warnings of `resume`."""
         remarks = {
             name: part.remarks(state["parts"][name]["state"]) for name, part in self._parts.items()
         }
@@ -302,7 +303,7 @@ class Snapshot:
         return found + ([other] if other else [])
 
     def _in_order(self) -> list[tuple[str, Part]]:
-        """First the parts whose writes are taken back by bits; then those of a user's own."""
+        """First the parts whose changes can be undone to the bit, then those of users' classes."""
         return sorted(self._parts.items(), key=lambda item: item[1].kind == "object")
 
     def _refuse(self, reason: str, error: Exception | None = None) -> NoReturn:
@@ -310,7 +311,7 @@ class Snapshot:
 
 
 def _other_order(before: Any, now: list[str | None]) -> str:
-    """How the parameters of an optimiser are others than when it was saved; "" if they are not."""
+    """How the parameters of an optimiser differ from the saved ones; "" if they do not."""
     if not isinstance(before, list) or len(before) != len(now):
         count = len(before) if isinstance(before, list) else arguments.shown(before)
         return f"it was saved with {count} parameters; this one has {len(now)}"
@@ -328,13 +329,13 @@ def _number(score: Any) -> float:
 
 
 def _rank(state: dict[str, Any] | None) -> float:
-    """The score in a file; lower than any where there is none."""
+    """The score in a state; -inf if there is none."""
     score = -np.inf if state is None else Decoder({})(state.get("score"))
     return float(score) if isinstance(score, float) and score == score else -np.inf
 
 
 def _reason(error: Exception) -> str:
-    """An error's text on one line; of a KeyError, more than the key."""
+    """The text of an error on one line; that of a KeyError alone would be just the key."""
     text = files.printable(error, 2000)
     return text if isinstance(error, TypeError | ValueError) else f"{type(error).__name__}: {text}"
 
