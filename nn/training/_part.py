@@ -3,7 +3,7 @@
 from copy import deepcopy
 from typing import Any, ClassVar
 
-from tinygrad_lite import Tensor, arguments
+from tinygrad_lite import Tensor, arguments, files
 
 from ._encoding import Encoder
 from ._in_place import Undo
@@ -69,11 +69,18 @@ def changes(before: Any, now: Any, name: str = "") -> list[str]:
         for key in {**before, **now}:
             inner = f"{name}.{key}" if name else str(key)
             if key not in before:
-                found.append(f"{inner} is new")
+                found.append(f"{files.printable(inner, 60)} is new")
             elif key not in now:
-                found.append(f"{inner} is gone")
+                found.append(f"{files.printable(inner, 60)} is gone")
             else:
                 found += changes(before[key], now[key], inner)
         return found
     same = repr(before) == repr(now)
+    name = files.printable(name, 60)
     return [] if same else [f"{name} {arguments.shown(before)} -> {arguments.shown(now)}"]
+
+
+def listed(changed: list[str]) -> str:
+    """The changes for one line, which a file from elsewhere may have made long."""
+    more = f" and {len(changed) - 10} more" if len(changed) > 10 else ""
+    return f"{', '.join(changed[:10])}{more}"

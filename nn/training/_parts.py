@@ -12,7 +12,7 @@ from ..optim import Optimizer
 from ..optim.saving import saved_groups
 from ._in_place import Undo, check_array, check_gradient, set_gradient, write
 from ._module_part import ModulePart
-from ._part import Part, changes, check_kinds
+from ._part import Part, changes, check_kinds, listed
 
 GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")  # of NumPy
 
@@ -79,7 +79,7 @@ class OptimizerPart(Part):
         changed = changes(state["made_with"], dict(self.value.defaults))
         if not changed:
             return ""
-        return f"{', '.join(changed)}: the saved options hold; assign others after resume"
+        return f"{listed(changed)}: the saved options hold; assign others after resume"
 
     def _before(self) -> Any:
         kept = {

@@ -4,7 +4,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from tinygrad_lite import arguments
+from tinygrad_lite import arguments, files
 
 Record: TypeAlias = dict[str, Any]  # its "kind" comes first
 
@@ -37,7 +37,7 @@ class Records:
         Errors: ValueError if there is no record of this kind.
         """
         if kind not in self._names:
-            known = ", ".join(self._names) or "none yet"
+            known = files.printable(", ".join(self._names)) or "none yet"
             came = arguments.shown(kind)
             raise ValueError(f"Metrics.columns: no record is of kind {came}; there are {known}")
         found = [record for record in tuple(self._records) if record["kind"] == kind]

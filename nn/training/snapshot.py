@@ -4,6 +4,7 @@
 object, `_random_state` and `_environment` what is saved besides.
 """
 
+import errno
 import os
 import re
 from collections.abc import Mapping
@@ -17,12 +18,13 @@ from tinygrad_lite import Tensor, arguments, files, warn
 from ..reflection import walk
 from ._encoding import Decoder, Encoder
 from ._environment import differences, environment
-from ._part import Part, changes
+from ._part import Part, changes, listed
 from ._parts import OptimizerPart, part_of
 from ._random_state import check_random_state, random_state, set_random_state
 from ._snapshot_file import read, read_state, write
 
 ENTRY = {"kind", "class", "trains", "state"}
+MOST = 10**18  # the numbers of files are below it
 SECTIONS = {"number", "score", "config", "environment", "random", "values", "parts"}
 
 
@@ -72,7 +74,11 @@ class Snapshot:
         config: Mapping[str, Any] | None = None,
         **parts: Any,
     ) -> None:
-        self.path = os.path.abspath(files.checked_path(path, "Snapshot: path"))
+        name = files.checked_path(path, "Snapshot: path")
+        if not os.path.basename(name):
+            reason = "Snapshot: path: expected the name of a file; this is a folder"
+            raise OSError(errno.EISDIR, reason, name)
+        self.path = os.path.abspath(name)
         self.keep = arguments.integer(keep, "Snapshot: keep", least=1)
         self.config = _checked_config(config)
         for name in parts:
@@ -110,6 +116,8 @@ class Snapshot:
             )
         is_best = rank is not None and rank > _rank(record)
         number = max([0 if newest is None else newest["number"], *self._numbers()]) + 1
+        while os.path.lexists(self._named(f"{number:06d}")):  # somebody else's
+            number += 1
         encoder = Encoder("save")
         state = {
             "number": number,
@@ -176,8 +184,8 @@ class Snapshot:
         return values
 
     def __repr__(self) -> str:
-        parts = ", ".join(f"{name}={part.name}" for name, part in self._parts.items())
-        return f"Snapshot({files.printable(self.path)!r}, keep={self.keep}, {parts})"
+        parts = "".join(f", {name}={part.name}" for name, part in self._parts.items())
+        return f"Snapshot({files.printable(self.path)!r}, keep={self.keep}{parts})"
 
     # Names of files
 
@@ -195,7 +203,19 @@ class Snapshot:
             found = [pattern.fullmatch(entry) for entry in os.listdir(folder)]
         except FileNotFoundError:  # which is an error when the file is written
             return []
-        return [int(match[1]) for match in found if match]
+        numbers = [int(match[1]) for match in found if match]
+        return [number for number in numbers if self._is_ours(number)]
+
+    def _is_ours(self, number: int) -> bool:
+        """Whether `save` gave a file this number, and not a user, such as a date to a copy.
+
+        Where two processes save, the file may be a newer one than its name says.
+        """
+        try:
+            found = self._peek(self._named(f"{number:06d}"), "Snapshot")
+        except OSError:  # a folder, a pipe, or a file that is not to be read
+            return False
+        return found is not None and found["number"] >= number
 
     def _remove_old(self, newest: int) -> None:
         """Of the files before the one with this number, keep the last `keep - 1`."""
@@ -212,7 +232,7 @@ class Snapshot:
                 found = read_state(file)
         except (FileNotFoundError, ValueError):
             return None
-        return found if type(found.get("number")) is int and found["number"] > 0 else None
+        return found if _is_number(found.get("number")) else None
 
     # Checks
 
@@ -260,7 +280,7 @@ class Snapshot:
             if not isinstance(state[section], dict):
                 self._refuse(f"{section} is {arguments.shown(state[section])}")
         number, score = state["number"], state["score"]
-        if type(number) is not int or number < 1 or type(score) not in (float, type(None)):
+        if not _is_number(number) or type(score) not in (float, type(None)):
             self._refuse("expected a number and a score in its state")
         for name in state["parts"]:
             if name not in self._parts:
@@ -298,7 +318,7 @@ class Snapshot:
         }
         found = [f"{name}: {remark}" for name, remark in remarks.items() if remark]
         changed = changes(state["config"], Decoder({})(self.config))
-        found += [f"config: {', '.join(changed)}"] if changed else []
+        found += [f"config: {listed(changed)}"] if changed else []
         other = differences(state["environment"])
         return found + ([other] if other else [])
 
@@ -320,6 +340,11 @@ def _other_order(before: Any, now: list[str | None]) -> str:
             was = arguments.shown(other)
             return f"its parameter {position} is {own}, and was {was} when it was saved"
     return ""
+
+
+def _is_number(number: Any) -> bool:
+    """Whether it can be the number of a file: it fits into a name."""
+    return type(number) is int and 0 < number < MOST
 
 
 def _number(score: Any) -> float:

@@ -192,6 +192,9 @@ def test_records_and_columns():
     assert metrics.columns("epoch")["names"].tolist() == [["a", "b"], ["c", "d"]]
     with pytest.raises(ValueError, match=r"no record is of kind 'stpe'; there are step, epoch"):
         metrics.columns("stpe")
+    metrics.add("a\nb")
+    with pytest.raises(ValueError, match=r"there are step, epoch, a\\nb$"):
+        metrics.columns("stpe")
 
 
 def test_what_is_given_out_is_a_copy(path):

@@ -6,6 +6,7 @@ import os
 import pickle
 import random
 import resource
+import shutil
 import signal
 import zipfile
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 import nn
 from nn.data import DataLoader
 from nn.training import Metrics, Snapshot
+from nn.training import snapshot as snapshot_module
 from tinygrad_lite import Tensor, generator
 
 
@@ -100,6 +102,42 @@ def test_a_symbolic_link_stays(tmp_path):
     assert Snapshot(tmp_path / "disk" / "real").resume() == {"epoch": 2}
     assert sorted(os.listdir(tmp_path)) == ["disk", "run", "run.000002", "run.best"]
     assert os.listdir(tmp_path / "disk") == ["real"]
+
+
+def test_files_of_others_with_a_number_in_their_names_stay(tmp_path):
+    """Only what `save` numbered is removed: not a dated copy, nor notes, nor a folder."""
+    snapshot = Snapshot(tmp_path / "run", keep=2)
+    snapshot.save(epoch=0)
+    shutil.copy(tmp_path / "run", tmp_path / "run.20240131")
+    (tmp_path / "run.000003").write_text("notes")
+    (tmp_path / "run.123456").mkdir()
+    os.mkfifo(tmp_path / "run.123457")
+    theirs = {"run.20240131", "run.000003", "run.123456", "run.123457"}
+    for epoch in range(1, 6):
+        snapshot.save(epoch=epoch)
+    assert set(os.listdir(tmp_path)) == theirs | {"run", "run.000006"}
+    assert snapshot.resume() == {"epoch": 5}
+    assert set(os.listdir(tmp_path)) == theirs | {"run", "run.000006"}
+    assert (tmp_path / "run.000003").read_text() == "notes"
+
+
+@pytest.mark.parametrize("number", [10**18, 10**4000])
+def test_a_number_that_fits_into_no_name_is_refused(tmp_path, monkeypatch, number):
+    monkeypatch.setattr(snapshot_module, "MOST", 10**5000)
+    with monkeypatch.context() as patch:
+        patch.setattr(Snapshot, "_numbers", lambda self: [number - 1])
+        Snapshot(tmp_path / "run").save()
+    monkeypatch.undo()
+    snapshot = Snapshot(tmp_path / "run", keep=2)
+    with pytest.raises(ValueError, match="expected a number and a score"):
+        snapshot.resume()
+    snapshot.save()
+    assert snapshot.resume() == {}
+
+
+def test_a_path_that_ends_like_a_folder_s_is_refused(tmp_path):
+    with pytest.raises(IsADirectoryError, match=r"Snapshot: path: expected .* this is a folder"):
+        Snapshot(f"{tmp_path}/run/")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

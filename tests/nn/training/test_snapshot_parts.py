@@ -589,3 +589,14 @@ def test_a_remark_that_is_made_an_error_changes_nothing(path):
         with pytest.raises(UserWarning, match=r"scale is 3.0"):
             Snapshot(path, model=other).resume()
     np.testing.assert_array_equal(other.layer.weight.numpy(), before)
+
+
+def test_a_long_or_hostile_config_takes_one_line_that_can_be_printed(path):
+    Snapshot(path, config={"a\n\x1b[2J": {"b" * 500: 1}}).save()
+    remark = the_remark(Snapshot(path, config={f"option{i}": i for i in range(100)}))
+    assert remark.isprintable()
+    assert "config: a\\n\\x1b[2J is gone, option0 is new, option1 is new" in remark
+    assert remark.endswith("option8 is new and 91 more")
+    long = the_remark(Snapshot(path, config={"a\n\x1b[2J": {"b" * 500: "2\n"}}))
+    assert len(long) < 400
+    assert long.isprintable()
