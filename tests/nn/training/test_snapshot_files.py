@@ -226,7 +226,7 @@ def test_foreign_files_are_refused_in_one_line(tmp_path):
         "pickle": "got a pickle",
         "zip": "a zip archive, such as torch.save and np.savez write",
         "HDF5": "an HDF5 file",
-        "weights": r"no snapshot; to load them, write nn.state.load_state_dict\(model, nn.state",
+        "weights": r"not a snapshot; to load them, write nn.state.load_state_dict\(model, nn.state",
     }
     for name, path in foreign(tmp_path).items():
         with pytest.raises(ValueError, match=messages.get(name, "expected a whole")) as caught:
@@ -244,7 +244,7 @@ def test_a_damaged_file_names_the_one_before_it(tmp_path):
     content = bytearray((tmp_path / "run").read_bytes())
     content[-1] ^= 1
     (tmp_path / "run").write_bytes(content)
-    with pytest.raises(ValueError, match=r"another; the one before it is '.*run.000001'"):
+    with pytest.raises(ValueError, match=r"wrong; the one before it is '.*run.000001'"):
         snapshot.resume()
     (tmp_path / "run.000001").rename(tmp_path / "run")
     assert snapshot.resume() == {"epoch": 1}
