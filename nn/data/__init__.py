@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 # loader: given_data.py, arrays or a data set; tables.py, rows of pandas by position; epochs.py, one
 #     epoch and the position in it; seeding.py, random orders and seeds; fetching.py, from row
 #     numbers to a batch
-# workers.py, which fetch ahead: _worker.py, what threads and processes share; _processes.py and
-#     _messages.py, processes and what is sent between them
+# workers.py, which fetch ahead: _threads.py, _processes.py, the two kinds; _worker.py, what they
+#     share; _messages.py, what is sent between processes
 # splits: stratifying.py, the share of each class
 __all__ = [
     "BatchSampler",

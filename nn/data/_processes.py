@@ -14,15 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._messages import Failure, pickled, received, send, unpickled
-from ._worker import Calls, WorkerInfo
+from ._worker import GRACE, LOOK, Calls, WorkerInfo
 from .seeding import seed_globals
 
 if TYPE_CHECKING:
     import socket
     from queue import SimpleQueue
-
-LOOK = 1.0  # seconds after which the parent checks whether a silent worker is alive
-GRACE = 5.0  # seconds that a worker has to finish its last task
 
 # What pickle raises for what it cannot take.
 _UNPICKLED = (pickle.PicklingError, AttributeError, TypeError)

@@ -4,6 +4,9 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
+LOOK = 1.0  # seconds between two checks whether a silent worker is alive
+GRACE = 5.0  # seconds that a worker has to finish its last task
+
 
 class WorkerInfo(NamedTuple):
     """One of several workers: `id` is its number from 0, `num_workers` how many there are."""

@@ -24,7 +24,7 @@ from .snapshot import Snapshot
 # What these are made of.
 # interrupts, command_line, report: _output.py, lines on stdout and stderr; _folder.py, --out
 # progress: _contention.py, other programs on the same cores
-# metrics: records.py, records in memory; _lines.py, JSON; _event_files.py, TensorBoard;
+# metrics: _records.py, records in memory; _lines.py, JSON; _event_files.py, TensorBoard;
 #     _growing.py, a file that others read while it grows
 # snapshot: _snapshot_file.py, the format; _encoding.py, nested values as JSON; _part.py,
 #     _module_part.py, _parts.py, what is saved of an object; _in_place.py, tensors restored;

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tinygrad_lite import arguments, files
 
 from ._growing import GrowingFile, Written
-from .records import Record
+from ._records import Record
 
 START = b'{"kind"'
 EXAMPLE = '{"kind": "step", "loss": 0.31}'

@@ -15,7 +15,7 @@ from ._event_files import checked_state as checked_events
 from ._growing import Written
 from ._lines import LineFile, parsed, text
 from ._output import FULL
-from .records import Record, Records
+from ._records import Record, Records
 
 LONGEST_LIST = 1000  # values in a record
 KEPT = 1000  # of the records in the file, so many are in a state too

@@ -25,8 +25,8 @@ from tinygrad_lite import arguments, files
 
 from ._figures import COLOURS, drawing, readable
 from ._images import as_array, as_kernels, as_pictures, sheet_of
+from ._records import Records
 from ._series import Panel, panels
-from .records import Records
 
 PANELS = 24  # at most
 CLASSES = 2000  # at most
