@@ -6,7 +6,7 @@ follows from `Tensor.manual_seed`.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import Any, NoReturn
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tinygrad_lite import arguments, warn
 
-from .dataset import Subset, as_dataset
+from .dataset import Subset, as_dataset, has
 from .seeding import Stream
 from .stratifying import classes_of, dealt
 from .tables import is_table
@@ -197,8 +197,8 @@ def _rows(array: Any, caller: str) -> int:
     shape = getattr(array, "shape", None)  # first, since a sparse matrix refuses len()
     if isinstance(shape, tuple) and shape:
         return int(shape[0])
-    other = shape is not None or isinstance(array, str | bytes | dict | type)
-    if other or not hasattr(array, "__len__"):
+    other = shape is not None or isinstance(array, str | bytes | Mapping)
+    if other or not has(array, "__len__", "__getitem__"):
         raise arguments.wrong(caller, "what has rows: arrays, Tensors, tables or lists", array)
     return len(array)
 
@@ -211,6 +211,8 @@ def _taken(array: Any, rows: NDArray[np.int64]) -> Any:
     """These rows."""
     if is_table(array):
         return array.iloc[rows]
+    if getattr(array, "format", None) in ("bsr", "coo", "dia") and array.ndim == 2:
+        return array.tocsr()[rows].asformat(array.format)  # SciPy's forms without rows to index
     if hasattr(array, "shape"):
         return array[rows]
     return [array[row] for row in rows.tolist()]

@@ -1,6 +1,7 @@
 """Splits: sizes and shares against numbers worked out by hand, and every way to ask wrongly."""
 
 import warnings
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -124,6 +125,23 @@ def test_each_part_is_of_its_arrays_type() -> None:
     assert part.values == [f"row {n}" for n in rows]
     assert part.labels == [100 + n for n in rows]
     np.testing.assert_array_equal(sparse_part.toarray(), X[rows])
+
+
+@pytest.mark.parametrize("form", ["bsr", "coo", "csc", "csr", "dia", "dok", "lil"])
+@pytest.mark.parametrize("kind", [sparse.csr_array, sparse.csr_matrix])
+def test_sparse_matrices_of_any_form(form, kind) -> None:
+    given = kind(X).asformat(form)
+    found = train_test_split(Y, given, test_size=4, seed=0)
+    for rows, part in zip(found[:2], found[2:], strict=True):
+        assert type(part) is type(given)
+        np.testing.assert_array_equal(part.toarray(), X[rows])
+
+
+@pytest.mark.parametrize("given", [{*range(20)}, MappingProxyType({n: n for n in range(20)}), dict])
+def test_what_has_no_rows_in_order(given) -> None:
+    expected = "train_test_split: expected what has rows: arrays, Tensors, tables or lists; got "
+    with pytest.raises(TypeError, match=f"^{expected}"):
+        train_test_split(given, seed=0)
 
 
 @pytest.mark.parametrize("shuffle", [True, False])
