@@ -31,12 +31,22 @@ def tell(line: str) -> None:
 def complain(line: str) -> None:
     """Print a line on stderr, or nothing if that fails."""
     try:
-        if live and sys.stderr is not None and sys.stderr.isatty():
+        if live and is_terminal(sys.stderr):
             live[-1].write(line, file=sys.stderr)
         else:
             _print(line, sys.stderr)
     except OSError:
         discard(sys.stderr)
+
+
+def is_terminal(stream: Any) -> bool:
+    """Whether a stream is a terminal; not one that is closed, or a program's own that only writes.
+
+    Many programs set sys.stdout to an object that has `write` and `flush`, and copies to a file.
+    """
+    if getattr(stream, "closed", False) or not hasattr(stream, "fileno"):
+        return False
+    return hasattr(stream, "isatty") and bool(stream.isatty())
 
 
 def fail(reason: str) -> NoReturn:

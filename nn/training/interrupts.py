@@ -22,9 +22,9 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, TextIO
 
-from tinygrad_lite import files
+from tinygrad_lite import arguments, files
 
-from ._output import FULL, UNUSABLE, complain, discard
+from ._output import FULL, UNUSABLE, complain, discard, is_terminal
 
 STOPPED = 130  # the exit status that a shell gives a program that Ctrl-C ended
 NO_READER = 141  # and one that wrote into a pipe that nobody reads
@@ -37,7 +37,8 @@ def run(main: Callable[[], int | None]) -> int:
 
     What a user does, or the machine lacks, costs one line at most:
 
-    - Ctrl-C: "stopped", status 130.  (`Stop` lets a training save first.)
+    - Ctrl-C: "stopped", status 130.  (`Stop` lets a training save first; 143 if the `Stopped` that
+      it raises, and nobody catches, came from SIGTERM.)
     - `| head` stops reading: no line, status 141.
     - stdin, stdout or stderr is closed (`>&-`): what it would have shown is lost, nothing else.
     - There is no memory left, or no room on the disk; or a file, which the line names, cannot be
@@ -61,15 +62,14 @@ def run(main: Callable[[], int | None]) -> int:
             _flush()
             raise
         _flush()
-        return 0 if status is None else status
+        return 0 if status is None else _checked(status)
     except MemoryError as error:
-        said = "this needs more memory than there is"
-        complain(str(error) if said in str(error) else f"{said}: {error}".rstrip(": "))
+        said, reason = "this needs more memory than there is", _reason(error)
+        complain(reason if said in reason else f"{said}: {reason}".rstrip(": "))
         return UNUSABLE
-    except KeyboardInterrupt:
-        on_terminal = sys.stderr is not None and sys.stderr.isatty()
-        complain("\rstopped" if on_terminal else "stopped")  # over the ^C
-        return STOPPED
+    except KeyboardInterrupt as stop:
+        complain("\rstopped" if is_terminal(sys.stderr) else "stopped")  # over the ^C
+        return stop.status if isinstance(stop, Stopped) else STOPPED
     except BrokenPipeError:
         left = [stream for stream in (sys.stdout, sys.stderr) if _has_no_reader(stream)]
         if not left:  # another pipe, as to a process that died
@@ -80,11 +80,24 @@ def run(main: Callable[[], int | None]) -> int:
     except OSError as error:
         if error.filename is None and error.errno is not None and error.errno not in FULL:
             raise
-        complain(files.printable(error, 1000) or type(error).__name__)
+        complain(_reason(error) or type(error).__name__)
         return UNUSABLE
     finally:
         atexit.unregister(_ignore_ctrl_c)
         atexit.register(_ignore_ctrl_c)
+
+
+def _checked(status: Any) -> int:
+    """An exit status.  To Python, True is a failure, text is one too, and 256 a success."""
+    number = arguments.integer(status, "run: the status that main returns", least=0)
+    if number > 255:
+        raise ValueError(f"run: the status that main returns: expected at most 255; got {number}")
+    return number
+
+
+def _reason(error: Exception) -> str:
+    """What an error says, with its notes, on one line."""
+    return files.printable("; ".join([str(error), *getattr(error, "__notes__", ())]), 1000)
 
 
 def _replace_closed_streams() -> None:
@@ -117,7 +130,7 @@ def _hand_over() -> None:
 
 def _flush() -> None:
     """Flush stdout now, where an error can be handled."""
-    if sys.stdout is not None and not sys.stdout.closed:
+    if sys.stdout is not None and not getattr(sys.stdout, "closed", False):
         try:
             sys.stdout.flush()
         except BrokenPipeError:
@@ -155,7 +168,19 @@ def _install(number: int, handler: Any) -> bool:
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal ended the training after a whole step; see `Stop.check`."""
+    """A signal ended the training after a whole step; see `Stop.check`.
+
+    number: that of the signal.
+    """
+
+    def __init__(self, number: int = signal.SIGINT) -> None:
+        super().__init__(number)
+        self.number = number
+
+    @property
+    def status(self) -> int:
+        """The exit status of a program that does not catch it."""
+        return 128 + self.number
 
 
 class Stop:
@@ -212,7 +237,7 @@ class Stop:
     def check(self) -> None:
         """Raise Stopped, a KeyboardInterrupt, if a signal came; for the end of a step."""
         if self.number:
-            raise Stopped
+            raise Stopped(self.number)
 
     @property
     def status(self) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 from tinygrad_lite import arguments, files, locks
 
 from ._contention import Contention
-from ._output import complain, live, tell
+from ._output import complain, is_terminal, live, tell
 
 INTERVAL = 0.1  # seconds between two changes of the live line
 USUAL = 80  # columns, on a terminal that does not know
@@ -112,13 +112,13 @@ class Progress:
     def _draw(self, bar: Any) -> None:
         if self.values:
             bar.set_description_str(in_words(**self.values), refresh=False)
-        if bar.fp.isatty():
+        if is_terminal(bar.fp):
             bar.ncols = _columns(bar.fp)  # the window may have another size now
         bar.update(self.waiting)
 
     def _wipe(self, bar: Any) -> None:
         bar.close()
-        if bar.fp.isatty():
+        if is_terminal(bar.fp):
             print(" " * (_width(bar.fp) - 1), end="\r", file=bar.fp, flush=True)
 
     def _on_bar(self, change: Callable[[Any], object]) -> bool:
@@ -165,7 +165,7 @@ def _live_line(total: int | None, unit: str, name: str, initial: int) -> Any:
     if stream is None or getattr(stream, "closed", False) or find_spec("tqdm") is None:
         return None
     notebook = _in_notebook()
-    if not notebook and not (stream.isatty() and os.environ.get("TERM") != "dumb"):
+    if not notebook and not (is_terminal(stream) and os.environ.get("TERM") != "dumb"):
         return None
     from tqdm import tqdm
 
@@ -188,7 +188,7 @@ def _live_line(total: int | None, unit: str, name: str, initial: int) -> Any:
             file=stream,
             desc=name,
             bar_format=known if total is not None else unknown,
-            ncols=_columns(stream) if stream.isatty() else None,
+            ncols=_columns(stream) if is_terminal(stream) else None,
             nrows=20,  # some terminals do not know theirs, and would get no line
             mininterval=0,  # `update` is called seldom enough
             miniters=0,

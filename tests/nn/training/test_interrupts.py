@@ -9,10 +9,11 @@ import sys
 import threading
 from contextlib import suppress
 
+import numpy as np
 import pytest
 from terminal import in_shell, on_terminal, surroundings
 
-from nn.training import Stop, Stopped, run
+from nn.training import Progress, Stop, Stopped, run
 
 FULL = "No space left on device"
 
@@ -35,6 +36,11 @@ def raising(error: BaseException):
     return main
 
 
+def noted(error: Exception) -> Exception:
+    error.add_note("in net.a\nb")
+    return error
+
+
 def program(body: str) -> str:
     lines = "\n".join(f"    {line}" for line in body.splitlines())
     return (
@@ -46,6 +52,55 @@ def program(body: str) -> str:
 @pytest.mark.parametrize(("returned", "status"), [(None, 0), (0, 0), (1, 1), (143, 143)])
 def test_the_status_is_what_main_returns(returned, status):
     assert run(lambda: returned) == status
+
+
+def test_a_status_of_numpy_is_one():
+    assert run(lambda: np.int64(3)) == 3
+
+
+@pytest.mark.parametrize("returned", [True, "done", 2.5, 256, -1])
+def test_what_is_no_status_is_refused(returned):
+    """Python would take True for a failure, and 256 for a success."""
+    with pytest.raises((TypeError, ValueError), match="run: the status that main returns"):
+        run(lambda: returned)
+
+
+class Copying:
+    """What many programs set as sys.stdout."""
+
+    def __init__(self):
+        self.text = ""
+
+    def write(self, text):
+        self.text += text
+
+    def flush(self):
+        pass
+
+
+def test_stdout_may_be_an_object_that_only_writes(monkeypatch):
+    stdout, stderr = Copying(), Copying()
+    monkeypatch.setattr(sys, "stdout", stdout)
+    monkeypatch.setattr(sys, "stderr", stderr)
+
+    def main():
+        with Progress(2) as progress:
+            progress.update(loss=1.0)
+            progress.write("one")
+        raise KeyboardInterrupt
+
+    assert run(main) == 130
+    assert run(lambda: print("two")) == 0
+    assert (stdout.text, stderr.text) == ("one\ntwo\n", "stopped\n")
+
+
+def test_a_training_that_sigterm_stops_has_its_status_where_nobody_catches_it():
+    def main():
+        with Stop() as stop:
+            signal.raise_signal(signal.SIGTERM)
+            stop.check()
+
+    assert run(main) == 143
 
 
 @pytest.mark.parametrize(
@@ -68,6 +123,9 @@ def test_the_status_is_what_main_returns(returned, status):
         ),
         (OSError("no mirror\nanswers"), 2, "no mirror\\nanswers"),
         (OSError(), 2, "OSError"),
+        (Stopped(signal.SIGTERM), 143, "stopped"),
+        (noted(MemoryError("x")), 2, "this needs more memory than there is: x; in net.a\\nb"),
+        (noted(OSError(errno.ENOENT, "gone", "f")), 2, "[Errno 2] gone: 'f'; in net.a\\nb"),
     ],
 )
 def test_what_a_user_does_or_the_machine_lacks_costs_one_line(capsys, error, status, said):
