@@ -17,6 +17,9 @@ def mnist_or_digits(folder: str | None) -> tuple[str, tuple[np.ndarray, ...]]:
     with about("--data" if folder else "data", strict=folder is not None):
         try:
             name, data = "MNIST", nn.datasets.mnist(folder)
+        except UserWarning as error:  # an error, as all warnings about a folder that was named
+            said = str(error).replace(": using ", "; without --data: using ")
+            raise ValueError(said) from None
         except (nn.datasets.DataUnavailable, ImportError) as error:
             if folder is not None:
                 raise

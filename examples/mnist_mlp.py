@@ -114,7 +114,7 @@ def main() -> int:
                 report.epoch(held_out_accuracy=right / len(Y[cut:]))
                 report.save()
         except KeyboardInterrupt as stop:
-            report.stopped(stop, f"{best.words} are kept")
+            report.stopped(stop, f"this tests {best.words}")
         best.restore()
         answers = scores_of_all(model, test)
         right, count, seconds = correct(answers, Y_test), len(Y_test), time.perf_counter() - began

@@ -20,15 +20,18 @@ def as_array(value: Any, where: str) -> np.ndarray:
     return found
 
 
-def as_pictures(images: np.ndarray) -> np.ndarray:
-    """Images as floats from 0 to 1: (N, h, w) or (N, 1, h, w) as (N, h, w), (N, 3, h, w) last."""
+def as_pictures(images: np.ndarray, white: float) -> np.ndarray:
+    """Images as floats from 0 to 1: (N, h, w) or (N, 1, h, w) as (N, h, w), (N, 3, h, w) last.
+
+    white: the byte that becomes 1.
+    """
     found = images.astype(np.float64)
     if images.ndim == 4:
         found = found[:, 0] if images.shape[1] == 1 else np.moveaxis(found, 1, -1)
     known = found[np.isfinite(found)]
     low, high = known.min(initial=0.0), known.max(initial=0.0)
     if images.dtype == np.uint8:
-        low, high = 0.0, 255.0
+        low, high = 0.0, white
     elif images.dtype.kind == "f" and low >= 0 and high <= 1:
         low, high = 0.0, 1.0
     scaled: np.ndarray = np.nan_to_num((found - low) / ((high - low) or 1.0))

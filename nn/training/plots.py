@@ -181,8 +181,9 @@ def mistakes(
     names: of the classes; without them, their numbers.
     most: how many mistakes at most.
 
-    Floats outside 0 to 1, as of normalised images, are rescaled to that range.  Bright strokes on a
-    dark background are drawn dark on white.
+    The highest of all bytes is white: 255 in most sets, 16 in the UCI digits.  Floats outside 0 to
+    1, as of normalised images, are rescaled to that range.  Bright strokes on a dark background are
+    drawn dark on white.
     """
     most = arguments.integer(most, "mistakes: most", 1)
     true, given, probabilities = _judged(labels, scores)
@@ -197,7 +198,8 @@ def mistakes(
     wrong = np.flatnonzero(given != true)
     chance = np.nan_to_num(probabilities[wrong, true[wrong]])  # of the true class
     worst = wrong[np.argsort(chance, kind="stable")][:most]
-    pictures = as_pictures(images[worst])
+    white = float(images.max(initial=0)) if images.dtype == np.uint8 else 1.0
+    pictures = as_pictures(images[worst], white)
     with drawing("mistakes", path) as picture:
         columns = len(worst) if len(worst) <= 5 else math.ceil(math.sqrt(len(worst)))
         rows = math.ceil(len(worst) / max(columns, 1))

@@ -42,7 +42,8 @@ class Report:
                     report.save()
             except KeyboardInterrupt as stop:
                 report.stopped(stop)
-            report.keep("weights.safetensors", lambda path: nn.state.safe_save(model, path))
+            weights = model.state_dict()
+            report.keep("weights.safetensors", lambda path: nn.state.safe_save(weights, path))
             report.result(f"held-out loss {held_out_loss:.4f}")
         return report.status()
 

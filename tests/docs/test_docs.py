@@ -45,6 +45,12 @@ def test_code_blocks(page, tmp_path, monkeypatch) -> None:
     run_blocks(page)
 
 
+@pytest.mark.parametrize("page", WITH_CODE, ids=name)
+def test_in_a_file_no_block_ends_the_program_before_the_last(page) -> None:
+    blocks = [code for code, _ in BLOCK.findall(page.read_text())]
+    assert not any("SystemExit" in code or "__main__" in code for code in blocks[:-1])
+
+
 def test_the_picture_in_the_readme_is_of_its_model(tmp_path, monkeypatch) -> None:
     """The committed SVG shows the boxes that `draw` shows now."""
     monkeypatch.chdir(tmp_path)

@@ -608,7 +608,8 @@ def test_a_data_folder_without_the_files_is_an_error_whatever_else_there_is(data
     if place:
         assert done.err == f"mnist_mlp.py: error: --data: {wrong} does not exist\n"
     else:
-        assert done.err == f"--data: root {wrong} holds 0 of the 4 files: using {data}\n"
+        said = f"root {wrong} holds 0 of the 4 files; without --data: using {data}"
+        assert done.err == f"--data: {said}\n"
 
 
 # A second run, and two at once.
@@ -839,7 +840,7 @@ def test_ctrl_c_on_a_terminal_leaves_nothing_of_the_live_line(data, columns):
     assert "^C" in written  # the terminal's own echo
     *epochs, stopped, last, below = screen(written)
     assert all(EPOCH_LINE.fullmatch(row) for row in epochs)
-    assert re.fullmatch(r"stopped after \d+ of 110000000 steps; the .* kept", stopped)
+    assert re.fullmatch(r"stopped after \d+ of 110000000 steps; this tests .*", stopped)
     assert LAST_LINE.fullmatch(last)
     assert below == ""
 
@@ -896,7 +897,7 @@ def test_ctrl_c_keeps_the_best_weights(data, tmp_path, interruptible):
     assert epochs
     assert all(EPOCH_LINE.fullmatch(line) for line in epochs)
     found = re.fullmatch(
-        r"stopped after (\d+) of 110000000 steps; the best weights so far are kept", stopped
+        r"stopped after (\d+) of 110000000 steps; this tests the best weights so far", stopped
     )
     assert found
     assert 1100 * len(epochs) <= int(found[1]) <= 1100 * (len(epochs) + 1)
@@ -915,7 +916,7 @@ def test_sigterm_keeps_the_best_weights_too(data, tmp_path, number, status):
     )
     assert (done.status, done.err) == (status, "")
     *_, stopped, about_files, _ = done.lines
-    assert re.fullmatch(r"stopped after \d+ of 110000000 steps; the best .* kept", stopped)
+    assert re.fullmatch(r"stopped after \d+ of 110000000 steps; this tests the best .*", stopped)
     assert about_files == f"kept in {tmp_path}: {IN_ORDER}"
     assert done.last[3] == "200"
     _, _, images, labels = made_set()
@@ -938,7 +939,7 @@ def test_a_second_sigterm_ends_at_once(call, example, monkeypatch):
     monkeypatch.setattr(example, "correct", correct)
     stopped = call("--target", 100)
     assert stopped.status == 143
-    assert "stopped after 9 of 36 steps; the best weights so far are kept" in stopped.out
+    assert "stopped after 9 of 36 steps; this tests the best weights so far" in stopped.out
 
 
 def test_a_signal_that_is_ignored_stays_ignored(call, example, monkeypatch):
@@ -1037,7 +1038,7 @@ def test_ctrl_c_before_the_first_epoch_ended_keeps_the_weights_as_they_are(
     assert (done.status, done.err) == (0, "")
     stopped, _, _ = done.lines
     assert re.fullmatch(
-        r"stopped after \d+ of 2200 steps; the weights as they are now are kept", stopped
+        r"stopped after \d+ of 2200 steps; this tests the weights as they are now", stopped
     )
     assert done.held_out == []
     _, _, images, labels = made_set()
@@ -1060,7 +1061,7 @@ def test_ctrl_c_within_a_step_lets_it_end(call, example, monkeypatch, interrupti
     monkeypatch.setattr(example, "loss_by_formula", loss)
     call()  # all the 36 steps, undisturbed
     stopped = call()
-    assert "stopped after 3 of 36 steps; the weights as they are now are kept" in stopped.out
+    assert "stopped after 3 of 36 steps; this tests the weights as they are now" in stopped.out
     assert len(seen) == 36 + 3
     assert same(stopped, seen[3])  # as they were after three whole steps
 
@@ -1077,7 +1078,7 @@ def test_ctrl_c_while_an_epoch_is_judged_lets_that_end(call, example, monkeypatc
     monkeypatch.setattr(example, "correct", correct)
     first, stopped, last = call().out.splitlines()
     assert EPOCH_LINE.fullmatch(first)
-    assert stopped == "stopped after 9 of 36 steps; the best weights so far are kept"
+    assert stopped == "stopped after 9 of 36 steps; this tests the best weights so far"
     assert LAST_LINE.fullmatch(last)
 
 
@@ -1107,7 +1108,7 @@ def test_a_second_ctrl_c_comes_through_at_once(call, example, monkeypatch, tmp_p
     with monkeypatch.context() as patch:
         patch.setattr(example, "correct", pressed_twice)
         stopped, last = call().out.splitlines()
-    assert stopped == "stopped after 9 of 36 steps; the weights as they are now are kept"
+    assert stopped == "stopped after 9 of 36 steps; this tests the weights as they are now"
     assert LAST_LINE.fullmatch(last)
     monkeypatch.setattr(training, "curves", lambda *_: (press_ctrl_c(), press_ctrl_c()))
     with pytest.raises(KeyboardInterrupt):
@@ -1139,7 +1140,7 @@ runpy.run_path({str(SCRIPT)!r}, run_name="__main__")
     options = ("--data", data, *SMALL, "--out", out, "--target", 0)
     first = in_shell('"$@"', "-c", program, SCRIPT, *options, PYTHONPATH=str(ROOT))
     assert (first.returncode, first.stderr) == (0, "")
-    stopped = "stopped after 14 of 36 steps; the best weights so far are kept"
+    stopped = "stopped after 14 of 36 steps; this tests the best weights so far"
     assert first.stdout.splitlines()[1] == stopped
     second = run(out, *options, "--resume")
     assert (second.status, second.err) == (0, "")

@@ -272,7 +272,7 @@ def test_the_worst_mistakes_come_first(kind):
         "1, read as 0\n(58 % sure)",
     ]
     for axes, index in zip(figure.axes, [2, 3, 1], strict=True):
-        np.testing.assert_allclose(axes.images[0].get_array() * 255, IMAGES[index, 0])
+        np.testing.assert_allclose(axes.images[0].get_array() * IMAGES.max(), IMAGES[index, 0])
 
 
 def test_probabilities_are_taken_as_they_are():
@@ -305,7 +305,7 @@ def test_colours_floats_and_normalised_images():
     wrong = (TRUE[2:3], SCORES[2:3])
     colours = np.arange(12, dtype=np.uint8).reshape(1, 3, 2, 2) * 20
     (axes,) = mistakes(colours, *wrong).axes
-    np.testing.assert_allclose(axes.images[0].get_array() * 255, colours[0].transpose(1, 2, 0))
+    np.testing.assert_allclose(axes.images[0].get_array() * 220, colours[0].transpose(1, 2, 0))
     shares = np.array([[[0.25, 0.5], [0.5, 0.75]]])
     (axes,) = mistakes(shares, *wrong).axes
     np.testing.assert_allclose(axes.images[0].get_array(), shares[0])
@@ -313,6 +313,15 @@ def test_colours_floats_and_normalised_images():
     np.testing.assert_allclose(axes.images[0].get_array(), [[0, 0.5], [0.5, 1]])
     (axes,) = mistakes(np.full((1, 2, 2), np.nan), *wrong).axes
     np.testing.assert_allclose(axes.images[0].get_array(), 0)
+
+
+def test_bytes_are_drawn_up_to_the_highest_of_all_images():
+    digits = np.array([[[16, 0]], [[8, 4]], [[2, 0]]], np.uint8)  # the first is no mistake
+    axes = mistakes(digits, TRUE[:3], SCORES[:3]).axes
+    shown = [np.asarray(each.images[0].get_array()) for each in axes]
+    np.testing.assert_array_equal(shown, [[[0.125, 0]], [[0.5, 0.25]]])
+    (axes,) = mistakes(np.zeros((1, 2, 2), np.uint8), TRUE[2:3], SCORES[2:3]).axes
+    np.testing.assert_array_equal(axes.images[0].get_array(), 0)
 
 
 def test_digits_are_ink_on_paper_and_photographs_are_not():
