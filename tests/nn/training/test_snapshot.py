@@ -12,24 +12,15 @@ import nn
 from nn.training import Snapshot
 from tinygrad_lite import Tensor, generator
 
+pytestmark = pytest.mark.usefixtures("no_waiting_for_the_disk")
+
 
 @pytest.fixture(autouse=True)
-def global_generators():
-    """Every test may draw from the global generators; afterwards they are as before."""
-    mine = generator.get_state(), random.getstate(), np.random.get_state()  # noqa: NPY002
+def seeded(global_generators):
+    """Every test may draw from the global generators."""
     Tensor.manual_seed(0)
     random.seed(0)
     np.random.seed(0)  # noqa: NPY002
-    yield
-    generator.set_state(mine[0])
-    random.setstate(mine[1])
-    np.random.set_state(mine[2])  # noqa: NPY002
-
-
-@pytest.fixture(autouse=True)
-def no_waiting_for_the_disk(monkeypatch):
-    """What the disk has to do with it is tested in tests/test_files.py."""
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
 def model_of(dtype=np.float32) -> nn.Module:

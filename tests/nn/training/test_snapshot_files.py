@@ -4,7 +4,6 @@ import errno
 import json
 import os
 import pickle
-import random
 import resource
 import shutil
 import signal
@@ -18,18 +17,9 @@ import nn
 from nn.data import DataLoader
 from nn.training import Metrics, Snapshot
 from nn.training import snapshot as snapshot_module
-from tinygrad_lite import Tensor, generator
+from tinygrad_lite import Tensor
 
-
-@pytest.fixture(autouse=True)
-def nothing_is_left_behind(monkeypatch):
-    """The disk is not waited for, and the global generators are as before afterwards."""
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
-    mine = generator.get_state(), random.getstate(), np.random.get_state()  # noqa: NPY002
-    yield
-    generator.set_state(mine[0])
-    random.setstate(mine[1])
-    np.random.set_state(mine[2])  # noqa: NPY002
+pytestmark = pytest.mark.usefixtures("no_waiting_for_the_disk", "global_generators")
 
 
 # Places

@@ -13,16 +13,7 @@ import nn
 from nn.training import Snapshot
 from tinygrad_lite import Tensor, generator
 
-
-@pytest.fixture(autouse=True)
-def nothing_is_left_behind(monkeypatch):
-    """The disk is not waited for, and the global generators are as before afterwards."""
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
-    mine = generator.get_state(), random.getstate(), np.random.get_state()  # noqa: NPY002
-    yield
-    generator.set_state(mine[0])
-    random.setstate(mine[1])
-    np.random.set_state(mine[2])  # noqa: NPY002
+pytestmark = pytest.mark.usefixtures("no_waiting_for_the_disk", "global_generators")
 
 
 @pytest.fixture
