@@ -23,6 +23,7 @@ from ._parts import OptimizerPart, part_of
 from ._random_state import check_random_state, random_state, set_random_state
 from ._snapshot_file import read, read_state, write
 
+LAG = 100  # saves by which two processes that write to one path may differ
 ENTRY = {"kind", "class", "trains", "state"}
 MOST = 10**18  # the numbers of files are below it
 SECTIONS = {"number", "score", "config", "environment", "random", "values", "parts"}
@@ -209,13 +210,13 @@ class Snapshot:
     def _is_ours(self, number: int) -> bool:
         """Whether `save` gave a file this number, and not a user, such as a date to a copy.
 
-        Where two processes save, the file may be a newer one than its name says.
+        Where two processes save, the file may be newer or a little older than its name says.
         """
         try:
             found = self._peek(self._named(f"{number:06d}"), "Snapshot")
         except OSError:  # a folder, a pipe, or a file that is not to be read
             return False
-        return found is not None and found["number"] >= number
+        return found is not None and found["number"] + LAG >= number
 
     def _remove_old(self, newest: int) -> None:
         """Of the files before the one with this number, keep the last `keep - 1`."""

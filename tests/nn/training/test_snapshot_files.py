@@ -189,6 +189,15 @@ def test_several_processes_save_to_one_path_and_are_killed(tmp_path):
     assert Snapshot(tmp_path / "run.best").resume()["number"] == 6
 
 
+def test_a_numbered_file_that_is_a_little_older_than_its_name_is_removed_too(tmp_path):
+    path = tmp_path / "run"
+    Snapshot(path).save()
+    shutil.copy(path, tmp_path / "run.000003")  # as if another process had replaced the file
+    for _ in range(2):
+        Snapshot(path, keep=2).save()
+    assert sorted(os.listdir(tmp_path)) == ["run", "run.000004"]
+
+
 # Files that are none
 
 
