@@ -18,8 +18,9 @@ from tinygrad_lite import Tensor, arguments, files, warn
 from ..reflection import walk
 from ._encoding import Decoder, Encoder
 from ._environment import differences, environment
+from ._module_part import ModulePart
 from ._part import Part, changes, listed
-from ._parts import OptimizerPart, part_of
+from ._parts import GENERATORS, OptimizerPart, part_of
 from ._random_state import check_random_state, random_state, set_random_state
 from ._snapshot_file import read, read_state, write
 
@@ -103,7 +104,8 @@ class Snapshot:
 
         Errors, after which the last file remains: OSError if the file cannot be written; TypeError
         for a value of another type; ValueError if an optimiser trains a tensor that is in no part,
-        or if the file with the name of the best one is not a snapshot.
+        if a module holds a Generator that is in none, or if the file with the name of the best one
+        is not a snapshot.
         """
         trained = self._trained("save")
         rank = None if score is None else float(_number(score))
@@ -256,12 +258,29 @@ class Snapshot:
                         "holds; pass its module too: Snapshot(path, model=model, ...)"
                     )
                 found[name].append(names.get(id(tensor)))
+        self._check_generators(caller)
         return found
 
-    def _held_elsewhere(self, tensor: Tensor) -> bool:
-        """Whether a part of a user's class holds the tensor."""
+    def _check_generators(self, caller: str) -> None:
+        """ValueError if a module draws from a generator of its own that is not saved."""
+        given = {id(part.value) for part in self._parts.values()}
+        for name, part in self._parts.items():
+            if not isinstance(part, ModulePart) or part.own_dict:  # which may save it
+                continue
+            for path, value in walk(part.value):
+                if not isinstance(value, np.random.Generator) or id(value) in given:
+                    continue
+                kind = type(value.bit_generator).__name__
+                if kind in GENERATORS and not self._held_elsewhere(value):
+                    raise ValueError(
+                        f"{caller}: {name}.{path} is a generator that no part holds, so its random "
+                        f"numbers would begin again; pass it too: Snapshot(path, rng=..., ...)"
+                    )
+
+    def _held_elsewhere(self, thing: Any) -> bool:
+        """Whether a part of a user's class holds it."""
         own = [part.value for part in self._parts.values() if type(part) is Part]
-        return any(value is tensor for part in own for _, value in walk(part))
+        return any(value is thing for part in own for _, value in walk(part))
 
     def _read(self, file: BinaryIO) -> Any:
         """The state in the file, with its arrays."""

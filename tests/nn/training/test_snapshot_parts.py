@@ -489,6 +489,28 @@ def the_remark(snapshot) -> str:
     return text.partition("': ")[2]
 
 
+class Noise(nn.Module):
+    def __init__(self, rng) -> None:
+        self.layers, self.rngs = nn.Linear(2, 2), [rng]
+
+
+def test_a_generator_in_a_module_is_a_part_too(path):
+    """Otherwise the run goes on with other random numbers, and nobody says so."""
+    rng = np.random.default_rng(0)
+    model = Noise(rng)
+    text = r"(save|resume): model.rngs.0 is a generator .* Snapshot\(path, rng="
+    for method in (Snapshot(path, model=model).save, Snapshot(path, model=model).resume):
+        with pytest.raises(ValueError, match=text):
+            method()
+    loader = nn.data.DataLoader(np.arange(4), shuffle=True, seed=rng)
+    for held in ({"rng": rng}, {"loader": loader}):
+        snapshot = Snapshot(path, model=model, **held)
+        snapshot.save()
+        drawn = rng.random()
+        snapshot.resume()
+        assert rng.random() == drawn
+
+
 def test_another_config_is_remarked_once(path):
     before = {"lr": 0.1, "layers": [1, 2], "deep": {"a": 1, "b": None}, "name": "x", "gone": 1}
     Snapshot(path, config=before).save()
