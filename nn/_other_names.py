@@ -83,6 +83,15 @@ DATA = {
     "DistributedSampler": "sampler=range(rank, len(data), ranks)",
 }
 
+# What to write for torchvision.datasets.name.
+DATASETS = {
+    "MNIST": "mnist()",
+    "FashionMNIST": "fashion_mnist()",
+    "KMNIST": "kmnist()",
+    "CIFAR10": "cifar10()",
+    "ImageFolder": "a data set of your own: an object with __getitem__ and __len__",
+}
+
 # What to write for torchvision.transforms.name, and for its functional.name.
 AUGMENT = {
     "Compose": "a function that calls one after the other",

@@ -234,7 +234,7 @@ def _rows(tensor: Tensor, index: Any) -> Tensor:
     # if that is not contiguous.
     rows = np.array(array[index]) if type(index) in (int, slice) else np.asarray(array[index])
     if array.ndim == 1 and array.dtype.kind in "iu":
-        rows = as_labels(rows, "labels")
+        rows = as_labels(rows, "TensorDataset: labels")
     elif not array.dtype.isnative:
         rows = rows.astype(array.dtype.newbyteorder("="))
     return Tensor.from_array(rows)

@@ -56,7 +56,7 @@ class DataLoader:
         and otherwise pickled; 0 makes each when the loop asks for it.  The batches are the same,
         and come in the same order.
     threads: workers are threads, which share the data and the Python lock.
-    prefetch_factor: how many batches may wait for the loop, for each worker.
+    prefetch_factor: how many batches may wait for the loop, for each worker; None stands for 2.
     timeout: seconds to wait for a batch of a worker; 0 waits for ever.
     worker_init_fn: called with its number, from 0, when a worker starts.
     persistent_workers: keep the workers after an epoch; later changes to the data set do not reach
@@ -100,7 +100,7 @@ class DataLoader:
         transform: Any = None,
         num_workers: int = 0,
         threads: bool = False,
-        prefetch_factor: int = 2,
+        prefetch_factor: int | None = 2,
         timeout: float = 0,
         worker_init_fn: Any = None,
         persistent_workers: bool = False,
@@ -120,9 +120,8 @@ class DataLoader:
         self.transform = _function(transform, "transform")
         self.num_workers = arguments.integer(num_workers, "DataLoader: num_workers", least=0)
         self.threads = arguments.flag(threads, "DataLoader: threads")
-        self.prefetch_factor = arguments.integer(
-            prefetch_factor, "DataLoader: prefetch_factor", least=1
-        )
+        ahead = 2 if prefetch_factor is None else prefetch_factor
+        self.prefetch_factor = arguments.integer(ahead, "DataLoader: prefetch_factor", least=1)
         self.timeout = arguments.not_negative(timeout, "DataLoader: timeout")
         self.worker_init_fn = _function(worker_init_fn, "worker_init_fn")
         self.persistent_workers = arguments.flag(

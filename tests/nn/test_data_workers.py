@@ -324,3 +324,7 @@ def test_options_stay():
     with pytest.raises(AttributeError, match=r"^DataLoader: batch_size: an option stays; make"):
         loader.batch_size = 5
     assert loader.batch_size == 4
+
+
+def test_programs_may_say_none_for_the_usual_prefetch_factor():
+    assert DataLoader(np.arange(4), prefetch_factor=None).prefetch_factor == 2

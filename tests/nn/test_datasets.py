@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from made_data import ALL, FASHION_MNIST, KMNIST, MNIST, idx, isolate, put
 
+from nn import datasets
 from nn.datasets import CLASSES, DataUnavailable, digits, folders, kmnist, mnist
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -457,6 +459,7 @@ def test_digits_loads_from_a_zip(tmp_path):
     package = tmp_path / "package.zip"
     with zipfile.ZipFile(package, "w") as archive:
         archive.writestr("nn/__init__.py", "")
+        archive.write(REPOSITORY / "nn" / "_other_names.py", "nn/_other_names.py")
         for path in (REPOSITORY / "nn" / "datasets").iterdir():
             if path.is_file():
                 archive.write(path, f"nn/datasets/{path.name}")
@@ -469,3 +472,11 @@ def test_digits_loads_from_a_zip(tmp_path):
         check=False,
     )
     assert (run.stdout, run.stderr) == ("1500\n", "")
+
+
+def test_names_of_torchvision_say_what_to_write():
+    words = "has no attribute 'FashionMNIST'; here it is fashion_mnist()"
+    with pytest.raises(AttributeError, match=re.escape(words)):
+        _ = datasets.FashionMNIST
+    with pytest.raises(AttributeError, match=r"has no attribute 'nonsense'$"):
+        _ = datasets.nonsense
