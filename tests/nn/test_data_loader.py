@@ -95,9 +95,8 @@ def test_dtypes_of_more_than_one_number_per_row_stay(dtype):
 
 
 def test_a_label_beyond_int64_is_an_error():
-    with pytest.raises(
-        ValueError, match=r"^TensorDataset: labels: expected integers of at most 63 bits; got 18"
-    ):
+    words = r"^TensorDataset: labels: expected integers of at most 63 bits; got 18"
+    with pytest.raises(ValueError, match=words):
         list(DataLoader(np.array([2**64 - 1], np.uint64)))
 
 

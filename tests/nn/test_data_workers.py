@@ -221,7 +221,7 @@ def test_each_worker_is_called_with_its_number():
     called = []
     loader = DataLoader(Where(), num_workers=2, threads=True, worker_init_fn=called.append)
     assert [number.item() for _, number in loader] == [0, 1, 0, 1, 0, 1, 0, 1, 0]
-    assert called == [0, 1]
+    assert sorted(called) == [0, 1]  # each thread begins when it likes
     loader = DataLoader(Where(), num_workers=2, worker_init_fn=numbered)
     assert len(pids(loader)) == 2
     assert os.getpid() not in pids(loader)
