@@ -29,7 +29,9 @@ def broadcast(name: str, **values: Value) -> list[Tensor]:
         for value in values.values()
         if isinstance(value, Tensor | np.ndarray) and value.ndim + isinstance(value, Tensor) > 0
     ]
-    dtype = next((dtype for dtype in floats if dtype.kind == "f"), np.dtype(np.float32))
+    # A wider float is refused below, by the name of the argument that has it.
+    known = [dtype for dtype in floats if dtype.kind == "f" and dtype.itemsize <= 8]
+    dtype = known[0] if known else np.dtype(np.float32)
     tensors = [as_tensor(f"{name}: {key}", value, dtype) for key, value in values.items()]
     shape = common_shape(name, **{key: t.shape for key, t in zip(values, tensors, strict=True)})
     return [tensor if tensor.shape == shape else tensor.expand(shape) for tensor in tensors]

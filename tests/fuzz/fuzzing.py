@@ -37,7 +37,10 @@ LONGEST = 300  # characters of a message
 SECONDS = 5.0  # that a call may take
 
 # Errors of Python itself, which knows the names of a function's arguments.
-SIGNATURE = ("positional argument", "unexpected keyword", "required keyword", "multiple values")
+SIGNATURE = (
+    *("positional argument", "unexpected keyword", "required keyword", "multiple values"),
+    "takes no arguments",
+)
 # What raises when it is asked for an integer or an array: that error is the caller's own.
 HONEST = {"index that raises", "array that raises", "length that lies"}
 # Options that want True or False, and numbers that are counts or axes, which no bool is.

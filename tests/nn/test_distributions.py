@@ -470,6 +470,11 @@ ERRORS = [
         lambda: Normal([0.0, 1.0], 1.0),
         "Normal: loc: expected a Tensor, an ndarray or a number; got [0.0, 1.0]",
     ),
+    (
+        lambda: Uniform(0.0, np.ones(2, np.longdouble)),
+        "Uniform: high: expected a Tensor, an ndarray or a number; got ndarray of shape (2,), "
+        + str(np.dtype(np.longdouble)),
+    ),
     (lambda: Normal("0", 1.0), "Normal: loc: expected a Tensor, an ndarray or a number; got '0'"),
     (lambda: Normal(0, 1, 1), "Normal: validate_args: expected True or False; got 1"),
     (

@@ -279,7 +279,8 @@ def subject_of(check: str, fn: Any, inputs: Any) -> Subject:
     floats = [position for position, value in enumerate(arguments) if _is_float(value)]
     asked = [number for number in floats if getattr(arguments[number], "requires_grad", False)]
     if not floats:
-        kinds = ", ".join(str(getattr(value, "dtype", type(value).__name__)) for value in arguments)
+        each = (str(getattr(value, "dtype", type(value).__name__)) for value in arguments)
+        kinds = ", ".join(dict.fromkeys(each))
         raise TypeError(
             f"{check}: inputs: expected a float tensor, array or number among them; "
             f"got {kinds or 'nothing'}; cast those to check to float64"
