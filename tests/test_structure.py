@@ -57,6 +57,9 @@ FOLDERS = [
         "nn/datasets",
         "nn/distributions",
         "nn/training",
+        "nn/training/metrics",
+        "nn/training/plots",
+        "nn/training/snapshots",
     ),
 ]
 ENGINE_LINES = 900

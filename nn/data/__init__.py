@@ -1,4 +1,15 @@
-"""Serving data sets to a training loop: the index of this folder."""
+"""From arrays and data sets to batches for a training loop.
+
+    DataLoader                           batches, epoch by epoch, and the position in them
+    Dataset, TensorDataset, Subset, ConcatDataset    one sample by its number
+    RandomSampler, SubsetRandomSampler, WeightedRandomSampler, SequentialSampler, BatchSampler
+                                         which samples come, in which order
+    train_test_split, random_split, k_fold    parts, with each class's share if asked
+    augment                              batches of images changed at random
+    default_collate, get_worker_info     a batch of samples; the worker that makes it
+
+A batch is a Tensor, or a tuple of Tensors.  `docs/training.md` shows these in use.
+"""
 
 import sys
 from importlib import import_module

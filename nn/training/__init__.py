@@ -19,18 +19,12 @@ from .metrics import Metrics
 from .plots import confusion, curves, filters, mistakes
 from .progress import Progress
 from .report import Report
-from .snapshot import Snapshot
+from .snapshots import Snapshot
 
 # What these are made of.
 # interrupts, command_line, report: _output.py, lines on stdout and stderr; _folder.py, --out
 # progress: _contention.py, other programs on the same cores
-# metrics: _records.py, records in memory; _lines.py, JSON; _event_files.py, TensorBoard;
-#     _growing.py, a file that others read while it grows
-# snapshot: _snapshot_file.py, the format; _encoding.py, nested values as JSON; _part.py,
-#     _module_part.py, _parts.py, what is saved of an object; _in_place.py, tensors restored;
-#     _random_state.py, _environment.py, what is saved besides
-# plots: _series.py, curves; _images.py, arrays as images; _figures.py, matplotlib
-
+# snapshots, progress: _environment.py, threads and versions that bits depend on
 __all__ = [
     "Best",
     "Metrics",

@@ -10,13 +10,13 @@ from typing import Any
 from tinygrad_lite import arguments, files
 
 from ._folder import Folder
-from ._lines import text
 from ._output import complain, fail, tell
 from .command_line import about
 from .interrupts import Stop, Stopped
 from .metrics import Metrics
+from .metrics._lines import text
 from .progress import Progress, in_words
-from .snapshot import Snapshot
+from .snapshots import Snapshot
 
 METRICS, SNAPSHOT = "metrics.jsonl", "snapshot.safetensors"
 KEPT = ("weights.safetensors", "curves.png", "confusion.png", "mistakes.png", "filters.png")

@@ -389,5 +389,5 @@ def test_every_lock_of_ours_is_made_anew_in_a_child() -> None:
         ("tinygrad_lite/arrays/locks.py", "RLock"),
         ("tinygrad_lite/arrays/threads.py", "Lock"),  # of one job, which the child does not see
         ("nn/training/progress.py", "RLock"),  # of one live line, which the child does not draw
-        ("nn/training/_event_files.py", "Event"),  # a message, and no lock
+        ("nn/training/metrics/_event_files.py", "Event"),  # a message, and no lock
     }

@@ -16,7 +16,7 @@ import pytest
 import nn
 from nn.data import DataLoader
 from nn.training import Metrics, Snapshot
-from nn.training import snapshot as snapshot_module
+from nn.training.snapshots import snapshot as snapshot_module
 from tinygrad_lite import Tensor
 
 pytestmark = pytest.mark.usefixtures("no_waiting_for_the_disk", "global_generators")

@@ -23,9 +23,9 @@ import numpy as np
 
 from tinygrad_lite import arguments, files
 
+from ..metrics._records import Records
 from ._figures import COLOURS, drawing, readable
 from ._images import as_array, as_kernels, as_pictures, sheet_of
-from ._records import Records
 from ._series import Panel, panels
 
 PANELS = 24  # at most

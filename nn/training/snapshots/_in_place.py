@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tinygrad_lite import Tensor, arguments
 
-from ..reflection import Found
+from ...reflection import Found
 
 Array: TypeAlias = NDArray[Any]
 Undo: TypeAlias = ExitStack  # undoes the last change first

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from tinygrad_lite import Tensor, arguments, files
 
-from ..module import Module
-from ..reflection import Found, complete
-from ..state import parameters_among
+from ...module import Module
+from ...reflection import Found, complete
+from ...state import parameters_among
 from ._in_place import (
     Undo,
     array_of,

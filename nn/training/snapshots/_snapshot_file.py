@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tinygrad_lite import files
 
-from .. import _safetensors
+from ... import _safetensors
 from ._encoding import Decoder
 
 FORMAT, VERSION = "tinygrad_lite snapshot", "1"

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from tinygrad_lite import Tensor, arguments, files
 
-from .. import _safetensors
+from ... import _safetensors
 
 Array: TypeAlias = NDArray[Any]
 

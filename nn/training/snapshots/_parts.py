@@ -7,9 +7,9 @@ import numpy as np
 
 from tinygrad_lite import Tensor, arguments, generator
 
-from ..module import Module
-from ..optim import Optimizer
-from ..optim.saving import saved_groups
+from ...module import Module
+from ...optim import Optimizer
+from ...optim.saving import saved_groups
 from ._in_place import Undo, check_array, check_gradient, set_gradient, write
 from ._module_part import ModulePart
 from ._part import Part, changes, check_kinds, listed

@@ -15,9 +15,9 @@ import numpy as np
 
 from tinygrad_lite import Tensor, arguments, files, warn
 
-from ..reflection import walk
+from ...reflection import walk
+from .._environment import differences, environment
 from ._encoding import Decoder, Encoder
-from ._environment import differences, environment
 from ._module_part import ModulePart
 from ._part import Part, changes, listed
 from ._parts import GENERATORS, OptimizerPart, part_of

@@ -10,11 +10,11 @@ import numpy as np
 
 from tinygrad_lite import Tensor, arguments, files, locks, warn
 
+from .._output import FULL
 from ._event_files import EventFiles
 from ._event_files import checked_state as checked_events
 from ._growing import Written
 from ._lines import LineFile, parsed, text
-from ._output import FULL
 from ._records import Record, Records
 
 LONGEST_LIST = 1000  # values in a record

@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_lite import arguments, files
 
-from ._records import Record, Records
+from ..metrics._records import Record, Records
 
 POINTS = 2000  # of a curve; more are averaged
 LARGEST = 1e100  # that is drawn: matplotlib computes with multiples
