@@ -848,14 +848,6 @@ def test_ctrl_c_on_a_terminal_leaves_nothing_of_the_live_line(data, columns):
 # Ctrl-C.
 
 
-@pytest.fixture
-def interruptible():
-    """Python starts a child with Ctrl-C ignored where it is ignored here, as behind `&`."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 def interrupt(
     folder: Path, *arguments: object, ready, number: int = signal.SIGINT, script=(SCRIPT,)
 ) -> Run:
@@ -888,7 +880,7 @@ def first_line(process) -> str:
     return process.stdout.readline()
 
 
-def test_ctrl_c_keeps_the_best_weights(data, tmp_path, interruptible):
+def test_ctrl_c_keeps_the_best_weights(data, tmp_path):
     done = interrupt(
         tmp_path, *long_training(data), "--target", 0, "--out", tmp_path, ready=first_line
     )
@@ -960,7 +952,7 @@ def test_a_signal_that_is_ignored_stays_ignored(call, example, monkeypatch):
         ("numpy", "2>&-"),
     ],
 )
-def test_ctrl_c_during_an_import_ends_in_one_line(interruptible, module, redirected):
+def test_ctrl_c_during_an_import_ends_in_one_line(module, redirected):
     """The module is one that presses it, and hides what that raises, as C code may."""
     program = f"""
 import runpy, signal, sys
@@ -999,7 +991,7 @@ runpy.run_path({str(SCRIPT)!r}, run_name="__main__")
 
 
 @pytest.mark.parametrize("milliseconds", [0, 80, 160, 240, 320])
-def test_ctrl_c_at_any_time_leaves_no_traceback(data, interruptible, milliseconds):
+def test_ctrl_c_at_any_time_leaves_no_traceback(data, milliseconds):
     """Before the training, or in it: then it is complete, and judged."""
 
     def ready(process):
@@ -1014,16 +1006,14 @@ def test_ctrl_c_at_any_time_leaves_no_traceback(data, interruptible, millisecond
     )
 
 
-def test_after_ctrl_c_the_status_is_that_of_the_accuracy(data, tmp_path, interruptible):
+def test_after_ctrl_c_the_status_is_that_of_the_accuracy(data, tmp_path):
     """Who stops early gets what a shorter training would have given, exit status included."""
     done = interrupt(tmp_path, *long_training(data), "--target", 101, ready=first_line)
     assert (done.status, done.err) == (1, BELOW % "101")
     assert done.last[3] == "200"
 
 
-def test_ctrl_c_before_the_first_epoch_ended_keeps_the_weights_as_they_are(
-    data, tmp_path, interruptible
-):
+def test_ctrl_c_before_the_first_epoch_ended_keeps_the_weights_as_they_are(data, tmp_path):
     def ready(process):
         metrics = tmp_path / "metrics.jsonl"
         for _ in itertools.takewhile(lambda _: process.poll() is None, itertools.count()):
@@ -1049,7 +1039,7 @@ def press_ctrl_c(*_) -> None:
     signal.raise_signal(signal.SIGINT)
 
 
-def test_ctrl_c_within_a_step_lets_it_end(call, example, monkeypatch, interruptible):
+def test_ctrl_c_within_a_step_lets_it_end(call, example, monkeypatch):
     loss_by_formula, seen = example.loss_by_formula, []
 
     def loss(model, *rest):
@@ -1066,7 +1056,7 @@ def test_ctrl_c_within_a_step_lets_it_end(call, example, monkeypatch, interrupti
     assert same(stopped, seen[3])  # as they were after three whole steps
 
 
-def test_ctrl_c_while_an_epoch_is_judged_lets_that_end(call, example, monkeypatch, interruptible):
+def test_ctrl_c_while_an_epoch_is_judged_lets_that_end(call, example, monkeypatch):
     usual = example.correct
 
     def correct(scores, Y):
@@ -1082,9 +1072,7 @@ def test_ctrl_c_while_an_epoch_is_judged_lets_that_end(call, example, monkeypatc
     assert LAST_LINE.fullmatch(last)
 
 
-def test_ctrl_c_after_the_training_changes_nothing(
-    call, example, monkeypatch, tmp_path, interruptible
-):
+def test_ctrl_c_after_the_training_changes_nothing(call, example, monkeypatch, tmp_path):
     monkeypatch.setattr(training, "curves", press_ctrl_c)
     monkeypatch.setattr(training, "mistakes", lambda *_: None)
     weights = call("--out", tmp_path / "out", "--target", 0)
@@ -1095,7 +1083,7 @@ def test_ctrl_c_after_the_training_changes_nothing(
     assert LAST_LINE.fullmatch(last)
 
 
-def test_a_second_ctrl_c_comes_through_at_once(call, example, monkeypatch, tmp_path, interruptible):
+def test_a_second_ctrl_c_comes_through_at_once(call, example, monkeypatch, tmp_path):
     usual = example.correct
 
     def pressed_twice(scores, Y):
@@ -1119,7 +1107,7 @@ def test_a_second_ctrl_c_comes_through_at_once(call, example, monkeypatch, tmp_p
 # Going on.
 
 
-def test_a_run_that_was_stopped_goes_on_to_the_same_bits(data, kept, tmp_path, interruptible):
+def test_a_run_that_was_stopped_goes_on_to_the_same_bits(data, kept, tmp_path):
     """Stopped in the middle of an epoch, by hand: what it prints and keeps is that of one run."""
     out = tmp_path / "out"
     program = f"""
