@@ -4,7 +4,6 @@ A check takes a value and its name for messages ("Adam: lr"), and returns the va
 form: a Python float, since a NumPy scalar would decide dtypes.
 """
 
-import math
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -13,17 +12,9 @@ from tinygrad_lite import arguments
 Check: TypeAlias = Callable[[Any, str], Any]
 
 
-def finite(value: Any, name: str) -> float:
-    """A number that is neither infinite nor nan."""
-    number = float(arguments.number(value, name))
-    if not math.isfinite(number):
-        raise ValueError(f"{name}: expected a finite number; got {number}")
-    return number
-
-
 def not_negative(value: Any, name: str) -> float:
     """A number of 0 or more, and finite."""
-    return finite(arguments.not_negative(value, name), name)
+    return arguments.finite(arguments.not_negative(value, name), name)
 
 
 def fraction(value: Any, name: str) -> float:
@@ -39,7 +30,7 @@ def fractions(value: Any, name: str) -> tuple[float, ...]:
     return pair(value, name, fraction)
 
 
-def pair(value: Any, name: str, check: Check = finite) -> tuple[float, ...]:
+def pair(value: Any, name: str, check: Check = arguments.finite) -> tuple[float, ...]:
     """Two numbers, each of which the check takes, as a tuple."""
     if not isinstance(value, tuple | list) or len(value) != 2:
         raise arguments.wrong(name, "two numbers, as in (0.9, 0.999)", value)

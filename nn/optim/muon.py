@@ -9,7 +9,7 @@ import numpy as np
 from tinygrad_lite import Tensor, arguments
 
 from ..utils import get_total_norm
-from .checks import Check, finite, not_negative
+from .checks import Check, not_negative
 from .chunks import Array, State
 from .groups import Group
 from .optimizer import Optimizer
@@ -19,7 +19,9 @@ def _three(value: Any, name: str) -> tuple[float, ...]:
     """Three numbers, as a tuple."""
     if not isinstance(value, tuple | list) or len(value) != 3:
         raise arguments.wrong(name, "three numbers", value)
-    return tuple(finite(each, f"{name}[{position}]") for position, each in enumerate(value))
+    return tuple(
+        arguments.finite(each, f"{name}[{position}]") for position, each in enumerate(value)
+    )
 
 
 def _steps(value: Any, name: str) -> int:

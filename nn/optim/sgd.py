@@ -8,7 +8,7 @@ import numpy as np
 from tinygrad_lite import arguments
 
 from ._formulas import power
-from .checks import Check, finite, not_negative
+from .checks import Check, not_negative
 from .chunks import Array, State
 from .groups import Group
 from .optimizer import Optimizer
@@ -33,7 +33,7 @@ class SGD(Optimizer):
     checks: ClassVar[dict[str, Check]] = {
         **Optimizer.checks,
         "momentum": not_negative,
-        "dampening": finite,
+        "dampening": arguments.finite,
         "nesterov": arguments.flag,
     }
 
@@ -117,7 +117,7 @@ class ASGD(Optimizer):
         **Optimizer.checks,
         "lambd": not_negative,
         "alpha": not_negative,
-        "t0": finite,
+        "t0": arguments.finite,
     }
 
     def __init__(

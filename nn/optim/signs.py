@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ._formulas import keep_mean
-from .checks import Check, finite, fractions, not_negative, pair
+from .checks import Check, fractions, not_negative, pair
 from .chunks import Array, State
 from .groups import Group
 from .optimizer import Optimizer
@@ -58,7 +58,7 @@ class Lion(Optimizer):
 
 def _etas(value: Any, name: str) -> tuple[float, ...]:
     """A number below 1 that shrinks, and one above 1 that grows."""
-    shrink, grow = pair(value, name, finite)
+    shrink, grow = pair(value, name)
     if not 0 < shrink < 1 < grow:
         raise ValueError(
             f"{name}: expected a number between 0 and 1, and one above 1; got {shrink}, {grow}"

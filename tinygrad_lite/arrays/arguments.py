@@ -8,6 +8,7 @@ Axes, shapes and sizes are read in shapes.py, dtypes in dtypes.py, operands in m
 """
 
 from collections.abc import Sequence
+from math import isfinite
 from operator import index as as_index
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
@@ -99,6 +100,14 @@ def positive(value: Any, name: str) -> int | float:
     found = number(value, name)
     if not found > 0:
         raise ValueError(f"{name}: expected a number above 0; got {shown(value)}")
+    return found
+
+
+def finite(value: Any, name: str) -> float:
+    """`value` as a float that is neither infinite nor nan."""
+    found = float(number(value, name))
+    if not isfinite(found):
+        raise ValueError(f"{name}: expected a finite number; got {shown(value)}")
     return found
 
 

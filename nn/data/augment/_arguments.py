@@ -63,19 +63,11 @@ def draws(seed: Any, name: str) -> "np.random.Generator":
     return generator.current() if seed is None else generator.from_seed(seed, f"{name}: seed")
 
 
-def finite(value: Any, name: str) -> float:
-    """`value` as a float that is neither inf nor nan."""
-    found = float(arguments.number(value, name))
-    if not np.isfinite(found):
-        raise ValueError(f"{name}: expected a finite number; got {arguments.shown(value)}")
-    return found
-
-
 def interval(value: Any, name: str) -> Range:
     """`value`, a pair (min, max), as two floats."""
     if not isinstance(value, list | tuple) or len(value) != 2:
         raise arguments.wrong(name, "a pair (min, max)", value)
-    low, high = (finite(each, name) for each in value)
+    low, high = (arguments.finite(each, name) for each in value)
     if low > high:
         raise ValueError(f"{name}: expected (min, max), min first; got {arguments.shown(value)}")
     return low, high
@@ -85,7 +77,7 @@ def around_zero(value: Any, name: str) -> Range:
     """`value`, a pair (min, max), or a number d for (-d, d), as two floats."""
     if isinstance(value, list | tuple):
         return interval(value, name)
-    number = finite(value, name)
+    number = arguments.finite(value, name)
     if number < 0:
         raise ValueError(
             f"{name}: expected a number of 0 or more, or a pair (min, max); "

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from tinygrad_lite import arguments
 
-from ._arguments import Array, Fill, Images, draws, filling, finite, in_the_form_of, pixels
+from ._arguments import Array, Fill, Images, draws, filling, in_the_form_of, pixels
 from ._resampling import FARTHEST, resampled, working_dtype
 
 NARROWEST = 1e-3  # the deviation, in pixels, below which a Gaussian is one pixel
@@ -68,7 +68,7 @@ def elastic(
 
 def _length(value: Any, name: str) -> float:
     """`value` as a finite number of 0 or more."""
-    return finite(arguments.not_negative(value, name), name)
+    return arguments.finite(arguments.not_negative(value, name), name)
 
 
 def _smoothing(size: int, sigma: float) -> NDArray[np.float64]:

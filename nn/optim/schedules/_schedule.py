@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 from tinygrad_lite import arguments
 
-from ..checks import finite
-
 
 class Schedule:
     """A function of the step.  A subclass writes `at`, the formula.
@@ -67,4 +65,4 @@ def whole_steps(name: str, value: Iterable[int]) -> list[int]:
 
 def above_0(value: float, name: str) -> float:
     """A finite number above 0, as a Python float."""
-    return float(arguments.positive(finite(value, name), name))
+    return float(arguments.positive(arguments.finite(value, name), name))
