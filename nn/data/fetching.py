@@ -44,7 +44,7 @@ class Fetch:
             with generator.seeded(seeds):
                 batch = self._batch(indices)
                 return batch if self.transform is None else self._transformed(batch)
-        except StopIteration as error:  # it would end the loop without a word
+        except StopIteration as error:  # it would end the loop silently
             raise RuntimeError(
                 "DataLoader: a StopIteration came out of the data set, collate_fn or transform"
             ) from error

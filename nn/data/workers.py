@@ -150,7 +150,7 @@ class Workers:
         if error is None:
             return value
         try:
-            if isinstance(error, StopIteration):  # it would end the loop without a word
+            if isinstance(error, StopIteration):  # it would end the loop silently
                 raise RuntimeError(
                     f"DataLoader: worker {worker.info.id}: a StopIteration came out of the "
                     "dataset, collate_fn or transform"
