@@ -26,12 +26,11 @@ Names, arguments, defaults and state-dict keys are PyTorch's.  Parameters are fo
 attributes (`nn.Module`); nothing has to be registered but buffers.
 """
 
-import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from . import data, init, layers, optim, state, utils
-from ._other_names import WRITE
+from ._other_names import WRITE, missing
 from .layers import *  # noqa: F403  # every layer of that index, so that it stands in one place
 from .module import Module
 from .parameter import Parameter
@@ -61,7 +60,4 @@ def __getattr__(name: str) -> Any:
     """`nn.datasets` and others, imported when first used, since training can do without."""
     if name in ("datasets", "distributions", "functional", "training"):
         return import_module(f"nn.{name}")
-    hint = f"; here it is {WRITE[name]}" if name in WRITE else ""
-    raise AttributeError(
-        f"module 'nn' has no attribute {name!r}{hint}", name=name, obj=sys.modules[__name__]
-    )
+    raise missing(__name__, name, WRITE)

@@ -1,6 +1,17 @@
 """Names of torch.nn for what is called otherwise here: the error says how."""
 
+import sys
+from collections.abc import Mapping
 from typing import Any, NoReturn
+
+
+def missing(module: str, name: str, others: Mapping[str, str]) -> AttributeError:
+    """The error for a name that a module does not have; it says what to write, if `others` does."""
+    hint = f"; here it is {others[name]}" if name in others else ""
+    return AttributeError(
+        f"module {module!r} has no attribute {name!r}{hint}", name=name, obj=sys.modules[module]
+    )
+
 
 WRITE = {
     "Buffer": "self.register_buffer(name, tensor), in the __init__ of a Module",

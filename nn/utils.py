@@ -6,7 +6,6 @@ optimizer.step()
 """
 
 import math
-import sys
 from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn
 
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from tinygrad_lite import Tensor, arguments, warn
 
-from ._other_names import UTILS
+from ._other_names import UTILS, missing
 from .module import Module
 
 CHUNK = 1024  # squares that are added in the gradient's own dtype; the sums are added in float64
@@ -218,7 +217,4 @@ def _result(tensors: list[Tensor], norm: float) -> Tensor:
 
 def __getattr__(name: str) -> NoReturn:
     """PyTorch's names for what is called otherwise here."""
-    hint = f"; here it is {UTILS[name]}" if name in UTILS else ""
-    raise AttributeError(
-        f"module 'nn.utils' has no attribute {name!r}{hint}", name=name, obj=sys.modules[__name__]
-    )
+    raise missing(__name__, name, UTILS)

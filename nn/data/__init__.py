@@ -11,11 +11,10 @@
 A batch is a Tensor, or a tuple of Tensors.  `docs/training.md` shows these in use.
 """
 
-import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .._other_names import DATA
+from .._other_names import DATA, missing
 from ._worker import WorkerInfo, get_worker_info  # the worker that calls it
 from .collating import default_collate  # samples become a batch
 from .dataset import ConcatDataset, Dataset, Subset, TensorDataset  # rows of arrays; parts; several
@@ -66,7 +65,4 @@ def __getattr__(name: str) -> Any:
     """`nn.data.augment`, imported when first used; any other name is not here."""
     if name == "augment":
         return import_module(f"{__name__}.augment")
-    hint = f"; here it is {DATA[name]}" if name in DATA else ""
-    raise AttributeError(
-        f"module 'nn.data' has no attribute {name!r}{hint}", name=name, obj=sys.modules[__name__]
-    )
+    raise missing(__name__, name, DATA)

@@ -13,10 +13,9 @@ their SHA-256 checked, and raise `DataUnavailable` if that fails. `CLASSES["cifa
 the names of the classes. `read_idx` reads any IDX file.
 """
 
-import sys
 from typing import NoReturn
 
-from nn._other_names import DATASETS
+from nn._other_names import DATASETS, missing
 from nn.datasets.cifar import cifar10
 from nn.datasets.classes import CLASSES
 from nn.datasets.idx import read_idx
@@ -38,7 +37,4 @@ __all__ = [
 
 def __getattr__(name: str) -> NoReturn:
     """Names of torchvision, with what to write here."""
-    hint = f"; here it is {DATASETS[name]}" if name in DATASETS else ""
-    raise AttributeError(
-        f"module {__name__!r} has no attribute {name!r}{hint}", name=name, obj=sys.modules[__name__]
-    )
+    raise missing(__name__, name, DATASETS)

@@ -8,11 +8,10 @@ step around them, `groups` the parameters and their options, `checks` which valu
 gradients are clipped by `nn.utils`.
 """
 
-import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .._other_names import OPTIM
+from .._other_names import OPTIM, missing
 
 # isort: off
 from .sgd import SGD  # with or without momentum
@@ -64,7 +63,4 @@ def __getattr__(name: str) -> Any:
     """`schedules` and `swa_utils`; and PyTorch's names for what is called otherwise here."""
     if name in ("schedules", "swa_utils"):
         return import_module(f"nn.optim.{name}")
-    hint = f"; here it is {OPTIM[name]}" if name in OPTIM else ""
-    raise AttributeError(
-        f"module 'nn.optim' has no attribute {name!r}{hint}", name=name, obj=sys.modules[__name__]
-    )
+    raise missing(__name__, name, OPTIM)

@@ -20,10 +20,9 @@ transform from the one that belongs to the batch.  An int there would give every
 each time.  Change pixels first, and `normalize` last: then a fill of 0 is black.
 """
 
-import sys
 from typing import NoReturn
 
-from ..._other_names import AUGMENT
+from ..._other_names import AUGMENT, missing
 from .affine_maps import affine, rotate, scale, shear, shift  # one map or all in one resampling
 from .channels import mean_std, normalize  # per channel, fitted from data
 from .elastic_distortion import elastic  # smooth random displacements
@@ -46,7 +45,4 @@ __all__ = [
 
 def __getattr__(name: str) -> NoReturn:
     """A name that is not here."""
-    hint = f"; here it is {AUGMENT[name]}" if name in AUGMENT else ""
-    raise AttributeError(
-        f"module {__name__!r} has no attribute {name!r}{hint}", name=name, obj=sys.modules[__name__]
-    )
+    raise missing(__name__, name, AUGMENT)

@@ -15,10 +15,9 @@ The rates are those of PyTorch's schedulers, which multiply the last rate step b
 a formula in the step.
 """
 
-import sys
 from typing import NoReturn
 
-from ..._other_names import SCHEDULES
+from ..._other_names import SCHEDULES, missing
 
 # isort: off
 from .decay import constant  # perhaps lower at first
@@ -58,7 +57,4 @@ __all__ = [
 
 def __getattr__(name: str) -> NoReturn:
     """PyTorch's names, with what to write here."""
-    hint = f"; here it is {SCHEDULES[name]}" if name in SCHEDULES else ""
-    raise AttributeError(
-        f"module {__name__!r} has no attribute {name!r}{hint}", name=name, obj=sys.modules[__name__]
-    )
+    raise missing(__name__, name, SCHEDULES)
