@@ -1,14 +1,30 @@
-"""What a test of workers leaves behind: threads, processes and open files, counted."""
+"""What tests of workers share: how they run, and what they leave behind, counted."""
 
 import gc
 import multiprocessing
+import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nn.data.workers import Workers
 
 PROC = Path("/proc/self/fd")
+with_fork = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here"),
+    pytest.mark.filterwarnings("ignore:This process:DeprecationWarning"),  # fork beside threads
+]
+both = pytest.mark.parametrize("threads", [True, False], ids=["threads", "processes"])
+
+
+def fetched(fetch: Callable[[Any], Any], tasks: Any, number: int = 2, **options: Any) -> list[Any]:
+    with Workers(fetch, number, **options) as workers:
+        return list(workers.results(tasks))
 
 
 def standing() -> tuple[int, int, int]:

@@ -12,29 +12,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from leftovers import nothing_is_left, standing
+from leftovers import both, fetched, nothing_is_left, standing, with_fork
 from threadpoolctl import threadpool_info
 
 from nn.data import get_worker_info
 from nn.data.workers import Workers
 from tinygrad_lite import Tensor, is_grad_enabled, no_grad, parallel
 
-pytestmark = [
-    pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here"),
-    pytest.mark.filterwarnings("ignore:This process:DeprecationWarning"),  # fork beside threads
-]
-both = pytest.mark.parametrize("threads", [True, False], ids=["threads", "processes"])
+pytestmark = with_fork
 
 
 @pytest.fixture(autouse=True)
 def _nothing_is_left() -> Iterator[None]:
     with nothing_is_left():
         yield
-
-
-def fetched(fetch: Callable[[Any], Any], tasks: Any, number: int = 2, **options: Any) -> list[Any]:
-    with Workers(fetch, number, **options) as workers:
-        return list(workers.results(tasks))
 
 
 def slow_first(task: int) -> int:

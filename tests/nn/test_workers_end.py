@@ -13,29 +13,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from leftovers import nothing_is_left, standing
+from leftovers import both, fetched, nothing_is_left, standing, with_fork
 
 import nn
 from nn.data.workers import Workers
 
 ROOT = Path(nn.__file__).parents[1]
 
-pytestmark = [
-    pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here"),
-    pytest.mark.filterwarnings("ignore:This process:DeprecationWarning"),  # fork beside threads
-]
-both = pytest.mark.parametrize("threads", [True, False], ids=["threads", "processes"])
+pytestmark = with_fork
 
 
 @pytest.fixture(autouse=True)
 def _nothing_is_left() -> Iterator[None]:
     with nothing_is_left():
         yield
-
-
-def fetched(fetch: Callable[[Any], Any], tasks: Any, number: int = 2, **options: Any) -> list[Any]:
-    with Workers(fetch, number, **options) as workers:
-        return list(workers.results(tasks))
 
 
 # Workers that end, or do not answer
