@@ -20,7 +20,8 @@ ROOT = Path(tinygrad_lite.__file__).parent.parent
 ROOMS = {
     "tinygrad_lite": [
         *("files", "arrays", "engine", "source_lines", "ops", "methods", "numpy_protocol"),
-        *("other_names", "tensor", "derivatives", "checkpointing", "check", "show"),
+        *("other_names", "tensor", "derivatives", "checkpointing", "capturing"),
+        *("check", "show"),
     ],
     "nn": [
         "_other_names",
@@ -46,7 +47,7 @@ ROOMS = {
 # Where the small files of a room are tested for circles too.
 FOLDERS = [
     *(f"tinygrad_lite/{room}" for room in ("arrays", "engine", "ops", "methods")),
-    *(f"tinygrad_lite/{room}" for room in ("numpy_protocol", "check", "show")),
+    *(f"tinygrad_lite/{room}" for room in ("numpy_protocol", "capturing", "check", "show")),
     *(
         "nn/layers",
         "nn/functional",

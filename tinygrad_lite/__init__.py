@@ -7,6 +7,7 @@ from . import files, ops
 from .arrays import arguments as arguments
 from .arrays import generator as generator
 from .arrays import locks as locks
+from .arrays import recorded as recorded
 from .arrays.locks import imported
 from .arrays.ownership import shares_memory
 from .arrays.threads import parallel
@@ -18,6 +19,7 @@ from .source_lines import record_source_lines, warn
 from .tensor import Tensor
 
 if TYPE_CHECKING:
+    from .capturing import capture
     from .check import GradientError, gradcheck, gradgradcheck
     from .checkpointing import checkpoint
     from .derivatives import grad, hessian, hvp, jacobian, jvp, vjp
@@ -31,6 +33,7 @@ __all__ = [
     "Observer",
     "Tensor",
     "arguments",
+    "capture",
     "checkpoint",
     "draw",
     "enable_grad",
@@ -49,6 +52,7 @@ __all__ = [
     "ops",
     "parallel",
     "record_source_lines",
+    "recorded",
     "shares_memory",
     "vjp",
     "warn",
@@ -58,6 +62,7 @@ __all__ = [
 # standard library that they need, their import takes a third as long as that of all the others.
 _LATER = {
     **dict.fromkeys(("GradientError", "gradcheck", "gradgradcheck"), "check"),
+    "capture": "capturing",
     "checkpoint": "checkpointing",
     "draw": "show",
     **dict.fromkeys(("grad", "hessian", "hvp", "jacobian", "jvp", "vjp"), "derivatives"),

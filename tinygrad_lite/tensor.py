@@ -123,7 +123,7 @@ class Tensor(TensorMethods, NumpyProtocol, OtherNames):
     def data(self, value: Any) -> None:
         if isinstance(value, TensorBase):
             value = value._data
-        array = value if type(value) is np.ndarray else new_array(value, None, "data")
+        array = value if value.__class__ is np.ndarray else new_array(value, None, "data")
         check_dtype(array.dtype, "data")
         if self._node is not None and not self.is_leaf and array.shape != self._data.shape:
             raise ValueError(

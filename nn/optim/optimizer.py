@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
-from tinygrad_lite import Tensor, arguments, enable_grad
+from tinygrad_lite import Tensor, arguments, enable_grad, recorded
 
 from .checks import Check, not_negative
 from .chunks import (
@@ -143,8 +143,8 @@ class Optimizer:
             for parameter in group["params"]:
                 if parameter.grad is not None:
                     state = self.state[parameter]
-                    gradient = self._checked(parameter, state, names, numbers)
-                    due.append((parameter, gradient, state, names, group))
+                    as_is = self._checked(parameter, state, names, numbers) is not None
+                    due.append((parameter, as_is, names, group))
         if not due:
             raise RuntimeError(
                 "step: no parameter has a gradient; call loss.backward() first, and make the "
@@ -152,14 +152,25 @@ class Optimizer:
             )
         for update in due:  # before there are chunks, which hold the arrays
             update[0].mark_changed()
+        parameters = [update[0].data for update in due]
+        gradients = [update[0].grad.data for update in due]
+        self._update(due, parameters, gradients)
+        return loss
+
+    @recorded.each_time
+    def _update(self, due: Any, parameters: Any, gradients: Any) -> None:
+        """Apply the formula to every parameter that is due, then keep its new numbers."""
         whole = type(self).apply_whole is not Optimizer.apply_whole
         formula = self.apply_whole if whole else self.apply_single
         chunks, counts = Chunks(whole), []
-        for parameter, gradient, state, names, group in due:
-            task, data = formula, parameter.data
-            if gradient is None or group.get("maximize"):
+        for (parameter, as_is, names, group), data, gradient in zip(
+            due, parameters, gradients, strict=True
+        ):
+            state = self.state[parameter]
+            task = formula
+            if not as_is or group.get("maximize"):
                 self._prepare(data, state, group)
-                task, gradient = partial(converted, formula), parameter.grad.data
+                task = partial(converted, formula)
             counted = self.advance(state, group)
             chunks.add(task, group, data, gradient, state, names, counted)
             counts.append((state, counted))
@@ -169,7 +180,6 @@ class Optimizer:
             for name in counted:
                 if name in state:
                     state[name][()] = counted[name]
-        return loss
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Set the gradients of all parameters to None, or to zeros."""

@@ -238,7 +238,7 @@ def sums_with(g: Any, x: Any, pixels: Pixels, shift: Any) -> Any:
 
 def sum_of_products(g: Any, x: Any, shift: Any) -> Any:
     """The sum of g (x - shift) over all but the channels; shift may be None.  Array or Tensor."""
-    if type(g) is np.ndarray:
+    if g.__class__ is np.ndarray:
         sums = sums_with(g, x, Pixels(x, None), shift)[1]
         return np.add.reduce(sums, 0).astype(x.dtype)
     if shift is not None:

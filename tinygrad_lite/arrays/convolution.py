@@ -160,7 +160,7 @@ class Convolution:
         The sum of x g over the windows is also one over the windows that each pixel of x is in.
         None as well if g is no array.
         """
-        if type(g) is not np.ndarray or not g.size or not self.turns_both(g, x):
+        if g.__class__ is not np.ndarray or not g.size or not self.turns_both(g, x):
             return None
         back = self.of_turned()
         gx = channels_last(x.shape, g.dtype, np.empty)
@@ -286,7 +286,7 @@ def sum_of(arrays: Iterable[Any]) -> Any:
 def sum_over_pixels(g: Any) -> Any:
     """The sum of images (N, C, *size) over all their pixels, for each channel.  Array or Tensor."""
     axes = (0, *range(2, g.ndim))
-    if type(g) is not np.ndarray or not g.size:
+    if g.__class__ is not np.ndarray or not g.size:
         return sum_along(g, axes)
     parts = parallel(lambda images: sum_along(g[images], axes), slices(g), multiplies=True)
     return sum_along(np.stack(parts), (0,))

@@ -59,7 +59,7 @@ def new_array(
     operation, for the error; `others` are the `elements` of the data, if they are known.
     """
     if dtype is None:  # what comes most often
-        if type(data) is np.ndarray and data.dtype in NATIVE:
+        if data.__class__ is np.ndarray and data.dtype in NATIVE:
             return data.copy("C")
         if type(data) is float:
             return _floats(data, FLOAT)

@@ -37,7 +37,7 @@ def lstm_slopes(gates: Any, c: Any, t: Any, out: Any = None) -> tuple[Any, Any]:
     c.  Array or Tensor; an array is written into `out`.
     """
     i, f, g, o = blocks(gates, 4)
-    if type(gates) is not np.ndarray:
+    if gates.__class__ is not np.ndarray:
         parts = g * (i * (1.0 - i)), c * (f * (1.0 - f)), i * (1.0 - g * g), t * (o * (1.0 - o))
         return np.concatenate(parts, axis=1), o * (1.0 - t * t)
     slopes = np.subtract(1.0, gates, out=np.empty_like(gates) if out is None else out)
@@ -63,7 +63,7 @@ def lstm_gradient(k: Any, p: Any, slopes: Any, through: Any, f: Any) -> tuple[An
     k = np.zeros_like(f) if k is None else k
     p = np.zeros_like(f) if p is None else p
     s = through * k
-    if type(s) is not np.ndarray:
+    if s.__class__ is not np.ndarray:
         s = s + p
         return np.concatenate((s, s, s, k), axis=1) * slopes, s * f
     s += p
@@ -108,7 +108,7 @@ def gru_slopes(gates: Any, h: Any, of_z: Any = None, of_a: Any = None) -> tuple[
     a the last is n' r.  Array or Tensor; arrays are written into of_z and of_a.
     """
     r, u, n, m = blocks(gates, 4)
-    if type(gates) is not np.ndarray:
+    if gates.__class__ is not np.ndarray:
         of_n = (1.0 - u) * (1.0 - n * n)
         both = of_n * m * (r * (1.0 - r)), (h - n) * (u * (1.0 - u))
         return np.concatenate((*both, of_n), axis=1), np.concatenate((*both, of_n * r), axis=1)
@@ -138,7 +138,7 @@ def times(slopes: Any, k: Any) -> Any:
     """Each block of columns times k.  Array or Tensor; an array is overwritten."""
     rows, size = k.shape
     parts = slopes.reshape((rows, slopes.shape[1] // size, size))
-    if type(slopes) is not np.ndarray:
+    if slopes.__class__ is not np.ndarray:
         return (parts * np.expand_dims(k, 1)).reshape(slopes.shape)
     parts *= k[:, None]
     return slopes

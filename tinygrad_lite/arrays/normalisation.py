@@ -111,7 +111,7 @@ def scaled_gradients(
     That of x is r (g w - <g w> - n <g n w>), <> being the mean over the axes of w: products of a
     matrix and w.  What no needed gradient reads may be None.  Array or Tensor.
     """
-    if type(g) is not np.ndarray:
+    if g.__class__ is not np.ndarray:
         return _scaled_gradients(g, w, n, r, sizes, needs)
     shape, count = g.shape, prod(sizes)
     g = np.ascontiguousarray(g).reshape((-1, count))
@@ -194,7 +194,7 @@ def sum_times(x: Any, w: Any, axes: Shape) -> Any:
 def without_trend(g: Any, mean: Any, slope: Any, n: Any, r: Any) -> Any:
     """(g - (mean + slope n)) r, where mean may be None for 0.  Array or Tensor."""
     trend = n * slope
-    if type(trend) is not np.ndarray:
+    if trend.__class__ is not np.ndarray:
         return (g - (trend if mean is None else trend + mean)) * r
     if mean is not None:
         trend += mean

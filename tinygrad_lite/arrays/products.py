@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from .recorded import whole
 from .threads import blas_held, parallel
 
 ALONE = 1 << 13  # up to this number of multiplications BLAS uses one thread anyway
@@ -12,6 +13,7 @@ LARGE = 1 << 23  # from this number on a second thread of the pool pays off
 CHUNK = 1 << 25  # multiplications of one chunk
 
 
+@whole
 def multiply(a: Any, b: Any) -> Any:
     """a @ b, of matrices, or of a vector and a matrix or a stack of them.  Array or Tensor.
 
@@ -20,7 +22,7 @@ def multiply(a: Any, b: Any) -> Any:
     that multiplies on the pool, every product is computed there, with BLAS held to one thread.
     Until then products are left to BLAS, whose threads start sooner.
     """
-    if not blas_held.used or type(a) is not np.ndarray or type(b) is not np.ndarray:
+    if not blas_held.used or a.__class__ is not np.ndarray or b.__class__ is not np.ndarray:
         return a @ b
     work = b.size if a.ndim == 1 else a.size * (b.shape[1] if b.ndim == 2 else 1)
     if work <= ALONE or a.dtype != b.dtype:

@@ -17,6 +17,7 @@ import numpy as np
 
 from .dtypes import accumulator
 from .products import multiply
+from .recorded import whole
 from .shapes import Shape, keepdim_shape
 
 SHORT = 32  # how many numbers NumPy adds one after the other, at most
@@ -55,11 +56,17 @@ def repeated_along(g: Any, shape: Shape, axes: Shape) -> Any:
     It is the transpose of `sum_along`, whether that kept the axes or not.  An array comes back as a
     read-only view.
     """
-    if isinstance(g, (np.ndarray, np.generic)) and g.size == 1:  # np.broadcast_to is far slower
-        same = np.ndarray(shape, g.dtype, np.asarray(g), 0, (0,) * len(shape))
-        same.flags.writeable = False
-        return same
+    if isinstance(g, (np.ndarray, np.generic)) and g.size == 1:
+        return _repeated_number(g, shape)
     return np.broadcast_to(g.reshape(keepdim_shape(shape, axes)), shape)
+
+
+@whole
+def _repeated_number(g: Any, shape: Shape) -> Any:
+    """np.broadcast_to, which is far slower."""
+    same = np.ndarray(shape, g.dtype, np.asarray(g), 0, (0,) * len(shape))
+    same.flags.writeable = False
+    return same
 
 
 def sum_along(x: Any, axes: Shape, keepdims: bool = False) -> Any:
@@ -68,7 +75,7 @@ def sum_along(x: Any, axes: Shape, keepdims: bool = False) -> Any:
     All sums over elements are computed here: those of rules and statistics, and the undoing of
     broadcasts.
     """
-    if type(x) is np.ndarray and not (
+    if x.__class__ is np.ndarray and not (
         x.dtype.char in "fd"
         and (x.size <= FEW or (axes == FIRST and len(x) <= SHORT and x.size <= SMALL))
     ):

@@ -12,8 +12,8 @@ results are bit-identical for any size of the pool.
 
 import os
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar, copy_context
 from functools import cache
 from types import TracebackType
@@ -58,6 +58,16 @@ def parallel(
     if len(chunks) < 2:
         return [task(chunk) for chunk in chunks]
     return _the_pool().run(task, chunks)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Inside, `parallel` works through the same chunks in the calling thread."""
+    token = _inside.set(True)
+    try:
+        yield
+    finally:
+        _inside.reset(token)
 
 
 def slices(array: Any, nbytes: int = CHUNK) -> list[slice]:

@@ -200,7 +200,7 @@ def _chunks(x: Any, steps: Steps) -> Iterator[tuple[slice, list[tuple[slice, sli
     The rows of all of them, and of each: its rows among all steps, and among these.  Those of a
     Tensor all at once.
     """
-    most = max(1, AT_ONCE // x.shape[1]) if type(x) is np.ndarray else x.shape[0]
+    most = max(1, AT_ONCE // x.shape[1]) if x.__class__ is np.ndarray else x.shape[0]
     chunk: list[slice] = []
     for step in reversed(steps):
         chunk.append(step)
@@ -215,7 +215,7 @@ def _chunks(x: Any, steps: Steps) -> Iterator[tuple[slice, list[tuple[slice, sli
 
 def _plus(part: Any, more: Any) -> Any:
     """part + more, in place in an array.  Array or Tensor."""
-    return np.add(part, more, out=part) if type(part) is np.ndarray else part + more
+    return np.add(part, more, out=part) if part.__class__ is np.ndarray else part + more
 
 
 def returned(g: Any, step: slice, firsts: list[Any]) -> Any:
@@ -239,7 +239,7 @@ def _first(firsts: list[Any], g: Any) -> Any:
 
 def _room(like: Any, width: int | None = None) -> Any:
     """Memory for the gradients of all steps; None for Tensors."""
-    if type(like) is not np.ndarray:
+    if like.__class__ is not np.ndarray:
         return None
     return np.empty((len(like), width or like.shape[1]), like.dtype)
 
@@ -249,6 +249,6 @@ def _whole(room: Any, parts: list[Any], steps: Steps) -> Any:
 
     parts: the gradient of each step, from the last computed to the first.
     """
-    if type(room) is np.ndarray:
+    if room.__class__ is np.ndarray:
         return room
     return np.concatenate(parts if steps[0].start > 0 else parts[::-1])

@@ -62,7 +62,7 @@ def backward_pass(
             held = gradients.get(parent)  # from another path: the chain rule adds them
             if held is None:
                 gradients[parent] = given
-            elif node.fresh and type(given) is np.ndarray and given.dtype == held.dtype:
+            elif node.fresh and given.__class__ is np.ndarray and given.dtype == held.dtype:
                 gradients[parent] = np.add(held, given, out=given)  # nothing else holds `given`
             else:
                 gradients[parent] = held + given
@@ -280,14 +280,13 @@ def _hand_over(arrived: Gradients, taken: set[int]) -> None:
                 )
             found.append((tensor, gradient))
         for tensor, gradient in found:
-            recorded = isinstance(gradient, TensorBase)
-            gradient, held = _own(tensor, gradient, taken), tensor.grad
+            own, held = _own(tensor, gradient, taken), tensor.grad
             if held is None:
-                tensor.grad = gradient
-            elif recorded:
-                tensor.grad = held + gradient
+                tensor.grad = own
+            elif isinstance(gradient, TensorBase):  # recorded
+                tensor.grad = held + own
             else:  # in new memory: the user may hold the old one
-                tensor.grad = tensor._wrap(array_of(held) + gradient._data, None)
+                tensor.grad = tensor._wrap(array_of(held) + own._data, None)
 
 
 def _own(tensor: TensorBase, gradient: Any, taken: set[int]) -> TensorBase:

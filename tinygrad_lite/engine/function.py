@@ -141,9 +141,9 @@ class Primitive(Node):
         recorded = plan.any_wanted
         if cls._checked:
             recorded = op._check_result(result, recorded)
-        if type(result) is not ndarray:
+        if result.__class__ is not ndarray:
             if isinstance(result, tuple):
-                results = tuple([np.asarray(one) for one in result])
+                results = tuple([y if y.__class__ is ndarray else np.asarray(y) for y in result])
                 if recorded:
                     op._record(plan, parents, arrays)
                     op._save_results(results, plan.results)
@@ -202,7 +202,7 @@ class Primitive(Node):
             raise self.released()
         if changes.newest > self.serial:
             changes.check(self, self.serial)
-        if type(gradient) not in _PLAIN:
+        if gradient.__class__ not in _PLAIN:
             inputs, output = self._as_tensors(gradient, inputs, output)
         return self.backward(gradient, output, *inputs)
 

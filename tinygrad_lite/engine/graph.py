@@ -38,7 +38,7 @@ class TensorBase:
     def _wrap(cls, array: Any, node: "Node | None") -> Self:
         """A tensor around `array`, which is not copied."""
         tensor = object.__new__(cls)  # a subclass may want arguments
-        tensor._data = array if type(array) is np.ndarray else np.asarray(array)
+        tensor._data = array if array.__class__ is np.ndarray else np.asarray(array)
         tensor._node = node
         tensor._views = None
         tensor.grad = None
@@ -47,7 +47,8 @@ class TensorBase:
 
 def array_of(value: Any) -> Array:
     """The array of a tensor, or any other value as an array; an ndarray is not copied."""
-    return value._data if isinstance(value, TensorBase) else np.asarray(value)
+    array = value._data if isinstance(value, TensorBase) else value
+    return array if array.__class__ is np.ndarray else np.asarray(array)
 
 
 class Node:

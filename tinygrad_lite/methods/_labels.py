@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays.arithmetic import LARGEST, beyond
+from ..arrays.recorded import each_time
 from ..arrays.shapes import Shape
 from ..engine.graph import Array, TensorBase, array_of
 from ..ops.activations import LogSoftmax
@@ -81,6 +82,7 @@ def expected_nll(rows: Any, target: Any, smoothing: float, weights: Array | None
     return -weighted(LogSoftmax.apply(rows, axes=(1,)), target).sum(1)
 
 
+@each_time
 def checked_labels(
     name: str, labels: Array, expected: Shape, classes: int, ignore_index: int | None
 ) -> tuple[Array, Array | None]:

@@ -128,7 +128,7 @@ def plain_array(value: Any, name: str, expected: str = "numbers", kinds: str = "
     name       the operation and the argument, for the error
     expected   what its elements are, in words; kinds: the same as NumPy's letters
     """
-    if type(value) is np.ndarray and value.dtype.kind in kinds:
+    if value.__class__ is np.ndarray and value.dtype.kind in kinds:
         return value
     if isinstance(value, TensorBase):
         array = value._data
@@ -151,7 +151,7 @@ def tensor_or_array(value: Any, name: str) -> Any:
 def _refuse_special(name: str, value: Any) -> None:
     """TypeError for arrays that follow other rules than ndarrays."""
     refuse_masked(name, value)
-    if type(value) is not np.ndarray and isinstance(value, np.matrix):
+    if value.__class__ is not np.ndarray and isinstance(value, np.matrix):
         raise TypeError(f"{name}: a matrix follows other rules; convert it to an ndarray first")
 
 

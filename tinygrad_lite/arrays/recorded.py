@@ -1,0 +1,50 @@
+"""Functions of arrays that a captured step calls as a whole.
+
+While `tinygrad_lite.capture` records a step, values are carried by objects that note what NumPy is
+asked to do with them (capturing/trace.py).  Most functions in arrays/ run on those as they are:
+which steps they take depends on shapes, dtypes and strides only.  A function that looks at values,
+to check them or to choose between two ways, cannot be recorded step by step: it is called again in
+each replay.  It says so with one of the two decorators here.
+"""
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from functools import wraps
+from typing import Any, TypeVar
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+# What records the functions that this thread calls; None unless a step is being captured.
+recorder: ContextVar[Any] = ContextVar("recorder", default=None)
+
+
+def whole(function: Function) -> Function:
+    """A decorator: in a captured step, each replay that needs the result calls the function.
+
+    It must change none of its arguments, and keep none of them.
+    """
+
+    @wraps(function)
+    def call(*given: Any, **options: Any) -> Any:
+        recording = recorder.get()
+        if recording is None:
+            return function(*given, **options)
+        return recording.call_whole(function, given, options)
+
+    return call  # type: ignore[return-value]  # the same signature
+
+
+def each_time(function: Function) -> Function:
+    """A decorator: every replay of a captured step calls the function, whoever needs its result.
+
+    For checks, random draws, and functions that write into arrays which outlive the step.
+    """
+
+    @wraps(function)
+    def call(*given: Any, **options: Any) -> Any:
+        recording = recorder.get()
+        if recording is None:
+            return function(*given, **options)
+        return recording.call_whole(function, given, options, always=True)
+
+    return call  # type: ignore[return-value]  # the same signature

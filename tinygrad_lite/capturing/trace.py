@@ -1,0 +1,528 @@
+"""The record of one step: what NumPy was asked to do, in order.
+
+While a step is captured, its tensors hold `Traced` objects instead of arrays.  A Traced carries a
+value, and computes with it at once; each operation adds an `Entry` to the `Trace`.  It is no
+ndarray, so NumPy cannot read its value behind our back: `np.array`, `bool`, `item` and iteration
+end in `Trace.leak`.  The rules of operations need not know of it: they take it for an array.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
+
+from ..arrays.ownership import memory_owner
+from ..arrays.recorded import recorder
+from ..engine.function import Function, Primitive
+from ..engine.recording import Mode, Observer, modes, user_line
+
+
+class NotRecorded(Exception):  # no error of the user's
+    """A rule did what cannot be recorded: it is then replayed as a whole."""
+
+
+class Var:
+    """One array of the step: an input, memory from outside, or what an entry made.
+
+    kind    "input" (another array in each call), "outside" (memory that outlives the step),
+            "constant" (made of shapes and numbers alone), or "made" (by an entry)
+    value   the array while the step was captured; its shape, dtype and strides are those of every
+            replay
+    root    the variable that owns the memory: itself, or the one that it is a view of
+    origin  for an input or an array from outside, how it is reached: see reach.py
+    """
+
+    __slots__ = ("kind", "origin", "root", "traced", "value")
+
+    def __init__(self, kind: str, value: Any, root: "Var | None" = None) -> None:
+        self.kind, self.value = kind, value
+        self.root = self if root is None else root
+        self.origin: Any = None
+        self.traced: Any = None
+
+
+class Entry:
+    """One call of the step: result = function(*args, **options), where a Var stands for an array.
+
+    writes  the arguments that the call writes into
+    always  it is replayed even if nothing needs its result
+    keeps   further variables that must not be overwritten before this entry
+    label   the operation, and "forward", "backward", ...
+    module  the path of the module whose forward was running, "" outside of modules
+    line    "file:line" of the user's code
+    """
+
+    __slots__ = (
+        *("always", "args", "function", "keeps", "label", "line", "module", "options"),
+        *("result", "writes"),
+    )
+
+    def __init__(self, function: Any, args: Any, options: Any, label: tuple[str, str]) -> None:
+        self.function, self.args, self.options, self.label = function, args, options, label
+        self.result: Any = None
+        self.writes: tuple[Var, ...] = ()
+        self.keeps: tuple[Var, ...] = ()
+        self.always = False
+        self.module = self.line = ""
+
+    def reads(self) -> Iterator[Var]:
+        """The variables among the arguments, those that are written included."""
+        yield from variables((self.args, self.options, self.keeps))
+
+    def results(self) -> Iterator[Var]:
+        """The variables that the call makes."""
+        yield from variables(self.result)
+
+
+def variables(value: Any) -> Iterator[Var]:
+    """Every Var in nested containers and slices."""
+    if isinstance(value, Var):
+        yield value
+    elif isinstance(value, (tuple, list)):
+        for one in value:
+            yield from variables(one)
+    elif isinstance(value, dict):
+        for one in value.values():
+            yield from variables(one)
+    elif isinstance(value, slice):
+        yield from variables((value.start, value.stop, value.step))
+
+
+def mapped(value: Any, change: Callable[[Any], Any]) -> Any:
+    """Nested containers and slices with `change` applied to everything else in them."""
+    kind = type(value)
+    if kind is tuple or kind is list:
+        return kind([mapped(one, change) for one in value])
+    if kind is dict:
+        return {key: mapped(one, change) for key, one in value.items()}
+    if kind is slice:
+        parts = (value.start, value.stop, value.step)
+        return slice(*[mapped(one, change) for one in parts])
+    if isinstance(value, tuple):  # a namedtuple, or the gradients of several results
+        made = [mapped(one, change) for one in value]
+        return value._make(made) if hasattr(value, "_make") else kind(made)
+    return change(value)
+
+
+class Traced(NDArrayOperatorsMixin):
+    """A value on its way through a step that is captured.  To `isinstance` it is an ndarray."""
+
+    __slots__ = ("__weakref__", "_trace", "value", "variable")
+
+    __class__ = property(lambda self: np.ndarray)
+    __array_priority__ = 1000.0
+
+    def __init__(self, trace: "Trace", var: Var) -> None:
+        self._trace, self.variable, self.value = trace, var, var.value
+        var.traced = self
+
+    # Metadata, which is the same in every replay
+
+    shape = property(lambda self: self.value.shape)
+    dtype = property(lambda self: self.value.dtype)
+    ndim = property(lambda self: self.value.ndim)
+    size = property(lambda self: self.value.size)
+    strides = property(lambda self: self.value.strides)
+    nbytes = property(lambda self: self.value.nbytes)
+    itemsize = property(lambda self: self.value.itemsize)
+    flags = property(lambda self: self.value.flags)
+
+    @property
+    def base(self) -> Any:
+        """The Traced that owns the memory; None if this one does."""
+        root = self.variable.root
+        return None if root is self.variable else self._trace.traced(root)
+
+    @property
+    def T(self) -> Any:  # NumPy's name
+        """The transpose."""
+        return self._trace.call(np.ndarray.transpose, (self,), {})
+
+    @property
+    def mT(self) -> Any:  # NumPy's name
+        """The transpose of each matrix."""
+        return self._trace.call(np.swapaxes, (self, -1, -2), {})
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+    # Operations
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **options: Any) -> Any:
+        function = ufunc if method == "__call__" else getattr(ufunc, method)
+        writes = options.get("out", ())
+        if method == "at":
+            writes = args[:1]
+        return self._trace.call(function, args, options, writes)
+
+    def __array_function__(self, function: Any, _: Any, args: Any, options: Any) -> Any:
+        if function in METADATA:
+            return function(*mapped(args, value_of), **mapped(options, value_of))
+        writes = options.get("out")
+        writes = () if writes is None else writes if isinstance(writes, tuple) else (writes,)
+        if function in WRITERS:
+            writes = args[:1]
+        return self._trace.call(function, args, options, writes)
+
+    def __getitem__(self, index: Any) -> Any:
+        if any(one.value.dtype == bool for one in _traced_in(index)):
+            return self._trace.leak("x[mask], whose shape depends on values", self, index)
+        return self._trace.call(getitem, (self, index), {})
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self._trace.call(setitem, (self, index, value), {}, (self,))
+
+    # What would read the values
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        return np.array(self._trace.leak("np.array", self), dtype)
+
+    def __bool__(self) -> bool:
+        return bool(self._trace.leak("bool", self))
+
+    def __int__(self) -> int:
+        return int(self._trace.leak("int", self))
+
+    def __index__(self) -> int:
+        return self._trace.leak("index", self).__index__()
+
+    def __float__(self) -> float:
+        return float(self._trace.leak("float", self))
+
+    def __iter__(self) -> Any:
+        return iter(self._trace.leak("iteration", self))
+
+    def __contains__(self, value: Any) -> bool:
+        return value in self._trace.leak("in", self)
+
+    def __repr__(self) -> str:
+        return repr(self._trace.leak("print", self))
+
+    def __format__(self, form: str) -> str:
+        return format(self._trace.leak("format", self), form)
+
+    def item(self, *position: Any) -> Any:
+        """The element as a Python number, which leaves the record."""
+        return self._trace.leak("item", self).item(*mapped(position, value_of))
+
+    def tolist(self) -> Any:
+        """The elements as Python numbers, which leave the record."""
+        return self._trace.leak("tolist", self).tolist()
+
+    def tobytes(self) -> bytes:
+        """The memory as bytes, which leave the record."""
+        return self._trace.leak("tobytes", self).tobytes()
+
+
+def _method(name: str, writes: bool = False) -> Any:
+    function = getattr(np.ndarray, name)
+
+    def call(self: Traced, *args: Any, **options: Any) -> Any:
+        out = options.get("out")
+        written = (self,) if writes else () if out is None else (out,)
+        return self._trace.call(function, (self, *args), options, written)
+
+    call.__name__, call.__doc__ = name, function.__doc__
+    return call
+
+
+for _name in (
+    *("all", "any", "argmax", "argmin", "argsort", "astype", "clip", "conj", "copy", "cumprod"),
+    *("cumsum", "diagonal", "dot", "flatten", "max", "mean", "min", "prod", "ravel", "repeat"),
+    *("reshape", "round", "squeeze", "std", "sum", "swapaxes", "take", "transpose", "var", "view"),
+):
+    setattr(Traced, _name, _method(_name))
+for _name in ("fill", "partition", "put", "sort"):
+    setattr(Traced, _name, _method(_name, writes=True))
+
+
+def getitem(array: Any, index: Any) -> Any:
+    """array[index]."""
+    return array[index]
+
+
+def setitem(array: Any, index: Any, value: Any) -> None:
+    """array[index] = value."""
+    array[index] = value
+
+
+# Functions of NumPy that tell what does not depend on values.
+METADATA = {
+    *(np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.iscomplexobj, np.isrealobj),
+    *(np.shares_memory, np.may_share_memory, np.common_type, np.min_scalar_type),
+}
+# Those that write into their first argument.
+WRITERS = {np.copyto, np.put, np.place, np.putmask, np.fill_diagonal, np.put_along_axis}
+# Those whose result has a shape that depends on values.
+VALUE_SHAPED = {
+    *(np.nonzero, np.flatnonzero, np.argwhere, np.unique, np.compress, np.extract, np.bincount),
+    *(np.union1d, np.intersect1d, np.setdiff1d, np.trim_zeros, np.delete, np.array_equal),
+    *(np.allclose, np.array_equiv),
+}
+
+
+def value_of(value: Any) -> Any:
+    """The value that a Traced carries; any other object itself."""
+    return value.value if type(value) is Traced else value
+
+
+def _traced_in(value: Any) -> list[Traced]:
+    found: list[Traced] = []
+    mapped(value, lambda one: found.append(one) if type(one) is Traced else None)
+    return found
+
+
+class Trace(Observer):
+    """The record of one call: `entries`, and the arrays that they read and make.
+
+    failed  why the step cannot be captured; None as long as it can
+    """
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.failed: str | None = None
+        self.known: dict[int, Var] = {}  # by the identity of the array
+        self.roots: dict[int, Var] = {}  # by the identity of the array that owns the memory
+        self.label = ("", "")
+        self.path = ""
+        self.line = ""
+        self.strict = 0  # inside a rule, which is replayed whole if it cannot be recorded
+        self.whole: dict[str, str] = {}  # the operations that are replayed whole, and why
+
+    # Variables
+
+    def variable(self, array: Any, kind: str) -> Var:
+        """The variable of an array that no entry made."""
+        var = self.known.get(id(array))
+        if var is None:
+            owner = id(memory_owner(array)) if isinstance(array, np.ndarray) else id(array)
+            var = Var(kind, array, self.roots.get(owner))
+            self.roots.setdefault(owner, var)
+            self.known[id(array)] = var
+        return var
+
+    def traced(self, var: Var) -> Traced:
+        """The carrier of a variable's value: always the same one while it is in use."""
+        return Traced(self, var) if var.traced is None else var.traced
+
+    def _variable_of(self, value: Any) -> Any:
+        """What stands in an entry for an argument."""
+        if type(value) is Traced:
+            return value.variable
+        if type(value) is np.ndarray:
+            return self.variable(value, "constant")
+        return value
+
+    def _made(self, value: Any, given: dict[int, Var]) -> Any:
+        """What stands in an entry for (a part of) its result, and what the caller gets."""
+        if isinstance(value, (tuple, list)):
+            pairs = [self._made(one, given) for one in value]
+            tree, handed = [one for one, _ in pairs], [one for _, one in pairs]
+            make = getattr(type(value), "_make", type(value))
+            return tuple(tree), make(handed)
+        if not isinstance(value, (np.ndarray, np.generic)):
+            return value, value
+        var = given.get(id(value))
+        if var is None:
+            owner = memory_owner(value) if isinstance(value, np.ndarray) else value
+            var = Var("made", value, self.roots.get(id(owner)))
+            self.roots.setdefault(id(owner), var)
+            self.known[id(value)] = var
+        return var, self.traced(var)
+
+    # What is recorded
+
+    def call(self, function: Any, args: Any, options: Any, writes: Any = ()) -> Any:
+        """Compute with the values, and add an entry."""
+        if function in VALUE_SHAPED:
+            self.leak(f"{function.__name__}, whose result depends on values", None)
+        written = tuple(self._variable_of(one) for one in writes if one is not None)
+        for one in written:
+            if one.kind == "constant":  # scratch memory, or what only NumPy knows of
+                self._adopt(one, args)
+        return self._add(function, args, options, written)
+
+    def _adopt(self, var: Var, args: Any) -> None:
+        """Memory that was made with NumPy, and that the step now writes into."""
+        read: list[Any] = []
+        mapped(args, read.append)
+        if any(one is var.value for one in read):
+            self.leak("a change of an array that was made by NumPy", None)
+        var.kind = "scratch"
+
+    def _add(
+        self, function: Any, args: Any, options: Any, writes: tuple[Var, ...], always: bool = False
+    ) -> Any:
+        entry = Entry(function, mapped(args, self._variable_of), {}, self.label)
+        if options:
+            entry.options = mapped(options, self._variable_of)
+        entry.writes, entry.always = writes, always
+        entry.module, entry.line = self.path, self.line
+        given = {id(var.value): var for var in entry.reads()}
+        result = function(*mapped(args, value_of), **mapped(options, value_of))
+        entry.result, handed = self._made(result, given)
+        made = [var for var in entry.results() if id(var.value) not in given]
+        if made or writes or always:
+            self.entries.append(entry)
+        return handed
+
+    def call_whole(self, function: Any, given: Any, options: Any, always: bool = False) -> Any:
+        """A function that is replayed as one call: see arrays/recorded.py."""
+        if not always and not _traced_in((given, options)):
+            return function(*given, **options)
+        with self.paused():
+            return self._add(function, given, options, (), always)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Inside, nothing is recorded and nobody observes."""
+        token, before = recorder.set(None), modes.get()
+        modes.set(Mode() if before.grad_enabled else Mode(Mode(), _NOBODY))
+        try:
+            yield
+        finally:
+            modes.set(before)
+            recorder.reset(token)
+
+    # What ends a record
+
+    def leak(self, what: str, traced: Traced | None, *more: Any) -> Any:
+        """A value is about to leave the record.  Inside a rule: NotRecorded.
+
+        Elsewhere the step cannot be captured; the call goes on with the value.
+        """
+        if self.strict:
+            raise NotRecorded(what)
+        self.fail(what)
+        value: Any = None if traced is None else traced.value
+        return value[mapped(more[0], value_of)] if more else value
+
+    def fail(self, why: str) -> None:
+        """Note the first reason why the step cannot be captured, and the user's line."""
+        if self.failed is None:
+            self.failed = f"{user_line()}: {why}"
+
+    # What the engine tells
+
+    def forward(self, op: Any, arrays: list[Any]) -> Any:
+        """An operation runs: record what its rule does, or, if that fails, the call."""
+        self.label, self.line = (type(op).__name__, "forward"), user_line()
+        if not isinstance(op, Function):
+            mark = len(self.entries)
+            self.strict += 1
+            try:
+                return self._as_arrays(op.forward(*arrays))
+            except NotRecorded as reason:
+                del self.entries[mark:]
+                self.whole[type(op).__name__] = str(reason)
+            finally:
+                self.strict -= 1
+        return self._forward_whole(op, arrays)
+
+    def _as_arrays(self, result: Any) -> Any:
+        """The result of a rule, each part of which is an array, perhaps of NumPy alone."""
+        if isinstance(result, tuple):
+            return tuple([self._as_arrays(one) for one in result])
+        if type(result) is not np.ndarray and not isinstance(result, np.generic):
+            return result  # Traced, or None
+        with self.paused():  # a copy in each replay, since it may be written into
+            constant = self.traced(self.variable(np.asarray(result), "constant"))
+            return self._add(np.array, (constant,), {}, ())
+
+    def _forward_whole(self, op: Any, arrays: list[Any]) -> Any:
+        held = _attributes(op)
+        with self.paused():
+            entry_args = (op, held, tuple(arrays))
+            return self._add(run_forward, entry_args, {}, ())
+
+    def backward(self, node: Any, gradient: Any) -> Any:
+        """A node is visited: the same for its backward rule."""
+        self.label = (type(node).__name__, "backward")
+        self.line = node.line or ""
+        if not isinstance(node, Primitive) or not isinstance(gradient, (np.ndarray, tuple)):
+            return node.pull_back(gradient)
+        if type(node).pull_back is Primitive.pull_back:
+            mark = len(self.entries)
+            self.strict += 1
+            try:
+                return node.pull_back(gradient)
+            except NotRecorded as reason:
+                del self.entries[mark:]
+                self.whole[type(node).__name__] = str(reason)
+            finally:
+                self.strict -= 1
+        elif type(node).pull_back is not Function.pull_back:  # a checkpoint: runs operations
+            return node.pull_back(gradient)
+        return self._backward_whole(node, gradient)
+
+    def _backward_whole(self, node: Any, gradient: Any) -> Any:
+        if node.saved_inputs is None:
+            raise node.released()
+        stand_in = StandIn(node)
+        saved = node.saved_inputs, node.saved_output
+        with self.paused():
+            result = self._add(
+                run_backward, (stand_in, _attributes(node), gradient, *saved), {}, ()
+            )
+        return result
+
+    def module(self, path: str) -> Any:
+        """A module is called."""
+        return self._inside(path)
+
+    @contextmanager
+    def _inside(self, path: str) -> Iterator[None]:
+        before, self.path = self.path, path
+        try:
+            yield
+        finally:
+            self.path = before
+
+
+class _Nobody(Observer):
+    """The observer of a trace that is paused."""
+
+
+_NOBODY = _Nobody()
+
+
+def _attributes(op: Any) -> dict[str, Any]:
+    """The attributes of an operation in which there is a Traced."""
+    found = {}
+    for name in type(op)._attributes:
+        value: Any = vars(op) if name == "__dict__" else getattr(op, name, None)
+        pairs = value.items() if name == "__dict__" else [(name, value)]
+        found.update({key: one for key, one in pairs if _traced_in(one)})
+    return found
+
+
+class StandIn:
+    """An operation that is replayed whole: the object, without the graph around it."""
+
+    def __init__(self, op: Any) -> None:
+        self.op = op
+
+
+def run_forward(op: Any, held: dict[str, Any], arrays: tuple[Any, ...]) -> Any:
+    """The forward rule of an operation, whose attributes hold these arrays."""
+    for name, value in held.items():
+        setattr(op, name, value)
+    result = op.forward(*arrays)
+    if isinstance(result, tuple):
+        return tuple([np.asarray(one) for one in result])
+    return np.asarray(result)
+
+
+def run_backward(op: StandIn, held: dict[str, Any], gradient: Any, inputs: Any, output: Any) -> Any:
+    """The backward rule of an operation."""
+    node = op.op
+    for name, value in held.items():
+        setattr(node, name, value)
+    before = node.saved_inputs, node.saved_output
+    node.saved_inputs, node.saved_output = inputs, output
+    try:
+        return node.pull_back(gradient)
+    finally:
+        node.saved_inputs, node.saved_output = before
