@@ -17,6 +17,7 @@ from ..arrays.ownership import memory_owner
 from ..arrays.recorded import recorder
 from ..engine.function import Function, Primitive
 from ..engine.recording import Mode, Observer, modes, user_line
+from .notes import Notes, library_lines
 
 
 class NotRecorded(Exception):  # no error of the user's
@@ -52,11 +53,12 @@ class Entry:
     label   the operation, and "forward", "backward", ...
     module  the path of the module whose forward was running, "" outside of modules
     line    "file:line" of the user's code
+    within  the lines of this library that made the call, the innermost first
     """
 
     __slots__ = (
         *("always", "args", "function", "keeps", "label", "line", "module", "options"),
-        *("result", "writes"),
+        *("result", "within", "writes"),
     )
 
     def __init__(self, function: Any, args: Any, options: Any, label: tuple[str, str]) -> None:
@@ -66,6 +68,7 @@ class Entry:
         self.keeps: tuple[Var, ...] = ()
         self.always = False
         self.module = self.line = ""
+        self.within: tuple[tuple[str, int], ...] = ()
 
     def reads(self) -> Iterator[Var]:
         """The variables among the arguments, those that are written included."""
@@ -290,6 +293,7 @@ class Trace(Observer):
         self.line = ""
         self.strict = 0  # inside a rule, which is replayed whole if it cannot be recorded
         self.whole: dict[str, str] = {}  # the operations that are replayed whole, and why
+        self.notes = Notes()
 
     # Variables
 
@@ -359,7 +363,7 @@ class Trace(Observer):
         if options:
             entry.options = mapped(options, self._variable_of)
         entry.writes, entry.always = writes, always
-        entry.module, entry.line = self.path, self.line
+        entry.module, entry.line, entry.within = self.path, self.line, library_lines()
         given = {id(var.value): var for var in entry.reads()}
         result = function(*mapped(args, value_of), **mapped(options, value_of))
         entry.result, handed = self._made(result, given)
@@ -409,6 +413,11 @@ class Trace(Observer):
     def forward(self, op: Any, arrays: list[Any]) -> Any:
         """An operation runs: record what its rule does, or, if that fails, the call."""
         self.label, self.line = (type(op).__name__, "forward"), user_line()
+        result = self._forward(op, arrays)
+        self.notes.forward(op, arrays, result)
+        return result
+
+    def _forward(self, op: Any, arrays: list[Any]) -> Any:
         if not isinstance(op, Function):
             mark = len(self.entries)
             self.strict += 1
@@ -439,6 +448,7 @@ class Trace(Observer):
 
     def backward(self, node: Any, gradient: Any) -> Any:
         """A node is visited: the same for its backward rule."""
+        self.notes.backward(node, gradient)
         self.label = (type(node).__name__, "backward")
         self.line = node.line or ""
         if not isinstance(node, Primitive) or not isinstance(gradient, (np.ndarray, tuple)):

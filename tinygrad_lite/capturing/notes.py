@@ -1,0 +1,60 @@
+"""What a record notes for its readers: which operation made an array, and of what it is a gradient.
+
+Nothing here changes what is replayed; it is from this that `source` takes names and comments.
+"""
+
+import sys
+from types import FrameType
+from typing import Any
+
+# Of the frames between an entry and the user's code, these are not where an array gets its name.
+_BETWEEN = ("tinygrad_lite.capturing", "tinygrad_lite.arrays.recorded", "numpy")
+_ENDS = ("tinygrad_lite.engine",)
+
+
+class Notes:
+    """The operations of a record.
+
+    made       for each result of an operation: the operation's class, the name of the result, and
+               the variables of its inputs
+    gradients  for each variable that a backward rule is given: the result whose gradient it is
+    """
+
+    def __init__(self) -> None:
+        self.made: dict[Any, tuple[type, str, tuple[Any, ...]]] = {}
+        self.gradients: dict[Any, Any] = {}
+        self._results: dict[int, tuple[Any, ...]] = {}  # of a node, by its identity
+
+    def forward(self, op: Any, inputs: list[Any], result: Any) -> None:
+        """An operation has run."""
+        several = isinstance(result, tuple)
+        parts = [getattr(one, "variable", None) for one in (result if several else (result,))]
+        names = type(op).results if several else ("y",)
+        given = tuple([getattr(one, "variable", None) for one in inputs])
+        for name, var in zip(names, parts, strict=False):
+            if var is not None:
+                self.made[var] = type(op), name, given
+        self._results[id(op)] = tuple(parts)
+
+    def backward(self, node: Any, gradient: Any) -> None:
+        """A node is visited with the gradient of its result."""
+        parts = gradient if isinstance(gradient, tuple) else (gradient,)
+        for one, result in zip(parts, self._results.get(id(node), ()), strict=False):
+            var = getattr(one, "variable", None)
+            if var is not None and result is not None:
+                self.gradients.setdefault(var, result)
+
+
+def library_lines() -> tuple[tuple[str, int], ...]:
+    """The lines of this library that are running, from the innermost to the rule's own."""
+    lines: list[tuple[str, int]] = []
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and len(lines) < 8:
+        name = frame.f_globals.get("__name__") or ""
+        package = name.partition(".")[0]
+        if package not in ("tinygrad_lite", "nn", "numpy") or name.startswith(_ENDS):
+            break
+        if not name.startswith(_BETWEEN):
+            lines.append((frame.f_code.co_filename, frame.f_lineno))
+        frame = frame.f_back
+    return tuple(lines)
