@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from .trace import Entry, Trace, Var, getitem, mapped, setitem, variables
+from .entries import Entry, Var, mapped, variables
+from .trace import Trace, getitem, setitem
 
 ALIGNMENT = 64  # bytes, the length of a cache line and of the widest vectors
 

@@ -14,9 +14,10 @@ from ..engine.graph import Leaf
 from ..engine.recording import modes
 from ..source_lines import warn
 from ..tensor import Tensor
+from .entries import Var, mapped
 from .plan import Plan
 from .reach import Reached, reached_by
-from .trace import Trace, Traced, Var, mapped, value_of
+from .trace import Trace, Traced, value_of
 
 PLANS = 8  # how many plans a step keeps
 

@@ -1,0 +1,89 @@
+"""What a record consists of: an `Entry` for each call, in which a `Var` stands for each array."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+
+class Var:
+    """One array of the step: an input, memory from outside, or what an entry made.
+
+    kind    "input" (another array in each call), "outside" (memory that outlives the step),
+            "constant" (made of shapes and numbers alone), or "made" (by an entry)
+    value   the array while the step was captured; its shape, dtype and strides are those of every
+            replay
+    root    the variable that owns the memory: itself, or the one that it is a view of
+    origin  for an input or an array from outside, how it is reached: see reach.py
+    """
+
+    __slots__ = ("kind", "origin", "root", "traced", "value")
+
+    def __init__(self, kind: str, value: Any, root: "Var | None" = None) -> None:
+        self.kind, self.value = kind, value
+        self.root = self if root is None else root
+        self.origin: Any = None
+        self.traced: Any = None
+
+
+class Entry:
+    """One call of the step: result = function(*args, **options), where a Var stands for an array.
+
+    writes  the arguments that the call writes into
+    always  it is replayed even if nothing needs its result
+    keeps   further variables that must not be overwritten before this entry
+    label   the operation, and "forward", "backward", ...
+    module  the path of the module whose forward was running, "" outside of modules
+    line    "file:line" of the user's code
+    within  the lines of this library that made the call, the innermost first
+    """
+
+    __slots__ = (
+        *("always", "args", "function", "keeps", "label", "line", "module", "options"),
+        *("result", "within", "writes"),
+    )
+
+    def __init__(self, function: Any, args: Any, options: Any, label: tuple[str, str]) -> None:
+        self.function, self.args, self.options, self.label = function, args, options, label
+        self.result: Any = None
+        self.writes: tuple[Var, ...] = ()
+        self.keeps: tuple[Var, ...] = ()
+        self.always = False
+        self.module = self.line = ""
+        self.within: tuple[tuple[str, int], ...] = ()
+
+    def reads(self) -> Iterator[Var]:
+        """The variables among the arguments, those that are written included."""
+        yield from variables((self.args, self.options, self.keeps))
+
+    def results(self) -> Iterator[Var]:
+        """The variables that the call makes."""
+        yield from variables(self.result)
+
+
+def variables(value: Any) -> Iterator[Var]:
+    """Every Var in nested containers and slices."""
+    if isinstance(value, Var):
+        yield value
+    elif isinstance(value, (tuple, list)):
+        for one in value:
+            yield from variables(one)
+    elif isinstance(value, dict):
+        for one in value.values():
+            yield from variables(one)
+    elif isinstance(value, slice):
+        yield from variables((value.start, value.stop, value.step))
+
+
+def mapped(value: Any, change: Callable[[Any], Any]) -> Any:
+    """Nested containers and slices with `change` applied to everything else in them."""
+    kind = type(value)
+    if kind is tuple or kind is list:
+        return kind([mapped(one, change) for one in value])
+    if kind is dict:
+        return {key: mapped(one, change) for key, one in value.items()}
+    if kind is slice:
+        parts = (value.start, value.stop, value.step)
+        return slice(*[mapped(one, change) for one in parts])
+    if isinstance(value, tuple):  # a namedtuple, or the gradients of several results
+        made = [mapped(one, change) for one in value]
+        return value._make(made) if hasattr(value, "_make") else kind(made)
+    return change(value)
