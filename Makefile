@@ -28,7 +28,7 @@ DOCUMENTED = $(call modules,tinygrad_lite) $(call modules,nn) '!.*[.]_'
 # the type checker only.
 PDOC := -W 'ignore:The module specification' -W 'ignore:Error parsing type annotation' -m pdoc
 
-.PHONY: help mnist test fuzz kill parity programs lint format types bench bench-quick docs clean
+.PHONY: help mnist test fuzz captured kill parity programs lint format types bench bench-quick docs clean
 # Two installs into one environment must not run side by side under -j.
 .NOTPARALLEL:
 
@@ -43,6 +43,9 @@ test: .venv/.dev ## run the tests; ARGS="-k relu" passes options
 
 fuzz: .venv/.dev ## make 20,000 calls with wrong arguments; ARGS="100000 7" for more, another seed
 	@PYTHONPATH=tests:tests/catalogue $(BIN)/python -m fuzz.fuzzing $(ARGS)
+
+captured: .venv/.dev ## 2,000 random training steps, eager and captured; ARGS="500 7" for others
+	@PYTHONPATH=tests $(BIN)/python -m capturing.random_steps $(ARGS)
 
 kill: .venv/.dev ## kill training 20 times for each optimiser, and resume; ARGS="5 1 adam" for others
 	@PYTHONPATH=tests $(BIN)/python -m kill $(ARGS)
