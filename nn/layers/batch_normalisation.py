@@ -127,11 +127,17 @@ def _by_running(
     return y
 
 
-def _update(running: Tensor | None, value: NDArray[Any], momentum: float) -> None:
-    """running = (1 - momentum) running + momentum value, in place."""
+def _update(running: Tensor | None, value: NDArray[Any], momentum: Any) -> None:
+    """running = (1 - momentum) running + momentum value, in place.
+
+    momentum: a number, of Python or of NumPy; its dtype does not count.
+    """
     if running is not None:
         running = as_tensor(running)
-        _write(running, (1 - momentum) * running.data + momentum * value)
+        kept, added = 1 - momentum, momentum
+        if hasattr(momentum, "dtype"):
+            kept, added = kept.astype(running.dtype), added.astype(value.dtype)
+        _write(running, kept * running.data + added * value)
 
 
 def _write(buffer: Tensor, value: Any) -> None:
@@ -221,10 +227,10 @@ class _BatchNorm(_ChannelNorm):
         ):
             raise ValueError(f"expected {' or '.join(shapes)}; got {x.shape}")
         mean, var = self._averages()
-        momentum = self.momentum
+        momentum: Any = self.momentum
         seen = self.num_batches_tracked if self.training and self.track_running_stats else None
         if momentum is None:  # the average over all batches
-            momentum = 0.0 if seen is None else 1 / (seen.item() + 1)
+            momentum = 0.0 if seen is None else 1 / (seen.data + 1)
         own = self.training or (mean is None and var is None)
         y = batch_norm(x, mean, var, self.weight, self.bias, own, momentum, self.eps)
         if seen is not None:

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from tinygrad_lite import Tensor, arguments
+from tinygrad_lite import Tensor, arguments, recorded
 
 from .. import init
 from ..module import Module
@@ -232,10 +232,12 @@ def embedding(
     weight = _checked_table(weight, "embedding")
     indices = _indices("embedding: input", input, len(weight))
     if _norm(max_norm, "embedding") is not None:
-        _renormalise(weight, indices, max_norm, arguments.number(norm_type, "embedding: norm_type"))
+        norm_type = arguments.number(norm_type, "embedding: norm_type")
+        if _renormalise(weight.data, indices, max_norm, norm_type):
+            weight.mark_changed()
     y = weight[indices]
     if arguments.flag(scale_grad_by_freq, "embedding: scale_grad_by_freq"):
-        counts = np.bincount(indices.reshape(-1), minlength=len(weight))[indices]
+        counts = _frequencies(indices.reshape(-1), len(weight))[indices]
         constant = y.detach()
         y = constant + (y - constant) * (1.0 / counts[..., None]).astype(y.dtype)
     padding = _padding(padding_idx, len(weight), "embedding")
@@ -268,6 +270,10 @@ def embedding_bag(
     rows = embedding(
         indices.reshape(-1), weight, None, max_norm, norm_type, scale_grad_by_freq, sparse
     )
+    padding = _padding(padding_idx, len(weight), "embedding_bag")
+    if padding is not None:  # into one more bag, which is left out of the result
+        padded = indices.reshape(-1) == padding
+        bags = np.where(padded, count, bags)
     if per_sample_weights is not None:
         factors = with_dtype(per_sample_weights, weight.dtype)
         if mode != "sum":
@@ -277,19 +283,18 @@ def embedding_bag(
                 f"embedding_bag: expected per_sample_weights of the input's shape {indices.shape}; "
                 f"got {factors.shape}"
             )
+        if padding is not None:
+            rows = rows.masked_fill(padded[:, None], 0)  # so that inf and nan do not reach factors
         rows = rows * factors.reshape(-1, 1)
-    padding = _padding(padding_idx, len(weight), "embedding_bag")
-    if padding is not None:
-        counted = (indices != padding).reshape(-1)
-        rows, bags = rows[counted], bags[counted]
-    zeros = Tensor.zeros(count, weight.shape[1], dtype=weight.dtype)
+    zeros = Tensor.zeros(count + (padding is not None), weight.shape[1], dtype=weight.dtype)
     if mode == "max":
         where = np.broadcast_to(bags[:, None], rows.shape)
-        return zeros.scatter_reduce(0, where, rows, "amax", include_self=False)
-    sums = zeros.index_add(0, bags, rows)
+        return zeros.scatter_reduce(0, where, rows, "amax", include_self=False)[:count]
+    sums = zeros.index_add(0, bags, rows)[:count]
     if mode == "sum":
         return sums
-    return sums / np.maximum(np.bincount(bags, minlength=count), 1)[:, None].astype(sums.dtype)
+    sizes = _frequencies(bags, len(zeros))[:count]
+    return sums / np.maximum(sizes, 1)[:, None].astype(sums.dtype)
 
 
 def _bags(indices: Integers, offsets: Input | None, closed: bool) -> tuple[Integers, int]:
@@ -308,23 +313,37 @@ def _bags(indices: Integers, offsets: Input | None, closed: bool) -> tuple[Integ
     if starts.ndim != 1 or (closed and not starts.size):
         raise ValueError(f"embedding_bag: expected offsets of 1 axis; got shape {starts.shape}")
     edges = starts if closed else np.append(starts, indices.size)
-    if edges[0] or edges[-1] != indices.size or (np.diff(edges) < 0).any():
+    return _bag_of_each(edges, starts, indices.size), edges.size - 1
+
+
+@recorded.each_time
+def _bag_of_each(edges: Integers, starts: Integers, size: int) -> Integers:
+    """The number of the bag of each of `size` integers; the bags lie between the edges."""
+    if edges[0] or edges[-1] != size or (np.diff(edges) < 0).any():
         raise ValueError(
-            f"embedding_bag: expected offsets that rise from 0 to {indices.size}; "
+            f"embedding_bag: expected offsets that rise from 0 to {size}; "
             f"got {arguments.shown(starts.tolist())}"
         )
-    return np.repeat(np.arange(edges.size - 1), np.diff(edges)), edges.size - 1
+    return np.repeat(np.arange(edges.size - 1), np.diff(edges))
 
 
-def _renormalise(weight: Tensor, indices: Integers, max_norm: Any, norm_type: float) -> None:
-    """Scale the rows of these indices to the norm `max_norm`, if theirs is larger."""
+@recorded.whole
+def _frequencies(indices: Integers, count: int) -> Integers:
+    """How often each of the integers below `count` is among these."""
+    return np.bincount(indices, minlength=count)
+
+
+@recorded.each_time
+def _renormalise(table: NDArray[Any], indices: Integers, max_norm: Any, norm_type: float) -> bool:
+    """Scale the rows of these indices to the norm `max_norm`; whether that of any was larger."""
     named = np.unique(indices)
-    rows = weight.data[named].astype(np.float64)
+    rows = table[named].astype(np.float64)
     norms = np.linalg.norm(rows, norm_type, axis=1, keepdims=True)
     large = (norms > max_norm)[:, 0]
-    if large.any():
-        weight.data[named[large]] = (rows * (max_norm / (norms + 1e-7)))[large]
-        weight.mark_changed()
+    if not large.any():
+        return False
+    table[named[large]] = (rows * (max_norm / (norms + 1e-7)))[large]
+    return True
 
 
 def _whole(name: str, given: Input) -> Integers:
@@ -338,13 +357,19 @@ def _whole(name: str, given: Input) -> Integers:
 def _indices(name: str, given: Input, count: int) -> Integers:
     """The integers as an array, each from 0 to count - 1; IndexError for others."""
     array = _whole(name, given)
-    if array.size and (array.min() < 0 or array.max() >= count):
+    if array.size:
+        _check_indices(name, array, count)
+    return array
+
+
+@recorded.each_time
+def _check_indices(name: str, array: Integers, count: int) -> None:
+    if array.min() < 0 or array.max() >= count:
         position = tuple(np.argwhere((array < 0) | (array >= count))[0].tolist())
         at = f" at {position[0] if len(position) == 1 else position}" if position else ""
         raise IndexError(
             f"{name}: expected integers from 0 to {count - 1}; got {array[position]}{at}"
         )
-    return array
 
 
 def _checked_table(weight: Any, name: str) -> Tensor:

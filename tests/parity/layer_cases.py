@@ -1,7 +1,7 @@
 """The table of layers beside PyTorch's: one row for each option, input shape and way of calling.
 
 A row is an expression that is evaluated with the names of `nn` and with those of `torch.nn`, and
-the inputs of a call; layer_pair.Case says what else it can hold.  `test_layers.py` builds both
+the inputs of a call; layer_inputs.Case says what else it can hold.  `test_layers.py` builds both
 layers and compares the names of state and parameters, the initial values, then, with the same state
 and inputs, values, gradients and second order in float64, in training and in evaluation, the
 buffers after the call, and dtypes in float32.
@@ -19,7 +19,7 @@ A table of the layers, and with --time their times beside PyTorch's (those of TI
 """
 
 import numpy as np
-from parity.layer_pair import (
+from parity.layer_inputs import (
     Case,
     below,
     constant,

@@ -4,157 +4,21 @@
 far apart the two are.
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
-
 import numpy as np
 import torch
+from parity.layer_inputs import WIDTHS, flat, mapped
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 import nn
 from tinygrad_lite import Tensor, grad
 
-# Names that a case's text may use besides those of the library itself: "dtype=float64",
-# "weight=tensor([1.0, 2.0])".
-WIDTHS = ("float16", "float32", "float64")
-OURS = {"tensor": Tensor, **{name: np.dtype(name) for name in WIDTHS}}
 THEIRS = {"tensor": torch.tensor, **{name: getattr(torch, name) for name in WIDTHS}}
 DRAWS = 1000  # initial values, of each parameter, that are compared as a sample
 
 
-class Draw(NamedTuple):
-    """An input: how its values are drawn, and whether its gradient is compared."""
-
-    make: Callable[[np.random.Generator], Any]
-    differentiated: bool = True
-
-
-def normal(*shape):
-    """Normal numbers: what a shape alone stands for in a case."""
-    return Draw(lambda rng: rng.standard_normal(shape))
-
-
-def positive(*shape):
-    """Numbers from 0.3 to 2."""
-    return Draw(lambda rng: rng.uniform(0.3, 2.0, shape))
-
-
-def probabilities(*shape):
-    """Numbers from 0.05 to 0.95."""
-    return Draw(lambda rng: rng.uniform(0.05, 0.95, shape))
-
-
-def distributions(*shape):
-    """Probabilities along axis 1 that add up to 1."""
-    return Draw(lambda rng: (p := rng.uniform(0.1, 1.0, shape)) / p.sum(1, keepdims=True))
-
-
-def distinct(*shape):
-    """Numbers from -1.5 to 1.5, none close to another, to 0, to 1/2 or to 1: away from corners."""
-    size = int(np.prod(shape))
-    return Draw(lambda rng: (rng.permutation(size) + 0.37).reshape(shape) * (3 / size) - 1.5)
-
-
-def below(count, *shape):
-    """Integers from 0 to count - 1."""
-    return Draw(lambda rng: rng.integers(0, count, shape), differentiated=False)
-
-
-def signs(*shape):
-    """1.0 or -1.0, without a gradient."""
-    return Draw(lambda rng: rng.choice([-1.0, 1.0], shape), differentiated=False)
-
-
-def mask(*shape):
-    """True or False."""
-    return Draw(lambda rng: rng.random(shape) < 0.3, differentiated=False)
-
-
-def given(values):
-    """These values, without a gradient."""
-    return Draw(lambda rng: np.array(values), differentiated=False)
-
-
-def constant(draw):
-    """The same numbers, of a draw or a shape, without a gradient."""
-    return _draw(draw)._replace(differentiated=False)
-
-
-class Case:
-    """A layer, and what it is called with.
-
-    layer    an expression, evaluated with the names of `nn` and with those of `torch.nn`:
-             "Conv2d(3, 8, 3, padding='same')"; or a function of the library, then with a `name`
-    inputs   each a shape, for normal numbers whose gradient is compared; a draw of those above; or
-             a list of such, for an argument that is a tuple: [(4, 2), (4, 2)]
-    call     keyword arguments of the call: draws and lists become tensors, the rest stays
-    random   it draws numbers in training: only evaluation is compared
-    second   False where PyTorch has no second derivative
-    exact    the largest relative difference in float64; more where PyTorch rounds to float32
-    """
-
-    def __init__(self, layer, *inputs, call=None, name="", random=False, second=True, exact=1e-9):
-        self.layer, self.inputs, self.call = layer, inputs, call or {}
-        self.name = name or layer
-        self.random, self.second, self.exact = random, second, exact
-
-    def __repr__(self):
-        return self.name
-
-    def build(self):
-        """Our layer, and PyTorch's."""
-        if callable(self.layer):
-            return self.layer(nn), self.layer(torch.nn)
-        return (
-            eval(self.layer, OURS | vars(nn)),
-            eval(self.layer, THEIRS | vars(torch.nn)),
-        )
-
-    def leaves(self, dtype, seed=3):
-        """The arguments and the keyword arguments of a call, with a `Leaf` for each array."""
-        rng = np.random.default_rng(seed)
-        args = [_leaves(spec, rng, dtype) for spec in self.inputs]
-        call = {
-            name: _leaves(value, rng, dtype) if isinstance(value, (Draw, list)) else value
-            for name, value in self.call.items()
-        }
-        return args, call
-
-
-class Leaf(NamedTuple):
-    """An input's values, and whether its gradient is compared."""
-
-    array: np.ndarray
-    differentiated: bool
-
-
-def _draw(spec):
-    return spec if isinstance(spec, Draw) else normal(*spec)
-
-
-def _leaves(spec, rng, dtype):
-    if isinstance(spec, list):
-        return tuple(_leaves(each, rng, dtype) for each in spec)
-    draw = _draw(spec)
-    array = np.asarray(draw.make(rng))
-    floating = array.dtype.kind == "f"
-    return Leaf(array.astype(dtype) if floating else array, draw.differentiated and floating)
-
-
-def mapped(function, value):
-    """The value with each Leaf in it replaced."""
-    if isinstance(value, Leaf):
-        return function(value)
-    if isinstance(value, tuple):
-        return tuple(mapped(function, each) for each in value)
-    return value
-
-
-def flat(result):
-    """The tensors of a result, which may be nested; None where there is none."""
-    if isinstance(result, (tuple, list)):
-        return [tensor for each in result for tensor in flat(each)]
-    return [result]
+def both(case):
+    """Our layer, and PyTorch's."""
+    return case.build(), case.build(torch.nn, THEIRS)
 
 
 class Run:
@@ -228,7 +92,7 @@ def state_of(layer):
 def with_equal_state(case, dtype):
     """The two layers in this dtype, with the same random state, loaded from one into the other."""
     rng = np.random.default_rng(5)
-    ours, theirs = case.build()
+    ours, theirs = both(case)
     theirs = theirs.to(getattr(torch, dtype))
     parameters = {name for name, _ in theirs.named_parameters()}
     state = {}
@@ -327,7 +191,7 @@ def _filled(gradients, wanted):
 
 def demand_the_same_state(case):
     """The same names, shapes and dtypes of state and of parameters, and these in the same order."""
-    ours, theirs = case.build()
+    ours, theirs = both(case)
     described = [
         {name: (array.shape, array.dtype) for name, array in state_of(layer).items()}
         for layer in (ours, theirs)
@@ -347,13 +211,13 @@ def demand_the_same_start(case):
     """
     Tensor.manual_seed(0)
     torch.manual_seed(0)
-    states = [[state_of(layer) for layer in case.build()] for _ in range(2)]
+    states = [[state_of(layer) for layer in both(case)] for _ in range(2)]
     ours, theirs, again = *states[0], states[1][1]
     drawn = [name for name in theirs if not np.array_equal(theirs[name], again[name])]
     for name in set(theirs) - set(drawn):
         np.testing.assert_array_equal(ours[name], theirs[name], err_msg=name)
     while len(states) * min([theirs[name].size for name in drawn], default=DRAWS) < DRAWS:
-        states.append([state_of(layer) for layer in case.build()])
+        states.append([state_of(layer) for layer in both(case)])
     for name in drawn:
         a, b = (np.stack([pair[k][name] for pair in states]).astype(float) for k in (0, 1))
         spread = b.std()

@@ -12,14 +12,14 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:LSTM with projections is not supported:UserWarning"),
 ]
 
-from parity.layer_cases import CASES, TIMED  # noqa: E402, imports torch
-from parity.layer_pair import (  # noqa: E402
+from parity.layer_cases import CASES, TIMED  # noqa: E402
+from parity.layer_inputs import flat, mapped  # noqa: E402
+from parity.layer_pair import (  # noqa: E402, imports torch
     array_of,
+    both,
     demand_the_same_start,
     demand_the_same_state,
     differences,
-    flat,
-    mapped,
     with_equal_state,
 )
 
@@ -82,7 +82,7 @@ SIZES = (
 
 @pytest.mark.parametrize("case", {case.name: case for case in CASES}.values(), ids=repr)
 def test_sizes_and_options_are_attributes_of_the_same_name(case):
-    ours, theirs = case.build()
+    ours, theirs = both(case)
     for name in SIZES:
         if hasattr(theirs, name) and not isinstance(getattr(theirs, name), torch.nn.Module):
             assert getattr(ours, name) == getattr(theirs, name), name

@@ -9,7 +9,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:LSTM with projections is not supported:UserWarning"),
 ]
 
-from parity.layer_pair import Case, array_of, flat, with_equal_state  # noqa: E402, imports torch
+from parity.layer_inputs import Case, flat  # noqa: E402
+from parity.layer_pair import array_of, with_equal_state  # noqa: E402, imports torch
 
 import nn  # noqa: E402
 from tinygrad_lite import Tensor, grad  # noqa: E402

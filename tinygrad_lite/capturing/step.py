@@ -142,7 +142,7 @@ class Recording:
             else:
                 self.grads_after.append((tensor, len(self.outputs)))
                 self.outputs.append(after._data.variable)
-                after._data = after._data.value
+                after._data = np.asarray(after._data.value)
         found: dict[int, Any] = {}
 
         def close(value: Any) -> Any:
@@ -154,7 +154,7 @@ class Recording:
                     value._data = np.asarray(carried.value)
                     value._node = None
                 return value
-            return value.value if type(value) is Traced else value
+            return np.asarray(value.value) if type(value) is Traced else value
 
         closed = mapped(result, close)
         self.returns = mapped(closed, lambda one: found.get(id(one), one))
@@ -201,7 +201,7 @@ class Replay:
         """One step."""
         errors = silence()
         try:
-            outputs = self.plan.run(*self.found)
+            outputs = [np.asarray(one) for one in self.plan.run(*self.found)]
         finally:
             restore(errors)
         for tensor, position in self.grads_after:

@@ -141,7 +141,8 @@ def _method(name: str, writes: bool = False) -> Any:
     def call(self: Traced, *args: Any, **options: Any) -> Any:
         out = options.get("out")
         written = (self,) if writes else () if out is None else (out,)
-        return self._trace.call(function, (self, *args), options, written)
+        of_kind = getattr(np.generic, name) if isinstance(self.value, np.generic) else function
+        return self._trace.call(of_kind, (self, *args), options, written)
 
     call.__name__, call.__doc__ = name, function.__doc__
     return call
