@@ -72,7 +72,10 @@ def new_array(
     first = first_element(data) if listed else data
     quick = not others and type(first) is float and (wanted is None or wanted.kind == "f")
     try:
-        array = _floats(data, wanted or FLOAT) if quick else np.array(data, order="C")
+        if data.__class__ is np.ndarray:
+            array = data.copy("C")
+        else:
+            array = _floats(data, wanted or FLOAT) if quick else np.array(data, order="C")
     except ValueError:
         raise ValueError(
             f"{name}: expected numbers in a regular shape; got nested lists of different lengths; "

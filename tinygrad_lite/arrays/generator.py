@@ -14,6 +14,7 @@ types are in quotes.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -21,6 +22,7 @@ import numpy as np
 
 from . import arguments
 from .locks import ProcessLock, imported, in_forked_child
+from .recorded import each_time, leaves, recorder
 
 _shared: "np.random.Generator | None" = None  # until a number is drawn, or a seed is set
 
@@ -37,9 +39,32 @@ _lending = ProcessLock()
 _LAST_POSITION = {"PCG64": 0, "PCG64DXSM": 0, "MT19937": 624, "Philox": 4, "SFC64": 0}
 
 
+class Source:
+    """A generator, and the state to start it from.
+
+    While a step is captured, it stands for one that the step makes: each replay makes it anew.
+    """
+
+    __slots__ = ("generator", "state")
+
+    def __init__(self, state: Any = None) -> None:
+        self.generator: Any = None
+        self.state = state
+
+
+# What a step that is being captured draws from; None for the generator that is current.
+source: ContextVar[Source | None] = ContextVar("source", default=None)
+
+
 def current() -> "np.random.Generator":
     """The generator to draw from.  Ask for it each time: `manual_seed` makes another one."""
-    return _own.get() or _shared or _another()
+    leaves("generator.current(), whose numbers are not recorded")
+    return drawn_from(source.get())
+
+
+def drawn_from(given: Source | None) -> "np.random.Generator":
+    """The generator of a source; None for the one that is current."""
+    return _own.get() or _shared or _another() if given is None else given.generator
 
 
 def new_generator(seed: Any = None) -> "np.random.Generator":
@@ -67,7 +92,15 @@ def from_seed(seed: Any, name: str) -> "np.random.Generator":
 
 def seed(number: int) -> None:
     """Restart the random numbers: the same seed gives the same numbers."""
-    _continue_with(new_generator(number))
+    _seed(source.get(), number)
+
+
+@each_time
+def _seed(given: Source | None, number: int) -> None:
+    if given is None:
+        _continue_with(new_generator(number))
+    else:
+        given.generator = new_generator(number)
 
 
 @contextmanager
@@ -79,11 +112,32 @@ def seeded(seed: Any) -> "Iterator[np.random.Generator]":
 
     Outside, and for other threads, nothing changes.
     """
+    if recorder.get() is not None:
+        with _recorded(partial(from_seed, seed, "seeded: seed")) as generator:
+            yield generator
+        return
     token = _own.set(from_seed(seed, "seeded: seed"))
     try:
         yield current()
     finally:
         _own.reset(token)
+
+
+@contextmanager
+def _recorded(make: Any) -> "Iterator[np.random.Generator]":
+    """Inside, a step that is being captured draws from the generator that `make` makes."""
+    given = Source()
+    _start(given, make)
+    token = source.set(given)
+    try:
+        yield given.generator
+    finally:
+        source.reset(token)
+
+
+@each_time
+def _start(given: Source, make: Any) -> None:
+    given.generator = make()
 
 
 def get_state(source: "np.random.Generator | None" = None) -> dict[str, Any]:
@@ -103,6 +157,7 @@ def set_state(state: Any, target: "np.random.Generator | None" = None) -> None:
     Errors: ValueError if `state` is not what `get_state` gives, or that of another kind of
     generator; then nothing has changed.
     """
+    leaves("generator.set_state()")
     generator = _generator_at(_checked(state))
     if target is None:
         _continue_with(generator)
@@ -114,12 +169,17 @@ def set_state(state: Any, target: "np.random.Generator | None" = None) -> None:
 
 
 @contextmanager
-def repeatable() -> Iterator[Any]:
+def repeatable() -> Iterator[Source]:
     """Inside, this thread draws from a copy; the generator then continues where the copy ended.
 
     So no other thread draws numbers in between.  Yields the state, for `repeated`.
     """
     global _shared, _lent
+    if recorder.get() is not None:
+        start = Source()
+        _note(start, source.get())
+        yield start
+        return
     nested = _own.get() is not None
     with _lending.lock:
         lends = not nested and _lent is None
@@ -128,7 +188,7 @@ def repeatable() -> Iterator[Any]:
             _shared, _lent = None, state
     token = _own.set(_generator_at(state))
     try:
-        yield state
+        yield Source(state)
     finally:
         moved = current()
         _own.reset(token)
@@ -139,10 +199,19 @@ def repeatable() -> Iterator[Any]:
                 _shared, _lent = moved, None
 
 
+@each_time
+def _note(start: Source, given: Source | None) -> None:
+    start.state = drawn_from(given).bit_generator.state
+
+
 @contextmanager
-def repeated(state: Any) -> Iterator[None]:
-    """Inside, this thread draws the numbers that followed `state`; the generator is unchanged."""
-    token = _own.set(_generator_at(state))
+def repeated(start: Source) -> Iterator[None]:
+    """Inside, this thread draws the numbers that followed `start`; the generator is unchanged."""
+    if recorder.get() is not None:
+        with _recorded(lambda: _generator_at(start.state)):
+            yield
+        return
+    token = _own.set(_generator_at(start.state))
     try:
         yield
     finally:

@@ -13,6 +13,7 @@ import numpy as np
 
 from .arguments import shown
 from .float_errors import quiet, restore, silence
+from .recorded import each_time
 
 INT = np.dtype(np.int64)
 
@@ -45,6 +46,7 @@ def check_all_fit(name: str, array: Any, dtype: np.dtype[Any], fix: str = "") ->
         _check_extremes(name, array, dtype, fix)
 
 
+@each_time
 @quiet
 def _check_extremes(name: str, array: Any, dtype: np.dtype[Any], fix: str) -> None:
     for extreme in (array.min(), array.max()):  # nan, if there is one
@@ -66,9 +68,16 @@ def converted(name: str, array: Any, dtype: np.dtype[Any]) -> Any:
 
 def positions(name: str, array: Any) -> Any:
     """A copy of an integer array as int64, in which NumPy would make 2^64 - 1 the last position."""
-    if array.dtype.kind == "u" and array.size and not fits(int(array.max()), INT):
-        raise IndexError(f"{name}: {array.max()} is out of range for any axis")
+    if array.dtype.kind == "u" and array.size:
+        _check_positions(name, array)
     return array.astype(INT)
+
+
+@each_time
+def _check_positions(name: str, array: Any) -> None:
+    """IndexError for what int64 lacks."""
+    if not fits(int(array.max()), INT):
+        raise IndexError(f"{name}: {array.max()} is out of range for any axis")
 
 
 def whole_numbers(data: Any) -> bool:

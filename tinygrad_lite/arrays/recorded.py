@@ -48,3 +48,36 @@ def each_time(function: Function) -> Function:
         return recording.call_whole(function, given, options, always=True)
 
     return call  # type: ignore[return-value]  # the same signature
+
+
+def carried(array: Any) -> Any:
+    """An array from the user; while a step is captured, what stands for it there.
+
+    So what is computed from it is recorded, and each replay reads what it holds then.
+    """
+    recording = recorder.get()
+    return array if recording is None else recording.carried(array)
+
+
+def fresh(array: Any) -> Any:
+    """A new array that was made of shapes and numbers alone, for a tensor.
+
+    Each replay of a captured step makes it anew, since the step may write into it.
+    """
+    recording = recorder.get()
+    return array if recording is None else recording.fresh(array)
+
+
+def holds(test: Callable[..., bool], *given: Any) -> bool:
+    """Whether test(*given) holds, for a rare case whose way gives the right numbers in any case.
+
+    A captured step takes that way always.
+    """
+    return recorder.get() is not None or test(*given)
+
+
+def leaves(what: str) -> None:
+    """Say that what comes next depends on values: a step that does it cannot be captured."""
+    recording = recorder.get()
+    if recording is not None:
+        recording.leak(what, None)

@@ -72,6 +72,9 @@ class Traced(NDArrayOperatorsMixin):
     def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **options: Any) -> Any:
         function = ufunc if method == "__call__" else getattr(ufunc, method)
         writes = options.get("out", ())
+        if any(isinstance(value_of(one), np.generic) for one in writes):  # of 0-d: a new one
+            del options["out"]
+            writes = ()
         if method == "at":
             writes = args[:1]
         return self._trace.call(function, args, options, writes)
@@ -307,6 +310,19 @@ class Trace(Observer):
             modes.set(before)
             recorder.reset(token)
 
+    def carried(self, array: Any) -> Any:
+        """The carrier of an array that the caller got from the user."""
+        if type(array) is not np.ndarray:
+            return array
+        return self.traced(self.variable(array, "constant"))
+
+    def fresh(self, array: Any) -> Any:
+        """A copy in each replay of an array that was made of shapes and numbers alone."""
+        if type(array) is not np.ndarray:
+            return array
+        with self.paused():
+            return self._add(np.array, (self.carried(array),), {}, ())
+
     # What ends a record
 
     def leak(self, what: str, traced: Traced | None, *more: Any) -> Any:
@@ -353,9 +369,7 @@ class Trace(Observer):
             return tuple([self._as_arrays(one) for one in result])
         if type(result) is not np.ndarray and not isinstance(result, np.generic):
             return result  # Traced, or None
-        with self.paused():  # a copy in each replay, since it may be written into
-            constant = self.traced(self.variable(np.asarray(result), "constant"))
-            return self._add(np.array, (constant,), {}, ())
+        return self.fresh(np.asarray(result))
 
     def _forward_whole(self, op: Any, arrays: list[Any]) -> Any:
         held = _attributes(op)

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from ..arrays.arithmetic import LARGEST, beyond
-from ..arrays.recorded import each_time
+from ..arrays.recorded import carried, each_time, holds, whole
 from ..arrays.shapes import Shape
 from ..engine.graph import Array, TensorBase, array_of
 from ..ops.activations import LogSoftmax
+from ..ops.arithmetic import Div
 from ..ops.losses import CrossEntropy
 from ..ops.reduce import Mean, Sum
 from ..ops.selection import Mask
@@ -52,7 +53,7 @@ def class_weights(name: str, weight: Any, count: int, dtype: np.dtype[Any]) -> A
         raise ValueError(
             f"{name}: weight: expected one per class, shape {(count,)}; got {weights.shape}"
         )
-    return weights.astype(dtype)
+    return carried(weights.astype(dtype))
 
 
 def nll_per_sample(scores: Any, classes: Array) -> Any:
@@ -67,7 +68,7 @@ def nll_per_sample(scores: Any, classes: Array) -> Any:
 
 def weighted(losses: Any, weights: Any) -> Any:
     """losses * weights, and 0 where a weight is 0 and the loss infinite, in the gradients too."""
-    if beyond(losses._data, LARGEST[losses._data.dtype]):
+    if holds(beyond, losses._data, LARGEST[losses._data.dtype]):
         spared = (array_of(weights) == 0) & np.isinf(losses._data)
         losses = Mask.apply(losses, mask=~spared)
     return losses * weights
@@ -126,6 +127,7 @@ def checked_labels(
     return (flat, None) if kept is None else (np.where(kept, flat, 0), kept)
 
 
+@each_time
 def checked_label_sets(name: str, labels: Array, expected: Shape) -> tuple[Array, Array, Array]:
     """Lists of classes that end at the first -1, one list a row.
 
@@ -171,11 +173,14 @@ def reduced_by_labels(
         return losses if len(shape) == 1 else losses.reshape(shape)
     if reduction == "sum":
         return Sum.apply(losses, axes=(0,))
-    if weights is not None:
-        counts = weights[classes]
-        total = float(np.sum(counts if kept is None else counts[kept]))
-    elif kept is not None:
-        total = float(np.count_nonzero(kept))
-    else:
+    if weights is None and kept is None:
         return Mean.apply(losses, axes=(0,))
-    return Sum.apply(losses, axes=(0,)) / total
+    total = _total(weights, classes, kept, losses.dtype)
+    return Div.apply(Sum.apply(losses, axes=(0,)), total)
+
+
+@whole
+def _total(weights: Any, classes: Array, kept: Any, dtype: np.dtype[Any]) -> Any:
+    """The sum of the weights, by default 1, of all labels that count."""
+    counts = np.ones(classes.shape, dtype) if weights is None else weights[classes]
+    return np.asarray(np.sum(counts if kept is None else counts[kept]))

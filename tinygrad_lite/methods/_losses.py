@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..arrays.arguments import choice
+from ..arrays.recorded import each_time
 from ..arrays.shapes import Shape, broadcast_shape
 from ..engine.graph import Array, TensorBase
 from ..ops.elementwise import Cast
@@ -66,10 +67,16 @@ def is_similar(name: str, target: Any, shape: Shape) -> Array:
     signs = plain_array(target, f"{name}: target")
     if signs.shape != shape:
         raise ValueError(f"{name}: expected a target of shape {shape}; got {signs.shape}")
+    _check_signs(name, signs)
+    return signs == 1
+
+
+@each_time
+def _check_signs(name: str, signs: Array) -> None:
+    """ValueError unless all are 1 or -1."""
     wrong = np.abs(signs) != 1
     if wrong.any():
         raise ValueError(f"{name}: target: expected 1 and -1; got {signs[wrong][0]}")
-    return np.asarray(signs == 1)
 
 
 def factors(name: str, key: str, value: Any, x: Any) -> Any:

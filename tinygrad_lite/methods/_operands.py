@@ -11,8 +11,9 @@ from ..arrays import integers
 from ..arrays.arguments import LARGEST, number, wrong
 from ..arrays.dtypes import FLOAT, accumulator, check_dtype, promote, with_number
 from ..arrays.given import as_array, refuse_masked
+from ..arrays.recorded import carried, fresh
 from ..arrays.shapes import Shape, broadcast_shape
-from ..engine.graph import Array, TensorBase
+from ..engine.graph import Array, TensorBase, array_of
 from ..ops.elementwise import Cast
 
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -39,7 +40,7 @@ def operand(value: Any, name: str) -> Any:
     if isinstance(value, (np.ndarray, np.generic)):
         _refuse_special(name, value)
         check_dtype(value.dtype, name)
-        return np.asarray(value) if value.ndim else value.item()
+        return carried(array_of(value)) if value.ndim else value.item()
     if isinstance(value, (bool, float)):
         return value
     if isinstance(value, int):
@@ -129,15 +130,13 @@ def plain_array(value: Any, name: str, expected: str = "numbers", kinds: str = "
     expected   what its elements are, in words; kinds: the same as NumPy's letters
     """
     if value.__class__ is np.ndarray and value.dtype.kind in kinds:
-        return value
-    if isinstance(value, TensorBase):
-        array = value._data
-    else:
+        return carried(value)
+    if not isinstance(value, TensorBase):
         _refuse_special(name, value)
-        try:
-            array = np.asarray(value)
-        except (TypeError, ValueError):  # NumPy's, for lists of different lengths
-            raise wrong(name, expected, value) from None
+    try:
+        array = array_of(value)
+    except (TypeError, ValueError):  # NumPy's, for lists of different lengths
+        raise wrong(name, expected, value) from None
     if array.dtype.kind not in kinds and (array.size or array.dtype.kind not in "biuf"):
         raise wrong(name, expected, value)
     return array
@@ -173,7 +172,11 @@ def as_tensor(value: Any, beside: TensorBase, dtype: DTypeLike | None = None) ->
     """The value itself if it is a tensor, else a tensor of the class of `beside`."""
     if isinstance(value, TensorBase):
         return value
-    return beside._wrap(np.asarray(value, dtype), None)
+    if value.__class__ is not np.ndarray:
+        value = fresh(np.asarray(value, dtype))
+    elif dtype is not None:
+        value = value.astype(dtype, copy=False)
+    return beside._wrap(value, None)
 
 
 def scaled(name: str, other: Any, factor: Any, option: str = "alpha") -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays.integers import positions
+from ..arrays.recorded import each_time
 from ..arrays.shapes import line_axis
 from ..engine.graph import Array
 from ..ops.indexing import Getitem
@@ -23,6 +24,7 @@ def integers(name: str, index: Any) -> Array:
     return positions(f"{name}: index", plain_array(index, f"{name}: index", "integers", "iu"))
 
 
+@each_time
 def check_range(name: str, positions: Array, start: int, stop: int, what: str) -> None:
     """IndexError unless start <= position < stop for all of them."""
     outside = positions[(positions < start) | (positions >= stop)]
@@ -37,7 +39,7 @@ def read_along(x: Any, positions: Array, axis: int, distinct: bool = True) -> tu
     distinct: whether no element is named twice.
     """
     # One index into the flat data, since NumPy adds at single indices much faster than at pairs.
-    shape, along_axis = x.shape or (1,), np.atleast_1d(positions)
+    shape, along_axis = x.shape or (1,), positions.reshape(positions.shape or (1,))
     steps = [prod(shape[number + 1 :]) for number in range(len(shape))]
     flat = along_axis * steps[axis]
     for number, (size, step) in enumerate(zip(shape, steps, strict=True)):

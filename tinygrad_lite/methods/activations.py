@@ -9,6 +9,7 @@ from numpy.typing import DTypeLike
 
 from ..arrays.arguments import choice, flag, number, probability, shown, wrong
 from ..arrays.dtypes import check_dtype
+from ..arrays.recorded import whole
 from ..arrays.selection import nan_under, where_nan
 from ..arrays.shapes import Axis, normalize_axes, normalize_axis
 from ..engine.graph import TensorBase
@@ -65,8 +66,7 @@ class ActivationMethods(Theme):
         slope = number(neg_slope, "leaky_relu: neg_slope")
         if slope == 0:
             return Relu.apply(x)
-        slopes = np.array([slope, 1.0], x.dtype).take((x._data > 0).view(np.int8))
-        return x * nan_under(slopes, where_nan(x._data))
+        return x * _slopes(x._data, np.array([slope, 1.0], x.dtype))
 
     def prelu(self, weight: TensorBase) -> Self:
         """x where x > 0, else weight x: leaky_relu with learned slopes.
@@ -287,6 +287,12 @@ def scaled_to_one(name: str, x: Any, p: float, axis: Axis, eps: float) -> Any:
     """x divided by its p-norm along the axis, which counts as at least eps."""
     eps = number(eps, f"{name}: eps")
     return x / p_norm(name, x, p, axis, keepdim=True).maximum(eps)
+
+
+@whole
+def _slopes(x: Any, slopes: Any) -> Any:
+    """Of the two slopes the second where x > 0, else the first; nan for nan."""
+    return nan_under(slopes.take((x > 0).view(np.int8)), where_nan(x))
 
 
 def _no_bool(x: TensorBase, name: str) -> TensorBase:

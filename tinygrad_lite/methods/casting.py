@@ -100,7 +100,7 @@ class CastingMethods(Theme):
             return self
         if self._data.dtype.kind == "f":
             return Cast.apply(self, dtype=self._data.dtype, order="C")
-        return self._wrap(np.ascontiguousarray(self._data), None)
+        return self._wrap(self._data.copy("C"), None)
 
     def bitcast(self, dtype: DTypeLike) -> Self:
         """The same bits read as `dtype`, in new memory.  No gradient flows through.
@@ -118,7 +118,7 @@ class CastingMethods(Theme):
             raise ValueError(
                 f"bitcast: the last axis of {shape} {given} holds no whole number of {wanted}"
             )
-        return self._wrap(np.array(self._data, order="C").view(wanted), None)
+        return self._wrap(self._data.copy("C").view(wanted), None)
 
     def half(self) -> Self:
         """The same values as float16."""

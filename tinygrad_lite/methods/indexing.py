@@ -9,6 +9,7 @@ from ..arrays.arguments import integer, shown
 from ..arrays.float_errors import quiet
 from ..arrays.given import as_array
 from ..arrays.integers import positions
+from ..arrays.recorded import leaves
 from ..engine.graph import TensorBase
 from ..engine.memory import changes
 from ..engine.recording import is_grad_enabled
@@ -33,12 +34,13 @@ def array_index(index: Any) -> tuple[tuple[Any, ...], bool, bool]:
         if isinstance(item, TensorBase):
             item = item._data
         if isinstance(item, (np.ndarray, list, tuple, range)):  # a tuple in a tuple is a list
-            item = np.array(plain_array(item, "index", "integers or a bool mask", "biu"))
+            item = plain_array(item, "index", "integers or a bool mask", "biu").copy(order="K")
             if item.dtype.kind == "f":  # an empty list
                 item = item.astype(np.int64)
             if item.dtype.kind == "u":
                 item = positions("index", item)
             if item.ndim == 0 and item.dtype.kind != "b":
+                leaves("x[i] by a 0-d Tensor, whose memory depends on a value")
                 item = int(item)
             else:
                 basic = False

@@ -6,6 +6,8 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from ..arrays.arguments import flag, number
+from ..arrays.recorded import each_time
+from ..engine.graph import Array
 from ..ops.activations import Softmax, Softplus
 from ..ops.elementwise import Sigmoid
 from ..ops.losses import BinaryCrossEntropy
@@ -47,12 +49,7 @@ class ProbabilityLossMethods(Theme):
         """
         check_reduction("binary_crossentropy", reduction)
         p, truth = alike("binary_crossentropy", self, Y=Y)
-        outside = ~((p._data >= 0) & (p._data <= 1))
-        if outside.any():
-            raise ValueError(
-                "binary_crossentropy: expected probabilities from 0 to 1; got "
-                f"{p._data[outside][0]}; binary_crossentropy_logits takes scores"
-            )
+        _check_probabilities(p._data)
         losses = BinaryCrossEntropy.apply(p, truth)
         if weight is not None:
             losses = losses * factors("binary_crossentropy", "weight", weight, p)
@@ -198,14 +195,31 @@ class ProbabilityLossMethods(Theme):
         elif x.ndim and variance.shape == x.shape[:-1]:
             variance = variance.reshape((*variance.shape, 1))
         variance = _beside(name, "var", variance, x)
-        if (variance._data < 0).any():
-            raise ValueError(f"{name}: var: expected 0 or more; got {variance._data.min()}")
+        _check_variance(f"{name}: var", variance._data)
         variance = variance.clone()
         np.maximum(variance._data, eps, out=variance._data)
         losses = (variance.log() + (x - truth).square() / variance) * 0.5
         if flag(full, f"{name}: full"):
             losses = losses + 0.5 * log(2 * pi)
         return reduced(losses, reduction)
+
+
+@each_time
+def _check_probabilities(p: Array) -> None:
+    """ValueError unless all are from 0 to 1."""
+    outside = ~((p >= 0) & (p <= 1))
+    if outside.any():
+        raise ValueError(
+            "binary_crossentropy: expected probabilities from 0 to 1; got "
+            f"{p[outside][0]}; binary_crossentropy_logits takes scores"
+        )
+
+
+@each_time
+def _check_variance(name: str, variance: Array) -> None:
+    """ValueError for negative ones."""
+    if (variance < 0).any():
+        raise ValueError(f"{name}: expected 0 or more; got {variance.min()}")
 
 
 def _logistic(x: Any, truth: Any, positive: Any) -> Any:

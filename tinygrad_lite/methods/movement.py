@@ -7,6 +7,7 @@ import numpy as np
 
 from ..arrays.arguments import integer, shown
 from ..arrays.ownership import memory_owner
+from ..arrays.recorded import leaves
 from ..arrays.shapes import (
     Axis,
     Shape,
@@ -235,6 +236,8 @@ class MovementMethods(Theme):
         axis = line_axis(axis, len(shape), "repeat_interleave")
         if not shape:
             return self.reshape(1).repeat_interleave(repeats, 0)
+        if isinstance(repeats, (TensorBase, np.ndarray)):
+            leaves("repeat_interleave by a Tensor or an array, whose shape depends on values")
         counts = plain_array(repeats, "repeat_interleave: repeats")
         if counts.dtype.kind not in "iu" or counts.shape not in ((), (1,), (shape[axis],)):
             raise ValueError(

@@ -9,6 +9,7 @@ import numpy as np
 from ..arrays.arguments import flag, integer, shown
 from ..arrays.float_errors import quiet
 from ..arrays.pooling import max_pool
+from ..arrays.recorded import each_time, whole
 from ..arrays.shapes import Shape, Sizes, padding_pairs, per_axis
 from ..arrays.windows import Windows
 from ..engine.graph import Array, TensorBase
@@ -197,11 +198,8 @@ class PoolingMethods(Theme):
             size = per_axis(given, 2, f"{name}: output_size", single=False)
         if min(size) < 1:
             raise ValueError(f"{name}: padding {shown(padding)} leaves an output of size {size}")
-        if positions.size and not 0 <= positions.min() <= positions.max() < prod(size):
-            raise ValueError(
-                f"{name}: indices run from {positions.min()} to {positions.max()}; an output of "
-                f"size {size} has 0 to {prod(size) - 1}"
-            )
+        if positions.size:
+            _check_positions(name, positions, size)
         n, channels = x.shape[:2]
         zeros = x._wrap(np.zeros((n, channels, prod(size)), x.dtype), None)
         y = zeros.scatter(2, positions.reshape((n, channels, prod(shape[-2:]))), x.flatten(2))
@@ -330,6 +328,16 @@ def output_sizes(name: str, x: TensorBase, rank: int, output_size: OutputSize) -
     return per_axis(wanted, rank, f"{name}: output_size", single=False)
 
 
+@each_time
+def _check_positions(name: str, positions: Array, size: Shape) -> None:
+    """ValueError for one that an output of this size does not have."""
+    if not 0 <= positions.min() <= positions.max() < prod(size):
+        raise ValueError(
+            f"{name}: indices run from {positions.min()} to {positions.max()}; an output of "
+            f"size {size} has 0 to {prod(size) - 1}"
+        )
+
+
 def adaptive_windows(size: int, count: int) -> tuple[Array, Array]:
     """The positions (count, taps) in `count` windows that divide an axis evenly, and a mask.
 
@@ -341,6 +349,7 @@ def adaptive_windows(size: int, count: int) -> tuple[Array, Array]:
     return np.minimum(positions, size - 1), positions < end[:, None]
 
 
+@whole
 def largest_of_adaptive(x: Array, sizes: Shape) -> Array:
     """The position in the flat image of each window's largest element: (N, C, *sizes)."""
     rank, size = len(sizes), x.shape[2:]

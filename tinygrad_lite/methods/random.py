@@ -10,6 +10,7 @@ from ..arrays import arguments, generator
 from ..arrays.arguments import flag, integer, number, shown
 from ..arrays.dtypes import INT, check_dtype, float_dtype
 from ..arrays.float_errors import quiet
+from ..arrays.recorded import each_time
 from ..arrays.shapes import Shape
 from ..engine.recording import Observer
 from ._keywords import also
@@ -197,8 +198,7 @@ class RandomMethods(Theme):
     def bernoulli(self) -> Self:
         """1 with the probability that self holds, else 0; same shape and dtype, no gradient."""
         probability = self._data
-        if probability.dtype.kind != "f" or not np.all((probability >= 0) & (probability <= 1)):
-            raise ValueError("bernoulli: expected floats from 0 to 1, the probabilities of a 1")
+        _check_probabilities(probability)
         drawn = _draw("random", probability.shape) < probability
         return self._wrap(drawn.astype(probability.dtype), None)
 
@@ -221,26 +221,44 @@ class RandomMethods(Theme):
             )
         num_samples = integer(num_samples, "multinomial: num_samples", least=1)
         replacement = flag(replacement, "multinomial: replacement")
-        if not np.all(np.isfinite(weights) & (weights >= 0)):
-            raise ValueError("multinomial: expected finite weights of 0 or more")
-        possible = int(np.min(np.count_nonzero(weights, axis=-1), initial=weights.shape[-1]))
-        if possible < (1 if replacement else num_samples):
-            raise ValueError(
-                f"multinomial: {possible} weights are above 0, too few for "
-                f"num_samples={shown(num_samples)}"
-                + ("" if replacement or not possible else "; pass replacement=True")
-            )
+        _check_weights(weights, num_samples, replacement)
         return self._wrap(_sample(weights, num_samples, replacement), None)
 
 
 def _draw(distribution: str, *arguments: Any) -> Any:
     """Numbers from the method of this name of NumPy's generator; observers are notified."""
-    source = generator.current()
+    return _drawn(generator.source.get(), distribution, *arguments)
+
+
+@each_time
+def _drawn(given: generator.Source | None, distribution: str, *arguments: Any) -> Any:
+    source = generator.drawn_from(given)
     drawn = np.asarray(getattr(source, distribution)(*arguments))
     observer = Observer.current("drew")
     if observer is not None:
         observer.drew(source, drawn)
     return drawn
+
+
+@each_time
+def _check_probabilities(probability: Any) -> None:
+    """ValueError unless all are floats from 0 to 1."""
+    if probability.dtype.kind != "f" or not np.all((probability >= 0) & (probability <= 1)):
+        raise ValueError("bernoulli: expected floats from 0 to 1, the probabilities of a 1")
+
+
+@each_time
+def _check_weights(weights: Any, num_samples: int, replacement: bool) -> None:
+    """ValueError for weights of `multinomial` from which so many cannot be drawn."""
+    if not np.all(np.isfinite(weights) & (weights >= 0)):
+        raise ValueError("multinomial: expected finite weights of 0 or more")
+    possible = int(np.min(np.count_nonzero(weights, axis=-1), initial=weights.shape[-1]))
+    if possible < (1 if replacement else num_samples):
+        raise ValueError(
+            f"multinomial: {possible} weights are above 0, too few for "
+            f"num_samples={shown(num_samples)}"
+            + ("" if replacement or not possible else "; pass replacement=True")
+        )
 
 
 def _fan_in(name: str, sizes: Any) -> tuple[Shape, int]:

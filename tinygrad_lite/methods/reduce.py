@@ -13,6 +13,7 @@ from numpy.typing import DTypeLike
 
 from ..arrays.arguments import flag, number, shown, wrong
 from ..arrays.dtypes import check_dtype
+from ..arrays.recorded import holds
 from ..arrays.shapes import Axis, line_axis, normalize_axes
 from ..engine.graph import TensorBase
 from ..ops.reduce import Centre, Max, Mean, Min, Norm, Prod, Sum
@@ -184,11 +185,11 @@ class ReduceMethods(Theme):
         largest = x.detach().max(axes, keepdim=True)
         largest = Where.apply(largest, 0.0, condition=np.isfinite(largest._data))
         total = (x - largest).exp().sum(axes, keepdim)
-        empty = total._data == 0
-        if empty.any():
-            total = Where.apply(total, 1.0, condition=~empty)
-            return Where.apply(total.log(), -np.inf, condition=~empty)
-        return total.log() + largest.reshape(total.shape)
+        some = total._data != 0
+        if not holds(lambda: not some.all()):
+            return total.log() + largest.reshape(total.shape)
+        y = Where.apply(total, 1.0, condition=some).log() + largest.reshape(total.shape)
+        return Where.apply(y, -np.inf, condition=some)
 
     def _filled_axes(self, axis: Axis, name: str) -> tuple[int, ...]:
         """The axes, which must have elements, since no elements have no largest or smallest."""

@@ -12,6 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..arrays.arguments import flag, integer, shown
+from ..arrays.recorded import each_time, whole
 from ..arrays.shapes import Axis, keepdim_shape, line_axis, normalize_axes
 from ..engine.graph import Array, TensorBase
 from ..ops.selection import Mask
@@ -46,7 +47,7 @@ class SortingMethods(Theme):
         """
         k = integer(k, "topk: k")
         axis = line_axis(axis, self._data.ndim, "topk")
-        line = np.atleast_1d(self._data)
+        line = self._data.reshape(self._data.shape or (1,))
         if not 0 <= k <= line.shape[axis]:
             raise ValueError(
                 f"topk: expected k from 0 to {line.shape[axis]}, the size of axis {axis}; "
@@ -90,10 +91,7 @@ class SortingMethods(Theme):
         axes = normalize_axes(axis, x.ndim, name)
         keepdim = flag(keepdim, f"{name}: keepdim")
         shares = plain_array(q, f"{name}: q").astype(np.float64)
-        if shares.ndim > 1 or not ((shares >= 0) & (shares <= 1)).all():
-            raise ValueError(
-                f"{name}: q: expected numbers from 0 to 1, one or several; got {shown(q)}"
-            )
+        _check_shares(name, shares, q)
         count = prod(x.shape[number] for number in axes)
         rest = tuple(number for number in range(x.ndim) if number not in axes)
         rows = x.permute(rest + axes).reshape(*(x.shape[number] for number in rest), count)
@@ -109,6 +107,15 @@ class SortingMethods(Theme):
         found = found.permute(-1, *range(found.ndim - 1))
         kept = keepdim_shape(x.shape, axes) if keepdim else found.shape[1:]
         return found.reshape(*shares.shape, *kept)
+
+
+@each_time
+def _check_shares(name: str, shares: Array, given: Any) -> None:
+    """ValueError unless these are numbers from 0 to 1."""
+    if shares.ndim > 1 or not ((shares >= 0) & (shares <= 1)).all():
+        raise ValueError(
+            f"{name}: q: expected numbers from 0 to 1, one or several; got {shown(given)}"
+        )
 
 
 def _between(rows: Any, positions: Array) -> Any:
@@ -141,6 +148,7 @@ def _sorted_at(rows: Any, positions: Array) -> Any:
     return values.reshape(*rows.shape[:-1], *positions.shape)
 
 
+@whole
 def _first(rows: Array, k: int, largest: bool) -> Array:
     """The positions of the k largest or smallest elements of each row, in order.
 
@@ -165,7 +173,7 @@ def _order(tensor: TensorBase, name: str, axis: int, descending: bool) -> tuple[
     """The positions that sort the elements along the axis, and the axis counted from the front."""
     x, descending = tensor._data, flag(descending, f"{name}: descending")
     axis = line_axis(axis, x.ndim, name)
-    return _sorted(np.atleast_1d(x), axis, descending).reshape(x.shape), axis
+    return _sorted(x.reshape(x.shape or (1,)), axis, descending).reshape(x.shape), axis
 
 
 def _sorted(x: Array, axis: int, descending: bool) -> Array:
