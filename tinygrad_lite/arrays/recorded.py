@@ -76,8 +76,11 @@ def holds(test: Callable[..., bool], *given: Any) -> bool:
     return recorder.get() is not None or test(*given)
 
 
-def leaves(what: str) -> None:
-    """Say that what comes next depends on values: a step that does it cannot be captured."""
+def leaves(what: str, *arrays: Any) -> None:
+    """Say that what comes next depends on values: a step that does it cannot be captured.
+
+    If these are the values of arrays, then only if one of them may change between replays.
+    """
     recording = recorder.get()
-    if recording is not None:
+    if recording is not None and (not arrays or any(map(recording.varies, arrays))):
         recording.leak(what, None)

@@ -316,6 +316,10 @@ class Trace(Observer):
             return array
         return self.traced(self.variable(array, "constant"))
 
+    def varies(self, array: Any) -> bool:
+        """Whether the array may be another one in each replay."""
+        return type(array) is Traced and array.variable.kind != "constant"
+
     def fresh(self, array: Any) -> Any:
         """A copy in each replay of an array that was made of shapes and numbers alone."""
         if type(array) is not np.ndarray:

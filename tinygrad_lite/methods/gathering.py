@@ -131,7 +131,7 @@ class GatheringMethods(Theme):
             neutral = 1 if reduce == "prod" else 0
             x = Setitem.apply(x, neutral, index=positions, distinct=False)
         if reduce == "prod":
-            leaves("products scattered, whose memory depends on values")
+            leaves("products scattered, whose memory depends on values", *positions)
             layer = _turn(positions, shape)
             layers = x._wrap(np.ones((layer.max(initial=-1) + 1, *shape), x._data.dtype), None)
             layers = Setitem.apply(layers, value, index=(layer, *positions), distinct=True)
@@ -218,7 +218,7 @@ class GatheringMethods(Theme):
         """The elements where the bool mask is True, as one axis.  x and the mask broadcast."""
         array = plain_array(mask, "masked_select: mask", "bools, as x > 0 gives", "b")
         shape = broadcast_shape(self._data.shape, array.shape, name="masked_select")
-        leaves("masked_select, whose shape depends on values")
+        leaves("masked_select, whose shape depends on values", array)
         return self.expand(shape)[np.broadcast_to(array, shape)]
 
     def nonzero(self, as_tuple: bool = False) -> Any:
@@ -226,7 +226,7 @@ class GatheringMethods(Theme):
 
         With as_tuple, one tensor (n,) for each axis, as in x[x.nonzero(as_tuple=True)].
         """
-        leaves("nonzero, whose shape depends on values")
+        leaves("nonzero, whose shape depends on values", self._data)
         found = np.argwhere(self._data).astype(np.int64, copy=False)
         if flag(as_tuple, "nonzero: as_tuple"):
             return tuple(self._wrap(np.ascontiguousarray(line), None) for line in found.T)
@@ -242,7 +242,7 @@ class GatheringMethods(Theme):
         if num_classes == -1:
             if not labels.size:
                 raise ValueError("one_hot: no elements, so num_classes must be given")
-            leaves("one_hot without num_classes, whose shape depends on values")
+            leaves("one_hot without num_classes, whose shape depends on values", labels)
             num_classes = int(labels.max()) + 1
         check_range("one_hot", labels, 0, num_classes, "classes")
         return self._wrap((labels[..., None] == np.arange(num_classes)).astype(np.int64), None)

@@ -40,7 +40,7 @@ def array_index(index: Any) -> tuple[tuple[Any, ...], bool, bool]:
             if item.dtype.kind == "u":
                 item = positions("index", item)
             if item.ndim == 0 and item.dtype.kind != "b":
-                leaves("x[i] by a 0-d Tensor, whose memory depends on a value")
+                leaves("x[i] with a 0-d i, whose memory depends on a value", item)
                 item = int(item)
             else:
                 basic = False
@@ -72,8 +72,10 @@ class IndexingMethods(Theme):
     __slots__ = ()
 
     def __getitem__(self, index: Any) -> Self:
-        items, _, distinct = array_index(index)
+        items, basic, distinct = array_index(index)
         try:
+            if distinct and not basic:
+                leaves("x[mask], whose shape depends on values", *items)
             return Getitem.apply(self, index=items, distinct=distinct)
         except (IndexError, OverflowError) as error:
             if isinstance(error, IndexError) and not str(error).startswith("only integers"):

@@ -236,9 +236,8 @@ class MovementMethods(Theme):
         axis = line_axis(axis, len(shape), "repeat_interleave")
         if not shape:
             return self.reshape(1).repeat_interleave(repeats, 0)
-        if isinstance(repeats, (TensorBase, np.ndarray)):
-            leaves("repeat_interleave by a Tensor or an array, whose shape depends on values")
         counts = plain_array(repeats, "repeat_interleave: repeats")
+        leaves("repeat_interleave by an array, whose shape depends on values", counts)
         if counts.dtype.kind not in "iu" or counts.shape not in ((), (1,), (shape[axis],)):
             raise ValueError(
                 f"repeat_interleave: repeats: expected one integer, or {shape[axis]} of them; "
