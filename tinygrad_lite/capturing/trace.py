@@ -46,7 +46,7 @@ class Traced(NDArrayOperatorsMixin):
     strides = property(lambda self: self.value.strides)
     nbytes = property(lambda self: self.value.nbytes)
     itemsize = property(lambda self: self.value.itemsize)
-    flags = property(lambda self: self.value.flags)
+    flags = property(lambda self: np.asarray(self.value).flags)
 
     @property
     def base(self) -> Any:
@@ -94,6 +94,9 @@ class Traced(NDArrayOperatorsMixin):
         return self._trace.call(getitem, (self, index), {})
 
     def __setitem__(self, index: Any, value: Any) -> None:
+        if isinstance(self.value, np.generic):  # the result of an operation is an array
+            array = self._trace.call(np.asarray, (self,), {})
+            self.variable, self.value, array.variable.traced = array.variable, array.value, self
         self._trace.call(setitem, (self, index, value), {}, (self,))
 
     # What would read the values
@@ -212,6 +215,7 @@ class Trace(Observer):
         self.path = ""
         self.line = ""
         self.strict = 0  # inside a rule, which is replayed whole if it cannot be recorded
+        self.opaque: dict[Any, tuple[Var, ...]] = {}  # of those whose forward is, what it used
         self.whole: dict[str, str] = {}  # the operations that are replayed whole, and why
         self.notes = Notes()
 
@@ -248,9 +252,11 @@ class Trace(Observer):
             return tuple(tree), make(handed)
         if not isinstance(value, (np.ndarray, np.generic)):
             return value, value
+        owner = memory_owner(value) if isinstance(value, np.ndarray) else None
         var = given.get(id(value))
-        if var is None:
-            owner = memory_owner(value) if isinstance(value, np.ndarray) else value
+        if owner is None:  # a scalar, perhaps np.True_, of which there is only one
+            var = Var("made", value)
+        elif var is None:
             var = Var("made", value, self.roots.get(id(owner)))
             self.roots.setdefault(id(owner), var)
             self.known[id(value)] = var
@@ -287,7 +293,7 @@ class Trace(Observer):
         given = {id(var.value): var for var in entry.reads()}
         result = function(*mapped(args, value_of), **mapped(options, value_of))
         entry.result, handed = self._made(result, given)
-        made = [var for var in entry.results() if id(var.value) not in given]
+        made = [var for var in entry.results() if given.get(id(var.value)) is not var]
         if made or writes or always:
             self.entries.append(entry)
         return handed
@@ -379,7 +385,12 @@ class Trace(Observer):
         held = _attributes(op)
         with self.paused():
             entry_args = (op, held, tuple(arrays))
-            return self._add(run_forward, entry_args, {}, ())
+            result = self._add(run_forward, entry_args, {}, ())
+        for name, value in held.items():  # run_forward put the arrays there
+            setattr(op, name, value)
+        entry = self.entries[-1]
+        self.opaque[op] = (*entry.reads(), *entry.results())
+        return result
 
     def backward(self, node: Any, gradient: Any) -> Any:
         """A node is visited: the same for its backward rule."""
@@ -388,7 +399,7 @@ class Trace(Observer):
         self.line = node.line or ""
         if not isinstance(node, Primitive) or not isinstance(gradient, (np.ndarray, tuple)):
             return node.pull_back(gradient)
-        if type(node).pull_back is Primitive.pull_back:
+        if type(node).pull_back is Primitive.pull_back and node not in self.opaque:
             mark = len(self.entries)
             self.strict += 1
             try:
@@ -398,7 +409,7 @@ class Trace(Observer):
                 self.whole[type(node).__name__] = str(reason)
             finally:
                 self.strict -= 1
-        elif type(node).pull_back is not Function.pull_back:  # a checkpoint: runs operations
+        elif type(node).pull_back not in (Primitive.pull_back, Function.pull_back):  # a checkpoint: runs operations
             return node.pull_back(gradient)
         return self._backward_whole(node, gradient)
 
@@ -411,6 +422,7 @@ class Trace(Observer):
             result = self._add(
                 run_backward, (stand_in, _attributes(node), gradient, *saved), {}, ()
             )
+        self.entries[-1].keeps = self.opaque.get(node, ())  # which forward may have left in it
         return result
 
     def module(self, path: str) -> Any:
