@@ -409,7 +409,8 @@ class Trace(Observer):
                 self.whole[type(node).__name__] = str(reason)
             finally:
                 self.strict -= 1
-        elif type(node).pull_back not in (Primitive.pull_back, Function.pull_back):  # a checkpoint: runs operations
+        elif type(node).pull_back not in (Primitive.pull_back, Function.pull_back):
+            # a checkpoint, which runs operations
             return node.pull_back(gradient)
         return self._backward_whole(node, gradient)
 
