@@ -20,7 +20,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from tinygrad_lite import Tensor, arguments, warn
+from tinygrad_lite import Tensor, arguments, recorded, warn
 
 Array: TypeAlias = NDArray[Any]
 Filled = TypeVar("Filled", Tensor, NDArray[Any])
@@ -318,6 +318,7 @@ def _kaiming_std(name: str, tensor: Filled, a: float, mode: Mode, nonlinearity: 
     return gain / math.sqrt(fan_in if mode == "fan_in" else fan_out)
 
 
+@recorded.each_time
 def _between(count: int, low: float, high: float) -> Array:
     """Standard normal numbers (float64) from low to high.
 

@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_lite import Tensor, arguments
+from tinygrad_lite import Tensor, arguments, recorded
 
 Value: TypeAlias = Tensor | NDArray[Any] | float
 
@@ -46,10 +46,12 @@ def common_shape(name: str, **shapes: tuple[int, ...]) -> tuple[int, ...]:
         raise ValueError(f"{name}: the shapes do not broadcast: {listed}") from None
 
 
+@recorded.each_time
 def check(name: str, values: Any, valid: Any, expected: str) -> None:
     """Raise unless all elements are valid; the message shows the first that is not."""
     if not np.all(valid):
-        raise ValueError(f"{name}: expected {expected}; got {values[~np.asarray(valid)].flat[0]}")
+        first = np.asarray(values)[~np.asarray(valid)].flat[0]
+        raise ValueError(f"{name}: expected {expected}; got {first}")
 
 
 def one_of(name: str, **values: Tensor | NDArray[Any] | float | None) -> tuple[str, Value]:

@@ -152,9 +152,9 @@ class Exponential(Distribution):
         if self.validate_args:
             check("Exponential: rate", self.rate.data, self.rate.data > 0, "numbers above 0")
 
-    def in_support(self, value: NDArray[Any]) -> NDArray[np.bool_]:
+    def in_support(self, value: NDArray[Any]) -> Any:
         """Which values can be drawn."""
-        return np.asarray(value >= 0)
+        return value >= 0
 
     @property
     def mean(self) -> Tensor:
@@ -215,9 +215,9 @@ class Uniform(Distribution):
             valid = self.low.data < self.high.data
             check("Uniform: high", self.high.data, valid, "numbers above low")
 
-    def in_support(self, value: NDArray[Any]) -> NDArray[np.bool_]:
+    def in_support(self, value: NDArray[Any]) -> Any:
         """Which values can be drawn."""
-        return np.asarray((value >= self.low.data) & (value <= self.high.data))
+        return (value >= self.low.data) & (value <= self.high.data)
 
     @property
     def mean(self) -> Tensor:
@@ -247,7 +247,7 @@ class Uniform(Distribution):
     def log_prob(self, value: Value) -> Tensor:
         """-log(high - low) from low to below high, else -inf."""
         x = self._value("log_prob", value)
-        inside = np.asarray(x.data >= self.low.data) & np.asarray(x.data < self.high.data)
+        inside = (x.data >= self.low.data) & (x.data < self.high.data)
         found = -(self.high - self.low).log()
         return found.expand(inside.shape).masked_fill(~inside, -math.inf)
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_lite import Tensor, no_grad
+from tinygrad_lite import Tensor, no_grad, recorded
 
 from ._arguments import Value, broadcast, check, common_shape, one_of
 from .distribution import Distribution
@@ -54,9 +54,9 @@ class Bernoulli(Distribution):
             return p.log() - (-p).log1p()
         raise AttributeError(f"Bernoulli has no attribute {name!r}", name=name, obj=self)
 
-    def in_support(self, value: NDArray[Any]) -> NDArray[np.bool_]:
+    def in_support(self, value: NDArray[Any]) -> Any:
         """Which values can be drawn."""
-        return np.asarray((value == 0) | (value == 1))
+        return (value == 0) | (value == 1)
 
     @property
     def param_shape(self) -> tuple[int, ...]:
@@ -130,12 +130,11 @@ class Categorical(Distribution):
         if self.validate_args and name == "probs":
             valid = (given.data >= 0) & (given.data < math.inf)
             check("Categorical: probs", given.data, valid, "finite numbers of 0 or more")
-            if not (given.data > 0).any(axis=-1).all():
-                raise ValueError("Categorical: probs: expected one above 0 in each row; got all 0")
+            _check_rows(given.data)
         elif self.validate_args:
             most = given.data.max(axis=-1)
             valid = np.isfinite(most)
-            check("Categorical: logits", np.asarray(most), valid, "a finite one in each row")
+            check("Categorical: logits", most, valid, "a finite one in each row")
         if name == "probs":
             self.probs = given / given.sum(-1, keepdim=True)
         else:
@@ -170,10 +169,10 @@ class Categorical(Distribution):
         """nan: classes are no numbers."""
         return self.mean
 
-    def in_support(self, value: NDArray[Any]) -> NDArray[np.bool_]:
+    def in_support(self, value: NDArray[Any]) -> Any:
         """Which values can be drawn."""
         whole = np.equal(value, np.floor(value))
-        return np.asarray(whole & (value >= 0) & (value < self._given.shape[-1]))
+        return whole & (value >= 0) & (value < self._given.shape[-1])
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
         """Classes, as int64."""
@@ -212,6 +211,12 @@ class Categorical(Distribution):
     def _given(self) -> Tensor:
         """What was given, normalised."""
         return self.probs if "probs" in vars(self) else self.logits
+
+
+@recorded.each_time
+def _check_rows(probs: NDArray[Any]) -> None:
+    if not (probs > 0).any(axis=-1).all():
+        raise ValueError("Categorical: probs: expected one above 0 in each row; got all 0")
 
 
 def _above_eps(probs: Tensor) -> Tensor:

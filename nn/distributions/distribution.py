@@ -122,9 +122,9 @@ class Distribution:
         new.validate_args = self.validate_args
         return new
 
-    def in_support(self, value: NDArray[Any]) -> NDArray[np.bool_]:
+    def in_support(self, value: NDArray[Any]) -> Any:
         """Which values can be drawn."""
-        return np.asarray(value == value)
+        return value == value
 
     def __repr__(self) -> str:
         given = {name: vars(self)[name] for name in self.parameters if name in vars(self)}

@@ -3,8 +3,9 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tinygrad_lite import Tensor
+from tinygrad_lite import Tensor, recorded
 
 from ._arguments import Value, as_tensor, check, common_shape, one_of
 from .continuous import HALF_LOG_2_PI
@@ -56,7 +57,7 @@ class MultivariateNormal(Distribution):
         super().__init__(batch, (n,), validate_args)
         if self.validate_args:
             check("MultivariateNormal: loc", mean.data, mean.data == mean.data, "numbers, no nan")
-            _check_matrix(kind, square)
+            _check_matrix(kind, square.data)
         self.loc = mean.expand(*batch, n)
         setattr(self, kind, square.expand(*batch, n, n))
         self.factor = _lower_factor(kind, square)
@@ -140,14 +141,15 @@ def _identity_like(matrix: Tensor) -> Tensor:
     return Tensor.eye(matrix.shape[-1], dtype=matrix.dtype).expand(matrix.shape)
 
 
-def _check_matrix(kind: str, matrix: Tensor) -> None:
+@recorded.each_time
+def _check_matrix(kind: str, values: NDArray[Any]) -> None:
     """Raise unless L can be computed from the matrix."""
-    name, values = f"MultivariateNormal: {kind}", matrix.data
+    name = f"MultivariateNormal: {kind}"
     if kind == "scale_tril":
         diagonal = np.diagonal(values, axis1=-2, axis2=-1)
         if not (np.triu(values, 1) == 0).all() or not (diagonal > 0).all():
             raise ValueError(f"{name}: expected 0 above the diagonal, and the diagonal above 0")
-    elif not np.allclose(values, matrix.mT.data, rtol=1e-6, atol=1e-6):
+    elif not np.allclose(values, values.mT, rtol=1e-6, atol=1e-6):
         raise ValueError(f"{name}: expected a symmetric matrix; write (a + a.mT) / 2")
     elif not (np.linalg.eigvalsh(values.astype(np.float64)) > 0).all():
         raise ValueError(f"{name}: expected a positive definite matrix, with eigenvalues above 0")

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lite import Tensor, arguments, ops
+from tinygrad_lite import Tensor, arguments, ops, recorded
 
 
 class Packed:
@@ -65,7 +65,11 @@ def lengths_of(given: Any, name: str, steps: int, batch: int) -> Any:
     """Lengths as an array of `batch` integers from 1 to `steps`; None if all have all the steps."""
     if given is None:
         return None
-    listed = given.tolist() if isinstance(given, (Tensor, np.ndarray)) else given
+    listed = given
+    if isinstance(given, (Tensor, np.ndarray)):
+        array = given.numpy() if isinstance(given, Tensor) else given
+        recorded.leaves(f"{name} decide how many rows a step has; give a list of integers", array)
+        listed = array.tolist()
     if not isinstance(listed, (list, tuple)) or not all(map(arguments.is_integer, listed)):
         raise arguments.wrong(name, "a list of integers, one for each sequence", given)
     if len(listed) != batch:

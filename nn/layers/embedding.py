@@ -231,6 +231,9 @@ def embedding(
     _dense(sparse, "embedding")
     weight = _checked_table(weight, "embedding")
     indices = _indices("embedding: input", input, len(weight))
+    if not indices.ndim:
+        options = padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse
+        return embedding(indices.reshape(1), weight, *options)[0]
     if _norm(max_norm, "embedding") is not None:
         norm_type = arguments.number(norm_type, "embedding: norm_type")
         if _renormalise(weight.data, indices, max_norm, norm_type):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike
 
-from tinygrad_lite import Tensor, arguments
+from tinygrad_lite import Tensor, arguments, recorded
 
 from ..module import Module
 from ._inputs import Input, as_tensor, float_dtype, optional, reduction_of, with_dtype
@@ -192,6 +192,9 @@ class AdaptiveLogSoftmaxWithLoss(Module):
     def forward(self, input_: Input, target_: Input) -> LogProbability:
         x = with_dtype(input_, self.head.weight.dtype)
         target = as_tensor(np.asarray(target_) if np.isscalar(target_) else target_).numpy()
+        recorded.leaves(
+            "which clusters AdaptiveLogSoftmaxWithLoss computes depends on labels", target
+        )
         if x.shape != (*target.shape, self.in_features) or target.ndim > 1:
             raise ValueError(
                 f"expected (N, {self.in_features}) and labels (N,), or one sample and (); "
