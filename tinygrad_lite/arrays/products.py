@@ -14,8 +14,10 @@ CHUNK = 1 << 25  # multiplications of one chunk
 
 
 @whole
-def multiply(a: Any, b: Any) -> Any:
+def multiply(a: Any, b: Any, out: Any = None) -> Any:
     """a @ b, of matrices, or of a vector and a matrix or a stack of them.  Array or Tensor.
+
+    out     where to write the product of two arrays: C-contiguous, of its shape and dtype
 
     OpenBLAS's threads, once they have worked, keep looking for more work for a while instead of
     sleeping, and so keep the cores from the pool's threads.  So from the first operation on
@@ -23,14 +25,14 @@ def multiply(a: Any, b: Any) -> Any:
     Until then products are left to BLAS, whose threads start sooner.
     """
     if not blas_held.used or a.__class__ is not np.ndarray or b.__class__ is not np.ndarray:
-        return a @ b
+        return a @ b if out is None else np.matmul(a, b, out)
     work = b.size if a.ndim == 1 else a.size * (b.shape[1] if b.ndim == 2 else 1)
     if work <= ALONE or a.dtype != b.dtype:
-        return a @ b
+        return a @ b if out is None else np.matmul(a, b, out)
     if a.ndim == 1 or b.ndim == 1 or work < LARGE:
         with blas_held:
-            return a @ b
-    result = np.empty((len(a), b.shape[1]), a.dtype)
+            return a @ b if out is None else np.matmul(a, b, out)
+    result = np.empty((len(a), b.shape[1]), a.dtype) if out is None else out
     tall = len(a) >= b.shape[1]
     length = max(result.shape)
     step = -(-length // min(max(work // CHUNK, 2), 16))
