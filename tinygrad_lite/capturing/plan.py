@@ -5,7 +5,6 @@ and draws), the entries that nothing needs are dropped.  Each array that is left
 entry that makes it to the last one that reads it.  program.py makes one Python function of them.
 """
 
-import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,12 +32,12 @@ class Plan:
     def __init__(self, trace: Trace, inputs: Sequence[Var], outputs: Sequence[Var]) -> None:
         self.inputs, self.outputs = list(inputs), list(outputs)
         self.entries = needed(trace.entries, outputs)
+        detach_operations(self.entries)
         program = Program(self.inputs, last_uses(self.entries, outputs))
         for position, entry in enumerate(self.entries):
             program.add(position, entry)
         program.finish(self.outputs)
         self.code, self.nbytes = program.code, program.arena.nbytes
-        detach_operations(self.entries)
         self.run = program.compiled()
         forget_values(trace)
 
@@ -72,16 +71,10 @@ def needed(entries: Sequence[Entry], outputs: Sequence[Var]) -> list[Entry]:
 def last_uses(entries: Sequence[Entry], outputs: Sequence[Var]) -> dict[Var, int]:
     """For each variable that owns memory, the position of the last entry that uses it."""
     last: dict[Var, int] = {}
-    held: dict[int, list[Var]] = {}  # what an operation that is replayed whole may hold
     for position, entry in enumerate(entries):
-        used = [*entry.reads(), *entry.results()]
-        op = operation_of(entry)
-        if op is not None:
-            used = held.setdefault(id(op), [])
-            used += [*entry.reads(), *entry.results()]
         # A user's code may keep an array for good, so what it sees is never overwritten.
-        until = KEPT if isinstance(op, Function) else position
-        for var in used:
+        until = KEPT if isinstance(operation_of(entry), Function) else position
+        for var in (*entry.reads(), *entry.results()):
             last[var.root] = max(last.get(var.root, 0), until)
     last.update((var.root, KEPT) for var in outputs)
     return last
@@ -118,8 +111,7 @@ def without_graph(op: Any) -> Any:
     for name in type(op)._attributes:
         value: Any = getattr(op, name, None)
         if name == "__dict__":
-            kept = {key: one for key, one in value.items() if type(one) is not Traced}
-            vars(alone).update({key: copy.copy(one) for key, one in kept.items()})
+            vars(alone).update({key: one for key, one in value.items() if type(one) is not Traced})
         elif hasattr(op, name) and type(value) is not Traced:
             setattr(alone, name, value)
     return alone
@@ -127,7 +119,8 @@ def without_graph(op: Any) -> Any:
 
 def forget_values(trace: Trace) -> None:
     """Keep the form of each array that is another one in each replay, and not its values."""
-    for var in trace.known.values():
+    scalars = (var for entry in trace.entries for var in entry.results())
+    for var in (*trace.known.values(), *scalars, *trace.notes.made):
         var.traced = None
         if var.kind in ("made", "input") and isinstance(var.value, (np.ndarray, np.generic)):
             var.value = Form(var.value)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import products
-from .entries import Entry, Var, mapped, variables
+from .entries import Entry, Var, variables
 from .memory import Arena, Form
 from .trace import getitem, setitem
 
@@ -42,7 +42,7 @@ WITH_OUT = {
 }
 METHODS = {getattr(np.ndarray, name): name for name in dir(np.ndarray) if name[0] != "_"}
 # On two NumPy scalars these compute the same as the function, and sooner.
-OPERATORS = {np.add: "+", np.subtract: "-", np.multiply: "*", np.divide: "/"}
+OPERATORS: dict[Any, str] = {np.add: "+", np.subtract: "-", np.multiply: "*", np.divide: "/"}
 # Functions to which an array with one element means the same as a number.
 WITH_NUMBERS = {
     *(np.add, np.subtract, np.multiply, np.divide, np.maximum, np.minimum),
@@ -207,7 +207,7 @@ class Program:
             if not options and _is_scalar_arithmetic(entry):
                 return f" {OPERATORS[function]} ".join(self._word(one) for one in args)
             words = self._operands(entry)
-            words += [self._word(one) for one in options.get("out", ())]
+            words += [_out(function, self._word(one)) for one in options.get("out", ())]
             return f"{self._function(function)}({', '.join(words)})"
         if function is multiply:
             return f"{self._product(entry)}({self._words(args)})"
@@ -226,15 +226,15 @@ class Program:
         return ", ".join(self._word(one) for one in args)
 
     def _operands(self, entry: Entry) -> list[str]:
-        """The operands of a ufunc; a number beside an array is an array, with which it is faster."""
+        """The operands of a ufunc, numbers as arrays: with these it is faster."""
         args = entry.args
         if entry.function in WITH_NUMBERS and not entry.options.keys() - {"out"}:
             args = _with_arrays(entry)
         return [self._word(one) for one in args]
 
     def _product(self, entry: Entry) -> str:
-        """The function that multiplies as `multiply` would, which leaves small products to NumPy."""
-        return self._function(_product_of(*[one.value for one in entry.args], entry.result.value))
+        """The function that computes a product as `multiply` would."""
+        return self._function(_product_of(*[one.value for one in (*entry.args, entry.result)]))
 
     def _reduction(self, entry: Entry, out: str | None = None) -> str:
         """The call of a reduction, by position where that is all."""
@@ -253,7 +253,7 @@ class Program:
         words.append("None" if out is None else out)
         if options.get("keepdims"):
             words.append("True")
-        while words[-1] == "None":
+        while len(words) > 2 and words[-1] == "None":
             words.pop()
         return f"{self._function(entry.function)}({', '.join(words)})"
 
@@ -292,16 +292,16 @@ class Program:
                 return False
             words = self._operands(entry)
             self._reserve(position, entry, result, function.signature is None)
-            words.append(self._word(result))
+            words.append(_out(function, self._word(result)))
             words += [f"{key}={self._word(one)}" for key, one in entry.options.items()]
             self.lines.append(f"{self._function(function)}({', '.join(words)})")
         elif _is_reduction(function):
             self._reserve(position, entry, result)
             self.lines.append(self._reduction(entry, self._word(result)))
         elif function is multiply and _is_plain_product(entry):
-            words = self._words(args)
+            operands = self._words(args)
             self._reserve(position, entry, result)
-            self.lines.append(f"{self._product(entry)}({words}, {self._word(result)})")
+            self.lines.append(f"{self._product(entry)}({operands}, {self._word(result)})")
         elif _is_in(function, FLAT) and _is_flat_copy(entry):
             source = self._word(args[0])
             self._reserve(position, entry, result)
@@ -315,16 +315,14 @@ class Program:
             self._reserve(position, entry, result)
             self.lines.append(f"{self._word(result)}.fill({FILLED[function]})")
         elif _is_in(function, WITH_OUT):
-            words = self._plain_call(entry, entry.options)[:-1]
+            call = self._plain_call(entry, entry.options)[:-1]
             self._reserve(position, entry, result)
-            self.lines.append(f"{words}, out={self._word(result)})")
+            self.lines.append(f"{call}, out={self._word(result)})")
         else:
             return False
         return True
 
-    def _reserve(
-        self, position: int, entry: Entry, result: Var, takes_over: bool = False
-    ) -> bool:
+    def _reserve(self, position: int, entry: Entry, result: Var, takes_over: bool = False) -> bool:
         """Decide where the result lies: over an operand that is read for the last time, perhaps."""
         form = Form(result.value)
         if takes_over:
@@ -352,7 +350,7 @@ class Program:
 
     def _let_go(self, position: int) -> None:
         """Free the memory of what is used for the last time at this position."""
-        names = []
+        names: list[str] = []
         for var in self.ending.pop(position, ()):
             if var in self.blocks:
                 self.arena.release(*self.blocks.pop(var))
@@ -415,6 +413,11 @@ def _what_it_shows(var: Var) -> Any:
     value = var.value
     form = (value.shape, value.strides, value.dtype, value.flags.writeable)
     return (var.root, _address(var), *form)
+
+
+def _out(function: np.ufunc, word: str) -> str:
+    """The argument `out` of a ufunc; by position, which is faster, where NumPy does not warn."""
+    return f"out={word}" if function in (np.maximum, np.minimum) else word
 
 
 def _is_view(entry: Entry, result: Var) -> bool:
