@@ -1,98 +1,346 @@
-"""What a function reaches from outside: the tensors, arrays and modules that it may use."""
+"""What a step reaches from outside: by its arguments, its variables, its globals, its objects.
 
-from collections.abc import Callable
-from types import FunctionType, ModuleType
-from typing import Any
+`reached_by` looks through the function and whatever it holds, without running anything: the
+variables around it, the globals that it names, its own helper functions, the attributes of objects
+and modules, lists and dicts.  What it finds is of three kinds.
+
+Parameters and buffers stay the same tensors, with the same memory: a replay works on that memory,
+and fits only while they do.  Any other tensor or array is read anew in each call, from the place
+where it stands, as an argument is: a batch may come through a global.  All other things (a number,
+a module, a function) must be the same ones in a replay, if the step can see them.
+"""
+
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator
+from functools import partial
+from types import (
+    BuiltinFunctionType,
+    CellType,
+    CodeType,
+    FunctionType,
+    MappingProxyType,
+    MemberDescriptorType,
+    MethodType,
+    ModuleType,
+)
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..engine.graph import Leaf, TensorBase
 
+LONG = 256  # a container with more elements is data, unless it begins with parameters or modules
+
+_PLAIN = (int, float, complex, str, bytes, type(None), type, np.generic, np.dtype, slice)
+_CLOSED = (*_PLAIN, range, ModuleType, BuiltinFunctionType, np.ufunc)  # nothing is looked for there
+CONTAINERS = (list, tuple, dict, deque, set, frozenset, MappingProxyType)
+_OURS = ("tinygrad_lite", "nn", "numpy", "builtins", "functools", *sys.stdlib_module_names)
+# Methods of a user's class that a step may run though it does not name them, and those that it
+# does not run.
+_UNSEEN = ("forward", "__call__")
+_NOT_RUN = ("__init__", "__new__", "__repr__", "__del__", "__getstate__", "__setstate__")
+
+
+class Place(NamedTuple):
+    """Where a value stands: `owner[key]`, the attribute `key` of `owner`, or in a cell."""
+
+    owner: Any
+    key: Any
+    path: tuple[Any, ...]  # names and positions, from the function's variables
+
+    def read(self) -> Any:
+        """The value that stands there now."""
+        if type(self.owner) is CellType:
+            return self.owner.cell_contents
+        owner: Any = self.owner
+        if isinstance(self.owner, CONTAINERS):
+            return owner[self.key]
+        return getattr(self.owner, self.key)
+
+    def write(self, value: Any) -> bool:
+        """Put a value there, if that can be done."""
+        if type(self.owner) is CellType:
+            self.owner.cell_contents = value
+        elif isinstance(self.owner, (list, dict, deque)):
+            self.owner[self.key] = value
+        else:
+            return False
+        return True
+
+    def __str__(self) -> str:
+        return ".".join(map(str, self.path))
+
 
 class Reached:
-    """The tensors and arrays that a step may read.
+    """What was found.
 
-    inputs   pairs of a path and a tensor or array that may be another one in each call
-    tensors  those that stay the same object, parameters and buffers
-    arrays   of NumPy alone, which stay the same object
+    fixed       parameters and buffers
+    inputs      places of other tensors and arrays
+    links       places of all that must be the same in a replay, and what stands there
+    lengths     containers whose number of elements must be the same
+    contents    containers that the step can change, each with a copy of what is in it
+    modules     with a training flag
+    optimisers  and what they keep
+    generators  of NumPy, which the step may draw from
     """
 
     def __init__(self) -> None:
-        self.inputs: list[tuple[Any, Any]] = []
-        self.tensors: list[Any] = []
-        self.arrays: list[Any] = []
-        self.seen: set[int] = set()
+        self.fixed: dict[int, TensorBase] = {}
+        self.inputs: list[tuple[Place, Any]] = []
+        self.links: list[tuple[Place, Any]] = []
+        self.lengths: list[Any] = []
+        self.contents: list[tuple[Any, Any]] = []
+        self.modules: list[Any] = []
+        self.optimisers: list[Any] = []
+        self.generators: list[Any] = []
+        self.paths: dict[int, tuple[Any, ...]] = {}  # of the tensors, by identity
+        self.names: set[Any] = set()  # that the code of the step can mean
+        self.seen: dict[int, Any] = {}
+        self._stack: list[tuple[Any, Place | None, tuple[Any, ...]]] = []
+        self._objects: list[tuple[Any, tuple[Any, ...], set[Any]]] = []
 
-    def arrays_of(self, origins: Any, args: Any, options: Any) -> list[Any] | None:
-        """The arrays of the inputs in a call."""
-        found = []
-        for kind, where in origins:
-            if kind == "grad":
-                if where.grad is None:
-                    return None
-                found.append(where.grad._data)
+    def walk(self, value: Any, path: tuple[Any, ...] = ()) -> None:
+        """Look through a value, and through all that it holds."""
+        self._stack.append((value, None, path))
+        while self._stack:
+            while self._stack:
+                self._visit(*self._stack.pop())
+            for each in self._objects:  # code found meanwhile may name more of their attributes
+                self._attributes(*each)
+
+    def _push(self, value: Any, owner: Any, key: Any, path: tuple[Any, ...]) -> None:
+        self._stack.append((value, Place(owner, key, path), path))
+
+    def _visit(self, value: Any, place: Place | None, path: tuple[Any, ...]) -> None:
+        if isinstance(value, TensorBase):
+            self._tensor(value, place, path)
+            return
+        if isinstance(value, np.ndarray):
+            if value.dtype.kind in "biuf" and place is not None:
+                self.inputs.append((place, value))
+            elif place is not None:
+                self.links.append((place, value))
+            return
+        if place is not None and not isinstance(value, ModuleType):
+            self.links.append((place, value))
+        if isinstance(value, _CLOSED) or id(value) in self.seen:
+            return
+        self.seen[id(value)] = value
+        if isinstance(value, FunctionType):
+            self._function(value, path)
+        elif isinstance(value, MethodType):
+            self.names.add(value.__func__.__name__)
+            self._stack.append((value.__func__, None, path))
+            self._stack.append((value.__self__, None, path))
+        elif isinstance(value, partial):
+            self._stack.append((value.func, None, path))
+            self._stack.append((value.args, None, path))
+            self._stack.append((value.keywords, None, path))
+        elif isinstance(value, CONTAINERS):
+            self._container(value, path)
+        elif type(value).__module__.startswith("numpy.random"):
+            self.generators.append(value)
+        elif isinstance(value, (staticmethod, classmethod)):
+            self._stack.append((value.__func__, None, path))
+        elif isinstance(value, property):
+            self._stack.append((value.fget, None, path))
+        else:
+            self._object(value, path)
+
+    def _tensor(self, value: Any, place: Place | None, path: tuple[Any, ...]) -> None:
+        if id(value) in self.fixed or place is None or is_fixed(value):
+            self.add_fixed(value, path)
+            if place is not None:
+                self.links.append((place, value))
+        else:
+            self.inputs.append((place, value))
+
+    def add_fixed(self, tensor: Any, path: tuple[Any, ...]) -> None:
+        """A parameter or a buffer."""
+        self.fixed[id(tensor)] = tensor
+        self.paths.setdefault(id(tensor), path)
+
+    # Code
+
+    def _function(self, value: FunctionType, path: tuple[Any, ...]) -> None:
+        if package(value) in _OURS and not hasattr(value, "__wrapped__"):
+            return
+        variables = value.__globals__
+        for name in self._names_of(value.__code__):
+            if name in variables:
+                self._push(variables[name], variables, name, (name,))
+        cells = zip(value.__code__.co_freevars, value.__closure__ or (), strict=True)
+        for name, cell in cells:
+            try:
+                self._push(cell.cell_contents, cell, None, (name,))
+            except ValueError:  # not assigned yet
                 continue
-            value: Any = args if kind == "args" else options
-            for key in where:
-                value = value[key]
-            found.append(value._data if isinstance(value, TensorBase) else value)
-        return found
+        self._stack.append((value.__defaults__, None, path))
+        self._stack.append((value.__kwdefaults__, None, path))
+
+    def _names_of(self, code: CodeType) -> list[str]:
+        """The names that code uses, and the functions inside it; texts may be names too."""
+        names = list(code.co_names)
+        for constant in code.co_consts:
+            if isinstance(constant, CodeType):
+                names += self._names_of(constant)
+            elif isinstance(constant, str):
+                self.names.add(constant)
+        self.names.update(names)
+        return names
+
+    # Containers and objects
+
+    def _container(self, value: Any, path: tuple[Any, ...]) -> None:
+        if len(value) > LONG and not _holds_parts(value):
+            return
+        if isinstance(value, (set, frozenset)):
+            self._stack += [(one, None, path) for one in value]
+            return
+        if not isinstance(value, (tuple, MappingProxyType)):
+            self.lengths.append(value)
+            self.contents.append((value, value.copy()))
+        for key, one in items(value):
+            self._push(one, value, key, (*path, key))
+
+    def _object(self, value: Any, path: tuple[Any, ...]) -> None:
+        kind = type(value)
+        if hasattr(kind, "fn") and kind.__module__ == "tinygrad_lite.capturing.step":
+            self._stack.append((value.fn, None, path))
+            return
+        if kind.__module__.startswith("nn.data"):
+            return
+        if hasattr(kind, "named_state") and hasattr(value, "param_groups"):
+            self._optimiser(value, path)
+            return
+        if hasattr(kind, "named_parts"):
+            self.modules.append(value)
+        attributes = getattr(value, "__dict__", None)
+        if isinstance(attributes, dict):
+            self.contents.append((attributes, attributes.copy()))
+        each = value, path, set[Any]()
+        self._objects.append(each)
+        self._attributes(*each)
+
+    def _attributes(self, value: Any, path: tuple[Any, ...], done: set[Any]) -> None:
+        """Those attributes of an object that the step can mean."""
+        kind = type(value)
+        known = package(kind) in _OURS and package(kind) in ("tinygrad_lite", "nn")
+        module = hasattr(kind, "named_parts")
+        for owner, name, one in attributes_of(value):
+            if name in done:
+                continue
+            whole = module and (isinstance(one, TensorBase) or _holds_parts((one,)))
+            if known or whole or name in self.names:
+                done.add(name)
+                place = Place(owner, name, (*path, name))
+                if module and isinstance(one, TensorBase) and name in value.registered_buffers:
+                    self.add_fixed(one, place.path)
+                if known and isinstance(one, np.ndarray):
+                    self.links.append((place, one))  # a layer reads it with any function of NumPy
+                else:
+                    self._stack.append((one, place, place.path))
+        if package(kind) in _OURS:
+            return
+        for cls in kind.__mro__:
+            if package(cls) in _OURS:
+                continue
+            for name, one in vars(cls).items():
+                hidden = name.startswith("__") and name not in _NOT_RUN
+                mark = cls, name
+                if mark in done or not (name in self.names or name in _UNSEEN or hidden):
+                    continue
+                done.add(mark)
+                if isinstance(one, (FunctionType, staticmethod, classmethod, property)):
+                    self._stack.append((one, None, path))
+                elif not hidden and not isinstance(one, MemberDescriptorType):
+                    self._push(one, vars(cls), name, (*path, name))
+
+    def _optimiser(self, value: Any, path: tuple[Any, ...]) -> None:
+        """Its parameters; its options and its state are read in each replay by its own step."""
+        self.optimisers.append(value)
+        self.contents.append((value.state, dict(value.state)))
+        self.contents += [(kept, dict(kept)) for kept in value.state.values()]
+        self.lengths.append(value.param_groups)
+        for number, group in enumerate(value.param_groups):
+            place = Place(value.param_groups, number, (*path, number))
+            self.links.append((place, group))
+            params = group["params"]
+            self.links.append((Place(group, "params", (*path, "params")), params))
+            self.lengths.append(params)
+            for position, tensor in enumerate(params):
+                self.seen[id(params)] = params
+                self.add_fixed(tensor, (*path, "params", position))
+                self.links.append((Place(params, position, path), tensor))
+
+    def states(self) -> Iterator[Any]:
+        """The arrays in the states of the optimisers."""
+        for optimiser in self.optimisers:
+            for kept in optimiser.state.values():
+                yield from (one for one in kept.values() if isinstance(one, np.ndarray))
 
 
 def reached_by(fn: Callable[..., Any], args: Any, options: Any) -> Reached:
-    """What the function reaches: by its arguments, its closure, its globals, its object."""
+    """What a function reaches, besides the tensors and arrays that are its arguments."""
     reached = Reached()
-    _arguments(reached, "args", args, ())
-    _arguments(reached, "options", options, ())
-    _walk(reached, fn)
+    reached.walk(fn)
+    for name, value in (*enumerate(args), *options.items()):
+        for path, one in objects_in(value, (name,)):
+            reached.walk(one, path)
     return reached
 
 
-def _arguments(reached: Reached, kind: str, value: Any, path: tuple[Any, ...]) -> None:
-    if isinstance(value, TensorBase):
-        reached.seen.add(id(value))
-        if isinstance(value._node, Leaf):
-            reached.tensors.append(value)
-        else:
-            reached.inputs.append(((kind, path), value))
-    elif isinstance(value, (tuple, list)):
-        for position, one in enumerate(value):
-            _arguments(reached, kind, one, (*path, position))
-    elif isinstance(value, dict):
-        for key, one in value.items():
-            _arguments(reached, kind, one, (*path, key))
+def objects_in(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """The objects among the arguments: neither tensors, arrays, plain values nor containers."""
+    if isinstance(value, (tuple, list, dict)):
+        for key, one in items(value):
+            yield from objects_in(one, (*path, key))
+    elif not isinstance(value, (TensorBase, np.ndarray, *_PLAIN)):
+        yield path, value
+
+
+def is_fixed(tensor: Any) -> bool:
+    """Whether a tensor is a parameter, frozen or not."""
+    return isinstance(tensor._node, Leaf) or getattr(tensor, "_frozen", False)
+
+
+def items(value: Any) -> Any:
+    """What a container holds, by key or position."""
+    if isinstance(value, (dict, MappingProxyType)):
+        return list(value.items())
+    return enumerate(value)
+
+
+def package(value: Any) -> str:
+    """The package that a class or a function is from."""
+    return (getattr(value, "__module__", None) or "").partition(".")[0]
+
+
+def attributes_of(value: Any) -> list[tuple[Any, str, Any]]:
+    """The attributes of an object: where each stands, its name, and what it is."""
+    attributes = getattr(value, "__dict__", None)
+    found = []
+    if isinstance(attributes, dict):
+        found += [(attributes, name, one) for name, one in attributes.items()]
+    for cls in type(value).__mro__:
+        slots = vars(cls).get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else slots:
+            slot = vars(cls).get(name)
+            if isinstance(slot, MemberDescriptorType) and hasattr(value, name):
+                found.append((value, name, getattr(value, name)))
+    return found
+
+
+def _holds_parts(value: Any) -> bool:
+    """Whether a container begins with a parameter or a module, perhaps inside another one."""
+    for _ in range(4):
+        values = value.values() if isinstance(value, (dict, MappingProxyType)) else value
+        first = next(iter(values), None)
+        if not isinstance(first, (list, tuple, dict)):
+            break
+        value = first
     else:
-        _walk(reached, value)
-
-
-def _walk(reached: Reached, value: Any) -> None:
-    stack = [value]
-    while stack:
-        one = stack.pop()
-        if id(one) in reached.seen:
-            continue
-        reached.seen.add(id(one))
-        if isinstance(one, TensorBase):
-            reached.tensors.append(one)
-        elif type(one) is np.ndarray:
-            reached.arrays.append(one)
-        elif isinstance(one, (tuple, list, set, frozenset)):
-            stack.extend(one)
-        elif isinstance(one, dict):
-            stack.extend(one.values())
-            stack.extend(key for key in one if isinstance(key, TensorBase))
-        elif isinstance(one, FunctionType):
-            if one.__module__.partition(".")[0] in ("tinygrad_lite", "numpy", "nn"):
-                continue
-            names = one.__code__.co_names
-            stack.extend(one.__globals__[name] for name in names if name in one.__globals__)
-            for cell in one.__closure__ or ():
-                try:
-                    stack.append(cell.cell_contents)
-                except ValueError:
-                    continue
-        elif hasattr(one, "__self__"):
-            stack.append(one.__self__)
-            stack.append(getattr(one, "__func__", None))
-        elif hasattr(one, "__dict__") and not isinstance(one, (type, ModuleType)):
-            stack.extend(vars(one).values())
+        return False
+    known = isinstance(first, TensorBase) and is_fixed(first)
+    return known or hasattr(type(first), "named_parts")

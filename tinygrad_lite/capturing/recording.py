@@ -1,0 +1,172 @@
+"""One call of a step, while it is recorded: before, the tensors get Traced objects; after, arrays.
+
+What the call returns, and what it leaves behind, decides whether it can be replayed.  Of what is
+written, copies are kept, so that a call that a replay would do wrong can be undone.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..arrays.ownership import keep_freed_memory
+from ..arrays.recorded import recorder
+from ..arrays.threads import alone
+from ..engine.graph import Leaf, TensorBase
+from ..engine.recording import serials
+from .entries import Var, mapped
+from .fitting import Conditions, Found
+from .reach import Place, Reached, reached_by
+from .returning import Returns
+from .trace import Trace, Traced, value_of
+
+
+class WouldBeWrong(RuntimeError):
+    """A replay of this step would not do what the step does."""
+
+
+class Recording:
+    """One call of the function.
+
+    inputs   the variables that are other arrays in each call, in the order of the plan's arguments;
+             `origin` says how each is reached: ("args", path), ("options", path), ("place", Place)
+             or ("grad", tensor)
+    outputs  the variables that the plan returns
+    grads    each leaf, with its gradient before
+    """
+
+    def __init__(self, fn: Callable[..., Any], args: Any, options: Any) -> None:
+        self.fn, self.args, self.options = fn, args, options
+        self.trace = Trace()
+        self.began = next(serials)
+        self.reached: Reached = reached_by(fn, args, options)
+        self.conditions = Conditions()
+        self.inputs: list[Var] = []
+        self.outputs: list[Var] = []
+        self.swapped: list[tuple[Any, Any, Any]] = []  # a tensor, its array, and the Traced
+        self.placed: list[tuple[Place, Any, Any]] = []  # an array by itself, in the same way
+        self.grads: list[tuple[Any, Any]] = []
+        self.named: list[tuple[Any, str]] = []  # leaves among the inputs, and their variables
+        self.returns = Returns(self)
+
+    # Before
+
+    def prepare(self) -> str | None:
+        """Find what the call reads; why it cannot be captured, if that is known by now."""
+        keep_freed_memory()
+        for tensor in self.reached.fixed.values():
+            self.conditions.fixed(tensor)
+        for kind, values in (("args", self.args), ("options", self.options)):
+            self.conditions.argument(kind, values, (), self._argument(kind))
+        for place, value in self.reached.inputs:
+            self._found(self.conditions.place(place), value, ("place", place))
+        self.conditions.reached(self.reached)
+        return self.conditions.refused
+
+    def _argument(self, kind: str) -> Found:
+        def found(text: str, value: Any, path: tuple[Any, ...]) -> None:
+            self._found(text, value, (kind, path))
+
+        return found
+
+    def _found(self, text: str, value: Any, origin: tuple[str, Any]) -> None:
+        """A tensor or an array that is read anew in each call, and how it is reached."""
+        conditions = self.conditions
+        if isinstance(value, TensorBase):
+            if value._node is not None and not isinstance(value._node, Leaf):
+                return  # from another graph; an operation that uses it ends the record
+            new = conditions.tensor(text, value)
+            array: Any = value._data
+            if isinstance(value._node, Leaf) and id(value) not in self.reached.fixed:
+                self.named.append((value, conditions.known[id(value)]))
+        else:
+            new = conditions.array(text, value)
+            array = value
+        if new:
+            self._input(array, origin)
+
+    def _input(self, array: Any, origin: tuple[str, Any]) -> None:
+        var = self.trace.variable(array, "input")
+        var.origin = origin
+        self.inputs.append(var)
+
+    def _swap(self, tensor: Any) -> None:
+        """Put a Traced into a tensor, once."""
+        array = tensor._data
+        if type(array) is not Traced:
+            traced = self.trace.traced(self.trace.variable(array, "outside"))
+            self.swapped.append((tensor, array, traced))
+            tensor._data = traced
+
+    def _swap_all(self) -> None:
+        tensors = [*self.reached.fixed.values()]
+        arrays: list[Place] = []
+        for value in self._arguments():
+            if isinstance(value, TensorBase) and id(value) not in self.reached.fixed:
+                tensors.append(value)
+        for place, value in self.reached.inputs:
+            if isinstance(value, TensorBase):
+                tensors.append(value)
+            else:
+                arrays.append(place)
+        for tensor in tensors:
+            self._swap(tensor)
+        for tensor, _, _ in list(self.swapped):
+            if isinstance(tensor._node, Leaf):
+                self.grads.append((tensor, tensor.grad))
+                if tensor.grad is not None:
+                    self._swap(tensor.grad)
+        for place in arrays:
+            array = place.read()
+            traced = self.trace.traced(self.trace.variable(array, "input"))
+            if place.write(traced):
+                self.placed.append((place, array, traced))
+
+    def _arguments(self) -> list[Any]:
+        """Every tensor and array among the arguments."""
+        found: list[Any] = []
+        mapped((self.args, self.options), found.append)
+        return [one for one in found if isinstance(one, (TensorBase, np.ndarray))]
+
+    def _opened(self, value: Any) -> Any:
+        """An array among the arguments as a Traced."""
+        if type(value) is np.ndarray and id(value) in self.trace.known:
+            return self.trace.traced(self.trace.known[id(value)])
+        return value
+
+    # The call
+
+    def run(self) -> Any:
+        """Call the function; its result, with arrays in its tensors."""
+        token = recorder.set(self.trace)
+        try:
+            with alone(), self.trace:
+                self._swap_all()
+                args, options = mapped((self.args, self.options), self._opened)
+                result = self.fn(*args, **options)
+        finally:
+            recorder.reset(token)
+            self._put_back()
+        closed = self.returns.close(result)
+        self._grad_conditions()
+        return closed
+
+    def _grad_conditions(self) -> None:
+        """The gradients that are there before; one that nothing reads may be any if replaced."""
+        read = {var for entry in self.trace.entries for var in entry.reads()}
+        for leaf, before in self.grads:
+            name = self.conditions.known[id(leaf)]
+            var = None if before is None else self.trace.known[id(before._data)]
+            needed = before is None or leaf.grad is before or var in read
+            if needed and self.conditions.grad(name, before):
+                self._input(before._data, ("grad", leaf))
+
+    def _put_back(self) -> None:
+        for place, array, traced in self.placed:
+            if place.read() is traced:
+                place.write(array)
+        for tensor, array, traced in self.swapped:
+            if tensor._data is traced:
+                tensor._data = array
+            elif type(tensor._data) is Traced:
+                tensor._data = np.asarray(value_of(tensor._data))

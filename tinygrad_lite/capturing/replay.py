@@ -1,0 +1,35 @@
+"""A plan, with the calls that it fits and what it gives back."""
+
+from collections.abc import Callable
+from typing import Any
+
+from ..arrays.float_errors import restore, silence
+from .plan import Plan
+from .recording import Recording
+
+
+class Replay:
+    """A recorded step: `fits` tells whether it can stand for a call, and calling it runs it."""
+
+    def __init__(self, recording: Recording) -> None:
+        conditions, returns = recording.conditions, recording.returns
+        self.plan = Plan(recording.trace, recording.inputs, recording.outputs)
+        text = returns.text() + conditions.text()
+        namespace = conditions.namespace
+        exec(compile(text, "<captured step>", "exec"), namespace)
+        # Of a call: the inputs and the caller's objects; None if it is not such a call.
+        self.fits: Callable[[Any, Any, bool], Any] = namespace["fits"]
+        self.finish: Callable[[Any, Any], Any] = namespace["finish"]
+        self.recording = recording
+        self.whole = dict(recording.trace.whole)
+        self.used = 0
+
+    def __call__(self, inputs: Any, objects: Any) -> Any:
+        """One step."""
+        self.used += 1
+        errors = silence()
+        try:
+            outputs = self.plan.run(*inputs)
+        finally:
+            restore(errors)
+        return self.finish(objects, outputs)

@@ -1,0 +1,158 @@
+"""What a step gives back and which gradients it leaves: in the recorded call, and in each replay.
+
+A result is a tree of tuples, lists and dicts of tensors, arrays, numbers and None.  It carries no
+graph: the tensors of a replay have none, so those of an eager call of the step must not have one.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from ..engine.graph import Leaf, TensorBase
+from .entries import Var
+from .trace import Traced, value_of
+
+_PLAIN = (int, float, complex, str, bytes, type(None), type, np.generic, np.dtype, slice, range)
+
+
+def detached(result: Any, began: int) -> Any:
+    """The result of an eager call, whose tensors lose the graphs that are younger than `began`."""
+    if isinstance(result, TensorBase):
+        node = result._node
+        if node is not None and node.serial >= began and not isinstance(node, Leaf):
+            result._node = None
+    elif isinstance(result, (tuple, list, dict)):
+        for one in result.values() if isinstance(result, dict) else result:
+            detached(one, began)
+    return result
+
+
+class Returns:
+    """What is made of the outputs of a plan, as Python text."""
+
+    def __init__(self, recording: Any) -> None:
+        self.recording, self.trace = recording, recording.trace
+        self.conditions = recording.conditions
+        self.lines: list[str] = []
+        self.result = "None"
+        self.made: dict[int, str] = {}  # names of the tensors that a replay makes
+        self.kept: list[Any] = []  # those tensors
+        self.positions: dict[Var, int] = {}
+
+    def close(self, result: Any) -> Any:
+        """The result of the recorded call, with arrays; its tensors are closed in place."""
+        for leaf, before in self.recording.grads:
+            self._gradient(leaf, before)
+        text, closed = self._part(result)
+        self.result = text
+        return closed
+
+    def _gradient(self, leaf: Any, before: Any) -> None:
+        after = leaf.grad
+        if after is before:
+            return
+        holder = self._given(leaf)
+        self.lines.append(f"{holder}.grad = {'None' if after is None else self._tensor(after)}")
+
+    def _given(self, value: Any) -> str | None:
+        """The text for a tensor, an array or an object that comes from outside; else None."""
+        if id(value) in self.recording.reached.fixed or id(value) in self.recording.reached.seen:
+            return self.conditions.word(value)
+        text = self.conditions.known.get(id(value), self.conditions.texts.get(id(value)))
+        if text is None:
+            return None
+        if text not in self.conditions.objects:
+            self.conditions.objects.append(text)
+        return f"objects[{self.conditions.objects.index(text)}]"
+
+    def _part(self, value: Any) -> tuple[str, Any]:
+        """Text for a part of the result, and that part of the recorded call's."""
+        if type(value) is Traced:
+            array = value.value
+            position = self._output(value.variable)
+            return f"o[{position}]{'[()]' * isinstance(array, np.generic)}", array
+        if isinstance(value, TensorBase):
+            return self._given(value) or self._tensor(value), value
+        if isinstance(value, _PLAIN):
+            return self.conditions.word(value), value
+        given = self._given(value)
+        if given is not None:
+            return given, value
+        if type(value) is np.ndarray:
+            return f"o[{self._output(self._variable(value))}]", value
+        if type(value) in (tuple, list) or hasattr(value, "_make"):
+            return self._sequence(value)
+        if type(value) is dict:
+            pairs = {key: self._part(one) for key, one in value.items()}
+            for key, (_, closed) in pairs.items():
+                value[key] = closed
+            texts = (f"{self.conditions.word(key)}: {text}" for key, (text, _) in pairs.items())
+            return f"{{{', '.join(texts)}}}", value
+        self.trace.fail(
+            f"the step returns a {type(value).__name__}; return tensors, arrays, numbers, or "
+            "tuples, lists and dicts of them"
+        )
+        return "None", value
+
+    def _sequence(self, value: Any) -> tuple[str, Any]:
+        parts = [self._part(one) for one in value]
+        texts = ", ".join(text for text, _ in parts)
+        closed = [one for _, one in parts]
+        if type(value) is list:
+            value[:] = closed
+            return f"[{texts}]", value
+        if type(value) is tuple:
+            return f"({texts}{',' * bool(parts)})", tuple(closed)
+        make = type(value)._make
+        return f"{self.conditions.word(make)}([{texts}])", make(closed)
+
+    def _tensor(self, tensor: Any) -> str:
+        """The name of a tensor that a replay makes."""
+        name = self.made.get(id(tensor))
+        if name is not None:
+            return name
+        name = self.made[id(tensor)] = f"m{len(self.made)}"
+        self.kept.append(tensor)
+        if getattr(tensor, "__dict__", None):
+            self.trace.fail("the step returns a tensor with attributes of its own; return them")
+        carried = tensor._data
+        generic = type(carried) is Traced and isinstance(carried.value, np.generic)
+        position = self._output(self._variable(carried))
+        made = f"asarray(o[{position}])" if generic else f"o[{position}]"
+        kind = self.conditions.word(type(tensor))
+        self.lines.append(f"{name} = new({kind}); {name}._data = {made}")
+        self.lines.append(f"{name}._node = {name}._views = {name}.grad = None")
+        tensor._data = np.asarray(value_of(carried))
+        if isinstance(tensor._node, Leaf):
+            self.lines.append(f"{name}._node = Leaf({name})")
+        else:
+            tensor._node = None
+        return name
+
+    def _variable(self, array: Any) -> Var:
+        """The variable of an array; of one that NumPy alone made, that of a new copy."""
+        if type(array) is Traced:
+            var: Var = array.variable
+            if var.kind not in ("constant", "scratch"):
+                return var
+            array = array.value
+        else:
+            known: Var | None = self.trace.known.get(id(array))
+            if known is not None and known.kind not in ("constant", "scratch"):
+                return known
+        copied: Var = self.trace.fresh(array).variable
+        return copied
+
+    def _output(self, var: Var) -> int:
+        """The position of a variable among the outputs."""
+        outputs = self.recording.outputs
+        if var not in self.positions:
+            self.positions[var] = len(outputs)
+            outputs.append(var)
+        return self.positions[var]
+
+    def text(self) -> str:
+        """A function of the objects and the outputs of a replay."""
+        self.conditions.namespace |= {"new": object.__new__, "asarray": np.asarray}
+        body = "\n  ".join([*self.lines, f"return {self.result}"])
+        return f"def finish(objects, o):\n  {body}\n"
