@@ -7,7 +7,12 @@ import math
 
 import numpy as np
 
+from tinygrad_lite import recorded
+
 from .chunks import Array
+
+# For numbers that a captured step computes anew in each replay.
+square_root, largest = recorded.whole(math.sqrt), recorded.whole(max)
 
 # The smallest positive normal number, by the bytes of a float32 and a float64.
 SMALLEST = {4: 2.0**-126, 8: 2.0**-1022}
@@ -30,7 +35,7 @@ def keep_mean_square(mean: Array, value: Array, kept: float, spare: Array) -> No
 def denominator(square: Array, eps: float, out: Array) -> Array:
     """sqrt(square) + eps, in `out`."""
     np.sqrt(square, out=out)
-    out += max(eps, SMALLEST[out.itemsize])  # as in above_zero
+    out += largest(eps, SMALLEST[out.itemsize])  # as in above_zero
     return out
 
 
@@ -39,9 +44,10 @@ def above_zero(eps: float, array: Array) -> float:
 
     So with eps 0, an element that never had a gradient stays the same, and does not become 0 / 0.
     """
-    return max(eps, SMALLEST[array.itemsize])
+    return largest(eps, SMALLEST[array.itemsize])
 
 
+@recorded.whole
 def power(base: float, exponent: float) -> float:
     """base^exponent; inf if that is beyond a float."""
     try:

@@ -1,6 +1,5 @@
 """Adam and its relatives: every element has its own step size."""
 
-import math
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
@@ -8,7 +7,7 @@ import numpy as np
 
 from tinygrad_lite import arguments
 
-from ._formulas import above_zero, denominator, keep_mean, keep_mean_square
+from ._formulas import above_zero, denominator, keep_mean, keep_mean_square, square_root
 from .checks import Check, fractions, not_negative
 from .chunks import Array, State
 from .groups import Group
@@ -80,7 +79,7 @@ class Adam(Optimizer):
             v = np.maximum(v, state["max_exp_avg_sq"], out=state["max_exp_avg_sq"])
         # With root = sqrt(1 - b2^t), both corrections are factors of the numbers lr and eps:
         # parameter - (lr * root / (1 - b1^t)) * m / (sqrt(v) + eps * root)
-        root = math.sqrt(1 - b2**t)
+        root = square_root(1 - b2**t)
         change = np.divide(m, denominator(v, group["eps"] * root, spare), out=spare)
         change *= group["lr"] * root / (1 - b1**t)
         parameter -= change
@@ -243,7 +242,7 @@ class NAdam(Optimizer):
         now, following = _momentum(t, group), _momentum(t + 1, group)
         np.multiply(d, (1 - now) / (1 - product), out=ahead)
         ahead += np.multiply(m, following / (1 - product * following), out=spare)
-        root = math.sqrt(1 - b2**t)  # moved out of the denominator, as in Adam
+        root = square_root(1 - b2**t)  # moved out of the denominator, as in Adam
         ahead /= denominator(v, group["eps"] * root, spare)
         ahead *= lr * root
         parameter -= ahead
@@ -251,7 +250,8 @@ class NAdam(Optimizer):
 
 def _momentum(t: float, group: Group) -> float:
     """Of NAdam's t-th update: it rises from half of b1 to b1."""
-    return float(group["betas"][0] * (1 - 0.5 * 0.96 ** (t * group["momentum_decay"])))
+    momentum: float = group["betas"][0] * (1 - 0.5 * 0.96 ** (t * group["momentum_decay"]))
+    return momentum
 
 
 class RAdam(Optimizer):
@@ -313,7 +313,7 @@ class RAdam(Optimizer):
         length = longest - 2 * t * b2**t / correction
         if length > 5:
             shorter = (length - 4) * (length - 2) / length
-            rate *= math.sqrt(shorter * longest / ((longest - 4) * (longest - 2)) * correction)
+            rate *= square_root(shorter * longest / ((longest - 4) * (longest - 2)) * correction)
             change = np.divide(m, denominator(v, group["eps"], spare), out=spare)
             change *= rate
         else:

@@ -137,6 +137,8 @@ class SpareArrays:
 
     def __call__(self, like: Array, number: int = 0) -> Array:
         """An array of this length and dtype; each number means separate memory."""
+        if type(like) is not np.ndarray:  # while a step is captured: the program's own memory
+            return np.empty_like(like)
         key = (get_ident(), number, like.itemsize)
         array = self.arrays.get(key)
         if array is None:

@@ -5,7 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from tinygrad_lite import Tensor, arguments
+from tinygrad_lite import Tensor, arguments, recorded
 
 from ..module import Module
 
@@ -44,11 +44,13 @@ class Group(dict[str, Any]):
         return value if check is None else check(value, f"{prefix}: {name}")
 
     def __setitem__(self, name: str, value: Any) -> None:
+        _refuse_in_a_captured_step(name)
         super().__setitem__(name, self.checked(name, value))
 
     def update(self, *entries: Any, **more: Any) -> None:
         """Assign several, all of them or, if one is wrong, none."""
         given = dict(*entries, **more)
+        _refuse_in_a_captured_step(*given)
         super().update({name: self.checked(name, value) for name, value in given.items()})
 
     def __ior__(self, entries: Any) -> Self:  # type: ignore[override, misc]  # any mapping
@@ -68,6 +70,15 @@ class Group(dict[str, Any]):
     def __reduce__(self) -> Any:
         """For copy and pickle."""
         return Group, (self.owner, dict(self))
+
+
+def _refuse_in_a_captured_step(*names: str) -> None:
+    """A replay would not assign what the recorded step does."""
+    recording = recorded.recorder.get()
+    if recording is not None:
+        recording.fail(
+            f"the step assigns {', '.join(names)} of an optimizer; assign options before the step"
+        )
 
 
 def groups_of(params: Any, name: str) -> list[Mapping[str, Any]]:

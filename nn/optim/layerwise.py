@@ -5,9 +5,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tinygrad_lite import Tensor, arguments
+from tinygrad_lite import Tensor, arguments, recorded
 
 from ..utils import get_total_norm
+from ._formulas import largest
 from .checks import Check, fractions, not_negative
 from .chunks import Array, State
 from .groups import Group
@@ -72,12 +73,9 @@ class LARS(Optimizer):
         """The formula, in place, on one parameter."""
         decay, v = group["weight_decay"], state["momentum_buffer"]
         length, steepness = _norm(parameter), _norm(gradient)
-        rate = group["lr"]
-        if length > 0 and steepness > 0:
-            rate *= group["tcoef"] * length / (steepness + decay * length)
-        change = np.asarray(decay * parameter)
+        change = decay * parameter
         change += gradient
-        change *= rate
+        change *= _rate(group["lr"], group["tcoef"], decay, length, steepness)
         v *= group["momentum"]
         v += change
         parameter -= change + group["momentum"] * v if group["nesterov"] else v
@@ -131,17 +129,32 @@ class LAMB(Optimizer):
         v *= b2
         v += (1 - b2) * np.square(gradient)
         least = float(np.finfo(v.dtype).smallest_normal)  # 0 / 0 would be nan, with eps 0
-        root = np.asarray(np.sqrt(v / (1 - b2**t)))
-        root += max(group["eps"], least)
-        d = np.asarray(m / (1 - b1**t))
+        root = np.sqrt(v / (1 - b2**t))
+        root += largest(group["eps"], least)
+        d = m / (1 - b1**t)
         d /= root
         if group["weight_decay"]:
             d += group["weight_decay"] * parameter
         length, change = _norm(parameter), _norm(d)
-        d *= group["lr"] * (length / change if length > 0 and change > 0 else 1.0)
+        d *= group["lr"] * _ratio(length, change)
         parameter -= d
 
 
+@recorded.whole
+def _rate(lr: float, tcoef: float, decay: float, length: float, steepness: float) -> float:
+    """LARS's rate for a parameter of this norm, whose gradient has the other."""
+    if length > 0 and steepness > 0:
+        return lr * (tcoef * length / (steepness + decay * length))
+    return lr
+
+
+@recorded.whole
+def _ratio(length: float, change: float) -> float:
+    """length / change; 1 if one of them is 0."""
+    return length / change if length > 0 and change > 0 else 1.0
+
+
+@recorded.whole
 def _norm(array: Array) -> float:
     """The root of the sum of squares, in float64."""
     return float(get_total_norm(Tensor.from_array(np.asarray(array))).item())

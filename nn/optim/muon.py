@@ -6,9 +6,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tinygrad_lite import Tensor, arguments
+from tinygrad_lite import Tensor, arguments, recorded
 
 from ..utils import get_total_norm
+from ._formulas import largest
 from .checks import Check, not_negative
 from .chunks import Array, State
 from .groups import Group
@@ -133,11 +134,17 @@ class Muon(Optimizer):
         parameter -= (lr * ratio) * x
 
 
+@recorded.whole
+def _norm(array: Array) -> float:
+    """The root of the sum of squares."""
+    return float(get_total_norm(Tensor.from_array(array)).item())
+
+
 def _orthogonal(d: Array, coefficients: tuple[float, ...], steps: int, eps: float) -> Array:
     """About u @ v.T for d = u @ s @ v.T: the Newton-Schulz iteration on the shorter side."""
     x = d.T if d.shape[0] > d.shape[1] else d
-    length = get_total_norm(Tensor.from_array(d)).item()
-    x = x / max(length, eps, float(np.finfo(d.dtype).smallest_normal))
+    length = _norm(d)
+    x = x / largest(length, eps, float(np.finfo(d.dtype).smallest_normal))
     c0, c1, c2 = coefficients
     for _ in range(steps):
         a = x @ x.T

@@ -3,26 +3,18 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
-from functools import partial
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar
 
 import numpy as np
 
 from tinygrad_lite import Tensor, arguments, enable_grad, recorded
 
+from . import lines
 from .checks import Check, not_negative
-from .chunks import (
-    HALF,
-    Array,
-    Chunks,
-    SpareArrays,
-    State,
-    computed_dtype,
-    converted,
-    empty_state,
-)
+from .chunks import Array, SpareArrays, State
 from .groups import Group, groups_of, unnamed
 from .saving import loaded, loaded_groups, saved, saved_groups
+from .updates import apply, due, prepare
 
 
 class Optimizer:
@@ -137,49 +129,24 @@ class Optimizer:
         in a subclass's own formula, what it had updated stays so, and the step does not count.
         """
         loss = None if closure is None else self._loss(closure)
-        due = []
-        for group in self.param_groups:
-            names, numbers = self.keeps(group), self.numbers(group)
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    state = self.state[parameter]
-                    as_is = self._checked(parameter, state, names, numbers) is not None
-                    due.append((parameter, as_is, names, group))
-        if not due:
+        updates = due(self)
+        if not updates:
             raise RuntimeError(
                 "step: no parameter has a gradient; call loss.backward() first, and make the "
                 "optimizer after the model, from the parameters that the model uses"
             )
-        for update in due:  # before there are chunks, which hold the arrays
-            update[0].mark_changed()
-        parameters = [update[0].data for update in due]
-        gradients = [update[0].grad.data for update in due]
-        self._update(due, parameters, gradients)
-        return loss
-
-    @recorded.each_time
-    def _update(self, due: Any, parameters: Any, gradients: Any) -> None:
-        """Apply the formula to every parameter that is due, then keep its new numbers."""
+        for update in updates:  # before there are references to the arrays
+            update.parameter.mark_changed()
+        parameters = [update.parameter.data for update in updates]
+        gradients = [update.parameter.grad.data for update in updates]  # type: ignore[union-attr]
         whole = type(self).apply_whole is not Optimizer.apply_whole
         formula = self.apply_whole if whole else self.apply_single
-        chunks, counts = Chunks(whole), []
-        for (parameter, as_is, names, group), data, gradient in zip(
-            due, parameters, gradients, strict=True
-        ):
-            state = self.state[parameter]
-            task = formula
-            if not as_is or group.get("maximize"):
-                self._prepare(data, state, group)
-                task = partial(converted, formula)
-            counted = self.advance(state, group)
-            chunks.add(task, group, data, gradient, state, names, counted)
-            counts.append((state, counted))
-        with np.errstate(all="ignore"):
-            chunks.apply()
-        for state, counted in counts:  # last, so that a step that failed does not count
-            for name in counted:
-                if name in state:
-                    state[name][()] = counted[name]
+        recording = recorded.recorder.get()
+        if recording is None:
+            apply(self, formula, whole, updates, parameters, gradients)
+        else:
+            lines.record(recording, self, formula, whole, updates, parameters, gradients)
+        return loss
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Set the gradients of all parameters to None, or to zeros."""
@@ -298,7 +265,7 @@ class Optimizer:
             if self._has_own_step():
                 yield f"state.{position}", state
                 continue
-            self._prepare(parameter.data, state, group)
+            prepare(self, parameter.data, state, group)
             for name in (*self.numbers(group), *self.keeps(group)):
                 yield f"state.{position}.{name}", Tensor.from_array(state[name])
 
@@ -347,56 +314,3 @@ class Optimizer:
         np.multiply(parameter, group["weight_decay"], out=decayed)
         decayed += gradient
         return decayed
-
-    def _checked(
-        self, parameter: Tensor, state: State, names: Iterable[str], numbers: Iterable[str]
-    ) -> Array | None:
-        """The gradient, if the formula can run on the arrays as they are; else None.
-
-        An error if the parameter cannot be updated.
-        """
-        data, gradient = parameter.data, parameter.grad
-        shape, dtype = data.shape, data.dtype
-        found = gradient.data if isinstance(gradient, Tensor) else None
-        if found is None or found.shape != shape:
-            got = type(gradient).__name__ if found is None else found.shape
-            expected = "expected a Tensor of that shape as its gradient"
-            self._refuse(parameter, f"has shape {shape}; {expected}; got {got}")
-        if not data.flags.writeable:
-            self._refuse(parameter, "is read-only; assign a copy to its data")
-        as_is = found.dtype == dtype != HALF
-        for name in numbers:
-            if name not in state:
-                as_is = False
-        for name in names:
-            kept = state.get(name)
-            if kept is None:
-                as_is = False
-                continue
-            if kept.shape != shape:
-                before = f"it had {kept.shape} in the last step; make a new optimizer"
-                self._refuse(parameter, f"has shape {shape}; {before}")
-            if kept.dtype != dtype:
-                as_is = False
-            if not kept.flags.writeable or not (as_is or kept.dtype.kind == "f"):
-                array = f"{name} in its state, which is {kept.dtype} or read-only"
-                self._refuse(parameter, f"needs a writable array of floats as {array}")
-        return found if as_is else None
-
-    def _refuse(self, parameter: Tensor, reason: str) -> NoReturn:
-        """The error for a parameter that cannot be updated."""
-        (position,) = (i for i, other in enumerate(self.params) if other is parameter)
-        raise ValueError(f"step: parameter {position} {reason}")
-
-    def _prepare(self, data: Array, state: State, group: Group) -> None:
-        """Make what is missing in the state of a parameter, and cast what has another dtype."""
-        for name in self.keeps(group):
-            kept = state.get(name)
-            if kept is None:
-                state[name] = empty_state(data)
-                state[name][...] = self.start(name, group)
-            elif kept.dtype != computed_dtype(data):
-                state[name] = kept.astype(computed_dtype(data))
-        for name in self.numbers(group):
-            if name not in state:
-                state[name] = np.array(self.start(name, group))

@@ -7,7 +7,7 @@ import numpy as np
 
 from tinygrad_lite import arguments
 
-from ._formulas import power
+from ._formulas import largest, power
 from .checks import Check, not_negative
 from .chunks import Array, State
 from .groups import Group
@@ -159,7 +159,7 @@ class ASGD(Optimizer):
         return {
             "step": t,
             "eta": lr / power(1 + group["lambd"] * lr * t, group["alpha"]),
-            "mu": 1 / max(1, t - group["t0"]),
+            "mu": 1 / largest(1, t - group["t0"]),
             "now": state["eta"].item(),
             "weight": state["mu"].item(),
         }

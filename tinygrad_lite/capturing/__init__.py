@@ -1,6 +1,7 @@
 """`capture`: a training step, recorded once and replayed as a flat list of array operations.
 
 entries.py  Entry, one call of the step, and Var, one of its arrays
+numbers.py  Number, which carries a number of Python; guards, which a replay has to meet
 trace.py    Traced, which carries a value and notes what is done with it; Trace, the record
 reach.py    what a function reaches from outside: tensors and arrays that are not arguments
 plan.py     from a record to a program: what is needed, which memory is used again

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..arrays.float_errors import restore, silence
+from .numbers import guard
 from .plan import Plan
 from .recording import Recording
 
@@ -13,6 +14,10 @@ class Replay:
 
     def __init__(self, recording: Recording) -> None:
         conditions, returns = recording.conditions, recording.returns
+        numbers = recording.trace.numbers
+        if numbers.guards:
+            conditions.namespace["holds"] = guard(recording.trace.entries, numbers.guards)
+            conditions.terms.append("holds()")
         self.plan = Plan(recording.trace, recording.inputs, recording.outputs)
         text = returns.text() + conditions.text()
         namespace = conditions.namespace

@@ -6,7 +6,7 @@ ndarray, so NumPy cannot read its value behind our back: `np.array`, `bool`, `it
 end in `Trace.leak`.  The rules of operations need not know of it: they take it for an array.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,6 +19,7 @@ from ..engine.function import Function, Primitive
 from ..engine.recording import Mode, Observer, modes, user_line
 from .entries import Entry, Var, mapped
 from .notes import Notes, library_lines
+from .numbers import Number, Numbers
 
 
 class NotRecorded(Exception):  # no error of the user's
@@ -190,8 +191,8 @@ VALUE_SHAPED = {
 
 
 def value_of(value: Any) -> Any:
-    """The value that a Traced carries; any other object itself."""
-    return value.value if type(value) is Traced else value
+    """The value that a Traced or a Number carries; any other object itself."""
+    return value.value if type(value) is Traced or type(value) is Number else value
 
 
 def _traced_in(value: Any) -> list[Traced]:
@@ -218,6 +219,9 @@ class Trace(Observer):
         self.opaque: dict[Any, tuple[Var, ...]] = {}  # of those whose forward is, what it used
         self.whole: dict[str, str] = {}  # the operations that are replayed whole, and why
         self.notes = Notes()
+        self.numbers = Numbers(self)
+        self.written: set[Var] = set()  # the memory that some entry writes into
+        self.unfilled: set[Var] = set()  # that of np.empty_like, until somebody has a view of it
 
     # Variables
 
@@ -235,9 +239,13 @@ class Trace(Observer):
         """The carrier of a variable's value: always the same one while it is in use."""
         return Traced(self, var) if var.traced is None else var.traced
 
+    def outside(self, array: Any) -> Traced:
+        """The carrier of an array that outlives the step."""
+        return self.traced(self.variable(array, "outside"))
+
     def _variable_of(self, value: Any) -> Any:
         """What stands in an entry for an argument."""
-        if type(value) is Traced:
+        if type(value) is Traced or type(value) is Number:
             return value.variable
         if type(value) is np.ndarray:
             return self.variable(value, "constant")
@@ -250,6 +258,8 @@ class Trace(Observer):
             tree, handed = [one for one, _ in pairs], [one for _, one in pairs]
             make = getattr(type(value), "_make", type(value))
             return tuple(tree), make(handed)
+        if type(value) in (bool, int, float):
+            return self.numbers.made(value)
         if not isinstance(value, (np.ndarray, np.generic)):
             return value, value
         owner = memory_owner(value) if isinstance(value, np.ndarray) else None
@@ -258,6 +268,7 @@ class Trace(Observer):
             var = Var("made", value)
         elif var is None:
             var = Var("made", value, self.roots.get(id(owner)))
+            self.unfilled.discard(var.root)
             self.roots.setdefault(id(owner), var)
             self.known[id(value)] = var
         return var, self.traced(var)
@@ -268,11 +279,46 @@ class Trace(Observer):
         """Compute with the values, and add an entry."""
         if function in VALUE_SHAPED:
             self.leak(f"{function.__name__}, whose result depends on values", None)
+        if function is np.empty_like:
+            made = self._add(function, args, options, ())
+            self.unfilled.add(made.variable)
+            return made
+        if writes and type(function) is np.ufunc and self._refills(writes, options):
+            return self._refilled(function, args, options)
         written = tuple(self._variable_of(one) for one in writes if one is not None)
         for one in written:
             if one.kind == "constant":  # scratch memory, or what only NumPy knows of
                 self._adopt(one, args)
         return self._add(function, args, options, written)
+
+    def _refills(self, out: Any, options: Any) -> bool:
+        """Whether a call writes all of an array that np.empty_like made, and does nothing else."""
+        array = out[0]
+        return (
+            len(out) == 1
+            and type(array) is Traced
+            and array.variable in self.unfilled
+            and options.keys() == {"out"}
+        )
+
+    def _refilled(self, function: Any, args: Any, options: Any) -> Any:
+        """Such a call as one whose result is new: the plan chooses the memory, and no line says it.
+
+        Nobody else refers to the old contents, so the carrier can be that of the result.
+        """
+        (array,) = options["out"]
+        before, made = array.value, self._add(function, args, {}, ())
+        like = made.value
+        if not before.ndim or any(
+            getattr(like, name) != getattr(before, name) for name in ("shape", "dtype", "strides")
+        ):
+            del self.entries[-1]
+            return self._add(function, args, options, (array.variable,))
+        self.unfilled.add(made.variable)
+        array.variable.traced = None
+        array.variable, array.value = made.variable, like
+        array.variable.traced = array
+        return array
 
     def _adopt(self, var: Var, args: Any) -> None:
         """Memory that was made with NumPy, and that the step now writes into."""
@@ -296,14 +342,40 @@ class Trace(Observer):
         made = [var for var in entry.results() if given.get(id(var.value)) is not var]
         if made or writes or always:
             self.entries.append(entry)
+            self.written.update([var.root for var in writes])
         return handed
 
     def call_whole(self, function: Any, given: Any, options: Any, always: bool = False) -> Any:
         """A function that is replayed as one call: see arrays/recorded.py."""
         if not always and not _traced_in((given, options)):
+            if any(type(one) is Number for one in given):
+                return self.numbers.compute(function, *given)
             return function(*given, **options)
         with self.paused():
             return self._add(function, given, options, (), always)
+
+    def attempt(self, function: Callable[..., None], *args: Any) -> bool:
+        """Call the function; False, and nothing is recorded, if it does what cannot be."""
+        mark = self.mark()
+        self.strict += 1
+        try:
+            function(*args)
+        except NotRecorded as reason:
+            self.undo(mark, self.label[0], reason)
+            return False
+        finally:
+            self.strict -= 1
+        return True
+
+    def mark(self) -> Any:
+        """Where the record is now: for `undo`."""
+        return len(self.entries), self.numbers.mark()
+
+    def undo(self, mark: Any, name: str, reason: NotRecorded) -> None:
+        """Drop what was recorded since then: the operation of this name is replayed whole."""
+        del self.entries[mark[0] :]
+        self.numbers.undo(mark[1])
+        self.whole[name] = str(reason)
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -335,7 +407,7 @@ class Trace(Observer):
 
     # What ends a record
 
-    def leak(self, what: str, traced: Traced | None, *more: Any) -> Any:
+    def leak(self, what: str, traced: Any, *more: Any) -> Any:
         """A value is about to leave the record.  Inside a rule: NotRecorded.
 
         Elsewhere the step cannot be captured; the call goes on with the value.
@@ -362,13 +434,12 @@ class Trace(Observer):
 
     def _forward(self, op: Any, arrays: list[Any]) -> Any:
         if not isinstance(op, Function):
-            mark = len(self.entries)
+            mark = self.mark()
             self.strict += 1
             try:
                 return self._as_arrays(op.forward(*arrays))
             except NotRecorded as reason:
-                del self.entries[mark:]
-                self.whole[type(op).__name__] = str(reason)
+                self.undo(mark, type(op).__name__, reason)
             finally:
                 self.strict -= 1
         return self._forward_whole(op, arrays)
@@ -400,13 +471,12 @@ class Trace(Observer):
         if not isinstance(node, Primitive) or not isinstance(gradient, (np.ndarray, tuple)):
             return node.pull_back(gradient)
         if type(node).pull_back is Primitive.pull_back and node not in self.opaque:
-            mark = len(self.entries)
+            mark = self.mark()
             self.strict += 1
             try:
                 return node.pull_back(gradient)
             except NotRecorded as reason:
-                del self.entries[mark:]
-                self.whole[type(node).__name__] = str(reason)
+                self.undo(mark, type(node).__name__, reason)
             finally:
                 self.strict -= 1
         elif type(node).pull_back not in (Primitive.pull_back, Function.pull_back):

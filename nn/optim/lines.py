@@ -1,0 +1,183 @@
+"""The step of an optimiser while `capture` records it: how it is written into the program.
+
+The formula runs once, on objects that note what is done with them.  Options and counts are read
+again in each replay, so its lines hold for any learning rate.  What they do not hold for, other
+groups, other flags, another state, is checked before each replay.
+
+A formula is replayed as one call, by `replayed`, if it looks at values, if it is a user's, or if
+the parameters are so large that it runs on threads.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from tinygrad_lite import Tensor
+
+from .chunks import CHUNK, MIN_PARALLEL, Array, Formula, State, converted
+from .groups import Group
+from .updates import Due, apply, due, prepare
+
+Update: TypeAlias = tuple[Due, Array, Array]  # with the arrays of the parameter and its gradient
+
+
+class Carried(dict[str, Any]):
+    """The options of a group, each read when the formula first asks for it.
+
+    Read-only: what the formula assigned would not be assigned in a replay.
+    """
+
+    def __init__(self, recording: Any, group: Group, position: int) -> None:
+        super().__init__()
+        self.recording, self.group, self.position = recording, group, position
+
+    def __missing__(self, name: str) -> Any:
+        value = self.recording.numbers.option(self.group, name, self.position)
+        super().__setitem__(name, value)
+        return value
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The option; the default if the group has none of this name."""
+        return self[name] if name in self.group else default
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self.recording.leak(f"{name} is assigned by the formula", None)
+
+
+class Count:
+    """A number of the state, for `advance`."""
+
+    def __init__(self, recording: Any, array: Array) -> None:
+        self.recording, self.array = recording, array
+
+    def item(self) -> Any:
+        """The number, as it is in each replay."""
+        return self.recording.numbers.element(self.array)
+
+
+class Form:
+    """What has to be the same in each replay of an optimiser's step: `holds`."""
+
+    def __init__(self, optimiser: Any) -> None:
+        self.optimiser = optimiser
+        self.groups = [(group, list(map(id, group["params"]))) for group in optimiser.param_groups]
+        self.states: list[tuple[Tensor, State]] = []
+        self.kept: list[tuple[State, str, Array]] = []
+        self.written: list[Array] = []
+
+    def add(self, parameter: Tensor, data: Array, state: State, names: Iterable[str]) -> None:
+        """A parameter whose lines refer to these arrays."""
+        self.states.append((parameter, state))
+        self.kept += [(state, name, state[name]) for name in names]
+        self.written += [data, *[state[name] for name in names]]
+
+    def holds(self) -> bool:
+        """Whether the optimiser has these groups of these parameters, and this state of theirs."""
+        groups, states = self.optimiser.param_groups, self.optimiser.state
+        if len(groups) != len(self.groups):
+            return False
+        for group, (known, params) in zip(groups, self.groups, strict=True):
+            if group is not known or list(map(id, group["params"])) != params:
+                return False
+        for parameter, state in self.states:
+            if states.get(parameter) is not state:
+                return False
+        for state, name, array in self.kept:
+            if state.get(name) is not array:
+                return False
+        return all(map(_is_writable, self.written))
+
+
+def record(
+    recording: Any,
+    optimiser: Any,
+    formula: Formula,
+    whole: bool,
+    updates: Sequence[Due],
+    parameters: Sequence[Array],
+    gradients: Sequence[Array],
+) -> None:
+    """Apply the formula, and write into the program how."""
+    before, recording.label = recording.label, (type(optimiser).__name__, "update")
+    small, large = divided(optimiser, whole, list(zip(updates, parameters, gradients, strict=True)))
+    form = Form(optimiser)
+    for update, array, _ in small:
+        data = value_of(array)
+        prepare(optimiser, data, update.state, update.group)
+        names = (*update.names, *optimiser.numbers(update.group))
+        form.add(update.parameter, data, update.state, names)
+    saved = [(array, array.copy()) for array in form.written]
+    if small and not recording.attempt(in_lines, recording, optimiser, formula, small):
+        for array, copy in saved:  # the formula may have begun to write
+            array[...] = copy
+        form, large = Form(optimiser), [*small, *large]
+    recording.numbers.require(form.holds)
+    if large:
+        due, parameters, gradients = zip(*large, strict=True)
+        tensors = [update.parameter for update in due]
+        given = (optimiser, formula, whole, tensors, parameters, gradients)
+        recording.call_whole(replayed, given, {}, always=True)
+    recording.label = before
+
+
+def divided(
+    optimiser: Any, whole: bool, updates: Sequence[Update]
+) -> tuple[Sequence[Update], Sequence[Update]]:
+    """The updates that become lines, and those that stay one call."""
+    own = {"apply_single", "apply_whole", "advance", "keeps", "numbers"} & vars(optimiser).keys()
+    ours = [one.__module__.startswith("nn.optim.") for one in type(optimiser).__mro__[:-1]]
+    size = sum(array.size for _, array, _ in updates)
+    if own or not all(ours) or size >= MIN_PARALLEL * CHUNK:
+        return [], updates
+    small = [update for update in updates if whole or update[1].size <= CHUNK]
+    return small, [update for update in updates if not whole and update[1].size > CHUNK]
+
+
+def in_lines(recording: Any, optimiser: Any, formula: Formula, updates: Sequence[Update]) -> None:
+    """Apply the formula to each parameter as a whole, in its own shape."""
+    positions = {id(group): position for position, group in enumerate(optimiser.param_groups)}
+    options = {
+        id(update.group): Carried(recording, update.group, positions[id(update.group)])
+        for update, _, _ in updates
+    }
+    counts = []
+    with np.errstate(all="ignore"):
+        for (_, state, _, group, as_is), data, gradient in updates:
+            carried = options[id(group)]
+            names, numbers = optimiser.keeps(carried), optimiser.numbers(carried)
+            after = optimiser.advance({n: Count(recording, state[n]) for n in numbers}, carried)
+            part = {name: recording.outside(state[name]) for name in names} | after
+            if as_is and not carried.get("maximize"):
+                formula(gradient, data, part, carried)
+            else:
+                converted(formula, gradient, data, part, carried)
+            counts += [(state[name], after[name]) for name in after if name in numbers]
+    for array, number in counts:
+        recording.outside(array)[()] = number
+
+
+def replayed(
+    optimiser: Any,
+    formula: Formula,
+    whole: bool,
+    tensors: Sequence[Tensor],
+    parameters: Sequence[Array],
+    gradients: Sequence[Array],
+) -> None:
+    """The update of these parameters as one call, with checks as in an eager step."""
+    gradients = [np.asarray(gradient) for gradient in gradients]  # a sum may be a scalar of NumPy
+    given = dict(zip(map(id, tensors), zip(parameters, gradients, strict=True), strict=True))
+    updates = due(optimiser, given)
+    found = [given[id(update.parameter)] for update in updates]
+    apply(optimiser, formula, whole, updates, *zip(*found, strict=True))
+
+
+def _is_writable(array: Array) -> bool:
+    return array.flags.writeable
+
+
+def value_of(array: Any) -> Array:
+    """The array that is carried through the recording."""
+    found: Array = array if type(array) is np.ndarray else array.value
+    return found

@@ -1,0 +1,260 @@
+"""Numbers of Python that may be others in each replay: learning rates, counts of steps.
+
+A `Number` carries a value, and computes with it at once, as a Traced does for arrays; what Python
+computes is an entry too.  A comparison decides which way the code goes on, so it becomes a guard: a
+replay fits only if all of them come out as they did while the step was recorded.  Guards are
+checked before the step begins, so they can depend only on what is known by then.
+"""
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .entries import Entry, Var, mapped
+
+
+class Number:
+    """A number on its way through a step that is captured.  To `isinstance` it is a float."""
+
+    __slots__ = ("_trace", "value", "variable")
+
+    __class__ = property(lambda self: float)
+
+    def __init__(self, trace: Any, var: Var) -> None:
+        self._trace, self.variable, self.value = trace, var, var.value
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **options: Any) -> Any:
+        function = ufunc if method == "__call__" else getattr(ufunc, method)
+        return self._trace.call(function, args, options, options.get("out", ()))
+
+    # What would read the value
+
+    def __float__(self) -> float:
+        return float(self._trace.leak("float", self))
+
+    def __int__(self) -> int:
+        return int(self._trace.leak("int", self))
+
+    def __trunc__(self) -> int:
+        return int(self._trace.leak("int", self))
+
+    def __floor__(self) -> Any:
+        return self._trace.leak("floor", self).__floor__()
+
+    def __ceil__(self) -> Any:
+        return self._trace.leak("ceil", self).__ceil__()
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return round(self._trace.leak("round", self), digits)
+
+    def __hash__(self) -> int:
+        return hash(self._trace.leak("hash", self))
+
+    def __repr__(self) -> str:
+        return repr(self._trace.leak("print", self))
+
+    def __format__(self, form: str) -> str:
+        return format(self._trace.leak("format", self), form)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._trace.leak(name, self), name)
+
+
+PLAIN = (float, int, bool)
+
+
+def _operation(function: Callable[..., Any], reflected: bool = False) -> Any:
+    def call(self: Number, *others: Any) -> Any:
+        if any(type(one) is not Number and type(one) not in PLAIN for one in others):
+            return NotImplemented
+        args = (*others, self) if reflected else (self, *others)
+        return self._trace.numbers.compute(function, *args)
+
+    return call
+
+
+def _decision(function: Callable[..., Any]) -> Any:
+    def call(self: Number, *others: Any) -> Any:
+        if any(type(one) is not Number and type(one) not in PLAIN for one in others):
+            return NotImplemented
+        return self._trace.numbers.decide(function, self, *others)
+
+    return call
+
+
+for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow"):
+    setattr(Number, f"__{_name}__", _operation(getattr(operator, _name)))
+    setattr(Number, f"__r{_name}__", _operation(getattr(operator, _name), reflected=True))
+for _name in ("neg", "pos", "abs"):
+    setattr(Number, f"__{_name}__", _operation(getattr(operator, _name)))
+for _name in ("lt", "le", "gt", "ge", "eq", "ne"):
+    setattr(Number, f"__{_name}__", _decision(getattr(operator, _name)))
+Number.__bool__ = _decision(operator.truth)  # type: ignore[attr-defined]
+
+
+class Numbers:
+    """The numbers of a record, and what a replay has to find as it was.
+
+    guards  variables, each with the value that it must have in a replay
+    """
+
+    def __init__(self, trace: Any) -> None:
+        self.trace = trace
+        self.found: dict[Any, Var] = {}  # the same calculation is made once
+        self.late: set[Var] = set()  # those that are known only while the step runs
+        self.guards: dict[Var, Any] = {}
+
+    def mark(self) -> tuple[int, int]:
+        """How much there is now: for `undo`."""
+        return len(self.found), len(self.guards)
+
+    def undo(self, mark: tuple[int, int]) -> None:
+        """Drop what came later, since its entries are dropped."""
+        for entries, length in zip((self.found, self.guards), mark, strict=True):
+            while len(entries) > length:
+                entries.popitem()
+
+    # What a replay reads
+
+    def option(self, options: Any, name: str, origin: Any = None) -> Any:
+        """options[name], read again in each replay: a Number, or a tuple of Numbers.
+
+        Flags, integers, words and None decide how the code goes on: they have to be the same.
+        origin  what it is, for the source: ("lr", 0) is that of the first group
+        """
+        var = self._entry(operator.getitem, (options, name))
+        kinds = {type(one) for one in var.value} if type(var.value) is tuple else ()
+        if kinds == {float}:
+            count = range(len(var.value))
+            self.require(len, var)
+            parts = [self._entry(operator.getitem, (var, position)) for position in count]
+            for position, part in enumerate(parts):
+                part.origin = (name, position, origin)
+            return tuple(map(self._number, parts))
+        if type(var.value) is float:
+            var.origin = (name, origin)
+            return self._number(var)
+        if type(var.value) not in (bool, int, str, type(None)):
+            return self.trace.leak(f"an option that is a {type(var.value).__name__}", _Held(var))
+        self.guards[var] = var.value
+        return var.value
+
+    def element(self, array: Any) -> Number:
+        """The element of an array that outlives the step, as it is when this is reached."""
+        self.found.pop((np.ndarray.item, id(array)), None)  # the step may have written it
+        memory = self.trace.variable(array, "outside")
+        var = self._entry(np.ndarray.item, (memory,))
+        if memory.root in self.trace.written:
+            self.late.add(var)
+        return self._number(var)
+
+    def require(self, function: Callable[..., Any], *args: Any) -> None:
+        """In each replay, function(*args) has to be what it is now."""
+        var = self._entry(function, args)
+        self.guards[var] = var.value
+
+    # What a step computes
+
+    def compute(self, function: Callable[..., Any], *args: Any) -> Any:
+        """A calculation with numbers."""
+        var = self._entry(function, args)
+        if type(var.value) not in PLAIN:
+            return self.trace.leak(function.__name__, self._number(var))
+        return self._number(var)
+
+    def decide(self, function: Callable[..., bool], *args: Any) -> bool:
+        """A condition on numbers, which decides how the code goes on."""
+        var = self._entry(function, args)
+        if var in self.late:
+            return bool(self.trace.leak("a condition on a number", self._number(var)))
+        self.guards[var] = var.value
+        return bool(var.value)
+
+    def made(self, value: Any) -> tuple[Var, Number]:
+        """A number that an entry made of arrays: its variable and its carrier."""
+        var = Var("made", value)
+        self.late.add(var)
+        return var, self._number(var)
+
+    def _number(self, var: Var) -> Number:
+        return Number(self.trace, var)
+
+    def _entry(self, function: Callable[..., Any], args: Any) -> Var:
+        """The variable of function(*args)."""
+        args = mapped(args, lambda one: one.variable if type(one) is Number else one)
+        key = (function, *[repr(one) if type(one) in PLAIN else id(one) for one in args])
+        var = self.found.get(key)
+        if var is None:
+            value = function(*mapped(args, lambda one: one.value if type(one) is Var else one))
+            var = self.found[key] = Var("made", value)
+            entry = Entry(function, args, {}, self.trace.label)
+            entry.result, entry.line = var, self.trace.line
+            self.trace.entries.append(entry)
+            if any(one in self.late for one in args if type(one) is Var):
+                self.late.add(var)
+        return var
+
+
+class _Held:
+    """What `Trace.leak` gives back."""
+
+    def __init__(self, var: Var) -> None:
+        self.value = var.value
+
+
+# How the function of an entry is written that is an operator of Python.
+SIGNS: dict[Any, str] = {
+    **{operator.add: "+", operator.sub: "-", operator.mul: "*", operator.truediv: "/"},
+    **{operator.floordiv: "//", operator.mod: "%", operator.pow: "**", operator.lt: "<"},
+    **{
+        operator.le: "<=",
+        operator.gt: ">",
+        operator.ge: ">=",
+        operator.eq: "==",
+        operator.ne: "!=",
+    },
+}
+
+
+def guard(entries: Sequence[Entry], guards: Mapping[Var, Any]) -> Callable[[], bool]:
+    """A function that tells whether each of these variables has its value.
+
+    entries: those of the record, among which are the ones that make the variables
+    """
+    wanted, needed = set(guards), []
+    for entry in reversed(entries):
+        if isinstance(entry.result, Var) and entry.result in wanted:
+            needed.append(entry)
+            wanted.update(entry.reads())
+    words: dict[Any, str] = {}
+    namespace: dict[str, Any] = {}
+
+    def word(one: Any) -> str:
+        if isinstance(one, Var) and one in words:
+            return words[one]
+        name = f"a{len(namespace)}"
+        namespace[name] = one.value if isinstance(one, Var) else one
+        return name
+
+    lines = []
+    for entry in reversed(needed):
+        var, function, args = entry.result, entry.function, [word(one) for one in entry.args]
+        if function is operator.getitem:
+            call = f"{args[0]}[{args[1]}]"
+        elif function in SIGNS:
+            call = f"{args[0]} {SIGNS[function]} {args[1]}"
+        else:
+            call = f"{word(function)}({', '.join(args)})"
+        words[var] = f"v{len(words)}"
+        lines.append(f"{words[var]} = {call}")
+        if var in guards:
+            value = guards[var]
+            differs = "is not" if value is None or type(value) is bool else "!="
+            lines.append(f"if {words[var]} {differs} {word(value)}: return False")
+    body = "\n        ".join([*lines, "return True"])
+    code = f"def holds():\n    try:\n        {body}\n    except Exception: return False\n"
+    exec(compile(code, "<guards of a captured step>", "exec"), namespace)
+    holds: Callable[[], bool] = namespace["holds"]
+    return holds
