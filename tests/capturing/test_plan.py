@@ -358,9 +358,43 @@ def test_what_an_operation_leaves_on_itself_lasts_until_its_backward_rule():
     assert results[0] == results[1]
 
 
-def test_a_plan_holds_no_graph():
+class Counts(Function):
+    def __init__(self):
+        self.halves = []
+        self.first = True
+
+    def forward(self, x):
+        self.halves.append(x * 0.5)
+        y = x * 2.0 if self.first else x
+        self.first = False
+        return y
+
+    def backward(self, g, y, x):
+        return (g * self.halves[0],)
+
+
+def test_each_replay_starts_with_the_operation_as_it_was_made():
+    def step(x):
+        w.grad = None
+        y = Counts.apply(x * w).reshape(1, 1, 4, 4).max_pool2d(2)
+        y.sum().backward()
+        return y
+
+    results = []
+    for captured in (False, True):
+        w = Tensor.full((4, 4), 0.5, requires_grad=True)
+        fn = capture(step, strict=True) if captured else step
+        results.append([])
+        for seed in range(4):
+            y = fn(Tensor(batch((4, 4), seed=seed)[0]))
+            results[-1] += [form(y.numpy()), form(w.grad.numpy())]
+    assert results[0] == results[1]
+
+
+def test_a_plan_holds_no_graph_and_no_array_of_the_recorded_call():
     w = Tensor.full((8,), 0.5, requires_grad=True)
     nodes = []
+    batches = [Tensor(batch((3, 8), seed=seed)[0]) for seed in range(3)]
 
     @capture
     def step(x):
@@ -371,8 +405,9 @@ def test_a_plan_holds_no_graph():
         y.sum().backward()
         return y.sum()
 
-    for seed in range(3):
-        step(Tensor(batch((3, 8), seed=seed)[0]))
+    nodes += [weakref.ref(one.data) for one in batches]
+    while batches:
+        step(batches.pop(0))
     Remembers.seen.clear()
     gc.collect()
     assert [one() for one in nodes] == [None] * len(nodes)

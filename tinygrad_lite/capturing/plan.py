@@ -124,3 +124,5 @@ def forget_values(trace: Trace) -> None:
         var.traced = None
         if var.kind in ("made", "input") and isinstance(var.value, (np.ndarray, np.generic)):
             var.value = Form(var.value)
+    for each in (trace.known, trace.roots, trace.opaque, trace.entries):
+        each.clear()

@@ -170,3 +170,12 @@ class Recording:
                 tensor._data = array
             elif type(tensor._data) is Traced:
                 tensor._data = np.asarray(value_of(tensor._data))
+
+    # After
+
+    def forget(self) -> None:
+        """Let go of the arrays and tensors of the call."""
+        self.args = self.options = None
+        for each in (self.swapped, self.placed, self.grads, self.named, self.returns.kept):
+            each.clear()
+        self.reached.inputs = [(place, None) for place, _ in self.reached.inputs]

@@ -28,6 +28,7 @@ class Replay:
         self.recording = recording
         self.whole = dict(recording.trace.whole)
         self.used = 0
+        recording.forget()
 
     def __call__(self, inputs: Any, objects: Any) -> Any:
         """One step."""

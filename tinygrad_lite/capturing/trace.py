@@ -8,6 +8,7 @@ end in `Trace.leak`.  The rules of operations need not know of it: they take it 
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -433,6 +434,7 @@ class Trace(Observer):
         return result
 
     def _forward(self, op: Any, arrays: list[Any]) -> Any:
+        state = state_of(op)
         if not isinstance(op, Function):
             mark = self.mark()
             self.strict += 1
@@ -442,7 +444,7 @@ class Trace(Observer):
                 self.undo(mark, type(op).__name__, reason)
             finally:
                 self.strict -= 1
-        return self._forward_whole(op, arrays)
+        return self._forward_whole(op, state, arrays)
 
     def _as_arrays(self, result: Any) -> Any:
         """The result of a rule, each part of which is an array, perhaps of NumPy alone."""
@@ -452,13 +454,12 @@ class Trace(Observer):
             return result  # Traced, or None
         return self.fresh(np.asarray(result))
 
-    def _forward_whole(self, op: Any, arrays: list[Any]) -> Any:
-        held = _attributes(op)
+    def _forward_whole(self, op: Any, state: dict[str, Any], arrays: list[Any]) -> Any:
         with self.paused():
-            entry_args = (op, held, tuple(arrays))
-            result = self._add(run_forward, entry_args, {}, ())
-        for name, value in held.items():  # run_forward put the arrays there
-            setattr(op, name, value)
+            result = self._add(run_forward, (op, state, tuple(arrays)), {}, ())
+        for name, value in state.items():  # run_forward put the arrays there
+            if _traced_in(value):
+                setattr(op, name, value)
         entry = self.entries[-1]
         self.opaque[op] = (*entry.reads(), *entry.results())
         return result
@@ -516,14 +517,24 @@ class _Nobody(Observer):
 _NOBODY = _Nobody()
 
 
-def _attributes(op: Any) -> dict[str, Any]:
-    """The attributes of an operation in which there is a Traced."""
+def state_of(op: Any) -> dict[str, Any]:
+    """The attributes of an operation."""
     found = {}
     for name in type(op)._attributes:
-        value: Any = vars(op) if name == "__dict__" else getattr(op, name, None)
-        pairs = value.items() if name == "__dict__" else [(name, value)]
-        found.update({key: one for key, one in pairs if _traced_in(one)})
-    return found
+        if name == "__dict__":
+            found.update(vars(op))
+        elif hasattr(op, name):
+            found[name] = getattr(op, name)
+    return {name: _copied(value) for name, value in found.items()}
+
+
+def _copied(value: Any) -> Any:
+    return copy(value) if type(value) in (list, dict, set) else value
+
+
+def _attributes(op: Any) -> dict[str, Any]:
+    """The attributes of an operation in which there is a Traced."""
+    return {name: value for name, value in state_of(op).items() if _traced_in(value)}
 
 
 class StandIn:
@@ -533,10 +544,12 @@ class StandIn:
         self.op = op
 
 
-def run_forward(op: Any, held: dict[str, Any], arrays: tuple[Any, ...]) -> Any:
-    """The forward rule of an operation, whose attributes hold these arrays."""
-    for name, value in held.items():
-        setattr(op, name, value)
+def run_forward(op: Any, state: dict[str, Any], arrays: tuple[Any, ...]) -> Any:
+    """The forward rule of an operation, which has these attributes and no others at first."""
+    for name in state_of(op).keys() - state.keys():
+        delattr(op, name)
+    for name, value in state.items():
+        setattr(op, name, _copied(value))
     result = op.forward(*arrays)
     if isinstance(result, tuple):
         return tuple([np.asarray(one) for one in result])
