@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from typing import Self
 
 from .reflection import walk
 
@@ -10,9 +11,23 @@ from .reflection import walk
 _paths: ContextVar[dict[int, str] | None] = ContextVar("paths", default=None)
 
 
+class ModulePath(str):
+    """The path of a module, such as "Sequential.layers.1"; its type if the path is unknown.
+
+    shown  how an error inside it names it: "Sequential.layers.1 (Linear)"
+    """
+
+    shown: str
+
+    def __new__(cls, path: str, name: str) -> Self:
+        found = super().__new__(cls, path)
+        found.shown = path if path == name else f"{path} ({name})"
+        return found
+
+
 @contextmanager
-def named(module: object) -> Iterator[str]:
-    """The path of a module that is called, such as "Sequential.layers.1"; its type if unknown."""
+def named(module: object) -> Iterator[ModulePath]:
+    """The path of a module that is called."""
     name, token = type(module).__name__, None
     paths = _paths.get()
     if paths is None:
@@ -22,7 +37,7 @@ def named(module: object) -> Iterator[str]:
                 paths.setdefault(id(value), f"{name}.{path}".rstrip("."))
         token = _paths.set(paths)
     try:
-        yield paths.get(id(module), name)
+        yield ModulePath(paths.get(id(module), name), name)
     finally:
         if token is not None:
             _paths.reset(token)

@@ -5,6 +5,7 @@ and draws), the entries that nothing needs are dropped.  Each array that is left
 entry that makes it to the last one that reads it.  program.py makes one Python function of them.
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,12 +35,24 @@ class Plan:
         self.entries = needed(trace.entries, outputs)
         detach_operations(self.entries)
         program = Program(self.inputs, last_uses(self.entries, outputs))
+        self.ends: list[int] = []  # of the lines of each entry
         for position, entry in enumerate(self.entries):
             program.add(position, entry)
+            self.ends.append(len(program.lines))
         program.finish(self.outputs)
         self.code, self.nbytes = program.code, program.arena.nbytes
         self.run = program.compiled()
         forget_values(trace)
+
+    def entry_of(self, error: Exception) -> Entry | None:
+        """The entry whose line raised the error."""
+        trace = error.__traceback__
+        while trace is not None:
+            if trace.tb_frame.f_code is self.run.__code__:
+                number = trace.tb_lineno - 2  # line 1 is the head of the function
+                return self.entries[min(bisect_right(self.ends, number), len(self.entries) - 1)]
+            trace = trace.tb_next
+        return None
 
     @property
     def reads(self) -> list[bool]:

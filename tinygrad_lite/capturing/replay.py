@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..arrays.float_errors import restore, silence
+from .entries import Entry
 from .numbers import guard
 from .plan import Plan
 from .recording import Recording
@@ -36,6 +37,24 @@ class Replay:
         errors = silence()
         try:
             outputs = self.plan.run(*inputs)
+        except Exception as error:
+            locate(error, self.plan.entry_of(error))
+            raise
         finally:
             restore(errors)
         return self.finish(objects, outputs)
+
+
+def locate(error: Exception, entry: Entry | None) -> None:
+    """Put the path of the module that raised the error in front of its message, as eager does.
+
+    It goes into a note if the error is more than a message.
+    """
+    path: Any = "" if entry is None else entry.module
+    if not path:
+        return
+    shown = getattr(path, "shown", path)
+    if len(error.args) == 1 and error.args[0] == str(error):
+        error.args = (f"{shown}: {error}",)
+    else:
+        error.add_note(f"in {shown}")
