@@ -14,6 +14,7 @@ from .arrays.arguments import flag, function
 from .arrays.dtypes import check_differentiable, check_dtype, new_array
 from .arrays.given import elements, is_masked
 from .arrays.ownership import deep_copied
+from .arrays.recorded import carried, fresh
 from .arrays.shapes import Shape, normalize_axis
 from .engine.backward import backpropagate
 from .engine.function import Primitive
@@ -71,7 +72,7 @@ class Tensor(TensorMethods, NumpyProtocol, OtherNames):
             if others and _holds_graph(others):
                 self._join(data, dtype, requires_grad)
                 return
-        self._data = new_array(data, dtype, "Tensor", others)
+        self._data = fresh(new_array(carried(data), dtype, "Tensor", others))
         if requires_grad is not False and flag(requires_grad, "Tensor: requires_grad"):
             self.requires_grad = True
 
@@ -101,7 +102,7 @@ class Tensor(TensorMethods, NumpyProtocol, OtherNames):
                 + ("it is a Tensor already" if isinstance(array, Tensor) else "use Tensor(data)")
             )
         check_dtype(array.dtype, "from_array")
-        return cls._wrap(array, None)
+        return cls._wrap(carried(array), None)
 
     @classmethod
     def from_numpy(cls, array: Array) -> Self:

@@ -43,6 +43,14 @@ def test_half_precision_is_summed_and_counted_in_single() -> None:
     assert many.sum().item() == np.float16(np.float16(0.1).astype(np.float32) * 30_000)
 
 
+def test_logsumexp_of_nothing_beside_something() -> None:
+    x = Tensor([[-INF, -INF], [5.0, 6.0]], requires_grad=True)
+    y = x.logsumexp(1)
+    y.sum().backward()
+    np.testing.assert_allclose(y.data, [-INF, 6.3132615], rtol=1e-6)
+    np.testing.assert_allclose(x.grad.data, [[0, 0], [0.26894143, 0.7310586]], rtol=1e-6)
+
+
 @pytest.mark.parametrize("name", ["gelu", "hardswish", "silu", "mish", "quick_gelu", "celu"])
 def test_a_gate_does_not_overflow_on_its_way(name) -> None:
     largest = Tensor(np.array([60_000, 800, -800], np.float16), requires_grad=True)

@@ -76,6 +76,15 @@ def holds(test: Callable[..., bool], *given: Any) -> bool:
     return recorder.get() is not None or test(*given)
 
 
+def holds_now(test: Callable[..., bool], *given: Any) -> bool:
+    """Whether a step is being captured, and test(*given) holds for the values of this call.
+
+    For a choice that is right in every replay, whichever it is.
+    """
+    recording = recorder.get()
+    return recording is not None and recording.holds_now(test, given)
+
+
 def leaves(what: str, *arrays: Any) -> None:
     """Say that what comes next depends on values: a step that does it cannot be captured.
 

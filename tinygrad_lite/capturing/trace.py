@@ -289,7 +289,7 @@ class Trace(Observer):
         written = tuple(self._variable_of(one) for one in writes if one is not None)
         for one in written:
             if one.kind == "constant":  # scratch memory, or what only NumPy knows of
-                self._adopt(one, args)
+                self._adopt(one, (args, *_traced_in(writes)))
         return self._add(function, args, options, written)
 
     def _refills(self, out: Any, options: Any) -> bool:
@@ -321,11 +321,14 @@ class Trace(Observer):
         array.variable.traced = array
         return array
 
-    def _adopt(self, var: Var, args: Any) -> None:
-        """Memory that was made with NumPy, and that the step now writes into."""
+    def _adopt(self, var: Var, given: Any) -> None:
+        """Memory that was made with NumPy, and that the step now writes into.
+
+        given: what the step reads of it, and the tensors' arrays that it writes
+        """
         read: list[Any] = []
-        mapped(args, read.append)
-        if any(one is var.value for one in read):
+        mapped(given, read.append)
+        if any(value_of(one) is var.value for one in read):
             self.leak("a change of an array that was made by NumPy", None)
         var.kind = "scratch"
 
@@ -395,9 +398,13 @@ class Trace(Observer):
             return array
         return self.traced(self.variable(array, "constant"))
 
+    def holds_now(self, test: Any, given: Any) -> bool:
+        """Whether a condition holds for the values of this call."""
+        return bool(test(*mapped(given, value_of)))
+
     def varies(self, array: Any) -> bool:
         """Whether the array may be another one in each replay."""
-        return type(array) is Traced and array.variable.kind != "constant"
+        return type(array) is Traced and array.variable.root.kind != "constant"
 
     def fresh(self, array: Any) -> Any:
         """A copy in each replay of an array that was made of shapes and numbers alone."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays.arithmetic import LARGEST, beyond
-from ..arrays.recorded import carried, each_time, holds, whole
+from ..arrays.recorded import carried, each_time, holds, holds_now, recorder, whole
 from ..arrays.shapes import Shape
 from ..engine.graph import Array, TensorBase, array_of
 from ..ops.activations import LogSoftmax
@@ -19,6 +19,7 @@ from ..ops.reduce import Mean, Sum
 from ..ops.selection import Mask
 from ._operands import plain_array
 
+IGNORED = -100  # PyTorch's default for labels that do not count
 UNSIGNED = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}  # by the size in bytes
 
 
@@ -83,7 +84,6 @@ def expected_nll(rows: Any, target: Any, smoothing: float, weights: Array | None
     return -weighted(LogSoftmax.apply(rows, axes=(1,)), target).sum(1)
 
 
-@each_time
 def checked_labels(
     name: str, labels: Array, expected: Shape, classes: int, ignore_index: int | None
 ) -> tuple[Array, Array | None]:
@@ -91,7 +91,30 @@ def checked_labels(
 
     The mask is None if all count; labels that do not count are 0 in the array.  name is the
     operation and the argument, for the error.
+
+    While a step is captured, a mask is made if it is needed then, or an ignore_index is given that
+    is not the default; labels to ignore that come later are an error, if there is no mask.
     """
+    masked = None
+    if recorder.get() is not None and ignore_index is not None:
+        masked = ignore_index != IGNORED or holds_now(_has, labels, ignore_index)
+    return _checked(name, labels, expected, classes, ignore_index, masked)
+
+
+def _has(labels: Array, label: int) -> bool:
+    return bool((labels == label).any())
+
+
+@each_time
+def _checked(
+    name: str,
+    labels: Array,
+    expected: Shape,
+    classes: int,
+    ignore_index: int | None,
+    masked: bool | None,
+) -> tuple[Array, Array | None]:
+    """`checked_labels`, with a mask if `masked`, and without one if it is False."""
     array = plain_array(labels, "labels").copy()  # a copy, since the backward pass reads it
     if array.dtype.kind not in "iu":
         swapped = array.ndim > len(expected) + 1
@@ -114,7 +137,7 @@ def checked_labels(
     outside = flat.view(UNSIGNED[flat.itemsize]) >= classes  # negative labels become large
     wrong = bool(outside.any())
     kept = None
-    if ignore_index is not None and (wrong or ignore_index >= 0):
+    if ignore_index is not None and (wrong or ignore_index >= 0 or masked):
         kept = flat != ignore_index
         outside &= kept
         wrong = bool(outside.any())
@@ -124,7 +147,14 @@ def checked_labels(
         raise ValueError(
             f"{name}: label {flat[first]} at index {index} is outside 0 to {classes - 1}"
         )
-    return (flat, None) if kept is None else (np.where(kept, flat, 0), kept)
+    if kept is None:
+        return flat, None
+    if masked is False:
+        raise RuntimeError(
+            f"{name}: labels are {ignore_index}, to be ignored, and none was when this step was "
+            "captured; pass ignore_index another way than by default, or capture such a batch"
+        )
+    return np.where(kept, flat, 0), kept
 
 
 @each_time

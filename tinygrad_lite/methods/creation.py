@@ -10,6 +10,7 @@ from ..arrays.arguments import flag, integer, number, shown
 from ..arrays.dtypes import INT, check_differentiable, check_dtype, float_dtype, new_array
 from ..arrays.float_errors import quiet
 from ..arrays.integers import check_fits, converted
+from ..arrays.recorded import fresh
 from ..arrays.shapes import MOST_ELEMENTS, Shape, allocatable, shape_from
 from ..engine.graph import Leaf, TensorBase
 from ._keywords import also
@@ -20,7 +21,7 @@ Made = TypeVar("Made", bound=TensorBase)
 
 def made(tensor_class: type[Made], array: Any, requires_grad: bool, name: str) -> Made:
     """A tensor around a new array; a leaf if it requires grad."""
-    tensor = tensor_class._wrap(array, None)
+    tensor = tensor_class._wrap(fresh(array), None)
     if flag(requires_grad, f"{name}: requires_grad"):
         check_differentiable(tensor._data.dtype)
         tensor._node = Leaf(tensor)

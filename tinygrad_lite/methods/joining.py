@@ -8,6 +8,7 @@ import numpy as np
 
 from ..arrays.arguments import choice, integer, is_integer, shown, wrong
 from ..arrays.dtypes import new_array
+from ..arrays.recorded import leaves
 from ..arrays.shapes import normalize_axis
 from ..engine.graph import TensorBase
 from ..ops.indexing import Getitem
@@ -68,6 +69,7 @@ class JoiningMethods(Theme):
         """This many parts along `axis`, whose sizes differ by at most 1; or cut at positions."""
         axis, length = self._length(axis, "tensor_split")
         if isinstance(parts, TensorBase):
+            leaves("tensor_split by a Tensor, whose shapes depend on values", parts._data)
             parts = parts._data.tolist()
         if not _are_several(parts):
             count = _number_of_parts(parts, "tensor_split: parts")

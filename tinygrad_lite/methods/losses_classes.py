@@ -5,6 +5,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..arrays.arguments import integer, number, probability
+from ..arrays.recorded import leaves
 from ..engine.graph import TensorBase
 from ..ops.activations import Softmax
 from ..ops.indexing import Getitem
@@ -172,6 +173,7 @@ class ClassLossMethods(Theme):
         check_reduction(name, reduction)
         scores = _matrix(name, self)
         given = plain_array(target, f"{name}: target", "integers, the classes of each sample")
+        leaves(f"{name}, in which shapes depend on values", given)
         chosen, listed, true = checked_label_sets(f"{name}: target", given, scores.shape)
         rows = as_rows(scores)
         right = Getitem.apply(rows, index=(np.arange(len(chosen))[:, None], chosen), distinct=False)
