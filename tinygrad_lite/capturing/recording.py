@@ -118,6 +118,8 @@ class Recording:
                     self._swap(tensor.grad)
         for place in arrays:
             array = place.read()
+            if type(array) is Traced:  # found on two ways
+                continue
             traced = self.trace.traced(self.trace.variable(array, "input"))
             if place.write(traced):
                 self.placed.append((place, array, traced))
