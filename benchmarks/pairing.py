@@ -6,6 +6,7 @@ alternate in one run share its moods, and the ratio of each round tells them apa
 
 import multiprocessing
 import os
+import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -13,13 +14,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from results import Outcome, compared
+from results import Fact, Outcome, compared
 
 PAUSE = 0.1  # seconds before each block: BLAS threads that another block left spin for a while
 ROUNDS = 30
 ROUNDS_OF_A_PROCESS = 5
 THREADS = 2
-CHECKED_STEPS = 3  # before the sides are compared
+CHECKED_STEPS = 4  # before the sides are compared; a captured step replays the last two
+COSTED = 5  # processes in which the step is timed that a capture records
+RECORDING = 15  # eager steps: as long it may take
 TOLERANCE = 1e-4  # largest difference between two sides' numbers, relative to the largest of them
 PATIENCE = 600  # seconds for a side to answer: a compiler may take long
 OWN = ("ours", "numpy")  # packages that must be here and must work; any other side may fail
@@ -36,6 +39,7 @@ class Side:
     make     called in a process of its own; returns the step and the result
     package  what `--peers` calls it
     targets  for the ratio ours / this side
+    captured for the ratio of our captured step / this side
     floor    it does only a part of the work, so there is nothing to compare but time
     """
 
@@ -43,6 +47,7 @@ class Side:
     make: Callable[[], Stepper]
     package: str = "ours"
     targets: Sequence[float] = ()
+    captured: Sequence[float] = ()
     floor: bool = False
 
 
@@ -54,6 +59,7 @@ class Case:
     sides: Sequence[Side]
     steps: int  # in one block; so many that it takes 0.05 s or more
     tolerance: float = TOLERANCE  # of the results; the losses always agree to TOLERANCE
+    captured: Callable[[], Stepper] | None = None  # ours with its step captured: the same bits
 
 
 @dataclass(frozen=True)
@@ -88,14 +94,14 @@ class SideBroke(Exception):  # what a process of a side told of its end
     """A side cannot be made, or its step fails."""
 
 
-def hold_to_threads() -> None:
-    """Two threads, on the same two cores, for this process and all that it starts."""
+def hold_to_threads(count: int) -> None:
+    """So many threads, on as many cores, for this process and all that it starts."""
     for library in ("OMP", "OPENBLAS", "MKL", "TINYGRAD_LITE"):
         os.environ[library + ("_THREADS" if library == "TINYGRAD_LITE" else "_NUM_THREADS")] = str(
-            THREADS
+            count
         )
     if hasattr(os, "sched_setaffinity"):  # jax has no setting; it counts the cores it may use
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
 
 
 def compare_all(cases: Sequence[Case], settings: Settings) -> Outcome:
@@ -113,6 +119,10 @@ def compare(case: Case, settings: Settings) -> Outcome:
     if a side comes to other numbers than ours.
     """
     ours, *peers = sides = [side for side in case.sides if settings.wants(side)]
+    own = [ours]
+    if case.captured is not None:
+        own.append(Side("ours, captured", case.captured))
+        sides.insert(1, own[1])
     if not peers:
         return Outcome()
     times: dict[Side, list[float]] = {side: [] for side in sides}
@@ -133,7 +143,9 @@ def compare(case: Case, settings: Settings) -> Outcome:
             expected = attempt(ours, 0)
             for side in list(times)[1:]:
                 found = attempt(side, 0)
-                if found is not None and not side.floor:
+                if side in own:
+                    demand_same_bits(side.name, found, ours.name, expected)
+                elif found is not None and not side.floor:
                     demand_close(side.name, found, ours.name, expected, case.tolerance)
             for _ in range(rounds):
                 for side in list(times):
@@ -144,9 +156,36 @@ def compare(case: Case, settings: Settings) -> Outcome:
     rows = [
         compared(case.what, by_name, ours.name, side.name, side.targets)
         for side in times
-        if side is not ours
+        if side not in own
     ]
-    return Outcome(rows, notes=notes)
+    if case.captured is None:
+        return Outcome(rows, notes=notes)
+    rows += [
+        compared(f"{case.what}, captured", by_name, own[1].name, side.name, side.captured)
+        for side in times
+        if side is not own[1]
+    ]
+    return Outcome(rows, [cost_of_capture(case, settings)], notes)
+
+
+def cost_of_capture(case: Case, settings: Settings) -> Fact:
+    """How many eager steps the step takes longer in which it is recorded."""
+    count = 1 if settings.quick else COSTED
+    sides = case.sides[0].make, case.captured
+    costs = [in_a_process(_steps_to_record, *sides) for _ in range(count)]
+    cost = statistics.median(costs)
+    text = f"{case.what}: recording takes as long as {cost:.1f} eager steps"
+    return Fact(text, f"at most {RECORDING}", cost <= RECORDING)
+
+
+def _steps_to_record(ours: Callable[[], Stepper], captured: Callable[[], Stepper]) -> float:
+    np.empty(30 * 2**20, np.uint8)  # see _work
+    step, _ = ours()
+    step()
+    eager = statistics.median(timed_block(step, 1) for _ in range(5))
+    step, _ = captured()
+    step()  # eagerly
+    return timed(step, 1) / eager - 1
 
 
 def in_a_process(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -222,6 +261,11 @@ def timed_block(step: Callable[[], Any], steps: int) -> float:
     """Seconds for one step: a pause, one step untimed, then `steps` of them."""
     time.sleep(PAUSE)
     step()
+    return timed(step, steps)
+
+
+def timed(step: Callable[[], Any], steps: int) -> float:
+    """Seconds for one of so many steps."""
     began = time.perf_counter()
     for _ in range(steps):
         step()
@@ -235,6 +279,14 @@ def moved(now: Sequence[Any], start: Sequence[Any]) -> list[Any]:
     rate would not be seen.
     """
     return [np.asarray(a) - np.asarray(b) for a, b in zip(now, start, strict=True)]
+
+
+def demand_same_bits(name: str, result: Sequence[Any], other: str, expected: Sequence[Any]) -> None:
+    """Raise unless two sides came to the same losses and arrays, bit for bit."""
+    for position, (a, b) in enumerate(zip(result, expected, strict=True)):
+        if a.shape != b.shape or a.tobytes() != b.tobytes():
+            what = f"array {position}" if position else "the loss"
+            raise RuntimeError(f"{what} of {name} has other bits than that of {other}")
 
 
 def demand_close(

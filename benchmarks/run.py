@@ -1,6 +1,6 @@
 """Measure beside the peers: every workload, or those named. Writes benchmarks/RESULTS.md.
 
-    python benchmarks/run.py [--quick] [--peers torch,jax] [--rounds N] [NAME...]
+    python benchmarks/run.py [--quick] [--peers torch,jax] [--rounds N] [--threads N] [NAME...]
 
 --quick runs one small round of each, compares the results, and judges no time: for CI.
 """
@@ -25,6 +25,7 @@ WORKLOADS = (
     "mlp_step",
     "example_step",
     "tiny_mlp",
+    "tiny_mlp_sgd",
     "scalar_chain",
     "convnet_step",
     "gpt_step",
@@ -38,7 +39,7 @@ WORKLOADS = (
 PACKAGES = ("numpy", "torch", "jax", "autograd", "mygrad", "micrograd", "tinygrad")
 
 
-def machine() -> list[str]:
+def machine(threads: int) -> list[str]:
     """What it ran on."""
     import threadpoolctl
 
@@ -65,7 +66,7 @@ def machine() -> list[str]:
     return [
         f"- {datetime.date.today()}, {model}, {os.cpu_count()} cores, {platform.platform()}",
         f"- Python {platform.python_version()}, {ours}; {', '.join(versions)}{kernel}",
-        f"- {THREADS} threads a side; load average before: {load}",
+        f"- threads a side: {threads}; load average before: {load}",
     ]
 
 
@@ -87,6 +88,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(WORKLOADS)}")
     parser.add_argument("--quick", action="store_true", help="one small round, no time judged")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"{ROUNDS} if not given")
+    parser.add_argument("--threads", type=int, default=THREADS, help=f"{THREADS} if not given")
     parser.add_argument("--peers", default="", help="only these: torch,torch.compile,jax,numpy,...")
     args = parser.parse_args()
     os.environ.pop("PYTHON", None)  # make's variable, which tinygrad takes for an option of its own
@@ -95,8 +97,8 @@ def main() -> int:
     peers = tuple(args.peers.split(",")) if args.peers else ()
     settings = Settings(args.quick, 1 if args.quick else args.rounds, peers)
 
-    hold_to_threads()
-    about, sections, outcomes, broken = machine(), [], [], []
+    hold_to_threads(args.threads)
+    about, sections, outcomes, broken = machine(args.threads), [], [], []
     for name in args.names or WORKLOADS:
         began = time.perf_counter()
         outcome = Outcome()
@@ -136,7 +138,8 @@ def main() -> int:
         *sections,
     ]
     print("\n".join(lines[7:]))
-    if not (broken or args.names or peers) and settings.rounds >= ROUNDS:
+    usual = settings.rounds >= ROUNDS and args.threads == THREADS
+    if usual and not (broken or args.names or peers):
         from tinygrad_lite import files
 
         with files.replacing(RESULTS) as file:

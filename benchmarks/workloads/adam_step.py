@@ -23,32 +23,34 @@ def arrays(seed: int) -> list[np.ndarray]:
     return [rng.standard_normal(shape, np.float32) * np.float32(0.02) for shape in shapes()]
 
 
-def ours() -> Stepper:
+def ours(captured: bool = False) -> Stepper:
     import nn
-    from tinygrad_lite import Tensor
+    from tinygrad_lite import Tensor, capture
 
     parameters = [Tensor(w, requires_grad=True) for w in arrays(0)]
     for parameter, gradient in zip(parameters, arrays(1), strict=True):
         parameter.grad = Tensor(gradient)
     optimiser = nn.optim.Adam(parameters, LR)
+    update = capture(optimiser.step, strict=True) if captured else optimiser.step
 
     def step() -> float:
-        optimiser.step()
+        update()
         return 0.0
 
     return step, lambda: moved([p.numpy() for p in parameters], arrays(0))
 
 
-def pytorch(**form: bool) -> Stepper:
+def pytorch(compiled: bool = False, **form: bool) -> Stepper:
     import torch
 
     parameters = [torch.from_numpy(w).requires_grad_() for w in arrays(0)]
     for parameter, gradient in zip(parameters, arrays(1), strict=True):
         parameter.grad = torch.from_numpy(gradient)
     optimiser = torch.optim.Adam(parameters, LR, **form)
+    update = torch.compile(optimiser.step) if compiled else optimiser.step
 
     def step() -> float:
-        optimiser.step()
+        update()
         return 0.0
 
     return step, lambda: moved([p.detach().numpy() for p in parameters], arrays(0))
@@ -102,7 +104,8 @@ def run(settings: Settings) -> Outcome:
         Side("ours", ours),
         Side("PyTorch, foreach", partial(pytorch, foreach=True), "torch", (0.6,)),
         Side("PyTorch, fused", partial(pytorch, fused=True), "torch"),
+        Side("torch.compile", partial(pytorch, compiled=True), "torch.compile"),
         Side("jax.jit", jax_jit, "jax"),
         Side("NumPy by hand", numpy_by_hand, "numpy"),
     ]
-    return compare_all([Case("step", sides, steps=3)], settings)
+    return compare_all([Case("step", sides, 3, captured=partial(ours, True))], settings)

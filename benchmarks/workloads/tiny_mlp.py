@@ -25,9 +25,9 @@ def weights() -> list[np.ndarray]:
     return found
 
 
-def ours() -> Stepper:
+def ours(captured: bool = False) -> Stepper:
     import nn
-    from tinygrad_lite import Tensor
+    from tinygrad_lite import Tensor, capture
 
     model = nn.Sequential(
         *(nn.Linear(2, 16), Tensor.tanh, nn.Linear(16, 16), Tensor.tanh, nn.Linear(16, 1))
@@ -37,14 +37,15 @@ def ours() -> Stepper:
         parameter.data[...] = start.T
     x, y = map(Tensor, data())
 
-    def step() -> float:
+    def train(x: Tensor, y: Tensor) -> Tensor:
         for parameter in parameters:
             parameter.grad = None
         loss = (model(x) - y).square().mean()
         loss.backward()
-        return loss.item()
+        return loss
 
-    return step, lambda: [p.grad.numpy().T for p in parameters]
+    run_step = capture(train, strict=True) if captured else train
+    return lambda: run_step(x, y).item(), lambda: [p.grad.numpy().T for p in parameters]
 
 
 def ours_by_formula() -> Stepper:
@@ -200,4 +201,5 @@ def run(settings: Settings) -> Outcome:
         Side("NumPy by hand", numpy_by_hand, "numpy", (2.5,)),
         Side("ours by formula", ours_by_formula),
     ]
-    return compare_all([Case("step", [Side("ours", ours), *peers], steps=500)], settings)
+    sides = [Side("ours", ours), *peers]
+    return compare_all([Case("step", sides, 500, captured=partial(ours, True))], settings)

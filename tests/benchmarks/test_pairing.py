@@ -5,7 +5,17 @@ from importlib import import_module
 
 import numpy as np
 import pytest
-from pairing import Case, Settings, Side, SideBroke, compare, demand_close, in_a_process, moved
+from pairing import (
+    Case,
+    Settings,
+    Side,
+    SideBroke,
+    compare,
+    demand_close,
+    demand_same_bits,
+    in_a_process,
+    moved,
+)
 from workloads.graph_order import chain, kahn, sorting
 
 from tinygrad_lite.engine.graph import topological_order
@@ -91,6 +101,23 @@ def test_a_peer_that_is_missing_or_breaks_is_a_note() -> None:
         "order, broken: ZeroDivisionError: integer division or modulo by zero",
         "order, other: its process ended",
     ]
+
+
+def test_a_captured_step_is_measured_beside_ours_and_beside_the_peers() -> None:
+    ours, captured = side(topological_order, package="ours"), partial(sorting, kahn, chain, 10)
+    case = Case("order", [ours, side(kahn)], 1, captured=captured)
+    outcome = compare(case, QUICK)
+    assert [(row.what, row.peer) for row in outcome.rows] == [
+        *(("order", "kahn"), ("order, captured", "topological_order"), ("order, captured", "kahn")),
+    ]
+    assert outcome.facts[0].text.startswith("order: recording takes as long as ")
+
+
+def test_a_captured_step_with_other_bits_is_refused() -> None:
+    start = [np.ones(3, np.float32)]
+    demand_same_bits("A", start, "B", [np.ones(3, np.float32)])
+    with pytest.raises(RuntimeError, match="the loss of A has other bits than that of B"):
+        demand_same_bits("A", start, "B", [np.nextafter(start[0], np.float32(2))])
 
 
 def test_ours_must_not_break() -> None:
