@@ -14,9 +14,8 @@ from _data import mnist_or_digits
 
 import nn
 from nn import training
-from nn.data import DataLoader
 from nn.data.augment import mean_std, normalize
-from tinygrad_lite import Tensor, no_grad
+from tinygrad_lite import Tensor, capture, no_grad
 
 HIDDEN = 1024  # hidden units between the pixels and the ten scores
 EPOCHS = 2  # passes over the training images of MNIST
@@ -43,7 +42,7 @@ class MLP:
         return (X @ self.W1 + self.b1).relu() @ self.W2 + self.b2
 
 
-def loss_by_formula(model: MLP, scores: Tensor, Y: np.ndarray, reg: float) -> Tensor:
+def loss_by_formula(model: MLP, scores: Tensor, Y: Tensor | np.ndarray, reg: float) -> Tensor:
     """Cross entropy, the mean of -log(probability of the true class), plus the L2 penalty."""
     shifted = scores - scores.max(axis=1, keepdim=True).detach()  # so exp cannot overflow
     log_probabilities = shifted - shifted.exp().sum(axis=1, keepdim=True).log()
@@ -51,20 +50,20 @@ def loss_by_formula(model: MLP, scores: Tensor, Y: np.ndarray, reg: float) -> Te
     return data_loss + 0.5 * reg * ((model.W1 * model.W1).sum() + (model.W2 * model.W2).sum())
 
 
-def loss_by_library(model: MLP, scores: Tensor, Y: np.ndarray, reg: float) -> Tensor:
+def loss_by_library(model: MLP, scores: Tensor, Y: Tensor | np.ndarray, reg: float) -> Tensor:
     """The same cross entropy from the library; the optimiser's weight decay is the penalty."""
     return scores.cross_entropy(Y)
 
 
 @no_grad()
-def scores_of_all(model: MLP, batches: DataLoader) -> Tensor:
+def scores_of_all(model: MLP, batches: nn.data.DataLoader) -> Tensor:
     """The scores of many images, (N, 10)."""
     return Tensor(np.concatenate([model.scores(x).numpy() for x, _ in batches]))
 
 
-def correct(scores: Tensor, Y: Tensor | np.ndarray) -> int:
+def correct(scores: Tensor, Y: Tensor | np.ndarray) -> Tensor:
     """The number of images whose highest score is that of the true class."""
-    return int((scores.argmax(axis=1) == Y).sum())
+    return (scores.argmax(axis=1) == Y).sum()
 
 
 def main() -> int:
@@ -73,51 +72,52 @@ def main() -> int:
     args = training.arguments(
         __doc__, batch_size=(BATCH_SIZE, "images in one step"), lr=(LR, "highest learning rate"),
         epochs=(None, f"passes over the images ({EPOCHS}; on the digits {DIGITS_EPOCHS})"),
-        momentum=(MOMENTUM, "fraction of the last step that is kept in the next"),
-        reg=(REG, "strength of the L2 penalty"), hidden=(HIDDEN, "hidden units"),
-        library=(False, "loss and penalty from the library, same gradients"),
-        target=(None, f"exit status 1 below this accuracy ({TARGET} on MNIST)"),
+        momentum=(MOMENTUM, "fraction of the last step kept"), reg=(REG, "strength of the penalty"),
+        library=(False, "loss and penalty from the library"), hidden=(HIDDEN, "hidden units"),
+        target=(None, f"exit status 1 below this accuracy ({TARGET} on MNIST)"), capture=False,
     )  # fmt: skip
     name, (X, Y, images, Y_test) = mnist_or_digits(args.data)
     usual, target = (EPOCHS, TARGET) if name == "MNIST" else (DIGITS_EPOCHS, 0.0)
     epochs, target = args.epochs or usual, target if args.target is None else args.target
-    cut, scale = len(X) - len(X) // HELD_OUT, mean_std(X)
-    scaled = partial(DataLoader, transform=lambda x, y: (normalize(x, *scale).flatten(1), y))
-    batches = scaled(X[:cut], Y[:cut], batch_size=args.batch_size, shuffle=True, seed=args.seed)
-    held_out = scaled(X[cut:], Y[cut:], batch_size=1000)
-    test = scaled(images, Y_test, batch_size=1000)
+    cut, count, scale = len(X) - len(X) // HELD_OUT, len(Y_test), mean_std(X)
+    load = partial(nn.data.DataLoader, transform=lambda x, y: (normalize(x, *scale).flatten(1), y))
+    batches = load(X[:cut], Y[:cut], batch_size=args.batch_size, shuffle=True, seed=args.seed)
+    held_out = load(X[cut:], Y[cut:], batch_size=1000)
     Tensor.manual_seed(args.seed)
     model = MLP(X[0].size, args.hidden)
     loss_of, decay = (loss_by_library, args.reg) if args.library else (loss_by_formula, 0.0)
-    matrices, biases = [model.W1, model.W2], [model.b1, model.b2]
-    groups = [{"params": matrices, "weight_decay": decay}, {"params": biases}]
-    sgd, best = nn.optim.SGD(groups, args.lr, args.momentum), training.Best(model)
-    with training.Report(
-        epochs=epochs, steps=len(batches), rows=cut, unit="images", name=name,
-        out=args.out, resume=args.resume, quiet=args.quiet,
-    ) as report:  # fmt: skip
+    matrices = {"params": [model.W1, model.W2], "weight_decay": decay}
+    sgd = nn.optim.SGD([matrices, {"params": [model.b1, model.b2]}], args.lr, args.momentum)
+
+    def step(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        scores = model.scores(x)
+        loss = loss_of(model, scores, y, args.reg)
+        loss.backward()
+        sgd.step()
+        sgd.zero_grad()
+        return loss, correct(scores, y)
+
+    train, best = capture(step) if args.capture else step, training.Best(model)
+    with training.Report(epochs=epochs, steps=len(batches), rows=cut, unit="images", name=name,
+                         out=args.out, resume=args.resume, quiet=args.quiet) as report:  # fmt: skip
         weights = nn.state.get_state_dict(model)
         report.resume(vars(args), **weights, sgd=sgd, batches=batches, best=best)
         try:
             for _ in range(batches.epoch, epochs):
                 for x, y in batches:
-                    scores, step, steps = model.scores(x), report.taken, epochs * len(batches)
-                    loss = loss_of(model, scores, y.numpy(), args.reg)
-                    loss.backward()
-                    sgd.lr = args.lr * min(1, 10 * (step + 1) / steps, 1 - step / steps)
-                    sgd.step()
-                    sgd.zero_grad()
-                    right = correct(scores, y)
-                    report.step(len(y), loss=loss.item(), train_accuracy=right / len(y))
-                right = correct(scores_of_all(model, held_out), Y[cut:])
+                    taken, steps = report.taken, epochs * len(batches)
+                    sgd.lr = args.lr * min(1, 10 * (taken + 1) / steps, 1 - taken / steps)
+                    loss, right = train(x, y)
+                    report.step(len(y), loss=loss.item(), train_accuracy=int(right) / len(y))
+                right = int(correct(scores_of_all(model, held_out), Y[cut:]))
                 best.update(right)
                 report.epoch(held_out_accuracy=right / len(Y[cut:]))
                 report.save()
         except KeyboardInterrupt as stop:
             report.stopped(stop, f"this tests {best.words}")
         best.restore()
-        answers = scores_of_all(model, test)
-        right, count, seconds = correct(answers, Y_test), len(Y_test), time.perf_counter() - began
+        answers = scores_of_all(model, load(images, Y_test, batch_size=1000))
+        right, seconds = int(correct(answers, Y_test)), time.perf_counter() - began
         report.keep("weights.safetensors", lambda path: nn.state.safe_save(weights, path))
         report.keep("curves.png", lambda path: training.curves(report.metrics, path))
         report.keep("mistakes.png", lambda path: training.mistakes(images, Y_test, answers, path))

@@ -26,6 +26,7 @@ LAST = {
     "data": "file or folder with the data",
     "out": "keep weights, metrics, pictures and a snapshot in this folder, in place of those of an "
     "earlier run",
+    "capture": "replay the step as a recorded list of array operations: the same bits, sooner",
     "resume": "resume from the snapshot in --out, to the same bits; if there is none, start",
     "target": "exit status 1 below this score",
     "quiet": "print the last line only",
@@ -34,7 +35,7 @@ KINDS: dict[str, type] = {
     **dict.fromkeys(("epochs", "batch_size", "seed"), int),
     **dict.fromkeys(("lr", "target"), float),
     **dict.fromkeys(("data", "out"), str),
-    **dict.fromkeys(("resume", "quiet"), bool),
+    **dict.fromkeys(("resume", "quiet", "capture"), bool),
 }
 METAVARS = {"data": "PATH", "out": "DIR"}  # the value in --help
 
@@ -67,7 +68,8 @@ def arguments(
     description: what the program does; --help shows its first line.  `__doc__` is what one passes.
     epochs, batch_size, lr, seed, data, target, and every other keyword: an option, named
         --batch-size for `batch_size`.  Its value is the default, or a tuple: the default, the text
-        that --help shows, and what is allowed.  Without a text those above have one.
+        that --help shows, and what is allowed.  Without a text those above have one, and so has
+        `capture=False`, for programs that may pass their step to `tinygrad_lite.capture`.
     argv: the arguments; None takes those of the program.  In a notebook pass a list.
 
     Every program has --out, --resume and --quiet besides.

@@ -22,7 +22,7 @@ METRICS, SNAPSHOT = "metrics.jsonl", "snapshot.safetensors"
 KEPT = ("weights.safetensors", "curves.png", "confusion.png", "mistakes.png", "filters.png")
 PICTURES = (".png", ".pdf", ".svg")
 # Options that change no number of a run: it may be resumed with others.
-ASIDE = ("data", "out", "resume", "target", "quiet")
+ASIDE = ("data", "out", "resume", "target", "quiet", "capture")
 LARGEST = 1 << 62  # a count in a state
 
 

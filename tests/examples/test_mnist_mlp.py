@@ -288,6 +288,34 @@ def test_both_options_lead_to_the_same_weights(call):
     assert np.abs(formula["W1"] - without["W1"]).max() > 1e-3  # the penalty does something
 
 
+@pytest.mark.parametrize("library", [(), ("--library",)], ids=["formula", "library"])
+def test_a_captured_step_leads_to_the_same_bits(call, library):
+    """On real digits, whose last batch of an epoch is smaller; and what is printed agrees."""
+    options = ("--epochs", 2, *library)
+    eager = call(*options, data=nn.datasets.digits())
+    captured = call(*options, "--capture", data=nn.datasets.digits())
+    assert same(eager, captured)
+    for one, other in zip(eager.out.splitlines(), captured.out.splitlines(), strict=True):
+        assert without_times(one) == without_times(other)
+
+
+def test_a_captured_run_that_was_stopped_goes_on_to_the_same_bits(call, monkeypatch, tmp_path):
+    usual, taken = training.Report.step, []
+
+    def pressed(self, *rows, **values):
+        taken.append(rows)
+        if len(taken) == 14:
+            press_ctrl_c()
+        usual(self, *rows, **values)
+
+    eager = call()
+    with monkeypatch.context() as patch:
+        patch.setattr(training.Report, "step", pressed)
+        stopped = call("--capture", "--out", tmp_path / "out")
+    assert "stopped after 14 of 36 steps" in stopped.out
+    assert same(call("--capture", "--out", tmp_path / "out", "--resume"), eager)
+
+
 def test_choosing_never_looks_at_the_test_images(call):
     X, Y, images, labels = made_set()
     rng = np.random.default_rng(0)
@@ -393,7 +421,7 @@ def test_help_names_every_option_and_its_default(example, monkeypatch, capsys):
     for name in ("epochs", "batch-size", "lr", "momentum", "reg", "hidden", "target"):
         default = getattr(example, name.replace("-", "_").upper())
         assert re.search(rf"--{name} [^-]*\({default}\b", text), name
-    for name in ("seed", "data", "out", "quiet", "library"):
+    for name in ("seed", "data", "out", "quiet", "library", "capture"):
         assert f"--{name} " in text
 
 
@@ -1150,7 +1178,7 @@ runpy.run_path({str(SCRIPT)!r}, run_name="__main__")
 
 
 def without_times(line: str) -> str:
-    return re.sub(r", \d+ images/s$", "", line)
+    return re.sub(r", \d+ images/s$| in [\d.]+ s$", "", line)
 
 
 def test_resume_without_a_snapshot_begins_and_says_so(call, tmp_path):

@@ -57,6 +57,14 @@ def test_every_option_is_read(tmp_path):
     assert type(args.momentum) is type(args.target) is float
 
 
+def test_a_program_that_captures_its_step_says_so(capsys):
+    assert not hasattr(parsed(), "capture")
+    assert [parsed(line, capture=False).capture for line in ("", "--capture")] == [False, True]
+    with pytest.raises(SystemExit):
+        parsed("--help", capture=False)
+    assert "--capture replay the step" in " ".join(capsys.readouterr().out.split())
+
+
 def test_a_float_stays_one_where_the_default_is_an_integer():
     assert type(parsed(lr=1).lr) is float
 
