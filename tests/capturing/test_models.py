@@ -10,6 +10,7 @@ import pytest
 from capturing.layer_twins import described
 
 import nn
+import nn.functional as F
 from nn.distributions import Bernoulli, Categorical, Normal, kl_divergence
 from tinygrad_lite import Tensor, capture, generator, no_grad
 
@@ -239,7 +240,7 @@ def frozen():
         optimizer.zero_grad()
         with no_grad():
             features = body(x)
-        loss = nn.functional.mse_loss(head(features), y)
+        loss = F.mse_loss(head(features), y)
         loss.backward()
         optimizer.step()
         return (loss,)
@@ -323,7 +324,7 @@ def sequences():
 
     def step(x, lengths, hidden):
         optimizer.zero_grad()
-        x = nn.functional.gumbel_softmax(x, tau=0.7, hard=True)
+        x = F.gumbel_softmax(x, tau=0.7, hard=True)
         states, last = model["read"](x, lengths=lengths)
         y, weights = model["look"](model["turn"](states), states, states, key_padding_mask=hidden)
         loss = model["head"](y + states).logsumexp(-1).mean() + last.square().mean()
@@ -335,6 +336,33 @@ def sequences():
         return normal(rng, 3, 5, 4), [5, 2, 4], np.arange(5) >= np.array([[5], [2], [4]])
 
     return step, [model, optimizer], batch
+
+
+@program
+def functions():
+    """A network of functions alone, whose weights and running averages are variables."""
+    w = {key: nn.Parameter(Tensor.randn(*shape) * 0.3) for key, shape in SHAPES.items()}
+    mean, var = Tensor.zeros(4), Tensor.ones(4)
+    optimizer = nn.optim.AdamW(w.values(), lr=0.01)
+
+    def step(x, labels):
+        optimizer.zero_grad()
+        y = F.conv2d(F.pad(x, (1, 1, 0, 1), value=0.5), w["conv"], w["shift"], stride=2)
+        y = F.relu_(F.batch_norm(y, mean, var, training=True, momentum=0.3))
+        y = F.interpolate(F.dropout(y, 0.2), scale_factor=1.5, mode="bilinear")
+        y = F.group_norm(F.max_pool2d(y, 2), 2).flatten(1)
+        y = F.hardswish(F.layer_norm(y, (8,))) @ w["mix"]
+        y = F.normalize(F.leaky_relu_(y, 0.1)) * 3
+        soft = F.one_hot(labels, 3).float() * 0.8 + 0.1
+        loss = F.kl_div(F.log_softmax(y, 1), soft, reduction="batchmean") + F.huber_loss(y, soft)
+        loss.backward()
+        optimizer.step()
+        return loss, y, mean * 1, var * 1
+
+    return step, [w, optimizer], lambda rng, _: (normal(rng, 4, 2, 5, 6), rng.integers(0, 3, 4))
+
+
+SHAPES = {"conv": (4, 2, 3, 3), "shift": (4,), "mix": (8, 3)}
 
 
 @program
