@@ -236,8 +236,7 @@ def embedding(
         return embedding(indices.reshape(1), weight, *options)[0]
     if _norm(max_norm, "embedding") is not None:
         norm_type = arguments.number(norm_type, "embedding: norm_type")
-        if _renormalise(weight.data, indices, max_norm, norm_type):
-            weight.mark_changed()
+        _renormalise(weight, weight.data, indices, max_norm, norm_type)
     y = weight[indices]
     if arguments.flag(scale_grad_by_freq, "embedding: scale_grad_by_freq"):
         counts = _frequencies(indices.reshape(-1), len(weight))[indices]
@@ -337,16 +336,20 @@ def _frequencies(indices: Integers, count: int) -> Integers:
 
 
 @recorded.each_time
-def _renormalise(table: NDArray[Any], indices: Integers, max_norm: Any, norm_type: float) -> bool:
-    """Scale the rows of these indices to the norm `max_norm`; whether that of any was larger."""
+def _renormalise(
+    weight: Tensor, table: NDArray[Any], indices: Integers, max_norm: Any, norm_type: float
+) -> None:
+    """Scale the rows of these indices to the norm `max_norm`, if theirs is larger.
+
+    table: the weight's memory.
+    """
     named = np.unique(indices)
     rows = table[named].astype(np.float64)
     norms = np.linalg.norm(rows, norm_type, axis=1, keepdims=True)
     large = (norms > max_norm)[:, 0]
-    if not large.any():
-        return False
-    table[named[large]] = (rows * (max_norm / (norms + 1e-7)))[large]
-    return True
+    if large.any():
+        table[named[large]] = (rows * (max_norm / (norms + 1e-7)))[large]
+        weight.mark_changed()
 
 
 def _whole(name: str, given: Input) -> Integers:

@@ -9,7 +9,7 @@ import numpy as np
 from ..arrays.arguments import flag, integer, shown
 from ..arrays.float_errors import quiet
 from ..arrays.pooling import max_pool
-from ..arrays.recorded import each_time, whole
+from ..arrays.recorded import each_time, recorder, whole
 from ..arrays.shapes import Shape, Sizes, padding_pairs, per_axis
 from ..arrays.windows import Windows
 from ..engine.graph import Array, TensorBase
@@ -83,7 +83,8 @@ class PoolingMethods(Theme):
         y = MaxPool.apply(x, windows=windows)
         if not return_indices:
             return y.reshape(shape)
-        winners = y._node.winners if y.requires_grad else max_pool(x._data, windows, True)[1]
+        known = y.requires_grad and recorder.get() is None  # by the operation, in this call
+        winners = y._node.winners if known else _winners(x._data, windows)
         return y.reshape(shape), self._wrap(windows.positions(winners).reshape(shape), None)
 
     @in_single
@@ -271,6 +272,12 @@ class PoolingMethods(Theme):
         shape = (*self._data.shape[:-rank], *sizes)
         y = x.flatten(2).gather(2, chosen.reshape((n, channels, prod(sizes)))).reshape(shape)
         return (y, self._wrap(chosen.reshape(shape), None)) if return_indices else y
+
+
+@whole
+def _winners(x: Array, windows: Windows) -> Any:
+    """For each window the number of the tap that is the largest."""
+    return max_pool(x, windows, True)[1]
 
 
 def images_of(name: str, x: TensorBase, rank: int) -> Any:
