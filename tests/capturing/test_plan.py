@@ -415,6 +415,27 @@ def test_a_plan_holds_no_graph_and_no_array_of_the_recorded_call():
     assert all(one.parents == (None,) and one.saved_inputs is None for one in alive)
 
 
+def test_work_for_several_threads_is_replayed_by_several_threads():
+    results = []
+    large = Tensor(batch((9, 1 << 18))[0])
+    for captured in (False, True):
+        kernel = Tensor(batch((8, 8, 3, 3), seed=7)[0], requires_grad=True)
+
+        def step(x, kernel=kernel):
+            kernel.grad = None
+            y = x.conv2d(kernel, padding=1)
+            y.square().mean().backward()
+            return y, large.relu().sum()
+
+        fn = capture(step, strict=True) if captured else step
+        results.append([])
+        for seed in range(3):
+            y, total = fn(Tensor(batch((40, 8, 48, 48), seed=seed)[0]))
+            results[-1] += [form(one.numpy()) for one in (y[::9], total, kernel.grad)]
+    assert results[0] == results[1]
+    assert fn.plans[0].whole["Relu"] == "work for several threads"
+
+
 # Random programs
 
 

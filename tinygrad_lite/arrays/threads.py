@@ -12,8 +12,8 @@ results are bit-identical for any size of the pool.
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from contextvars import ContextVar, copy_context
 from functools import cache
 from types import TracebackType
@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 
 from .arguments import flag, function, wrong
 from .locks import ProcessLock, imported, in_forked_child
+from .recorded import recorder
 
 Chunk = TypeVar("Chunk")
 Result = TypeVar("Result")
@@ -55,19 +56,12 @@ def parallel(
     if flag(multiplies, "parallel: multiplies"):
         with blas_held:
             return parallel(task, chunks)
-    if len(chunks) < 2:
+    recording = recorder.get()
+    if recording is not None and len(chunks) > 1:
+        recording.shares_work()
+    if recording is not None or len(chunks) < 2:
         return [task(chunk) for chunk in chunks]
     return _the_pool().run(task, chunks)
-
-
-@contextmanager
-def alone() -> Iterator[None]:
-    """Inside, `parallel` works through the same chunks in the calling thread."""
-    token = _inside.set(True)
-    try:
-        yield
-    finally:
-        _inside.reset(token)
 
 
 def slices(array: Any, nbytes: int = CHUNK) -> list[slice]:

@@ -11,7 +11,6 @@ import numpy as np
 
 from ..arrays.ownership import keep_freed_memory
 from ..arrays.recorded import recorder
-from ..arrays.threads import alone
 from ..engine.graph import Leaf, TensorBase
 from ..engine.recording import serials
 from .entries import Var, mapped
@@ -142,7 +141,7 @@ class Recording:
         """Call the function; its result, with arrays in its tensors."""
         token = recorder.set(self.trace)
         try:
-            with alone(), self.trace:
+            with self.trace:
                 self._swap_all()
                 args, options = mapped((self.args, self.options), self._opened)
                 result = self.fn(*args, **options)

@@ -426,6 +426,14 @@ class Trace(Observer):
         value: Any = None if traced is None else traced.value
         return value[mapped(more[0], value_of)] if more else value
 
+    def shares_work(self) -> None:
+        """Several threads are about to work; a rule is then replayed whole, so that they do again.
+
+        Elsewhere the work is recorded, and replayed, in the calling thread.
+        """
+        if self.strict:
+            raise NotRecorded("work for several threads")
+
     def fail(self, why: str) -> None:
         """Note the first reason why the step cannot be captured, and the user's line."""
         if self.failed is None:
