@@ -226,6 +226,7 @@ LEAVE = {
     "tolist": "tolist",
     "equal": "array_equal, whose result depends on values",
     "allclose": "bool",
+    "register_hook": "a hook on a tensor that the step computed; return that gradient instead",
 }
 
 

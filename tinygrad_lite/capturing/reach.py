@@ -69,7 +69,13 @@ class Place(NamedTuple):
         return True
 
     def __str__(self) -> str:
-        return ".".join(map(str, self.path))
+        return path_text(self.path)
+
+
+def path_text(path: tuple[Any, ...]) -> str:
+    """A path in words: "model.0.weight"; that of an argument begins with its number."""
+    first = [f"argument {path[0]}"] if path and isinstance(path[0], int) else []
+    return ".".join([*first, *map(str, path[len(first) :])])
 
 
 class Reached:
@@ -80,6 +86,8 @@ class Reached:
     links       places of all that must be the same in a replay, and what stands there
     lengths     containers whose number of elements must be the same
     contents    containers that the step can change, each with a copy of what is in it
+    kept        the same of optimisers, whose own step may change them
+    watched     identities of the containers in `contents`; named: their paths
     modules     with a training flag
     optimisers  and what they keep
     generators  of NumPy, which the step may draw from
@@ -91,6 +99,9 @@ class Reached:
         self.links: list[tuple[Place, Any]] = []
         self.lengths: list[Any] = []
         self.contents: list[tuple[Any, Any]] = []
+        self.kept: list[tuple[Any, Any]] = []
+        self.watched: set[int] = set()
+        self.named: dict[int, str] = {}
         self.modules: list[Any] = []
         self.optimisers: list[Any] = []
         self.generators: list[Any] = []
@@ -124,6 +135,11 @@ class Reached:
             return
         if place is not None and not isinstance(value, ModuleType):
             self.links.append((place, value))
+        if isinstance(value, type) and package(value) not in _OURS and id(value) not in self.seen:
+            self.seen[id(value)] = value
+            self._objects.append((value, path, set()))
+        if isinstance(value, BuiltinFunctionType):
+            value = value.__self__  # of losses.append, the list
         if isinstance(value, _CLOSED) or id(value) in self.seen:
             return
         self.seen[id(value)] = value
@@ -200,9 +216,15 @@ class Reached:
             return
         if not isinstance(value, (tuple, MappingProxyType)):
             self.lengths.append(value)
-            self.contents.append((value, value.copy()))
+            self.watch(value, path)
         for key, one in items(value):
             self._push(one, value, key, (*path, key))
+
+    def watch(self, container: Any, path: tuple[Any, ...]) -> None:
+        """Note what is in a container or in the attributes of an object."""
+        self.contents.append((container, container.copy()))
+        self.watched.add(id(container))
+        self.named[id(container)] = path_text(path)
 
     def _object(self, value: Any, path: tuple[Any, ...]) -> None:
         kind = type(value)
@@ -218,7 +240,7 @@ class Reached:
             self.modules.append(value)
         attributes = getattr(value, "__dict__", None)
         if isinstance(attributes, dict):
-            self.contents.append((attributes, attributes.copy()))
+            self.watch(attributes, path)
         each = value, path, set[Any]()
         self._objects.append(each)
         self._attributes(*each)
@@ -228,7 +250,7 @@ class Reached:
         kind = type(value)
         known = package(kind) in _OURS and package(kind) in ("tinygrad_lite", "nn")
         module = hasattr(kind, "named_parts")
-        for owner, name, one in attributes_of(value):
+        for owner, name, one in () if isinstance(value, type) else attributes_of(value):
             if name in done:
                 continue
             whole = module and (isinstance(one, TensorBase) or _holds_parts((one,)))
@@ -241,9 +263,7 @@ class Reached:
                     self.links.append((place, one))  # a layer reads it with any function of NumPy
                 else:
                     self._stack.append((one, place, place.path))
-        if package(kind) in _OURS:
-            return
-        for cls in kind.__mro__:
+        for cls in value.__mro__ if isinstance(value, type) else kind.__mro__:
             if package(cls) in _OURS:
                 continue
             for name, one in vars(cls).items():
@@ -260,8 +280,8 @@ class Reached:
     def _optimiser(self, value: Any, path: tuple[Any, ...]) -> None:
         """Its parameters; its options and its state are read in each replay by its own step."""
         self.optimisers.append(value)
-        self.contents.append((value.state, dict(value.state)))
-        self.contents += [(kept, dict(kept)) for kept in value.state.values()]
+        self.kept.append((value.state, dict(value.state)))
+        self.kept += [(each, dict(each)) for each in value.state.values()]
         self.lengths.append(value.param_groups)
         for number, group in enumerate(value.param_groups):
             place = Place(value.param_groups, number, (*path, number))
@@ -286,16 +306,21 @@ def reached_by(fn: Callable[..., Any], args: Any, options: Any) -> Reached:
     reached = Reached()
     reached.walk(fn)
     for name, value in (*enumerate(args), *options.items()):
-        for path, one in objects_in(value, (name,)):
-            reached.walk(one, path)
+        for path, one in held_in(value, (name,)):
+            if isinstance(one, (list, dict)):
+                reached.watch(one, path)
+            else:
+                reached.walk(one, path)
     return reached
 
 
-def objects_in(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any]]:
-    """The objects among the arguments: neither tensors, arrays, plain values nor containers."""
+def held_in(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """The lists, dicts and objects among the arguments: no tensors, arrays or plain values."""
+    if isinstance(value, (list, dict)):
+        yield path, value
     if isinstance(value, (tuple, list, dict)):
         for key, one in items(value):
-            yield from objects_in(one, (*path, key))
+            yield from held_in(one, (*path, key))
     elif not isinstance(value, (TensorBase, np.ndarray, *_PLAIN)):
         yield path, value
 

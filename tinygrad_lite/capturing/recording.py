@@ -12,16 +12,25 @@ import numpy as np
 from ..arrays.ownership import keep_freed_memory
 from ..arrays.recorded import recorder
 from ..engine.graph import Leaf, TensorBase
-from ..engine.recording import serials
+from ..engine.hooks import Hooks, hooks_of
+from .effects import Changed, Missing, Streams, Undo, changes_of
 from .entries import Var, mapped
 from .fitting import Conditions, Found
-from .reach import Place, Reached, reached_by
+from .leftovers import kept_outside
+from .reach import Place, Reached, items, reached_by
 from .returning import Returns
-from .trace import Trace, Traced, value_of
+from .trace import Trace, Traced
 
 
-class WouldBeWrong(RuntimeError):
-    """A replay of this step would not do what the step does."""
+class RecordedHooks:
+    """In place of a leaf's hooks while the step is recorded."""
+
+    def __init__(self, trace: Trace, hooks: Hooks) -> None:
+        self.trace, self.hooks = trace, hooks
+
+    def pass_through(self, gradient: Any) -> Any:
+        """The gradient after all hooks, which are called in each replay."""
+        return self.trace.pass_through(self.hooks, gradient)
 
 
 class Recording:
@@ -37,14 +46,17 @@ class Recording:
     def __init__(self, fn: Callable[..., Any], args: Any, options: Any) -> None:
         self.fn, self.args, self.options = fn, args, options
         self.trace = Trace()
-        self.began = next(serials)
         self.reached: Reached = reached_by(fn, args, options)
+        self.undo = self.trace.journal = Undo(self.reached)
+        self.streams = Streams(self.reached)
+        self.wrong: str | None = None  # why a replay would do something else
         self.conditions = Conditions()
         self.inputs: list[Var] = []
         self.outputs: list[Var] = []
         self.swapped: list[tuple[Any, Any, Any]] = []  # a tensor, its array, and the Traced
         self.placed: list[tuple[Place, Any, Any]] = []  # an array by itself, in the same way
         self.grads: list[tuple[Any, Any]] = []
+        self.hooks: list[tuple[Any, Any]] = []  # the node of each leaf, and its hooks
         self.named: list[tuple[Any, str]] = []  # leaves among the inputs, and their variables
         self.returns = Returns(self)
 
@@ -95,6 +107,7 @@ class Recording:
         if type(array) is not Traced:
             traced = self.trace.traced(self.trace.variable(array, "outside"))
             self.swapped.append((tensor, array, traced))
+            self.undo.data.append((tensor, array))
             tensor._data = traced
 
     def _swap_all(self) -> None:
@@ -113,8 +126,14 @@ class Recording:
         for tensor, _, _ in list(self.swapped):
             if isinstance(tensor._node, Leaf):
                 self.grads.append((tensor, tensor.grad))
+                self.trace.leaves.add(tensor._node)
+                hooks = hooks_of(tensor._node)
+                self.hooks.append((tensor._node, hooks))
+                if hooks is not None:
+                    tensor._node.hooks = RecordedHooks(self.trace, hooks)
                 if tensor.grad is not None:
                     self._swap(tensor.grad)
+        self.undo.grads = self.grads
         for place in arrays:
             array = place.read()
             if type(array) is Traced:  # found on two ways
@@ -130,9 +149,20 @@ class Recording:
         return [one for one in found if isinstance(one, (TensorBase, np.ndarray))]
 
     def _opened(self, value: Any) -> Any:
-        """An array among the arguments as a Traced."""
+        """An argument with Traced objects for its arrays; lists and dicts stay the same objects."""
         if type(value) is np.ndarray and id(value) in self.trace.known:
             return self.trace.traced(self.trace.known[id(value)])
+        if isinstance(value, tuple):
+            parts = [self._opened(one) for one in value]
+            if all(new is one for new, one in zip(parts, value, strict=True)):
+                return value
+            return value._make(parts) if hasattr(value, "_make") else tuple(parts)
+        if type(value) in (list, dict):
+            for key, one in list(items(value)):
+                opened = self._opened(one)
+                if opened is not one:
+                    value[key] = opened
+                    self.placed.append((Place(value, key, ()), one, opened))
         return value
 
     # The call
@@ -143,13 +173,16 @@ class Recording:
         try:
             with self.trace:
                 self._swap_all()
-                args, options = mapped((self.args, self.options), self._opened)
+                args, options = self._opened((self.args, self.options))
                 result = self.fn(*args, **options)
         finally:
+            self.trace.over = True
             recorder.reset(token)
             self._put_back()
         closed = self.returns.close(result)
+        del result
         self._grad_conditions()
+        self._judge()
         return closed
 
     def _grad_conditions(self) -> None:
@@ -163,20 +196,79 @@ class Recording:
                 self._input(before._data, ("grad", leaf))
 
     def _put_back(self) -> None:
+        for node, hooks in self.hooks:
+            if hooks is not None:
+                node.hooks = hooks
+            elif hooks_of(node) is not None:
+                self.trace.failed = None
+                self.trace.fail("registers a hook; do that before the first step")
+        self.hooks.clear()
         for place, array, traced in self.placed:
             if place.read() is traced:
                 place.write(array)
         for tensor, array, traced in self.swapped:
             if tensor._data is traced:
                 tensor._data = array
-            elif type(tensor._data) is Traced:
-                tensor._data = np.asarray(value_of(tensor._data))
-
-    # After
+            else:
+                if type(tensor._data) is Traced:
+                    tensor._data = np.asarray(tensor._data.value)
+                path = ".".join(map(str, self.reached.paths.get(id(tensor), ("a tensor",))))
+                self._refuse(
+                    f"assigns the data of {path} anew, which replays would not see; write into "
+                    "it, as in w.data[...] = value or w.data -= change"
+                )
+        self.swapped.clear()
+        self.placed.clear()
 
     def forget(self) -> None:
-        """Let go of the arrays and tensors of the call."""
+        """Let go of the arrays, the tensors and the graph of the call, once there is a plan."""
         self.args = self.options = None
-        for each in (self.swapped, self.placed, self.grads, self.named, self.returns.kept):
+        for each in (self.grads, self.named, self.returns.kept, self.undo.copies, self.undo.data):
             each.clear()
+        self.trace.opaque.clear()
+        self.trace.leaves.clear()
         self.reached.inputs = [(place, None) for place, _ in self.reached.inputs]
+
+    # What it means
+
+    def _refuse(self, why: str) -> None:
+        """Note the first reason why replays would be wrong."""
+        if self.wrong is None:
+            self.wrong = why
+
+    def _judge(self) -> None:
+        """Find what a replay would not do."""
+        trace = self.trace
+        for change in changes_of(self.reached):
+            self._changed(change)
+        if self.streams.drawn():
+            if trace.strangers:
+                self._refuse(
+                    "draws random numbers that are not Tensor's, which replays would repeat; use "
+                    "Tensor.rand and the like, or pass them as an argument"
+                )
+            else:
+                trace.fail("draws random numbers that are not Tensor's; pass them as an argument")
+        if kept_outside(trace):
+            trace.fail("keeps a tensor of the step outside of it; return it")
+
+    def _changed(self, change: Changed) -> None:
+        if change.rebinds and self._was_read(change.before):
+            self._refuse(
+                f"makes another array of {change.path} in each call, which replays would not see; "
+                f"write into it in place: {change.path}.data[...] = value"
+            )
+        elif change.keeps:
+            self.trace.fail(f"keeps a tensor of the step as {change.path}; return it")
+        elif change.is_switch:
+            owner, key = self.conditions.word(change.container), self.conditions.word(change.key)
+            self.returns.lines.append(f"{owner}[{key}] = {self.conditions.word(change.now)}")
+        elif change.now is Missing or change.before is Missing:
+            self.trace.fail(f"changes {change.path}, which replays would not do; return the value")
+        else:
+            self.trace.fail(f"changes {change.path}, which replays would not do; return the value")
+
+    def _was_read(self, value: Any) -> bool:
+        array = value._data if isinstance(value, TensorBase) else value
+        var = self.trace.known.get(id(array))
+        return var is not None and any(var in entry.reads() for entry in self.trace.entries)

@@ -78,9 +78,15 @@ class Captured(ProcessLock):
             self._give_up(refused)
             return self._eagerly(args, options)
         result = recording.run()
-        if recording.trace.failed is not None:
-            self._give_up(recording.trace.failed)
+        failed = recording.trace.failed
+        if failed is not None:
+            if self.strict:
+                recording.undo.run()
+            self._give_up(failed)
             return result
+        if recording.wrong is not None:
+            recording.undo.run()
+            raise RuntimeError(f"capture: {_name(self.fn)} {recording.wrong}")
         self.plans.insert(0, Replay(recording))
         self._drop()
         return result
@@ -99,9 +105,9 @@ class Captured(ProcessLock):
 
     def _give_up(self, why: str) -> None:
         """Run eagerly from now on."""
-        self.eager = why
         if self.strict:
             raise RuntimeError(f"capture: {why}")
+        self.eager = why
         warn(f"capture: not captured, this step runs eagerly from now on; {why}")
 
     def __get__(self, owner: Any, _: Any = None) -> Any:

@@ -7,8 +7,9 @@ end in `Trace.leak`.  The rules of operations need not know of it: they take it 
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from copy import copy
+from threading import get_ident
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,9 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from ..arrays.ownership import memory_owner
 from ..arrays.recorded import recorder
 from ..engine.function import Function, Primitive
-from ..engine.recording import Mode, Observer, modes, user_line
+from ..engine.graph import Leaf
+from ..engine.hooks import Hooks, hooks_of
+from ..engine.recording import Mode, Observer, modes, serials, user_line
 from .entries import Entry, Var, mapped
 from .notes import Notes, library_lines
 from .numbers import Number, Numbers
@@ -179,7 +182,7 @@ def setitem(array: Any, index: Any, value: Any) -> None:
 # Functions of NumPy that tell what does not depend on values.
 METADATA = {
     *(np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.iscomplexobj, np.isrealobj),
-    *(np.shares_memory, np.may_share_memory, np.common_type, np.min_scalar_type),
+    *(np.shares_memory, np.may_share_memory, np.common_type, np.min_scalar_type, np.einsum_path),
 }
 # Those that write into their first argument.
 WRITERS = {np.copyto, np.put, np.place, np.putmask, np.fill_diagonal, np.put_along_axis}
@@ -223,6 +226,13 @@ class Trace(Observer):
         self.numbers = Numbers(self)
         self.written: set[Var] = set()  # the memory that some entry writes into
         self.unfilled: set[Var] = set()  # that of np.empty_like, until somebody has a view of it
+        self.journal: Any = None  # what keeps copies of what is written
+        self.began = next(serials)
+        self.over = self.hooked = False
+        self.thread = get_ident()
+        self.leaves: set[Any] = set()  # the nodes of the leaves that were found
+        self.noted: dict[Var, None] = {}  # memory whose changes the graph is told of
+        self.strangers: list[tuple[Var, str]] = []  # arrays of which nothing is known, and where
 
     # Variables
 
@@ -276,8 +286,14 @@ class Trace(Observer):
 
     # What is recorded
 
+    def is_over(self) -> bool:
+        """Whether nothing is recorded any more, or not what this thread does."""
+        return self.over or get_ident() != self.thread
+
     def call(self, function: Any, args: Any, options: Any, writes: Any = ()) -> Any:
         """Compute with the values, and add an entry."""
+        if self.is_over():
+            return function(*mapped(args, value_of), **mapped(options, value_of))
         if function in VALUE_SHAPED:
             self.leak(f"{function.__name__}, whose result depends on values", None)
         if function is np.empty_like:
@@ -290,7 +306,10 @@ class Trace(Observer):
         for one in written:
             if one.kind == "constant":  # scratch memory, or what only NumPy knows of
                 self._adopt(one, (args, *_traced_in(writes)))
-        return self._add(function, args, options, written)
+        handed = self._add(function, args, options, written)
+        if not written and _is_number(handed):
+            return self.leak(function.__name__, None) or handed
+        return handed
 
     def _refills(self, out: Any, options: Any) -> bool:
         """Whether a call writes all of an array that np.empty_like made, and does nothing else."""
@@ -341,6 +360,11 @@ class Trace(Observer):
         entry.writes, entry.always = writes, always
         entry.module, entry.line, entry.within = self.path, self.line, library_lines()
         given = {id(var.value): var for var in entry.reads()}
+        if self.journal is not None:
+            for var in writes:
+                self.journal.before_write(var)
+            if always:
+                self.journal.before_each_time(entry.reads())
         result = function(*mapped(args, value_of), **mapped(options, value_of))
         entry.result, handed = self._made(result, given)
         made = [var for var in entry.results() if given.get(id(var.value)) is not var]
@@ -356,7 +380,10 @@ class Trace(Observer):
                 return self.numbers.compute(function, *given)
             return function(*given, **options)
         with self.paused():
-            return self._add(function, given, options, (), always)
+            handed = self._add(function, given, options, (), always)
+        if _is_number(handed):
+            return self.leak(function.__name__, None) or handed
+        return handed
 
     def attempt(self, function: Callable[..., None], *args: Any) -> bool:
         """Call the function; False, and nothing is recorded, if it does what cannot be."""
@@ -392,6 +419,18 @@ class Trace(Observer):
             modes.set(before)
             recorder.reset(token)
 
+    def unwatched(self, op: Any) -> Any:
+        """Around code of the user's which replays run too: they do what else it changes."""
+        if self.journal is None or not isinstance(op, (Function, Hooks)):
+            return nullcontext()
+        return self.journal.unwatched()
+
+    def pass_through(self, hooks: Hooks, gradient: Any) -> Any:
+        """The gradient of a leaf passes through its hooks, which each replay calls."""
+        self.label, self.line = ("hook", "backward"), user_line()
+        with self.unwatched(hooks):
+            return self.call_whole(run_hooks, (hooks, gradient), {}, always=True)
+
     def carried(self, array: Any) -> Any:
         """The carrier of an array that the caller got from the user."""
         if type(array) is not np.ndarray:
@@ -422,7 +461,8 @@ class Trace(Observer):
         """
         if self.strict:
             raise NotRecorded(what)
-        self.fail(what)
+        if not self.is_over():
+            self.fail(what)
         value: Any = None if traced is None else traced.value
         return value[mapped(more[0], value_of)] if more else value
 
@@ -444,6 +484,9 @@ class Trace(Observer):
     def forward(self, op: Any, arrays: list[Any]) -> Any:
         """An operation runs: record what its rule does, or, if that fails, the call."""
         self.label, self.line = (type(op).__name__, "forward"), user_line()
+        for array in arrays:
+            if type(array) is np.ndarray and id(array) not in self.known:
+                self.strangers.append((self.variable(array, "constant"), self.line))
         result = self._forward(op, arrays)
         self.notes.forward(op, arrays, result)
         return result
@@ -470,7 +513,7 @@ class Trace(Observer):
         return self.fresh(np.asarray(result))
 
     def _forward_whole(self, op: Any, state: dict[str, Any], arrays: list[Any]) -> Any:
-        with self.paused():
+        with self.paused(), self.unwatched(op):
             result = self._add(run_forward, (op, state, tuple(arrays)), {}, ())
         for name, value in state.items():  # run_forward put the arrays there
             if _traced_in(value):
@@ -482,6 +525,9 @@ class Trace(Observer):
     def backward(self, node: Any, gradient: Any) -> Any:
         """A node is visited: the same for its backward rule."""
         self.notes.backward(node, gradient)
+        if hooks_of(node) and not self.hooked:
+            self.hooked, self.failed = True, None
+            self.fail("a hook on a tensor that the step computed; return that gradient instead")
         self.label = (type(node).__name__, "backward")
         self.line = node.line or ""
         if not isinstance(node, Primitive) or not isinstance(gradient, (np.ndarray, tuple)):
@@ -505,12 +551,29 @@ class Trace(Observer):
             raise node.released()
         stand_in = StandIn(node)
         saved = node.saved_inputs, node.saved_output
-        with self.paused():
+        with self.paused(), self.unwatched(node):
             result = self._add(
                 run_backward, (stand_in, _attributes(node), gradient, *saved), {}, ()
             )
         self.entries[-1].keeps = self.opaque.get(node, ())  # which forward may have left in it
         return result
+
+    def recorded(self, op: Any, tensor: Any) -> None:
+        """An operation was recorded: its inputs must be of this step, or leaves that are known."""
+        for parent in op.parents:
+            if parent is None or parent.serial > self.began or parent in self.leaves:
+                continue
+            known = isinstance(parent, Leaf)
+            self.fail(
+                "uses a parameter that was not found; hold it in an attribute, or pass it"
+                if known
+                else "uses a tensor that was computed before, and requires grad; detach() it"
+            )
+
+    def wrote(self, array: Any) -> None:
+        """Something wrote into an array, and tells the graph."""
+        if type(array) is Traced:
+            self.noted[array.variable.root] = None
 
     def module(self, path: str) -> Any:
         """A module is called."""
@@ -523,6 +586,11 @@ class Trace(Observer):
             yield
         finally:
             self.path = before
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a result is a number or a text, which nothing records."""
+    return type(value) in (bool, int, float, complex, str, bytes)
 
 
 class _Nobody(Observer):
@@ -582,3 +650,9 @@ def run_backward(op: StandIn, held: dict[str, Any], gradient: Any, inputs: Any, 
         return node.pull_back(gradient)
     finally:
         node.saved_inputs, node.saved_output = before
+
+
+def run_hooks(hooks: Hooks, gradient: Any) -> Any:
+    """What the hooks of a leaf make of its gradient, in memory of its own."""
+    result = hooks.pass_through(gradient)
+    return result.copy(order="K") if result is gradient else result
