@@ -14,7 +14,7 @@ from .arrays.arguments import flag, function
 from .arrays.dtypes import check_differentiable, check_dtype, new_array
 from .arrays.given import elements, is_masked
 from .arrays.ownership import deep_copied
-from .arrays.recorded import carried, fresh
+from .arrays.recorded import carried, fresh, leaves
 from .arrays.shapes import Shape, normalize_axis
 from .engine.backward import backpropagate
 from .engine.function import Primitive
@@ -175,14 +175,15 @@ class Tensor(TensorMethods, NumpyProtocol, OtherNames):
 
     def item(self) -> bool | int | float:
         """The single element as a Python number; ValueError if there are more."""
-        self._single("item")
-        return self._data.item()
+        return self._only("item")
 
     def tolist(self) -> Any:
         """The elements as Python numbers in nested lists."""
+        leaves("tolist()", self._data)
         return self._data.tolist()
 
-    def _single(self, what: str) -> None:
+    def _only(self, what: str) -> Any:
+        """The single element as a Python number, asked for by a function of this name."""
         if self._data.size != 1:
             hint = "sum() or mean(), or use tolist()"
             if what == "bool":
@@ -191,37 +192,37 @@ class Tensor(TensorMethods, NumpyProtocol, OtherNames):
                 f"{what}: expected a tensor of one element; got shape {self._data.shape}; "
                 f"reduce it with {hint}"
             )
+        leaves(f"{what}()", self._data)
+        return self._data.item()
 
     def __float__(self) -> float:
-        self._single("float")
+        number = self._only("float")
         if self._node is not None:
             leave_for_float()
-        return float(self._data.item())
+        return float(number)
 
     def __int__(self) -> int:
-        self._single("int")
-        return int(self._data.item())
+        return int(self._only("int"))
 
     def __bool__(self) -> bool:
-        self._single("bool")
-        return bool(self._data.item())
+        return bool(self._only("bool"))
 
     def __format__(self, form: str) -> str:
         """Its single element in this format; its repr if the format is empty."""
         if not form:
             return repr(self)
-        self._single("format")
-        return format(self._data.item(), form)
+        return format(self._only("format"), form)
 
     def __index__(self) -> int:
         if self._data.size != 1 or self._data.dtype.kind not in "iu":
             raise TypeError(
                 f"index: expected one integer; got shape {self._data.shape} of {self._data.dtype}"
             )
-        return int(self._data.item())
+        return int(self._only("index"))
 
     def __repr__(self) -> str:
         prefix = "Tensor("
+        leaves("print()", self._data)
         values = np.array2string(self._data, prefix=prefix, separator=" ", threshold=100)
         if isinstance(self._node, Leaf):
             origin = ", requires_grad=True"

@@ -56,3 +56,22 @@ def reason_not_captured(make, batches):
             warnings.filterwarnings("ignore", "capture: not captured")
             assert captured.after(*args) == eager.after(*args), f"call {position}"
     return captured.call.eager
+
+
+def reason_of_program(body, *shapes):
+    """The same for body(x, *leaves), where x is (4, 3) and these are the leaves' shapes."""
+
+    def make():
+        rng = np.random.default_rng(1)
+        leaves = [
+            Tensor(rng.standard_normal(shape, np.float32), requires_grad=True) for shape in shapes
+        ]
+
+        def step(x):
+            return body(x, *leaves)
+
+        return step, leaves
+
+    rng = np.random.default_rng(2)
+    batches = [(None, (Tensor(rng.standard_normal((4, 3), np.float32)),)) for _ in range(5)]
+    return reason_not_captured(make, batches)

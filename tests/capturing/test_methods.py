@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
-from capturing.eager_and_captured import reason_not_captured
+from capturing.eager_and_captured import reason_not_captured, reason_of_program
 from methods import ROWS, THEMES, listed
 from test_methods import DTYPES, ELSEWHERE
 
 from tinygrad_lite import Tensor, no_grad
 
 # Which cannot be captured, by the names of their rows, and why.
+TOGETHER = 12  # rows in one step
 SHAPE = "whose shape depends on values"
 NOT_CAPTURED = {
     **dict.fromkeys(("masked_select",), f"masked_select, {SHAPE}"),
@@ -29,32 +30,38 @@ NOT_CAPTURED = {
 }
 
 
-def draw(row, variant, dtype, seed):
+def draw(row, seed):
     """Other inputs of a row with every seed."""
     rng = np.random.default_rng(seed)
-    drawn = [np.asarray(row.domain(rng, shape)) for shape in variant]
-    kind = np.dtype(dtype).kind
+    drawn = [np.asarray(row.domain(rng, shape)) for shape in row.shapes[0]]
+    kind = row.kinds[0]
     if kind == "i":
         drawn = [np.trunc(values * 3) for values in drawn]
     elif kind == "b":
         drawn = [values > 0.6 for values in drawn]
-    return [np.asarray(values, dtype) for values in drawn]
+    return [np.asarray(values, np.float32 if kind == "f" else DTYPES[kind]) for values in drawn]
 
 
-def step_of(row, variant, dtype):
-    """A function that makes the step of a row, with leaves to which gradients flow."""
+def step_of(rows):
+    """A function that makes a step of several rows, with leaves to which gradients flow."""
 
     def make():
-        leaves = [
-            Tensor(array, requires_grad=array.dtype.kind == "f")
-            for array in draw(row, variant, dtype, 0)
+        inputs = [
+            [Tensor(array, requires_grad=array.dtype.kind == "f") for array in draw(row, 0)]
+            for row in rows
         ]
+        leaves = [leaf for given in inputs for leaf in given]
 
         def step():
             for leaf in leaves:
                 leaf.grad = None
-            results = listed(row.call(*leaves))
-            terms = [(y * y * 0.5 + y).sum() for y in results if getattr(y, "_node", None)]
+            results = [listed(row.call(*given)) for row, given in zip(rows, inputs, strict=True)]
+            terms = [
+                (y * y * 0.5 + y).sum()
+                for found in results
+                for y in found
+                if getattr(y, "_node", None)
+            ]
             if terms:
                 sum(terms[1:], start=terms[0]).backward()
             return results
@@ -64,22 +71,36 @@ def step_of(row, variant, dtype):
     return make
 
 
+def reason_of(rows):
+    batches = [([array for row in rows for array in draw(row, seed)], ()) for seed in range(1, 5)]
+    return reason_not_captured(step_of(rows), batches)
+
+
 @pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.__name__.rpartition(".")[2])
 def test_every_row(theme):
-    for row in getattr(theme, "ROWS", ()):
-        if row.name.startswith("max_pool"):  # pending
-            continue
-        dtype = np.float32 if row.kinds[0] == "f" else DTYPES[row.kinds[0]]
-        variant = row.shapes[0]
-        batches = [(draw(row, variant, dtype, seed), ()) for seed in range(1, 5)]
-        reason = reason_not_captured(step_of(row, variant, dtype), batches)
-        expected = NOT_CAPTURED.get(row.name)
-        assert (reason or "").endswith(expected or ""), (row.name, reason)
-        assert (reason is None) == (expected is None), (row.name, reason)
+    rows = [row for row in getattr(theme, "ROWS", ()) if row.name not in NOT_CAPTURED]
+    for start in range(0, len(rows), TOGETHER):
+        group = rows[start : start + TOGETHER]
+        try:
+            reason = reason_of(group)
+        except AssertionError:
+            reason = "another result"
+        if reason is not None:  # of which?
+            pytest.fail(f"{reason}; {[f'{row.name}: {alone(row)}' for row in group]}")
 
 
-def test_the_table_names_rows():
-    assert set(NOT_CAPTURED) <= {row.name for row in ROWS}
+def alone(row):
+    """What is wrong with a row; None if nothing is."""
+    try:
+        return reason_of([row])
+    except AssertionError:
+        return "another result"
+
+
+@pytest.mark.parametrize("name", NOT_CAPTURED)
+def test_what_cannot_be_captured_says_why(name):
+    (row,) = [row for row in ROWS if row.name == name]
+    assert reason_of([row]).endswith(NOT_CAPTURED[name])
 
 
 # The others, each in a step of x (4, 3), a Tensor, and w (3, 2), a leaf
@@ -221,13 +242,8 @@ OTHERS = {
     "lerp_": in_place(lambda y, z: y.lerp_(z, 0.25)),
     "clamp_": in_place(lambda y, z: y.clamp_(-1.0, 1.0)),
 }
-LEAVE = {
-    "item": "item",
-    "tolist": "tolist",
-    "equal": "array_equal, whose result depends on values",
-    "allclose": "bool",
-    "register_hook": "a hook on a tensor that the step computed; return that gradient instead",
-}
+LEAVE = {name: f"{name}()" for name in ("item", "tolist", "equal", "allclose")}
+LEAVE["register_hook"] = "a hook on a tensor that the step computed; return that gradient instead"
 
 
 def test_the_others_are_complete():
@@ -236,17 +252,10 @@ def test_the_others_are_complete():
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_every_other_method(name):
-    def make():
-        w = Tensor(np.random.default_rng(1).standard_normal((3, 2), np.float32), requires_grad=True)
+    def step(x, w):
+        w.grad = None
+        return OTHERS[name](x, w)
 
-        def step(x):
-            w.grad = None
-            return OTHERS[name](x, w)
-
-        return step, [w]
-
-    rng = np.random.default_rng(2)
-    batches = [(None, (Tensor(rng.standard_normal((4, 3), np.float32)),)) for _ in range(5)]
-    reason = reason_not_captured(make, batches)
+    reason = reason_of_program(step, (3, 2))
     assert (reason or "").endswith(LEAVE.get(name, "")), reason
     assert (reason is None) == (name not in LEAVE), reason

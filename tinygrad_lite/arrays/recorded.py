@@ -59,6 +59,12 @@ def carried(array: Any) -> Any:
     return array if recording is None else recording.carried(array)
 
 
+def number_of(array: Any) -> Any:
+    """The only element as a Python number; while a step is captured, what stands for it there."""
+    recording = recorder.get()
+    return array.item() if recording is None else recording.number_of(array)
+
+
 def fresh(array: Any) -> Any:
     """A new array that was made of shapes and numbers alone, for a tensor.
 

@@ -98,7 +98,7 @@ class Recording:
 
     def _input(self, array: Any, origin: tuple[str, Any]) -> None:
         var = self.trace.variable(array, "input")
-        var.origin = origin
+        var.kind, var.origin = "input", origin
         self.inputs.append(var)
 
     def _swap(self, tensor: Any) -> None:

@@ -437,6 +437,13 @@ class Trace(Observer):
             return array
         return self.traced(self.variable(array, "constant"))
 
+    def number_of(self, array: Any) -> Any:
+        """The only element of an array: a Number if it is a float."""
+        if type(array) is not Traced or array.dtype.kind != "f":
+            return array.item()
+        kind = np.generic if isinstance(array.value, np.generic) else np.ndarray
+        return self._add(kind.item, (array,), {}, ())
+
     def holds_now(self, test: Any, given: Any) -> bool:
         """Whether a condition holds for the values of this call."""
         return bool(test(*mapped(given, value_of)))

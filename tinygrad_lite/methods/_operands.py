@@ -11,7 +11,7 @@ from ..arrays import integers
 from ..arrays.arguments import LARGEST, number, wrong
 from ..arrays.dtypes import FLOAT, accumulator, check_dtype, promote, with_number
 from ..arrays.given import as_array, refuse_masked
-from ..arrays.recorded import carried, fresh
+from ..arrays.recorded import carried, fresh, number_of
 from ..arrays.shapes import Shape, broadcast_shape
 from ..engine.graph import Array, TensorBase, array_of
 from ..ops.elementwise import Cast
@@ -40,7 +40,7 @@ def operand(value: Any, name: str) -> Any:
     if isinstance(value, (np.ndarray, np.generic)):
         _refuse_special(name, value)
         check_dtype(value.dtype, name)
-        return carried(array_of(value)) if value.ndim else value.item()
+        return carried(array_of(value)) if value.ndim else number_of(value)
     if isinstance(value, (bool, float)):
         return value
     if isinstance(value, int):

@@ -6,6 +6,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..arrays.arguments import flag, number
+from ..arrays.recorded import leaves
 from ._elementwise import constant
 from ._operands import Operand, operand
 from ._theme import Theme
@@ -48,11 +49,14 @@ class ComparisonMethods(Theme):
         self, other: Operand, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
     ) -> bool:
         """Whether all elements are close, as a Python bool; see `isclose`."""
-        return bool(close("allclose", self, other, rtol, atol, equal_nan)._data.all())
+        same = close("allclose", self, other, rtol, atol, equal_nan)._data
+        leaves("allclose()", same)
+        return bool(same.all())
 
     def equal(self, other: Operand) -> bool:
         """Whether shapes and all elements are equal, as a Python bool; nan equals nothing."""
         given = operand(other, "equal")
+        leaves("equal()", self._data)
         return np.array_equal(self._data, getattr(given, "_data", given))
 
     # Logic, for any dtype: 0 is False, everything else is True, nan too

@@ -5,6 +5,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..arrays.arguments import choice, flag
+from ..arrays.recorded import leaves
 from ..engine.graph import Leaf, TensorBase
 from ..ops.arithmetic import (
     Add,
@@ -106,7 +107,9 @@ class OperatorMethods(Theme):
 
     def __contains__(self, value: Operand) -> bool:
         """Whether an element equals the value, as in NumPy and PyTorch."""
-        return bool(constant(np.equal, "in", self, value)._data.any())
+        found = constant(np.equal, "in", self, value)._data
+        leaves("in", found)
+        return bool(found.any())
 
     __hash__ = object.__hash__  # by identity, as a key of a dict
 
