@@ -101,6 +101,7 @@ class Traced(NDArrayOperatorsMixin):
     def __setitem__(self, index: Any, value: Any) -> None:
         if isinstance(self.value, np.generic):  # the result of an operation is an array
             array = self._trace.call(np.asarray, (self,), {})
+            self.variable.traced = None
             self.variable, self.value, array.variable.traced = array.variable, array.value, self
         self._trace.call(setitem, (self, index, value), {}, (self,))
 
