@@ -123,7 +123,7 @@ def _sum_of_array(x: Any, axes: Shape) -> Any:
         if terms <= SHORT * pairs:
             return np.add.reduce(x, axis=axes)
         left = [axis for axis in range(x.ndim) if axis not in axes]
-        rows = np.ascontiguousarray(x.transpose((*left, *axes)))
+        rows = x.transpose((*left, *axes)).astype(x.dtype, "C", copy=False)
         return _rows(rows.reshape(-1, terms)).reshape([x.shape[axis] for axis in left])
     if flat:
         return _contiguous(x, axes)

@@ -107,7 +107,7 @@ class ProbabilityLossMethods(Theme):
         check_reduction("soft_margin_loss", reduction)
         x = as_float(self)
         signs = np.where(is_similar("soft_margin_loss", target, x.shape), -1.0, 1.0).astype(x.dtype)
-        return reduced(Softplus.apply(x * signs), reduction)
+        return reduced(Softplus.apply(x * x._wrap(signs, None)), reduction)
 
     @in_single
     def kl_div(
