@@ -85,8 +85,8 @@ def hidden(x, kept):
 
 CANNOT = {
     item: "item",
-    branch: "item",
-    printed: "array2string",
+    branch: r"bool\(\)",
+    printed: r"print\(\)",
     iteration: "iteration",
     mask: "mask",
     nonzero: "nonzero",
