@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_lite import Tensor, arguments, warn
+from tinygrad_lite import Tensor, arguments, recorded, warn
 
 from ._other_names import UTILS, missing
 from .module import Module
@@ -58,7 +58,7 @@ def clip_grads_with_norm_(
     gradients = _gradients("clip_grads_with_norm_", parameters)
     limit = float(arguments.not_negative(max_norm, "clip_grads_with_norm_: max_norm"))
     if isinstance(total_norm, Tensor) and total_norm.numel() == 1:
-        total_norm = total_norm.item()
+        total_norm = _element(total_norm.data)
     norm = arguments.number(total_norm, "clip_grads_with_norm_: total_norm")
     _scale("clip_grads_with_norm_", gradients, limit / (norm + 1e-6))
 
@@ -152,13 +152,14 @@ def _writable(name: str, tensors: list[Tensor]) -> list[Tensor]:
 
 def _scale(name: str, gradients: list[Tensor], factor: float) -> None:
     """Multiply all gradients by the factor, unless it is 1 or more; nan is neither."""
-    if factor >= 1:
+    if type(factor) is float and factor >= 1:  # in a captured step, it is another one each time
         return
+    factor = _at_most_one(factor)
     with np.errstate(all="ignore"):
         for gradient in _writable(name, gradients):
             data = gradient.data
             # float16 would lose the digits of a small factor: the product is computed in float32.
-            wide = factor if data.dtype.itemsize > 2 else np.float32(factor)
+            wide = factor if data.dtype.itemsize > 2 else _single(factor)
             np.multiply(data, wide, out=data, casting="same_kind")
             gradient.mark_changed()
 
@@ -174,18 +175,51 @@ def _norm(
     if math.isnan(p):
         raise ValueError(f"{name}: norm_type: expected a number or inf; got nan")
     strict = arguments.flag(error_if_nonfinite, f"{name}: error_if_nonfinite")
-    arrays = [tensor.data for tensor in tensors if tensor.numel()]
-    with np.errstate(all="ignore"):
-        squares = sum(map(_squares, arrays)) if p == 2 else 0.0
-    if SMALL < squares < math.inf:
-        return math.sqrt(squares)
-    norm = _norm_of_any_size(arrays, p)
-    if strict and not math.isfinite(norm):
+    norm: float = _norm_of([tensor.data for tensor in tensors if tensor.numel()], p)
+    if strict:
+        _check_finite(name, norm, p)
+    return norm
+
+
+@recorded.each_time
+def _check_finite(name: str, norm: float, p: float) -> None:
+    if not math.isfinite(norm):
         raise RuntimeError(
             f"{name}: the norm of order {p} is {norm}, so no scale makes it smaller; look for the "
             "element that is not finite, or pass error_if_nonfinite=False"
         )
-    return norm
+
+
+@recorded.whole
+def _norm_of(arrays: list[NDArray[Any]], p: float) -> float:
+    """The p-norm of all elements."""
+    with np.errstate(all="ignore"):
+        squares = sum(map(_squares, arrays)) if p == 2 else 0.0
+    return math.sqrt(squares) if SMALL < squares < math.inf else _norm_of_any_size(arrays, p)
+
+
+# Of numbers that a captured step computes anew in each replay
+
+
+@recorded.whole
+def _at_most_one(factor: float) -> float:
+    return 1.0 if factor >= 1 else factor
+
+
+@recorded.whole
+def _single(factor: float) -> np.float32:
+    return np.float32(factor)
+
+
+@recorded.whole
+def _element(array: NDArray[Any]) -> Any:
+    return array.item()
+
+
+@recorded.whole
+def _as_array(number: float, dtype: Any) -> NDArray[Any]:
+    with np.errstate(all="ignore"):
+        return np.array(number, dtype)
 
 
 def _squares(array: NDArray[Any]) -> float:
@@ -204,15 +238,14 @@ def _norm_of_any_size(arrays: list[NDArray[Any]], p: float) -> float:
     """The p-norm of all elements, where no power overflows or vanishes."""
     if not arrays:
         return 0.0
-    norms = [Tensor.from_array(array.astype(np.float64)).norm(p).item() for array in arrays]
+    norms = [Tensor.from_array(np.array(array, np.float64)).norm(p).item() for array in arrays]
     return float(sum(norms) if p == 0 else Tensor(norms, dtype=np.float64).norm(p).item())
 
 
 def _result(tensors: list[Tensor], norm: float) -> Tensor:
     """The norm as a tensor, of the dtype of the tensors, at least float32."""
     dtype = np.result_type(np.float32, *[tensor.dtype for tensor in tensors])
-    with np.errstate(all="ignore"):
-        return Tensor.from_array(np.array(norm, dtype))
+    return Tensor.from_array(_as_array(norm, dtype))
 
 
 def __getattr__(name: str) -> NoReturn:

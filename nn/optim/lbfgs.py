@@ -6,7 +6,7 @@ from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
 
-from tinygrad_lite import Tensor, arguments
+from tinygrad_lite import Tensor, arguments, recorded
 
 from .checks import Check, not_negative
 from .chunks import Array
@@ -152,6 +152,9 @@ class LBFGS(Optimizer):
 
         Returns the loss before the first of them.
         """
+        recording = recorded.recorder.get()
+        if recording is not None:
+            recording.fail("LBFGS looks at the loss in each step; capture its closure instead")
         (group,) = self.param_groups
         state = self.state[group["params"][0]]
         state.setdefault("func_evals", 0)

@@ -1,89 +1,13 @@
 """Captured steps with every optimiser beside the same steps run eagerly, bit for bit."""
 
 import inspect
-from copy import deepcopy
 
 import numpy as np
 import pytest
+from capturing.optimiser_twins import STEPS, Run, batches, compare, of
 
-import nn
 from nn import optim
 from nn.optim import schedules
-from tinygrad_lite import Tensor, capture
-
-STEPS = 20
-
-
-class Net(nn.Module):
-    """Two layers; a parameter that is transposed in memory, and one that is not always used."""
-
-    def __init__(self, dtype=np.float32, only_matrices=False):
-        rng = np.random.default_rng(0)
-
-        def parameter(*shape):
-            return Tensor(rng.standard_normal(shape).astype(dtype), requires_grad=True)
-
-        self.first, self.second = parameter(4, 5), parameter(5, 3)
-        self.second.data = np.asfortranarray(self.second.data)
-        self.bias = None if only_matrices else parameter(5)
-        self.scale = None if only_matrices else parameter()
-
-    def forward(self, x, scaled=True):
-        hidden = x @ self.first
-        hidden = (hidden if self.bias is None else hidden + self.bias).tanh()
-        y = hidden @ self.second
-        return y * self.scale if scaled and self.scale is not None else y
-
-
-class Run:
-    """A model, an optimiser, and their step, eager or captured."""
-
-    def __init__(self, make, captured, dtype=np.float32, only_matrices=False):
-        self.model = Net(dtype, only_matrices)
-        self.optimiser = make(self.model.parameters())
-        self.call = capture(self.step, strict=True) if captured else self.step
-
-    def step(self, x):
-        self.optimiser.zero_grad()
-        loss = self.model(x).square().mean()
-        loss.backward()
-        self.optimiser.step()
-        return loss
-
-    def record(self, loss=None):
-        """All that a step may change, as bytes."""
-        found = {} if loss is None else {"loss": bits(loss.data)}
-        for position, parameter in enumerate(self.optimiser.params):
-            found[position] = bits(parameter.data)
-            if parameter.grad is not None:
-                found[position, "gradient"] = bits(parameter.grad.data)
-            for name, value in self.optimiser.state.get(parameter, {}).items():
-                found[position, name] = bits(value)
-        return found
-
-
-def bits(value):
-    array = np.asarray(value)
-    return array.dtype, array.shape, array.tobytes()
-
-
-def batches(count=STEPS, dtype=np.float32):
-    rng = np.random.default_rng(1)
-    return [Tensor(rng.standard_normal((6, 4)).astype(dtype)) for _ in range(count)]
-
-
-def compare(make, change=None, steps=STEPS, dtype=np.float32, only_matrices=False):
-    """Run the same steps twice; `change(run, number)` comes before each of them."""
-    runs = [Run(make, captured, dtype, only_matrices) for captured in (False, True)]
-    for number, x in enumerate(batches(steps, dtype)):
-        found = []
-        for run in runs:
-            if change is not None:
-                change(run, number)
-            found.append(run.record(run.call(x)))
-        assert found[0] == found[1], number
-    assert runs[1].call.plans
-    return runs
 
 
 def scheduled(run, number):
@@ -125,10 +49,6 @@ CASES = {
     "Muon": [{}, {"nesterov": False, "adjust_lr_fn": "match_rms_adamw"}],
 }
 CASES = [(name, options) for name, several in CASES.items() for options in several]
-
-
-def of(name, options):
-    return lambda params: getattr(optim, name)(params, **options)
 
 
 def test_every_optimiser_has_a_case():
@@ -186,66 +106,6 @@ def test_options_that_change_the_formula():
     compare(of("SGD", {"lr": 0.1}), change)
 
 
-@pytest.mark.parametrize("name", ["SGD", "Adam", "LARS"])
-def test_a_state_that_is_loaded(name):
-    kept = {}
-
-    def change(run, number):
-        if number == 6:
-            kept[run] = deepcopy(run.optimiser.state_dict())
-        if number == 10:
-            run.optimiser.load_state_dict(kept[run])
-        if number == 14:
-            run.optimiser.state.clear()
-
-    compare(of(name, {"lr": 0.1} if name == "Adam" else {"lr": 0.1, "momentum": 0.9}), change)
-
-
-def test_a_state_that_another_optimiser_gave():
-    """The arrays of the state are others, and float64 numbers become float32 again."""
-
-    def change(run, number):
-        if number == 5:
-            other = optim.Adam(run.model.parameters(), lr=0.3)
-            other.load_state_dict(run.optimiser.state_dict())
-            run.optimiser.load_state_dict(other.state_dict())
-        if number == 9:
-            for state in run.optimiser.state.values():
-                state["exp_avg"] = state["exp_avg"].astype(np.float64)
-        if number == 12:
-            for state in run.optimiser.state.values():
-                state["step"] = np.array(3.0)
-
-    compare(of("Adam", {"lr": 0.01}), change)
-
-
-def test_a_group_that_is_added():
-    def first_two(params):
-        return optim.Adam(list(params)[:2], lr=0.05)
-
-    def change(run, number):
-        if number == 7:
-            others = list(run.model.parameters())[2:]
-            run.optimiser.add_param_group({"params": others, "lr": 0.2})
-
-    compare(first_two, change)
-
-
-def test_a_parameter_without_a_gradient_in_some_steps():
-    class Sometimes(Run):
-        def step(self, x, scaled):
-            self.optimiser.zero_grad()
-            loss = self.model(x, scaled).square().mean()
-            loss.backward()
-            self.optimiser.step()
-            return loss
-
-    runs = [Sometimes(of("Adam", {"lr": 0.05}), captured) for captured in (False, True)]
-    for number, x in enumerate(batches()):
-        eager, captured = (run.record(run.call(x, number % 3 != 2)) for run in runs)
-        assert eager == captured, number
-
-
 @pytest.mark.parametrize("to_none", [True, False])
 @pytest.mark.parametrize("where", ["start", "after backward", "end", "outside", "never"])
 def test_zero_grad_in_every_position(where, to_none):
@@ -270,37 +130,6 @@ def test_zero_grad_in_every_position(where, to_none):
                 run.optimiser.zero_grad(to_none)
             found.append(run.record(run.call(x)))
         assert found[0] == found[1], number
-
-
-@pytest.mark.parametrize(
-    "clip",
-    [
-        lambda params: nn.utils.clip_grad_norm_(params, 0.05),
-        lambda params: nn.utils.clip_grad_norm_(params, 1e6),
-        lambda params: nn.utils.clip_grad_norm_(params, 0.05, "inf"),
-        lambda params: nn.utils.clip_grad_norm_(params, 0.05, 1),
-        lambda params: nn.utils.clip_grad_value_(params, 0.01),
-        lambda params: nn.utils.clip_grads_with_norm_(
-            params, 0.05, nn.utils.get_total_norm([p.grad for p in params])
-        ),
-    ],
-)
-@pytest.mark.skip
-def test_clipping(clip):
-    class Clipped(Run):
-        def step(self, x):
-            self.optimiser.zero_grad()
-            loss = self.model(x).square().mean()
-            loss.backward()
-            norm = clip(self.optimiser.params)
-            self.optimiser.step()
-            return loss if norm is None else loss + norm
-
-    runs = [Clipped(of("SGD", {"lr": 0.5}), captured) for captured in (False, True)]
-    for number, x in enumerate(batches(8)):
-        x = x * 10.0 ** (3 - number)  # the norm is above the limit, and then below
-        eager, captured = (run.record(run.call(x)) for run in runs)
-        assert eager == captured, number
 
 
 class SignSGD(optim.Optimizer):
@@ -345,15 +174,6 @@ class OwnStep(optim.Optimizer):
             for parameter in group["params"]:
                 parameter.data -= group["lr"] * parameter.grad.data
                 parameter.mark_changed()
-
-
-class OwnStepAround(optim.SGD):
-    """One that adds to the step of its base class."""
-
-    def step(self, closure=None):
-        for group in self.param_groups:
-            group["lr"] *= 0.9
-        return super().step(closure)
 
 
 @pytest.mark.parametrize("kind", [SignSGD, Looks, Counts, OwnStep])

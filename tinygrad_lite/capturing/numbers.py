@@ -143,8 +143,8 @@ class Numbers:
 
     def element(self, array: Any) -> Number:
         """The element of an array that outlives the step, as it is when this is reached."""
-        self.found.pop((np.ndarray.item, id(array)), None)  # the step may have written it
         memory = self.trace.variable(array, "outside")
+        self.found.pop((np.ndarray.item, id(memory)), None)  # the step may have written it
         var = self._entry(np.ndarray.item, (memory,))
         if memory.root in self.trace.written:
             self.late.add(var)
@@ -163,6 +163,16 @@ class Numbers:
         if type(var.value) not in PLAIN:
             return self.trace.leak(function.__name__, self._number(var))
         return self._number(var)
+
+    def whole(self, function: Callable[..., Any], args: Any) -> Any:
+        """The same for a function; None if its result is no number."""
+        mark, entries = self.mark(), len(self.trace.entries)
+        var = self._entry(function, args)
+        if type(var.value) in PLAIN:
+            return self._number(var)
+        self.undo(mark)
+        del self.trace.entries[entries:]
+        return None
 
     def decide(self, function: Callable[..., bool], *args: Any) -> bool:
         """A condition on numbers, which decides how the code goes on."""

@@ -15,6 +15,7 @@ import numpy as np
 from ..arrays import products
 from .entries import Entry, Var, variables
 from .memory import Arena, Form
+from .numbers import SIGNS
 from .trace import getitem, setitem
 
 KEPT = 1 << 60  # the last use of what outlives the step
@@ -73,6 +74,7 @@ class Program:
         self.blocks: dict[Var, tuple[int, int]] = {}  # address and size of what is in use
         self.addresses: dict[Var, int] = {}  # of the arrays in the arena
         self.due: list[tuple[str, int, Form]] = []  # arrays to be made there
+        self.filled: dict[Any, str] = {}  # arrays for numbers that the program computes
         self.outside: set[Var] = set()  # views of memory that is the same in each replay
         self.arguments = [self._name(var, "x") for var in inputs]
 
@@ -213,6 +215,8 @@ class Program:
             return f"{self._product(entry)}({self._words(args)})"
         if _is_reduction(function):
             return self._reduction(entry)
+        if _is_in(function, SIGNS):
+            return f"{self._word(args[0])} {SIGNS[function]} {self._word(args[1])}"
         return self._plain_call(entry, options)
 
     def _plain_call(self, entry: Entry, options: Any) -> str:
@@ -227,10 +231,24 @@ class Program:
 
     def _operands(self, entry: Entry) -> list[str]:
         """The operands of a ufunc, numbers as arrays: with these it is faster."""
-        args = entry.args
+        dtypes: list[Any] = [None] * len(entry.args)
         if entry.function in WITH_NUMBERS and not entry.options.keys() - {"out"}:
-            args = _with_arrays(entry)
-        return [self._word(one) for one in args]
+            dtypes = _dtypes_of_numbers(entry)
+        return [
+            self._word(one) if dtype is None else self._as_array(one, dtype)
+            for one, dtype in zip(entry.args, dtypes, strict=True)
+        ]
+
+    def _as_array(self, number: Any, dtype: Any) -> str:
+        """The name of an array that holds a number, perhaps another one in each replay."""
+        if not isinstance(number, Var):
+            with np.errstate(all="ignore"):
+                return self._word(Var("constant", np.array(number, dtype)))
+        name = self.filled.get((number, dtype))
+        if name is None:
+            name = self.filled[number, dtype] = self._constant(np.empty((), dtype), "a")
+            self.lines.append(f"{name}.fill({self._word(number)})")
+        return name
 
     def _product(self, entry: Entry) -> str:
         """The function that computes a product as `multiply` would."""
@@ -474,20 +492,21 @@ def _is_flat_copy(entry: Entry) -> bool:
     return simple and all(not isinstance(one, str) for one in entry.args[1:])
 
 
-def _with_arrays(entry: Entry) -> list[Any]:
-    """The operands of a ufunc, each number replaced by an array of the dtype it computes in."""
+def _dtypes_of_numbers(entry: Entry) -> list[Any]:
+    """For each operand of a ufunc that is a number, the dtype it computes in; else None."""
     values = [one.value if isinstance(one, Var) else one for one in entry.args]
-    if not any(isinstance(one, _NUMBERS) for one in entry.args):
-        return list(entry.args)
+    numbers = [
+        type(value) is float if isinstance(one, Var) else isinstance(one, _NUMBERS)
+        for one, value in zip(entry.args, values, strict=True)
+    ]
+    if not any(numbers):
+        return [None] * len(values)
     kinds = [type(one) if type(one) in (float, int) else np.result_type(one) for one in values]
-    made: list[Any] = []
-    for one, dtype in zip(entry.args, entry.function.resolve_dtypes((*kinds, None)), strict=False):
-        if dtype.kind == "f" and isinstance(one, _NUMBERS):
-            with np.errstate(all="ignore"):
-                made.append(Var("constant", np.array(one, dtype)))
-        else:
-            made.append(one)
-    return made
+    dtypes = entry.function.resolve_dtypes((*kinds, None))
+    return [
+        dtype if is_number and dtype.kind == "f" else None
+        for is_number, dtype in zip(numbers, dtypes, strict=False)
+    ]
 
 
 _NUMBERS = (float, int, np.floating)  # but bool, which is an int, is taken for a dtype of its own

@@ -377,9 +377,11 @@ class Trace(Observer):
     def call_whole(self, function: Any, given: Any, options: Any, always: bool = False) -> Any:
         """A function that is replayed as one call: see arrays/recorded.py."""
         if not always and not _traced_in((given, options)):
-            if any(type(one) is Number for one in given):
-                return self.numbers.compute(function, *given)
-            return function(*given, **options)
+            if not any(type(one) is Number for one in given):
+                return function(*given, **options)
+            number = self.numbers.whole(function, given)
+            if number is not None:
+                return number
         with self.paused():
             handed = self._add(function, given, options, (), always)
         if _is_number(handed):
