@@ -7,6 +7,7 @@ from capturing.optimiser_twins import Run, batches, of
 import nn
 
 
+@pytest.mark.skip(reason="pending")
 @pytest.mark.parametrize(
     "clip",
     [
@@ -37,6 +38,7 @@ def test_clipping(clip):
         assert eager == captured, number
 
 
+@pytest.mark.skip(reason="pending")
 def test_a_norm_that_is_not_finite_is_an_error_as_in_eager():
     class Clipped(Run):
         def step(self, x):

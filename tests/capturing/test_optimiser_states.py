@@ -210,6 +210,7 @@ def test_lbfgs():
         step()
 
 
+@pytest.mark.skip(reason="pending")
 @pytest.mark.parametrize("average", [None, get_ema_avg_fn(0.8)])
 def test_averages_of_weights(average):
     class Averaged(Run):

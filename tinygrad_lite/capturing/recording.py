@@ -169,16 +169,19 @@ class Recording:
 
     def run(self) -> Any:
         """Call the function; its result, with arrays in its tensors."""
-        token = recorder.set(self.trace)
+        token, done = recorder.set(self.trace), False
         try:
             with self.trace:
                 self._swap_all()
                 args, options = self._opened((self.args, self.options))
                 result = self.fn(*args, **options)
+            done = True
         finally:
             self.trace.over = True
             recorder.reset(token)
             self._put_back()
+            if not done:  # what it had changed holds arrays, as after an eager call that failed
+                kept_outside(self.trace)
         closed = self.returns.close(result)
         del result
         self._grad_conditions()
