@@ -68,7 +68,7 @@ def number(value: Any, name: str) -> int | float:
     A Tensor does not, since no gradient would flow to it.
     """
     if value.__class__ is float:  # one that a captured step reads in each replay says so too
-        return value  # type: ignore[no-any-return]
+        return value
     if (
         isinstance(value, (np.ndarray, np.generic))
         and not value.ndim
