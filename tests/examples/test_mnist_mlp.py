@@ -308,6 +308,8 @@ def test_a_captured_run_that_was_stopped_goes_on_to_the_same_bits(call, monkeypa
             press_ctrl_c()
         usual(self, *rows, **values)
 
+    for picture in ("curves", "mistakes"):
+        monkeypatch.setattr(training, picture, lambda *_: None)
     eager = call()
     with monkeypatch.context() as patch:
         patch.setattr(training.Report, "step", pressed)
