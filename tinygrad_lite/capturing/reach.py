@@ -228,7 +228,7 @@ class Reached:
 
     def _object(self, value: Any, path: tuple[Any, ...]) -> None:
         kind = type(value)
-        if hasattr(kind, "fn") and kind.__module__ == "tinygrad_lite.capturing.step":
+        if kind.__module__ == "tinygrad_lite.capturing.step":  # a captured function
             self._stack.append((value.fn, None, path))
             return
         if kind.__module__.startswith("nn.data"):

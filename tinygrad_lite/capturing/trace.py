@@ -546,7 +546,7 @@ class Trace(Observer):
             mark = self.mark()
             self.strict += 1
             try:
-                return node.pull_back(gradient)
+                return mapped(node.pull_back(gradient), self._recorded)
             except NotRecorded as reason:
                 self.undo(mark, type(node).__name__, reason)
             finally:
@@ -555,6 +555,15 @@ class Trace(Observer):
             # a checkpoint, which runs operations
             return node.pull_back(gradient)
         return self._backward_whole(node, gradient)
+
+    def _recorded(self, value: Any) -> Any:
+        """What a rule returns; memory of its own that entries write into is part of the record."""
+        if type(value) is not np.ndarray:
+            return value
+        root = self.roots.get(id(memory_owner(value)))
+        if root is None or root.kind != "scratch":
+            return value
+        return self.traced(self.variable(value, "scratch"))
 
     def _backward_whole(self, node: Any, gradient: Any) -> Any:
         if node.saved_inputs is None:
