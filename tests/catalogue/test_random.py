@@ -12,7 +12,7 @@ import threading
 import numpy as np
 import pytest
 
-from tinygrad_lite import Tensor, generator
+from tinygrad_lite import Tensor, checkpoint, generator
 
 COUNT = 40_000
 DTYPES = [np.float16, np.float32, np.float64]
@@ -356,3 +356,14 @@ def test_the_state_of_another_kind_is_refused() -> None:
     words = "^set_state: expected the state of a SFC64; got that of a PCG64$"
     with pytest.raises(ValueError, match=words):
         generator.set_state(generator.get_state(new("PCG64", 0)), new("SFC64", 0))
+
+
+def test_a_checkpoint_draws_from_the_generator_that_the_block_was_given() -> None:
+    own = np.random.default_rng(3)
+    with generator.seeded(own):
+        checkpoint(lambda: Tensor.rand(2) * 1.0)
+        inside = Tensor.rand(2).tolist()
+    twin = np.random.default_rng(3)
+    twin.random(2, np.float32)
+    assert inside == twin.random(2, np.float32).tolist()
+    assert generator.get_state(own) == generator.get_state(twin)

@@ -194,9 +194,17 @@ def repeatable() -> Iterator[Source]:
         _own.reset(token)
         with _lending.lock:
             if nested:
-                _own.set(moved)
+                _move(current(), moved)
             elif _lent is state:
                 _shared, _lent = moved, None
+
+
+def _move(own: "np.random.Generator", moved: "np.random.Generator") -> None:
+    """Continue in `own`, which its owner may draw from too, where `moved` is."""
+    if type(own.bit_generator) is type(moved.bit_generator):
+        own.bit_generator.state = moved.bit_generator.state
+    else:  # another seed was set
+        _own.set(moved)
 
 
 @each_time
