@@ -118,7 +118,10 @@ PROGRAMS = {
     "a product with a vector": lambda x, y: (multiply(x, y[0]) * 2.0, x[0] @ y.T),
     "stacked": lambda x, y: (np.concatenate([x, y], axis=1) * 2.0, np.stack([x, y]) + 1.0),
     "chosen": lambda x, y: (np.where(x > 0, x, y) * 2.0, x[np.argmax(y, axis=0)]),
-    "like another": lambda x, y: (np.zeros_like(x) + y, np.ones_like(x) - y),
+    "like another": lambda x, y: (
+        *(np.zeros_like(x) + y, np.ones_like(x, np.int32) - y),
+        np.add(x, y, out=np.empty_like(x, shape=(2, 4, 5))) * 2.0,
+    ),
     "expanded": lambda x, y: (np.broadcast_to(x[:, None], (4, 3, 5)) + 1.0,),
     "backwards": lambda x, y: ((x + y)[::-1] * 2.0, np.exp((x * y)[:, ::-1])),
     "two results": lambda x, y: np.frexp(x + y),

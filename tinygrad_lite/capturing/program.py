@@ -33,7 +33,11 @@ VIEWS = {
 COPIES = {np.ndarray.copy, np.ndarray.astype, np.copy, np.array}
 # Those that copy it element by element in C order, if they make no view.
 FLAT = {np.ndarray.reshape, np.ndarray.ravel, np.ndarray.flatten, np.reshape, np.ravel}
-FILLED = {np.zeros_like: 0, np.ones_like: 1}
+# Those that make an array of one number; None where its elements do not matter.
+FILLED = {
+    **{np.zeros_like: 0, np.ones_like: 1, np.empty_like: None},
+    **{np.zeros: 0, np.ones: 1, np.empty: None},
+}
 # Those that take `out`.
 WITH_OUT = {
     *(np.concatenate, np.stack, np.clip, np.sum, np.prod, np.max, np.min, np.mean, np.cumsum),
@@ -329,9 +333,10 @@ class Program:
             source = self._word(args[0])
             if not self._reserve(position, entry, result, takes_over=True):
                 self.lines.append(f"{self._word(result)}[...] = {source}")
-        elif _is_in(function, FILLED) and len(args) == 1:
+        elif _is_in(function, FILLED):
             self._reserve(position, entry, result)
-            self.lines.append(f"{self._word(result)}.fill({FILLED[function]})")
+            if FILLED[function] is not None:
+                self.lines.append(f"{self._word(result)}.fill({FILLED[function]})")
         elif _is_in(function, WITH_OUT):
             call = self._plain_call(entry, entry.options)[:-1]
             self._reserve(position, entry, result)
