@@ -322,6 +322,70 @@ def test_a_plan_keeps_no_array_of_the_record():
     assert plan.run(*batch((4, 5)))[0].shape == (5,)
 
 
+# Gradients
+
+
+def gradient_plan():
+    """A plan that leaves x.T @ y, of 256 x 128 elements, in a leaf, and the leaf."""
+    leaf = Tensor.zeros(256, 128, requires_grad=True)
+    trace = Trace()
+    inputs = [trace.variable(array, "input") for array in batch((4, 256), (4, 128))]
+    x, y = map(trace.traced, inputs)
+    token = recorder.set(trace)
+    product = trace.call_whole(multiply.__wrapped__, (y.T, x), {}).T
+    recorder.reset(token)
+    return Plan(trace, inputs, [product.variable], [(leaf, product.variable)]), leaf
+
+
+def test_memory_of_a_gradient_is_used_again_while_only_its_leaf_holds_it():
+    plan, leaf = gradient_plan()
+    addresses = set()
+    for seed in range(4):
+        x, y = batch((4, 256), (4, 128), seed=seed)
+        (found,) = plan.run(x, y, *plan.memory())
+        assert form(found) == form((y.T @ x).T)
+        addresses.add(found.ctypes.data)
+        leaf.grad = Tensor.from_array(found)
+        del found
+    assert len(addresses) == 1
+
+
+@pytest.mark.parametrize(
+    "hold",
+    [
+        *(lambda leaf: leaf.grad, lambda leaf: leaf.grad.data, lambda leaf: leaf.grad[0]),
+        *(lambda leaf: leaf.grad.data[3:], lambda leaf: leaf.grad.data.base),
+        *(lambda leaf: leaf.grad.detach(), lambda leaf: memoryview(leaf.grad.data)),
+        lambda leaf: leaf.grad.numpy(),
+    ],
+)
+def test_a_gradient_that_somebody_holds_is_not_written_again(hold):
+    plan, leaf = gradient_plan()
+    kept = []
+    for seed in range(4):
+        x, y = batch((4, 256), (4, 128), seed=seed)
+        (found,) = plan.run(x, y, *plan.memory())
+        leaf.grad = Tensor.from_array(found)
+        del found
+        held = hold(leaf)
+        array = np.asarray(held.data if isinstance(held, Tensor) else held)
+        kept.append((held, form(array)))
+        assert [form(getattr(a, "data", a)) for a, _ in kept] == [before for _, before in kept]
+
+
+def test_other_memory_in_a_leaf_is_not_taken():
+    plan, leaf = gradient_plan()
+    assert plan.memory() == [None]
+    mine = np.zeros((256, 128), np.float32)
+    for array in (
+        *(mine, np.zeros((128, 256), np.float32), np.zeros((256, 128)).T),
+        *(np.frombuffer(bytearray(4 * 256 * 128), np.float32).reshape(256, 128),),
+    ):
+        leaf.grad = Tensor.from_array(array)
+        del array
+        assert plan.memory() == [None]
+
+
 # Users' operations, which are replayed whole
 
 

@@ -5,9 +5,12 @@ allocated, once.
 """
 
 from bisect import insort
+from sys import getrefcount
 from typing import Any
 
 import numpy as np
+
+from ..engine.graph import TensorBase
 
 ALIGNMENT = 64  # bytes, the length of a cache line and of the widest vectors
 
@@ -88,3 +91,45 @@ class Arena:
 
 def _rounded(nbytes: int) -> int:
     return -(-nbytes // ALIGNMENT) * ALIGNMENT
+
+
+class Spare:
+    """The memory of a leaf's gradient, for its next one, while nobody but the leaf holds it."""
+
+    def __init__(self, leaf: Any, form: Form) -> None:
+        self.leaf, self.form = leaf, form
+
+    def array(self) -> Any:
+        """The array that owns the memory; None if it is another one, or somebody holds it."""
+        if self.leaf.grad is None or _holders(self.leaf) not in _ALONE:
+            return None
+        array = self.leaf.grad._data
+        owner = array if array.base is None else array.base
+        form = self.form
+        fits = (
+            type(owner) is np.ndarray
+            and owner.base is None
+            and owner.flags.writeable
+            and owner.shape == form.shape
+            and owner.dtype == form.dtype
+            and owner.strides == form.strides
+        )
+        return owner if fits else None
+
+
+def _holders(leaf: Any) -> tuple[int, int, int]:
+    """How many references there are to the gradient, to its array, and to the owner of that."""
+    grad = leaf.grad
+    array = grad._data
+    owner = array if array.base is None else array.base
+    return getrefcount(grad), getrefcount(array), getrefcount(owner)
+
+
+def _holders_if_alone(view: bool) -> tuple[int, int, int]:
+    leaf = TensorBase._wrap(np.empty(2), None)
+    leaf.grad = TensorBase._wrap(np.empty(2)[:1] if view else np.empty(2), None)
+    return _holders(leaf)
+
+
+# As Python counts, which differs from version to version.
+_ALONE = {_holders_if_alone(view=True), _holders_if_alone(view=False)}

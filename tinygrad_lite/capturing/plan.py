@@ -13,28 +13,45 @@ import numpy as np
 
 from ..engine.function import Function
 from .entries import Entry, Var
-from .memory import Form
+from .memory import Form, Spare
 from .program import KEPT, Program
 from .trace import StandIn, Trace, Traced, run_backward, run_forward
+
+LARGE = 1 << 16  # bytes from which memory of a gradient is used again: smaller ones are cheap
 
 
 class Plan:
     """The program of one step: `run(*inputs)` returns the outputs, in fresh memory.
 
     entries  those that are replayed
-    inputs   a variable for each argument of `run`
+    inputs   a variable for each of the first arguments of `run`
     outputs  a variable for each array that it returns
     code     the program as Python
     nbytes   how much memory the arrays of the program share
 
+    gradients: leaves, each with the variable of the gradient that the step leaves there.  The step
+    must begin with setting them to None.  Their memory may be used again: it is the last arguments
+    of `run`, see `memory`.
+
     A plan keeps none of the arrays that were made while the step was recorded, and no graph.
     """
 
-    def __init__(self, trace: Trace, inputs: Sequence[Var], outputs: Sequence[Var]) -> None:
+    def __init__(
+        self,
+        trace: Trace,
+        inputs: Sequence[Var],
+        outputs: Sequence[Var],
+        gradients: Sequence[tuple[Any, Var]] = (),
+    ) -> None:
         self.inputs, self.outputs = list(inputs), list(outputs)
         self.entries = needed(trace.entries, outputs)
         detach_operations(self.entries)
         program = Program(self.inputs, last_uses(self.entries, outputs))
+        self.spare = [
+            Spare(leaf, Form(var.root.value))
+            for leaf, var in gradients
+            if var.value.nbytes >= LARGE and program.give(var.root, self.entries)
+        ]
         self.ends: list[int] = []  # of the lines of each entry
         for position, entry in enumerate(self.entries):
             program.add(position, entry)
@@ -43,6 +60,10 @@ class Plan:
         self.code, self.nbytes = program.code, program.arena.nbytes
         self.run = program.compiled()
         forget_values(trace)
+
+    def memory(self) -> list[Any]:
+        """For each gradient whose memory can be used again, that memory, or None."""
+        return [one.array() for one in self.spare]
 
     def entry_of(self, error: Exception) -> Entry | None:
         """The entry whose line raised the error."""

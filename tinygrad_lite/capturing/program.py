@@ -34,7 +34,7 @@ COPIES = {np.ndarray.copy, np.ndarray.astype, np.copy, np.array}
 # Those that copy it element by element in C order, if they make no view.
 FLAT = {np.ndarray.reshape, np.ndarray.ravel, np.ndarray.flatten, np.reshape, np.ravel}
 # Those that make an array of one number; None where its elements do not matter.
-FILLED = {
+FILLED: dict[Any, int | None] = {
     **{np.zeros_like: 0, np.ones_like: 1, np.empty_like: None},
     **{np.zeros: 0, np.ones: 1, np.empty: None},
 }
@@ -81,8 +81,18 @@ class Program:
         self.filled: dict[Any, str] = {}  # arrays for numbers that the program computes
         self.outside: set[Var] = set()  # views of memory that is the same in each replay
         self.arguments = [self._name(var, "x") for var in inputs]
+        self.given: dict[Var, str] = {}  # arguments that are memory for a result, or None
 
     # From entries to lines
+
+    def give(self, var: Var, entries: Sequence[Entry]) -> bool:
+        """Let a result be written into an argument, unless that is None; False if it cannot be."""
+        for entry in entries:
+            if entry.result is var and _is_new_array(entry, var) and _takes_out(entry):
+                self.given[var] = f"m{len(self.given)}"
+                self.arguments.append(self.given[var])
+                return True
+        return False
 
     def add(self, position: int, entry: Entry) -> None:
         """Write the lines of an entry."""
@@ -94,7 +104,8 @@ class Program:
                 return
             if self._has_memory(entry, result) and self._write_into(position, entry, result):
                 return
-        call = self._call(entry)
+        given = self.given.get(result) if isinstance(result, Var) else None
+        call = self._call(entry) if given is None else self._call_into(entry, given)
         made = self._new(result)
         self.lines.append(f"{self._pattern(result, made)} = {call}" if made else call)
 
@@ -295,35 +306,15 @@ class Program:
 
     def _has_memory(self, entry: Entry, result: Var) -> bool:
         """Whether the result may lie in the arena."""
-        value = result.value
-        return (
-            result.root is result
-            and isinstance(value, np.ndarray)
-            and value.ndim > 0
-            and value.size > 0
-            and not value.dtype.hasobject
-            and self.last.get(result, 0) != KEPT
-            and not entry.options.keys() & {"out", "where"}
-        )
+        return self.last.get(result, 0) != KEPT and _is_new_array(entry, result)
 
     def _write_into(self, position: int, entry: Entry, result: Var) -> bool:
         """Let the entry write its result into the arena; False if it cannot."""
         function, args = entry.function, entry.args
-        if isinstance(function, np.ufunc):
-            if function.nout != 1:
-                return False
-            words = self._operands(entry)
-            self._reserve(position, entry, result, function.signature is None)
-            words.append(_out(function, self._word(result)))
-            words += [f"{key}={self._word(one)}" for key, one in entry.options.items()]
-            self.lines.append(f"{self._function(function)}({', '.join(words)})")
-        elif _is_reduction(function):
-            self._reserve(position, entry, result)
-            self.lines.append(self._reduction(entry, self._word(result)))
-        elif function is multiply and _is_plain_product(entry):
-            operands = self._words(args)
-            self._reserve(position, entry, result)
-            self.lines.append(f"{self._product(entry)}({operands}, {self._word(result)})")
+        if _takes_out(entry):
+            elementwise = isinstance(function, np.ufunc) and function.signature is None
+            self._reserve(position, entry, result, takes_over=elementwise)
+            self.lines.append(self._call_into(entry, self._word(result)))
         elif _is_in(function, FLAT) and _is_flat_copy(entry):
             source = self._word(args[0])
             self._reserve(position, entry, result)
@@ -337,13 +328,22 @@ class Program:
             self._reserve(position, entry, result)
             if FILLED[function] is not None:
                 self.lines.append(f"{self._word(result)}.fill({FILLED[function]})")
-        elif _is_in(function, WITH_OUT):
-            call = self._plain_call(entry, entry.options)[:-1]
-            self._reserve(position, entry, result)
-            self.lines.append(f"{call}, out={self._word(result)})")
         else:
             return False
         return True
+
+    def _call_into(self, entry: Entry, out: str) -> str:
+        """The call of an entry that takes `out`."""
+        function, options = entry.function, entry.options
+        if isinstance(function, np.ufunc):
+            words = [*self._operands(entry), _out(function, out)]
+            words += [f"{key}={self._word(one)}" for key, one in options.items()]
+            return f"{self._function(function)}({', '.join(words)})"
+        if _is_reduction(function):
+            return self._reduction(entry, out)
+        if function is multiply:
+            return f"{self._product(entry)}({self._words(entry.args)}, {out})"
+        return f"{self._plain_call(entry, options)[:-1]}, out={out})"
 
     def _reserve(self, position: int, entry: Entry, result: Var, takes_over: bool = False) -> bool:
         """Decide where the result lies: over an operand that is read for the last time, perhaps."""
@@ -436,6 +436,29 @@ def _what_it_shows(var: Var) -> Any:
     value = var.value
     form = (value.shape, value.strides, value.dtype, value.flags.writeable)
     return (var.root, _address(var), *form)
+
+
+def _is_new_array(entry: Entry, result: Var) -> bool:
+    """Whether the result is an array in memory of its own, of which every element is written."""
+    value = result.value
+    return (
+        result.root is result
+        and isinstance(value, np.ndarray)
+        and value.ndim > 0
+        and value.size > 0
+        and not value.dtype.hasobject
+        and not entry.options.keys() & {"out", "where"}
+    )
+
+
+def _takes_out(entry: Entry) -> bool:
+    """Whether the function can write its result into memory that is given."""
+    function = entry.function
+    if isinstance(function, np.ufunc):
+        return function.nout == 1
+    if function is multiply:
+        return _is_plain_product(entry)
+    return _is_reduction(function) or _is_in(function, WITH_OUT)
 
 
 def _out(function: np.ufunc, word: str) -> str:
