@@ -8,14 +8,14 @@ A formula is replayed as one call, by `replayed`, if it looks at values, if it i
 the parameters are so large that it runs on threads.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from tinygrad_lite import Tensor
 
-from .chunks import CHUNK, MIN_PARALLEL, Array, Formula, State, converted
+from .chunks import CHUNK, MIN_PARALLEL, Array, Formula, converted
 from .groups import Group
 from .updates import Due, apply, due, prepare
 
@@ -56,39 +56,6 @@ class Count:
         return self.recording.numbers.element(self.array)
 
 
-class Form:
-    """What has to be the same in each replay of an optimiser's step: `holds`."""
-
-    def __init__(self, optimiser: Any) -> None:
-        self.optimiser = optimiser
-        self.groups = [(group, list(map(id, group["params"]))) for group in optimiser.param_groups]
-        self.states: list[tuple[Tensor, State]] = []
-        self.kept: list[tuple[State, str, Array]] = []
-        self.written: list[Array] = []
-
-    def add(self, parameter: Tensor, data: Array, state: State, names: Iterable[str]) -> None:
-        """A parameter whose lines refer to these arrays."""
-        self.states.append((parameter, state))
-        self.kept += [(state, name, state[name]) for name in names]
-        self.written += [data, *[state[name] for name in names]]
-
-    def holds(self) -> bool:
-        """Whether the optimiser has these groups of these parameters, and this state of theirs."""
-        groups, states = self.optimiser.param_groups, self.optimiser.state
-        if len(groups) != len(self.groups):
-            return False
-        for group, (known, params) in zip(groups, self.groups, strict=True):
-            if group is not known or list(map(id, group["params"])) != params:
-                return False
-        for parameter, state in self.states:
-            if states.get(parameter) is not state:
-                return False
-        for state, name, array in self.kept:
-            if state.get(name) is not array:
-                return False
-        return all(map(_is_writable, self.written))
-
-
 def record(
     recording: Any,
     optimiser: Any,
@@ -101,24 +68,50 @@ def record(
     """Apply the formula, and write into the program how."""
     before, recording.label = recording.label, (type(optimiser).__name__, "update")
     small, large = divided(optimiser, whole, list(zip(updates, parameters, gradients, strict=True)))
-    form = Form(optimiser)
+    numbers = recording.numbers
+    require_groups(numbers, optimiser)
+    written = []
     for update, array, _ in small:
-        data = value_of(array)
-        prepare(optimiser, data, update.state, update.group)
+        data, state = value_of(array), update.state
+        prepare(optimiser, data, state, update.group)
         names = (*update.names, *optimiser.numbers(update.group))
-        form.add(update.parameter, data, update.state, names)
-    saved = [(array, array.copy()) for array in form.written]
-    if small and not recording.attempt(in_lines, recording, optimiser, formula, small):
+        written += [data, *[state[name] for name in names]]
+    saved = [(array, array.copy()) for array in written]
+    if recording.attempt(in_lines, recording, optimiser, formula, small):
+        require_states(numbers, optimiser, [update for update, _, _ in small])
+        numbers.writable += written
+    else:
         for array, copy in saved:  # the formula may have begun to write
             array[...] = copy
-        form, large = Form(optimiser), [*small, *large]
-    recording.numbers.require(form.holds)
+        large = [*small, *large]
     if large:
         due, parameters, gradients = zip(*large, strict=True)
         tensors = [update.parameter for update in due]
         given = (optimiser, formula, whole, tensors, parameters, gradients)
         recording.call_whole(replayed, given, {}, always=True)
     recording.label = before
+
+
+def require_groups(numbers: Any, optimiser: Any) -> None:
+    """In a replay, the optimiser has the same groups of the same parameters."""
+    groups = optimiser.param_groups
+    numbers.same.append((vars(optimiser), "param_groups", groups))
+    numbers.lengths.append(groups)
+    for position, group in enumerate(groups):
+        params = group["params"]
+        numbers.same += [(groups, position, group), (group, "params", params)]
+        numbers.same += [(params, number, tensor) for number, tensor in enumerate(params)]
+        numbers.lengths.append(params)
+
+
+def require_states(numbers: Any, optimiser: Any, updates: Sequence[Due]) -> None:
+    """In a replay, the states of these parameters hold the same arrays."""
+    numbers.same.append((vars(optimiser), "state", optimiser.state))
+    for update in updates:
+        state = update.state
+        numbers.same.append((optimiser.state, update.parameter, state))
+        names = (*update.names, *optimiser.numbers(update.group))
+        numbers.same += [(state, name, state[name]) for name in names]
 
 
 def divided(
@@ -171,10 +164,6 @@ def replayed(
     updates = due(optimiser, given)
     found = [given[id(update.parameter)] for update in updates]
     apply(optimiser, formula, whole, updates, *zip(*found, strict=True))
-
-
-def _is_writable(array: Array) -> bool:
-    return array.flags.writeable
 
 
 def value_of(array: Any) -> Array:

@@ -7,7 +7,7 @@ checked before the step begins, so they can depend only on what is known by then
 """
 
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -97,7 +97,10 @@ Number.__bool__ = _decision(operator.truth)  # type: ignore[attr-defined]
 class Numbers:
     """The numbers of a record, and what a replay has to find as it was.
 
-    guards  variables, each with the value that it must have in a replay
+    guards    variables, each with the value that it must have in a replay
+    same      containers, each with a key, and the object that must stand there
+    lengths   containers that must have as many elements
+    writable  arrays that must be writable
     """
 
     def __init__(self, trace: Any) -> None:
@@ -105,6 +108,9 @@ class Numbers:
         self.found: dict[Any, Var] = {}  # the same calculation is made once
         self.late: set[Var] = set()  # those that are known only while the step runs
         self.guards: dict[Var, Any] = {}
+        self.same: list[tuple[Any, Any, Any]] = []
+        self.lengths: list[Any] = []
+        self.writable: list[Any] = []
 
     def mark(self) -> tuple[int, int]:
         """How much there is now: for `undo`."""
@@ -228,12 +234,12 @@ SIGNS: dict[Any, str] = {
 }
 
 
-def guard(entries: Sequence[Entry], guards: Mapping[Var, Any]) -> Callable[[], bool]:
-    """A function that tells whether each of these variables has its value.
+def guard(numbers: Numbers, entries: Sequence[Entry]) -> Callable[[], bool]:
+    """A function that tells whether all that a record requires is as it was.
 
-    entries: those of the record, among which are the ones that make the variables
+    entries: those of the record, among which are the ones that compute what is compared
     """
-    wanted, needed = set(guards), []
+    wanted, needed = set(numbers.guards), []
     for entry in reversed(entries):
         if isinstance(entry.result, Var) and entry.result in wanted:
             needed.append(entry)
@@ -242,13 +248,17 @@ def guard(entries: Sequence[Entry], guards: Mapping[Var, Any]) -> Callable[[], b
     namespace: dict[str, Any] = {}
 
     def word(one: Any) -> str:
-        if isinstance(one, Var) and one in words:
-            return words[one]
-        name = f"a{len(namespace)}"
-        namespace[name] = one.value if isinstance(one, Var) else one
-        return name
+        if type(one) in (int, str):
+            return repr(one)
+        key = one if isinstance(one, Var) else id(one)
+        if key not in words:
+            words[key] = f"c{len(namespace)}"
+            namespace[words[key]] = one.value if isinstance(one, Var) else one
+        return words[key]
 
-    lines = []
+    terms = [f"{word(owner)}[{word(key)}] is {word(one)}" for owner, key, one in numbers.same]
+    terms += [f"len({word(owner)}) == {len(owner)}" for owner in numbers.lengths]
+    terms += [f"{word(array)}.flags.writeable" for array in numbers.writable]
     for entry in reversed(needed):
         var, function, args = entry.result, entry.function, [word(one) for one in entry.args]
         if function is operator.getitem:
@@ -258,13 +268,17 @@ def guard(entries: Sequence[Entry], guards: Mapping[Var, Any]) -> Callable[[], b
         else:
             call = f"{word(function)}({', '.join(args)})"
         words[var] = f"v{len(words)}"
-        lines.append(f"{words[var]} = {call}")
-        if var in guards:
-            value = guards[var]
-            differs = "is not" if value is None or type(value) is bool else "!="
-            lines.append(f"if {words[var]} {differs} {word(value)}: return False")
-    body = "\n        ".join([*lines, "return True"])
-    code = f"def holds():\n    try:\n        {body}\n    except Exception: return False\n"
+        if var in numbers.guards:
+            value = numbers.guards[var]
+            same = "is" if value is None or type(value) is bool else "=="
+            terms.append(f"({words[var]} := {call}) {same} {word(value)}")
+        else:
+            terms.append(f"(({words[var]} := {call}),)")  # which is true
+    code = (
+        "def holds():\n"
+        f"  try: return {' and '.join(terms) or True}\n"
+        "  except Exception: return False\n"
+    )
     exec(compile(code, "<guards of a captured step>", "exec"), namespace)
     holds: Callable[[], bool] = namespace["holds"]
     return holds

@@ -16,8 +16,8 @@ class Replay:
     def __init__(self, recording: Recording) -> None:
         conditions, returns = recording.conditions, recording.returns
         numbers = recording.trace.numbers
-        if numbers.guards:
-            conditions.namespace["holds"] = guard(recording.trace.entries, numbers.guards)
+        if numbers.guards or numbers.same:
+            conditions.namespace["holds"] = guard(numbers, recording.trace.entries)
             conditions.terms.append("holds()")
         self.plan = Plan(recording.trace, recording.inputs, recording.outputs)
         text = returns.text() + conditions.text()
