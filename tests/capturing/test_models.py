@@ -386,14 +386,8 @@ def renewed():
     return step, [model], lambda rng, _: (normal(rng, 4, 3),)
 
 
-# To be done.
-PENDING = "language"
-
-
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_captured_program_does_what_the_eager_one_does(name):
-    if name in PENDING.split():
-        pytest.skip("pending")
     eager, captured = Run(PROGRAMS[name]), Run(PROGRAMS[name], lambda f: capture(f, strict=True))
     for number in range(6):
         expected, found = eager.call(number), captured.call(number)
