@@ -87,7 +87,7 @@ CANNOT = {
     item: "item",
     branch: r"bool\(\)",
     printed: r"print\(\)",
-    iteration: "iteration",
+    iteration: "float",
     mask: "mask",
     nonzero: "nonzero",
     converted: "np.array",

@@ -34,6 +34,22 @@ def whole(function: Function) -> Function:
     return call  # type: ignore[return-value]  # the same signature
 
 
+def opaque(function: Function) -> Function:
+    """A decorator: like `whole`, for a result that may be of any kind: None, a number, an array.
+
+    What depends on values in such a way can only be handed to functions with a decorator.
+    """
+
+    @wraps(function)
+    def call(*given: Any, **options: Any) -> Any:
+        recording = recorder.get()
+        if recording is None:
+            return function(*given, **options)
+        return recording.call_opaque(function, given, options)
+
+    return call  # type: ignore[return-value]  # the same signature
+
+
 def each_time(function: Function) -> Function:
     """A decorator: every replay of a captured step calls the function, whoever needs its result.
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from .recorded import opaque, whole
 from .shapes import Shape
 from .threads import parallel, slices
 
@@ -72,14 +73,32 @@ def has_nan(x: Any) -> bool:
     return bool(found != found)
 
 
+@opaque
 def where_nan(x: Any) -> Any:
     """The mask of the elements that are nan, or None if there is none."""
     return x != x if x.dtype.kind == "f" and has_nan(x) else None
 
 
+@whole
 def nan_under(g: Any, nans: Any) -> Any:
-    """g, but nan under a mask of `where_nan`; linear in g.  Array or Tensor."""
-    return g if nans is None else g * np.where(nans, np.nan, 1.0).astype(g.dtype)
+    """g, but nan under a mask of `where_nan`; linear in g.  Array or Tensor.
+
+    A new array is laid out as g, with nan and without.
+    """
+    y = g * 1.0
+    if nans is None:
+        return y
+    factor = np.where(nans, np.nan, 1.0).astype(g.dtype)
+    return np.multiply(y, factor, out=y) if y.__class__ is np.ndarray else y * factor
+
+
+@whole
+def zero_or_nan(g: Any, nans: Any) -> Any:
+    """0 like g, but nan under a mask of `where_nan`."""
+    y = np.zeros_like(g)
+    if nans is not None:
+        np.copyto(y, np.nan, where=nans)
+    return y
 
 
 def _truth(mask: Any) -> Any:

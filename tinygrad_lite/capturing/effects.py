@@ -18,7 +18,7 @@ from ..arrays import generator
 from ..engine.graph import TensorBase
 from .entries import Var
 from .reach import Reached, items
-from .trace import Traced
+from .traced import Traced
 
 _SWITCHES = (bool, str, type(None))  # what an attribute may be set to in each replay
 _PLAIN = (int, float, complex, str, bytes, type(None), np.generic)

@@ -10,7 +10,8 @@ import numpy as np
 
 from ..engine.graph import TensorBase
 from .entries import Var
-from .trace import Trace, Traced
+from .trace import Trace
+from .traced import Traced
 
 
 def kept_outside(trace: Trace) -> bool:

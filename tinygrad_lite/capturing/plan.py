@@ -15,7 +15,9 @@ from ..engine.function import Function
 from .entries import Entry, Var
 from .memory import Form, Spare
 from .program import KEPT, Program
-from .trace import StandIn, Trace, Traced, run_backward, run_forward
+from .rules import StandIn, run_backward, run_forward, run_nested
+from .trace import Trace
+from .traced import Traced
 
 LARGE = 1 << 16  # bytes from which memory of a gradient is used again: smaller ones are cheap
 
@@ -116,7 +118,7 @@ def last_uses(entries: Sequence[Entry], outputs: Sequence[Var]) -> dict[Var, int
 
 def operation_of(entry: Entry) -> Any:
     """The operation of which the entry calls the forward or the backward rule as a whole."""
-    if entry.function is run_forward:
+    if entry.function in (run_forward, run_nested):
         return entry.args[0]
     return entry.args[0].op if entry.function is run_backward else None
 
@@ -139,7 +141,9 @@ def without_graph(op: Any) -> Any:
     """A copy of an operation that holds no other node, and no array of the record."""
     alone = object.__new__(type(op))
     alone.needs = op.needs
-    alone.parents = (None,) * len(getattr(op, "parents", op.needs))
+    parents = getattr(op, "parents", op.needs)
+    alone.parents = tuple([parents.index(one) for one in parents])  # a rule may ask which are one
+    alone.out_shape = getattr(op, "out_shape", ())
     alone.serial = float("inf")  # newer than any write: what changes between replays is no error
     alone.holder = alone.line = alone.saved_inputs = alone.saved_output = None
     for name in type(op)._attributes:

@@ -16,7 +16,7 @@ from ..arrays import products
 from .entries import Entry, Var, variables
 from .memory import Arena, Form
 from .numbers import SIGNS
-from .trace import getitem, setitem
+from .traced import getitem, setitem
 
 KEPT = 1 << 60  # the last use of what outlives the step
 LARGE = 1 << 12  # bytes from which a local array is let go after its last use

@@ -19,7 +19,8 @@ from .fitting import Conditions, Found
 from .leftovers import kept_outside
 from .reach import Place, Reached, items, reached_by
 from .returning import Returns
-from .trace import Trace, Traced
+from .trace import Trace
+from .traced import Traced
 
 
 class RecordedHooks:

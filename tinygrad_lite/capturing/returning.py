@@ -10,7 +10,7 @@ import numpy as np
 
 from ..engine.graph import Leaf, TensorBase
 from .entries import Var
-from .trace import Traced, value_of
+from .traced import Traced, value_of
 
 _PLAIN = (int, float, complex, str, bytes, type(None), type, np.generic, np.dtype, slice, range)
 

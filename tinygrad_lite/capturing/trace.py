@@ -8,12 +8,10 @@ end in `Trace.leak`.  The rules of operations need not know of it: they take it 
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from copy import copy
 from threading import get_ident
 from typing import Any
 
 import numpy as np
-from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from ..arrays.ownership import memory_owner
 from ..arrays.recorded import recorder
@@ -24,186 +22,22 @@ from ..engine.recording import Mode, Observer, modes, serials, user_line
 from .entries import Entry, Var, mapped
 from .notes import Notes, library_lines
 from .numbers import Number, Numbers
+from .numpy_functions import RETURNS_ITS_ARGUMENT, is_numpys
+from .rules import (
+    SameForm,
+    StandIn,
+    restore,
+    run_backward,
+    run_forward,
+    run_hooks,
+    run_nested,
+    state_of,
+)
+from .traced import Traced, of_kind, traced_in, value_of
 
 
 class NotRecorded(Exception):  # no error of the user's
     """A rule did what cannot be recorded: it is then replayed as a whole."""
-
-
-class Traced(NDArrayOperatorsMixin):
-    """A value on its way through a step that is captured.  To `isinstance` it is an ndarray."""
-
-    __slots__ = ("__weakref__", "_trace", "value", "variable")
-
-    __class__ = property(lambda self: np.ndarray)
-    __array_priority__ = 1000.0
-
-    def __init__(self, trace: "Trace", var: Var) -> None:
-        self._trace, self.variable, self.value = trace, var, var.value
-        var.traced = self
-
-    # Metadata, which is the same in every replay
-
-    shape = property(lambda self: self.value.shape)
-    dtype = property(lambda self: self.value.dtype)
-    ndim = property(lambda self: self.value.ndim)
-    size = property(lambda self: self.value.size)
-    strides = property(lambda self: self.value.strides)
-    nbytes = property(lambda self: self.value.nbytes)
-    itemsize = property(lambda self: self.value.itemsize)
-    flags = property(lambda self: np.asarray(self.value).flags)
-
-    @property
-    def base(self) -> Any:
-        """The Traced that owns the memory; None if this one does."""
-        root = self.variable.root
-        return None if root is self.variable else self._trace.traced(root)
-
-    @property
-    def T(self) -> Any:  # NumPy's name
-        """The transpose."""
-        return self._trace.call(np.ndarray.transpose, (self,), {})
-
-    @property
-    def mT(self) -> Any:  # NumPy's name
-        """The transpose of each matrix."""
-        return self._trace.call(np.swapaxes, (self, -1, -2), {})
-
-    def __len__(self) -> int:
-        return len(self.value)
-
-    # Operations
-
-    def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **options: Any) -> Any:
-        function = ufunc if method == "__call__" else getattr(ufunc, method)
-        writes = options.get("out", ())
-        if any(isinstance(value_of(one), np.generic) for one in writes):  # of 0-d: a new one
-            del options["out"]
-            writes = ()
-        if method == "at":
-            writes = args[:1]
-        return self._trace.call(function, args, options, writes)
-
-    def __array_function__(self, function: Any, _: Any, args: Any, options: Any) -> Any:
-        if function in METADATA:
-            return function(*mapped(args, value_of), **mapped(options, value_of))
-        writes = options.get("out")
-        writes = () if writes is None else writes if isinstance(writes, tuple) else (writes,)
-        if function in WRITERS:
-            writes = args[:1]
-        return self._trace.call(function, args, options, writes)
-
-    def __getitem__(self, index: Any) -> Any:
-        if any(one.value.dtype == bool for one in _traced_in(index)):
-            return self._trace.leak("x[mask], whose shape depends on values", self, index)
-        return self._trace.call(getitem, (self, index), {})
-
-    def __setitem__(self, index: Any, value: Any) -> None:
-        if isinstance(self.value, np.generic):  # the result of an operation is an array
-            array = self._trace.call(np.asarray, (self,), {})
-            self.variable.traced = None
-            self.variable, self.value, array.variable.traced = array.variable, array.value, self
-        self._trace.call(setitem, (self, index, value), {}, (self,))
-
-    # What would read the values
-
-    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
-        return np.array(self._trace.leak("np.array", self), dtype)
-
-    def __bool__(self) -> bool:
-        return bool(self._trace.leak("bool", self))
-
-    def __int__(self) -> int:
-        return int(self._trace.leak("int", self))
-
-    def __index__(self) -> int:
-        return self._trace.leak("index", self).__index__()
-
-    def __float__(self) -> float:
-        return float(self._trace.leak("float", self))
-
-    def __iter__(self) -> Any:
-        return iter(self._trace.leak("iteration", self))
-
-    def __contains__(self, value: Any) -> bool:
-        return value in self._trace.leak("in", self)
-
-    def __repr__(self) -> str:
-        return repr(self._trace.leak("print", self))
-
-    def __format__(self, form: str) -> str:
-        return format(self._trace.leak("format", self), form)
-
-    def item(self, *position: Any) -> Any:
-        """The element as a Python number, which leaves the record."""
-        return self._trace.leak("item", self).item(*mapped(position, value_of))
-
-    def tolist(self) -> Any:
-        """The elements as Python numbers, which leave the record."""
-        return self._trace.leak("tolist", self).tolist()
-
-    def tobytes(self) -> bytes:
-        """The memory as bytes, which leave the record."""
-        return self._trace.leak("tobytes", self).tobytes()
-
-
-def _method(name: str, writes: bool = False) -> Any:
-    function = getattr(np.ndarray, name)
-
-    def call(self: Traced, *args: Any, **options: Any) -> Any:
-        out = options.get("out")
-        written = (self,) if writes else () if out is None else (out,)
-        of_kind = getattr(np.generic, name) if isinstance(self.value, np.generic) else function
-        return self._trace.call(of_kind, (self, *args), options, written)
-
-    call.__name__, call.__doc__ = name, function.__doc__
-    return call
-
-
-for _name in (
-    *("all", "any", "argmax", "argmin", "argsort", "astype", "clip", "conj", "copy", "cumprod"),
-    *("cumsum", "diagonal", "dot", "flatten", "max", "mean", "min", "prod", "ravel", "repeat"),
-    *("reshape", "round", "squeeze", "std", "sum", "swapaxes", "take", "transpose", "var", "view"),
-):
-    setattr(Traced, _name, _method(_name))
-for _name in ("fill", "partition", "put", "sort"):
-    setattr(Traced, _name, _method(_name, writes=True))
-
-
-def getitem(array: Any, index: Any) -> Any:
-    """array[index]."""
-    return array[index]
-
-
-def setitem(array: Any, index: Any, value: Any) -> None:
-    """array[index] = value."""
-    array[index] = value
-
-
-# Functions of NumPy that tell what does not depend on values.
-METADATA = {
-    *(np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.iscomplexobj, np.isrealobj),
-    *(np.shares_memory, np.may_share_memory, np.common_type, np.min_scalar_type, np.einsum_path),
-}
-# Those that write into their first argument.
-WRITERS = {np.copyto, np.put, np.place, np.putmask, np.fill_diagonal, np.put_along_axis}
-# Those whose result has a shape that depends on values.
-VALUE_SHAPED = {
-    *(np.nonzero, np.flatnonzero, np.argwhere, np.unique, np.compress, np.extract, np.bincount),
-    *(np.union1d, np.intersect1d, np.setdiff1d, np.trim_zeros, np.delete, np.array_equal),
-    *(np.allclose, np.array_equiv),
-}
-
-
-def value_of(value: Any) -> Any:
-    """The value that a Traced or a Number carries; any other object itself."""
-    return value.value if type(value) is Traced or type(value) is Number else value
-
-
-def _traced_in(value: Any) -> list[Traced]:
-    found: list[Traced] = []
-    mapped(value, lambda one: found.append(one) if type(one) is Traced else None)
-    return found
 
 
 class Trace(Observer):
@@ -272,18 +106,23 @@ class Trace(Observer):
             return tuple(tree), make(handed)
         if type(value) in (bool, int, float):
             return self.numbers.made(value)
-        if not isinstance(value, (np.ndarray, np.generic)):
-            return value, value
-        owner = memory_owner(value) if isinstance(value, np.ndarray) else None
-        var = given.get(id(value))
-        if owner is None:  # a scalar, perhaps np.True_, of which there is only one
+        if isinstance(value, np.generic):  # perhaps np.True_, of which there is only one
             var = Var("made", value)
-        elif var is None:
-            var = Var("made", value, self.roots.get(id(owner)))
-            self.unfilled.discard(var.root)
-            self.roots.setdefault(id(owner), var)
-            self.known[id(value)] = var
+        elif isinstance(value, np.ndarray):
+            found = given.get(id(value))
+            var = self._of_memory(value) if found is None else found
+        else:
+            return value, value
         return var, self.traced(var)
+
+    def _of_memory(self, value: Any) -> Var:
+        """A new variable, which may be a view of another one."""
+        owner = memory_owner(value)
+        var = Var("made", value, self.roots.get(id(owner)))
+        self.unfilled.discard(var.root)
+        self.roots.setdefault(id(owner), var)
+        self.known[id(value)] = var
+        return var
 
     # What is recorded
 
@@ -294,23 +133,24 @@ class Trace(Observer):
     def call(self, function: Any, args: Any, options: Any, writes: Any = ()) -> Any:
         """Compute with the values, and add an entry."""
         if self.is_over():
-            return function(*mapped(args, value_of), **mapped(options, value_of))
-        if function in VALUE_SHAPED:
-            self.leak(f"{function.__name__}, whose result depends on values", None)
-        if function is np.empty_like:
-            made = self._add(function, args, options, ())
+            values = mapped(args, value_of)
+            return of_kind(function, *values[:1])(*values, **mapped(options, value_of))
+        if any(type(one) is np.ndarray or _is_constant(one) for one in writes):
+            self.leak("a change of an array that was made by NumPy", None)
+        if function is np.empty_like or function is np.empty:
+            made = self._add(function, args, options)
             self.unfilled.add(made.variable)
             return made
         if writes and type(function) is np.ufunc and self._refills(writes, options):
             return self._refilled(function, args, options)
-        written = tuple(self._variable_of(one) for one in writes if one is not None)
-        for one in written:
-            if one.kind == "constant":  # scratch memory, or what only NumPy knows of
-                self._adopt(one, (args, *_traced_in(writes)))
-        handed = self._add(function, args, options, written)
-        if not written and _is_number(handed):
-            return self.leak(function.__name__, None) or handed
-        return handed
+        written = tuple([one.variable for one in writes if type(one) is Traced])
+        result = self._add(function, args, options, written)
+        if not self.strict and isinstance(result, np.generic):
+            # Outside rules NumPy's numbers are 0-d arrays, as which a tensor can hold them.
+            return self._add(np.asarray, (result,), {})
+        if not written and _is_number(result):
+            return self.leak(function.__name__, None) or result
+        return result
 
     def _refills(self, out: Any, options: Any) -> bool:
         """Whether a call writes all of an array that np.empty_like made, and does nothing else."""
@@ -328,7 +168,7 @@ class Trace(Observer):
         Nobody else refers to the old contents, so the carrier can be that of the result.
         """
         (array,) = options["out"]
-        before, made = array.value, self._add(function, args, {}, ())
+        before, made = array.value, self._add(function, args, {})
         like = made.value
         if not before.ndim or any(
             getattr(like, name) != getattr(before, name) for name in ("shape", "dtype", "strides")
@@ -341,24 +181,18 @@ class Trace(Observer):
         array.variable.traced = array
         return array
 
-    def _adopt(self, var: Var, given: Any) -> None:
-        """Memory that was made with NumPy, and that the step now writes into.
-
-        given: what the step reads of it, and the tensors' arrays that it writes
-        """
-        read: list[Any] = []
-        mapped(given, read.append)
-        if any(value_of(one) is var.value for one in read):
-            self.leak("a change of an array that was made by NumPy", None)
-        var.kind = "scratch"
-
     def _add(
-        self, function: Any, args: Any, options: Any, writes: tuple[Var, ...], always: bool = False
+        self,
+        function: Any,
+        args: Any,
+        options: Any,
+        writes: tuple[Var, ...] = (),
+        always: bool = False,
+        opaque: bool = False,
     ) -> Any:
         entry = Entry(function, mapped(args, self._variable_of), {}, self.label)
         if options:
             entry.options = mapped(options, self._variable_of)
-        entry.writes, entry.always = writes, always
         entry.module, entry.line, entry.within = self.path, self.line, library_lines()
         given = {id(var.value): var for var in entry.reads()}
         if self.journal is not None:
@@ -366,40 +200,65 @@ class Trace(Observer):
                 self.journal.before_write(var)
             if always:
                 self.journal.before_each_time(entry.reads())
-        result = function(*mapped(args, value_of), **mapped(options, value_of))
-        entry.result, handed = self._made(result, given)
-        made = [var for var in entry.results() if given.get(id(var.value)) is not var]
-        if made or writes or always:
+        values = mapped(args, value_of)
+        result = of_kind(function, *values[:1])(*values, **mapped(options, value_of))
+        if opaque:
+            var = entry.result = Var("made", result)
+            handed: Any = self.traced(var)
+        else:
+            entry.result, handed = self._made(result, given)
+        results = list(entry.results())
+        same = [var for var in results if given.get(id(var.value)) is var]
+        unnamed = any(var not in writes for var in same)
+        if unnamed and is_numpys(function) and function not in RETURNS_ITS_ARGUMENT:
+            self.leak(f"{function.__name__}, which writes into an argument without out=", None)
+        entry.writes, entry.always = writes, always
+        if len(same) < len(results) or writes or always:
             self.entries.append(entry)
             self.written.update([var.root for var in writes])
+        elif result is None:
+            self.leak(f"{getattr(function, '__name__', 'a function')}, which returns nothing", None)
         return handed
 
     def call_whole(self, function: Any, given: Any, options: Any, always: bool = False) -> Any:
         """A function that is replayed as one call: see arrays/recorded.py."""
-        if not always and not _traced_in((given, options)):
+        if not always and not traced_in((given, options)):
             if not any(type(one) is Number for one in given):
                 return function(*given, **options)
             number = self.numbers.whole(function, given)
             if number is not None:
                 return number
         with self.paused():
-            handed = self._add(function, given, options, (), always)
+            handed = self._add(function, given, options, always=always)
         if _is_number(handed):
             return self.leak(function.__name__, None) or handed
         return handed
 
+    def call_opaque(self, function: Any, given: Any, options: Any) -> Any:
+        """The same for a function whose result may be of any kind."""
+        if not traced_in((given, options)):
+            return function(*given, **options)
+        with self.paused():
+            return self._add(function, given, options, opaque=True)
+
     def attempt(self, function: Callable[..., None], *args: Any) -> bool:
         """Call the function; False, and nothing is recorded, if it does what cannot be."""
+        with self._rule(self.label[0]):
+            function(*args)
+            return True
+        return False
+
+    @contextmanager
+    def _rule(self, name: str) -> Iterator[None]:
+        """Inside, a rule runs; if it cannot be recorded, its entries go, and nothing is raised."""
         mark = self.mark()
         self.strict += 1
         try:
-            function(*args)
+            yield
         except NotRecorded as reason:
-            self.undo(mark, self.label[0], reason)
-            return False
+            self.undo(mark, name, reason)
         finally:
             self.strict -= 1
-        return True
 
     def mark(self) -> Any:
         """Where the record is now: for `undo`."""
@@ -460,7 +319,7 @@ class Trace(Observer):
         if type(array) is not np.ndarray:
             return array
         with self.paused():
-            return self._add(np.array, (self.carried(array),), {}, ())
+            return self._add(np.array, (self.carried(array),), {})
 
     # What ends a record
 
@@ -504,31 +363,43 @@ class Trace(Observer):
     def _forward(self, op: Any, arrays: list[Any]) -> Any:
         state = state_of(op)
         if not isinstance(op, Function):
-            mark = self.mark()
-            self.strict += 1
-            try:
+            with self._rule(type(op).__name__):
                 return self._as_arrays(op.forward(*arrays))
-            except NotRecorded as reason:
-                self.undo(mark, type(op).__name__, reason)
-            finally:
-                self.strict -= 1
+            restore(op, state)
         return self._forward_whole(op, state, arrays)
 
-    def _as_arrays(self, result: Any) -> Any:
-        """The result of a rule, each part of which is an array, perhaps of NumPy alone."""
+    def _as_arrays(self, result: Any, scalars: bool = False) -> Any:
+        """The result of a rule, each part of which is an array; in another rule perhaps a number.
+
+        What NumPy alone made is copied in each replay, since it may be written into.
+        """
         if isinstance(result, tuple):
-            return tuple([self._as_arrays(one) for one in result])
-        if type(result) is not np.ndarray and not isinstance(result, np.generic):
-            return result  # Traced, or None
-        return self.fresh(np.asarray(result))
+            parts = [self._as_arrays(one, scalars) for one in result]
+            return getattr(type(result), "_make", type(result))(parts)
+        if self.strict > 1:
+            return result
+        if type(result) is Traced:
+            if scalars or not isinstance(result, np.generic):
+                return result
+            return self._add(np.asarray, (result,), {})
+        if type(result) is np.ndarray and not result.flags.writeable:
+            return self.carried(result)
+        if type(result) is np.ndarray or isinstance(result, np.generic):
+            return self.fresh(np.asarray(result))
+        return result
 
     def _forward_whole(self, op: Any, state: dict[str, Any], arrays: list[Any]) -> Any:
+        users = isinstance(op, Function)
+        before = [(one, one.value.copy()) for one in traced_in(arrays) if users]
+        form = SameForm(op) if users else None
+        run = run_forward if not self.strict else run_nested
         with self.paused(), self.unwatched(op):
-            result = self._add(run_forward, (op, state, tuple(arrays)), {}, ())
-        for name, value in state.items():  # run_forward put the arrays there
-            if _traced_in(value):
-                setattr(op, name, value)
+            result = self._add(run, (op, state, tuple(arrays), form), {}, always=users)
+        _carry(op, state)
         entry = self.entries[-1]
+        changed = [one.variable for one, copy in before if one.value.tobytes() != copy.tobytes()]
+        entry.writes = tuple(changed)  # by a user's rule; NumPy allows it
+        self.written.update([var.root for var in changed])
         self.opaque[op] = (*entry.reads(), *entry.results())
         return result
 
@@ -540,40 +411,29 @@ class Trace(Observer):
             self.fail("a hook on a tensor that the step computed; return that gradient instead")
         self.label = (type(node).__name__, "backward")
         self.line = node.line or ""
-        if not isinstance(node, Primitive) or not isinstance(gradient, (np.ndarray, tuple)):
+        if not isinstance(node, Primitive) or not isinstance(gradient, _PLAIN):
             return node.pull_back(gradient)
         if type(node).pull_back is Primitive.pull_back and node not in self.opaque:
-            mark = self.mark()
-            self.strict += 1
-            try:
-                return mapped(node.pull_back(gradient), self._recorded)
-            except NotRecorded as reason:
-                self.undo(mark, type(node).__name__, reason)
-            finally:
-                self.strict -= 1
+            state = state_of(node)
+            with self._rule(type(node).__name__):
+                return self._as_arrays(node.pull_back(gradient), scalars=True)
+            restore(node, state)
         elif type(node).pull_back not in (Primitive.pull_back, Function.pull_back):
             # a checkpoint, which runs operations
             return node.pull_back(gradient)
         return self._backward_whole(node, gradient)
 
-    def _recorded(self, value: Any) -> Any:
-        """What a rule returns; memory of its own that entries write into is part of the record."""
-        if type(value) is not np.ndarray:
-            return value
-        root = self.roots.get(id(memory_owner(value)))
-        if root is None or root.kind != "scratch":
-            return value
-        return self.traced(self.variable(value, "scratch"))
-
     def _backward_whole(self, node: Any, gradient: Any) -> Any:
         if node.saved_inputs is None:
             raise node.released()
-        stand_in = StandIn(node)
-        saved = node.saved_inputs, node.saved_output
+        users, held = isinstance(node, Function), state_of(node)
+        if node in self.opaque:  # each replay of the forward rule leaves the others there
+            held = {name: value for name, value in held.items() if traced_in(value)}
+        form = SameForm(node) if users else None
+        given = (StandIn(node), held, gradient, node.saved_inputs, node.saved_output, form)
         with self.paused(), self.unwatched(node):
-            result = self._add(
-                run_backward, (stand_in, _attributes(node), gradient, *saved), {}, ()
-            )
+            result = self._add(run_backward, given, {}, always=users)
+        _carry(node, held)
         self.entries[-1].keeps = self.opaque.get(node, ())  # which forward may have left in it
         return result
 
@@ -607,6 +467,10 @@ class Trace(Observer):
             self.path = before
 
 
+def _is_constant(value: Any) -> bool:
+    return type(value) is Traced and value.variable.root.kind == "constant"
+
+
 def _is_number(value: Any) -> bool:
     """Whether a result is a number or a text, which nothing records."""
     return type(value) in (bool, int, float, complex, str, bytes)
@@ -619,59 +483,12 @@ class _Nobody(Observer):
 _NOBODY = _Nobody()
 
 
-def state_of(op: Any) -> dict[str, Any]:
-    """The attributes of an operation."""
-    found = {}
-    for name in type(op)._attributes:
-        if name == "__dict__":
-            found.update(vars(op))
-        elif hasattr(op, name):
-            found[name] = getattr(op, name)
-    return {name: _copied(value) for name, value in found.items()}
-
-
-def _copied(value: Any) -> Any:
-    return copy(value) if type(value) in (list, dict, set) else value
-
-
-def _attributes(op: Any) -> dict[str, Any]:
-    """The attributes of an operation in which there is a Traced."""
-    return {name: value for name, value in state_of(op).items() if _traced_in(value)}
-
-
-class StandIn:
-    """An operation that is replayed whole: the object, without the graph around it."""
-
-    def __init__(self, op: Any) -> None:
-        self.op = op
-
-
-def run_forward(op: Any, state: dict[str, Any], arrays: tuple[Any, ...]) -> Any:
-    """The forward rule of an operation, which has these attributes and no others at first."""
-    for name in state_of(op).keys() - state.keys():
-        delattr(op, name)
-    for name, value in state.items():
-        setattr(op, name, _copied(value))
-    result = op.forward(*arrays)
-    if isinstance(result, tuple):
-        return tuple([np.asarray(one) for one in result])
-    return np.asarray(result)
-
-
-def run_backward(op: StandIn, held: dict[str, Any], gradient: Any, inputs: Any, output: Any) -> Any:
-    """The backward rule of an operation."""
-    node = op.op
+def _carry(op: Any, held: dict[str, Any]) -> None:
+    """Put every Traced back to where its array is, after a rule ran with arrays."""
     for name, value in held.items():
-        setattr(node, name, value)
-    before = node.saved_inputs, node.saved_output
-    node.saved_inputs, node.saved_output = inputs, output
-    try:
-        return node.pull_back(gradient)
-    finally:
-        node.saved_inputs, node.saved_output = before
+        if traced_in(value):
+            setattr(op, name, value)
 
 
-def run_hooks(hooks: Hooks, gradient: Any) -> Any:
-    """What the hooks of a leaf make of its gradient, in memory of its own."""
-    result = hooks.pass_through(gradient)
-    return result.copy(order="K") if result is gradient else result
+# What a gradient is in a backward pass that is not itself recorded as a graph.
+_PLAIN = (np.ndarray, np.generic, tuple)

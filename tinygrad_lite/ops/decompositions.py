@@ -7,6 +7,7 @@ There they have no derivative, and the rules give inf or nan, as PyTorch's do.
 
 import numpy as np
 
+from ..arrays.recorded import whole
 from ..engine.function import Primitive
 from .linalg import Inv, Solve
 
@@ -26,13 +27,7 @@ class Cholesky(Primitive):
     fresh = True
 
     def forward(self, x):
-        try:
-            return np.linalg.cholesky(x)
-        except np.linalg.LinAlgError:
-            raise np.linalg.LinAlgError(
-                "cholesky: a matrix is not positive definite; if it is x @ x.mT and fails only by "
-                "rounding, add a little to its diagonal: + 1e-6 * np.eye(n)"
-            ) from None
+        return cholesky(x)
 
     def backward(self, g, y, x):
         size, inverse = y.shape[-1], Inv.apply(y)
@@ -87,10 +82,7 @@ class SVD(Primitive):
     fresh = True
 
     def forward(self, x):
-        try:
-            return np.linalg.svd(x, full_matrices=False)
-        except np.linalg.LinAlgError:
-            raise not_finite("svd") from None
+        return svd(x)
 
     def backward(self, g, y, x):
         (gu, gs, gvh), (u, s, vh) = g, y
@@ -127,10 +119,7 @@ class Eigh(Primitive):
     fresh = True
 
     def forward(self, x):
-        try:
-            return np.linalg.eigh(x)
-        except np.linalg.LinAlgError:
-            raise not_finite("eigh") from None
+        return eigh(x)
 
     def backward(self, g, y, x):
         (gw, gv), (w, v) = g, y
@@ -141,6 +130,36 @@ class Eigh(Primitive):
             gaps = w[..., None, :] - w[..., :, None] + identity
             inner = inner + (turn - turn.mT) / (gaps * 2.0)
         return (v @ inner @ v.mT,)
+
+
+@whole
+def cholesky(x):
+    """np.linalg.cholesky(x), with our error."""
+    try:
+        return np.linalg.cholesky(x)
+    except np.linalg.LinAlgError:
+        raise np.linalg.LinAlgError(
+            "cholesky: a matrix is not positive definite; if it is x @ x.mT and fails only by "
+            "rounding, add a little to its diagonal: + 1e-6 * np.eye(n)"
+        ) from None
+
+
+@whole
+def svd(x):
+    """np.linalg.svd(x, full_matrices=False), with our error."""
+    try:
+        return np.linalg.svd(x, full_matrices=False)
+    except np.linalg.LinAlgError:
+        raise not_finite("svd") from None
+
+
+@whole
+def eigh(x):
+    """np.linalg.eigh(x), with our error."""
+    try:
+        return np.linalg.eigh(x)
+    except np.linalg.LinAlgError:
+        raise not_finite("eigh") from None
 
 
 def not_finite(name):

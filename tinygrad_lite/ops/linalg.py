@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..arrays.products import matmul, product, rows, transposed_product
+from ..arrays.recorded import whole
 from ..arrays.sums import sum_along
 from ..engine.function import Primitive
 
@@ -108,10 +109,7 @@ class Inv(Primitive):
         self.name = name
 
     def forward(self, x):
-        try:
-            return np.linalg.inv(x)
-        except np.linalg.LinAlgError:
-            raise singular(self.name) from None
+        return inverse(x, self.name)
 
     def backward(self, g, y, x):
         return (-(y.mT @ g @ y.mT),)
@@ -133,14 +131,29 @@ class Solve(Primitive):
         self.name = name
 
     def forward(self, a, b):
-        try:
-            return np.linalg.solve(a, b)
-        except np.linalg.LinAlgError:
-            raise singular(self.name) from None
+        return solution(a, b, self.name)
 
     def backward(self, g, y, a, b):
         gb = Solve.apply(a.mT, g)
         return -(gb @ y.mT) if self.needs[0] else None, gb
+
+
+@whole
+def inverse(x, name):
+    """np.linalg.inv(x), with our error."""
+    try:
+        return np.linalg.inv(x)
+    except np.linalg.LinAlgError:
+        raise singular(name) from None
+
+
+@whole
+def solution(a, b, name):
+    """np.linalg.solve(a, b), with our error."""
+    try:
+        return np.linalg.solve(a, b)
+    except np.linalg.LinAlgError:
+        raise singular(name) from None
 
 
 def singular(name):

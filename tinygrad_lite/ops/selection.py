@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..arrays.selection import has_nan, masked, nan_under, relu, where_nan
+from ..arrays.selection import has_nan, masked, nan_under, relu, where_nan, zero_or_nan
 from ..engine.function import Primitive
 from ..engine.graph import array_of
 
@@ -54,9 +54,9 @@ def passed(g, mask, x):
 
 def level(g, nans):
     """0, the gradient through a constant, and nan under a mask of `where_nan`; linear in g."""
-    if nans is None:
-        return np.zeros_like(g)
-    return nan_under(Mask.apply(g, mask=nans), nans)
+    if isinstance(g, (np.ndarray, np.generic)):
+        return zero_or_nan(g, nans)
+    return np.zeros_like(g) if nans is None else nan_under(Mask.apply(g, mask=nans), nans)
 
 
 class _Choice(Primitive):
