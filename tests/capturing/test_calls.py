@@ -360,3 +360,21 @@ def test_results_carry_no_graph():
         assert not y.requires_grad
         with pytest.raises(RuntimeError, match="no gradient flows to this tensor"):
             y.backward()
+
+
+def test_a_global_that_only_bears_the_name_of_a_method_is_not_looked_at():
+    scope = {"optimizer": nn.optim.SGD([nn.Parameter(Tensor([1.0]))], lr=0.1)}
+    scope |= {"Tensor": Tensor, "capture": capture}
+    program = """
+@capture
+def train(x):
+    loss = (optimizer.param_groups[0]["params"][0] * x).sum()
+    loss.backward()
+    optimizer.step()
+    return loss
+
+for step in range(12):  # another number in each call
+    train(Tensor([1.0, 2.0]))
+"""
+    exec(program, scope)
+    assert len(scope["train"].plans) == 1

@@ -13,6 +13,7 @@ a module, a function) must be the same ones in a replay, if the step can see the
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
+from dis import get_instructions
 from functools import partial
 from types import (
     BuiltinFunctionType,
@@ -183,7 +184,7 @@ class Reached:
         if package(value) in _OURS and not hasattr(value, "__wrapped__"):
             return
         variables = value.__globals__
-        for name in self._names_of(value.__code__):
+        for name in self._globals_of(value.__code__):
             if name in variables:
                 self._push(variables[name], variables, name, (name,))
         cells = zip(value.__code__.co_freevars, value.__closure__ or (), strict=True)
@@ -195,15 +196,19 @@ class Reached:
         self._stack.append((value.__defaults__, None, path))
         self._stack.append((value.__kwdefaults__, None, path))
 
-    def _names_of(self, code: CodeType) -> list[str]:
-        """The names that code uses, and the functions inside it; texts may be names too."""
-        names = list(code.co_names)
+    def _globals_of(self, code: CodeType) -> list[str]:
+        """The globals that code uses, and the functions inside it.
+
+        All names are noted, those of attributes too; texts may be names.
+        """
+        steps = get_instructions(code)
+        names = [one.argval for one in steps if one.opname.endswith(("_GLOBAL", "_NAME"))]
         for constant in code.co_consts:
             if isinstance(constant, CodeType):
-                names += self._names_of(constant)
+                names += self._globals_of(constant)
             elif isinstance(constant, str):
                 self.names.add(constant)
-        self.names.update(names)
+        self.names.update(code.co_names)
         return names
 
     # Containers and objects
