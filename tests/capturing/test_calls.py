@@ -1,6 +1,7 @@
 """Which plan fits a call of a captured step: each call gives what the eager function gives."""
 
 import functools
+import math
 import warnings
 
 import numpy as np
@@ -378,3 +379,38 @@ for step in range(12):  # another number in each call
 """
     exec(program, scope)
     assert len(scope["train"].plans) == 1
+
+
+def rate(x, lr):
+    return x * lr, lr * x, x**lr, x - lr / 2, lr, (lr * 2, -lr)
+
+
+def branch(x, lr):
+    return x * (lr if lr > 0.3 else 2 * lr)
+
+
+def root(x, lr):
+    return x * math.sqrt(lr), f"{lr:.3f}"
+
+
+def as_exponent(x, lr):
+    y = Tensor(x, requires_grad=True)
+    (y.abs() ** lr + y.clip(-lr, lr)).sum().backward()
+    return y.grad
+
+
+def on_arrays(x, lr):
+    return np.multiply(x.data, lr), x.data * lr + 1, np.float64(lr), x > lr
+
+
+def nested(x, lr):
+    return x * {"lr": [lr, (lr, 1)]}["lr"][1][0]
+
+
+@pytest.mark.parametrize("fn", [rate, branch, root, as_exponent, on_arrays, nested])
+def test_a_float_is_another_one_in_each_call(fn):
+    x = Tensor([1.0, 2.0, 0.25])
+    calls = [lambda f, i=i: f(x + i, 0.125 * (i + 1)) for i in range(7)]
+    step = same_in_each_call(of_two(fn), calls)
+    assert step.eager is None
+    assert len(step.plans) == {branch: 6, root: 6, on_arrays: 6}.get(fn, 1)

@@ -118,10 +118,16 @@ class Conditions:
         self.terms.append(f"{name}._data is {self.word(tensor._data)}")
         self.node(name, tensor)
 
+    def number(self, text: str) -> None:
+        """A float, which may be another one in each call."""
+        name = f"x{len(self.inputs)}"
+        self.inputs.append(name)
+        self.terms.append(f"({name} := {text}).__class__ is float")
+
     # Arguments
 
     def argument(self, text: str, value: Any, path: tuple[Any, ...], found: Found) -> None:
-        """One argument; `found` gets each tensor and array in it: how it is read, it, its path."""
+        """One argument; `found` gets each tensor, array and float: how it is read, it, its path."""
         kind = type(value)
         if not isinstance(value, _BY_VALUE):
             self.texts.setdefault(id(value), text)
@@ -143,6 +149,8 @@ class Conditions:
                 self.argument(f"{text}[{self.word(key)}]", one, (*path, key), found)
         elif any(value is one for one in _SINGLE):
             self.terms.append(f"{text} is {value!r}")
+        elif kind is float:
+            found(text, value, path)
         elif isinstance(value, _BY_VALUE):
             self.value(text, value)
         elif _is_foreign(value):

@@ -111,6 +111,7 @@ class Numbers:
         self.same: list[tuple[Any, Any, Any]] = []
         self.lengths: list[Any] = []
         self.writable: list[Any] = []
+        self.by_value: set[Var] = set()  # arguments that have to be the same in a replay
 
     def mark(self) -> tuple[int, int]:
         """How much there is now: for `undo`."""
@@ -187,6 +188,32 @@ class Numbers:
             return bool(self.trace.leak("a condition on a number", self._number(var)))
         self.guards[var] = var.value
         return bool(var.value)
+
+    def argument(self, value: float) -> Number:
+        """A number that the step is called with, another one in each replay."""
+        var = Var("input", value)
+        self.late.add(var)
+        return self._number(var)
+
+    def settle(self, var: Var) -> bool:
+        """The value of a number is needed: if it follows from arguments, these count by value.
+
+        False if it comes from an array.
+        """
+        made_by = {id(each.result): each for each in self.trace.entries}
+        stack, found = [var], set[Var]()
+        while stack:
+            one = stack.pop()
+            if one.kind == "input" and type(one.value) is float:
+                found.add(one)
+                continue
+            entry = made_by.get(id(one))
+            read = [] if entry is None else list(entry.reads())
+            if not read:
+                return False
+            stack += read
+        self.by_value |= found
+        return True
 
     def made(self, value: Any) -> tuple[Var, Number]:
         """A number that an entry made of arrays: its variable and its carrier."""

@@ -17,6 +17,7 @@ from .effects import Changed, Missing, Streams, Undo, changes_of
 from .entries import Var, mapped
 from .fitting import Conditions, Found
 from .leftovers import kept_outside
+from .numbers import Number
 from .reach import Place, Reached, items, reached_by
 from .returning import Returns
 from .trace import Trace
@@ -57,6 +58,7 @@ class Recording:
         self.swapped: list[tuple[Any, Any, Any]] = []  # a tensor, its array, and the Traced
         self.placed: list[tuple[Place, Any, Any]] = []  # an array by itself, in the same way
         self.grads: list[tuple[Any, Any]] = []
+        self.numbers: dict[Any, tuple[Number, str]] = {}  # arguments, and how they are read
         self.hooks: list[tuple[Any, Any]] = []  # the node of each leaf, and its hooks
         self.named: list[tuple[Any, str]] = []  # leaves among the inputs, and their variables
         self.returns = Returns(self)
@@ -84,6 +86,13 @@ class Recording:
     def _found(self, text: str, value: Any, origin: tuple[str, Any]) -> None:
         """A tensor or an array that is read anew in each call, and how it is reached."""
         conditions = self.conditions
+        if type(value) is float:
+            conditions.number(text)
+            number = self.trace.numbers.argument(value)
+            number.variable.origin = origin
+            self.inputs.append(number.variable)
+            self.numbers[origin] = number, text
+            return
         if isinstance(value, TensorBase):
             if value._node is not None and not isinstance(value._node, Leaf):
                 return  # from another graph; an operation that uses it ends the record
@@ -149,18 +158,20 @@ class Recording:
         mapped((self.args, self.options), found.append)
         return [one for one in found if isinstance(one, (TensorBase, np.ndarray))]
 
-    def _opened(self, value: Any) -> Any:
+    def _opened(self, value: Any, path: tuple[Any, ...]) -> Any:
         """An argument with Traced objects for its arrays; lists and dicts stay the same objects."""
         if type(value) is np.ndarray and id(value) in self.trace.known:
             return self.trace.traced(self.trace.known[id(value)])
+        if type(value) is float:
+            return self.numbers[path[0], path[1:]][0]
         if isinstance(value, tuple):
-            parts = [self._opened(one) for one in value]
+            parts = [self._opened(one, (*path, key)) for key, one in enumerate(value)]
             if all(new is one for new, one in zip(parts, value, strict=True)):
                 return value
             return value._make(parts) if hasattr(value, "_make") else tuple(parts)
         if type(value) in (list, dict):
             for key, one in list(items(value)):
-                opened = self._opened(one)
+                opened = self._opened(one, (*path, key))
                 if opened is not one:
                     value[key] = opened
                     self.placed.append((Place(value, key, ()), one, opened))
@@ -174,8 +185,8 @@ class Recording:
         try:
             with self.trace:
                 self._swap_all()
-                args, options = self._opened((self.args, self.options))
-                result = self.fn(*args, **options)
+                args = self._opened(self.args, ("args",))
+                result = self.fn(*args, **self._opened(self.options, ("options",)))
             done = True
         finally:
             self.trace.over = True
@@ -186,6 +197,9 @@ class Recording:
         closed = self.returns.close(result)
         del result
         self._grad_conditions()
+        for number, text in self.numbers.values():
+            if number.variable in self.trace.numbers.by_value:
+                self.conditions.value(text, number.value)
         self._judge()
         return closed
 

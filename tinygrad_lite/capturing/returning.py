@@ -10,6 +10,7 @@ import numpy as np
 
 from ..engine.graph import Leaf, TensorBase
 from .entries import Var
+from .numbers import Number
 from .traced import Traced, value_of
 
 _PLAIN = (int, float, complex, str, bytes, type(None), type, np.generic, np.dtype, slice, range)
@@ -71,6 +72,8 @@ class Returns:
             array = value.value
             position = self._output(value.variable)
             return f"o[{position}]{'[()]' * isinstance(array, np.generic)}", array
+        if type(value) is Number:
+            return f"o[{self._output(value.variable)}]", value.value
         if isinstance(value, TensorBase):
             return self._given(value) or self._tensor(value), value
         if isinstance(value, _PLAIN):

@@ -330,7 +330,8 @@ class Trace(Observer):
         """
         if self.strict:
             raise NotRecorded(what)
-        if not self.is_over():
+        by_value = type(traced) is Number and self.numbers.settle(traced.variable)
+        if not by_value and not self.is_over():
             self.fail(what)
         value: Any = None if traced is None else traced.value
         return value[mapped(more[0], value_of)] if more else value
