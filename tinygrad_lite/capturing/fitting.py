@@ -38,6 +38,7 @@ class Conditions:
         self.objects: list[str] = []
         self.known: dict[int, str] = {}  # how a tensor or an array is read, by its identity
         self.texts: dict[int, str] = {}  # how each object among the arguments is read
+        self.scalars: list[tuple[Place, str]] = []  # where numbers stand, and their names
         self.refused: str | None = None
 
     # Texts
@@ -174,7 +175,12 @@ class Conditions:
     def reached(self, reached: Reached) -> None:
         """What must be as it was."""
         for place, value in reached.links:
-            self.terms.append(f"{self.place(place)} is {self.itself(value)}")
+            name = self.itself(value)
+            if isinstance(value, _BY_VALUE) and not isinstance(value, (bool, type)):
+                name = f"s{len(self.scalars)}"  # of its own, for it may be an equal one later
+                self.namespace[name] = value
+                self.scalars.append((place, name))
+            self.terms.append(f"{self.place(place)} is {name}")
         for container in reached.lengths:
             self.terms.append(f"len({self.word(container)}) == {len(container)}")
         for module in reached.modules:

@@ -107,6 +107,7 @@ class Reached:
         self.optimisers: list[Any] = []
         self.generators: list[Any] = []
         self.paths: dict[int, tuple[Any, ...]] = {}  # of the tensors, by identity
+        self.weak: dict[int, bool] = {}  # of those, the ones that an optimiser holds
         self.names: set[Any] = set()  # that the code of the step can mean
         self.seen: dict[int, Any] = {}
         self._stack: list[tuple[Any, Place | None, tuple[Any, ...]]] = []
@@ -173,10 +174,13 @@ class Reached:
         else:
             self.inputs.append((place, value))
 
-    def add_fixed(self, tensor: Any, path: tuple[Any, ...]) -> None:
-        """A parameter or a buffer."""
+    def add_fixed(self, tensor: Any, path: tuple[Any, ...], weak: bool = False) -> None:
+        """A parameter or a buffer; a weak path gives way to another one."""
         self.fixed[id(tensor)] = tensor
-        self.paths.setdefault(id(tensor), path)
+        if id(tensor) not in self.paths or (self.weak.pop(id(tensor), False) and not weak):
+            self.paths[id(tensor)] = path
+            if weak:
+                self.weak[id(tensor)] = True
 
     # Code
 
@@ -296,7 +300,7 @@ class Reached:
             self.lengths.append(params)
             for position, tensor in enumerate(params):
                 self.seen[id(params)] = params
-                self.add_fixed(tensor, (*path, "params", position))
+                self.add_fixed(tensor, (*path, "params", position), weak=True)
                 self.links.append((Place(params, position, path), tensor))
 
     def states(self) -> Iterator[Any]:

@@ -18,7 +18,7 @@ from .entries import Var, mapped
 from .fitting import Conditions, Found
 from .leftovers import kept_outside
 from .numbers import Number
-from .reach import Place, Reached, items, reached_by
+from .reach import Place, Reached, items, path_text, reached_by
 from .returning import Returns
 from .trace import Trace
 from .traced import Traced
@@ -52,6 +52,9 @@ class Recording:
         self.undo = self.trace.journal = Undo(self.reached)
         self.streams = Streams(self.reached)
         self.wrong: str | None = None  # why a replay would do something else
+        self.cleared: list[Any] = []  # the leaves whose gradients the step drops first of all
+        self.strangers: list[tuple[Any, str]] = []  # arrays that must be the same once more
+        self.trace.at_start = self._at_start
         self.conditions = Conditions()
         self.inputs: list[Var] = []
         self.outputs: list[Var] = []
@@ -213,6 +216,12 @@ class Recording:
             if needed and self.conditions.grad(name, before):
                 self._input(before._data, ("grad", leaf))
 
+    def _at_start(self) -> None:
+        """Before the first operation."""
+        self.cleared = [
+            leaf for leaf, before in self.grads if before is not None and leaf.grad is None
+        ]
+
     def _put_back(self) -> None:
         for node, hooks in self.hooks:
             if hooks is not None:
@@ -230,7 +239,7 @@ class Recording:
             else:
                 if type(tensor._data) is Traced:
                     tensor._data = np.asarray(tensor._data.value)
-                path = ".".join(map(str, self.reached.paths.get(id(tensor), ("a tensor",))))
+                path = path_text(self.reached.paths.get(id(tensor), ("a tensor",)))
                 self._refuse(
                     f"assigns the data of {path} anew, which replays would not see; write into "
                     "it, as in w.data[...] = value or w.data -= change"
@@ -246,6 +255,20 @@ class Recording:
         self.trace.opaque.clear()
         self.trace.leaves.clear()
         self.reached.inputs = [(place, None) for place, _ in self.reached.inputs]
+
+    def differs_from(self, strangers: list[tuple[Any, str]]) -> None:
+        """Arrays of which nothing is known must have come again, with the same values."""
+        if len(strangers) != len(self.strangers):
+            self._refuse("uses other arrays in each call, which replays would not see")
+            return
+        for (before, line), (now, _) in zip(strangers, self.strangers, strict=True):
+            same = now.shape == before.shape and now.dtype == before.dtype
+            if not same or now.tobytes() != before.tobytes():
+                self._refuse(
+                    f"uses an array that is another one in each call, at {line}, and that replays "
+                    "would not see; pass it as an argument"
+                )
+                return
 
     # What it means
 
@@ -267,7 +290,10 @@ class Recording:
                 )
             else:
                 trace.fail("draws random numbers that are not Tensor's; pass them as an argument")
-        if kept_outside(trace):
+        self.strangers = [
+            (var.value.copy(), line) for var, line in trace.strangers if var.kind == "constant"
+        ]
+        if (self.wrong is None or trace.failed is not None) and kept_outside(trace):
             trace.fail("keeps a tensor of the step outside of it; return it")
 
     def _changed(self, change: Changed) -> None:

@@ -1,10 +1,18 @@
 """A plan, with the calls that it fits and what it gives back."""
 
 from collections.abc import Callable
+from contextlib import suppress
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+
 from ..arrays.float_errors import restore, silence
+from ..arrays.ownership import memory_owner
+from ..engine.memory import changes
+from ..engine.recording import serials
 from .entries import Entry
+from .fitting import same
 from .numbers import guard
 from .plan import Plan
 from .recording import Recording
@@ -19,10 +27,15 @@ class Replay:
         if numbers.guards or numbers.same:
             conditions.namespace["holds"] = guard(numbers, recording.trace.entries)
             conditions.terms.append("holds()")
+        self.writes = Writes(recording)
         self.plan = Plan(recording.trace, recording.inputs, recording.outputs)
         text = returns.text() + conditions.text()
-        namespace = conditions.namespace
+        namespace = self.namespace = conditions.namespace
         exec(compile(text, "<captured step>", "exec"), namespace)
+        self.cleared = recording.cleared
+        self.scalars = conditions.scalars
+        self.memory = {id(tensor): tensor._data for tensor in recording.reached.fixed.values()}
+        self.trial = recording.strangers
         # Of a call: the inputs and the caller's objects; None if it is not such a call.
         self.fits: Callable[[Any, Any, bool], Any] = namespace["fits"]
         self.finish: Callable[[Any, Any], Any] = namespace["finish"]
@@ -34,15 +47,77 @@ class Replay:
     def __call__(self, inputs: Any, objects: Any) -> Any:
         """One step."""
         self.used += 1
+        self.writes.tell(inputs)
         errors = silence()
         try:
             outputs = self.plan.run(*inputs)
-        except Exception as error:
-            locate(error, self.plan.entry_of(error))
+        except BaseException as error:
+            for leaf in self.cleared:  # as the step does before anything can fail
+                leaf.grad = None
+            if isinstance(error, Exception):
+                locate(error, self.plan.entry_of(error))
             raise
         finally:
             restore(errors)
         return self.finish(objects, outputs)
+
+    def refreshed(self) -> bool:
+        """Take equal numbers and texts for those that stood there before; whether any were."""
+        others = False
+        for place, name in self.scalars:
+            before = self.namespace[name]
+            with suppress(AttributeError, LookupError, ValueError):
+                now = place.read()
+                if now is not before and same(now, before):
+                    self.namespace[name], others = now, True
+        return others
+
+
+class Writes:
+    """Tells graphs outside that arrays are written, as `Tensor.mark_changed` does.
+
+    What is noted of each array is one object, whose number grows with each replay.
+    """
+
+    def __init__(self, recording: Recording) -> None:
+        noted = recording.trace.noted
+        inputs = {var.root: position for position, var in enumerate(recording.inputs)}
+        self.positions = [inputs[var] for var in noted if var in inputs]
+        self.time = Time()
+        self.notes: dict[int, Any] = {}
+        for var in noted:
+            if var not in inputs and isinstance(var.value, np.ndarray):
+                self._note(var.value)
+        self.tell([var.value for var in recording.inputs])
+
+    def _note(self, array: Any) -> None:
+        changes.note(SimpleNamespace(_data=array))
+        key = id(memory_owner(array))
+        if key in changes.found:
+            _, line, reference = changes.found[key]
+            self.notes[key] = self.time, line, reference
+
+    def tell(self, inputs: Any) -> None:
+        """The arrays are about to be written."""
+        for position in self.positions:
+            changes.note(SimpleNamespace(_data=inputs[position]))
+        if self.notes:
+            with changes.lock:
+                if changes.newest != self.time.now:  # somebody else has noted something since
+                    changes.found.update(self.notes)
+                self.time.now = changes.newest = next(serials)
+
+
+class Time:
+    """The serial of the newest replay, to be compared with those of nodes."""
+
+    now = 0
+
+    def __gt__(self, serial: int) -> bool:
+        return self.now > serial
+
+    def __lt__(self, serial: int) -> bool:
+        return self.now < serial
 
 
 def locate(error: Exception, entry: Entry | None) -> None:

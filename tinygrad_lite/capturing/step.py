@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable
 from functools import partial, update_wrapper
+from threading import get_ident
 from types import FunctionType, MethodType
 from typing import Any
 
@@ -11,11 +12,16 @@ from ..arrays.locks import ProcessLock
 from ..arrays.recorded import recorder
 from ..engine.recording import modes, serials
 from ..source_lines import warn
+from .reach import path_text
 from .recording import Recording
 from .replay import Replay
 from .returning import detached
+from .trace import NotRecorded
 
 PLANS = 8  # how many plans a step keeps
+
+# Errors by which code may refuse a Traced where it takes an array.
+_NOT_TAKEN = (AttributeError, BufferError, NotImplementedError, NotRecorded, TypeError)
 
 
 def capture(
@@ -45,6 +51,8 @@ class Captured(ProcessLock):
         self.calls = 0
         self.eager: str | None = None
         self.warned = False
+        self.running = 0  # the thread that runs a plan or records
+        self.assigned: set[int] = set()  # parameters whose data was assigned once
         attributes = ("__module__", "__name__", "__qualname__", "__doc__")
         update_wrapper(self, fn, attributes, () if not inspect.isfunction(fn) else ("__dict__",))
 
@@ -54,42 +62,89 @@ class Captured(ProcessLock):
             return self.fn(*args, **options)
         with self.lock:
             mode = modes.get()
-            if self.eager is not None or mode.observers:
+            if self.eager is not None or mode.observers or self.running == get_ident():
                 return self._eagerly(args, options)
-            for position, plan in enumerate(self.plans):
-                found = plan.fits(args, options, mode.grad_enabled)
-                if found is not None:
-                    if position:
-                        self.plans.insert(0, self.plans.pop(position))
-                    return plan(*found)
-            self.calls += 1
-            if self.calls == 1:
-                return self._eagerly(args, options)
-            return self._record(args, options)
+            self.running = get_ident()
+            try:
+                return self._called(args, options, mode.grad_enabled)
+            finally:
+                self.running = 0
+
+    def _called(self, args: Any, options: Any, grad_enabled: bool) -> Any:
+        for position, plan in enumerate(self.plans):
+            found = plan.fits(args, options, grad_enabled)
+            if found is not None:
+                if position:
+                    self.plans.insert(0, self.plans.pop(position))
+                if plan.trial:
+                    return self._record(args, options, plan)
+                return plan(*found)
+        if any(plan.refreshed() for plan in self.plans):
+            return self._called(args, options, grad_enabled)
+        self.calls += 1
+        if self.calls == 1:
+            return self._eagerly(args, options)
+        return self._record(args, options)
 
     def _eagerly(self, args: Any, options: Any) -> Any:
         began = next(serials)
         return detached(self.fn(*args, **options), began)
 
-    def _record(self, args: Any, options: Any) -> Any:
+    def _record(self, args: Any, options: Any, trial: Replay | None = None) -> Any:
+        """One call, recorded; `trial` is a plan for such calls that must be confirmed."""
         recording = Recording(self.fn, args, options)
         refused = recording.prepare()
         if refused is not None:
             self._give_up(refused)
             return self._eagerly(args, options)
-        result = recording.run()
+        self._refuse_other_memory(recording)
+        try:
+            result = recording.run()
+        except _NOT_TAKEN as error:
+            if self.strict:
+                raise
+            recording.undo.run()
+            result = self._eagerly(args, options)  # raises if the error is the step's own
+            self._give_up(f"{type(error).__name__}: {error}")
+            return result
         failed = recording.trace.failed
         if failed is not None:
             if self.strict:
                 recording.undo.run()
             self._give_up(failed)
             return result
+        if trial is not None:
+            recording.differs_from(trial.trial)
+            self.plans.remove(trial)
         if recording.wrong is not None:
             recording.undo.run()
             raise RuntimeError(f"capture: {_name(self.fn)} {recording.wrong}")
-        self.plans.insert(0, Replay(recording))
+        try:
+            replay = Replay(recording)
+        except Exception as error:
+            if self.strict:
+                raise
+            self._give_up(f"{type(error).__name__}: {error}")
+            return result
+        if trial is not None:
+            replay.trial = []
+        self.plans.insert(0, replay)
         self._drop()
         return result
+
+    def _refuse_other_memory(self, recording: Recording) -> None:
+        """An error if the data of a parameter was assigned for the second time."""
+        for key, tensor in recording.reached.fixed.items():
+            before = next((one.memory[key] for one in self.plans if key in one.memory), None)
+            if before is None or before is tensor._data:
+                continue
+            if key in self.assigned:
+                path = path_text(recording.reached.paths[key])
+                raise RuntimeError(
+                    f"capture: the data of {path} was assigned again, and a captured step works "
+                    "on the array that was there; write into it: w.data[...] = value"
+                )
+            self.assigned.add(key)
 
     def _drop(self) -> None:
         """Keep no more than `PLANS`."""

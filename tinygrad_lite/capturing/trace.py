@@ -61,6 +61,7 @@ class Trace(Observer):
         self.numbers = Numbers(self)
         self.written: set[Var] = set()  # the memory that some entry writes into
         self.unfilled: set[Var] = set()  # that of np.empty_like, until somebody has a view of it
+        self.at_start: Any = None  # called before the first operation
         self.journal: Any = None  # what keeps copies of what is written
         self.began = next(serials)
         self.over = self.hooked = False
@@ -297,7 +298,13 @@ class Trace(Observer):
         """The carrier of an array that the caller got from the user."""
         if type(array) is not np.ndarray:
             return array
+        self.meet(array)
         return self.traced(self.variable(array, "constant"))
+
+    def meet(self, array: Any) -> None:
+        """Note an array of which nothing is known: it may be another one in each call."""
+        if type(array) is np.ndarray and id(array) not in self.known:
+            self.strangers.append((self.variable(array, "constant"), user_line()))
 
     def number_of(self, array: Any) -> Any:
         """The only element of an array: a Number if it is a float."""
@@ -319,7 +326,8 @@ class Trace(Observer):
         if type(array) is not np.ndarray:
             return array
         with self.paused():
-            return self._add(np.array, (self.carried(array),), {})
+            constant = self.traced(self.variable(array, "constant"))
+            return self._add(np.array, (constant,), {})
 
     # What ends a record
 
@@ -353,10 +361,11 @@ class Trace(Observer):
 
     def forward(self, op: Any, arrays: list[Any]) -> Any:
         """An operation runs: record what its rule does, or, if that fails, the call."""
+        if self.at_start is not None:
+            self.at_start()
+            self.at_start = None
         self.label, self.line = (type(op).__name__, "forward"), user_line()
-        for array in arrays:
-            if type(array) is np.ndarray and id(array) not in self.known:
-                self.strangers.append((self.variable(array, "constant"), self.line))
+        mapped(arrays, self.meet)
         result = self._forward(op, arrays)
         self.notes.forward(op, arrays, result)
         return result
