@@ -28,7 +28,7 @@ class Replay:
             conditions.namespace["holds"] = guard(numbers, recording.trace.entries)
             conditions.terms.append("holds()")
         self.writes = Writes(recording)
-        self.plan = Plan(recording.trace, recording.inputs, recording.outputs)
+        self.plan = Plan(recording.trace, recording.inputs, recording.outputs, returns.gradients)
         text = returns.text() + conditions.text()
         namespace = self.namespace = conditions.namespace
         exec(compile(text, "<captured step>", "exec"), namespace)
@@ -50,7 +50,7 @@ class Replay:
         self.writes.tell(inputs)
         errors = silence()
         try:
-            outputs = self.plan.run(*inputs)
+            outputs = self.plan.run(*inputs, *self.plan.memory())
         except BaseException as error:
             for leaf in self.cleared:  # as the step does before anything can fail
                 leaf.grad = None

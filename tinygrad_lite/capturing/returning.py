@@ -29,7 +29,10 @@ def detached(result: Any, began: int) -> Any:
 
 
 class Returns:
-    """What is made of the outputs of a plan, as Python text."""
+    """What is made of the outputs of a plan, as Python text.
+
+    gradients  leaves whose gradients the step drops first of all, and the variables of the new ones
+    """
 
     def __init__(self, recording: Any) -> None:
         self.recording, self.trace = recording, recording.trace
@@ -38,7 +41,9 @@ class Returns:
         self.result = "None"
         self.made: dict[int, str] = {}  # names of the tensors that a replay makes
         self.kept: list[Any] = []  # those tensors
+        self.places: dict[int, int] = {}  # of their arrays among the outputs
         self.positions: dict[Var, int] = {}
+        self.gradients: list[tuple[Any, Var]] = []
 
     def close(self, result: Any) -> Any:
         """The result of the recorded call, with arrays; its tensors are closed in place."""
@@ -54,6 +59,8 @@ class Returns:
             return
         holder = self._given(leaf)
         self.lines.append(f"{holder}.grad = {'None' if after is None else self._tensor(after)}")
+        if after is not None and any(leaf is one for one in self.recording.cleared):
+            self.gradients.append((leaf, self.recording.outputs[self.places[id(after)]]))
 
     def _given(self, value: Any) -> str | None:
         """The text for a tensor, an array or an object that comes from outside; else None."""
@@ -120,7 +127,7 @@ class Returns:
             self.trace.fail("the step returns a tensor with attributes of its own; return them")
         carried = tensor._data
         generic = type(carried) is Traced and isinstance(carried.value, np.generic)
-        position = self._output(self._variable(carried))
+        position = self.places[id(tensor)] = self._output(self._variable(carried))
         made = f"asarray(o[{position}])" if generic else f"o[{position}]"
         kind = self.conditions.word(type(tensor))
         self.lines.append(f"{name} = new({kind}); {name}._data = {made}")
