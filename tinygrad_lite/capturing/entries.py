@@ -1,6 +1,6 @@
 """What a record consists of: an `Entry` for each call, in which a `Var` stands for each array."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 
@@ -50,27 +50,42 @@ class Entry:
         self.module = self.line = ""
         self.within: tuple[tuple[str, int], ...] = ()
 
-    def reads(self) -> Iterator[Var]:
+    def reads(self) -> list[Var]:
         """The variables among the arguments, those that are written included."""
-        yield from variables((self.args, self.options, self.keeps))
+        found = variables(self.args)
+        for more in (self.options, self.keeps):
+            if more:
+                _collect(more, found)
+        return found
 
-    def results(self) -> Iterator[Var]:
+    def results(self) -> list[Var]:
         """The variables that the call makes."""
-        yield from variables(self.result)
+        return variables(self.result)
 
 
-def variables(value: Any) -> Iterator[Var]:
+def variables(value: Any) -> list[Var]:
     """Every Var in nested containers and slices."""
-    if isinstance(value, Var):
-        yield value
+    found: list[Var] = []
+    _collect(value, found)
+    return found
+
+
+def _collect(value: Any, found: list[Var]) -> None:
+    if type(value) is Var:
+        found.append(value)
     elif isinstance(value, (tuple, list)):
-        for one in value:
-            yield from variables(one)
+        for one in value:  # most are variables or numbers, which need no call
+            if type(one) is Var:
+                found.append(one)
+            elif isinstance(one, _NESTED):
+                _collect(one, found)
     elif isinstance(value, dict):
-        for one in value.values():
-            yield from variables(one)
+        _collect(list(value.values()), found)
     elif isinstance(value, slice):
-        yield from variables((value.start, value.stop, value.step))
+        _collect((value.start, value.stop, value.step), found)
+
+
+_NESTED = (tuple, list, dict, slice)
 
 
 def mapped(value: Any, change: Callable[[Any], Any]) -> Any:

@@ -182,7 +182,7 @@ class Program:
         kind = type(value)
         if value is None or value is Ellipsis or kind in (bool, int, str):
             return repr(value)
-        if not any(True for _ in variables(value)):
+        if not variables(value):
             return self._constant(value, "c")
         if kind is tuple:
             return "(" + "".join(f"{self._word(one)}, " for one in value) + ")"
@@ -294,7 +294,7 @@ class Program:
         """How to write into a part of an array of which a view can be made once; or None."""
         parts = index if isinstance(index, tuple) else (index,)
         simple = all(one is None or one is Ellipsis or type(one) in (int, slice) for one in parts)
-        if not self._is_fixed(array) or not simple or any(True for _ in variables(index)):
+        if not self._is_fixed(array) or not simple or variables(index):
             return None
         part = Var("made", array.value[index], array.root)
         if not isinstance(part.value, np.ndarray) or not part.value.ndim:
@@ -470,7 +470,7 @@ def _is_view(entry: Entry, result: Var) -> bool:
     """Whether the result is a view of the one array that the entry reads."""
     if result.root is result or not _is_in(entry.function, VIEWS):
         return False
-    read = list(entry.reads())
+    read = entry.reads()
     return len(read) == 1 and read[0].root is result.root
 
 
