@@ -9,11 +9,19 @@ from capturing.random_steps.comparing import compared, outcome, shortened
 
 from tinygrad_lite import Tensor
 
+PARTS, EACH = 6, 9
 ONCE_WRONG = (2208,)  # an LSTM of one step: its bias got the gradient of the recorded call
 
 
+@pytest.mark.parametrize("part", range(PARTS))
+def test_captured_steps_leave_the_bits_of_the_eager_ones(part):
+    for seed in range(part * EACH, (part + 1) * EACH):
+        step, fault = compared(seed)
+        assert fault is None, f"seed {seed}: {fault}\n\n{step.program()}"
+
+
 @pytest.mark.parametrize("seed", ONCE_WRONG)
-def test_a_captured_step_leaves_the_bits_of_the_eager_one(seed):
+def test_what_was_wrong_once_is_right(seed):
     assert compared(seed)[1] is None
 
 
@@ -21,7 +29,7 @@ def untouched(fn, strict):
     return fn
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_step_leaves_the_same_bits_twice(seed):
     assert compared(seed, untouched)[1] is None
 
@@ -64,7 +72,7 @@ def test_a_gradient_that_is_written_over_later_is_found():
 
         return changed
 
-    found = {compared(seed, reused)[1] for seed in range(12)}
+    found = {compared(seed, reused)[1] for seed in range(4)}
     assert "call 6 differs: a result or gradient of an earlier call" in found
 
 
