@@ -58,7 +58,7 @@ def clip_grads_with_norm_(
     gradients = _gradients("clip_grads_with_norm_", parameters)
     limit = float(arguments.not_negative(max_norm, "clip_grads_with_norm_: max_norm"))
     if isinstance(total_norm, Tensor) and total_norm.numel() == 1:
-        total_norm = _element(total_norm.data)
+        total_norm = recorded.number_of(total_norm.data)
     norm = arguments.number(total_norm, "clip_grads_with_norm_: total_norm")
     _scale("clip_grads_with_norm_", gradients, limit / (norm + 1e-6))
 
@@ -209,11 +209,6 @@ def _at_most_one(factor: float) -> float:
 @recorded.whole
 def _single(factor: float) -> np.float32:
     return np.float32(factor)
-
-
-@recorded.whole
-def _element(array: NDArray[Any]) -> Any:
-    return array.item()
 
 
 @recorded.whole

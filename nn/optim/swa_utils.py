@@ -15,7 +15,7 @@ from copy import deepcopy
 from functools import partial
 from typing import Any, TypeAlias
 
-from tinygrad_lite import Tensor, arguments, no_grad
+from tinygrad_lite import Tensor, arguments, no_grad, recorded
 
 from ..layers import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from ..module import Module
@@ -80,10 +80,11 @@ class AveragedModel(Module):
             )
         averages: list[Tensor] = []
         values: list[Tensor] = []
+        count = recorded.number_of(self.n_averaged.data)
         with no_grad():
             for (average, is_buffer), (value, _) in zip(own, others, strict=True):
                 skipped = is_buffer and not self.use_buffers
-                if skipped or average.dtype.kind != "f" or not self.n_averaged.item():
+                if skipped or average.dtype.kind != "f" or not count:
                     average.copy_(value)
                 else:
                     averages.append(average)
@@ -145,7 +146,7 @@ def _exponential(decay: float, average: Tensor, value: Tensor, count: Tensor) ->
 
 
 def _mean(average: Tensor, value: Tensor, count: Tensor) -> Tensor:
-    return average.lerp(value.cast(average.dtype), 1.0 / (count.item() + 1))
+    return average.lerp(value.cast(average.dtype), 1.0 / (recorded.number_of(count.data) + 1))
 
 
 def _for_each(

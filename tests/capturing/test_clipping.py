@@ -7,7 +7,6 @@ from capturing.optimiser_twins import Run, batches, of
 import nn
 
 
-@pytest.mark.skip(reason="pending")
 @pytest.mark.parametrize(
     "clip",
     [
@@ -38,7 +37,6 @@ def test_clipping(clip):
         assert eager == captured, number
 
 
-@pytest.mark.skip(reason="pending")
 def test_a_norm_that_is_not_finite_is_an_error_as_in_eager():
     class Clipped(Run):
         def step(self, x):
@@ -55,7 +53,7 @@ def test_a_norm_that_is_not_finite_is_an_error_as_in_eager():
         found = []
         for run in runs:
             if number == 4:
-                with pytest.raises(RuntimeError, match="the norm of order 2 is nan"):
+                with pytest.raises(RuntimeError, match=r"the norm of order .* is nan"):
                     run.call(x)
             else:
                 run.call(x)

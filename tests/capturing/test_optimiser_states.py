@@ -8,7 +8,7 @@ from capturing.optimiser_twins import Run, batches, compare, of
 
 from nn import optim
 from nn.optim.swa_utils import AveragedModel, get_ema_avg_fn
-from tinygrad_lite import Tensor, capture
+from tinygrad_lite import Tensor, capture, no_grad
 
 
 @pytest.mark.parametrize("name", ["SGD", "Adam", "LARS"])
@@ -210,7 +210,6 @@ def test_lbfgs():
         step()
 
 
-@pytest.mark.skip(reason="pending")
 @pytest.mark.parametrize("average", [None, get_ema_avg_fn(0.8)])
 def test_averages_of_weights(average):
     class Averaged(Run):
@@ -232,3 +231,50 @@ def test_averages_of_weights(average):
             for run in runs
         ]
         assert states[0] == states[1], number
+
+
+def test_a_step_with_a_closure():
+    class Closed(Run):
+        def step(self, x):
+            def closure():
+                self.optimiser.zero_grad()
+                loss = self.model(x).square().mean()
+                loss.backward()
+                return loss
+
+            return self.optimiser.step(closure)
+
+    runs = [Closed(of("RMSprop", {"lr": 0.05}), captured) for captured in (False, True)]
+    for number, x in enumerate(batches(5)):
+        eager, captured = (run.record(run.call(x)) for run in runs)
+        assert eager == captured, number
+
+
+def test_gradients_that_the_step_changes_by_hand():
+    class ByHand(Run):
+        def step(self, x):
+            self.optimiser.zero_grad()
+            loss = self.model(x).square().mean()
+            loss.backward()
+            for parameter in self.optimiser.params:
+                parameter.grad.data[...] *= 0.5
+                parameter.grad = parameter.grad + 0.1 * parameter.detach()
+            self.optimiser.step()
+            with no_grad():
+                self.model.first *= 0.99
+                self.model.bias.data -= 0.01 * self.model.bias.grad.data
+            return loss
+
+    runs = [ByHand(of("SGD", {"lr": 0.05, "momentum": 0.5}), captured) for captured in (0, 1)]
+    for number, x in enumerate(batches(5)):
+        eager, captured = (run.record(run.call(x)) for run in runs)
+        assert eager == captured, number
+
+
+def test_a_graph_from_before_notices_the_update():
+    run = Run(of("SGD", {"lr": 0.05}), captured=True)
+    for x in batches(5):
+        y = (run.model.first * run.model.first).sum()
+        run.call(x)
+        with pytest.raises(RuntimeError, match=r"saved an array .* changed it in place"):
+            y.backward()

@@ -16,11 +16,12 @@ from .entries import Entry, Var, mapped
 
 
 class Number:
-    """A number on its way through a step that is captured.  To `isinstance` it is a float."""
+    """A number on its way through a step that is captured.  To `isinstance` it is one of Python."""
 
     __slots__ = ("_trace", "value", "variable")
 
-    __class__ = property(lambda self: float)
+    __class__ = property(lambda self: type(self.value))
+    shape = ()  # as np.shape has it
 
     def __init__(self, trace: Any, var: Var) -> None:
         self._trace, self.variable, self.value = trace, var, var.value
@@ -36,6 +37,9 @@ class Number:
 
     def __int__(self) -> int:
         return int(self._trace.leak("int", self))
+
+    def __index__(self) -> int:
+        return operator.index(self._trace.leak("index", self))
 
     def __trunc__(self) -> int:
         return int(self._trace.leak("int", self))
@@ -153,9 +157,13 @@ class Numbers:
         memory = self.trace.variable(array, "outside")
         self.found.pop((np.ndarray.item, id(memory)), None)  # the step may have written it
         var = self._entry(np.ndarray.item, (memory,))
-        if memory.root in self.trace.written:
+        if not self.is_known(memory):
             self.late.add(var)
         return self._number(var)
+
+    def is_known(self, var: Var) -> bool:
+        """Whether an array outlives the step, which has not written it so far."""
+        return var.kind == "outside" and var.root not in self.trace.written
 
     def require(self, function: Callable[..., Any], *args: Any) -> None:
         """In each replay, function(*args) has to be what it is now."""

@@ -216,7 +216,7 @@ class Trace(Observer):
         entry.writes, entry.always = writes, always
         if len(same) < len(results) or writes or always:
             self.entries.append(entry)
-            self.written.update([var.root for var in writes])
+            self.written.update([var.root for var in (entry.reads() if always else writes)])
         elif result is None:
             self.leak(f"{getattr(function, '__name__', 'a function')}, which returns nothing", None)
         return handed
@@ -307,7 +307,9 @@ class Trace(Observer):
             self.strangers.append((self.variable(array, "constant"), user_line()))
 
     def number_of(self, array: Any) -> Any:
-        """The only element of an array: a Number if it is a float."""
+        """The only element of an array: a Number if it is a float, or known before the step."""
+        if type(array) is Traced and self.numbers.is_known(array.variable):
+            return self.numbers.element(array.value)
         if type(array) is not Traced or array.dtype.kind != "f":
             return array.item()
         kind = np.generic if isinstance(array.value, np.generic) else np.ndarray
