@@ -13,7 +13,7 @@ import numpy as np
 
 from .arguments import shown
 from .float_errors import quiet, restore, silence
-from .recorded import each_time
+from .recorded import check
 
 INT = np.dtype(np.int64)
 
@@ -46,7 +46,7 @@ def check_all_fit(name: str, array: Any, dtype: np.dtype[Any], fix: str = "") ->
         _check_extremes(name, array, dtype, fix)
 
 
-@each_time
+@check
 @quiet
 def _check_extremes(name: str, array: Any, dtype: np.dtype[Any], fix: str) -> None:
     for extreme in (array.min(), array.max()):  # nan, if there is one
@@ -73,7 +73,7 @@ def positions(name: str, array: Any) -> Any:
     return array.astype(INT)
 
 
-@each_time
+@check
 def _check_positions(name: str, array: Any) -> None:
     """IndexError for what int64 lacks."""
     if not fits(int(array.max()), INT):

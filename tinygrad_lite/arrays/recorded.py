@@ -4,7 +4,7 @@ While `tinygrad_lite.capture` records a step, values are carried by objects that
 asked to do with them (capturing/trace.py).  Most functions in arrays/ run on those as they are:
 which steps they take depends on shapes, dtypes and strides only.  A function that looks at values,
 to check them or to choose between two ways, cannot be recorded step by step: it is called again in
-each replay.  It says so with one of the two decorators here.
+each replay.  It says so with one of the decorators here.
 """
 
 from collections.abc import Callable
@@ -53,7 +53,7 @@ def opaque(function: Function) -> Function:
 def each_time(function: Function) -> Function:
     """A decorator: every replay of a captured step calls the function, whoever needs its result.
 
-    For checks, random draws, and functions that write into arrays which outlive the step.
+    For random draws, and functions that write into arrays which outlive the step.
     """
 
     @wraps(function)
@@ -62,6 +62,23 @@ def each_time(function: Function) -> Function:
         if recording is None:
             return function(*given, **options)
         return recording.call_whole(function, given, options, always=True)
+
+    return call  # type: ignore[return-value]  # the same signature
+
+
+def check(function: Function) -> Function:
+    """A decorator: every replay of a captured step calls the function, which may raise.
+
+    It must change nothing; where it can, it is called before the replay changes anything, so that
+    a step with a mistake in it can run eagerly after all.
+    """
+
+    @wraps(function)
+    def call(*given: Any, **options: Any) -> Any:
+        recording = recorder.get()
+        if recording is None:
+            return function(*given, **options)
+        return recording.call_whole(function, given, options, always=True, checks=True)
 
     return call  # type: ignore[return-value]  # the same signature
 

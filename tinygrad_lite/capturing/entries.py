@@ -29,6 +29,7 @@ class Entry:
 
     writes  the arguments that the call writes into
     always  it is replayed even if nothing needs its result
+    checks  it changes nothing, though it is always replayed: it may raise
     keeps   further variables that must not be overwritten before this entry
     label   the operation, and "forward", "backward", ...
     module  the path of the module whose forward was running, "" outside of modules
@@ -37,7 +38,7 @@ class Entry:
     """
 
     __slots__ = (
-        *("always", "args", "function", "keeps", "label", "line", "module", "options"),
+        *("always", "args", "checks", "function", "keeps", "label", "line", "module", "options"),
         *("result", "within", "writes"),
     )
 
@@ -46,7 +47,7 @@ class Entry:
         self.result: Any = None
         self.writes: tuple[Var, ...] = ()
         self.keeps: tuple[Var, ...] = ()
-        self.always = False
+        self.always = self.checks = False
         self.module = self.line = ""
         self.within: tuple[tuple[str, int], ...] = ()
 

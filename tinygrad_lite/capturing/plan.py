@@ -29,6 +29,7 @@ class Plan:
     inputs   a variable for each of the first arguments of `run`
     outputs  a variable for each array that it returns
     code     the program as Python
+    harmless how many entries come before the first that changes anything but the plan's memory
     nbytes   how much memory the arrays of the program share
 
     gradients: leaves, each with the variable of the gradient that the step leaves there.  The step
@@ -46,7 +47,11 @@ class Plan:
         gradients: Sequence[tuple[Any, Var]] = (),
     ) -> None:
         self.inputs, self.outputs = list(inputs), list(outputs)
-        self.entries = needed(trace.entries, outputs)
+        self.entries = checks_first(needed(trace.entries, outputs))
+        self.harmless = next(
+            (n for n, entry in enumerate(self.entries) if changes_something(entry)),
+            len(self.entries),
+        )
         detach_operations(self.entries)
         program = Program(self.inputs, last_uses(self.entries, outputs))
         self.spare = [
@@ -67,13 +72,13 @@ class Plan:
         """For each gradient whose memory can be used again, that memory, or None."""
         return [one.array() for one in self.spare]
 
-    def entry_of(self, error: Exception) -> Entry | None:
-        """The entry whose line raised the error."""
+    def position_of(self, error: BaseException) -> int | None:
+        """The position of the entry whose line raised the error."""
         trace = error.__traceback__
         while trace is not None:
             if trace.tb_frame.f_code is self.run.__code__:
                 number = trace.tb_lineno - 2  # line 1 is the head of the function
-                return self.entries[min(bisect_right(self.ends, number), len(self.entries) - 1)]
+                return min(bisect_right(self.ends, number), len(self.entries) - 1)
             trace = trace.tb_next
         return None
 
@@ -102,6 +107,42 @@ def needed(entries: Sequence[Entry], outputs: Sequence[Var]) -> list[Entry]:
                 used.add(var)
                 roots.add(var.root)
     return kept[::-1]
+
+
+def changes_something(entry: Entry) -> bool:
+    """Whether a call has an effect on anything but the memory of the plan."""
+    return (
+        (entry.always and not entry.checks)
+        or isinstance(operation_of(entry), Function)  # a user's
+        or any(var.root.kind in ("outside", "input") for var in entry.writes)
+    )
+
+
+def checks_first(entries: list[Entry]) -> list[Entry]:
+    """The entries with those checks, and what they need, in front of all that changes anything.
+
+    A check stays in its place if it reads what was written before.
+    """
+    start = next((n for n, entry in enumerate(entries) if changes_something(entry)), len(entries))
+    maker: dict[Var, int] = {}
+    needs: dict[int, set[int]] = {}  # of what may come first, with what it needs
+    written: set[Var] = set()
+    chosen: set[int] = set()
+    for position, entry in enumerate(entries):
+        read = {one for var in entry.reads() for one in (var, var.root)}
+        makers = {maker[var] for var in read if var in maker and maker[var] >= start}
+        movable = not (entry.writes or changes_something(entry) or read & written)
+        if movable and makers <= needs.keys():
+            needs[position] = {position}.union(*(needs[one] for one in makers))
+            if entry.checks and position > start:
+                chosen |= needs[position]
+        for var in entry.results():
+            maker.setdefault(var, position)
+        if position >= start:
+            written.update(var.root for var in entry.writes)
+    moved = [entry for position, entry in enumerate(entries) if position in chosen]
+    rest = [one for n, one in enumerate(entries) if n >= start and n not in chosen]
+    return [*entries[:start], *moved, *rest]
 
 
 def last_uses(entries: Sequence[Entry], outputs: Sequence[Var]) -> dict[Var, int]:

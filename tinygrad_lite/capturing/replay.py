@@ -17,6 +17,8 @@ from .numbers import guard
 from .plan import Plan
 from .recording import Recording
 
+NOTHING_DONE = object()
+
 
 class Replay:
     """A recorded step: `fits` tells whether it can stand for a call, and calling it runs it."""
@@ -45,21 +47,31 @@ class Replay:
         recording.forget()
 
     def __call__(self, inputs: Any, objects: Any) -> Any:
-        """One step."""
+        """One step; `NOTHING_DONE` if a check failed before anything was changed."""
         self.used += 1
         self.writes.tell(inputs)
         errors = silence()
         try:
             outputs = self.plan.run(*inputs, *self.plan.memory())
-        except BaseException as error:
-            for leaf in self.cleared:  # as the step does before anything can fail
-                leaf.grad = None
-            if isinstance(error, Exception):
-                locate(error, self.plan.entry_of(error))
+        except Exception as error:
+            position = self.plan.position_of(error)
+            if position is not None and position < self.plan.harmless:
+                return NOTHING_DONE
+            self._clear()
+            if position is not None:
+                locate(error, self.plan.entries[position])
+            raise
+        except BaseException:
+            self._clear()
             raise
         finally:
             restore(errors)
         return self.finish(objects, outputs)
+
+    def _clear(self) -> None:
+        """Set gradients to None, as the step does before anything can fail."""
+        for leaf in self.cleared:
+            leaf.grad = None
 
     def refreshed(self) -> bool:
         """Take equal numbers and texts for those that stood there before; whether any were."""
@@ -120,12 +132,12 @@ class Time:
         return self.now < serial
 
 
-def locate(error: Exception, entry: Entry | None) -> None:
+def locate(error: Exception, entry: Entry) -> None:
     """Put the path of the module that raised the error in front of its message, as eager does.
 
     It goes into a note if the error is more than a message.
     """
-    path: Any = "" if entry is None else entry.module
+    path: Any = entry.module
     if not path:
         return
     shown = getattr(path, "shown", path)

@@ -14,7 +14,7 @@ from ..engine.recording import modes, serials
 from ..source_lines import warn
 from .reach import path_text
 from .recording import Recording
-from .replay import Replay
+from .replay import NOTHING_DONE, Replay
 from .returning import detached
 from .trace import NotRecorded
 
@@ -78,7 +78,10 @@ class Captured(ProcessLock):
                     self.plans.insert(0, self.plans.pop(position))
                 if plan.trial:
                     return self._record(args, options, plan)
-                return plan(*found)
+                result = plan(*found)
+                if result is NOTHING_DONE:  # eager raises it, or does otherwise
+                    return self._eagerly(args, options)
+                return result
         if any(plan.refreshed() for plan in self.plans):
             return self._called(args, options, grad_enabled)
         self.calls += 1

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays.arithmetic import LARGEST, beyond
-from ..arrays.recorded import carried, each_time, holds, holds_now, recorder, whole
+from ..arrays.recorded import carried, check, holds, holds_now, recorder, whole
 from ..arrays.shapes import Shape
 from ..engine.graph import Array, TensorBase, array_of
 from ..ops.activations import LogSoftmax
@@ -105,7 +105,7 @@ def _has(labels: Array, label: int) -> bool:
     return bool((labels == label).any())
 
 
-@each_time
+@check
 def _checked(
     name: str,
     labels: Array,
@@ -157,7 +157,7 @@ def _checked(
     return np.where(kept, flat, 0), kept
 
 
-@each_time
+@check
 def checked_label_sets(name: str, labels: Array, expected: Shape) -> tuple[Array, Array, Array]:
     """Lists of classes that end at the first -1, one list a row.
 

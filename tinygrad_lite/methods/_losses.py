@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..arrays.arguments import choice
-from ..arrays.recorded import each_time
+from ..arrays.recorded import check
 from ..arrays.shapes import Shape, broadcast_shape
 from ..engine.graph import Array, TensorBase
 from ..ops.elementwise import Cast
@@ -71,7 +71,7 @@ def is_similar(name: str, target: Any, shape: Shape) -> Array:
     return signs == 1
 
 
-@each_time
+@check
 def _check_signs(name: str, signs: Array) -> None:
     """ValueError unless all are 1 or -1."""
     wrong = np.abs(signs) != 1

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays.integers import positions
-from ..arrays.recorded import each_time
+from ..arrays.recorded import check
 from ..arrays.shapes import line_axis
 from ..engine.graph import Array
 from ..ops.indexing import Getitem
@@ -24,7 +24,7 @@ def integers(name: str, index: Any) -> Array:
     return positions(f"{name}: index", plain_array(index, f"{name}: index", "integers", "iu"))
 
 
-@each_time
+@check
 def check_range(name: str, positions: Array, start: int, stop: int, what: str) -> None:
     """IndexError unless start <= position < stop for all of them."""
     outside = positions[(positions < start) | (positions >= stop)]

@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from ..arrays.arguments import flag, number
-from ..arrays.recorded import each_time
+from ..arrays.recorded import check
 from ..engine.graph import Array
 from ..ops.activations import Softmax, Softplus
 from ..ops.elementwise import Sigmoid
@@ -204,7 +204,7 @@ class ProbabilityLossMethods(Theme):
         return reduced(losses, reduction)
 
 
-@each_time
+@check
 def _check_probabilities(p: Array) -> None:
     """ValueError unless all are from 0 to 1."""
     outside = ~((p >= 0) & (p <= 1))
@@ -215,7 +215,7 @@ def _check_probabilities(p: Array) -> None:
         )
 
 
-@each_time
+@check
 def _check_variance(name: str, variance: Array) -> None:
     """ValueError for negative ones."""
     if (variance < 0).any():

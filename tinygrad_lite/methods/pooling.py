@@ -9,7 +9,7 @@ import numpy as np
 from ..arrays.arguments import flag, integer, shown
 from ..arrays.float_errors import quiet
 from ..arrays.pooling import max_pool
-from ..arrays.recorded import each_time, recorder, whole
+from ..arrays.recorded import check, recorder, whole
 from ..arrays.shapes import Shape, Sizes, padding_pairs, per_axis
 from ..arrays.windows import Windows
 from ..engine.graph import Array, TensorBase
@@ -335,7 +335,7 @@ def output_sizes(name: str, x: TensorBase, rank: int, output_size: OutputSize) -
     return per_axis(wanted, rank, f"{name}: output_size", single=False)
 
 
-@each_time
+@check
 def _check_positions(name: str, positions: Array, size: Shape) -> None:
     """ValueError for one that an output of this size does not have."""
     if not 0 <= positions.min() <= positions.max() < prod(size):

@@ -10,7 +10,7 @@ from ..arrays import arguments, generator
 from ..arrays.arguments import flag, integer, number, shown
 from ..arrays.dtypes import INT, check_dtype, float_dtype
 from ..arrays.float_errors import quiet
-from ..arrays.recorded import each_time
+from ..arrays.recorded import check, each_time
 from ..arrays.shapes import Shape
 from ..engine.recording import Observer
 from ._keywords import also
@@ -240,14 +240,14 @@ def _drawn(given: generator.Source | None, distribution: str, *arguments: Any) -
     return drawn
 
 
-@each_time
+@check
 def _check_probabilities(probability: Any) -> None:
     """ValueError unless all are floats from 0 to 1."""
     if probability.dtype.kind != "f" or not np.all((probability >= 0) & (probability <= 1)):
         raise ValueError("bernoulli: expected floats from 0 to 1, the probabilities of a 1")
 
 
-@each_time
+@check
 def _check_weights(weights: Any, num_samples: int, replacement: bool) -> None:
     """ValueError for weights of `multinomial` from which so many cannot be drawn."""
     if not np.all(np.isfinite(weights) & (weights >= 0)):

@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..arrays.arguments import flag, integer, shown
-from ..arrays.recorded import each_time, whole
+from ..arrays.recorded import check, whole
 from ..arrays.shapes import Axis, keepdim_shape, line_axis, normalize_axes
 from ..engine.graph import Array, TensorBase
 from ..ops.selection import Mask
@@ -91,7 +91,7 @@ class SortingMethods(Theme):
         axes = normalize_axes(axis, x.ndim, name)
         keepdim = flag(keepdim, f"{name}: keepdim")
         shares = plain_array(q, f"{name}: q").astype(np.float64)
-        _check_shares(name, shares, q)
+        _check_shares(name, shares, shown(q))
         count = prod(x.shape[number] for number in axes)
         rest = tuple(number for number in range(x.ndim) if number not in axes)
         rows = x.permute(rest + axes).reshape(*(x.shape[number] for number in rest), count)
@@ -109,13 +109,11 @@ class SortingMethods(Theme):
         return found.reshape(*shares.shape, *kept)
 
 
-@each_time
-def _check_shares(name: str, shares: Array, given: Any) -> None:
+@check
+def _check_shares(name: str, shares: Array, got: str) -> None:
     """ValueError unless these are numbers from 0 to 1."""
     if shares.ndim > 1 or not ((shares >= 0) & (shares <= 1)).all():
-        raise ValueError(
-            f"{name}: q: expected numbers from 0 to 1, one or several; got {shown(given)}"
-        )
+        raise ValueError(f"{name}: q: expected numbers from 0 to 1, one or several; got {got}")
 
 
 def _between(rows: Any, positions: Array) -> Any:
