@@ -387,6 +387,33 @@ def test_other_memory_in_a_leaf_is_not_taken():
         assert plan.memory() == [None]
 
 
+@pytest.mark.parametrize("captured", [False, True])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_a_step_keeps_the_gradients_that_somebody_holds(captured, transposed):
+    w = Tensor(batch((128, 256))[0], requires_grad=True)
+
+    def step(x):
+        w.grad = None
+        loss = (x @ w if transposed else x.linear(w, None, transposed=True)).tanh().sum()
+        loss.backward()
+        return loss
+
+    fn = capture(step, strict=True) if captured else step
+    kept, addresses = [], []
+    for seed in range(12):
+        fn(Tensor(batch((4, 128 if transposed else 256), seed=seed)[0]))
+        if seed % 4 == 3:
+            kept.append((w.grad, w.grad.numpy().copy()))
+        elif seed % 4 == 2:
+            kept.append((w.grad.data[5:], w.grad.numpy()[5:].copy()))
+        addresses.append(w.grad.data.ctypes.data)
+        for held, before in kept:
+            assert np.array_equal(held.numpy() if isinstance(held, Tensor) else held, before)
+    if captured:  # in the seventh call, nobody held that of the sixth
+        assert addresses[5] == addresses[4]
+        assert len({addresses[2], addresses[3], addresses[6], addresses[7]}) == 4
+
+
 # Users' operations, which are replayed whole
 
 
