@@ -117,6 +117,17 @@ PROGRAMS = {
     "products": lambda x, y: (multiply(x, y.T) + 1.0, multiply(x.T, y), multiply(y.T, x).T),
     "a product with one column": lambda x, y: (multiply(x, y[:1].T) * 2.0, x[:1] @ y.T),
     "a product with a vector": lambda x, y: (multiply(x, y[0]) * 2.0, x[0] @ y.T),
+    "joined as another dtype": lambda x, y: (
+        np.concatenate([x, y], dtype=np.float64) * 2.0,
+        np.stack([x, y], dtype=np.float32) * 2.0,
+    ),
+    "sums by name": lambda x, y: (
+        *(np.sum(x, axis=0) * 2.0, np.mean(y, axis=1) * 2.0, x.mean(axis=0) * 2.0),
+        *(np.max(x, axis=0) - y.min(axis=0), np.prod(x, axis=1) * 2.0, x.argmin(axis=1) * 2),
+        *(np.sum(x > 0, axis=0) * 2, np.add.reduce(x > 0, axis=1) * 2, x.clip(-1, 1) * 2.0),
+        *(np.add.reduce(x, axis=0, dtype=np.float64) * 2.0, x.sum(axis=1, dtype=np.float32) * 2),
+        *(x.std(axis=0) * 2.0, np.cumsum(y) * 2.0, np.logical_or.reduce(x > 1, axis=0) * x),
+    ),
     "stacked": lambda x, y: (np.concatenate([x, y], axis=1) * 2.0, np.stack([x, y]) + 1.0),
     "chosen": lambda x, y: (np.where(x > 0, x, y) * 2.0, x[np.argmax(y, axis=0)]),
     "like another": lambda x, y: (
@@ -132,7 +143,7 @@ PROGRAMS = {
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16])
 def test_a_replay_gives_the_bits_of_the_calls(name, dtype):
     shapes = {"expanded": [(4, 5)] * 2}.get(name, [(4, 5)] * 2)
     program = (

@@ -38,12 +38,12 @@ FILLED: dict[Any, int | None] = {
     **{np.zeros_like: 0, np.ones_like: 1, np.empty_like: None},
     **{np.zeros: 0, np.ones: 1, np.empty: None},
 }
-# Those that take `out`.
+# Those that take `out`; without np.mean, which would round sums of float16 to that.
 WITH_OUT = {
-    *(np.concatenate, np.stack, np.clip, np.sum, np.prod, np.max, np.min, np.mean, np.cumsum),
+    *(np.concatenate, np.stack, np.clip, np.sum, np.prod, np.max, np.min, np.cumsum),
     *(np.ndarray.clip, np.ndarray.sum, np.ndarray.prod, np.ndarray.max, np.ndarray.min),
-    *(np.ndarray.mean, np.ndarray.cumsum, np.ndarray.cumprod, np.ndarray.argmax),
-    *(np.ndarray.argmin, np.argmax, np.argmin),
+    *(np.ndarray.cumsum, np.ndarray.cumprod, np.ndarray.argmax, np.ndarray.argmin),
+    *(np.argmax, np.argmin),
 }
 METHODS = {getattr(np.ndarray, name): name for name in dir(np.ndarray) if name[0] != "_"}
 # On two NumPy scalars these compute the same as the function, and sooner.
@@ -458,7 +458,8 @@ def _takes_out(entry: Entry) -> bool:
         return function.nout == 1
     if function is multiply:
         return _is_plain_product(entry)
-    return _is_reduction(function) or _is_in(function, WITH_OUT)
+    joined = function in (np.concatenate, np.stack) and "dtype" in entry.options
+    return _is_reduction(function) or (_is_in(function, WITH_OUT) and not joined)
 
 
 def _out(function: np.ufunc, word: str) -> str:
