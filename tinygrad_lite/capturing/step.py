@@ -1,7 +1,8 @@
 """`capture`: a function that is recorded once, and replayed from then on."""
 
 import inspect
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from functools import partial, update_wrapper
 from threading import get_ident
 from types import FunctionType, MethodType
@@ -12,6 +13,7 @@ from ..arrays.locks import ProcessLock
 from ..arrays.recorded import recorder
 from ..engine.recording import modes, serials
 from ..source_lines import warn
+from .checking import Differs, State, compared
 from .reach import path_text
 from .recording import Recording
 from .replay import NOTHING_DONE, Replay
@@ -27,7 +29,44 @@ _NOT_TAKEN = (AttributeError, BufferError, NotImplementedError, NotRecorded, Typ
 def capture(
     fn: Callable[..., Any] | None = None, *, strict: bool = False, check: int | None = None
 ) -> Any:
-    """A function that does the same as `fn`, and replays it once it has been recorded."""
+    """A function that does what `fn` does, bit for bit, and from the third call on faster.
+
+        @capture
+        def step(x, y):
+            optimizer.zero_grad()
+            loss = model(x).sparse_categorical_crossentropy(y)
+            loss.backward()
+            optimizer.step()
+            return loss
+
+    The first call runs eagerly, and the second is recorded.  Later ones replay what NumPy was asked
+    to do, without a graph.  Each kind of call has a plan of its own: one for each structure of the
+    arguments, and shapes, dtypes and strides of the arrays among them; a last batch that is smaller
+    is recorded when it comes.  Integers, texts, bools, None and NumPy's scalars among the arguments
+    count by value, modules and other objects by identity.  Floats are read in each replay; one that
+    decides how the code goes on (`if rate > 0.1`) counts by value.  Of more than 8 plans, the one
+    that was used least recently is dropped, with one warning.
+
+    What the step reaches by variables, globals and attributes is seen too.  Tensors and arrays
+    there are read anew in each call, parameters and buffers stay what they are, and where anything
+    else has become another thing, the step is recorded again.  An optimiser's options may change at
+    any time.  A number in a structure that the step's code does not name stays what it was.
+
+    The results carry no graph, in no call: call `backward` inside.  They are tensors, arrays,
+    numbers, None, and tuples, lists and dicts of them.
+
+    strict  what cannot be captured raises.  Otherwise such a step runs eagerly, after one warning
+            that says why and where: values are looked at (`item()`, `if loss > 1`, print, x[mask]),
+            a tensor has a hook or a graph that began outside, a tensor is kept outside
+    check   every how many replays the step also runs eagerly, from the same state, and both are
+            compared
+
+    Errors: RuntimeError where replays would go wrong: an array that should be written in place is
+    made anew in each call (running statistics, `w.data = ...`), random numbers are not Tensor's, an
+    array comes from where nothing sees it.  With strict, too, all that the call has written is
+    undone before; what it printed, or did to objects that it hides, is not.  TypeError if `fn` is a
+    generator or a coroutine.
+    """
     strict = flag(strict, "capture: strict")
     check = None if check is None else integer(check, "capture: check", least=1)
     if fn is None:
@@ -78,16 +117,32 @@ class Captured(ProcessLock):
                     self.plans.insert(0, self.plans.pop(position))
                 if plan.trial:
                     return self._record(args, options, plan)
-                result = plan(*found)
-                if result is NOTHING_DONE:  # eager raises it, or does otherwise
-                    return self._eagerly(args, options)
-                return result
+                if self.check is not None and (plan.used + 1) % self.check == 0:
+                    return self._checked(plan, found, args, options)
+                return self._replayed(plan, found, args, options)
         if any(plan.refreshed() for plan in self.plans):
             return self._called(args, options, grad_enabled)
         self.calls += 1
         if self.calls == 1:
             return self._eagerly(args, options)
         return self._record(args, options)
+
+    def _replayed(self, plan: Replay, found: Any, args: Any, options: Any) -> Any:
+        result = plan(*found)
+        if result is NOTHING_DONE:  # eager raises it, or does otherwise
+            return self._eagerly(args, options)
+        return result
+
+    def _checked(self, plan: Replay, found: Any, args: Any, options: Any) -> Any:
+        state = State(self.fn, args, options)
+        try:
+            return compared(
+                lambda: self._replayed(plan, found, args, options),
+                lambda: self._eagerly(args, options),
+                state,
+            )
+        except Differs as error:
+            raise RuntimeError(f"capture: a replay of {_name(self.fn)} {error}") from None
 
     def _eagerly(self, args: Any, options: Any) -> Any:
         began = next(serials)
@@ -167,6 +222,25 @@ class Captured(ProcessLock):
             raise RuntimeError(f"capture: {why}")
         self.eager = why
         warn(f"capture: not captured, this step runs eagerly from now on; {why}")
+
+    def named_state(self) -> Iterator[tuple[str, Any]]:
+        """What `nn.state` looks through in a captured step: its function, and none of its plans."""
+        yield "fn", self.fn
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Captured":
+        """A captured step of a copy of the function, without plans."""
+        from copy import deepcopy  # here, since few programs need it
+
+        return type(self)(deepcopy(self.fn, memo), self.strict, self.check)
+
+    def __reduce__(self) -> Any:
+        """For pickle: by its name where it decorates a function, else as what `capture` makes."""
+        named: Any = sys.modules.get(getattr(self, "__module__", ""))
+        for part in getattr(self, "__qualname__", "").split("."):
+            named = getattr(named, part, None)
+        if named is self:
+            return self.__qualname__
+        return type(self), (self.fn, self.strict, self.check)
 
     def __get__(self, owner: Any, _: Any = None) -> Any:
         return self if owner is None else MethodType(self, owner)
