@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from .arithmetic import limited
+from .recorded import holds
 from .selection import has_nan
 
 # The argument of tanh in gelu is u = SCALE x + CUBIC x^3.
@@ -37,7 +38,7 @@ def gelu(x: Any) -> tuple[Any, Any]:
     s += 1.0
     s *= 0.5
     y = x * s
-    if has_nan(y):  # for x = -inf, where s is 0
+    if holds(has_nan, y):  # for x = -inf, where s is 0
         y = x.clip(-SATURATED, np.inf) * s
     return y, s
 
@@ -45,7 +46,7 @@ def gelu(x: Any) -> tuple[Any, Any]:
 def gelu_slope(x: Any, s: Any) -> Any:
     """s + s (1 - s) 2 x u', with s and u as in `gelu`, u' = sqrt(2 / pi) + 3 CUBIC x^2."""
     y = _gelu_slope(x, s)
-    if has_nan(y):  # where x^2 overflows, though s (1 - s) is 0
+    if holds(has_nan, y):  # where x^2 overflows, though s (1 - s) is 0
         y = _gelu_slope(limited(x, SATURATED), s)
     return y
 

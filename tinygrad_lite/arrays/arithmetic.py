@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from .recorded import holds, whole
 from .selection import largest_of_all, smallest_of_all
 from .shapes import Shape
 from .sums import sum_along
@@ -26,7 +27,7 @@ def limited(x: Any, limit: float) -> Any:
     if isinstance(x, (int, float)):
         return min(max(x, -limit), limit)
     if isinstance(x, np.ndarray):
-        return x.clip(-limit, limit) if beyond(x, limit) else x
+        return x.clip(-limit, limit) if holds(beyond, x, limit) else x
     return np.minimum(np.maximum(x, -limit), limit)
 
 
@@ -69,6 +70,7 @@ def power(a: Any, b: Any) -> Any:
     return a**b
 
 
+@whole
 def remainder(a: Any, b: Any) -> Any:
     """a mod b, with the sign of b.
 
@@ -90,16 +92,19 @@ def remainder(a: Any, b: Any) -> Any:
     return _without_zeros(np.remainder, a, b)
 
 
+@whole
 def fmod(a: Any, b: Any) -> Any:
     """a - b trunc(a / b), with the sign of a.  Errors as for `remainder`."""
     return _without_zeros(np.fmod, a, b)
 
 
+@whole
 def floor_divide(a: Any, b: Any) -> Any:
     """floor(a / b).  Errors as for `remainder`."""
     return _without_zeros(np.floor_divide, a, b)
 
 
+@whole
 def truncated_divide(a: Any, b: Any) -> Any:
     """trunc(a / b); integers stay integers.  Errors as for `remainder`."""
     if np.result_type(a, b).kind == "f":
@@ -124,6 +129,7 @@ def product_along(x: Any, axes: Shape, keepdims: bool = False) -> Any:
     return y.astype(x.dtype, copy=False)
 
 
+@whole
 def norm(x: Any, axes: Shape, p: float) -> Any:
     """(sum of |x|^p over the axes)^(1/p); the axes keep size 1.  p is finite and not 0.
 

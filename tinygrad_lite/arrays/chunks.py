@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from .recorded import recorder
 from .threads import parallel, slices
 
 Chunk = TypeVar("Chunk")
@@ -26,6 +27,9 @@ def each_chunk(
     """
     if nbytes < SMALL:
         return [task(chunk) for chunk in chunks]
+    recording = recorder.get()
+    if recording is not None:
+        recording.shares_work()
     before = np.setbufsize(BUFFER)
     try:
         if nbytes >= LARGE:

@@ -7,6 +7,7 @@ import numpy as np
 
 from .chunks import chunks_of_rows, each_chunk
 from .products import multiply
+from .recorded import whole
 from .selection import largest_of_all, smallest_of_all
 from .shapes import Shape
 from .sums import FIRST, sum_along
@@ -26,6 +27,7 @@ def centred(x: Any, axes: Shape) -> Any:
     return y
 
 
+@whole
 def normalised(x: Any, axes: Shape, count: int, eps: float) -> tuple[Any, Any]:
     """n = (x - mean) r and r = 1 / sqrt(var + eps), over the axes, along which are `count` x.
 
@@ -78,6 +80,7 @@ def normalised_gradient(g: Any, h: Any, n: Any, r: Any, axes: Shape, count: int)
     return from_r if from_n is None else from_n if from_r is None else from_n + from_r
 
 
+@whole
 def scaled_rows(x: Any, w: Any, b: Any, eps: float) -> tuple[Any, Any, Any]:
     """n w + b, n and r: `normalised` over the last axes, which are those of w; b may be None."""
     shape, count = (*x.shape[: x.ndim - w.ndim], *(1,) * w.ndim), w.size
@@ -114,7 +117,7 @@ def scaled_gradients(
     if g.__class__ is not np.ndarray:
         return _scaled_gradients(g, w, n, r, sizes, needs)
     shape, count = g.shape, prod(sizes)
-    g = np.ascontiguousarray(g).reshape((-1, count))
+    g = (g if g.flags.c_contiguous else g.copy("C")).reshape((-1, count))
     if needs[0] or needs[1]:
         n = n.reshape(g.shape)
     if needs[0]:
@@ -161,6 +164,7 @@ def _scaled_gradients(
     )
 
 
+@whole
 def by_mean_square(x: Any, axes: Shape, eps: float) -> tuple[Any, Any]:
     """x r and r = 1 / sqrt(mean of x^2 + eps), over the axes.
 

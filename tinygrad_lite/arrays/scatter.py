@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .dtypes import accumulator
+from .recorded import whole
 from .shapes import Shape
 from .sums import CHAIN
 
@@ -28,6 +29,7 @@ def read_at(x: Any, index: Any) -> Any:
     return x.take(first, 0) if rows and x.flags.c_contiguous and x.size else x[index]
 
 
+@whole
 def scatter_add(x: Any, index: Any, distinct: bool, shape: Shape) -> Any:
     """Zeros of `shape` with x added at the index.
 
@@ -47,6 +49,7 @@ def scatter_add(x: Any, index: Any, distinct: bool, shape: Shape) -> Any:
     return y
 
 
+@whole
 def scatter_extreme(x: Any, value: Any, index: Any, extreme: Any, include_self: bool) -> Any:
     """The extreme (np.maximum or np.minimum) of x and of all values assigned to each element.
 
@@ -61,6 +64,7 @@ def scatter_extreme(x: Any, value: Any, index: Any, extreme: Any, include_self: 
     return y
 
 
+@whole
 def last_written(shape: Shape, index: Any) -> Any:
     """Where, in an array of this shape, y[index] = value leaves that value: False if overwritten.
 
@@ -210,7 +214,7 @@ def fold(x: Any, axis: int, step: int, shape: Shape) -> Any:
     """
     size, count = x.shape[-1], x.shape[axis]
     long = min(size // step, count) > CHAIN and x.dtype.kind == "f"
-    y = np.zeros(shape, np.float64 if long else accumulator(x.dtype))
+    y = np.zeros(shape, np.float64 if long else accumulator(x.dtype), like=x)
     line, windows = np.moveaxis(y, axis, -1), np.moveaxis(x, axis, -2)
     if size < count:  # the k-th elements of all windows at once, or all of the i-th window
         for k in range(size):

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from .recorded import opaque, whole
+from .recorded import holds, opaque, whole
 from .shapes import Shape
 from .threads import parallel, slices
 
@@ -23,8 +23,12 @@ def masked(x: Any, mask: Any) -> Any:
     times 0.  So the bits of x, as an integer, are multiplied by 1 or 0.  A small array is first
     multiplied by the sign of the mask, and again by its bits if that gave a nan.
     """
-    if mask.dtype == bool:
-        return _kept(x, mask)
+    return _kept(x, mask) if mask.dtype == bool else _where_positive(x, mask)
+
+
+@whole
+def _where_positive(x: Any, mask: Any) -> Any:
+    """`masked` for a mask of floats."""
     if x.size <= SMALL and mask.dtype == x.dtype:
         y = x * np.sign(mask)
         largest = largest_of_all(y)
@@ -135,6 +139,15 @@ def largest_along(x: Any, axes: Shape, keepdims: bool = False, **initial: float)
 def attains(x: Any, extreme: Any) -> Any:
     """Where x attains its extreme; if that is nan, where x is nan.  Array or Tensor."""
     found = x == extreme
-    if (extreme != extreme).any():
+    if holds(_some_nan, extreme):
         found = found | (x != x)  # the latter holds for nan only
     return found
+
+
+def some_infinite(x: Any) -> Any:
+    """Whether an element is inf.  Array or Tensor."""
+    return (x == np.inf).any()
+
+
+def _some_nan(x: Any) -> Any:
+    return (x != x).any()

@@ -58,7 +58,8 @@ def log_softmax(x: Any, axes: Shape) -> tuple[Any, Any]:
 def below_zero(x: Any, axes: Shape) -> tuple[Any, Any]:
     """x minus its largest element along the axes, and that element (None if x is empty)."""
     largest = largest_along(x, axes, keepdims=True, initial=-np.inf)
-    return np.asarray(x - largest), largest if x.size else None
+    y = x - largest
+    return y if y.__class__ is np.ndarray else np.asarray(y), largest if x.size else None
 
 
 def cross_entropy(x: Any, labels: Any) -> tuple[Any, Any]:
@@ -76,7 +77,7 @@ def cross_entropy(x: Any, labels: Any) -> tuple[Any, Any]:
 
 def one_hot(shape: Shape, dtype: Any, labels: Any) -> Any:
     """1 for each sample's class and 0 for the others: (N, K) or (N, K, M)."""
-    truth = np.zeros(shape, dtype)
+    truth = np.zeros(shape, dtype, like=labels)
     truth[_true_class(shape, labels)] = 1.0
     return truth
 

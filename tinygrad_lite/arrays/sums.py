@@ -17,7 +17,7 @@ import numpy as np
 
 from .dtypes import accumulator
 from .products import multiply
-from .recorded import whole
+from .recorded import recorder
 from .shapes import Shape, keepdim_shape
 
 SHORT = 32  # how many numbers NumPy adds one after the other, at most
@@ -57,16 +57,12 @@ def repeated_along(g: Any, shape: Shape, axes: Shape) -> Any:
     read-only view.
     """
     if isinstance(g, (np.ndarray, np.generic)) and g.size == 1:
-        return _repeated_number(g, shape)
+        if recorder.get() is not None:
+            return np.broadcast_to(g.reshape(()), shape)
+        same = np.ndarray(shape, g.dtype, np.asarray(g), 0, (0,) * len(shape))  # the same, faster
+        same.flags.writeable = False
+        return same
     return np.broadcast_to(g.reshape(keepdim_shape(shape, axes)), shape)
-
-
-@whole
-def _repeated_number(g: Any, shape: Shape) -> Any:
-    """np.broadcast_to, which is far slower."""
-    same = np.ndarray(shape, g.dtype, np.asarray(g), 0, (0,) * len(shape))
-    same.flags.writeable = False
-    return same
 
 
 def sum_along(x: Any, axes: Shape, keepdims: bool = False) -> Any:

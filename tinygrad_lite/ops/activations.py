@@ -7,6 +7,7 @@ import numpy as np
 
 from ..arrays.activations import CUBIC, SATURATED, SCALE, gelu, gelu_slope
 from ..arrays.arithmetic import beyond, finite, limited
+from ..arrays.recorded import each_time, holds, whole
 from ..arrays.softmax import log_softmax, softmax
 from ..arrays.sums import sum_along
 from ..engine.function import Primitive
@@ -64,7 +65,7 @@ class Gate(Primitive):
     fresh = True
 
     def forward(self, x, s):
-        self.extreme = beyond(x, SATURATED)
+        self.extreme = holds(beyond, x, SATURATED)
         return (x.clip(-SATURATED, np.inf) if self.extreme else x) * s
 
     def backward(self, g, y, x, s):
@@ -152,10 +153,7 @@ class Softmax(Primitive):
         self.mask = mask
 
     def forward(self, x):
-        y, largest = softmax(x, self.axes, self.mask)
-        if largest is not None:
-            warn_if_all_infinite(largest, self.axes)
-        return y
+        return checked_softmax(x, self.axes, self.mask)
 
     def backward(self, g, y, x):
         return ((g - sum_along(g * y, self.axes, keepdims=True)) * y,)
@@ -185,6 +183,16 @@ class LogSoftmax(Primitive):
         return (g - np.exp(y) * sum_along(g, self.axes, keepdims=True),)
 
 
+@whole
+def checked_softmax(x, axes, mask):
+    """softmax(x), and a warning where it is nan."""
+    y, largest = softmax(x, axes, mask)
+    if largest is not None:
+        warn_if_all_infinite(largest, axes)
+    return y
+
+
+@each_time
 def warn_if_all_infinite(largest, axes):
     """Warn if the largest score along the axes is -inf, since the result is then nan."""
     if largest.min() == -np.inf:

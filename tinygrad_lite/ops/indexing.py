@@ -67,7 +67,8 @@ class Setitem(Primitive):
         self.distinct = distinct
 
     def forward(self, x, value):
-        y = np.array(x)  # makes an array even of a NumPy scalar, whose copy() is a scalar
+        # Makes an array even of a NumPy scalar, whose copy() is a scalar.
+        y = x.copy("K") if x.__class__ is np.ndarray else np.array(x)
         y[self.index] = value
         if not self.distinct and self.needs[1]:
             self.lasting = last_written(x.shape, self.index)

@@ -9,7 +9,8 @@ import numpy as np
 
 from ..arrays.arithmetic import finite, norm, product_along
 from ..arrays.normalisation import centred
-from ..arrays.selection import attains, largest_along
+from ..arrays.recorded import whole
+from ..arrays.selection import attains, largest_along, some_infinite
 from ..arrays.shapes import keepdim_shape
 from ..arrays.sums import repeated_along, sum_along
 from ..engine.function import Primitive
@@ -192,11 +193,7 @@ class Norm(Primitive):
         kept = keepdim_shape(x.shape, self.axes)
         y = y.reshape(kept)
         length = np.where(y == 0, np.inf, y)  # so that the ratio is 0 where y is
-        ratio = x / length
-        if (y == np.inf).any():
-            infinite = np.abs(x) == np.inf
-            count = sum_along(infinite.astype(g.dtype), self.axes, keepdims=True)
-            ratio = np.where(infinite & (count == 1), np.sign(x), finite(x, g.dtype) / length)
+        ratio = ratio_to_norm(x, y, length, self.axes)
         if self.p == 2:
             slope = ratio
         else:
@@ -204,3 +201,13 @@ class Norm(Primitive):
             size = np.abs(np.where(flat, 1.0, ratio))
             slope = np.where(flat, 0.0, np.sign(x) * size ** (self.p - 1.0))
         return (g.reshape(kept) * slope,)
+
+
+@whole
+def ratio_to_norm(x, y, length, axes):
+    """x / length; where y is inf, the sign of an infinite x, if it is the only one, else 0."""
+    if not some_infinite(y):
+        return x / length
+    infinite = np.abs(x) == np.inf
+    count = sum_along(infinite.astype(x.dtype), axes, keepdims=True)
+    return np.where(infinite & (count == 1), np.sign(x), finite(x, x.dtype) / length)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..arrays.recorded import whole
 from ..arrays.selection import has_nan, masked, nan_under, relu, where_nan, zero_or_nan
 from ..engine.function import Primitive
 from ..engine.graph import array_of
@@ -46,6 +47,18 @@ def passed(g, mask, x):
 
     It is linear in g, so that derivatives of every order are nan there.
     """
+    if isinstance(g, (np.ndarray, np.generic)):
+        return passed_array(g, mask, x)
+    return _passed(g, mask, x)
+
+
+@whole
+def passed_array(g, mask, x):
+    """`passed` for arrays."""
+    return _passed(g, mask, x)
+
+
+def _passed(g, mask, x):
     if has_nan(x):
         nans = x != x  # true for nan only
         return Mask.apply(g * np.where(nans, x, 1.0), mask=mask | nans)

@@ -3,6 +3,8 @@
 import numpy as np
 
 from ..arrays.arithmetic import finite
+from ..arrays.recorded import holds
+from ..arrays.selection import some_infinite
 from ..arrays.sinc import sinc
 from ..engine.function import Primitive
 
@@ -112,7 +114,7 @@ class Atan2(Primitive):
 
     def backward(self, g, y, a, b):
         r = np.hypot(a, b)
-        if (r == np.inf).any():
+        if holds(some_infinite, r):
             a, b = finite(a, g.dtype), finite(b, g.dtype)
         r = np.where(r == 0, np.inf, r)
         return (
@@ -140,7 +142,7 @@ class Hypot(Primitive):
 
     def backward(self, g, y, a, b):
         y = np.where(y == 0, np.inf, y)
-        infinite = (y == np.inf).any()
+        infinite = holds(some_infinite, y)
 
         def share(of, beside):
             if not infinite:
