@@ -231,7 +231,9 @@ class Program:
         if _is_reduction(function):
             return self._reduction(entry)
         if _is_in(function, SIGNS):
-            return f"{self._word(args[0])} {SIGNS[function]} {self._word(args[1])}"
+            left = self._word(args[0])
+            left = f"({left})" if left.startswith("-") else left  # -2 ** x is -(2 ** x)
+            return f"{left} {SIGNS[function]} {self._word(args[1])}"
         return self._plain_call(entry, options)
 
     def _plain_call(self, entry: Entry, options: Any) -> str:

@@ -4,6 +4,7 @@ It is no ndarray, so NumPy cannot read its value behind our back: each way to it
 entry to the record, or ends in `Trace.leak`.
 """
 
+import operator
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -99,6 +100,20 @@ class Traced(NDArrayOperatorsMixin):
         if function in WRITERS:
             writes = args[:1] if args else (options[WRITERS[function]],)
         return self._trace.call(function, args, options, writes)
+
+    # For some exponents ** is another function than np.power, and for a number it is Python's.
+
+    def __pow__(self, other: Any) -> Any:
+        return self._trace.call(operator.pow, (self, other), {})
+
+    def __rpow__(self, other: Any) -> Any:
+        return self._trace.call(operator.pow, (other, self), {})
+
+    def __ipow__(self, other: Any) -> Any:
+        if isinstance(self.value, np.ndarray):
+            self[...] = self**other
+            return self
+        return NotImplemented
 
     def _only_arrays(self, others: Any, options: Any) -> None:
         """A leak if what decides about shapes (axes, sizes, repetitions) is a Traced."""
@@ -238,7 +253,7 @@ def _in_place(name: str) -> Callable[..., Any]:
     return call
 
 
-for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul"):
+for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "matmul"):
     setattr(Traced, f"__i{_name}__", _in_place(f"__i{_name}__"))
 for _name in ("and", "or", "xor", "lshift", "rshift"):
     setattr(Traced, f"__i{_name}__", _in_place(f"__i{_name}__"))
