@@ -41,6 +41,9 @@ class Carried(dict[str, Any]):
         """The option; the default if the group has none of this name."""
         return self[name] if name in self.group else default
 
+    def __contains__(self, name: object) -> bool:
+        return name in self.group
+
     def __setitem__(self, name: str, value: Any) -> None:
         self.recording.leak(f"{name} is assigned by the formula", None)
 

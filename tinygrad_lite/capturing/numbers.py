@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .entries import Entry, Var, mapped
+from .entries import Entry, Var
 
 
 class Number:
@@ -155,8 +155,7 @@ class Numbers:
     def element(self, array: Any) -> Number:
         """The element of an array that outlives the step, as it is when this is reached."""
         memory = self.trace.variable(array, "outside")
-        self.found.pop((np.ndarray.item, id(memory)), None)  # the step may have written it
-        var = self._entry(np.ndarray.item, (memory,))
+        var = self._computed(np.ndarray.item, (memory,))  # anew: the step may have written it
         if not self.is_known(memory):
             self.late.add(var)
         return self._number(var)
@@ -233,18 +232,21 @@ class Numbers:
         return Number(self.trace, var)
 
     def _entry(self, function: Callable[..., Any], args: Any) -> Var:
-        """The variable of function(*args)."""
-        args = mapped(args, lambda one: one.variable if type(one) is Number else one)
+        """The variable of function(*args), which is computed once."""
+        args = tuple([one.variable if type(one) is Number else one for one in args])
         key = (function, *[repr(one) if type(one) in PLAIN else id(one) for one in args])
         var = self.found.get(key)
         if var is None:
-            value = function(*mapped(args, lambda one: one.value if type(one) is Var else one))
-            var = self.found[key] = Var("made", value)
-            entry = Entry(function, args, {}, self.trace.label)
-            entry.result, entry.line = var, self.trace.line
-            self.trace.entries.append(entry)
-            if any(one in self.late for one in args if type(one) is Var):
-                self.late.add(var)
+            var = self.found[key] = self._computed(function, args)
+        return var
+
+    def _computed(self, function: Callable[..., Any], args: Any) -> Var:
+        var = Var("made", function(*[one.value if type(one) is Var else one for one in args]))
+        entry = Entry(function, args, {}, self.trace.label)
+        entry.result, entry.line = var, self.trace.line
+        self.trace.entries.append(entry)
+        if any(one in self.late for one in args if type(one) is Var):
+            self.late.add(var)
         return var
 
 
