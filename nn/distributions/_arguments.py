@@ -46,7 +46,7 @@ def common_shape(name: str, **shapes: tuple[int, ...]) -> tuple[int, ...]:
         raise ValueError(f"{name}: the shapes do not broadcast: {listed}") from None
 
 
-@recorded.each_time
+@recorded.check
 def check(name: str, values: Any, valid: Any, expected: str) -> None:
     """Raise unless all elements are valid; the message shows the first that is not."""
     if not np.all(valid):

@@ -213,7 +213,7 @@ class Categorical(Distribution):
         return self.probs if "probs" in vars(self) else self.logits
 
 
-@recorded.each_time
+@recorded.check
 def _check_rows(probs: NDArray[Any]) -> None:
     if not (probs > 0).any(axis=-1).all():
         raise ValueError("Categorical: probs: expected one above 0 in each row; got all 0")

@@ -141,7 +141,7 @@ def _identity_like(matrix: Tensor) -> Tensor:
     return Tensor.eye(matrix.shape[-1], dtype=matrix.dtype).expand(matrix.shape)
 
 
-@recorded.each_time
+@recorded.check
 def _check_matrix(kind: str, values: NDArray[Any]) -> None:
     """Raise unless L can be computed from the matrix."""
     name = f"MultivariateNormal: {kind}"

@@ -318,7 +318,7 @@ def _bags(indices: Integers, offsets: Input | None, closed: bool) -> tuple[Integ
     return _bag_of_each(edges, starts, indices.size), edges.size - 1
 
 
-@recorded.each_time
+@recorded.check
 def _bag_of_each(edges: Integers, starts: Integers, size: int) -> Integers:
     """The number of the bag of each of `size` integers; the bags lie between the edges."""
     if edges[0] or edges[-1] != size or (np.diff(edges) < 0).any():
@@ -368,7 +368,7 @@ def _indices(name: str, given: Input, count: int) -> Integers:
     return array
 
 
-@recorded.each_time
+@recorded.check
 def _check_indices(name: str, array: Integers, count: int) -> None:
     if array.min() < 0 or array.max() >= count:
         position = tuple(np.argwhere((array < 0) | (array >= count))[0].tolist())

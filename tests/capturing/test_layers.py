@@ -146,6 +146,34 @@ def test_a_check_in_a_replay_raises_as_in_eager(name):
     assert any("Outer.layers.0 (" in str(one[1]) for one in expected)
 
 
+def test_labels_to_be_ignored_that_come_later_make_another_plan():
+    def trained(captured):
+        with generator.seeded(3):
+            model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Dropout(0.3))
+            loss_of, optimizer = nn.CrossEntropyLoss(), nn.optim.SGD(model.parameters(), lr=0.1)
+
+            def step(x, labels):
+                optimizer.zero_grad()
+                loss = loss_of(model(x), labels.reshape(-1))
+                loss.backward()
+                optimizer.step()
+                return loss
+
+            call, seen = capture(step, strict=True) if captured else step, []
+            for number in range(7):
+                rng = np.random.default_rng(number)
+                labels = rng.integers(0, 4, (2, 3))
+                if number in (3, 5):
+                    labels[0, :2] = -100
+                seen.append(described(call(Tensor(rng.standard_normal((6, 3))).float(), labels)))
+                seen += [described(x) for x in nn.state.get_state_dict(model).values()]
+            return seen, generator.get_state(), getattr(call, "plans", [None])
+
+    expected, found = trained(captured=False), trained(captured=True)
+    assert found[:2] == expected[:2]
+    assert [plan.used for plan in found[2]] == [3]  # recorded when the first came
+
+
 def _array(values):
     array = np.array(values)
     return array.astype(np.float32) if array.dtype.kind == "f" else array

@@ -83,6 +83,10 @@ def check(function: Function) -> Function:
     return call  # type: ignore[return-value]  # the same signature
 
 
+class Outdated(RuntimeError):
+    """Raised by a `check` if a choice of the record is wrong in this call: it is recorded anew."""
+
+
 def carried(array: Any) -> Any:
     """An array from the user; while a step is captured, what stands for it there.
 

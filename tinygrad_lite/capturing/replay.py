@@ -9,6 +9,7 @@ import numpy as np
 
 from ..arrays.float_errors import restore, silence
 from ..arrays.ownership import memory_owner
+from ..arrays.recorded import Outdated
 from ..engine.memory import changes
 from ..engine.recording import serials
 from .entries import Entry
@@ -17,7 +18,8 @@ from .numbers import guard
 from .plan import Plan
 from .recording import Recording
 
-NOTHING_DONE = object()
+# What a replay returns that has changed nothing: its inputs are wrong, or not what the plan is for.
+NOTHING_DONE, OUTDATED = object(), object()
 
 
 class Replay:
@@ -56,7 +58,7 @@ class Replay:
         except Exception as error:
             position = self.plan.position_of(error)
             if position is not None and position < self.plan.harmless:
-                return NOTHING_DONE
+                return OUTDATED if isinstance(error, Outdated) else NOTHING_DONE
             self._clear()
             if position is not None:
                 locate(error, self.plan.entries[position])

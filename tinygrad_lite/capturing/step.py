@@ -16,7 +16,7 @@ from ..source_lines import warn
 from .checking import Differs, State, compared
 from .reach import path_text
 from .recording import Recording
-from .replay import NOTHING_DONE, Replay
+from .replay import NOTHING_DONE, OUTDATED, Replay
 from .returning import detached
 from .trace import NotRecorded
 
@@ -131,6 +131,9 @@ class Captured(ProcessLock):
         result = plan(*found)
         if result is NOTHING_DONE:  # eager raises it, or does otherwise
             return self._eagerly(args, options)
+        if result is OUTDATED:
+            self.plans.remove(plan)
+            return self._record(args, options)
         return result
 
     def _checked(self, plan: Replay, found: Any, args: Any, options: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays.arithmetic import LARGEST, beyond
-from ..arrays.recorded import carried, check, holds, holds_now, recorder, whole
+from ..arrays.recorded import Outdated, carried, check, holds, holds_now, recorder, whole
 from ..arrays.shapes import Shape
 from ..engine.graph import Array, TensorBase, array_of
 from ..ops.activations import LogSoftmax
@@ -150,7 +150,7 @@ def _checked(
     if kept is None:
         return flat, None
     if masked is False:
-        raise RuntimeError(
+        raise Outdated(
             f"{name}: labels are {ignore_index}, to be ignored, and none was when this step was "
             "captured; pass ignore_index another way than by default, or capture such a batch"
         )
