@@ -10,6 +10,7 @@ from functools import partial
 from itertools import cycle
 from pathlib import Path
 
+import numpy as np
 from pairing import Case, Outcome, Settings, Side, Stepper, compare_all, moved
 from workloads.mlp_step import (
     HIDDEN,
@@ -27,12 +28,12 @@ from workloads.mlp_step import (
 BATCH, MOMENTUM = 128, 0.9
 
 
-def ours(library: bool) -> Stepper:
+def ours(library: bool, captured: bool = False) -> Stepper:
     sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
     import mnist_mlp
 
     import nn
-    from tinygrad_lite import Tensor
+    from tinygrad_lite import Tensor, capture
 
     model = mnist_mlp.MLP(PIXELS, HIDDEN)
     loss_of = mnist_mlp.loss_by_library if library else mnist_mlp.loss_by_formula
@@ -46,14 +47,19 @@ def ours(library: bool) -> Stepper:
     ]
     data = cycle(batches(BATCH))
 
-    def step() -> float:
-        x, y = next(data)
-        loss = loss_of(model, model.scores(Tensor(x)), y, REG)
+    def train(x: Tensor, y: np.ndarray) -> Tensor:
+        loss = loss_of(model, model.scores(x), y, REG)
         loss.backward()
         for optimiser in optimisers:
             optimiser.step()
             optimiser.zero_grad()
-        return loss.item()
+        return loss
+
+    run_step = capture(train, strict=True) if captured else train
+
+    def step() -> float:
+        x, y = next(data)
+        return run_step(Tensor(x), y).item()
 
     return step, lambda: moved([p.numpy() for p in parameters], weights())
 
@@ -65,6 +71,9 @@ def run(settings: Settings) -> Outcome:
         Side("ours", partial(ours, library=False)),
         Side("NumPy, plain", partial(plain, penalty=True), "numpy"),
         Side("NumPy, buffers reused", partial(reused, penalty=True), "numpy"),
+        Side("PyTorch", partial(pytorch, BATCH, MOMENTUM, True), "torch"),
+        Side("torch.compile", partial(pytorch, BATCH, MOMENTUM, True, True), "torch.compile"),
+        Side("jax.jit", partial(jax_jit, BATCH, MOMENTUM, True), "jax"),
     ]
     by_library = [
         Side("ours", partial(ours, library=True)),
@@ -74,5 +83,8 @@ def run(settings: Settings) -> Outcome:
         Side("torch.compile", partial(pytorch, BATCH, MOMENTUM, compiled=True), "torch.compile"),
         Side("jax.jit", partial(jax_jit, BATCH, MOMENTUM), "jax"),
     ]
-    cases = [Case("loss by formula", by_formula, 20), Case("loss by library", by_library, 20)]
+    cases = [
+        Case(f"loss by {name}", sides, 20, captured=partial(ours, name == "library", True))
+        for name, sides in (("formula", by_formula), ("library", by_library))
+    ]
     return compare_all(cases, settings)

@@ -1,7 +1,8 @@
 """Scalar chain: 100,000 operations, multiply and add in turn, forward and backward.
 
 y = y * w + b, with w = -1 and b = 1, for numbers that every side holds exactly.  autograd and
-MyGrad do a tenth of it.
+MyGrad do a tenth of it, a captured step a hundredth.  jax.jit and torch.compile would compile each
+operation by itself.
 """
 
 import sys
@@ -12,21 +13,22 @@ from pairing import Case, Outcome, Settings, Side, Stepper, compare_all
 START, W, B = 0.25, -1.0, 1.0
 
 
-def ours(length: int) -> Stepper:
-    from tinygrad_lite import Tensor
+def ours(length: int, captured: bool = False) -> Stepper:
+    from tinygrad_lite import Tensor, capture
 
     leaves = x, w, b = [Tensor(v, requires_grad=True) for v in (START, W, B)]
 
-    def step() -> float:
+    def train() -> Tensor:
         for leaf in leaves:
             leaf.grad = None
         y = x
         for _ in range(length // 2):
             y = y * w + b
         y.backward()
-        return y.item()
+        return y
 
-    return step, lambda: [[leaf.grad.item() for leaf in leaves]]
+    run_step = capture(train, strict=True) if captured else train
+    return lambda: run_step().item(), lambda: [[leaf.grad.item() for leaf in leaves]]
 
 
 def micrograd(length: int) -> Stepper:
@@ -100,7 +102,7 @@ def mygrad(length: int) -> Stepper:
 
 
 def run(settings: Settings) -> Outcome:
-    long, short = (1000, 100) if settings.quick else (100_000, 10_000)
+    long, short, least = (1000, 100, 10) if settings.quick else (100_000, 10_000, 1_000)
     quick_ones = [
         Side("ours", partial(ours, long)),
         Side("PyTorch", partial(pytorch, long), "torch", (0.6,)),
@@ -111,5 +113,14 @@ def run(settings: Settings) -> Outcome:
         Side("autograd", partial(hips_autograd, short), "autograd"),
         Side("MyGrad", partial(mygrad, short), "mygrad"),
     ]
-    cases = [Case(f"{long:,} operations", quick_ones, 1), Case(f"{short:,}", slow_ones, 1)]
+    fewest = [
+        Side("ours", partial(ours, least)),
+        Side("PyTorch", partial(pytorch, least), "torch"),
+        Side("micrograd", partial(micrograd, least), "micrograd"),
+    ]
+    cases = [
+        Case(f"{long:,} operations", quick_ones, 1),
+        Case(f"{short:,}", slow_ones, 1),
+        Case(f"{least:,}", fewest, 20, captured=partial(ours, least, True)),
+    ]
     return compare_all(cases, settings)
