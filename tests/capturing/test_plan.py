@@ -191,6 +191,14 @@ def writes_into_a_view_of_a_result(x, y):
     return (a,)
 
 
+def returns_views_of_what_is_written_later(x, y):
+    a = x * y
+    row, transposed = a[1], a.T
+    a *= 2.0
+    a[1, 2:] = y[0, 2:]
+    return row, transposed, a[:, ::-1]
+
+
 def writes_by_position(x, y):
     a = x * y
     a[np.argmax(x, axis=0), np.arange(5)] = 7.0
@@ -219,7 +227,7 @@ def uses_memory_of_its_own(x, y):
     "program",
     [
         *(writes, writes_after_reading, writes_into_a_view_of_a_result, writes_by_position),
-        *(fills, uses_memory_of_its_own),
+        *(fills, uses_memory_of_its_own, returns_views_of_what_is_written_later),
     ],
 )
 def test_writes_in_place(program):
@@ -425,6 +433,47 @@ def test_a_step_keeps_the_gradients_that_somebody_holds(captured, transposed):
         assert len({addresses[2], addresses[3], addresses[6], addresses[7]}) == 4
 
 
+def test_results_are_the_tensors_and_share_the_memory_that_eager_ones_do():
+    w = Tensor(batch((8, 8))[0], requires_grad=True)
+    buffer = Tensor.zeros(8)
+
+    def step(x, many):
+        w.grad = None
+        y = (x @ w).tanh()
+        row = y[1]
+        y.square().sum().backward()
+        buffer.data[...] = 1.0
+        z = x * 2.0
+        view = z[2:]
+        z += 1.0
+        constant = Tensor.ones(3)
+        return (
+            *(x, w, x.T, y, row, y, w.grad, buffer, z, view, many[0], [many[1], x + 0.0]),
+            *(constant, constant[1:], w.detach(), y.detach().T),
+        )
+
+    def pattern(fn):
+        kept = []
+        for seed in range(4):
+            x, *many = (Tensor(one) for one in batch((4, 8), (2,), (3,), seed=seed))
+            flat = []
+            for one in fn(x, many):
+                flat += one if isinstance(one, list) else [one]
+            kept += [*flat, x, *many]
+        pairs = list(combinations(kept, 2))
+        same = [a is b for a, b in pairs]
+        shared = [np.may_share_memory(a.data, b.data) for a, b in pairs]
+        return same, shared, [form(one.data) for one in kept]
+
+    eager = pattern(step)
+    w.data[...] = batch((8, 8))[0]
+    buffer.data[...] = 0.0
+    captured = pattern(capture(step, strict=True))
+    assert captured[2] == eager[2]
+    assert captured[0] == eager[0]
+    assert captured[1] == eager[1]
+
+
 # Users' operations, which are replayed whole
 
 
@@ -603,7 +652,7 @@ def checked(text):
     check(names["program"], (N, N), (N, N), outside=[(N, N)])
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(40))
 def test_random_programs(seed):
     with np.errstate(all="ignore"):
         checked(random_program(seed))
@@ -625,7 +674,7 @@ def test_a_function_that_writes_over_its_operand_gives_the_same_bits(function):
                     assert function(x, out=x).tobytes() == expected.tobytes()
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(20))
 def test_np_dot_calls_blas_as_matmul_does(seed):
     rng = np.random.default_rng(seed)
     m, k, n = (int(size) for size in rng.integers(2, 20, 3))
