@@ -14,7 +14,7 @@ from .arrays.arguments import flag, function
 from .arrays.dtypes import check_differentiable, check_dtype, new_array
 from .arrays.given import elements, is_masked
 from .arrays.ownership import deep_copied
-from .arrays.recorded import carried, fresh, leaves
+from .arrays.recorded import carried, fresh, leaves, recorder
 from .arrays.shapes import Shape, normalize_axis
 from .engine.backward import backpropagate
 from .engine.function import Primitive
@@ -72,6 +72,9 @@ class Tensor(TensorMethods, NumpyProtocol, OtherNames):
             if others and _holds_graph(others):
                 self._join(data, dtype, requires_grad)
                 return
+            if recorder.get() is not None and others and _are_all_tensors(data):
+                data = from_list("Tensor", data)._data
+                others = None
         self._data = fresh(new_array(carried(data), dtype, "Tensor", others))
         if requires_grad is not False and flag(requires_grad, "Tensor: requires_grad"):
             self.requires_grad = True
@@ -437,7 +440,7 @@ class Tensor(TensorMethods, NumpyProtocol, OtherNames):
 
 def _rebuilt(cls: type[Tensor], data: Array, requires_grad: bool, is_parameter: bool) -> Tensor:
     """A copy of a tensor, without the attributes that a subclass added."""
-    return _around(cls, np.array(data), requires_grad, is_parameter)
+    return _around(cls, data.copy(order="K"), requires_grad, is_parameter)
 
 
 def _around(cls: type[Made], array: Array, requires_grad: bool, is_parameter: bool) -> Made:
@@ -448,6 +451,12 @@ def _around(cls: type[Made], array: Array, requires_grad: bool, is_parameter: bo
     if is_parameter:
         tensor._frozen = True
     return tensor
+
+
+def _are_all_tensors(values: Sequence[Any]) -> bool:
+    """Whether these are tensors of one dtype."""
+    dtypes = {value._data.dtype if isinstance(value, TensorBase) else None for value in values}
+    return len(dtypes) == 1 and None not in dtypes
 
 
 def _holds_graph(values: Sequence[Any]) -> bool:

@@ -11,6 +11,8 @@ def described(value):
     """All of it: dtype, shape, bits, and how they lie in memory."""
     if isinstance(value, (tuple, list)):
         return [described(one) for one in value]
+    if isinstance(value, dict):
+        return {key: described(one) for key, one in value.items()}
     array = value.data if isinstance(value, Tensor) else value
     if isinstance(array, np.ndarray):
         strides = array.strides if array.size > 1 else ()

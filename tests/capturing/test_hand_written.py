@@ -172,6 +172,39 @@ def numbers_of_numpy(x, w):
 
 
 @program
+def values_of_constants(x, w):
+    w.grad = None
+    mask = np.tri(4, 2, dtype=bool)
+    y = x @ w
+    loss = y[mask].sum() + y[[0, 2]].sum() + y[np.array([True, False, True, True])].sum()
+    if Tensor([1.0, 2.0]).sum() > 2:
+        loss = loss * Tensor(3).item()
+    loss.backward()
+    future = Tensor(np.triu(np.ones((4, 4), bool), 1))
+    return (x @ x.T).masked_fill(future, -np.inf).softmax(-1), x.data[np.arange(4) > 1]
+
+
+@program
+def lists_of_tensors(x, w):
+    w.grad = None
+    a, b = (x @ w).sum(), x.mean()
+    both = Tensor([a.detach(), b])
+    (Tensor([a, a * 2]) * both).sum().backward()
+    return both, [row.sum() for row in x], sum(x @ w).detach()
+
+
+@program
+def what_is_shown_beside_the_loss(x, w):
+    w.grad = None
+    labels = np.array([0, 1, 1, 0])
+    y = x @ w
+    loss = y.cross_entropy(labels)
+    loss.backward()
+    right = (y.argmax(-1) == Tensor(labels)).float().mean()
+    return {"loss": loss, "right": right, "by numpy": (y.data.argmax(1) == labels).mean()}
+
+
+@program
 def leaves_that_the_step_makes(x, w):
     w.grad = None
     a, b = x.detach().requires_grad_(), Tensor(x, requires_grad=True)

@@ -13,9 +13,7 @@ TOGETHER = 12  # rows in one step
 SHAPE = "whose shape depends on values"
 NOT_CAPTURED = {
     **dict.fromkeys(("masked_select",), f"masked_select, {SHAPE}"),
-    "masked_select-broadcast": f"x[mask], {SHAPE}",
     **dict.fromkeys(("nonzero", "nonzero-as a tuple"), f"nonzero, {SHAPE}"),
-    "tensor_split-positions in a tensor": "tensor_split by a Tensor, whose shapes depend on values",
     **{
         f"multilabel_margin_loss-{kind}; PyTorch has no second derivative": (
             "multilabel_margin_loss, in which shapes depend on values"

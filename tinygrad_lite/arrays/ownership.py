@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from .arguments import wrong
+from .recorded import leaves, recorder
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
@@ -30,6 +31,11 @@ def deep_copied(array: Array, memo: dict[int, Any]) -> Array:
     from copy import deepcopy  # here, since few programs need it
 
     owner = memory_owner(array)
+    if recorder.get() is not None:
+        if array is not owner:
+            leaves("copy.deepcopy of a view")
+        memo[id(array)] = array.copy(order="K")
+        return memo[id(array)]
     copied: Array = deepcopy(owner, memo)
     if array is owner:
         return copied

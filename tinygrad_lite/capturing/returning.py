@@ -76,9 +76,10 @@ class Returns:
     def _part(self, value: Any) -> tuple[str, Any]:
         """Text for a part of the result, and that part of the recorded call's."""
         if type(value) is Traced:
-            array = value.value
-            position = self._output(value.variable)
-            return f"o[{position}]{'[()]' * isinstance(array, np.generic)}", array
+            array, position = value.value, self._output(value.variable)
+            if isinstance(array, np.generic) or value.variable in self.trace.scalars:
+                return f"o[{position}][()]", array[()]
+            return f"o[{position}]", array
         if type(value) is Number:
             return f"o[{self._output(value.variable)}]", value.value
         if isinstance(value, TensorBase):

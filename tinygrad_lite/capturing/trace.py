@@ -60,6 +60,7 @@ class Trace(Observer):
         self.notes = Notes()
         self.numbers = Numbers(self)
         self.written: set[Var] = set()  # the memory that some entry writes into
+        self.scalars: set[Var] = set()  # the arrays that stand for numbers of NumPy
         self.unfilled: set[Var] = set()  # that of np.empty_like, until somebody has a view of it
         self.at_start: Any = None  # called before the first operation
         self.journal: Any = None  # what keeps copies of what is written
@@ -148,7 +149,9 @@ class Trace(Observer):
         result = self._add(function, args, options, written)
         if not self.strict and isinstance(result, np.generic):
             # Outside rules NumPy's numbers are 0-d arrays, as which a tensor can hold them.
-            return self._add(np.asarray, (result,), {})
+            number = self._add(np.asarray, (result,), {})
+            self.scalars.add(number.variable)
+            return number
         if not written and _is_number(result):
             return self.leak(function.__name__, None) or result
         return result
@@ -326,7 +329,20 @@ class Trace(Observer):
 
     def varies(self, array: Any) -> bool:
         """Whether the array may be another one in each replay."""
-        return type(array) is Traced and array.variable.root.kind != "constant"
+        stack, seen = [array.variable] if type(array) is Traced else [], set()
+        while stack:
+            var = stack.pop()
+            if var in seen:
+                continue
+            seen.add(var)
+            if var.kind != "made" and var.root.kind != "constant":
+                return True
+            for entry in self.entries:
+                if var.root in entry.writes or var in entry.results():
+                    if entry.always or entry.function is run_forward:
+                        return True
+                    stack.extend(entry.reads())
+        return False
 
     def fresh(self, array: Any) -> Any:
         """A copy in each replay of an array that was made of shapes and numbers alone."""
@@ -345,8 +361,11 @@ class Trace(Observer):
         """
         if self.strict:
             raise NotRecorded(what)
-        by_value = type(traced) is Number and self.numbers.settle(traced.variable)
-        if not by_value and not self.is_over():
+        if type(traced) is Number:
+            known = self.numbers.settle(traced.variable)
+        else:
+            known = traced is not None and not any(map(self.varies, traced_in((traced, more))))
+        if not known and not self.is_over():
             self.fail(what)
         value: Any = None if traced is None else traced.value
         return value[mapped(more[0], value_of)] if more else value

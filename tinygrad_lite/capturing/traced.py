@@ -125,7 +125,7 @@ class Traced(NDArrayOperatorsMixin):
 
     def __getitem__(self, index: Any) -> Any:
         for one in traced_in(index):
-            if one.value.dtype == bool:
+            if one.value.dtype == bool and self._trace.varies(one):
                 return self._trace.leak("x[mask], whose shape depends on values", self, index)
         parts = index if isinstance(index, tuple) else (index,)
         if any(isinstance(part, slice) and traced_in(part) for part in parts):

@@ -130,12 +130,14 @@ def from_list(name: str, data: Any) -> Any:
     tensor = next(value for value in flat if isinstance(value, TensorBase))
     parts = matched(name, *flat)
     dtype = next(part.dtype for part in parts if hasattr(part, "dtype"))
-    rest = iter([as_tensor(part, tensor, dtype) for part in parts])
+    return _built(data, iter([as_tensor(part, tensor, dtype) for part in parts]))
 
-    def build(one: Any) -> Any:
-        return stacked([*map(build, one)]) if isinstance(one, (list, tuple)) else next(rest)
 
-    return build(data)
+def _built(data: Any, rest: Iterator[Any]) -> Any:
+    """The nested lists of `from_list`, with the next of the tensors in each place."""
+    if isinstance(data, (list, tuple)):
+        return stacked([_built(one, rest) for one in data])
+    return next(rest)
 
 
 def _flat(data: Any) -> Iterator[Any]:
