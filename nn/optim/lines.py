@@ -73,25 +73,20 @@ def record(
     small, large = divided(optimiser, whole, list(zip(updates, parameters, gradients, strict=True)))
     numbers = recording.numbers
     require_groups(numbers, optimiser)
-    written = []
-    for update, array, _ in small:
-        data, state = value_of(array), update.state
-        prepare(optimiser, data, state, update.group)
-        names = (*update.names, *optimiser.numbers(update.group))
-        written += [data, *[state[name] for name in names]]
-    saved = [(array, array.copy()) for array in written]
-    if recording.attempt(in_lines, recording, optimiser, formula, small):
+    if attempt(recording, optimiser, formula, small):
         require_states(numbers, optimiser, [update for update, _, _ in small])
-        numbers.writable += written
+        numbers.writable += written_by(optimiser, small)
     else:
-        for array, copy in saved:  # the formula may have begun to write
-            array[...] = copy
         large = [*small, *large]
     if large:
         due, parameters, gradients = zip(*large, strict=True)
         tensors = [update.parameter for update in due]
         given = (optimiser, formula, whole, tensors, parameters, gradients)
-        recording.call_whole(replayed, given, {}, always=True)
+        mark = recording.mark()
+        if is_ours(optimiser) and attempt(recording, optimiser, formula, large):
+            recording.instead(mark, replayed, given)
+        else:
+            recording.call_whole(replayed, given, {}, always=True)
     recording.label = before
 
 
@@ -117,14 +112,40 @@ def require_states(numbers: Any, optimiser: Any, updates: Sequence[Due]) -> None
         numbers.same += [(state, name, state[name]) for name in names]
 
 
+def attempt(recording: Any, optimiser: Any, formula: Formula, updates: Sequence[Update]) -> bool:
+    """Apply the formula in lines; if that cannot be recorded, nothing has changed."""
+    for update, array, _ in updates:
+        prepare(optimiser, value_of(array), update.state, update.group)
+    saved = [(array, array.copy()) for array in written_by(optimiser, updates)]
+    done: bool = recording.attempt(in_lines, recording, optimiser, formula, updates)
+    if not done:
+        for array, copy in saved:  # the formula may have begun to write
+            array[...] = copy
+    return done
+
+
+def written_by(optimiser: Any, updates: Sequence[Update]) -> list[Array]:
+    """The arrays that these updates write into."""
+    written = []
+    for update, array, _ in updates:
+        names = (*update.names, *optimiser.numbers(update.group))
+        written += [value_of(array), *[update.state[name] for name in names]]
+    return written
+
+
+def is_ours(optimiser: Any) -> bool:
+    """Whether the formula is one of this package."""
+    own = {"apply_single", "apply_whole", "advance", "keeps", "numbers"} & vars(optimiser).keys()
+    ours = [one.__module__.startswith("nn.optim.") for one in type(optimiser).__mro__[:-1]]
+    return not own and all(ours)
+
+
 def divided(
     optimiser: Any, whole: bool, updates: Sequence[Update]
 ) -> tuple[Sequence[Update], Sequence[Update]]:
     """The updates that become lines, and those that stay one call."""
-    own = {"apply_single", "apply_whole", "advance", "keeps", "numbers"} & vars(optimiser).keys()
-    ours = [one.__module__.startswith("nn.optim.") for one in type(optimiser).__mro__[:-1]]
     size = sum(array.size for _, array, _ in updates)
-    if own or not all(ours) or size >= MIN_PARALLEL * CHUNK:
+    if not is_ours(optimiser) or size >= MIN_PARALLEL * CHUNK:
         return [], updates
     small = [update for update in updates if whole or update[1].size <= CHUNK]
     return small, [update for update in updates if not whole and update[1].size > CHUNK]

@@ -14,6 +14,7 @@ SMALL = 1 << 12  # elements up to which a product with the sign is faster than o
 INTEGERS = {2: np.int16, 4: np.int32, 8: np.int64}  # for each size of float, in bytes
 
 
+@whole
 def masked(x: Any, mask: Any) -> Any:
     """x where the mask is True or positive, else 0, also where x is inf or nan.
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from .recorded import whole
 from .selection import largest_along, largest_of_all, smallest_of_all
 from .shapes import Shape
 from .sums import sum_along
@@ -67,14 +68,15 @@ def cross_entropy(x: Any, labels: Any) -> tuple[Any, Any]:
 
     x: (N, K) or (N, K, M); labels: integers (N,) or (N, M).
     """
-    p = x - largest_along(x, (1,), keepdims=True, initial=-np.inf)
-    true = p[_true_class(x.shape, labels)]
-    np.exp(p, out=p)
-    total = sum_along(p, (1,), keepdims=True)
-    p /= total
+    shifted = x - largest_along(x, (1,), keepdims=True, initial=-np.inf)
+    true = shifted[_true_class(x.shape, labels)]
+    exponential = np.exp(shifted, out=shifted)
+    total = sum_along(exponential, (1,), keepdims=True)
+    p = np.divide(exponential, total, out=exponential)
     return np.log(total).reshape(true.shape) - true, p
 
 
+@whole
 def one_hot(shape: Shape, dtype: Any, labels: Any) -> Any:
     """1 for each sample's class and 0 for the others: (N, K) or (N, K, M)."""
     truth = np.zeros(shape, dtype, like=labels)

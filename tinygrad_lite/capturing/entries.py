@@ -35,11 +35,13 @@ class Entry:
     module  the path of the module whose forward was running, "" outside of modules
     line    "file:line" of the user's code
     within  the lines of this library that made the call, the innermost first
+    callers the lines of the user's code around it, the innermost first
+    lines   the entries that do the same, if there are such: `source` shows them
     """
 
     __slots__ = (
-        *("always", "args", "checks", "function", "keeps", "label", "line", "module", "options"),
-        *("result", "within", "writes"),
+        *("always", "args", "callers", "checks", "function", "keeps", "label", "line", "lines"),
+        *("module", "options", "result", "within", "writes"),
     )
 
     def __init__(self, function: Any, args: Any, options: Any, label: tuple[str, str]) -> None:
@@ -50,6 +52,8 @@ class Entry:
         self.always = self.checks = False
         self.module = self.line = ""
         self.within: tuple[tuple[str, int], ...] = ()
+        self.callers: tuple[tuple[str, int], ...] = ()
+        self.lines: tuple[Entry, ...] = ()
 
     def reads(self) -> list[Var]:
         """The variables among the arguments, those that are written included."""

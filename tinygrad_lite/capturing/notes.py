@@ -9,7 +9,7 @@ from typing import Any
 
 # Of the frames between an entry and the user's code, these are not where an array gets its name.
 _BETWEEN = ("tinygrad_lite.capturing", "tinygrad_lite.arrays.recorded", "numpy")
-_ENDS = ("tinygrad_lite.engine",)
+MOST = 16  # of the user's lines
 
 
 class Notes:
@@ -45,16 +45,23 @@ class Notes:
                 self.gradients.setdefault(var, result)
 
 
-def library_lines() -> tuple[tuple[str, int], ...]:
-    """The lines of this library that are running, from the innermost to the rule's own."""
-    lines: list[tuple[str, int]] = []
+def running_lines() -> tuple[tuple[tuple[str, int], ...], tuple[tuple[str, int], ...]]:
+    """The lines that are running, innermost first: those of the rule, then those of the user."""
+    rule: list[tuple[str, int]] = []
+    user: list[tuple[str, int]] = []
     frame: FrameType | None = sys._getframe(2)
-    while frame is not None and len(lines) < 8:
+    inside = True  # a rule of this library
+    while frame is not None and len(user) < MOST:
         name = frame.f_globals.get("__name__") or ""
-        package = name.partition(".")[0]
-        if package not in ("tinygrad_lite", "nn", "numpy") or name.startswith(_ENDS):
+        ours = name.partition(".")[0] in ("tinygrad_lite", "nn", "numpy")
+        if user and name == "tinygrad_lite.capturing.step":
             break
-        if not name.startswith(_BETWEEN):
-            lines.append((frame.f_code.co_filename, frame.f_lineno))
+        if not ours:
+            inside = False
+            user.append((frame.f_code.co_filename, frame.f_lineno))
+        elif name.startswith("tinygrad_lite.engine"):
+            inside = False
+        elif inside and not name.startswith(_BETWEEN):
+            rule.append((frame.f_code.co_filename, frame.f_lineno))
         frame = frame.f_back
-    return tuple(lines)
+    return tuple(rule), tuple(user)

@@ -17,6 +17,7 @@ from .effects import Changed, Missing, Streams, Undo, changes_of
 from .entries import Var, mapped
 from .fitting import Conditions, Found
 from .leftovers import kept_outside
+from .naming import argument_path
 from .numbers import Number
 from .reach import Place, Reached, items, path_text, reached_by
 from .returning import Returns
@@ -64,6 +65,7 @@ class Recording:
         self.numbers: dict[Any, tuple[Number, str]] = {}  # arguments, and how they are read
         self.hooks: list[tuple[Any, Any]] = []  # the node of each leaf, and its hooks
         self.named: list[tuple[Any, str]] = []  # leaves among the inputs, and their variables
+        self.argument_paths: dict[int, tuple[str, ...]] = {}  # of tensors, by identity
         self.returns = Returns(self)
 
     # Before
@@ -88,6 +90,8 @@ class Recording:
 
     def _found(self, text: str, value: Any, origin: tuple[str, Any]) -> None:
         """A tensor or an array that is read anew in each call, and how it is reached."""
+        if origin[0] != "place":
+            self.argument_paths[id(value)] = argument_path(self.fn, *origin)
         conditions = self.conditions
         if type(value) is float:
             conditions.number(text)

@@ -44,13 +44,16 @@ class Returns:
         self.places: dict[int, int] = {}  # of their arrays among the outputs
         self.positions: dict[Var, int] = {}
         self.gradients: list[tuple[Any, Var]] = []
+        self.left: list[tuple[Any, Var]] = []  # every gradient that the step leaves, for `source`
+        self.results: list[Var] = []
 
     def close(self, result: Any) -> Any:
         """The result of the recorded call, with arrays; its tensors are closed in place."""
         for leaf, before in self.recording.grads:
             self._gradient(leaf, before)
+        first = len(self.recording.outputs)
         text, closed = self._part(result)
-        self.result = text
+        self.result, self.results = text, self.recording.outputs[first:]
         return closed
 
     def _gradient(self, leaf: Any, before: Any) -> None:
@@ -59,8 +62,11 @@ class Returns:
             return
         holder = self._given(leaf)
         self.lines.append(f"{holder}.grad = {'None' if after is None else self._tensor(after)}")
-        if after is not None and any(leaf is one for one in self.recording.cleared):
-            self.gradients.append((leaf, self.recording.outputs[self.places[id(after)]]))
+        if after is None:
+            return
+        self.left.append((leaf, self.recording.outputs[self.places[id(after)]]))
+        if any(leaf is one for one in self.recording.cleared):
+            self.gradients.append(self.left[-1])
 
     def _given(self, value: Any) -> str | None:
         """The text for a tensor, an array or an object that comes from outside; else None."""

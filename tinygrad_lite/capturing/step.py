@@ -18,7 +18,9 @@ from .reach import path_text
 from .recording import Recording
 from .replay import NOTHING_DONE, OUTDATED, Replay
 from .returning import detached
+from .source import Source, Step, written
 from .trace import NotRecorded
+from .writing import Line
 
 PLANS = 8  # how many plans a step keeps
 
@@ -146,6 +148,22 @@ class Captured(ProcessLock):
             )
         except Differs as error:
             raise RuntimeError(f"capture: a replay of {_name(self.fn)} {error}") from None
+
+    def source(self, map: bool = False) -> Source | list[Line]:
+        """The step as a program of NumPy that runs alone; see source.py for its parts.
+
+        map  instead, a list of its lines, each with the user's line that it comes from
+
+        Errors: RuntimeError if the step has not been recorded.
+        """
+        with self.lock:
+            if not self.plans:
+                if self.eager is not None:
+                    raise RuntimeError(f"source: this step runs eagerly; {self.eager}")
+                raise RuntimeError("source: the step is not recorded yet; call it twice first")
+            replay = self.plans[0]
+            program = written(Step(replay.recording, replay.plan))
+            return program.lines if map else program
 
     def _eagerly(self, args: Any, options: Any) -> Any:
         began = next(serials)

@@ -20,7 +20,7 @@ from ..engine.graph import Leaf
 from ..engine.hooks import Hooks, hooks_of
 from ..engine.recording import Mode, Observer, modes, serials, user_line
 from .entries import Entry, Var, mapped
-from .notes import Notes, library_lines
+from .notes import Notes, running_lines
 from .numbers import Number, Numbers
 from .numpy_functions import RETURNS_ITS_ARGUMENT, is_numpys
 from .rules import (
@@ -197,7 +197,8 @@ class Trace(Observer):
         entry = Entry(function, mapped(args, self._variable_of), {}, self.label)
         if options:
             entry.options = mapped(options, self._variable_of)
-        entry.module, entry.line, entry.within = self.path, self.line, library_lines()
+        entry.module, entry.line = self.path, self.line
+        entry.within, entry.callers = running_lines()
         given = {id(var.value): var for var in entry.reads()}
         if self.journal is not None:
             for var in writes:
@@ -268,6 +269,18 @@ class Trace(Observer):
             self.undo(mark, name, reason)
         finally:
             self.strict -= 1
+
+    def instead(self, mark: Any, function: Callable[..., None], given: Any) -> None:
+        """A replay calls the function instead of what was recorded since `mark`.
+
+        It must do the same; the lines are kept for `source`.
+        """
+        lines = self.entries[mark[0] :]
+        del self.entries[mark[0] :]
+        self.numbers.undo(mark[1])
+        entry = Entry(function, mapped(given, self._variable_of), {}, self.label)
+        entry.always, entry.lines, entry.line = True, tuple(lines), self.line
+        self.entries.append(entry)
 
     def mark(self) -> Any:
         """Where the record is now: for `undo`."""
@@ -390,6 +403,8 @@ class Trace(Observer):
         if self.at_start is not None:
             self.at_start()
             self.at_start = None
+        if self.strict:  # a part of another rule
+            return self._forward(op, arrays)
         self.label, self.line = (type(op).__name__, "forward"), user_line()
         mapped(arrays, self.meet)
         result = self._forward(op, arrays)
