@@ -406,12 +406,12 @@ class Program:
 
     def _made_view(self, var: Var, entry: Entry) -> str:
         """The name of a view of a local array; a line that makes it unless there is one."""
-        equal = self.same.get(_what_it_shows(var))
-        if equal is not None:
-            name = self.words[var] = self._word(equal)
+        shown, (source,) = _what_it_shows(var), entry.reads()
+        word = "" if shown in self.same else self._word(source)  # which may be the same view
+        if shown in self.same:
+            name = self.words[var] = self._word(self.same[shown])
             return name
-        (source,) = entry.reads()
-        word, old, new = self._word(source), source.value, var.value
+        old, new = source.value, var.value
         if (
             new.shape == old.shape[::-1]
             and new.strides == old.strides[::-1]
