@@ -1,5 +1,6 @@
 """Parameter groups: parameters, and the options with which they are updated."""
 
+import operator
 from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any, Self
 
@@ -39,18 +40,26 @@ class Group(dict[str, Any]):
 
     def checked(self, name: str, value: Any) -> Any:
         """The value in its plain form; an error if the option cannot have it."""
+        recording = recorded.recorder.get()
+        if recording is not None and recording.numbers.carries(value):
+            return value  # each replay checks it
         check = parameters if name == "params" else self.owner.checks.get(name)
         prefix = self.owner.__name__
         return value if check is None else check(value, f"{prefix}: {name}")
 
     def __setitem__(self, name: str, value: Any) -> None:
-        _refuse_in_a_captured_step(name)
+        recording = recorded.recorder.get()
+        if recording is not None and recording.numbers.carries(value):
+            recording.numbers.assigned[id(self), name] = value
+            recording.call_whole(operator.setitem, (self, name, value), {}, always=True)
+            return
+        refuse_in_a_captured_step(f"assigns {name} of an optimizer")
         super().__setitem__(name, self.checked(name, value))
 
     def update(self, *entries: Any, **more: Any) -> None:
         """Assign several, all of them or, if one is wrong, none."""
         given = dict(*entries, **more)
-        _refuse_in_a_captured_step(*given)
+        refuse_in_a_captured_step(f"assigns {', '.join(map(str, given))} of an optimizer")
         super().update({name: self.checked(name, value) for name, value in given.items()})
 
     def __ior__(self, entries: Any) -> Self:  # type: ignore[override, misc]  # any mapping
@@ -72,13 +81,11 @@ class Group(dict[str, Any]):
         return Group, (self.owner, dict(self))
 
 
-def _refuse_in_a_captured_step(*names: str) -> None:
-    """A replay would not assign what the recorded step does."""
+def refuse_in_a_captured_step(act: str) -> None:
+    """A replay would not do this."""
     recording = recorded.recorder.get()
     if recording is not None:
-        recording.fail(
-            f"the step assigns {', '.join(names)} of an optimizer; assign options before the step"
-        )
+        recording.fail(f"the step {act}; do that before the step")
 
 
 def groups_of(params: Any, name: str) -> list[Mapping[str, Any]]:

@@ -12,7 +12,7 @@ from tinygrad_lite import Tensor, arguments, enable_grad, recorded
 from . import lines
 from .checks import Check, not_negative
 from .chunks import Array, SpareArrays, State
-from .groups import Group, groups_of, unnamed
+from .groups import Group, groups_of, refuse_in_a_captured_step, unnamed
 from .saving import loaded, loaded_groups, saved, saved_groups
 from .updates import apply, due, prepare
 
@@ -59,6 +59,7 @@ class Optimizer:
         self, params: Iterable[Any], defaults: Mapping[str, Any] | None = None, **options: Any
     ) -> None:
         name = type(self).__name__
+        refuse_in_a_captured_step("makes an optimizer")
         self.param_groups: list[Group] = []
         self.state: defaultdict[Tensor, State] = defaultdict(dict)
         self.defaults = Group(type(self), {**(defaults or {}), **options})
@@ -163,6 +164,7 @@ class Optimizer:
     def add_param_group(self, group: Mapping[str, Any]) -> None:
         """Train more parameters: {"params": ..., "lr": ...}; other options are as in the others."""
         name = type(self).__name__
+        refuse_in_a_captured_step("adds a group of parameters")
         if not isinstance(group, Mapping) or "params" not in group:
             raise arguments.wrong(f"{name}: add_param_group", 'a dict with "params"', group)
         self.defaults.refuse_misspelt(name for name in group if name != "params")
@@ -238,6 +240,7 @@ class Optimizer:
         other shapes, and for an option out of range.
         """
         where = f"{type(self).__name__}: load_state_dict"
+        refuse_in_a_captured_step("loads the state of an optimizer")
         groups, entries = loaded_groups(where, self.param_groups, state_dict)
         states: dict[Tensor, State] = {}
         for group in groups:

@@ -182,7 +182,7 @@ def test_an_option_that_the_step_assigns():
 
     run = Run(lambda params: Decays(params, lr=0.1), captured=True)
     run.call(batches(1)[0])
-    with pytest.raises(RuntimeError, match="the step assigns lr of an optimizer; assign options"):
+    with pytest.raises(RuntimeError, match="the step assigns lr of an optimizer; do that before"):
         run.call(batches(1)[0])
 
 
@@ -278,3 +278,51 @@ def test_a_graph_from_before_notices_the_update():
         run.call(x)
         with pytest.raises(RuntimeError, match=r"saved an array .* changed it in place"):
             y.backward()
+
+
+def test_a_rate_that_is_an_argument():
+    class Given(Run):
+        def step(self, x, lr, decay):
+            self.optimiser.zero_grad()
+            self.optimiser.lr = lr
+            self.optimiser.param_groups[0]["weight_decay"] = decay * 0.5
+            return super().step(x)
+
+    runs = [Given(of("AdamW", {"lr": 0.05}), captured) for captured in (False, True)]
+    for number, x in enumerate(batches(8)):
+        found = []
+        for run in runs:
+            if number == 6:
+                with pytest.raises(ValueError, match="AdamW: lr: expected a number of 0 or more"):
+                    run.call(x, -1.0, 0.0)
+                found.append(run.record())
+            else:
+                found.append(run.record(run.call(x, 0.1 / (1 + number), 0.1 * number)))
+            found[-1] = found[-1], run.optimiser.lr, run.optimiser.weight_decay
+        assert found[0] == found[1], number
+    assert len(runs[1].call.plans) == 1
+
+
+def test_what_belongs_before_the_step():
+    parameter = Tensor.ones(3, requires_grad=True)
+    optimiser = optim.SGD([parameter], lr=0.1)
+    state = optimiser.state_dict()
+
+    def make():
+        optim.SGD([parameter], lr=0.1)
+
+    def load():
+        optimiser.load_state_dict(state)
+
+    def add():
+        optimiser.add_param_group({"params": [Tensor.ones(3, requires_grad=True)]})
+
+    for act, words in (
+        (make, "makes an optimizer"),
+        (load, "loads the state of an optimizer"),
+        (add, "adds a group of parameters"),
+    ):
+        step = capture(act, strict=True)
+        step()
+        with pytest.raises(RuntimeError, match=f"the step {words}; do that before the step"):
+            step()

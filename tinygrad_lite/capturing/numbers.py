@@ -115,6 +115,7 @@ class Numbers:
         self.same: list[tuple[Any, Any, Any]] = []
         self.lengths: list[Any] = []
         self.writable: list[Any] = []
+        self.assigned: dict[Any, Number] = {}  # options, by the identity of the group and the name
         self.by_value: set[Var] = set()  # arguments that have to be the same in a replay
 
     def mark(self) -> tuple[int, int]:
@@ -135,6 +136,8 @@ class Numbers:
         Flags, integers, words and None decide how the code goes on: they have to be the same.
         origin  what it is, for the source: ("lr", 0) is that of the first group
         """
+        if (id(options), name) in self.assigned:
+            return self.assigned[id(options), name]
         var = self._entry(operator.getitem, (options, name))
         kinds = {type(one) for one in var.value} if type(var.value) is tuple else ()
         if kinds == {float}:
@@ -151,6 +154,10 @@ class Numbers:
             return self.trace.leak(f"an option that is a {type(var.value).__name__}", _Held(var))
         self.guards[var] = var.value
         return var.value
+
+    def carries(self, value: Any) -> bool:
+        """Whether this is a number that a replay reads or computes."""
+        return type(value) is Number
 
     def element(self, array: Any) -> Number:
         """The element of an array that outlives the step, as it is when this is reached."""
