@@ -414,3 +414,56 @@ def test_a_float_is_another_one_in_each_call(fn):
     step = same_in_each_call(of_two(fn), calls)
     assert step.eager is None
     assert len(step.plans) == {branch: 6, root: 6, on_arrays: 6}.get(fn, 1)
+
+
+def test_what_a_step_makes_of_its_arguments():
+    def fn(x, y):
+        x.requires_grad_()
+        (x * x).sum().backward()
+        y *= 2
+        return x.grad, x, y.sum(), y.data, np.ones(2), Tensor.zeros(2)
+
+    def call(f, seed):
+        rng = np.random.default_rng(seed)
+        x, y = (Tensor(rng.normal(size=3).astype(np.float32)) for _ in range(2))
+        results = f(x, y)
+        assert results[1] is x
+        assert results[0] is x.grad
+        found = bits([*results, x, y])
+        for one in results[-2:]:
+            one[...] = 7.0
+        return found
+
+    same_in_each_call(of_two(fn), [lambda f, i=i: call(f, i) for i in range(6)], plans=1)
+
+
+def test_a_program_without_a_name_whose_globals_change():
+    scope = {"np": np, "nn": nn}
+    program = """
+scale = 2.0
+class Model(nn.Module):
+    factor = 2.0
+    def __init__(self):
+        self.w = nn.Parameter(np.ones(3, np.float32))
+    @staticmethod
+    def act(x):
+        return x * scale
+    def forward(self, x):
+        return self.act(x * self.w) * self.factor
+model = Model()
+def step(x):
+    return model(x)
+"""
+    exec(program, scope)
+    step, model = capture(scope["step"]), scope["model"]
+    changes = {
+        4: lambda: scope.update(scale=3.0),
+        6: lambda: setattr(scope["Model"], "factor", 5.0),
+        8: lambda: setattr(model, "forward", lambda x: x + model.w),
+        10: lambda: setattr(scope["Model"], "act", staticmethod(lambda x: x)),
+        12: lambda: delattr(model, "forward"),
+    }
+    for number in range(14):
+        changes.get(number, list)()
+        x = Tensor([1.0, 2.0, float(number)])
+        assert bits(step(x)) == bits(scope["step"](x).detach()), number

@@ -10,11 +10,13 @@ where it stands, as an argument is: a batch may come through a global.  All othe
 a module, a function) must be the same ones in a replay, if the step can see them.
 """
 
+import os
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from dis import get_instructions
-from functools import partial
+from functools import cache, partial
+from os.path import dirname
 from types import (
     BuiltinFunctionType,
     CellType,
@@ -31,6 +33,7 @@ import numpy as np
 
 from ..engine.graph import Leaf, TensorBase
 
+_MADE_BY_CLASS = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 LONG = 256  # a container with more elements is data, unless it begins with parameters or modules
 
 _PLAIN = (int, float, complex, str, bytes, type(None), type, np.generic, np.dtype, slice)
@@ -250,6 +253,7 @@ class Reached:
         attributes = getattr(value, "__dict__", None)
         if isinstance(attributes, dict):
             self.watch(attributes, path)
+            self.lengths.append(attributes)  # a new one may hide a method
         each = value, path, set[Any]()
         self._objects.append(each)
         self._attributes(*each)
@@ -281,9 +285,8 @@ class Reached:
                 if mark in done or not (name in self.names or name in _UNSEEN or hidden):
                     continue
                 done.add(mark)
-                if isinstance(one, (FunctionType, staticmethod, classmethod, property)):
-                    self._stack.append((one, None, path))
-                elif not hidden and not isinstance(one, MemberDescriptorType):
+                code = isinstance(one, (FunctionType, staticmethod, classmethod, property))
+                if code or not (hidden or isinstance(one, MemberDescriptorType)):
                     self._push(one, vars(cls), name, (*path, name))
 
     def _optimiser(self, value: Any, path: tuple[Any, ...]) -> None:
@@ -347,8 +350,18 @@ def items(value: Any) -> Any:
 
 
 def package(value: Any) -> str:
-    """The package that a class or a function is from."""
-    return (getattr(value, "__module__", None) or "").partition(".")[0]
+    """The package that a class or a function is from; "" if it only bears the name of one."""
+    name = (getattr(value, "__module__", None) or "").partition(".")[0]
+    if name == "builtins" and (isinstance(value, FunctionType) or value.__flags__ & _MADE_BY_CLASS):
+        return ""  # of a program that exec runs
+    return name if name not in sys.stdlib_module_names or _is_standard(name) else ""
+
+
+@cache
+def _is_standard(name: str) -> bool:
+    """Whether the module of this name is Python's own, and no file of the user's."""
+    file = getattr(sys.modules.get(name), "__file__", None)
+    return file is None or file.startswith(dirname(os.__file__))
 
 
 def attributes_of(value: Any) -> list[tuple[Any, str, Any]]:

@@ -44,6 +44,7 @@ class Recording:
              or ("grad", tensor)
     outputs  the variables that the plan returns
     grads    each leaf, with its gradient before
+    before   each tensor, with its node and its gradient before
     """
 
     def __init__(self, fn: Callable[..., Any], args: Any, options: Any) -> None:
@@ -62,6 +63,7 @@ class Recording:
         self.swapped: list[tuple[Any, Any, Any]] = []  # a tensor, its array, and the Traced
         self.placed: list[tuple[Place, Any, Any]] = []  # an array by itself, in the same way
         self.grads: list[tuple[Any, Any]] = []
+        self.before: list[tuple[Any, Any, Any]] = []
         self.numbers: dict[Any, tuple[Number, str]] = {}  # arguments, and how they are read
         self.hooks: list[tuple[Any, Any]] = []  # the node of each leaf, and its hooks
         self.named: list[tuple[Any, str]] = []  # leaves among the inputs, and their variables
@@ -141,6 +143,7 @@ class Recording:
         for tensor in tensors:
             self._swap(tensor)
         for tensor, _, _ in list(self.swapped):
+            self.before.append((tensor, tensor._node, tensor.grad))
             if isinstance(tensor._node, Leaf):
                 self.grads.append((tensor, tensor.grad))
                 self.trace.leaves.add(tensor._node)
@@ -202,7 +205,7 @@ class Recording:
             if not done:  # what it had changed holds arrays, as after an eager call that failed
                 kept_outside(self.trace)
         closed = self.returns.close(result)
-        del result
+        del result, args
         self._grad_conditions()
         for number, text in self.numbers.values():
             if number.variable in self.trace.numbers.by_value:
@@ -254,7 +257,14 @@ class Recording:
     def forget(self) -> None:
         """Let go of the arrays, the tensors and the graph of the call, once there is a plan."""
         self.args = self.options = None
-        for each in (self.grads, self.named, self.returns.kept, self.undo.copies, self.undo.data):
+        for each in (
+            self.grads,
+            self.before,
+            self.named,
+            self.returns.kept,
+            self.undo.copies,
+            self.undo.data,
+        ):
             each.clear()
         self.trace.opaque.clear()
         self.trace.leaves.clear()
@@ -301,7 +311,8 @@ class Recording:
             trace.fail("keeps a tensor of the step outside of it; return it")
 
     def _changed(self, change: Changed) -> None:
-        if change.rebinds and self._was_read(change.before):
+        in_an_argument = change.path.startswith("argument ")
+        if change.rebinds and not in_an_argument and self._was_read(change.before):
             self._refuse(
                 f"makes another array of {change.path} in each call, which replays would not see; "
                 f"write into it in place: {change.path}.data[...] = value"

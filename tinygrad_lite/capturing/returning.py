@@ -49,8 +49,10 @@ class Returns:
 
     def close(self, result: Any) -> Any:
         """The result of the recorded call, with arrays; its tensors are closed in place."""
-        for leaf, before in self.recording.grads:
-            self._gradient(leaf, before)
+        for tensor, node, before in self.recording.before:
+            if type(tensor._node) is not type(node) and isinstance(tensor._node, Leaf | None):
+                self.lines.append(f"{self._given(tensor)}.requires_grad = {tensor.requires_grad}")
+            self._gradient(tensor, before)
         first = len(self.recording.outputs)
         text, closed = self._part(result)
         self.result, self.results = text, self.recording.outputs[first:]
@@ -157,7 +159,9 @@ class Returns:
             known: Var | None = self.trace.known.get(id(array))
             if known is not None and known.kind not in ("constant", "scratch"):
                 return known
-        copied: Var = self.trace.fresh(array).variable
+        copied: Var = self.trace.fresh(
+            array.copy(order="K")
+        ).variable  # the caller may write into it
         return copied
 
     def _output(self, var: Var) -> int:
