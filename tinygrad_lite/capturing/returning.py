@@ -85,7 +85,7 @@ class Returns:
         """Text for a part of the result, and that part of the recorded call's."""
         if type(value) is Traced:
             array, position = value.value, self._output(value.variable)
-            if isinstance(array, np.generic) or value.variable in self.trace.scalars:
+            if isinstance(array, np.generic) or value.number is not None:
                 return f"o[{position}][()]", array[()]
             return f"o[{position}]", array
         if type(value) is Number:

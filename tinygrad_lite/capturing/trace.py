@@ -60,7 +60,6 @@ class Trace(Observer):
         self.notes = Notes()
         self.numbers = Numbers(self)
         self.written: set[Var] = set()  # the memory that some entry writes into
-        self.scalars: set[Var] = set()  # the arrays that stand for numbers of NumPy
         self.unfilled: set[Var] = set()  # that of np.empty_like, until somebody has a view of it
         self.at_start: Any = None  # called before the first operation
         self.journal: Any = None  # what keeps copies of what is written
@@ -145,13 +144,17 @@ class Trace(Observer):
             return made
         if writes and type(function) is np.ufunc and self._refills(writes, options):
             return self._refilled(function, args, options)
+        for one in writes:
+            if type(one) is Traced:
+                one.number = None
         written = tuple([one.variable for one in writes if type(one) is Traced])
         result = self._add(function, args, options, written)
         if not self.strict and isinstance(result, np.generic):
             # Outside rules NumPy's numbers are 0-d arrays, as which a tensor can hold them.
-            number = self._add(np.asarray, (result,), {})
-            self.scalars.add(number.variable)
-            return number
+            array = self._add(np.asarray, (result,), {})
+            number: Any = result
+            array.number = number.variable
+            return array
         if not written and _is_number(result):
             return self.leak(function.__name__, None) or result
         return result

@@ -22,14 +22,17 @@ class Traced(NDArrayOperatorsMixin):
     """A value on its way through a step that is captured.  To `isinstance` it is an ndarray.
 
     Or it is a NumPy scalar, if its value is one.
+
+    number  the variable of a scalar, where outside of rules a 0-d array stands for it
     """
 
-    __slots__ = ("__weakref__", "_trace", "value", "variable")
+    __slots__ = ("__weakref__", "_trace", "number", "value", "variable")
 
     __array_priority__ = 1000.0
 
     def __init__(self, trace: Any, var: Var) -> None:
         self._trace, self.variable, self.value = trace, var, var.value
+        self.number: Var | None = None
         var.traced = self
 
     __class__ = property(  # what the value is
@@ -104,16 +107,19 @@ class Traced(NDArrayOperatorsMixin):
     # For some exponents ** is another function than np.power, and for a number it is Python's.
 
     def __pow__(self, other: Any) -> Any:
-        return self._trace.call(operator.pow, (self, other), {})
+        return self._trace.call(operator.pow, (number_of(self), number_of(other)), {})
 
     def __rpow__(self, other: Any) -> Any:
-        return self._trace.call(operator.pow, (other, self), {})
+        return self._trace.call(operator.pow, (number_of(other), number_of(self)), {})
 
     def __ipow__(self, other: Any) -> Any:
-        if isinstance(self.value, np.ndarray):
+        if isinstance(number_of(self).value, np.ndarray):
             self[...] = self**other
             return self
         return NotImplemented
+
+    def _scalar(self) -> "Traced":
+        return self if self.number is None else self._trace.traced(self.number)
 
     def _only_arrays(self, others: Any, options: Any) -> None:
         """A leak if what decides about shapes (axes, sizes, repetitions) is a Traced."""
@@ -175,9 +181,9 @@ class Traced(NDArrayOperatorsMixin):
         return round(self._trace.leak("round", self), *digits)
 
     def __hash__(self) -> int:
-        if isinstance(self.value, np.ndarray):
+        if isinstance(number_of(self).value, np.ndarray):
             raise TypeError("unhashable type: 'numpy.ndarray'")
-        return hash(self._trace.leak("hash", self))
+        return hash(self._trace.leak("hash", self)[()])
 
     def __contains__(self, value: Any) -> bool:
         return value_of(value) in self._trace.leak("in", self)
@@ -245,7 +251,7 @@ def _in_place(name: str) -> Callable[..., Any]:
     inherited = getattr(NDArrayOperatorsMixin, name)
 
     def call(self: Traced, other: Any) -> Any:
-        if isinstance(self.value, np.ndarray):
+        if isinstance(number_of(self).value, np.ndarray):
             return inherited(self, other)
         return NotImplemented  # then a number is replaced, as Python's are
 
@@ -291,6 +297,11 @@ def setitem(array: Any, index: Any, value: Any) -> None:
 def value_of(value: Any) -> Any:
     """The value that a Traced or a Number carries; any other object itself."""
     return value.value if type(value) is Traced or type(value) is Number else value
+
+
+def number_of(value: Any) -> Any:
+    """The Traced of a scalar for which this one stands; any other object itself."""
+    return value._scalar() if type(value) is Traced else value
 
 
 def traced_in(value: Any) -> list[Traced]:
