@@ -146,6 +146,23 @@ def test_a_check_in_a_replay_raises_as_in_eager(name):
     assert any("Outer.layers.0 (" in str(one[1]) for one in expected)
 
 
+def test_a_state_that_is_written_too_early_is_an_error_while_recording_too():
+    layer, state, errors = nn.GRU(3, 4), Tensor.zeros(1, 2, 4), []
+
+    @capture(strict=True)
+    def step(x):
+        y, last = layer(x, state)
+        state.data[...] = last.data
+        state.mark_changed()
+        y.sum().backward()
+
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match=r"GRU saved an array .* changed it") as caught:
+            step(Tensor.randn(5, 2, 3))
+        errors.append(str(caught.value))
+    assert errors[0] == errors[1]
+
+
 def test_labels_to_be_ignored_that_come_later_make_another_plan():
     def trained(captured):
         with generator.seeded(3):

@@ -18,6 +18,7 @@ from ..arrays.recorded import recorder
 from ..engine.function import Function, Primitive
 from ..engine.graph import Leaf
 from ..engine.hooks import Hooks, hooks_of
+from ..engine.memory import changes
 from ..engine.recording import Mode, Observer, modes, serials, user_line
 from .entries import Entry, Var, mapped
 from .notes import Notes, running_lines
@@ -480,6 +481,8 @@ class Trace(Observer):
     def _backward_whole(self, node: Any, gradient: Any) -> Any:
         if node.saved_inputs is None:
             raise node.released()
+        if changes.newest > node.serial:
+            changes.check(node, node.serial)
         users, held = isinstance(node, Function), state_of(node)
         if node in self.opaque:  # each replay of the forward rule leaves the others there
             held = {name: value for name, value in held.items() if traced_in(value)}
