@@ -21,7 +21,8 @@ recorder: ContextVar[Any] = ContextVar("recorder", default=None)
 def whole(function: Function) -> Function:
     """A decorator: in a captured step, each replay that needs the result calls the function.
 
-    It must change none of its arguments, and keep none of them.
+    It must change none of its arguments, and keep none of them.  Whether its result is one of them,
+    or a view of one, must not depend on values: memory of an argument may be used again.
     """
 
     @wraps(function)
