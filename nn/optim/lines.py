@@ -134,10 +134,12 @@ def written_by(optimiser: Any, updates: Sequence[Update]) -> list[Array]:
 
 
 def is_ours(optimiser: Any) -> bool:
-    """Whether the formula is one of this package."""
-    own = {"apply_single", "apply_whole", "advance", "keeps", "numbers"} & vars(optimiser).keys()
-    ours = [one.__module__.startswith("nn.optim.") for one in type(optimiser).__mro__[:-1]]
-    return not own and all(ours)
+    """Whether the formula is one of this package, which reads options and state, nothing else."""
+    names = ("apply_single", "apply_whole", "advance", "keeps", "numbers")
+    functions = [getattr(type(optimiser), name) for name in names]
+    modules = [getattr(one, "__globals__", {}).get("__name__", "") for one in functions]
+    ours = all(module.startswith("nn.optim.") for module in modules)
+    return ours and vars(optimiser).keys().isdisjoint(names)
 
 
 def divided(

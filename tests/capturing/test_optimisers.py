@@ -176,10 +176,32 @@ class OwnStep(optim.Optimizer):
                 parameter.mark_changed()
 
 
-@pytest.mark.parametrize("kind", [SignSGD, Looks, Counts, OwnStep])
+class Inherits(optim.Adam):
+    """One whose formula is ours."""
+
+    def __init__(self, params, lr):
+        super().__init__(params, lr=lr)
+        self.calls = 0
+
+
+@pytest.mark.parametrize("kind", [Inherits, SignSGD, Looks, Counts, OwnStep])
 def test_optimisers_of_users(kind):
     def change(run, number):
         if kind is not OwnStep:
             run.optimiser.lr = 0.1 / (number + 1)
 
     compare(lambda params: kind(params, lr=0.05), change)
+
+
+def test_a_formula_that_the_user_replaced():
+    def make(params):
+        optimiser = optim.SGD(params, lr=0.05)
+        factors = iter(range(1, 10**6))
+
+        def apply_single(gradient, parameter, state, group):
+            parameter -= group["lr"] / next(factors) * gradient
+
+        optimiser.apply_single = apply_single
+        return optimiser
+
+    compare(make, steps=6)

@@ -106,7 +106,7 @@ def _parts(value: Any) -> Iterator[tuple[Any, Any]]:
         yield None, value.__self__
         yield None, value.__func__
     elif isinstance(value, FunctionType):
-        if value.__module__.partition(".")[0] in OURS:
+        if (value.__module__ or "").partition(".")[0] in OURS:
             return
         for name, cell in zip(value.__code__.co_freevars, value.__closure__ or (), strict=True):
             try:
@@ -122,6 +122,8 @@ def _parts(value: Any) -> Iterator[tuple[Any, Any]]:
         yield from value.items()
     elif isinstance(value, (list, tuple)):
         yield from enumerate(value)
+    elif type(value).__module__.startswith("tinygrad_lite.capturing"):
+        return  # another captured step, or this one under the name of a global
     elif hasattr(value, "__dict__") and not isinstance(value, (type, ModuleType)):
         yield from vars(value).items()
 
