@@ -1,6 +1,8 @@
 """Steps that cannot be captured: they run eagerly, with one warning that says why and where."""
 
+import itertools
 import re
+import time
 import warnings
 
 import numpy as np
@@ -78,9 +80,31 @@ def other_result(x, kept):
     return {1, 2}
 
 
-def hidden(x, kept):
-    kept.add(x * 2)
-    return x.sum()
+def set_of_numbers(x, kept):
+    Kept.last.seen.add(len(Kept.last.seen))
+    return x * 2
+
+
+def function_attribute(x, kept):
+    function_attribute.calls = getattr(function_attribute, "calls", 0) + 1
+    return x * 2
+
+
+def prints(x, kept):
+    print("one step")
+    return x * 2
+
+
+ROWS = itertools.count()
+
+
+def iterator(x, kept):
+    next(ROWS)
+    return x * 2
+
+
+def clock(x, kept):
+    return x * 2, time.perf_counter() * 0
 
 
 CANNOT = {
@@ -96,6 +120,11 @@ CANNOT = {
     attribute: "keeps a tensor of the step",
     number: "changes Kept.*count",
     other_result: "returns a set",
+    set_of_numbers: "changes Kept.last.seen",
+    function_attribute: "changes calls",
+    prints: r"print\(\)",
+    iterator: "uses ROWS, which gives another value each time",
+    clock: "uses time, which gives another value each time",
 }
 
 
@@ -105,6 +134,7 @@ def test_it_runs_eagerly_with_one_warning(fn):
     for captured in (False, True):
         Kept.last = Kept()
         Kept.last.count = 0
+        Kept.last.seen = set()
         W.grad = None
         kept, found = [], []
         step = capture(fn) if captured else fn
@@ -121,7 +151,7 @@ def test_it_runs_eagerly_with_one_warning(fn):
     assert "\n" not in message
     for one in (*kept, Kept.last.values):
         assert one is None or type(one.data) is np.ndarray
-    if fn not in (append, attribute, number, other_result):
+    if fn not in (append, attribute, number, other_result, iterator, clock):
         assert f"{__file__.rpartition('/')[2]}:" in message
 
 
@@ -129,6 +159,7 @@ def test_it_runs_eagerly_with_one_warning(fn):
 def test_strict_raises_and_nothing_is_written(fn):
     Kept.last = Kept()
     Kept.last.count = 0
+    Kept.last.seen = set()
     W.grad = None
     kept = []
     parameter = Tensor([1.0, 1.0], requires_grad=True)

@@ -1,5 +1,6 @@
 """Steps whose replays would be wrong: an error of one line, before anything is written."""
 
+import queue
 import random
 import threading
 import warnings
@@ -115,11 +116,14 @@ def test_random_numbers_of_others(draw):
 
 
 def test_an_array_that_nothing_knows_of():
-    rows = iter(np.arange(20, dtype=np.float32).reshape(10, 2))
-    constant = iter([np.float32([1, 2])] * 10)
+    rows: queue.SimpleQueue = queue.SimpleQueue()
+    constant: queue.SimpleQueue = queue.SimpleQueue()
+    for number in range(10):
+        rows.put(np.float32([number, 2]))
+        constant.put(np.float32([1, 2]))
 
     def step(x, which):
-        return x * Tensor(next(rows if which == "rows" else constant))
+        return x * Tensor((rows if which == "rows" else constant).get())
 
     captured = capture(step)
     x = Tensor([1.0, 2.0])

@@ -6,6 +6,7 @@ arrays that it writes into, copies are made before the first write, so that a ca
 would be wrong can be undone: nothing has been written then.
 """
 
+import builtins
 import random
 import sys
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from ..arrays import generator
 from ..engine.graph import TensorBase
 from .entries import Var
 from .reach import Reached, items
+from .trace import Trace
 from .traced import Traced
 
 _SWITCHES = (bool, str, type(None))  # what an attribute may be set to in each replay
@@ -111,6 +113,26 @@ class Streams:
     def drawn(self) -> bool:
         """Whether numbers were drawn."""
         return self._now() != self.before
+
+
+@contextmanager
+def printing(trace: Trace) -> Iterator[None]:
+    """Inside, the step's `print` and `input` are noticed, which replays would not do."""
+    before = builtins.print, builtins.input
+
+    def noticed(function: Any) -> Any:
+        def call(*args: Any, **options: Any) -> Any:
+            if not trace.is_over():
+                trace.fail(f"calls {function.__name__}(), which replays would not do; return that")
+            return function(*args, **options)
+
+        return call
+
+    builtins.print, builtins.input = map(noticed, before)
+    try:
+        yield
+    finally:
+        builtins.print, builtins.input = before
 
 
 class Changed:

@@ -33,6 +33,7 @@ import numpy as np
 
 from ..engine.graph import Leaf, TensorBase
 
+_CLOCKS = ("time", "datetime", "secrets", "uuid")
 _MADE_BY_CLASS = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 LONG = 256  # a container with more elements is data, unless it begins with parameters or modules
 
@@ -95,6 +96,7 @@ class Reached:
     modules     with a training flag
     optimisers  and what they keep
     generators  of NumPy, which the step may draw from
+    unsteady    paths of iterators and clocks, which give something else each time
     """
 
     def __init__(self) -> None:
@@ -109,6 +111,7 @@ class Reached:
         self.modules: list[Any] = []
         self.optimisers: list[Any] = []
         self.generators: list[Any] = []
+        self.unsteady: list[tuple[Any, ...]] = []
         self.paths: dict[int, tuple[Any, ...]] = {}  # of the tensors, by identity
         self.weak: dict[int, bool] = {}  # of those, the ones that an optimiser holds
         self.names: set[Any] = set()  # that the code of the step can mean
@@ -140,6 +143,8 @@ class Reached:
             return
         if place is not None and not isinstance(value, ModuleType):
             self.links.append((place, value))
+        if path and _gives_another_one(value):
+            self.unsteady.append(path)
         if isinstance(value, type) and package(value) not in _OURS and id(value) not in self.seen:
             self.seen[id(value)] = value
             self._objects.append((value, path, set()))
@@ -202,6 +207,11 @@ class Reached:
                 continue
         self._stack.append((value.__defaults__, None, path))
         self._stack.append((value.__kwdefaults__, None, path))
+        self.watch(vars(value), path)
+        self.lengths.append(vars(value))
+        for name, one in vars(value).items():
+            if name in self.names:
+                self._push(one, vars(value), name, (*path, name))
 
     def _globals_of(self, code: CodeType) -> list[str]:
         """The globals that code uses, and the functions inside it.
@@ -225,6 +235,9 @@ class Reached:
             return
         if isinstance(value, (set, frozenset)):
             self._stack += [(one, None, path) for one in value]
+            if isinstance(value, set):
+                self.lengths.append(value)
+                self.watch(value, path)
             return
         if not isinstance(value, (tuple, MappingProxyType)):
             self.lengths.append(value)
@@ -340,6 +353,16 @@ def held_in(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...]
 def is_fixed(tensor: Any) -> bool:
     """Whether a tensor is a parameter, frozen or not."""
     return isinstance(tensor._node, Leaf) or getattr(tensor, "_frozen", False)
+
+
+def _gives_another_one(value: Any) -> bool:
+    """Whether it is an iterator, or a clock."""
+    if isinstance(value, (ModuleType, type)):
+        name = value.__name__ if isinstance(value, ModuleType) else value.__module__
+        return name in _CLOCKS
+    if isinstance(value, BuiltinFunctionType):
+        return value.__module__ in _CLOCKS
+    return hasattr(type(value), "__next__")
 
 
 def items(value: Any) -> Any:

@@ -13,7 +13,7 @@ from ..arrays.ownership import keep_freed_memory
 from ..arrays.recorded import recorder
 from ..engine.graph import Leaf, TensorBase
 from ..engine.hooks import Hooks, hooks_of
-from .effects import Changed, Missing, Streams, Undo, changes_of
+from .effects import Changed, Missing, Streams, Undo, changes_of, printing
 from .entries import Var, mapped
 from .fitting import Conditions, Found
 from .leftovers import kept_outside
@@ -82,6 +82,11 @@ class Recording:
         for place, value in self.reached.inputs:
             self._found(self.conditions.place(place), value, ("place", place))
         self.conditions.reached(self.reached)
+        for path in self.reached.unsteady:
+            self.conditions.refuse(
+                f"uses {path_text(path)}, which gives another value each time, and replays would "
+                "repeat the first; pass the value as an argument"
+            )
         return self.conditions.refused
 
     def _argument(self, kind: str) -> Found:
@@ -193,7 +198,7 @@ class Recording:
         """Call the function; its result, with arrays in its tensors."""
         token, done = recorder.set(self.trace), False
         try:
-            with self.trace:
+            with self.trace, printing(self.trace):
                 self._swap_all()
                 args = self._opened(self.args, ("args",))
                 result = self.fn(*args, **self._opened(self.options, ("options",)))
