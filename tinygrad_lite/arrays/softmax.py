@@ -79,7 +79,7 @@ def cross_entropy(x: Any, labels: Any) -> tuple[Any, Any]:
 @whole
 def one_hot(shape: Shape, dtype: Any, labels: Any) -> Any:
     """1 for each sample's class and 0 for the others: (N, K) or (N, K, M)."""
-    truth = np.zeros(shape, dtype, like=labels)
+    truth = np.zeros(shape, dtype)
     truth[_true_class(shape, labels)] = 1.0
     return truth
 

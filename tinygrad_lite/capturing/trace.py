@@ -123,7 +123,7 @@ class Trace(Observer):
         var = Var("made", value, self.roots.get(id(owner)))
         self.unfilled.discard(var.root)
         self.roots.setdefault(id(owner), var)
-        self.known[id(value)] = var
+        self.known.setdefault(id(value), var)
         return var
 
     # What is recorded
@@ -215,7 +215,8 @@ class Trace(Observer):
             var = entry.result = Var("made", result)
             handed: Any = self.traced(var)
         else:
-            entry.result, handed = self._made(result, given)
+            # A function that is replayed whole may return an argument in some calls only.
+            entry.result, handed = self._made(result, given if is_numpys(function) else {})
         results = list(entry.results())
         same = [var for var in results if given.get(id(var.value)) is var]
         unnamed = any(var not in writes for var in same)
