@@ -6,6 +6,7 @@ entry to the record, or ends in `Trace.leak`.
 
 import operator
 from collections.abc import Callable, Iterator
+from sys import getrefcount
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from .entries import Var, mapped
 from .numbers import Number
 from .numpy_functions import ANY, ARRAYS, METADATA, OPTIONS, WRITERS
+from .temporaries import LARGE, OPERATORS, written_over
 
 MANY = 100  # numbers up to which an iteration over them is recorded
 
@@ -219,6 +221,28 @@ class Traced(NDArrayOperatorsMixin):
 
 
 _WRITABLE = {"flat", "real", "imag", "data"}
+
+
+def _operator(name: str) -> Callable[..., Any]:
+    """A binary operator, whose result may have the memory order of a temporary."""
+    ufunc, commutes = OPERATORS[name]
+    usual = getattr(NDArrayOperatorsMixin, name)
+
+    def call(self: Traced, other: Any) -> Any:
+        if self.value.nbytes >= LARGE or getattr(other, "nbytes", 0) >= LARGE:
+            counts = getrefcount(self), getrefcount(other)
+            over = written_over(self.value, value_of(other), counts, commutes)
+            if over is not None and (over == 0 or type(other) is Traced):
+                like = other if over else self
+                return ufunc(self, other, out=self._trace.call(np.empty_like, (like,), {}))
+        return usual(self, other)
+
+    call.__name__, call.__doc__ = name, usual.__doc__
+    return call
+
+
+for _name in OPERATORS:
+    setattr(Traced, _name, _operator(_name))
 
 
 def _method(name: str, arrays: int = 0, writes: bool = False) -> Callable[..., Any]:
