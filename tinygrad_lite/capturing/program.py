@@ -7,12 +7,30 @@ themselves) is new in each call.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Container, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from ..arrays import products
+from .calls import (
+    COPIES,
+    FILLED,
+    FLAT,
+    METHODS,
+    OPERATORS,
+    WITH_NUMBERS,
+    dtypes_of_numbers,
+    is_flat_copy,
+    is_in,
+    is_new_array,
+    is_reduction,
+    is_scalar_arithmetic,
+    is_view,
+    multiply,
+    out_argument,
+    product_of,
+    takes_out,
+)
 from .entries import Entry, Var, variables
 from .memory import Arena, Form
 from .numbers import SIGNS
@@ -20,39 +38,6 @@ from .traced import getitem, setitem
 
 KEPT = 1 << 60  # the last use of what outlives the step
 LARGE = 1 << 12  # bytes from which a local array is let go after its last use
-
-multiply = products.multiply.__wrapped__  # type: ignore[attr-defined]  # what is recorded
-
-# Functions whose result is a view of their first argument if NumPy can make one.
-VIEWS = {
-    *(np.ndarray.reshape, np.ndarray.transpose, np.ndarray.ravel, np.ndarray.squeeze),
-    *(np.ndarray.swapaxes, np.ndarray.view, np.ndarray.diagonal, np.swapaxes, np.moveaxis),
-    *(np.expand_dims, np.broadcast_to, np.transpose, np.reshape, np.squeeze, np.rollaxis, getitem),
-}
-# Those that copy their first argument, perhaps into another dtype or order.
-COPIES = {np.ndarray.copy, np.ndarray.astype, np.copy, np.array}
-# Those that copy it element by element in C order, if they make no view.
-FLAT = {np.ndarray.reshape, np.ndarray.ravel, np.ndarray.flatten, np.reshape, np.ravel}
-# Those that make an array of one number; None where its elements do not matter.
-FILLED: dict[Any, int | None] = {
-    **{np.zeros_like: 0, np.ones_like: 1, np.empty_like: None},
-    **{np.zeros: 0, np.ones: 1, np.empty: None},
-}
-# Those that take `out`; without np.mean, which would round sums of float16 to that.
-WITH_OUT = {
-    *(np.concatenate, np.stack, np.clip, np.sum, np.prod, np.max, np.min, np.cumsum),
-    *(np.ndarray.clip, np.ndarray.sum, np.ndarray.prod, np.ndarray.max, np.ndarray.min),
-    *(np.ndarray.cumsum, np.ndarray.cumprod, np.ndarray.argmax, np.ndarray.argmin),
-    *(np.argmax, np.argmin),
-}
-METHODS = {getattr(np.ndarray, name): name for name in dir(np.ndarray) if name[0] != "_"}
-# On two NumPy scalars these compute the same as the function, and sooner.
-OPERATORS: dict[Any, str] = {np.add: "+", np.subtract: "-", np.multiply: "*", np.divide: "/"}
-# Functions to which an array with one element means the same as a number.
-WITH_NUMBERS = {
-    *(np.add, np.subtract, np.multiply, np.divide, np.maximum, np.minimum),
-    *(np.greater, np.greater_equal, np.less, np.less_equal, np.equal, np.not_equal),
-}
 
 
 class Program:
@@ -88,7 +73,7 @@ class Program:
     def give(self, var: Var, entries: Sequence[Entry]) -> bool:
         """Let a result be written into an argument, unless that is None; False if it cannot be."""
         for entry in entries:
-            if entry.result is var and _is_new_array(entry, var) and _takes_out(entry):
+            if entry.result is var and is_new_array(entry, var) and takes_out(entry):
                 self.given[var] = f"m{len(self.given)}"
                 self.arguments.append(self.given[var])
                 return True
@@ -99,7 +84,7 @@ class Program:
         self._let_go(position - 1)
         result = entry.result
         if isinstance(result, Var) and self._is_new(result):
-            if _is_view(entry, result):
+            if is_view(entry, result):
                 self._view(entry, result)
                 return
             if self._has_memory(entry, result) and self._write_into(position, entry, result):
@@ -169,7 +154,7 @@ class Program:
         return name
 
     def _function(self, function: Any) -> str:
-        key = (function.__self__, function.__name__) if _is_reduction(function) else id(function)
+        key = (function.__self__, function.__name__) if is_reduction(function) else id(function)
         name = self.functions.get(key)
         if name is None:
             name = self.functions[key] = self._constant(function, "f")
@@ -221,16 +206,16 @@ class Program:
             part = part or f"{self._word(args[0])}[{self._word(args[1])}]"
             return f"{part} = {self._word(args[2])}"
         if isinstance(function, np.ufunc) and options.keys() <= {"out"}:
-            if not options and _is_scalar_arithmetic(entry):
+            if not options and is_scalar_arithmetic(entry):
                 return f" {OPERATORS[function]} ".join(self._word(one) for one in args)
             words = self._operands(entry)
-            words += [_out(function, self._word(one)) for one in options.get("out", ())]
+            words += [out_argument(function, self._word(one)) for one in options.get("out", ())]
             return f"{self._function(function)}({', '.join(words)})"
         if function is multiply:
             return f"{self._product(entry)}({self._words(args)})"
-        if _is_reduction(function):
+        if is_reduction(function):
             return self._reduction(entry)
-        if _is_in(function, SIGNS):
+        if is_in(function, SIGNS):
             left = self._word(args[0])
             left = f"({left})" if left.startswith("-") else left  # -2 ** x is -(2 ** x)
             return f"{left} {SIGNS[function]} {self._word(args[1])}"
@@ -239,7 +224,7 @@ class Program:
     def _plain_call(self, entry: Entry, options: Any) -> str:
         words = [self._word(one) for one in entry.args]
         words += [f"{key}={self._word(one)}" for key, one in options.items()]
-        if _is_in(entry.function, METHODS):
+        if is_in(entry.function, METHODS):
             return f"{words[0]}.{METHODS[entry.function]}({', '.join(words[1:])})"
         return f"{self._function(entry.function)}({', '.join(words)})"
 
@@ -250,7 +235,7 @@ class Program:
         """The operands of a ufunc, numbers as arrays: with these it is faster."""
         dtypes: list[Any] = [None] * len(entry.args)
         if entry.function in WITH_NUMBERS and not entry.options.keys() - {"out"}:
-            dtypes = _dtypes_of_numbers(entry)
+            dtypes = dtypes_of_numbers(entry)
         return [
             self._word(one) if dtype is None else self._as_array(one, dtype)
             for one, dtype in zip(entry.args, dtypes, strict=True)
@@ -269,7 +254,7 @@ class Program:
 
     def _product(self, entry: Entry) -> str:
         """The function that computes a product as `multiply` would."""
-        return self._function(_product_of(*[one.value for one in (*entry.args, entry.result)]))
+        return self._function(product_of(*[one.value for one in (*entry.args, entry.result)]))
 
     def _reduction(self, entry: Entry, out: str | None = None) -> str:
         """The call of a reduction, by position where that is all."""
@@ -279,11 +264,8 @@ class Program:
         axis = options.get("axis", 0)
         axis = axis[0] if isinstance(axis, tuple) and len(axis) == 1 else axis
         if len(entry.args) != 1 or options.keys() - {"axis", "keepdims", "dtype"}:
-            if out is None:
-                return self._plain_call(entry, options)
-            words = [self._word(one) for one in entry.args]
-            words += [f"{key}={self._word(one)}" for key, one in options.items()]
-            return f"{self._function(entry.function)}({', '.join(words)}, out={out})"
+            call = self._plain_call(entry, options)
+            return call if out is None else f"{call[:-1]}, out={out})"
         words = [self._word(one) for one in (entry.args[0], axis, options.get("dtype"))]
         words.append("None" if out is None else out)
         if options.get("keepdims"):
@@ -308,25 +290,25 @@ class Program:
 
     def _has_memory(self, entry: Entry, result: Var) -> bool:
         """Whether the result may lie in the arena."""
-        return self.last.get(result, 0) != KEPT and _is_new_array(entry, result)
+        return self.last.get(result, 0) != KEPT and is_new_array(entry, result)
 
     def _write_into(self, position: int, entry: Entry, result: Var) -> bool:
         """Let the entry write its result into the arena; False if it cannot."""
         function, args = entry.function, entry.args
-        if _takes_out(entry):
+        if takes_out(entry):
             elementwise = isinstance(function, np.ufunc) and function.signature is None
             self._reserve(position, entry, result, takes_over=elementwise)
             self.lines.append(self._call_into(entry, self._word(result)))
-        elif _is_in(function, FLAT) and _is_flat_copy(entry):
+        elif is_in(function, FLAT) and is_flat_copy(entry):
             source = self._word(args[0])
             self._reserve(position, entry, result)
             form = Form(np.empty(args[0].value.shape, result.value.dtype))
             self.lines.append(f"{self._fixed_array(self.addresses[result], form)}[...] = {source}")
-        elif _is_in(function, COPIES) and isinstance(args[0], Var):
+        elif is_in(function, COPIES) and isinstance(args[0], Var):
             source = self._word(args[0])
             if not self._reserve(position, entry, result, takes_over=True):
                 self.lines.append(f"{self._word(result)}[...] = {source}")
-        elif _is_in(function, FILLED):
+        elif is_in(function, FILLED):
             self._reserve(position, entry, result)
             if FILLED[function] is not None:
                 self.lines.append(f"{self._word(result)}.fill({FILLED[function]})")
@@ -338,10 +320,10 @@ class Program:
         """The call of an entry that takes `out`."""
         function, options = entry.function, entry.options
         if isinstance(function, np.ufunc):
-            words = [*self._operands(entry), _out(function, out)]
+            words = [*self._operands(entry), out_argument(function, out)]
             words += [f"{key}={self._word(one)}" for key, one in options.items()]
             return f"{self._function(function)}({', '.join(words)})"
-        if _is_reduction(function):
+        if is_reduction(function):
             return self._reduction(entry, out)
         if function is multiply:
             return f"{self._product(entry)}({self._words(entry.args)}, {out})"
@@ -438,106 +420,3 @@ def _what_it_shows(var: Var) -> Any:
     value = var.value
     form = (value.shape, value.strides, value.dtype, value.flags.writeable)
     return (var.root, _address(var), *form)
-
-
-def _is_new_array(entry: Entry, result: Var) -> bool:
-    """Whether the result is an array in memory of its own, of which every element is written."""
-    value = result.value
-    return (
-        result.root is result
-        and isinstance(value, np.ndarray)
-        and value.ndim > 0
-        and value.size > 0
-        and not value.dtype.hasobject
-        and not entry.options.keys() & {"out", "where"}
-    )
-
-
-def _takes_out(entry: Entry) -> bool:
-    """Whether the function can write its result into memory that is given."""
-    function = entry.function
-    if isinstance(function, np.ufunc):
-        return function.nout == 1
-    if function is multiply:
-        return _is_plain_product(entry)
-    joined = function in (np.concatenate, np.stack) and "dtype" in entry.options
-    return _is_reduction(function) or (_is_in(function, WITH_OUT) and not joined)
-
-
-def _out(function: np.ufunc, word: str) -> str:
-    """The argument `out` of a ufunc; by position, which is faster, where NumPy does not warn."""
-    return f"out={word}" if function in (np.maximum, np.minimum) else word
-
-
-def _is_view(entry: Entry, result: Var) -> bool:
-    """Whether the result is a view of the one array that the entry reads."""
-    if result.root is result or not _is_in(entry.function, VIEWS):
-        return False
-    read = entry.reads()
-    return len(read) == 1 and read[0].root is result.root
-
-
-def _is_in(function: Any, known: Container[Any]) -> bool:
-    return isinstance(function, Hashable) and function in known
-
-
-def _is_reduction(function: Any) -> bool:
-    owner = getattr(function, "__self__", None)
-    return isinstance(owner, np.ufunc) and function.__name__ in ("reduce", "accumulate")
-
-
-def _is_scalar_arithmetic(entry: Entry) -> bool:
-    """Whether an operator between NumPy scalars, or one and a number, gives the same result."""
-    value = entry.result.value if isinstance(entry.result, Var) else None
-    if not isinstance(value, (np.float32, np.float64)) or entry.function not in OPERATORS:
-        return False
-    kinds = [type(one.value if isinstance(one, Var) else one) for one in entry.args]
-    return type(value) in kinds and all(kind in (type(value), float, int) for kind in kinds)
-
-
-def _is_plain_product(entry: Entry) -> bool:
-    """Whether `multiply` can write the result of two arrays into memory that is given."""
-    return len(entry.args) == 2 and all(isinstance(one, Var) for one in entry.args)
-
-
-def _product_of(a: Any, b: Any, y: Any) -> Any:
-    """np.dot where it calls BLAS in the same way as a @ b, but sooner."""
-    columns = 1 if b.ndim == 1 else b.shape[1] if b.ndim == 2 else 0
-    if not columns or a.ndim > 2 or a.size * columns > products.ALONE:
-        return multiply
-    general = (
-        (a.ndim, b.ndim) == (2, 2)
-        and a.dtype.char in "fd"
-        and a.dtype == b.dtype == y.dtype
-        and min(*a.shape, *b.shape) > 1
-        and all(one.flags.c_contiguous or one.flags.f_contiguous for one in (a, b))
-        and y.flags.c_contiguous
-    )
-    return np.dot if general else np.matmul
-
-
-def _is_flat_copy(entry: Entry) -> bool:
-    """Whether the entry copies an array in C order."""
-    result, source = entry.result.value, entry.args[0]
-    simple = isinstance(source, Var) and not entry.options and result.flags.c_contiguous
-    return simple and all(not isinstance(one, str) for one in entry.args[1:])
-
-
-def _dtypes_of_numbers(entry: Entry) -> list[Any]:
-    """For each operand of a ufunc that is a number, the dtype it computes in; else None."""
-    values = [one.value if isinstance(one, Var) else one for one in entry.args]
-    numbers = [
-        type(value) is float if isinstance(one, Var) else isinstance(one, _NUMBERS)
-        for one, value in zip(entry.args, values, strict=True)
-    ]
-    if not any(numbers):
-        return [None] * len(values)
-    kinds = [type(one) if type(one) in (float, int) else np.result_type(one) for one in values]
-    dtypes = entry.function.resolve_dtypes((*kinds, None))
-    return [
-        dtype if is_number and dtype.kind == "f" else None
-        for is_number, dtype in zip(numbers, dtypes, strict=False)
-    ]
-
-
-_NUMBERS = (float, int, np.floating)  # but bool, which is an int, is taken for a dtype of its own
