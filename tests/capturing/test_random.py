@@ -1,5 +1,6 @@
 """Random numbers in a captured step: each replay draws anew, from the same stream as eager."""
 
+import numpy as np
 import pytest
 from capturing.eager_and_captured import reason_of_program
 
@@ -100,6 +101,8 @@ def test_a_program_is_captured(name):
         (lambda: generator.get_state(), "generator.current()"),
         (lambda: generator.set_state(generator.get_state()), "generator.current()"),
         (lambda: generator.set_state(STATE), "generator.set_state()"),
+        (lambda: drawn_within(np.random.default_rng(3)), "generator.seeded() with a Generator"),
+        (lambda: drawn_within(np.random.PCG64(3)), "generator.seeded() with a Generator"),
     ],
 )
 def test_what_a_step_does_with_the_generator_itself_is_not_captured(use, reason):
@@ -111,6 +114,11 @@ def test_what_a_step_does_with_the_generator_itself_is_not_captured(use, reason)
         return loss, Tensor.rand(2)
 
     assert reason in reason_of_program(step, (3, 2))
+
+
+def drawn_within(source):
+    with generator.seeded(source):
+        return Tensor.rand(2)
 
 
 STATE = {}

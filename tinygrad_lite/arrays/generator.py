@@ -12,7 +12,7 @@ types are in quotes.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from functools import partial
 from itertools import count
@@ -103,8 +103,7 @@ def _seed(given: Source | None, number: int) -> None:
         given.generator = new_generator(number)
 
 
-@contextmanager
-def seeded(seed: Any) -> "Iterator[np.random.Generator]":
+def seeded(seed: Any) -> "AbstractContextManager[np.random.Generator]":
     """Inside, this thread draws from a generator of its own, which is what the block gets.
 
     seed: an int, a np.random.SeedSequence, a np.random.Generator (which is drawn from), or None
@@ -112,6 +111,13 @@ def seeded(seed: Any) -> "Iterator[np.random.Generator]":
 
     Outside, and for other threads, nothing changes.
     """
+    if hasattr(seed, "random_raw") or hasattr(seed, "bit_generator"):
+        leaves("generator.seeded() with a Generator, which others may draw from too")
+    return _seeded(seed)
+
+
+@contextmanager
+def _seeded(seed: Any) -> "Iterator[np.random.Generator]":
     if recorder.get() is not None:
         with _recorded(partial(from_seed, seed, "seeded: seed")) as generator:
             yield generator
