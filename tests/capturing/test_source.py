@@ -252,7 +252,10 @@ def test_each_line_has_the_users_line_and_the_module() -> None:
     assert hidden.text == "return self.scores(self.hidden(x).relu())"
     assert hidden.where.startswith(f"{__file__}:")
     assert (hidden.module, hidden.op, hidden.kind) == ("MLP.hidden", "Linear", "forward")
-    assert lines["hidden_weight_grad"].comment == "dL/d hidden.weight"
+    gradient = lines["hidden_weight_grad"]
+    assert gradient.comment == "dL/d hidden.weight"
+    assert (gradient.text, gradient.module) == (hidden.text, hidden.module)
+    assert lines[""].text == "opt.step()"
     assert "MLP.hidden" in repr(hidden)
 
 

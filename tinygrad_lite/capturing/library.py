@@ -18,7 +18,7 @@ from .entries import Entry, Var, variables
 from .expressions import ATOM, Expr, call, literal, numpy_name, reads_of
 from .naming import identifier, snake
 from .plain_source import OURS, NotPrintable, Plain, definition, source_module
-from .rules import run_backward
+from .rules import run_backward, run_hooks
 
 PRIMITIVE = '''\
 class Primitive:
@@ -106,6 +106,8 @@ class Library:
     def called(self, writer: Any, function: Any, args: Any, options: dict[str, Expr]) -> Expr:
         """A call of a function or method of this library."""
         function = inspect.unwrap(function)
+        if function is run_hooks:
+            raise NotPrintable("the hooks of a parameter")
         if "." in function.__qualname__ and "<locals>" not in function.__qualname__:
             words = [writer.expr(one) for one in args]
             made = call(f"{words[0].within(ATOM)}.{function.__name__}", words[1:], options)
@@ -322,9 +324,12 @@ class Library:
         original = next((one.name for one in node.names if (one.asname or one.name) == name), name)
         if source.partition(".")[0] in OURS:
             return self.need(source, original)
-        renamed = f" as {name}" if name != original else ""
+        made = self.names[source, original] = self.names.get((source, original)) or self._unique(
+            name
+        )
+        renamed = f" as {made}" if made != original else ""
         self.imported.add(f"from {source} import {original}{renamed}")
-        return name
+        return made
 
     def _emit(self, module: str, node: ast.stmt, name: str) -> None:
         node = ast.fix_missing_locations(Plain(self.need, module).made(node, name))

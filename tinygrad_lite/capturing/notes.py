@@ -24,9 +24,11 @@ class Notes:
         self.made: dict[Any, tuple[type, str, tuple[Any, ...]]] = {}
         self.gradients: dict[Any, Any] = {}
         self._results: dict[int, tuple[Any, ...]] = {}  # of a node, by its identity
+        self._places: dict[int, tuple[str, str]] = {}
 
-    def forward(self, op: Any, inputs: list[Any], result: Any) -> None:
-        """An operation has run."""
+    def forward(self, op: Any, inputs: list[Any], result: Any, place: tuple[str, str]) -> None:
+        """An operation has run, at a line of the user's and in a module."""
+        self._places[id(op)] = place
         several = isinstance(result, tuple)
         parts = [getattr(one, "variable", None) for one in (result if several else (result,))]
         names = type(op).results if several else ("y",)
@@ -35,6 +37,11 @@ class Notes:
             if var is not None:
                 self.made[var] = type(op), name, given
         self._results[id(op)] = tuple(parts)
+
+    def place_of(self, node: Any) -> tuple[str, str]:
+        """The user's line and the module where an operation ran."""
+        line, module = self._places.get(id(node), ("", ""))
+        return node.line or line, module
 
     def backward(self, node: Any, gradient: Any) -> None:
         """A node is visited with the gradient of its result."""

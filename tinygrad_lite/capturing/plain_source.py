@@ -143,12 +143,10 @@ class Plain(ast.NodeTransformer):
         return node
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:
-        """x: int = 1 becomes x = 1, except in classes, where it may be a field."""
-        if node.value is None:
-            node.annotation = ast.Name("object", ast.Load())
-            return node
-        self.generic_visit(node.value)
-        return ast.Assign([node.target], self.visit(node.value))
+        """The annotation says nothing, but it may make a field."""
+        node.annotation = ast.Name("object", ast.Load())
+        node.value = None if node.value is None else self.visit(node.value)
+        return node
 
 
 def _decorator(node: ast.expr) -> str:

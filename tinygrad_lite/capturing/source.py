@@ -140,8 +140,11 @@ def _heading(writer: Writer) -> list[str]:
     for name in (*writer.known.inputs, *writer.known.arrays):
         value = writer.known.arrays.get(name)
         value = named[name].value if value is None else value
-        shape = str(value.shape).replace(" ", "")
-        forms.setdefault((str(value.dtype), shape), []).append(name)
+        if hasattr(value, "shape"):
+            shape = str(value.shape).replace(" ", "")
+            forms.setdefault((str(value.dtype), shape), []).append(name)
+        else:
+            forms.setdefault((type(value).__name__, ""), []).append(name)
     words = ["One training step on these arrays, which it updates in place."]
     before = ""
     for (dtype, shape), names in sorted(forms.items(), key=lambda pair: pair[0][0]):

@@ -413,7 +413,7 @@ class Trace(Observer):
         self.label, self.line = (type(op).__name__, "forward"), user_line()
         mapped(arrays, self.meet)
         result = self._forward(op, arrays)
-        self.notes.forward(op, arrays, result)
+        self.notes.forward(op, arrays, result, (self.line, self.path))
         return result
 
     def _forward(self, op: Any, arrays: list[Any]) -> Any:
@@ -466,7 +466,14 @@ class Trace(Observer):
             self.hooked, self.failed = True, None
             self.fail("a hook on a tensor that the step computed; return that gradient instead")
         self.label = (type(node).__name__, "backward")
-        self.line = node.line or ""
+        line, before = self.line, self.path
+        self.line, self.path = self.notes.place_of(node)
+        try:
+            return self._pulled(node, gradient)
+        finally:
+            self.line, self.path = line, before
+
+    def _pulled(self, node: Any, gradient: Any) -> Any:
         if not isinstance(node, Primitive) or not isinstance(gradient, _PLAIN):
             return node.pull_back(gradient)
         if type(node).pull_back is Primitive.pull_back and node not in self.opaque:

@@ -78,14 +78,17 @@ class Wishes:
         """The name that each array should have if it gets a line."""
         notes, step = self.step.notes, self.step
         self._from_assignments()
+        assigned, named = set(self.wishes), set(self.wishes.values())
         for var, (op, name, given) in notes.made.items():
             if var not in self.wishes:
                 self.wishes[var], own_line = self._after_op(op, name, given)
                 if own_line:
                     self.strong.add(var)
         for var in step.returned:
-            if var not in self.wishes or (var.value.ndim == 0 and step.grads):
-                self.wishes[var] = "loss" if step.grads and not var.value.ndim else "result"
+            loss = step.grads and getattr(var.value, "shape", None) == ()
+            if var not in assigned and (loss or var not in self.wishes):
+                self.wishes[var] = "loss" if loss and "loss" not in named else "result"
+                named.add(self.wishes[var])
         for var, result in notes.gradients.items():
             if result in self.wishes or (result, 0) in self.named:
                 of = self.named.get((result, 0)) or self.wishes[result]

@@ -54,8 +54,9 @@ class Line:
     def __init__(self, code: str, comment: str, name: str, entry: Entry) -> None:
         self.code, self.comment, self.name = code, comment, name
         self.op, self.kind = entry.label
-        self.where, self.module = entry.line, entry.module
-        self.text = user_text(entry.line)
+        update = self.kind == "update" and entry.callers
+        self.where = "{}:{}".format(*entry.callers[0]) if update else entry.line
+        self.module, self.text = entry.module, user_text(self.where)
 
     def __repr__(self) -> str:
         place = ", ".join(part for part in (self.module, f"{self.where}: {self.text}") if part)
