@@ -203,9 +203,10 @@ class Conditions:
         inputs = "".join(f"{name}, " for name in self.inputs)
         objects = "".join(f"{name}, " for name in self.objects)
         self.namespace["not_so"] = _NOT_SO
+        terms = " and ".join(dict.fromkeys(self.terms))
         return (
             "def fits(args, options, grad_enabled):\n"
-            f"  try: return (({inputs}), ({objects})) if {' and '.join(self.terms)} else None\n"
+            f"  try: return (({inputs}), ({objects})) if {terms} else None\n"
             "  except not_so: return None\n"
         )
 

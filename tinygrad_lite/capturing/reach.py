@@ -15,7 +15,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from dis import get_instructions
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from os.path import dirname
 from types import (
     BuiltinFunctionType,
@@ -196,7 +196,9 @@ class Reached:
         if package(value) in _OURS and not hasattr(value, "__wrapped__"):
             return
         variables = value.__globals__
-        for name in self._globals_of(value.__code__):
+        used, named = _names_in(value.__code__)
+        self.names.update(named)
+        for name in used:
             if name in variables:
                 self._push(variables[name], variables, name, (name,))
         cells = zip(value.__code__.co_freevars, value.__closure__ or (), strict=True)
@@ -212,21 +214,6 @@ class Reached:
         for name, one in vars(value).items():
             if name in self.names:
                 self._push(one, vars(value), name, (*path, name))
-
-    def _globals_of(self, code: CodeType) -> list[str]:
-        """The globals that code uses, and the functions inside it.
-
-        All names are noted, those of attributes too; texts may be names.
-        """
-        steps = get_instructions(code)
-        names = [one.argval for one in steps if one.opname.endswith(("_GLOBAL", "_NAME"))]
-        for constant in code.co_consts:
-            if isinstance(constant, CodeType):
-                names += self._globals_of(constant)
-            elif isinstance(constant, str):
-                self.names.add(constant)
-        self.names.update(code.co_names)
-        return names
 
     # Containers and objects
 
@@ -348,6 +335,25 @@ def held_in(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...]
             yield from held_in(one, (*path, key))
     elif not isinstance(value, (TensorBase, np.ndarray, *_PLAIN)):
         yield path, value
+
+
+@lru_cache(maxsize=1024)
+def _names_in(code: CodeType) -> tuple[list[str], set[str]]:
+    """The globals that code uses, and the functions inside it; and all names that it may mean.
+
+    Those are the names of attributes too, and texts.
+    """
+    steps = get_instructions(code)
+    used = [one.argval for one in steps if one.opname.endswith(("_GLOBAL", "_NAME"))]
+    named = set(code.co_names)
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            inner, more = _names_in(constant)
+            used += inner
+            named |= more
+        elif isinstance(constant, str):
+            named.add(constant)
+    return list(dict.fromkeys(used)), named
 
 
 def is_fixed(tensor: Any) -> bool:

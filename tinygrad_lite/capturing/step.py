@@ -92,6 +92,7 @@ class Captured(ProcessLock):
         self.calls = 0
         self.eager: str | None = None
         self.warned = False
+        self.unplanned = 0
         self.running = 0  # the thread that runs a plan or records
         self.assigned: set[int] = set()  # parameters whose data was assigned once
         attributes = ("__module__", "__name__", "__qualname__", "__doc__")
@@ -125,9 +126,21 @@ class Captured(ProcessLock):
         if any(plan.refreshed() for plan in self.plans):
             return self._called(args, options, grad_enabled)
         self.calls += 1
-        if self.calls == 1:
+        if self.calls == 1 or not self._is_worth_it():
             return self._eagerly(args, options)
         return self._record(args, options)
+
+    def _is_worth_it(self) -> bool:
+        """Whether to record a new kind of call.
+
+        Where the plan that would be dropped was never used, kinds of calls do not come again: then
+        only one call in 16 is recorded.
+        """
+        if len(self.plans) < PLANS or self.plans[-1].used:
+            return True
+        self._warn_of_many()
+        self.unplanned += 1
+        return self.unplanned % 16 == 0
 
     def _replayed(self, plan: Replay, found: Any, args: Any, options: Any) -> Any:
         result = plan(*found)
@@ -229,13 +242,16 @@ class Captured(ProcessLock):
         """Keep no more than `PLANS`."""
         if len(self.plans) > PLANS:
             self.plans.pop()
-            if not self.warned:
-                self.warned = True
-                warn(
-                    f"capture: {_name(self.fn)} has had more than {PLANS} kinds of calls, by "
-                    "shapes, dtypes and values; the plan that was used least recently is dropped "
-                    "for each new one, which must be recorded"
-                )
+            self._warn_of_many()
+
+    def _warn_of_many(self) -> None:
+        if not self.warned:
+            self.warned = True
+            warn(
+                f"capture: {_name(self.fn)} has had more than {PLANS} kinds of calls, by shapes, "
+                "dtypes and values; only those that come again are recorded, and for each new one "
+                "the plan that was used least recently is dropped"
+            )
 
     def _give_up(self, why: str) -> None:
         """Run eagerly from now on."""
