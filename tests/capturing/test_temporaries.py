@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from tinygrad_lite import capture
+import nn
+from tinygrad_lite import Tensor, capture, generator
 
 
 def named(a, f):
@@ -44,3 +45,27 @@ def test_the_order_of_a_result_and_the_bits_of_its_sums(name, size):
         *found, same_order = captured(a, f)
         assert same_order == order
         assert [x.tobytes() for x in found] == [x.tobytes() for x in expected]
+
+
+@pytest.mark.parametrize("layer", [nn.GELU, nn.Tanh])
+def test_large_activations_in_both_orders(layer):
+    def trained(captured):
+        with generator.seeded(0):
+            model = nn.Sequential(
+                nn.Linear(512, 512), layer(), nn.LayerNorm(512), nn.Linear(512, 3)
+            )
+
+        def step(x):
+            model.zero_grad()
+            y = model(x)
+            y.square().sum().backward()
+            return y
+
+        call, seen = capture(step, strict=True) if captured else step, []
+        for number in range(3):
+            rng = np.random.default_rng(number)
+            seen.append(call(Tensor(rng.standard_normal((128, 512))).float()).data.tobytes())
+            seen += [parameter.grad.data.tobytes() for parameter in model.parameters()]
+        return seen
+
+    assert trained(captured=True) == trained(captured=False)

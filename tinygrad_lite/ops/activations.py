@@ -66,14 +66,16 @@ class Gate(Primitive):
 
     def forward(self, x, s):
         self.extreme = holds(beyond, x, SATURATED)
-        return (x.clip(-SATURATED, np.inf) if self.extreme else x) * s
+        x = x.clip(-SATURATED, np.inf) if self.extreme else x  # no temporary: see temporaries.py
+        return x * s
 
     def backward(self, g, y, x, s):
         gx = gs = None
         if self.needs[0]:
             gx = g * s
         if self.needs[1]:
-            gs = g * (limited(x, SATURATED) if self.extreme else x)
+            x = limited(x, SATURATED) if self.extreme else x
+            gs = g * x
         return gx, gs
 
 
