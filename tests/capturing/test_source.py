@@ -259,6 +259,17 @@ def test_each_line_has_the_users_line_and_the_module() -> None:
     assert "MLP.hidden" in repr(hidden)
 
 
+def test_the_parts_of_a_list_have_the_names_of_their_classes() -> None:
+    def model():
+        return nn.Sequential(nn.Linear(20, 16), nn.Tanh(), nn.Linear(16, 10))
+
+    program = check_beside(
+        trainer(model, lambda params: nn.optim.Adam(params, lr=0.01)), batches(4, (20,))
+    )
+    assert {"linear0_weight", "linear2_bias_exp_avg"} <= program.arrays.keys()
+    assert "step, beta1, beta2, eps, lr = 3.0, 0.9, 0.999, 1e-08, 0.01\n" in program.head
+
+
 def test_without_a_record_there_is_no_source() -> None:
     step = capture(lambda x: (x * 2.0).sum())
     with pytest.raises(RuntimeError, match="source: the step is not recorded yet; call it twice"):

@@ -63,7 +63,7 @@ class Path:
 
     def then(self, key: Any, value: Any) -> "Path":
         """The path of a part."""
-        if isinstance(key, int) and len(self.parts) < 2:
+        if str(key).isdigit() and len(self.parts) < 2:
             key = f"{type(value).__name__.lower()}{key}"
         return Path((*self.parts, str(key)), self.root or not self.parts)
 
@@ -125,6 +125,8 @@ def _parts(value: Any) -> Iterator[tuple[Any, Any]]:
     elif type(value).__module__.startswith("tinygrad_lite.capturing"):
         return  # another captured step, or this one under the name of a global
     elif hasattr(value, "__dict__") and not isinstance(value, (type, ModuleType)):
+        named = getattr(value, "named_parts", None)  # of a module, which may hold a list
+        yield from named() if callable(named) else ()
         yield from vars(value).items()
 
 

@@ -158,6 +158,10 @@ def _number(writer: Any, entry: Entry, function: Any, args: Any) -> Expr | None:
         if not isinstance(args[0], Var):
             option: Expr = writer.option(*args)
             return option
+        tuple_of = writer.defined.get((args[0], 0))
+        if tuple_of is not None and tuple_of.function is operator.getitem:
+            part: Expr = writer.option(*tuple_of.args, args[1])
+            return part
         return indexed(writer, *args)
     if function is np.ndarray.item and args[0] in writer.counts:
         count: Expr = writer.count(args[0])

@@ -4,6 +4,7 @@ The program runs alone, and its bits are those of the step.  writing.py makes it
 its names, library.py the functions that it calls.
 """
 
+import re
 import textwrap
 from collections.abc import Sequence
 from typing import Any
@@ -127,9 +128,10 @@ def _numbers(writer: Writer) -> list[str]:
         state = generator.get_state()
         lines.append(f"rng = np.random.Generator(np.random.{state['bit_generator']}())")
         lines.append(f"rng.bit_generator.state = {state}")
-    if writer.numbers:
-        values = ", ".join(map(repr, writer.numbers.values()))
-        lines.append(f"{', '.join(writer.numbers)} = {values}")
+    body = "\n".join(line.code for line in writer.lines)
+    read = {name: one for name, one in writer.numbers.items() if re.search(rf"\b{name}\b", body)}
+    if read:
+        lines.append(f"{', '.join(read)} = {', '.join(map(repr, read.values()))}")
     return lines
 
 
@@ -149,7 +151,7 @@ def _heading(writer: Writer) -> list[str]:
     before = ""
     for (dtype, shape), names in sorted(forms.items(), key=lambda pair: pair[0][0]):
         words[-1] += ";" if before == dtype else "." if before else ""
-        text = f"{', '.join(names)} {shape}"
+        text = f"{', '.join(names)} {shape}".rstrip()
         words += (text if before == dtype else f"{dtype}: {text}").split(" ")
         before = dtype
     return textwrap.wrap(" ".join(words), WIDTH, initial_indent="# ", subsequent_indent="# ")

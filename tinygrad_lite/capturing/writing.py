@@ -463,12 +463,13 @@ class Writer:
 
     # Numbers
 
-    def option(self, options: Any, name: str) -> Expr:
-        """An option of an optimiser, by its name at the head."""
-        key = id(options), name
+    def option(self, options: Any, name: str, part: int | None = None) -> Expr:
+        """An option of an optimiser, by its name at the head; betas[0] is beta1."""
+        key = id(options), name, part
         if key not in self.options:
-            self.options[key] = given = self.known.names.fresh(identifier(name))
-            self.numbers[given] = options[name]
+            wish = name if part is None else f"{name.removesuffix('s')}{part + 1}"
+            self.options[key] = given = self.known.names.fresh(identifier(wish))
+            self.numbers[given] = options[name] if part is None else options[name][part]
         return Expr(self.options[key])
 
     def count(self, array: Var) -> Expr:
