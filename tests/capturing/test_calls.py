@@ -467,3 +467,24 @@ def step(x):
         changes.get(number, list)()
         x = Tensor([1.0, 2.0, float(number)])
         assert bits(step(x)) == bits(scope["step"](x).detach()), number
+
+
+def test_attributes_by_names_that_the_code_does_not_hold():
+    class Values:
+        def __init__(self):
+            self.scale_a, self.scale_b = 2.0, 3.0
+            self.x = Tensor([1.0, 2.0])
+
+    values = Values()
+
+    def fn(x, name):
+        return x * getattr(values, "scale_" + name) + getattr(values, "xyz"[:1])
+
+    step = capture(fn)
+    for number in range(8):
+        if number == 4:
+            values.scale_a = 7.0
+        if number == 6:
+            values.x = Tensor([3.0, 5.0])
+        x = Tensor([1.0, float(number)])
+        assert bits(step(x, "ab"[number % 2])) == bits(fn(x, "ab"[number % 2])), number

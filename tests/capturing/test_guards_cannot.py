@@ -228,3 +228,9 @@ def test_an_error_is_the_one_of_the_eager_step():
             assert (W.data == before + 1).all()
     assert captured.eager is None
     assert type(W.data) is np.ndarray
+
+
+def test_an_array_of_a_long_list():
+    rows = [x_of(seed) for seed in range(300)]
+    calls = [(x_of(seed),) for seed in range(3)]
+    runs_eagerly(lambda x: x * rows[7], calls, "may be from rows, of which not all is looked at")

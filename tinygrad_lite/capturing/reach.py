@@ -33,6 +33,8 @@ import numpy as np
 
 from ..engine.graph import Leaf, TensorBase
 
+# Code that names one of these may mean an attribute whose name it does not hold.
+_BY_ANY_NAME = {"getattr", "vars", "__dict__", "attrgetter", "__getattribute__"}
 _CLOCKS = ("time", "datetime", "secrets", "uuid")
 _MADE_BY_CLASS = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 LONG = 256  # a container with more elements is data, unless it begins with parameters or modules
@@ -96,6 +98,7 @@ class Reached:
     modules     with a training flag
     optimisers  and what they keep
     generators  of NumPy, which the step may draw from
+    long        paths of containers with too many elements to look at
     unsteady    paths of iterators and clocks, which give something else each time
     """
 
@@ -112,6 +115,7 @@ class Reached:
         self.optimisers: list[Any] = []
         self.generators: list[Any] = []
         self.unsteady: list[tuple[Any, ...]] = []
+        self.long: list[tuple[Any, ...]] = []
         self.paths: dict[int, tuple[Any, ...]] = {}  # of the tensors, by identity
         self.weak: dict[int, bool] = {}  # of those, the ones that an optimiser holds
         self.names: set[Any] = set()  # that the code of the step can mean
@@ -219,6 +223,7 @@ class Reached:
 
     def _container(self, value: Any, path: tuple[Any, ...]) -> None:
         if len(value) > LONG and not _holds_parts(value):
+            self.long.append(path)
             return
         if isinstance(value, (set, frozenset)):
             self._stack += [(one, None, path) for one in value]
@@ -261,7 +266,8 @@ class Reached:
     def _attributes(self, value: Any, path: tuple[Any, ...], done: set[Any]) -> None:
         """Those attributes of an object that the step can mean."""
         kind = type(value)
-        known = package(kind) in _OURS and package(kind) in ("tinygrad_lite", "nn")
+        ours = package(kind) in _OURS and package(kind) in ("tinygrad_lite", "nn")
+        known = ours or not self.names.isdisjoint(_BY_ANY_NAME)
         module = hasattr(kind, "named_parts")
         for owner, name, one in () if isinstance(value, type) else attributes_of(value):
             if name in done:
@@ -272,7 +278,7 @@ class Reached:
                 place = Place(owner, name, (*path, name))
                 if module and isinstance(one, TensorBase) and name in value.registered_buffers:
                     self.add_fixed(one, place.path)
-                if known and isinstance(one, np.ndarray):
+                if ours and isinstance(one, np.ndarray):
                     self.links.append((place, one))  # a layer reads it with any function of NumPy
                 else:
                     self._stack.append((one, place, place.path))

@@ -301,6 +301,11 @@ class Recording:
         trace = self.trace
         for change in changes_of(self.reached):
             self._changed(change)
+        if trace.strangers and self.reached.long:
+            trace.fail(
+                f"uses an array that may be from {path_text(self.reached.long[0])}, of which not "
+                "all is looked at; pass it as an argument"
+            )
         if self.streams.drawn():
             if trace.strangers:
                 self._refuse(
