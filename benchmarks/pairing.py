@@ -20,6 +20,7 @@ PAUSE = 0.1  # seconds before each block: BLAS threads that another block left s
 ROUNDS = 30
 ROUNDS_OF_A_PROCESS = 5
 THREADS = 2
+CPU_TIME = "BENCHMARKS_CPU_TIME"  # if set, the time that the cores worked for a side is measured
 CHECKED_STEPS = 4  # before the sides are compared; a captured step replays the last two
 COSTED = 5  # processes in which the step is timed that a capture records
 RECORDING = 15  # eager steps: as long it may take
@@ -266,10 +267,11 @@ def timed_block(step: Callable[[], Any], steps: int) -> float:
 
 def timed(step: Callable[[], Any], steps: int) -> float:
     """Seconds for one of so many steps."""
-    began = time.perf_counter()
+    clock = time.process_time if os.environ.get(CPU_TIME) else time.perf_counter
+    began = clock()
     for _ in range(steps):
         step()
-    return (time.perf_counter() - began) / steps
+    return (clock() - began) / steps
 
 
 def moved(now: Sequence[Any], start: Sequence[Any]) -> list[Any]:

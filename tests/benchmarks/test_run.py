@@ -29,6 +29,7 @@ def results(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         module = SimpleNamespace(__doc__=f"A {workload.__name__} one.\n\nMore.", run=workload)
         monkeypatch.setitem(sys.modules, f"workloads.{workload.__name__}", module)
     monkeypatch.setattr(run, "hold_to_threads", lambda count: None)
+    monkeypatch.setenv(run.CPU_TIME, "")
     monkeypatch.setattr(run, "WORKLOADS", ("good", "skipped"))
     monkeypatch.setattr(run, "RESULTS", tmp_path / "RESULTS.md")
     return tmp_path / "RESULTS.md"
@@ -50,7 +51,14 @@ def test_a_whole_run_is_written(results, monkeypatch) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["good"], ["--rounds", "5"], ["--peers", "torch"], ["--quick"], ["--threads", "1"]],
+    [
+        ["good"],
+        ["--rounds", "5"],
+        ["--peers", "torch"],
+        ["--quick"],
+        ["--threads", "1"],
+        ["--cpu-time"],
+    ],
     ids=" ".join,
 )
 def test_a_part_is_only_printed(results, monkeypatch, capsys, arguments) -> None:
