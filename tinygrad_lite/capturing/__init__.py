@@ -1,15 +1,38 @@
 """`capture`: a training step, recorded once and replayed as a flat list of array operations.
 
-entries.py  Entry, one call of the step, and Var, one of its arrays
-numbers.py  Number, which carries a number of Python; guards, which a replay has to meet
-trace.py    Traced, which carries a value and notes what is done with it; Trace, the record
-temporaries.py  the memory order of results that NumPy writes over a temporary
-reach.py    what a function reaches from outside: tensors and arrays that are not arguments
-plan.py     from a record to a program: what is needed, and until when
-program.py  the program: a Python function with a line for each entry
-calls.py    what a program knows of functions: which make views, which take memory
-memory.py   the arena in which the arrays of a program share memory
-step.py     capture: which plan fits a call, guards, results
+What a user calls:
+    step.py       capture: eager, recorded or replayed; what is done where a step cannot be captured
+    checking.py   check=n: a replay beside the eager step
+
+A record, made in one call:
+    recording.py  the call: tensors get Traced objects before it, and arrays after it
+    reach.py      what the step reaches from outside, besides its arguments
+    entries.py    Entry, one call of NumPy, and Var, one of its arrays
+    traced.py     Traced, which carries a value and notes what is done with it
+    trace.py      Trace, the record: entries, and why a step cannot be captured
+    temporaries.py    the memory order of results that NumPy writes over a temporary
+    rules.py      rules of operations that are replayed whole
+    numpy_functions.py    which functions of NumPy a record may hold
+    numbers.py    numbers of Python that are read in each replay, or that a replay has to meet
+    effects.py    what the call changed: refused, noted, or undone
+    leftovers.py  Traced objects that somebody still holds after the call
+
+A plan, made of a record:
+    plan.py       what is needed, and until when
+    memory.py     the arena in which the arrays of a plan share memory
+    program.py    the function that is replayed, a line for each entry
+    calls.py      what it knows of functions: which make views, which take memory
+    fitting.py    which calls it fits
+    returning.py  what it gives back, and which gradients it leaves
+    replay.py     all of that together
+
+`step.source()`, a record as a program that a person reads:
+    source.py     the program, its head and its body
+    writing.py    its lines;  lookahead.py  what is known before the first
+    readable.py   operators and formulas in place of calls;  expressions.py  brackets
+    counts.py     numbers of an optimiser's formula;  notes.py  of what an array is a gradient
+    wishes.py     which name an array should get;  naming.py  which it gets
+    library.py    functions that the program needs;  plain_source.py  their source
 """
 
 from .step import capture as capture
