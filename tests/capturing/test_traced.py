@@ -265,6 +265,12 @@ NOT_CAPTURED = {
     "plain[n]": lambda x, n: made()[n],
     "plain.dot(x)": lambda x, n: made().dot(x.T),
     "plain.take": lambda x, n: made().take(n, 0),
+    "a change after its use": lambda x, n: (
+        a := np.zeros(4, np.float32),
+        b := x + a,
+        set_item(a, 0, 5.0),
+        b + a,
+    )[3],
     "out by position": lambda x, n: (a := x * 1.0, np.cumsum(x, 1, None, a))[0],
     "nan_to_num in place": writes(lambda y, x, n: np.nan_to_num(y, copy=False)),
     # In place, in ways that no other array sees

@@ -59,6 +59,7 @@ class Trace(Observer):
         self.opaque: dict[Any, tuple[Var, ...]] = {}  # of those whose forward is, what it used
         self.whole: dict[str, str] = {}  # the operations that are replayed whole, and why
         self.notes = Notes()
+        self.constants: list[tuple[Any, Any]] = []  # each with a copy
         self.numbers = Numbers(self)
         self.written: set[Var] = set()  # the memory that some entry writes into
         self.unfilled: set[Var] = set()  # that of np.empty_like, until somebody has a view of it
@@ -81,7 +82,16 @@ class Trace(Observer):
             var = Var(kind, array, self.roots.get(owner))
             self.roots.setdefault(owner, var)
             self.known[id(array)] = var
+            if kind == "constant" and array.flags.writeable and array.nbytes <= WATCHED:
+                self.constants.append((array, array.copy()))
         return var
+
+    def __exit__(self, *given: object) -> None:
+        """The record is complete; what was taken for a constant must still be what it was."""
+        for array, before in self.constants:
+            if array.tobytes() != before.tobytes():
+                self.fail("a change of an array that was used before; make another one")
+        super().__exit__(*given)
 
     def traced(self, var: Var) -> Traced:
         """The carrier of a variable's value: always the same one while it is in use."""
@@ -530,6 +540,9 @@ class Trace(Observer):
             yield
         finally:
             self.path = before
+
+
+WATCHED = 1 << 20  # bytes of a constant up to which a copy tells whether it was changed
 
 
 def _is_constant(value: Any) -> bool:
