@@ -283,6 +283,17 @@ def test_without_a_record_there_is_no_source() -> None:
         eager.source()
 
 
+def test_what_numpy_alone_cannot_run_is_named() -> None:
+    class Signed(nn.optim.Optimizer):
+        def apply_single(self, gradient, parameter, state, group):
+            parameter -= group["lr"] * np.sign(gradient)
+
+    make = trainer(lambda: MLP(20, 16), lambda params: Signed(params, lr=0.1))
+    step = recorded(make, batches(3, (20,)))[2]
+    with pytest.raises(RuntimeError, match="source: NumPy alone cannot run the update of Signed"):
+        step.source()
+
+
 def rows():
     """One row of each primitive, or all."""
     first = {}

@@ -108,6 +108,8 @@ class Library:
         function = inspect.unwrap(function)
         if function is run_hooks:
             raise NotPrintable("the hooks of a parameter")
+        if function.__module__ == "nn.optim.lines":  # a formula that looks at values, or a user's
+            raise NotPrintable(f"the update of {type(args[0]).__name__}, which has no lines")
         if "." in function.__qualname__ and "<locals>" not in function.__qualname__:
             words = [writer.expr(one) for one in args]
             made = call(f"{words[0].within(ATOM)}.{function.__name__}", words[1:], options)

@@ -166,6 +166,9 @@ def _number(writer: Any, entry: Entry, function: Any, args: Any) -> Expr | None:
     if function is np.ndarray.item and args[0] in writer.counts:
         count: Expr = writer.count(args[0])
         return count
+    room = getattr(function, "__module__", "")
+    if function not in PYTHON and room not in ("math", "builtins"):
+        return None
     words = [writer.expr(one) for one in args]
     if function in PYTHON:
         sign, level = PYTHON[function]
@@ -174,12 +177,10 @@ def _number(writer: Any, entry: Entry, function: Any, args: Any) -> Expr | None:
         tight = level + 1 if function is not operator.pow else ATOM
         text = f"{words[0].within(tight if level > TIMES else level)} {sign} "
         return Expr(text + words[1].within(level + 1), level, reads_of(*words))
-    if getattr(function, "__module__", "") == "math":
+    if room == "math":
         writer.library.imported.add("import math")
         return call(f"math.{function.__name__}", words)
-    if getattr(function, "__module__", "") == "builtins":
-        return call(function.__name__, words)
-    return None
+    return call(function.__name__, words)
 
 
 def _operator(writer: Any, entry: Entry, function: Any, left: Any, right: Any) -> Expr:
