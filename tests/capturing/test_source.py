@@ -196,6 +196,23 @@ def test_a_loss_by_formula_has_the_names_of_its_lines() -> None:
     assert {"W1_grad", "b1_grad", "W2_grad", "b2_grad"} <= made
 
 
+def test_gradients_that_the_step_drops_have_names() -> None:
+    def make():
+        net, opt, step = trainer(lambda: MLP(20, 16), sgd())()
+
+        def dropping(x, y):
+            loss = step(x, y)
+            opt.zero_grad()
+            return loss
+
+        return net, opt, dropping
+
+    program = check_beside(make, [(x, y.data) for x, y in batches(5, (20,))])
+    made = {line.name: line.comment for line in program.lines}
+    assert made["hidden_weight_grad"] == "dL/d hidden.weight"
+    assert made["scores_bias_grad"] == "dL/d scores.bias"
+
+
 SCRIPT = """
 import sys
 import numpy as np

@@ -7,6 +7,8 @@ import sys
 from types import FrameType
 from typing import Any
 
+from ..engine.graph import Leaf
+
 # Of the frames between an entry and the user's code, these are not where an array gets its name.
 _BETWEEN = ("tinygrad_lite.capturing", "tinygrad_lite.arrays.recorded", "numpy")
 MOST = 16  # of the user's lines
@@ -18,11 +20,13 @@ class Notes:
     made       for each result of an operation: the operation's class, the name of the result, and
                the variables of its inputs
     gradients  for each variable that a backward rule is given: the result whose gradient it is
+    leaves     for each leaf, the variables that rules gave for it; their sum is its gradient
     """
 
     def __init__(self) -> None:
         self.made: dict[Any, tuple[type, str, tuple[Any, ...]]] = {}
         self.gradients: dict[Any, Any] = {}
+        self.leaves: dict[Leaf, list[Any]] = {}
         self._results: dict[int, tuple[Any, ...]] = {}  # of a node, by its identity
         self._places: dict[int, tuple[str, str]] = {}
 
@@ -50,6 +54,19 @@ class Notes:
             var = getattr(one, "variable", None)
             if var is not None and result is not None:
                 self.gradients.setdefault(var, result)
+
+    def pulled(self, node: Any, gradients: Any) -> None:
+        """A node's rule has given the gradients of its inputs."""
+        for parent, one in zip(node.parents, gradients, strict=False):
+            if isinstance(parent, Leaf) and one is not None:
+                self.leaves.setdefault(parent, []).append(getattr(one, "variable", None))
+
+    def gradients_of_leaves(self) -> list[tuple[Any, Any]]:
+        """The variables that are the whole gradient of a tensor, each with that tensor."""
+        single = [(vars[0], leaf) for leaf, vars in self.leaves.items() if len(vars) == 1]
+        found = [(var, leaf.holder()) for var, leaf in single if var is not None and leaf.holder]
+        return [(var, tensor) for var, tensor in found if tensor is not None
+                and var.value.shape == tensor._data.shape]  # fmt: skip
 
 
 def running_lines() -> tuple[tuple[tuple[str, int], ...], tuple[tuple[str, int], ...]]:

@@ -479,9 +479,11 @@ class Trace(Observer):
         line, before = self.line, self.path
         self.line, self.path = self.notes.place_of(node)
         try:
-            return self._pulled(node, gradient)
+            pulled = self._pulled(node, gradient)
         finally:
             self.line, self.path = line, before
+        self.notes.pulled(node, pulled)
+        return pulled
 
     def _pulled(self, node: Any, gradient: Any) -> Any:
         if not isinstance(node, Primitive) or not isinstance(gradient, _PLAIN):

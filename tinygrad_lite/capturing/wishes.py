@@ -49,7 +49,7 @@ class Wishes:
                 path = reached.get(id(var.value))
                 if path is not None or var.root is var:
                     paths[var] = path or ("state",)
-        leaves = [tensor for _, tensor in step.grads]
+        leaves = [tensor for _, tensor in self._gradients()]
         leaves += [var.origin[1] for var in step.inputs if var.origin[0] == "grad"]
         paths |= {id(tensor): reached.get(id(tensor), ("parameter",)) for tensor in leaves}
         short = short_names(paths)
@@ -95,11 +95,22 @@ class Wishes:
                 self.derivatives[var] = of
                 self.wishes[var] = f"{of}_grad"
                 self.strong.add(var)
-        for var, tensor in step.grads:
+        for var, tensor in self._gradients():
             path = self.leaves[id(tensor)]
             self.derivatives[var] = ".".join(path)
             self.wishes[var] = identifier("_".join(path)) + "_grad"
             self.strong.add(var)
+
+    def _gradients(self) -> list[tuple[Var, Any]]:
+        """The gradients that the step leaves, and those that it drops, each with its tensor."""
+        kept = list(self.step.grads)
+        known = {id(tensor) for _, tensor in kept}
+        read = {var for entry in self.step.entries for var in entry.reads()}
+        for var, tensor in self.step.notes.gradients_of_leaves():
+            alike = [one for one in read if one.root is var.root and _looks_like(one, var)]
+            if id(tensor) not in known and alike:
+                kept.append((var if var in alike else alike[0], tensor))
+        return kept
 
     def _from_assignments(self) -> None:
         """Results that the user's own lines assign to a name."""
@@ -138,3 +149,8 @@ class Wishes:
             if before is not None and before.count("_") < 2:
                 return f"{before}_{what}", False
         return what, False
+
+
+def _looks_like(one: Var, other: Var) -> bool:
+    """Whether two views of the same memory show the same, as x and the transpose of x.T do."""
+    return bool(one.value.shape == other.value.shape and one.value.strides == other.value.strides)

@@ -188,7 +188,7 @@ class Writer:
         """Whether an expression may be written several times: a view of what has a name."""
         if expr.number is not None or expr.text.isidentifier():
             return True
-        view = var.root is not var and not new
+        view = var.root is not var and not new and not self._is_strong(self.key(var))
         return view and len(expr.text) <= 30 and "(" not in expr.text
 
     def _is_strong(self, key: Any) -> bool:
