@@ -58,9 +58,9 @@ class Entry:
     def reads(self) -> list[Var]:
         """The variables among the arguments, those that are written included."""
         found = variables(self.args)
-        for more in (self.options, self.keeps):
-            if more:
-                _collect(more, found)
+        if self.options:
+            _collect(self.options, found)
+        found += self.keeps
         return found
 
     def results(self) -> list[Var]:
@@ -70,6 +70,8 @@ class Entry:
 
 def variables(value: Any) -> list[Var]:
     """Every Var in nested containers and slices."""
+    if type(value) is Var:
+        return [value]
     found: list[Var] = []
     _collect(value, found)
     return found
@@ -85,7 +87,8 @@ def _collect(value: Any, found: list[Var]) -> None:
             elif isinstance(one, _NESTED):
                 _collect(one, found)
     elif isinstance(value, dict):
-        _collect(list(value.values()), found)
+        for one in value.values():
+            _collect(one, found)
     elif isinstance(value, slice):
         _collect((value.start, value.stop, value.step), found)
 

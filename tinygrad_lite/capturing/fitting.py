@@ -19,7 +19,6 @@ from .reach import CONTAINERS, Place, Reached, is_fixed
 _BY_VALUE = (int, float, complex, str, bytes, np.generic, np.dtype, slice, range, type)
 _SINGLE = (None, True, False, Ellipsis)
 Found = Callable[[str, Any, tuple[Any, ...]], None]
-_NOT_SO = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 
 
 class Conditions:
@@ -202,12 +201,11 @@ class Conditions:
         """A function of a call: the inputs and the objects, or None if the plan does not fit."""
         inputs = "".join(f"{name}, " for name in self.inputs)
         objects = "".join(f"{name}, " for name in self.objects)
-        self.namespace["not_so"] = _NOT_SO
         terms = " and ".join(dict.fromkeys(self.terms))
         return (
             "def fits(args, options, grad_enabled):\n"
             f"  try: return (({inputs}), ({objects})) if {terms} else None\n"
-            "  except not_so: return None\n"
+            "  except Exception: return None\n"
         )
 
 

@@ -4,6 +4,7 @@ Nothing here changes what is replayed; it is from this that `source` takes names
 """
 
 import sys
+from functools import cache
 from types import FrameType
 from typing import Any
 
@@ -76,16 +77,28 @@ def running_lines() -> tuple[tuple[tuple[str, int], ...], tuple[tuple[str, int],
     frame: FrameType | None = sys._getframe(2)
     inside = True  # a rule of this library
     while frame is not None and len(user) < MOST:
-        name = frame.f_globals.get("__name__") or ""
-        ours = name.partition(".")[0] in ("tinygrad_lite", "nn", "numpy")
-        if user and name == "tinygrad_lite.capturing.step":
-            break
-        if not ours:
+        kind = _kind_of(frame.f_globals.get("__name__"))
+        if kind == "user":
             inside = False
             user.append((frame.f_code.co_filename, frame.f_lineno))
-        elif name.startswith("tinygrad_lite.engine"):
+        elif kind == "engine":
             inside = False
-        elif inside and not name.startswith(_BETWEEN):
+        elif kind == "rule" and inside:
             rule.append((frame.f_code.co_filename, frame.f_lineno))
+        elif kind == "step" and user:
+            break
         frame = frame.f_back
     return tuple(rule), tuple(user)
+
+
+@cache
+def _kind_of(module: str | None) -> str:
+    """Whose the code of a module is."""
+    name = module or ""
+    if name.partition(".")[0] not in ("tinygrad_lite", "nn", "numpy"):
+        return "user"
+    if name == "tinygrad_lite.capturing.step":
+        return "step"
+    if name.startswith("tinygrad_lite.engine"):
+        return "engine"
+    return "between" if name.startswith(_BETWEEN) else "rule"

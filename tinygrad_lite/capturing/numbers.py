@@ -278,51 +278,42 @@ SIGNS: dict[Any, str] = {
 }
 
 
-def guard(numbers: Numbers, entries: Sequence[Entry]) -> Callable[[], bool]:
-    """A function that tells whether all that a record requires is as it was.
+def guards(numbers: Numbers, entries: Sequence[Entry], conditions: Any) -> list[str]:
+    """Terms for `conditions` that hold if all that a record requires is as it was.
 
     entries: those of the record, among which are the ones that compute what is compared
     """
     wanted, needed = set(numbers.guards), []
-    for entry in reversed(entries):
+    for entry in reversed(entries) if wanted else ():
         if isinstance(entry.result, Var) and entry.result in wanted:
             needed.append(entry)
             wanted.update(entry.reads())
-    words: dict[Any, str] = {}
-    namespace: dict[str, Any] = {}
+    word, computed = conditions.word, dict[Var, str]()
 
-    def word(one: Any) -> str:
-        if type(one) in (int, str):
-            return repr(one)
-        key = one if isinstance(one, Var) else id(one)
-        if key not in words:
-            words[key] = f"c{len(namespace)}"
-            namespace[words[key]] = one.value if isinstance(one, Var) else one
-        return words[key]
+    def argument(one: Any) -> str:
+        if isinstance(one, Var):
+            return computed.get(one) or str(word(one.value))
+        return str(word(one))
 
-    terms = [f"{word(owner)}[{word(key)}] is {word(one)}" for owner, key, one in numbers.same]
+    terms = [
+        f"{word(owner)}[{word(key)}] is {conditions.itself(one)}"
+        for owner, key, one in numbers.same
+    ]
     terms += [f"len({word(owner)}) == {len(owner)}" for owner in numbers.lengths]
     terms += [f"{word(array)}.flags.writeable" for array in numbers.writable]
     for entry in reversed(needed):
-        var, function, args = entry.result, entry.function, [word(one) for one in entry.args]
+        var, function, args = entry.result, entry.function, [argument(one) for one in entry.args]
         if function is operator.getitem:
             call = f"{args[0]}[{args[1]}]"
         elif function in SIGNS:
             call = f"{args[0]} {SIGNS[function]} {args[1]}"
         else:
             call = f"{word(function)}({', '.join(args)})"
-        words[var] = f"v{len(words)}"
+        name = computed[var] = f"v{len(computed)}"
         if var in numbers.guards:
             value = numbers.guards[var]
             same = "is" if value is None or type(value) is bool else "=="
-            terms.append(f"({words[var]} := {call}) {same} {word(value)}")
+            terms.append(f"({name} := {call}) {same} {word(value)}")
         else:
-            terms.append(f"(({words[var]} := {call}),)")  # which is true
-    code = (
-        "def holds():\n"
-        f"  try: return {' and '.join(terms) or True}\n"
-        "  except Exception: return False\n"
-    )
-    exec(compile(code, "<guards of a captured step>", "exec"), namespace)
-    holds: Callable[[], bool] = namespace["holds"]
-    return holds
+            terms.append(f"(({name} := {call}),)")  # which is true
+    return terms

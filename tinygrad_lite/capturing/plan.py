@@ -124,6 +124,8 @@ def checks_first(entries: list[Entry]) -> list[Entry]:
     A check stays in its place if it reads what was written before.
     """
     start = next((n for n, entry in enumerate(entries) if changes_something(entry)), len(entries))
+    if not any(entry.checks for entry in entries[start:]):
+        return entries
     maker: dict[Var, int] = {}
     needs: dict[int, set[int]] = {}  # of what may come first, with what it needs
     written: set[Var] = set()

@@ -17,7 +17,6 @@ from .effects import Changed, Missing, Streams, Undo, changes_of, printing
 from .entries import Var, mapped
 from .fitting import Conditions, Found
 from .leftovers import kept_outside
-from .naming import argument_path
 from .numbers import Number
 from .reach import Place, Reached, items, path_text, reached_by
 from .returning import Returns
@@ -67,7 +66,7 @@ class Recording:
         self.numbers: dict[Any, tuple[Number, str]] = {}  # arguments, and how they are read
         self.hooks: list[tuple[Any, Any]] = []  # the node of each leaf, and its hooks
         self.named: list[tuple[Any, str]] = []  # leaves among the inputs, and their variables
-        self.argument_paths: dict[int, tuple[str, ...]] = {}  # of tensors, by identity
+        self.arguments: dict[int, Any] = {}  # the origin of each, by its identity
         self.returns = Returns(self)
 
     # Before
@@ -98,7 +97,7 @@ class Recording:
     def _found(self, text: str, value: Any, origin: tuple[str, Any]) -> None:
         """A tensor or an array that is read anew in each call, and how it is reached."""
         if origin[0] != "place":
-            self.argument_paths[id(value)] = argument_path(self.fn, *origin)
+            self.arguments[id(value)] = origin
         conditions = self.conditions
         if type(value) is float:
             conditions.number(text)

@@ -14,7 +14,7 @@ from ..engine.memory import changes
 from ..engine.recording import serials
 from .entries import Entry
 from .fitting import same
-from .numbers import guard
+from .numbers import guards
 from .plan import Plan
 from .recording import Recording
 
@@ -27,12 +27,10 @@ class Replay:
 
     def __init__(self, recording: Recording) -> None:
         conditions, returns = recording.conditions, recording.returns
-        numbers = recording.trace.numbers
-        if numbers.guards or numbers.same:
-            conditions.namespace["holds"] = guard(numbers, recording.trace.entries)
-            conditions.terms.append("holds()")
+        trace = recording.trace
+        conditions.terms += guards(trace.numbers, trace.entries, conditions)
         self.writes = Writes(recording)
-        self.plan = Plan(recording.trace, recording.inputs, recording.outputs, returns.gradients)
+        self.plan = Plan(trace, recording.inputs, recording.outputs, returns.gradients)
         text = returns.text() + conditions.text()
         namespace = self.namespace = conditions.namespace
         exec(compile(text, "<captured step>", "exec"), namespace)
@@ -44,7 +42,7 @@ class Replay:
         self.fits: Callable[[Any, Any, bool], Any] = namespace["fits"]
         self.finish: Callable[[Any, Any], Any] = namespace["finish"]
         self.recording = recording
-        self.whole = dict(recording.trace.whole)
+        self.whole = dict(trace.whole)
         self.used = 0
         recording.forget()
 

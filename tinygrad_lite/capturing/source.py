@@ -13,6 +13,7 @@ from ..arrays import generator
 from ..arrays.threads import blas_held
 from .counts import simplified
 from .entries import Entry, Var
+from .naming import argument_path
 from .plain_source import NotPrintable
 from .writing import Line, Writer
 
@@ -61,7 +62,9 @@ class Step:
         read = plan.reads
         self.inputs = [var for var, one in zip(recording.inputs, read, strict=True) if one]
         self.returned: Sequence[Var] = recording.returns.results
-        self.arguments = recording.argument_paths
+        self.arguments = {
+            key: argument_path(self.fn, *origin) for key, origin in recording.arguments.items()
+        }
         self.grads = [(var, leaf) for leaf, var in recording.returns.left]
 
 
