@@ -240,7 +240,7 @@ def test_a_value_that_leaves_the_step_is_named(take, reason):
         return descend(x, w), take(x)
 
     found = reason_of_program(step, (3, 2))
-    assert found.endswith(reason), found
+    assert found.endswith(f": {reason} reads a value; return that, and read it after the call")
     assert __file__ in found
 
 

@@ -262,5 +262,5 @@ def test_every_other_method(name):
         return OTHERS[name](x, w)
 
     reason = reason_of_program(step, (3, 2))
-    assert (reason or "").endswith(LEAVE.get(name, "")), reason
+    assert LEAVE.get(name, "") in (reason or ""), reason
     assert (reason is None) == (name not in LEAVE), reason

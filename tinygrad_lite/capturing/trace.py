@@ -394,7 +394,9 @@ class Trace(Observer):
         else:
             known = traced is not None and not any(map(self.varies, traced_in((traced, more))))
         if not known and not self.is_over():
-            self.fail(what)
+            plain = "," not in what and not what.startswith(("a ", "an "))
+            cure = " reads a value; return that, and read it after the call"
+            self.fail(what + cure if plain else what)
         value: Any = None if traced is None else traced.value
         return value[mapped(more[0], value_of)] if more else value
 
