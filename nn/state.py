@@ -171,7 +171,8 @@ def load_state_dict(
         reason = _misfit(own[name], array)
         if not reason:  # cast everything before the first write, since values may be out of range
             arrays[name], reason = _cast(array, own[name].dtype)
-        if not reason and not np.array_equal(arrays[first], arrays[name], equal_nan=True):
+        same = first == name or np.array_equal(arrays[first], arrays[name], equal_nan=True)
+        if not reason and not same:
             reason = f"differs from {_listed([first])}, which is the same tensor"
         if reason:
             problems.append(f"{_listed([name])} {reason}")
@@ -276,8 +277,10 @@ def _cast(array: NDArray[Any], dtype: np.dtype[Any]) -> tuple[NDArray[Any], str]
 
     A float is rounded, but none becomes inf; an integer stays the same.
     """
+    if array.dtype == dtype:
+        return array, ""
     with np.errstate(all="ignore"):
-        values = array.astype(dtype, copy=False)
+        values = array.astype(dtype)
         lost = values != array if dtype.kind in "iu" else np.isinf(values) & ~np.isinf(array)
     return values, f"holds {array[lost][0]}, beyond the range of {dtype}" if np.any(lost) else ""
 
