@@ -20,6 +20,8 @@ class Group(dict[str, Any]):
     cannot be deleted.
     """
 
+    while_recorded: type["Group"]  # the class of a group while a step is captured
+
     def __init__(self, owner: Any, entries: Mapping[str, Any]) -> None:
         """owner: a class of optimisers, whose `checks` hold here."""
         self.owner = owner
@@ -79,6 +81,31 @@ class Group(dict[str, Any]):
     def __reduce__(self) -> Any:
         """For copy and pickle."""
         return Group, (self.owner, dict(self))
+
+
+class RecordedGroup(Group):
+    """A group while a step is captured: options that the user's code reads are read in replays."""
+
+    def __getitem__(self, name: str) -> Any:
+        recording = recorded.recorder.get()
+        if recording is None or name in ("params", "param_names"):
+            return super().__getitem__(name)
+        return recording.numbers.option(self, name, 0)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The option; the default if there is none of this name."""
+        return MutableMapping.get(self, name, default)
+
+    def items(self) -> Any:
+        """Pairs of names and options."""
+        return MutableMapping.items(self)
+
+    def values(self) -> Any:
+        """The options."""
+        return MutableMapping.values(self)
+
+
+Group.while_recorded = RecordedGroup
 
 
 def refuse_in_a_captured_step(act: str) -> None:

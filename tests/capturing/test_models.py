@@ -424,3 +424,25 @@ def test_gradients_add_up_over_captured_calls():
                 update()
             found[-1] += [described(p) for p in parameters]
         assert found[0] == found[1], number
+
+
+def test_a_state_dict_that_is_loaded_in_the_step():
+    """As the target network of a DQN follows."""
+
+    def run(wrap):
+        Tensor.manual_seed(0)
+        net, target = nn.Linear(4, 3), nn.Linear(4, 3)
+
+        def step(x):
+            net.zero_grad()
+            loss = (net(x) - target(x).detach()).square().mean()
+            loss.backward()
+            slow, fast = target.state_dict(), net.state_dict()
+            target.load_state_dict({name: 0.1 * fast[name] + 0.9 * slow[name] for name in fast})
+            return loss
+
+        step, rng = wrap(step), np.random.default_rng(0)
+        losses = [step(Tensor(rng.random((5, 4), np.float32))).item() for _ in range(5)]
+        return losses, target.weight.data.tobytes(), getattr(step, "eager", None)
+
+    assert run(capture) == run(lambda step: step)

@@ -177,7 +177,7 @@ def test_large_parameters():
 def test_an_option_that_the_step_assigns():
     class Decays(optim.SGD):
         def step(self, closure=None):
-            self.lr *= 0.9
+            self.lr = 0.05
             return super().step(closure)
 
     run = Run(lambda params: Decays(params, lr=0.1), captured=True)

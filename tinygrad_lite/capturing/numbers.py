@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays.recorded import recorder
 from .entries import Entry, Var
 
 
@@ -138,7 +139,11 @@ class Numbers:
         """
         if (id(options), name) in self.assigned:
             return self.assigned[id(options), name]
-        var = self._entry(operator.getitem, (options, name))
+        token = recorder.set(None)
+        try:
+            var = self._entry(operator.getitem, (options, name))
+        finally:
+            recorder.reset(token)
         kinds = {type(one) for one in var.value} if type(var.value) is tuple else ()
         if kinds == {float}:
             count = range(len(var.value))
@@ -154,6 +159,16 @@ class Numbers:
             return self.trace.leak(f"an option that is a {type(var.value).__name__}", _Held(var))
         self.guards[var] = var.value
         return var.value
+
+    def read_by(self, lines: Sequence[Entry], before: Sequence[Entry]) -> list[Entry]:
+        """The calculations with numbers among the entries before these lines that they need."""
+        made, needed = set(self.found.values()), list[Entry]()
+        wanted = {var for entry in lines for var in entry.reads()}
+        for entry in reversed(before):
+            if isinstance(entry.result, Var) and entry.result in made & wanted:
+                needed.insert(0, entry)
+                wanted.update(entry.reads())
+        return needed
 
     def carries(self, value: Any) -> bool:
         """Whether this is a number that a replay reads or computes."""
@@ -210,16 +225,19 @@ class Numbers:
         return self._number(var)
 
     def settle(self, var: Var) -> bool:
-        """The value of a number is needed: if it follows from arguments, these count by value.
+        """The value of a number is needed: what it follows from counts by value.
 
-        False if it comes from an array.
+        That are arguments, and what is known before the step.  False if it comes from an array.
         """
         made_by = {id(each.result): each for each in self.trace.entries}
-        stack, found = [var], set[Var]()
+        stack, found, known = [var], set[Var](), set[Var]()
         while stack:
             one = stack.pop()
             if one.kind == "input" and type(one.value) is float:
                 found.add(one)
+                continue
+            if type(one.value) in PLAIN and one not in self.late:
+                known.add(one)
                 continue
             entry = made_by.get(id(one))
             read = [] if entry is None else list(entry.reads())
@@ -227,6 +245,7 @@ class Numbers:
                 return False
             stack += read
         self.by_value |= found
+        self.guards |= {one: one.value for one in known}
         return True
 
     def made(self, value: Any) -> tuple[Var, Number]:

@@ -97,6 +97,7 @@ class Reached:
     watched     identities of the containers in `contents`; named: their paths
     modules     with a training flag
     optimisers  and what they keep
+    groups      of optimisers, whose options are read in each replay
     generators  of NumPy, which the step may draw from
     long        paths of containers with too many elements to look at
     unsteady    paths of iterators and clocks, which give something else each time
@@ -113,6 +114,7 @@ class Reached:
         self.named: dict[int, str] = {}
         self.modules: list[Any] = []
         self.optimisers: list[Any] = []
+        self.groups: dict[int, Any] = {}
         self.generators: list[Any] = []
         self.unsteady: list[tuple[Any, ...]] = []
         self.long: list[tuple[Any, ...]] = []
@@ -222,6 +224,9 @@ class Reached:
     # Containers and objects
 
     def _container(self, value: Any, path: tuple[Any, ...]) -> None:
+        if hasattr(value, "while_recorded"):  # a group of an optimiser
+            self.groups[id(value)] = value
+            return
         if len(value) > LONG and not _holds_parts(value):
             self.long.append(path)
             return
@@ -252,7 +257,9 @@ class Reached:
             return
         if hasattr(kind, "named_state") and hasattr(value, "param_groups"):
             self._optimiser(value, path)
-            return
+            if package(kind.step) in _OURS:
+                return
+            self._own_step(value, path)
         if hasattr(kind, "named_parts"):
             self.modules.append(value)
         attributes = getattr(value, "__dict__", None)
@@ -304,6 +311,7 @@ class Reached:
         for number, group in enumerate(value.param_groups):
             place = Place(value.param_groups, number, (*path, number))
             self.links.append((place, group))
+            self.groups[id(group)] = group
             params = group["params"]
             self.links.append((Place(group, "params", (*path, "params")), params))
             self.lengths.append(params)
@@ -311,6 +319,19 @@ class Reached:
                 self.seen[id(params)] = params
                 self.add_fixed(tensor, (*path, "params", position), weak=True)
                 self.links.append((Place(params, position, path), tensor))
+
+    def _own_step(self, value: Any, path: tuple[Any, ...]) -> None:
+        """An optimiser of the user's, whose step is code like any other."""
+        for part in (value.param_groups, value.state, value.defaults):
+            self.seen[id(part)] = part
+        self.watch(value.state, (*path, "state"))
+        for number, kept in enumerate(value.state.values()):
+            where = (*path, "state", number)
+            self.watch(kept, where)
+            for name, one in kept.items():
+                if isinstance(one, TensorBase):
+                    self.add_fixed(one, (*where, name))
+                self.links.append((Place(kept, name, (*where, name)), one))
 
     def states(self) -> Iterator[Any]:
         """The arrays in the states of the optimisers."""

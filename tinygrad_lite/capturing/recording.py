@@ -65,6 +65,7 @@ class Recording:
         self.before: list[tuple[Any, Any, Any]] = []
         self.numbers: dict[Any, tuple[Number, str]] = {}  # arguments, and how they are read
         self.hooks: list[tuple[Any, Any]] = []  # the node of each leaf, and its hooks
+        self.groups: list[tuple[Any, type]] = []  # of optimisers, and their class
         self.named: list[tuple[Any, str]] = []  # leaves among the inputs, and their variables
         self.arguments: dict[int, Any] = {}  # the origin of each, by its identity
         self.returns = Returns(self)
@@ -134,6 +135,9 @@ class Recording:
             tensor._data = traced
 
     def _swap_all(self) -> None:
+        for group in self.reached.groups.values():
+            self.groups.append((group, type(group)))
+            group.__class__ = group.while_recorded
         tensors = [*self.reached.fixed.values()]
         arrays: list[Place] = []
         for value in self._arguments():
@@ -241,6 +245,9 @@ class Recording:
                 self.trace.failed = None
                 self.trace.fail("registers a hook; do that before the first step")
         self.hooks.clear()
+        for group, kind in self.groups:
+            group.__class__ = kind
+        self.groups.clear()
         for place, array, traced in self.placed:
             if place.read() is traced:
                 place.write(array)

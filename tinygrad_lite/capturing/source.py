@@ -4,6 +4,7 @@ The program runs alone, and its bits are those of the step.  writing.py makes it
 its names, library.py the functions that it calls.
 """
 
+import operator
 import re
 import textwrap
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from .counts import simplified
 from .entries import Entry, Var
 from .naming import argument_path
 from .plain_source import NotPrintable
+from .plan import needed
 from .writing import Line, Writer
 
 WIDTH = 100  # columns
@@ -57,8 +59,8 @@ class Step:
         self.fn, self.notes = recording.fn, recording.trace.notes
         self.entries: list[Entry] = []
         for entry in plan.entries:
-            self.entries += entry.lines or [entry]
-        self.entries = simplified(self.entries)
+            self.entries += needed(entry.lines, ()) or [entry]
+        self.entries = simplified([one for one in self.entries if not _sets_an_option(one)])
         read = plan.reads
         self.inputs = [var for var, one in zip(recording.inputs, read, strict=True) if one]
         self.returned: Sequence[Var] = recording.returns.results
@@ -66,6 +68,11 @@ class Step:
             key: argument_path(self.fn, *origin) for key, origin in recording.arguments.items()
         }
         self.grads = [(var, leaf) for leaf, var in recording.returns.left]
+
+
+def _sets_an_option(entry: Entry) -> bool:
+    """Whether it assigns an option of an optimiser, which the program knows by its own name."""
+    return entry.function is operator.setitem and hasattr(entry.args[0], "while_recorded")
 
 
 def written(step: Step) -> Source:

@@ -292,6 +292,7 @@ class Trace(Observer):
         """
         lines = self.entries[mark[0] :]
         del self.entries[mark[0] :]
+        lines = [*self.numbers.read_by(lines, self.entries), *lines]
         self.numbers.undo(mark[1])
         entry = Entry(function, mapped(given, self._variable_of), {}, self.label)
         entry.always, entry.lines, entry.line = True, tuple(lines), self.line
