@@ -99,14 +99,17 @@ _NESTED = (tuple, list, dict, slice)
 def mapped(value: Any, change: Callable[[Any], Any]) -> Any:
     """Nested containers and slices with `change` applied to everything else in them."""
     kind = type(value)
-    if kind is tuple or kind is list:
-        return kind([mapped(one, change) for one in value])
+    if kind is tuple or kind is list:  # most of what is in them needs no call of this
+        nested = [
+            mapped(one, change) if issubclass(type(one), _NESTED) else change(one) for one in value
+        ]
+        return kind(nested)
     if kind is dict:
         return {key: mapped(one, change) for key, one in value.items()}
     if kind is slice:
         parts = (value.start, value.stop, value.step)
         return slice(*[mapped(one, change) for one in parts])
-    if isinstance(value, tuple):  # a namedtuple, or the gradients of several results
+    if issubclass(kind, tuple):  # a namedtuple, or the gradients of several results
         made = [mapped(one, change) for one in value]
         return value._make(made) if hasattr(value, "_make") else kind(made)
     return change(value)

@@ -213,12 +213,13 @@ class Trace(Observer):
             entry.options = mapped(options, self._variable_of)
         entry.module, entry.line = self.path, self.line
         entry.within, entry.callers = running_lines()
-        given = {id(var.value): var for var in entry.reads()}
+        read = entry.reads()
+        given = {id(var.value): var for var in read}
         if self.journal is not None:
             for var in writes:
                 self.journal.before_write(var)
             if always:
-                self.journal.before_each_time(entry.reads())
+                self.journal.before_each_time(read)
         values = mapped(args, value_of)
         result = of_kind(function, *values[:1])(*values, **mapped(options, value_of))
         if opaque:
@@ -227,15 +228,15 @@ class Trace(Observer):
         else:
             # A function that is replayed whole may return an argument in some calls only.
             entry.result, handed = self._made(result, given if is_numpys(function) else {})
-        results = list(entry.results())
+        results = entry.results()
         same = [var for var in results if given.get(id(var.value)) is var]
-        unnamed = any(var not in writes for var in same)
+        unnamed = set(same).difference(writes)
         if unnamed and is_numpys(function) and function not in RETURNS_ITS_ARGUMENT:
             self.leak(f"{function.__name__}, which writes into an argument without out=", None)
         entry.writes, entry.always = writes, always
         if len(same) < len(results) or writes or always:
             self.entries.append(entry)
-            self.written.update([var.root for var in (entry.reads() if always else writes)])
+            self.written.update([var.root for var in (read if always else writes)])
         elif result is None:
             self.leak(f"{getattr(function, '__name__', 'a function')}, which returns nothing", None)
         return handed
