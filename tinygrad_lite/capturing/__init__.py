@@ -16,6 +16,7 @@ A record, made in one call:
     numbers.py    numbers of Python that are read in each replay, or that a replay has to meet
     effects.py    what the call changed: refused, noted, or undone
     leftovers.py  Traced objects that somebody still holds after the call
+    watching.py   observers around the step, whose leaf_done is called in each replay
 
 A plan, made of a record:
     plan.py       what is needed, and until when

@@ -35,7 +35,7 @@ class Undo:
         self.saved: set[Any] = set()
         self.grads: list[tuple[Any, Any]] = []
         self.data: list[tuple[Any, Any]] = []
-        self.each_time = False
+        self.each_time = self.tensors_saved = False
         self.state: Any = None
 
     def before_write(self, var: Var) -> None:
@@ -70,6 +70,28 @@ class Undo:
             for number in same:
                 container, _ = contents[number]
                 contents[number] = container, _copied(container)
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """The same around code of the user's that knows nothing of the record.
+
+        The tensors hold their arrays inside: replays read those too.
+        """
+        if not self.tensors_saved:
+            self.tensors_saved = True
+            for _, array in self.data:
+                self._copy(array)
+        carried = [(tensor, tensor._data) for tensor, _ in self.data]
+        carried = [pair for pair in carried if type(pair[1]) is Traced]
+        for tensor, one in carried:
+            tensor._data = one.value
+        try:
+            with self.unwatched():
+                yield
+        finally:
+            for tensor, one in carried:
+                if tensor._data is one.value:
+                    tensor._data = one
 
     def run(self) -> None:
         """Restore everything."""

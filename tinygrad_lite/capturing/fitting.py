@@ -13,7 +13,7 @@ import numpy as np
 
 from ..engine.graph import Leaf, TensorBase
 from ..engine.hooks import hooks_of, living
-from ..engine.recording import is_grad_enabled
+from ..engine.recording import modes
 from .reach import CONTAINERS, Place, Reached, is_fixed
 
 _BY_VALUE = (int, float, complex, str, bytes, np.generic, np.dtype, slice, range, type)
@@ -32,13 +32,25 @@ class Conditions:
     def __init__(self) -> None:
         self.namespace: dict[str, Any] = {"Leaf": Leaf}
         self.names: dict[int, str] = {}
-        self.terms: list[str] = [f"grad_enabled is {is_grad_enabled()}"]
+        self.terms: list[str] = []
         self.inputs: list[str] = []
         self.objects: list[str] = []
         self.known: dict[int, str] = {}  # how a tensor or an array is read, by its identity
         self.texts: dict[int, str] = {}  # how each object among the arguments is read
         self.scalars: list[tuple[Place, str]] = []  # where numbers stand, and their names
         self.refused: str | None = None
+        self._mode()
+
+    def _mode(self) -> None:
+        """The mode in which the step is called: whether it records a graph, and who observes it."""
+        mode = modes.get()
+        self.terms.append(f"mode.grad_enabled is {mode.grad_enabled}")
+        if not mode.observers:
+            self.terms.append("not mode.observers")
+            return
+        self.terms.append(f"len(mode.observers) == {len(mode.observers)}")
+        for position, observer in enumerate(mode.observers):
+            self.terms.append(f"mode.observers[{position}] is {self.itself(observer)}")
 
     # Texts
 
@@ -95,6 +107,10 @@ class Conditions:
         kind = self.word(type(tensor))
         self.terms.append(f"({name} := {text}).__class__ is {kind}")
         self.node(name, tensor)
+        if tensor._node is not None:
+            if hooks_of(tensor._node) is not None:
+                self.refuse("a tensor that is another one in each call has a hook")
+            self.terms.append(f"getattr({name}._node, 'hooks', None) is None")
         return self.array(f"{name}._data", tensor._data)
 
     def node(self, text: str, tensor: Any) -> None:
@@ -203,7 +219,7 @@ class Conditions:
         objects = "".join(f"{name}, " for name in self.objects)
         terms = " and ".join(dict.fromkeys(self.terms))
         return (
-            "def fits(args, options, grad_enabled):\n"
+            "def fits(args, options, mode):\n"
             f"  try: return (({inputs}), ({objects})) if {terms} else None\n"
             "  except Exception: return None\n"
         )

@@ -19,6 +19,7 @@ from .expressions import ATOM, Expr, call, literal, numpy_name, reads_of
 from .naming import identifier, snake
 from .plain_source import OURS, NotPrintable, Plain, definition, source_module
 from .rules import run_backward, run_hooks
+from .watching import run_leaf_done
 
 PRIMITIVE = '''\
 class Primitive:
@@ -108,6 +109,8 @@ class Library:
         function = inspect.unwrap(function)
         if function is run_hooks:
             raise NotPrintable("the hooks of a parameter")
+        if function is run_leaf_done:
+            raise NotPrintable("the leaf_done of an observer")
         if function.__module__ == "nn.optim.lines":  # a formula that looks at values, or a user's
             raise NotPrintable(f"the update of {type(args[0]).__name__}, which has no lines")
         if "." in function.__qualname__ and "<locals>" not in function.__qualname__:

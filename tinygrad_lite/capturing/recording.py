@@ -5,6 +5,7 @@ written, copies are kept, so that a call that a replay would do wrong can be und
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from ..arrays.ownership import keep_freed_memory
 from ..arrays.recorded import recorder
 from ..engine.graph import Leaf, TensorBase
 from ..engine.hooks import Hooks, hooks_of
+from ..engine.recording import modes
 from .effects import Changed, Missing, Streams, Undo, changes_of, printing
 from .entries import Var, mapped
 from .fitting import Conditions, Found
@@ -22,6 +24,7 @@ from .reach import Place, Reached, items, path_text, reached_by
 from .returning import Returns
 from .trace import Trace
 from .traced import Traced
+from .watching import Leaves
 
 
 class RecordedHooks:
@@ -68,6 +71,9 @@ class Recording:
         self.groups: list[tuple[Any, type]] = []  # of optimisers, and their class
         self.named: list[tuple[Any, str]] = []  # leaves among the inputs, and their variables
         self.arguments: dict[int, Any] = {}  # the origin of each, by its identity
+        self.leaves = None
+        if modes.get().observers:
+            self.leaves = Leaves(self.trace, modes.get(), self.grads, self.reached.fixed)
         self.returns = Returns(self)
 
     # Before
@@ -201,7 +207,7 @@ class Recording:
         """Call the function; its result, with arrays in its tensors."""
         token, done = recorder.set(self.trace), False
         try:
-            with self.trace, printing(self.trace):
+            with self.leaves or nullcontext(), self.trace, printing(self.trace):
                 self._swap_all()
                 args = self._opened(self.args, ("args",))
                 result = self.fn(*args, **self._opened(self.options, ("options",)))
@@ -248,6 +254,8 @@ class Recording:
         for group, kind in self.groups:
             group.__class__ = kind
         self.groups.clear()
+        if self.leaves is not None:
+            self.leaves.put_back()
         for place, array, traced in self.placed:
             if place.read() is traced:
                 place.write(array)

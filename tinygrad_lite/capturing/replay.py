@@ -17,6 +17,7 @@ from .fitting import same
 from .numbers import guards
 from .plan import Plan
 from .recording import Recording
+from .watching import run_leaf_done
 
 # What a replay returns that has changed nothing: its inputs are wrong, or not what the plan is for.
 NOTHING_DONE, OUTDATED = object(), object()
@@ -39,7 +40,7 @@ class Replay:
         self.memory = {id(tensor): tensor._data for tensor in recording.reached.fixed.values()}
         self.trial = recording.strangers
         # Of a call: the inputs and the caller's objects; None if it is not such a call.
-        self.fits: Callable[[Any, Any, bool], Any] = namespace["fits"]
+        self.fits: Callable[[Any, Any, Any], Any] = namespace["fits"]
         self.finish: Callable[[Any, Any], Any] = namespace["finish"]
         self.recording = recording
         self.whole = dict(trace.whole)
@@ -57,19 +58,26 @@ class Replay:
             position = self.plan.position_of(error)
             if position is not None and position < self.plan.harmless:
                 return OUTDATED if isinstance(error, Outdated) else NOTHING_DONE
-            self._clear()
+            self._clear(error)
             if position is not None:
                 locate(error, self.plan.entries[position])
             raise
-        except BaseException:
-            self._clear()
+        except BaseException as error:
+            self._clear(error)
             raise
         finally:
             restore(errors)
         return self.finish(objects, outputs)
 
-    def _clear(self) -> None:
-        """Set gradients to None, as the step does before anything can fail."""
+    def _clear(self, error: BaseException) -> None:
+        """Set gradients to None, as the step does before anything can fail.
+
+        Once observers are told of gradients, these are where eager has them.
+        """
+        position = self.plan.position_of(error)
+        entries = self.plan.entries[: 0 if position is None else position + 1]
+        if any(entry.function is run_leaf_done for entry in entries):
+            return
         for leaf in self.cleared:
             leaf.grad = None
 

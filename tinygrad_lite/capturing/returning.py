@@ -41,6 +41,7 @@ class Returns:
         self.result = "None"
         self.made: dict[int, str] = {}  # names of the tensors that a replay makes
         self.kept: list[Any] = []  # those tensors
+        self.told: dict[int, str] = {}  # gradients that exist by then, since observers saw them
         self.places: dict[int, int] = {}  # of their arrays among the outputs
         self.positions: dict[Var, int] = {}
         self.gradients: list[tuple[Any, Var]] = []
@@ -59,10 +60,15 @@ class Returns:
         return closed
 
     def _gradient(self, leaf: Any, before: Any) -> None:
-        after = leaf.grad
-        if after is before:
+        after, leaves = leaf.grad, self.recording.leaves
+        told = leaves is not None and id(leaf) in leaves.newest  # then it had another one meanwhile
+        if after is before and not told:
             return
+        if after is before and after is not None:
+            self.trace.fail("puts back a gradient, after an observer has seen another one")
         holder = self._given(leaf)
+        if told and leaves.is_told(leaf, after):
+            self.told[id(after)] = f"{holder}.grad"
         self.lines.append(f"{holder}.grad = {'None' if after is None else self._tensor(after)}")
         if after is None:
             return
@@ -139,8 +145,11 @@ class Returns:
         position = self.places[id(tensor)] = self._output(self._variable(carried))
         made = f"asarray(o[{position}])" if generic else f"o[{position}]"
         kind = self.conditions.word(type(tensor))
-        self.lines.append(f"{name} = new({kind}); {name}._data = {made}")
-        self.lines.append(f"{name}._node = {name}._views = {name}.grad = None")
+        if id(tensor) in self.told:
+            self.lines.append(f"{name} = {self.told[id(tensor)]}")
+        else:
+            self.lines.append(f"{name} = new({kind}); {name}._data = {made}")
+            self.lines.append(f"{name}._node = {name}._views = {name}.grad = None")
         tensor._data = np.asarray(value_of(carried))
         if isinstance(tensor._node, Leaf):
             self.lines.append(f"{name}._node = Leaf({name})")

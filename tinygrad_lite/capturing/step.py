@@ -11,7 +11,7 @@ from typing import Any
 from ..arrays.arguments import flag, function, integer
 from ..arrays.locks import ProcessLock
 from ..arrays.recorded import recorder
-from ..engine.recording import modes, serials
+from ..engine.recording import Mode, modes, serials
 from ..source_lines import warn
 from .checking import Differs, State, compared
 from .reach import path_text
@@ -20,6 +20,7 @@ from .replay import NOTHING_DONE, OUTDATED, Replay
 from .returning import detached
 from .source import Source, Step, written
 from .trace import NotRecorded
+from .watching import LEAF_DONE
 from .writing import Line
 
 PLANS = 8  # how many plans a step keeps
@@ -53,6 +54,9 @@ def capture(
     there are read anew in each call, parameters and buffers stay what they are, and where anything
     else has become another thing, the step is recorded again.  An optimiser's options may change at
     any time.  A number in a structure that the step's code does not name stays what it was.
+
+    Hooks of parameters run in each replay, in their place, and so does the `leaf_done` of observers
+    around the step.  Inside an observer that overrides anything else, the step runs eagerly.
 
     The results carry no graph, in no call: call `backward` inside.  They are tensors, arrays,
     numbers, None, and tuples, lists and dicts of them.
@@ -104,17 +108,18 @@ class Captured(ProcessLock):
             return self.fn(*args, **options)
         with self.lock:
             mode = modes.get()
-            if self.eager is not None or mode.observers or self.running == get_ident():
+            watched = mode.observers and not mode.watched <= LEAF_DONE
+            if self.eager is not None or watched or self.running == get_ident():
                 return self._eagerly(args, options)
             self.running = get_ident()
             try:
-                return self._called(args, options, mode.grad_enabled)
+                return self._called(args, options, mode)
             finally:
                 self.running = 0
 
-    def _called(self, args: Any, options: Any, grad_enabled: bool) -> Any:
+    def _called(self, args: Any, options: Any, mode: Mode) -> Any:
         for position, plan in enumerate(self.plans):
-            found = plan.fits(args, options, grad_enabled)
+            found = plan.fits(args, options, mode)
             if found is not None:
                 if position:
                     self.plans.insert(0, self.plans.pop(position))
@@ -124,7 +129,7 @@ class Captured(ProcessLock):
                     return self._checked(plan, found, args, options)
                 return self._replayed(plan, found, args, options)
         if any(plan.refreshed() for plan in self.plans):
-            return self._called(args, options, grad_enabled)
+            return self._called(args, options, mode)
         self.calls += 1
         if self.calls == 1 or not self._is_worth_it():
             return self._eagerly(args, options)

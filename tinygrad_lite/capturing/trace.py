@@ -322,14 +322,14 @@ class Trace(Observer):
 
     def unwatched(self, op: Any) -> Any:
         """Around code of the user's which replays run too: they do what else it changes."""
-        if self.journal is None or not isinstance(op, (Function, Hooks)):
+        if self.journal is None or not isinstance(op, Function):
             return nullcontext()
         return self.journal.unwatched()
 
     def pass_through(self, hooks: Hooks, gradient: Any) -> Any:
         """The gradient of a leaf passes through its hooks, which each replay calls."""
         self.label, self.line = ("hook", "backward"), user_line()
-        with self.unwatched(hooks):
+        with self.journal.opened():
             return self.call_whole(run_hooks, (hooks, gradient), {}, always=True)
 
     def carried(self, array: Any) -> Any:
@@ -424,6 +424,8 @@ class Trace(Observer):
             self.at_start = None
         if self.strict:  # a part of another rule
             return self._forward(op, arrays)
+        if modes.get().observer is not self:
+            self.fail("enters an observer, which replays would not call; enter it around the step")
         self.label, self.line = (type(op).__name__, "forward"), user_line()
         mapped(arrays, self.meet)
         result = self._forward(op, arrays)
