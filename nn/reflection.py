@@ -77,6 +77,8 @@ def walk(root: object) -> Iterator[tuple[str, Any]]:
     functions, classes and Python modules (`complete` refuses what is hidden there), and skips weak
     references.  An object that is held twice is yielded twice, but looked into only once: so a
     cycle ends, a shared tensor has several paths, and the contents of a shared layer have one.
+    A module that an object names as its state (a captured step its function) comes last, and only
+    if nothing else holds it.
     """
     return ((found.path, found.value) for found in find(root))
 
@@ -84,8 +86,12 @@ def walk(root: object) -> Iterator[tuple[str, Any]]:
 def find(root: object) -> Iterator[Found]:
     """What `walk` goes through, each with how it is held."""
     seen: set[int] = set()
-    stack = [Found("", root)]
-    while stack:
+    stack, states = [Found("", root)], list[Found]()
+    while stack or states:
+        if not stack:
+            stack = [part for part in states[:1] if id(part.value) not in seen]
+            del states[:1]
+            continue
         found = stack.pop()
         value = found.value
         if type(value) in weakref.ProxyTypes:
@@ -105,6 +111,9 @@ def find(root: object) -> Iterator[Found]:
             held = [
                 Found(f"{prefix}{name}", child, found.module) for name, child in contents(value)
             ]
+            if hasattr(type(value), "named_state"):
+                states += [part for part in held if is_module(part.value)]
+                held = [part for part in held if not is_module(part.value)]
         stack.extend(reversed(held))
 
 

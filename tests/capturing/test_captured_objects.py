@@ -72,7 +72,26 @@ def test_a_module_that_holds_a_captured_step():
         x = batch(seed)[0]
         assert bits(model(x)) == bits(model.layer(x).detach())
     assert [name for name, _ in model.named_parameters()] == names
-    assert sorted(model.state_dict()) == sorted([*names, "inner.fn.weight", "inner.fn.bias"])
+    assert list(model.state_dict()) == names
+
+
+def test_a_layer_that_is_held_by_a_captured_step():
+    """It is listed where it is held without the step, before or after; else as the step's."""
+    model = nn.Module()
+    layer = nn.Linear(3, 2)
+    model.before = capture(layer)
+    model.layer = layer
+    model.after = [capture(layer), capture(layer.forward)]
+    model.alone = capture(nn.Linear(2, 1))
+    names = ["layer.weight", "layer.bias", "alone.fn.weight", "alone.fn.bias"]
+    for _ in range(2):
+        assert list(model.state_dict()) == names
+        assert [name for name, _ in model.named_parameters()] == names
+        assert [name for name, _ in model.named_modules()] == ["", "layer", "alone.fn"]
+        for _ in range(3):
+            model.alone(model.before(batch(1)[0]))
+    model.load_state_dict(model.state_dict())
+    assert list(nn.state.get_state_dict(model.alone)) == ["fn.weight", "fn.bias"]
 
 
 def test_an_observer_sees_all_operations():
