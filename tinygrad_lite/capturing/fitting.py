@@ -6,6 +6,7 @@ must be as it was: see reach.py.
 """
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from types import CellType
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 from ..engine.graph import Leaf, TensorBase
 from ..engine.hooks import hooks_of, living
 from ..engine.recording import modes
-from .reach import CONTAINERS, Place, Reached, is_fixed
+from .reach import CONTAINERS, Place, Reached, content, is_fixed
 
 _BY_VALUE = (int, float, complex, str, bytes, np.generic, np.dtype, slice, range, type)
 _SINGLE = (None, True, False, Ellipsis)
@@ -75,6 +76,8 @@ class Conditions:
         owner = self.word(place.owner)
         if type(place.owner) is CellType:
             return f"{owner}.cell_contents"
+        if type(place.owner) is ContextVar:
+            return f"{owner}.get(None)"
         if isinstance(place.owner, CONTAINERS):
             return f"{owner}[{self.word(place.key)}]"
         return f"{owner}.{place.key}"
@@ -198,6 +201,11 @@ class Conditions:
             self.terms.append(f"{self.place(place)} is {name}")
         for container in reached.lengths:
             self.terms.append(f"len({self.word(container)}) == {len(container)}")
+        for held, inside in reached.orders:
+            self.terms.append(f"tuple({self.word(held)}) == {self.word(inside)}")
+        for held, inside in reached.buffers:
+            self.namespace["content"] = content
+            self.terms.append(f"content({self.word(held)}) == {self.word(inside)}")
         for module in reached.modules:
             training = getattr(module, "training", None)
             self.terms.append(f"{self.word(module)}.training is {training!r}")

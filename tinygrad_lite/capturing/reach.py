@@ -12,10 +12,13 @@ a module, a function) must be the same ones in a replay, if the step can see the
 
 import os
 import sys
+from array import array
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from dis import get_instructions
 from functools import cache, lru_cache, partial
+from operator import attrgetter, methodcaller
 from os.path import dirname
 from types import (
     BuiltinFunctionType,
@@ -34,13 +37,20 @@ import numpy as np
 from ..engine.graph import Leaf, TensorBase
 
 # Code that names one of these may mean an attribute whose name it does not hold.
-_BY_ANY_NAME = {"getattr", "vars", "__dict__", "attrgetter", "__getattribute__"}
+_BY_ANY_NAME = {"getattr", "hasattr", "vars", "dir", "__dict__", "attrgetter", "__getattribute__"}
 _CLOCKS = ("time", "datetime", "secrets", "uuid")
 _MADE_BY_CLASS = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 LONG = 256  # a container with more elements is data, unless it begins with parameters or modules
 
 _PLAIN = (int, float, complex, str, bytes, type(None), type, np.generic, np.dtype, slice)
-_CLOSED = (*_PLAIN, range, ModuleType, BuiltinFunctionType, np.ufunc)  # nothing is looked for there
+_CLOSED = (
+    *_PLAIN,
+    range,
+    CodeType,
+    ModuleType,
+    BuiltinFunctionType,
+    np.ufunc,
+)  # nothing is looked for there
 CONTAINERS = (list, tuple, dict, deque, set, frozenset, MappingProxyType)
 _OURS = ("tinygrad_lite", "nn", "numpy", "builtins", "functools", *sys.stdlib_module_names)
 # Methods of a user's class that a step may run though it does not name them, and those that it
@@ -60,6 +70,8 @@ class Place(NamedTuple):
         """The value that stands there now."""
         if type(self.owner) is CellType:
             return self.owner.cell_contents
+        if type(self.owner) is ContextVar:
+            return self.owner.get(None)
         owner: Any = self.owner
         if isinstance(self.owner, CONTAINERS):
             return owner[self.key]
@@ -92,6 +104,9 @@ class Reached:
     inputs      places of other tensors and arrays
     links       places of all that must be the same in a replay, and what stands there
     lengths     containers whose number of elements must be the same
+    orders      sets and dicts, which must hold the same in the same order
+    buffers     memory that is no array of numbers, with what must be in it
+    tuples      places of tuples, which may hold arrays
     contents    containers that the step can change, each with a copy of what is in it
     kept        the same of optimisers, whose own step may change them
     watched     identities of the containers in `contents`; named: their paths
@@ -108,6 +123,9 @@ class Reached:
         self.inputs: list[tuple[Place, Any]] = []
         self.links: list[tuple[Place, Any]] = []
         self.lengths: list[Any] = []
+        self.orders: list[tuple[Any, tuple[Any, ...]]] = []
+        self.buffers: list[tuple[Any, Any]] = []
+        self.tuples: list[Place] = []
         self.contents: list[tuple[Any, Any]] = []
         self.kept: list[tuple[Any, Any]] = []
         self.watched: set[int] = set()
@@ -133,6 +151,9 @@ class Reached:
                 self._visit(*self._stack.pop())
             for each in self._objects:  # code found meanwhile may name more of their attributes
                 self._attributes(*each)
+            if not self.names.isdisjoint(("environ", "getenv")) and id(os.environ) not in self.seen:
+                self.seen[id(os.environ)] = os.environ
+                self._container(vars(os.environ)["_data"], ("os", "environ"))
 
     def _push(self, value: Any, owner: Any, key: Any, path: tuple[Any, ...]) -> None:
         self._stack.append((value, Place(owner, key, path), path))
@@ -146,20 +167,31 @@ class Reached:
                 self.inputs.append((place, value))
             elif place is not None:
                 self.links.append((place, value))
+                self.buffers.append((value, content(value)))
             return
-        if place is not None and not isinstance(value, ModuleType):
+        if place is not None and (not isinstance(value, ModuleType) or _is_users(value)):
             self.links.append((place, value))
+        if isinstance(value, tuple) and place is not None:
+            self.tuples.append(place)
         if path and _gives_another_one(value):
             self.unsteady.append(path)
-        if isinstance(value, type) and package(value) not in _OURS and id(value) not in self.seen:
+        if isinstance(value, (type, ModuleType)) and id(value) not in self.seen:
             self.seen[id(value)] = value
-            self._objects.append((value, path, set()))
+            users = isinstance(value, ModuleType) and _is_users(value)
+            if users or (isinstance(value, type) and package(value) not in _OURS):
+                self._objects.append((value, path, set()))
         if isinstance(value, BuiltinFunctionType):
             value = value.__self__  # of losses.append, the list
         if isinstance(value, _CLOSED) or id(value) in self.seen:
             return
         self.seen[id(value)] = value
-        if isinstance(value, FunctionType):
+        if isinstance(value, (attrgetter, methodcaller)):
+            self._getter(value, path)
+        elif isinstance(value, ContextVar):
+            self._push(value.get(None), value, None, path)
+        elif isinstance(value, (array, bytearray)):
+            self.buffers.append((value, content(value)))
+        elif isinstance(value, FunctionType):
             self._function(value, path)
         elif isinstance(value, MethodType):
             self.names.add(value.__func__.__name__)
@@ -213,13 +245,20 @@ class Reached:
                 self._push(cell.cell_contents, cell, None, (name,))
             except ValueError:  # not assigned yet
                 continue
-        self._stack.append((value.__defaults__, None, path))
-        self._stack.append((value.__kwdefaults__, None, path))
+        for name in ("__code__", "__defaults__", "__kwdefaults__"):
+            self._push(getattr(value, name), value, name, path)
         self.watch(vars(value), path)
         self.lengths.append(vars(value))
         for name, one in vars(value).items():
             if name in self.names:
                 self._push(one, vars(value), name, (*path, name))
+
+    def _getter(self, value: Any, path: tuple[Any, ...]) -> None:
+        """What `operator` makes of names of attributes."""
+        given = value.__reduce__()[1]
+        for one in given:
+            self.names.update(one.split(".") if isinstance(one, str) else ())
+        self._stack.append((given, None, path))
 
     # Containers and objects
 
@@ -229,16 +268,19 @@ class Reached:
             return
         if len(value) > LONG and not _holds_parts(value):
             self.long.append(path)
+            self.lengths.append(value)
+            if isinstance(value, (list, deque)):  # what is put at an end is seen
+                self.links += [(Place(value, key, (*path, key)), value[key]) for key in (0, -1)]
             return
-        if isinstance(value, (set, frozenset)):
-            self._stack += [(one, None, path) for one in value]
-            if isinstance(value, set):
-                self.lengths.append(value)
-                self.watch(value, path)
-            return
-        if not isinstance(value, (tuple, MappingProxyType)):
+        if isinstance(value, (set, dict)):
+            self.orders.append((value, tuple(value)))
+            self.watch(value, path)
+        elif isinstance(value, (list, deque)):
             self.lengths.append(value)
             self.watch(value, path)
+        if isinstance(value, (set, frozenset)):
+            self._stack += [(one, None, path) for one in value]
+            return
         for key, one in items(value):
             self._push(one, value, key, (*path, key))
 
@@ -275,7 +317,11 @@ class Reached:
         kind = type(value)
         ours = package(kind) in _OURS and package(kind) in ("tinygrad_lite", "nn")
         known = ours or not self.names.isdisjoint(_BY_ANY_NAME)
+        known |= any(cls.__module__ == "collections" for cls in kind.__mro__)  # UserDict and so on
+        known &= not isinstance(value, ModuleType)
         module = hasattr(kind, "named_parts")
+        if module and not done:
+            self._method(kind, "forward")
         for owner, name, one in () if isinstance(value, type) else attributes_of(value):
             if name in done:
                 continue
@@ -333,6 +379,17 @@ class Reached:
                     self.add_fixed(one, (*where, name))
                 self.links.append((Place(kept, name, (*where, name)), one))
 
+    def methods(self) -> None:
+        """The methods of tensors that the code names: somebody may replace them."""
+        for kind in {type(tensor) for tensor in self.fixed.values()}:
+            for name in sorted(self.names & set(dir(kind))):
+                self._method(kind, name)
+
+    def _method(self, kind: type, name: str) -> None:
+        found = getattr(kind, name, None)
+        if isinstance(found, (FunctionType, property)):
+            self.links.append((Place(kind, name, (kind.__name__, name)), found))
+
     def states(self) -> Iterator[Any]:
         """The arrays in the states of the optimisers."""
         for optimiser in self.optimisers:
@@ -350,6 +407,7 @@ def reached_by(fn: Callable[..., Any], args: Any, options: Any) -> Reached:
                 reached.watch(one, path)
             else:
                 reached.walk(one, path)
+    reached.methods()
     return reached
 
 
@@ -396,6 +454,20 @@ def _gives_another_one(value: Any) -> bool:
     if isinstance(value, BuiltinFunctionType):
         return value.__module__ in _CLOCKS
     return hasattr(type(value), "__next__")
+
+
+def _is_users(module: ModuleType) -> bool:
+    """Whether a module belongs to the program, and to no installed package."""
+    file = getattr(module, "__file__", None) or ""
+    name = module.__name__.partition(".")[0]
+    return name not in _OURS and name not in _CLOCKS and "site-packages" not in file
+
+
+def content(value: Any) -> Any:
+    """What is in memory that is no array of numbers."""
+    if isinstance(value, bytearray):
+        return bytes(value)
+    return value.tolist() if getattr(value, "dtype", "") == "O" else value.tobytes()
 
 
 def items(value: Any) -> Any:

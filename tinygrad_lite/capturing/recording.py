@@ -175,6 +175,22 @@ class Recording:
             traced = self.trace.traced(self.trace.variable(array, "input"))
             if place.write(traced):
                 self.placed.append((place, array, traced))
+        for place in self.reached.tuples:
+            held = place.read()
+            opened = self._with_traced(held)
+            if opened is not held and place.write(opened):
+                self.placed.append((place, held, opened))
+
+    def _with_traced(self, value: Any) -> Any:
+        """A tuple around the step, with Traced objects for its arrays."""
+        if type(value) is np.ndarray and id(value) in self.trace.known:
+            return self.trace.traced(self.trace.known[id(value)])
+        if not isinstance(value, tuple):
+            return value
+        parts = [self._with_traced(one) for one in value]
+        if all(new is one for new, one in zip(parts, value, strict=True)):
+            return value
+        return value._make(parts) if hasattr(value, "_make") else tuple(parts)
 
     def _arguments(self) -> list[Any]:
         """Every tensor and array among the arguments."""
