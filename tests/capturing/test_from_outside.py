@@ -166,3 +166,22 @@ def test_methods_of_the_library_that_are_replaced(kind, name, monkeypatch):
     assert step(x).tolist() != before
     monkeypatch.undo()
     assert [step(x).tolist() for _ in range(3)] == [before] * 3
+
+
+def test_gradients_through_a_step_that_another_one_calls():
+    w = Tensor([1.0, 2.0], requires_grad=True)
+    inner = capture(lambda x: (x * w).tanh())
+
+    def outer(x):
+        w.grad = None
+        (inner(x) * w).sum().backward()
+
+    found = []
+    for step in (capture(outer, strict=True), outer):
+        inner = inner if step is not outer else inner.fn
+        grads = []
+        for number in range(5):
+            step(Tensor([1.0 + number, 0.5]))
+            grads.append(w.grad.data.tobytes())
+        found.append(grads)
+    assert found[0] == found[1]

@@ -3,6 +3,7 @@
 import inspect
 import sys
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from functools import partial, update_wrapper
 from threading import get_ident
 from types import FunctionType, MethodType
@@ -27,6 +28,9 @@ PLANS = 8  # how many plans a step keeps
 
 # Errors by which code may refuse a Traced where it takes an array.
 _NOT_TAKEN = (AttributeError, BufferError, NotImplementedError, NotRecorded, TypeError)
+
+# Whether a captured step runs eagerly: the graph of one that it calls belongs to its own.
+nested: ContextVar[bool] = ContextVar("nested", default=False)
 
 
 def capture(
@@ -104,7 +108,7 @@ class Captured(ProcessLock):
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         """The function, replayed if a plan fits this call."""
-        if recorder.get() is not None:  # inside another captured step, of which it is a part
+        if nested.get() or recorder.get() is not None:  # a part of another captured step
             return self.fn(*args, **options)
         with self.lock:
             mode = modes.get()
@@ -184,8 +188,11 @@ class Captured(ProcessLock):
             return program.lines if map else program
 
     def _eagerly(self, args: Any, options: Any) -> Any:
-        began = next(serials)
-        return detached(self.fn(*args, **options), began)
+        began, token = next(serials), nested.set(True)
+        try:
+            return detached(self.fn(*args, **options), began)
+        finally:
+            nested.reset(token)
 
     def _record(self, args: Any, options: Any, trial: Replay | None = None) -> Any:
         """One call, recorded; `trial` is a plan for such calls that must be confirmed."""
