@@ -72,6 +72,9 @@ class Replay:
     def _clear(self, error: BaseException) -> None:
         """Set gradients to None, as the step does before anything can fail.
 
+        So what a hook or a rule that raises leaves is what eager leaves, parameters too: `backward`
+        sets `.grad` when it is over.  What fails after it, in an optimiser or a second pass, leaves
+        no new gradient: the program hands them over at its end, and keeps none of those in between.
         Once observers are told of gradients, these are where eager has them.
         """
         position = self.plan.position_of(error)
