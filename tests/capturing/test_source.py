@@ -364,3 +364,26 @@ def check_row(case, leaves) -> None:
     for name, leaf in program.grads.items():
         position = next(i for i, one in enumerate(leaves) if one is leaf)
         assert np.asarray(names[name]).tobytes() == grads[position], name
+
+
+def test_objects_and_functions_of_a_program_have_different_names() -> None:
+    """A GRU runs a function of the name gru, and each of its calls is an object."""
+
+    def model():
+        return nn.ModuleDict({"one": nn.GRU(20, 4), "two": nn.GRU(4, 4), "three": nn.LSTM(4, 4)})
+
+    parts = model()
+
+    def step(x):
+        parts.zero_grad()
+        loss = parts["three"](parts["two"](parts["one"](x)[0])[0])[0].sum()
+        loss.backward()
+        return loss
+
+    step, x = capture(step), Tensor(np.ones((3, 2, 20), np.float32))
+    for _ in range(3):
+        loss = step(x)
+    program = step.source()
+    names = {name: array.copy() for name, array in program.arrays.items()} | {"x": x.data}
+    exec(program, names)
+    assert names[program.returns[0]].tobytes() == loss.data.tobytes()

@@ -18,7 +18,7 @@ import numpy as np
 from ..arrays import generator
 from ..engine.graph import TensorBase
 from .entries import Var
-from .reach import Reached, items
+from .reach import Reached, items, path_text
 from .trace import Trace
 from .traced import Traced
 
@@ -229,7 +229,8 @@ def _changes_in(name: str, container: Any, before: Any) -> Iterator[Changed]:
         for key in {**before, **container}:
             old, new = before.get(key, Missing), container.get(key, Missing)
             if old is not new:
-                yield Changed(f"{name}.{key}".strip("."), old, new, container, key)
+                path = path_text(tuple(one for one in (name, key) if one != ""))
+                yield Changed(path, old, new, container, key)
         return
     old_items, new_items = list(before), list(container)
     for position in range(max(len(old_items), len(new_items))):

@@ -15,7 +15,8 @@ import numpy as np
 from ..engine.graph import Leaf, TensorBase
 from ..engine.hooks import hooks_of, living
 from ..engine.recording import modes
-from .reach import CONTAINERS, Place, Reached, content, is_fixed
+from .reach import CONTAINERS, Place, Reached, content
+from .records import is_fixed, is_record
 
 _BY_VALUE = (int, float, complex, str, bytes, np.generic, np.dtype, slice, range, type)
 _SINGLE = (None, True, False, Ellipsis)
@@ -166,6 +167,9 @@ class Conditions:
             self.terms.append(f"{text}.__class__ is dict and tuple({text}) == {keys}")
             for key, one in value.items():
                 self.argument(f"{text}[{self.word(key)}]", one, (*path, key), found)
+        elif is_record(value):
+            self.terms.append(f"{text}.__class__ is {self.word(kind)}")
+            self.argument(f"{text}.__dict__", vars(value), path, found)
         elif any(value is one for one in _SINGLE):
             self.terms.append(f"{text} is {value!r}")
         elif kind is float:

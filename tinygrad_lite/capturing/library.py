@@ -90,6 +90,7 @@ class Library:
         self.names: dict[tuple[str, str], str] = {}  # as which a definition of a module appears
         self.code: list[str] = []
         self.imported: set[str] = set()
+        self.given = {"given", "made"}  # names of objects, and what no function may be called
         self.objects: dict[int, tuple[str, Any]] = {}  # by identity; the object stays alive
         self.made: list[str] = []
         self.missing: list[str] = []
@@ -199,9 +200,12 @@ class Library:
         return found[0]
 
     def _new_name(self, value: Any) -> str:
-        name = identifier(snake(type(value).__name__))
-        count = sum(one.rstrip("_0123456789") == name for one, _ in self.objects.values())
-        return f"{name}_{count + 1}"
+        name, number = identifier(snake(type(value).__name__)), 1
+        taken = {*self.names.values(), *self.given}
+        while f"{name}_{number}" in taken:
+            number += 1
+        self.given.add(f"{name}_{number}")
+        return f"{name}_{number}"
 
     def _made(self, value: Any, writer: Any) -> str:
         cls = type(value)
@@ -286,7 +290,7 @@ class Library:
         return self.names[key]
 
     def _unique(self, name: str) -> str:
-        taken, made, number = set(self.names.values()), name, 1
+        taken, made, number = {*self.names.values(), *self.given}, name, 1
         while made in taken:
             number += 1
             made = f"{name}_{number}"

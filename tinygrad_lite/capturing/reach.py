@@ -34,7 +34,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..engine.graph import Leaf, TensorBase
+from ..engine.graph import TensorBase
+from .records import PLAIN, is_fixed, is_record
 
 # Code that names one of these may mean an attribute whose name it does not hold.
 _BY_ANY_NAME = {"getattr", "hasattr", "vars", "dir", "__dict__", "attrgetter", "__getattribute__"}
@@ -42,9 +43,8 @@ _CLOCKS = ("time", "datetime", "secrets", "uuid")
 _MADE_BY_CLASS = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 LONG = 256  # a container with more elements is data, unless it begins with parameters or modules
 
-_PLAIN = (int, float, complex, str, bytes, type(None), type, np.generic, np.dtype, slice)
 _CLOSED = (
-    *_PLAIN,
+    *PLAIN,
     range,
     CodeType,
     ModuleType,
@@ -94,7 +94,11 @@ class Place(NamedTuple):
 def path_text(path: tuple[Any, ...]) -> str:
     """A path in words: "model.0.weight"; that of an argument begins with its number."""
     first = [f"argument {path[0]}"] if path and isinstance(path[0], int) else []
-    return ".".join([*first, *map(str, path[len(first) :])])
+    parts = [
+        f"[a {type(one).__name__}]" if isinstance(one, TensorBase) else str(one)
+        for one in path[len(first) :]
+    ]
+    return ".".join([*first, *parts])
 
 
 class Reached:
@@ -405,6 +409,8 @@ def reached_by(fn: Callable[..., Any], args: Any, options: Any) -> Reached:
         for path, one in held_in(value, (name,)):
             if isinstance(one, (list, dict)):
                 reached.watch(one, path)
+            elif is_record(one):
+                reached.walk(type(one), path)
             else:
                 reached.walk(one, path)
     reached.methods()
@@ -418,8 +424,10 @@ def held_in(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...]
     if isinstance(value, (tuple, list, dict)):
         for key, one in items(value):
             yield from held_in(one, (*path, key))
-    elif not isinstance(value, (TensorBase, np.ndarray, *_PLAIN)):
+    elif not isinstance(value, (TensorBase, np.ndarray, *PLAIN)):
         yield path, value
+        if is_record(value):
+            yield from held_in(vars(value), path)
 
 
 @lru_cache(maxsize=1024)
@@ -439,11 +447,6 @@ def _names_in(code: CodeType) -> tuple[list[str], set[str]]:
         elif isinstance(constant, str):
             named.add(constant)
     return list(dict.fromkeys(used)), named
-
-
-def is_fixed(tensor: Any) -> bool:
-    """Whether a tensor is a parameter, frozen or not."""
-    return isinstance(tensor._node, Leaf) or getattr(tensor, "_frozen", False)
 
 
 def _gives_another_one(value: Any) -> bool:

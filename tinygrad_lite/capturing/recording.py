@@ -21,6 +21,7 @@ from .fitting import Conditions, Found
 from .leftovers import kept_outside
 from .numbers import Number
 from .reach import Place, Reached, items, path_text, reached_by
+from .records import is_record
 from .returning import Returns
 from .trace import Trace
 from .traced import Traced
@@ -195,7 +196,14 @@ class Recording:
     def _arguments(self) -> list[Any]:
         """Every tensor and array among the arguments."""
         found: list[Any] = []
-        mapped((self.args, self.options), found.append)
+
+        def find(value: Any) -> None:
+            if is_record(value):
+                mapped(vars(value), find)
+            else:
+                found.append(value)
+
+        mapped((self.args, self.options), find)
         return [one for one in found if isinstance(one, (TensorBase, np.ndarray))]
 
     def _opened(self, value: Any, path: tuple[Any, ...]) -> Any:
@@ -209,7 +217,9 @@ class Recording:
             if all(new is one for new, one in zip(parts, value, strict=True)):
                 return value
             return value._make(parts) if hasattr(value, "_make") else tuple(parts)
-        if type(value) in (list, dict):
+        if is_record(value):
+            self._opened(vars(value), path)
+        elif type(value) in (list, dict):
             for key, one in list(items(value)):
                 opened = self._opened(one, (*path, key))
                 if opened is not one:
@@ -353,9 +363,10 @@ class Recording:
     def _changed(self, change: Changed) -> None:
         in_an_argument = change.path.startswith("argument ")
         if change.rebinds and not in_an_argument and self._was_read(change.before):
+            data = ".data" if isinstance(change.before, TensorBase) else ""
             self._refuse(
                 f"makes another array of {change.path} in each call, which replays would not see; "
-                f"write into it in place: {change.path}.data[...] = value"
+                f"write into it in place: {change.path}{data}[...] = value"
             )
         elif change.keeps:
             self.trace.fail(f"keeps a tensor of the step as {change.path}; return it")

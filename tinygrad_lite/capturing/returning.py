@@ -1,7 +1,8 @@
 """What a step gives back and which gradients it leaves: in the recorded call, and in each replay.
 
-A result is a tree of tuples, lists and dicts of tensors, arrays, numbers and None.  It carries no
-graph: the tensors of a replay have none, so those of an eager call of the step must not have one.
+A result is a tree of tuples, lists, dicts and dataclasses of tensors, arrays, numbers and None.  It
+carries no graph: the tensors of a replay have none, so those of an eager call of the step must not
+have one.
 """
 
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 from ..engine.graph import Leaf, TensorBase
 from .entries import Var
 from .numbers import Number
+from .records import is_record
 from .traced import Traced, value_of
 
 _PLAIN = (int, float, complex, str, bytes, type(None), type, np.generic, np.dtype, slice, range)
@@ -25,7 +27,15 @@ def detached(result: Any, began: int) -> Any:
     elif isinstance(result, (tuple, list, dict)):
         for one in result.values() if isinstance(result, dict) else result:
             detached(one, began)
+    elif is_record(result):
+        detached(vars(result), began)
     return result
+
+
+def _filled(kind: Any, attributes: dict[str, Any]) -> Any:
+    made = kind.__new__(kind)
+    vars(made).update(attributes)
+    return made
 
 
 class Returns:
@@ -113,9 +123,13 @@ class Returns:
                 value[key] = closed
             texts = (f"{self.conditions.word(key)}: {text}" for key, (text, _) in pairs.items())
             return f"{{{', '.join(texts)}}}", value
+        if is_record(value):  # without its __init__, which has done its work
+            text, _ = self._part(vars(value))
+            self.conditions.namespace |= {"filled": _filled}
+            return f"filled({self.conditions.word(type(value))}, {text})", value
         self.trace.fail(
             f"the step returns a {type(value).__name__}; return tensors, arrays, numbers, or "
-            "tuples, lists and dicts of them"
+            "tuples, lists, dicts and dataclasses of them"
         )
         return "None", value
 

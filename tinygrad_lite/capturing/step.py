@@ -63,7 +63,7 @@ def capture(
     around the step.  Inside an observer that overrides anything else, the step runs eagerly.
 
     The results carry no graph, in no call: call `backward` inside.  They are tensors, arrays,
-    numbers, None, and tuples, lists and dicts of them.
+    numbers, None, and tuples, lists, dicts and dataclasses of them.
 
     strict  what cannot be captured raises.  Otherwise such a step runs eagerly, after one warning
             that says why and where: values are looked at (`item()`, `if loss > 1`, print, x[mask]),
