@@ -1,8 +1,10 @@
 """`step.source()`: a recorded step as a NumPy program that runs alone, with the step's bits."""
 
+import ast
 import importlib.util
 import itertools
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -47,6 +49,17 @@ class WithDropout(nn.Module):
 
     def forward(self, x):
         return self.scores(self.dropout(self.norm(self.hidden(x).gelu())))
+
+
+class Sequences(nn.Module):
+    def __init__(self):
+        self.emb = nn.Embedding(10, 6)
+        self.lstm = nn.LSTM(6, 8, batch_first=True)
+        self.scores = nn.Linear(8, 10)
+
+    def forward(self, x):
+        states, _ = self.lstm(self.emb((x * 9).long().abs() % 10))
+        return self.scores(states[:, -1])
 
 
 class Recurrent(nn.Module):
@@ -128,6 +141,7 @@ def compare_state(program, names, twin, twin_opt, net, opt):
     """The arrays of the program are those that eager steps leave."""
     found = {id(value): name for name, value in program.arrays.items()}
     eager = nn.state.get_state_dict(net)
+    check_no_line_is_dead(program)
     compared = 0
     for path, tensor in nn.state.get_state_dict(twin).items():
         if id(tensor.data) in found:
@@ -142,6 +156,18 @@ def compare_state(program, names, twin, twin_opt, net, opt):
         position = next(i for i, one in enumerate(twin_opt.params) if one is leaf)
         assert names[name].tobytes() == opt.params[position].grad.data.tobytes(), name
     assert compared >= len(opt.params)
+
+
+def check_no_line_is_dead(program):
+    """Each name that a line makes is read by a later one, or is what the step leaves."""
+    read = {*program.returns, *program.grads}
+    for line in reversed(program.lines):
+        plain = line.name.isidentifier() and line.code.startswith(f"{line.name} = ")
+        assert not plain or line.name in read or line.effect, line.code
+        tree = ast.parse(line.code)
+        changed = isinstance(tree.body[0], ast.AugAssign)
+        names = [one for one in ast.walk(tree) if isinstance(one, ast.Name)]
+        read |= {one.id for one in names if changed or isinstance(one.ctx, ast.Load)}
 
 
 @pytest.mark.parametrize(
@@ -211,6 +237,44 @@ def test_gradients_that_the_step_drops_have_names() -> None:
     made = {line.name: line.comment for line in program.lines}
     assert made["hidden_weight_grad"] == "dL/d hidden.weight"
     assert made["scores_bias_grad"] == "dL/d scores.bias"
+
+
+def clipped(optimiser, limit, norm_type=2.0):
+    def make():
+        Tensor.manual_seed(0)
+        net = MLP(20, 16)
+        opt = optimiser(net.parameters())
+
+        def step(x, y):
+            opt.zero_grad()
+            loss = net(x).cross_entropy(y)
+            loss.backward()
+            nn.utils.clip_grad_norm_(net.parameters(), limit, norm_type)
+            opt.step()
+            return loss
+
+        return net, opt, step
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("limit", "norm_type"), [(0.1, 2.0), (1e9, 2.0), (0.1, 3.0), (0.1, 1.0), (0.1, "inf"), (1.0, 0)]
+)
+def test_clipped_gradients(limit, norm_type) -> None:
+    program = check_beside(clipped(sgd(), limit, norm_type), batches(5, (20,)))
+    assert "hidden_weight_grad = factor * hidden_weight_grad" in program.body
+    assert len(program.splitlines()) < 400
+
+
+def test_a_norm_beyond_float32_has_the_bits_of_the_step() -> None:
+    given = [(x * 1e-15 if n > 3 else x * 1e15, y) for n, (x, y) in enumerate(batches(6, (20,)))]
+    check_beside(clipped(sgd(), 0.1), given)
+
+
+def test_a_recurrent_network_needs_numpy_and_python_alone() -> None:
+    program = check_beside(trainer(Sequences, sgd()), batches(5, (3,)))
+    assert not {"threading", "threadpoolctl", "weakref"} & set(re.findall(r"\w+", program.head))
 
 
 SCRIPT = """

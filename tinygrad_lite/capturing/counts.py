@@ -18,8 +18,10 @@ from .traced import setitem
 def simplified(entries: Sequence[Entry]) -> list[Entry]:
     """The entries in which equal calculations with numbers, and equal counts, are one.
 
-    A count that only counts, since no formula reads it, is left out.
+    A count that only counts, since no formula reads it, is left out, and so are options that say
+    what NumPy does anyway.
     """
+    entries = [_without_defaults(entry) for entry in entries]
     same = _equal_counts(entries)
     seen: dict[Any, Var] = {}
     kept: list[Entry] = []
@@ -46,6 +48,13 @@ def simplified(entries: Sequence[Entry]) -> list[Entry]:
             seen[key] = entry.result
             kept.append(entry)
     return _without_idle_counts(kept)
+
+
+def _without_defaults(entry: Entry) -> Entry:
+    if isinstance(entry.function, np.ufunc) and entry.options.get("casting") == "same_kind":
+        entry = copy(entry)
+        entry.options = {key: one for key, one in entry.options.items() if key != "casting"}
+    return entry
 
 
 def counts_of(entries: Sequence[Entry]) -> dict[Var, Var]:

@@ -35,6 +35,22 @@ class Primitive:
         return op.forward(*arrays)
 '''
 
+NORM_OF_ANY_SIZE = """\
+def _norm_of_any_size(arrays, p):
+    def of_one(x):
+        axes = tuple(range(x.ndim))
+        if p == 0:
+            return float(np.count_nonzero(x))
+        if p == np.inf:
+            return float(np.abs(x).max())
+        if p == -np.inf:
+            return float(np.abs(x).min())
+        return float(sum_along(np.abs(x), axes) if p == 1 else norm(x, axes, p).item())
+
+    norms = [of_one(np.array(one, np.float64)) for one in arrays]
+    return float(sum(norms) if p == 0 or not norms else of_one(np.array(norms)))
+"""
+
 # What stands for parts of the library, by module and name.
 INSTEAD = {
     ("tinygrad_lite.engine.function", "Primitive"): PRIMITIVE,
@@ -53,6 +69,15 @@ INSTEAD = {
         "def wrong(name, expected, got):\n    return TypeError(f'{name}: expected {expected}')\n"
     ),
     ("tinygrad_lite.arrays.generator", "current"): "def current():\n    return rng\n",
+    ("tinygrad_lite.arrays.threads", "blas_held"): (
+        "from contextlib import nullcontext\n\n"
+        "blas_held = nullcontext()  # BLAS has one thread all along\n"
+    ),
+}
+
+# The same for code that uses definitions of a module, which is named first.
+INSTEAD_IN = {
+    ("nn.utils", "_norm_of_any_size"): ("tinygrad_lite.arrays.arithmetic", NORM_OF_ANY_SIZE),
 }
 
 GIVEN = '''\
@@ -304,6 +329,11 @@ class Library:
         if key in INSTEAD:
             made = self.names[key] = self._unique(name)
             self.code.append(INSTEAD[key])
+            return made
+        if key in INSTEAD_IN:
+            made = self.names[key] = self._unique(name)
+            module, text = INSTEAD_IN[key]
+            self._emit(module, ast.parse(text).body[0], made)
             return made
         node = definition(module, name)
         if node is None:

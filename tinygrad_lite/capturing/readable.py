@@ -406,7 +406,13 @@ def _labels(writer: Any, entry: Entry) -> Any:
     return [(flat, first)]
 
 
+def _at_most_one(writer: Any, entry: Entry, factor: Any) -> Expr:
+    return call("min", [writer.expr(factor), Expr("1.0")])  # the first of them if it is nan
+
+
 FORMS: dict[str, Form] = {
+    "utils._norm_of": Form(name="total_norm"),
+    "utils._at_most_one": Form(_at_most_one, name="factor"),
     "products.multiply": Form(_product),
     "selection.masked": Form(_masked),
     "sums._repeated_number": Form(_repeated),

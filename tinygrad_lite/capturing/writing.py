@@ -8,6 +8,7 @@ written in place to save memory is written as a new value where no other array s
 import builtins
 import linecache
 import operator
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from . import readable
 from .counts import counts_of
 from .entries import Entry, Var, variables
 from .expressions import (
+    ATOM,
     COMMUTES,
     IN_PLACE,
     OPERATORS,
@@ -45,6 +47,7 @@ class Line:
     code     Python
     comment  the operation and its formula, or the derivative
     name     the array that the line makes; "" if it writes into one
+    effect   whether it does more than that
     op, kind the operation, and "forward", "backward" or "update"
     where    "file:line" of the user's code
     text     that line
@@ -54,6 +57,8 @@ class Line:
     def __init__(self, code: str, comment: str, name: str, entry: Entry) -> None:
         self.code, self.comment, self.name = code, comment, name
         self.op, self.kind = entry.label
+        rule = ".forward(" in code or ".backward(" in code  # which may leave what another reads
+        self.effect = entry.always or rule
         update = self.kind == "update" and entry.callers
         self.where = "{}:{}".format(*entry.callers[0]) if update else entry.line
         self.module, self.text = entry.module, user_text(self.where)
@@ -130,6 +135,19 @@ class Writer:
                     None, (), {}, ("", "backward" if var in self.known.derivatives else "")
                 )
                 self.write_line(f"{name} = {text}", entry, name, var)
+        self._drop_dead_lines()
+
+    def _drop_dead_lines(self) -> None:
+        """Leave out the lines that only make what no other line reads."""
+        outputs = [*self.step.returned, *(var for var, _ in self.step.grads)]
+        read = {self.known.named[self.key(var)] for var in outputs}
+        kept: list[Line] = []
+        for line in reversed(self.lines):
+            targets = set(re.findall(r"\w+", line.name)) - {"_"}
+            if line.effect or not targets or targets & read:
+                kept.append(line)
+                read.update(re.findall(r"[^\W\d]\w*", line.code))
+        self.lines = kept[::-1]
 
     def _entry(self, position: int, entry: Entry) -> None:
         out = self.ahead.rebinds.get(position)
@@ -140,8 +158,13 @@ class Writer:
         self._flush_stores({var.root for var in entry.reads()})
         if out is not None:
             expr = self._consume(entry, lambda: self._expression(entry, plain=True))
+            before = self.known.named.get(self.key(out))
             self.versions[out] = self.versions.get(out, 0) + 1
-            self._define(out, expr, entry, new=True)
+            if before is not None and out in self.known.derivatives:
+                self._barrier(entry, {out.root})
+                self._name(self.key(out), before, expr, entry)  # the gradient, clipped or summed
+            else:
+                self._define(out, expr, entry, new=True)
         elif not isinstance(result, Var) or result.kind != "made":
             self._several(entry)
         elif entry.function is operator.add and self._advances(entry):
@@ -189,7 +212,7 @@ class Writer:
         if expr.number is not None or expr.text.isidentifier():
             return True
         view = var.root is not var and not new and not self._is_strong(self.key(var))
-        return view and len(expr.text) <= 30 and "(" not in expr.text
+        return view and expr.level == ATOM and len(expr.text) <= 30 and "(" not in expr.text
 
     def _is_strong(self, key: Any) -> bool:
         """Whether a value gets a line of its own."""
@@ -232,16 +255,19 @@ class Writer:
     def _flush(self, key: Any) -> None:
         """Write the line of a value."""
         expr, entry = self.pending.pop(key)
-        var = key[0]
-        name = self._new_name(key, entry)
+        self._name(key, self._new_name(key, entry), expr, entry)
+
+    def _name(self, key: Any, name: str, expr: Expr, entry: Entry) -> None:
+        """Write the line that gives a value its name."""
         self.known.named[key] = name
-        self.write_line(f"{name} = {expr.text}", entry, name, var)
+        self.write_line(f"{name} = {expr.text}", entry, name, key[0])
 
     def _new_name(self, key: Any, entry: Entry) -> str:
         var, version = key
         wishes = self.known.wishes
         wish = wishes.get(var) or next((wishes[one] for one in wishes if one.root is var), None)
-        if wish is None or version != self.ahead.final.get(var, 0):  # not yet what the name says
+        final = version == self.ahead.final.get(var, 0) or var in self.known.derivatives
+        if wish is None or not final:  # not yet what the name says
             wish = self._wish_of(entry)
         return self.known.names.fresh(wish)
 
