@@ -1,6 +1,6 @@
 """Every row of catalogue/cases, captured on some inputs and replayed on others, bit for bit.
 
-CAPTURE_EVERYTHING=1 runs all dtypes, all needs and all special values on every variant.
+EVERY_ROW=1 runs all dtypes, all needs and all special values on every variant.
 """
 
 import os
@@ -16,7 +16,7 @@ from cases import CASES, Case, Shapes
 from tinygrad_lite import Tensor, capture
 from tinygrad_lite.ops import primitives
 
-EVERYTHING = "CAPTURE_EVERYTHING" in os.environ
+EVERY_ROW = "EVERY_ROW" in os.environ
 
 # Why a row cannot be captured: what a user writes there reads values.
 NOT_CAPTURED = {
@@ -125,7 +125,7 @@ def all_needs(count: int, every: bool) -> Iterator[tuple[bool, ...]]:
     """Of which inputs the gradient is wanted: all, and each alone."""
     yield (True,) * count
     if every and count > 1:
-        for one in range(count) if EVERYTHING else {0, count - 1}:
+        for one in range(count) if EVERY_ROW else {0, count - 1}:
             yield tuple(one == position for position in range(count))
 
 
@@ -137,13 +137,13 @@ FORMS = {((0,),), ((), ()), ((0, 3), (1, 3)), ((0, 0),)}
 
 def check(case: Case) -> None:
     shapes = list(case.shapes)
-    if not EVERYTHING:  # the usual form, the scalar and the empty one, and one more
+    if not EVERY_ROW:  # the usual form, the scalar and the empty one, and one more
         shapes = [*shapes[:3], *[one for one in shapes[3:] if one in FORMS]]
     for position, variant in enumerate(shapes):
-        for dtype in (np.float32, np.float64, np.float16) if EVERYTHING else (np.float32,):
+        for dtype in (np.float32, np.float64, np.float16) if EVERY_ROW else (np.float32,):
             if dtype is np.float16 and theme(case) in MATRICES:
                 continue  # which LAPACK does not know
-            for needs in all_needs(len(variant), EVERYTHING or not position):
+            for needs in all_needs(len(variant), EVERY_ROW or not position):
                 check_one(Twins(case, variant, needs, dtype))
 
 
@@ -163,7 +163,7 @@ def check_one(twins: Twins) -> None:
     if theme(case) in MATRICES:
         chosen = ["negative"]
     else:
-        chosen = list(SPECIAL) if EVERYTHING else [next(ROTATING)]
+        chosen = list(SPECIAL) if EVERY_ROW else [next(ROTATING)]
     for seed, name in enumerate(chosen, 3):
         arrays = inputs(case, variant, seed, twins.dtype)
         twins.compare([SPECIAL[name](x) for x in arrays], seed)
