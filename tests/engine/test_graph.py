@@ -28,7 +28,7 @@ def without_gc():
 # 1. No recursion anywhere
 
 
-def test_a_chain_of_a_million_operations() -> None:
+def test_a_chain_of_a_million_operations(without_gc) -> None:
     x = Tensor(0.5, dtype=np.float64, requires_grad=True)
     y = x
     for _ in range(500_000):
