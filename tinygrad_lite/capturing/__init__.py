@@ -7,6 +7,7 @@ What a user calls:
 A record, made in one call:
     recording.py  the call: tensors get Traced objects before it, and arrays after it
     reach.py      what the step reaches from outside, besides its arguments
+    looking.py    what can be seen of functions, classes and objects without running anything
     records.py    which values are data, and which are parts of a model
     entries.py    Entry, one call of NumPy, and Var, one of its arrays
     traced.py     Traced, which carries a value and notes what is done with it

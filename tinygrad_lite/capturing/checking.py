@@ -7,7 +7,8 @@ import numpy as np
 
 from ..arrays import generator
 from ..engine.graph import Leaf, TensorBase
-from .reach import items, path_text, reached_by
+from .looking import items
+from .reach import path_text, reached_by
 
 
 class Differs(Exception):

@@ -18,7 +18,8 @@ import numpy as np
 from ..arrays import generator
 from ..engine.graph import TensorBase
 from .entries import Var
-from .reach import Reached, items, path_text
+from .looking import items
+from .reach import Reached, path_text
 from .trace import Trace
 from .traced import Traced
 

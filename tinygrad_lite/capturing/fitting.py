@@ -15,7 +15,8 @@ import numpy as np
 from ..engine.graph import Leaf, TensorBase
 from ..engine.hooks import hooks_of, living
 from ..engine.recording import modes
-from .reach import CONTAINERS, Place, Reached, content
+from .looking import content
+from .reach import CONTAINERS, Place, Reached
 from .records import is_fixed, is_record
 
 _BY_VALUE = (int, float, complex, str, bytes, np.generic, np.dtype, slice, range, type)

@@ -11,15 +11,12 @@ a module, a function) must be the same ones in a replay, if the step can see the
 """
 
 import os
-import sys
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from dis import get_instructions
-from functools import cache, lru_cache, partial
+from functools import partial
 from operator import attrgetter, methodcaller
-from os.path import dirname
 from types import (
     BuiltinFunctionType,
     CellType,
@@ -35,12 +32,21 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..engine.graph import TensorBase
+from .looking import (
+    OURS,
+    attributes_of,
+    content,
+    gives_another_one,
+    holds_parts,
+    is_users,
+    items,
+    names_in,
+    package,
+)
 from .records import PLAIN, is_fixed, is_record
 
 # Code that names one of these may mean an attribute whose name it does not hold.
 _BY_ANY_NAME = {"getattr", "hasattr", "vars", "dir", "__dict__", "attrgetter", "__getattribute__"}
-_CLOCKS = ("time", "datetime", "secrets", "uuid")
-_MADE_BY_CLASS = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 LONG = 256  # a container with more elements is data, unless it begins with parameters or modules
 
 _CLOSED = (
@@ -52,7 +58,6 @@ _CLOSED = (
     np.ufunc,
 )  # nothing is looked for there
 CONTAINERS = (list, tuple, dict, deque, set, frozenset, MappingProxyType)
-_OURS = ("tinygrad_lite", "nn", "numpy", "builtins", "functools", *sys.stdlib_module_names)
 # Methods of a user's class that a step may run though it does not name them, and those that it
 # does not run.
 _UNSEEN = ("forward", "__call__")
@@ -173,16 +178,16 @@ class Reached:
                 self.links.append((place, value))
                 self.buffers.append((value, content(value)))
             return
-        if place is not None and (not isinstance(value, ModuleType) or _is_users(value)):
+        if place is not None and (not isinstance(value, ModuleType) or is_users(value)):
             self.links.append((place, value))
         if isinstance(value, tuple) and place is not None:
             self.tuples.append(place)
-        if path and _gives_another_one(value):
+        if path and gives_another_one(value):
             self.unsteady.append(path)
         if isinstance(value, (type, ModuleType)) and id(value) not in self.seen:
             self.seen[id(value)] = value
-            users = isinstance(value, ModuleType) and _is_users(value)
-            if users or (isinstance(value, type) and package(value) not in _OURS):
+            users = isinstance(value, ModuleType) and is_users(value)
+            if users or (isinstance(value, type) and package(value) not in OURS):
                 self._objects.append((value, path, set()))
         if isinstance(value, BuiltinFunctionType):
             value = value.__self__  # of losses.append, the list
@@ -235,10 +240,10 @@ class Reached:
     # Code
 
     def _function(self, value: FunctionType, path: tuple[Any, ...]) -> None:
-        if package(value) in _OURS and not hasattr(value, "__wrapped__"):
+        if package(value) in OURS and not hasattr(value, "__wrapped__"):
             return
         variables = value.__globals__
-        used, named = _names_in(value.__code__)
+        used, named = names_in(value.__code__)
         self.names.update(named)
         for name in used:
             if name in variables:
@@ -270,7 +275,7 @@ class Reached:
         if hasattr(value, "while_recorded"):  # a group of an optimiser
             self.groups[id(value)] = value
             return
-        if len(value) > LONG and not _holds_parts(value):
+        if len(value) > LONG and not holds_parts(value):
             self.long.append(path)
             self.lengths.append(value)
             if isinstance(value, (list, deque)):  # what is put at an end is seen
@@ -303,7 +308,7 @@ class Reached:
             return
         if hasattr(kind, "named_state") and hasattr(value, "param_groups"):
             self._optimiser(value, path)
-            if package(kind.step) in _OURS:
+            if package(kind.step) in OURS:
                 return
             self._own_step(value, path)
         if hasattr(kind, "named_parts"):
@@ -319,7 +324,7 @@ class Reached:
     def _attributes(self, value: Any, path: tuple[Any, ...], done: set[Any]) -> None:
         """Those attributes of an object that the step can mean."""
         kind = type(value)
-        ours = package(kind) in _OURS and package(kind) in ("tinygrad_lite", "nn")
+        ours = package(kind) in OURS and package(kind) in ("tinygrad_lite", "nn")
         known = ours or not self.names.isdisjoint(_BY_ANY_NAME)
         known |= any(cls.__module__ == "collections" for cls in kind.__mro__)  # UserDict and so on
         known &= not isinstance(value, ModuleType)
@@ -329,7 +334,7 @@ class Reached:
         for owner, name, one in () if isinstance(value, type) else attributes_of(value):
             if name in done:
                 continue
-            whole = module and (isinstance(one, TensorBase) or _holds_parts((one,)))
+            whole = module and (isinstance(one, TensorBase) or holds_parts((one,)))
             if known or whole or name in self.names:
                 done.add(name)
                 place = Place(owner, name, (*path, name))
@@ -340,7 +345,7 @@ class Reached:
                 else:
                     self._stack.append((one, place, place.path))
         for cls in value.__mro__ if isinstance(value, type) else kind.__mro__:
-            if package(cls) in _OURS:
+            if package(cls) in OURS:
                 continue
             for name, one in vars(cls).items():
                 hidden = name.startswith("__") and name not in _NOT_RUN
@@ -428,97 +433,3 @@ def held_in(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...]
         yield path, value
         if is_record(value):
             yield from held_in(vars(value), path)
-
-
-@lru_cache(maxsize=1024)
-def _names_in(code: CodeType) -> tuple[list[str], set[str]]:
-    """The globals that code uses, and the functions inside it; and all names that it may mean.
-
-    Those are the names of attributes too, and texts.
-    """
-    steps = get_instructions(code)
-    used = [one.argval for one in steps if one.opname.endswith(("_GLOBAL", "_NAME"))]
-    named = set(code.co_names)
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            inner, more = _names_in(constant)
-            used += inner
-            named |= more
-        elif isinstance(constant, str):
-            named.add(constant)
-    return list(dict.fromkeys(used)), named
-
-
-def _gives_another_one(value: Any) -> bool:
-    """Whether it is an iterator, or a clock."""
-    if isinstance(value, (ModuleType, type)):
-        name = value.__name__ if isinstance(value, ModuleType) else value.__module__
-        return name in _CLOCKS
-    if isinstance(value, BuiltinFunctionType):
-        return value.__module__ in _CLOCKS
-    return hasattr(type(value), "__next__")
-
-
-def _is_users(module: ModuleType) -> bool:
-    """Whether a module belongs to the program, and to no installed package."""
-    file = getattr(module, "__file__", None) or ""
-    name = module.__name__.partition(".")[0]
-    return name not in _OURS and name not in _CLOCKS and "site-packages" not in file
-
-
-def content(value: Any) -> Any:
-    """What is in memory that is no array of numbers."""
-    if isinstance(value, bytearray):
-        return bytes(value)
-    return value.tolist() if getattr(value, "dtype", "") == "O" else value.tobytes()
-
-
-def items(value: Any) -> Any:
-    """What a container holds, by key or position."""
-    if isinstance(value, (dict, MappingProxyType)):
-        return list(value.items())
-    return enumerate(value)
-
-
-def package(value: Any) -> str:
-    """The package that a class or a function is from; "" if it only bears the name of one."""
-    name = (getattr(value, "__module__", None) or "").partition(".")[0]
-    if name == "builtins" and (isinstance(value, FunctionType) or value.__flags__ & _MADE_BY_CLASS):
-        return ""  # of a program that exec runs
-    return name if name not in sys.stdlib_module_names or _is_standard(name) else ""
-
-
-@cache
-def _is_standard(name: str) -> bool:
-    """Whether the module of this name is Python's own, and no file of the user's."""
-    file = getattr(sys.modules.get(name), "__file__", None)
-    return file is None or file.startswith(dirname(os.__file__))
-
-
-def attributes_of(value: Any) -> list[tuple[Any, str, Any]]:
-    """The attributes of an object: where each stands, its name, and what it is."""
-    attributes = getattr(value, "__dict__", None)
-    found = []
-    if isinstance(attributes, dict):
-        found += [(attributes, name, one) for name, one in attributes.items()]
-    for cls in type(value).__mro__:
-        slots = vars(cls).get("__slots__", ())
-        for name in (slots,) if isinstance(slots, str) else slots:
-            slot = vars(cls).get(name)
-            if isinstance(slot, MemberDescriptorType) and hasattr(value, name):
-                found.append((value, name, getattr(value, name)))
-    return found
-
-
-def _holds_parts(value: Any) -> bool:
-    """Whether a container begins with a parameter or a module, perhaps inside another one."""
-    for _ in range(4):
-        values = value.values() if isinstance(value, (dict, MappingProxyType)) else value
-        first = next(iter(values), None)
-        if not isinstance(first, (list, tuple, dict)):
-            break
-        value = first
-    else:
-        return False
-    known = isinstance(first, TensorBase) and is_fixed(first)
-    return known or hasattr(type(first), "named_parts")

@@ -19,8 +19,9 @@ from .effects import Changed, Missing, Streams, Undo, changes_of, printing
 from .entries import Var, mapped
 from .fitting import Conditions, Found
 from .leftovers import kept_outside
+from .looking import items
 from .numbers import Number
-from .reach import Place, Reached, items, path_text, reached_by
+from .reach import Place, Reached, path_text, reached_by
 from .records import is_record
 from .returning import Returns
 from .trace import Trace
