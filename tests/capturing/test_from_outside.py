@@ -119,6 +119,15 @@ def of_other_containers():
     return lambda x: x * named["gain"] + listed[0] * chained["a"], change
 
 
+class Names(dict):
+    __getattr__ = dict.__getitem__
+
+
+def of_names_as_attributes():
+    names = Names(gain=2.0)
+    return lambda x: x * names.gain, lambda: names.update(gain=3.0)
+
+
 def of_memory():
     doubles, octets, objects = array("d", [2.0]), bytearray(b"\1"), np.array([2.0], dtype=object)
     records = np.array([(2.0,)], dtype=[("gain", float)])

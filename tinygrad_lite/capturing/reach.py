@@ -272,7 +272,7 @@ class Reached:
     # Containers and objects
 
     def _container(self, value: Any, path: tuple[Any, ...]) -> None:
-        if hasattr(value, "while_recorded"):  # a group of an optimiser
+        if hasattr(type(value), "while_recorded"):  # a group of an optimiser
             self.groups[id(value)] = value
             return
         if len(value) > LONG and not holds_parts(value):
