@@ -20,27 +20,48 @@ from .records import is_fixed
 
 # What a step runs of these is not looked through.
 _CLOCKS = ("time", "datetime", "secrets", "uuid")
+_IMPORTS = {"modules", "import_module", "__import__"}
+_INSTALLED = ("site-packages", "dist-packages")
 _MADE_BY_CLASS = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 OURS = ("tinygrad_lite", "nn", "numpy", "builtins", "functools", *sys.stdlib_module_names)
 
 
 @lru_cache(maxsize=1024)
-def names_in(code: CodeType) -> tuple[list[str], set[str]]:
+def names_in(code: CodeType) -> tuple[list[str], set[str], set[str]]:
     """The globals that code uses, and the functions inside it; and all names that it may mean.
 
-    Those are the names of attributes too, and texts.
+    Those are the names of attributes too, and texts.  And the modules that it imports.
     """
-    steps = get_instructions(code)
+    steps = list(get_instructions(code))
     used = [one.argval for one in steps if one.opname.endswith(("_GLOBAL", "_NAME"))]
+    imported = {one.argval for one in steps if one.opname == "IMPORT_NAME"}
     named = set(code.co_names)
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            inner, more = names_in(constant)
+            inner, more, modules = names_in(constant)
             used += inner
             named |= more
+            imported |= modules
         elif isinstance(constant, str):
             named.add(constant)
-    return list(dict.fromkeys(used)), named
+    return list(dict.fromkeys(used)), named, imported
+
+
+def modules_of(imported: set[str], named: set[str], variables: Any) -> list[ModuleType]:
+    """The user's modules that code imports when it runs, or finds by a name."""
+    names = imported if named.isdisjoint(_IMPORTS) else imported | named
+    if not names:
+        return []
+    package = variables.get("__package__") or ""
+    inside = []  # the packages around it, for `from . import settings`
+    while package:
+        inside.append(package)
+        package = package.rpartition(".")[0]
+    full = [*names, *(f"{one}.{name}".rstrip(".") for name in names for one in inside)]
+    if names is not imported:  # sys.modules[__name__]
+        full.append(variables.get("__name__", ""))
+    found = {id(one): one for one in map(sys.modules.get, full) if isinstance(one, ModuleType)}
+    return [one for one in found.values() if is_users(one)]
 
 
 def gives_another_one(value: Any) -> bool:
@@ -57,7 +78,9 @@ def is_users(module: ModuleType) -> bool:
     """Whether a module belongs to the program, and to no installed package."""
     file = getattr(module, "__file__", None) or ""
     name = module.__name__.partition(".")[0]
-    return name not in OURS and name not in _CLOCKS and "site-packages" not in file
+    if name in sys.stdlib_module_names:
+        return not _is_standard(name)
+    return name not in OURS and not any(one in file for one in _INSTALLED)
 
 
 def content(value: Any) -> Any:

@@ -40,6 +40,7 @@ from .looking import (
     holds_parts,
     is_users,
     items,
+    modules_of,
     names_in,
     package,
 )
@@ -187,6 +188,8 @@ class Reached:
         if isinstance(value, (type, ModuleType)) and id(value) not in self.seen:
             self.seen[id(value)] = value
             users = isinstance(value, ModuleType) and is_users(value)
+            if users:
+                self.lengths.append(vars(value))  # a new one may be what hasattr asks for
             if users or (isinstance(value, type) and package(value) not in OURS):
                 self._objects.append((value, path, set()))
         if isinstance(value, BuiltinFunctionType):
@@ -243,8 +246,12 @@ class Reached:
         if package(value) in OURS and not hasattr(value, "__wrapped__"):
             return
         variables = value.__globals__
-        used, named = names_in(value.__code__)
+        used, named, imported = names_in(value.__code__)
         self.names.update(named)
+        if "globals" in named:  # globals()["rate"]
+            used = [*used, *sorted(named)]
+        for module in modules_of(imported, named, variables):
+            self._stack.append((module, None, (module.__name__,)))
         for name in used:
             if name in variables:
                 self._push(variables[name], variables, name, (name,))
@@ -327,7 +334,7 @@ class Reached:
         ours = package(kind) in OURS and package(kind) in ("tinygrad_lite", "nn")
         known = ours or not self.names.isdisjoint(_BY_ANY_NAME)
         known |= any(cls.__module__ == "collections" for cls in kind.__mro__)  # UserDict and so on
-        known &= not isinstance(value, ModuleType)
+        is_module = isinstance(value, ModuleType)
         module = hasattr(kind, "named_parts")
         if module and not done:
             self._method(kind, "forward")
@@ -335,7 +342,11 @@ class Reached:
             if name in done:
                 continue
             whole = module and (isinstance(one, TensorBase) or holds_parts((one,)))
-            if known or whole or name in self.names:
+            if is_module and (name.startswith("__") or isinstance(one, ModuleType)):
+                whole = name == "__getattr__"  # of the others only those that the code names
+            else:
+                whole = whole or known
+            if whole or name in self.names:
                 done.add(name)
                 place = Place(owner, name, (*path, name))
                 if module and isinstance(one, TensorBase) and name in value.registered_buffers:
