@@ -225,7 +225,7 @@ class Tensor(TensorMethods, NumpyProtocol, OtherNames):
 
     def __repr__(self) -> str:
         prefix = "Tensor("
-        leaves("print()", self._data)
+        leaves("str() or print()", self._data)
         values = np.array2string(self._data, prefix=prefix, separator=" ", threshold=100)
         if isinstance(self._node, Leaf):
             origin = ", requires_grad=True"
@@ -371,7 +371,8 @@ class Tensor(TensorMethods, NumpyProtocol, OtherNames):
         if self._node is None:
             raise RuntimeError(
                 f"{name}: no gradient flows to this tensor: nothing it was computed from has "
-                "requires_grad=True, or it was computed inside no_grad()"
+                "requires_grad=True, or it was computed inside no_grad(), or a captured step "
+                "returned it: then call backward inside the step"
             )
         return self._node
 

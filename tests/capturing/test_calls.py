@@ -87,9 +87,8 @@ def test_at_most_eight_plans_and_one_warning():
             x = Tensor.arange(n, dtype=np.float32)
             assert bits(step(x)) == bits(x * 2.0 + 1.0)
     assert len(step.plans) == 8
-    assert [str(one.message)[:60] for one in seen] == [
-        "capture: test_at_most_eight_plans_and_one_warning.<locals>.<"
-    ]
+    assert len(seen) == 1
+    assert "capture: <lambda> has had more than 8 kinds of calls" in str(seen[0].message)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ A record, made in one call:
     numpy_functions.py    which functions of NumPy a record may hold
     numbers.py    numbers of Python that are read in each replay, or that a replay has to meet
     effects.py    what the call changed: refused, noted, or undone
+    blame.py      the user's line that cannot be replayed
     leftovers.py  Traced objects that somebody still holds after the call
     watching.py   observers around the step, whose leaf_done is called in each replay
 

@@ -19,7 +19,7 @@ from ..arrays import generator
 from ..engine.graph import TensorBase
 from .entries import Var
 from .looking import items
-from .reach import Reached, path_text
+from .reach import Key, Reached, path_text
 from .trace import Trace
 from .traced import Traced
 
@@ -119,23 +119,29 @@ class Streams:
     """The random numbers that do not come from our generator: where they stand."""
 
     def __init__(self, reached: Reached) -> None:
-        self.generators = [getattr(one, "bit_generator", one) for one in reached.generators]
+        self.generators = [
+            (getattr(one, "bit_generator", one), reached.named[id(one)])
+            for one in reached.generators
+        ]
         self.before = self._now()
 
-    def _now(self) -> list[str]:
-        states: list[Any] = [random.getstate()]
+    def _now(self) -> dict[Any, Any]:
+        states: dict[Any, Any] = {"random": random.getstate()}
         numpy = sys.modules.get("numpy.random")
         if numpy is not None:
             _, keys, position, *more = numpy.get_state()
-            states.append((keys.tobytes(), position, more))
-        for one in self.generators:
+            states["np.random"] = keys.tobytes(), position, more
+        for number, (one, _) in enumerate(self.generators):
             with suppress(AttributeError):
-                states.append(repr(getattr(one, "state", None) or one.get_state()))
+                states[number] = repr(getattr(one, "state", None) or one.get_state())
         return states
 
-    def drawn(self) -> bool:
-        """Whether numbers were drawn."""
-        return self._now() != self.before
+    def drawn(self) -> str | None:
+        """The name of what numbers were drawn from; None if none were."""
+        for key, state in self._now().items():
+            if state != self.before.get(key):
+                return self.generators[key][1] if isinstance(key, int) else key
+        return None
 
 
 @contextmanager
@@ -146,7 +152,9 @@ def printing(trace: Trace) -> Iterator[None]:
     def noticed(function: Any) -> Any:
         def call(*args: Any, **options: Any) -> Any:
             if not trace.is_over():
-                trace.fail(f"calls {function.__name__}(), which replays would not do; return that")
+                trace.fail(
+                    f"calls {function.__name__}(), which replays would not do; do it after the call"
+                )
             return function(*args, **options)
 
         return call
@@ -193,7 +201,8 @@ def changes_of(reached: Reached) -> Iterator[Changed]:
     for container, before in reached.contents:
         if not _same_content(container, before):
             name = reached.named.get(id(container), "")
-            yield from _changes_in(name, container, before)
+            keyed = id(container) in reached.keyed
+            yield from _changes_in(name, container, before, keyed)
     for place, value in (*reached.links, *reached.inputs):
         if isinstance(place.owner, (dict, list)) and id(place.owner) in reached.watched:
             continue
@@ -225,12 +234,13 @@ def _copied(container: Any) -> Any:
     return copied
 
 
-def _changes_in(name: str, container: Any, before: Any) -> Iterator[Changed]:
+def _changes_in(name: str, container: Any, before: Any, keyed: bool) -> Iterator[Changed]:
     if isinstance(container, dict):
         for key in {**before, **container}:
             old, new = before.get(key, Missing), container.get(key, Missing)
             if old is not new:
-                path = path_text(tuple(one for one in (name, key) if one != ""))
+                part = Key(key) if keyed and isinstance(key, str) else key
+                path = path_text(tuple(one for one in (name, part) if one != ""))
                 yield Changed(path, old, new, container, key)
         return
     old_items, new_items = list(before), list(container)

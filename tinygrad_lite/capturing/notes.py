@@ -77,7 +77,7 @@ def running_lines() -> tuple[tuple[tuple[str, int], ...], tuple[tuple[str, int],
     frame: FrameType | None = sys._getframe(2)
     inside = True  # a rule of this library
     while frame is not None and len(user) < MOST:
-        kind = _kind_of(frame.f_globals.get("__name__"))
+        kind = kind_of(frame.f_globals.get("__name__"))
         if kind == "user":
             inside = False
             user.append((frame.f_code.co_filename, frame.f_lineno))
@@ -92,7 +92,7 @@ def running_lines() -> tuple[tuple[tuple[str, int], ...], tuple[tuple[str, int],
 
 
 @cache
-def _kind_of(module: str | None) -> str:
+def kind_of(module: str | None) -> str:
     """Whose the code of a module is."""
     name = module or ""
     if name.partition(".")[0] not in ("tinygrad_lite", "nn", "numpy"):

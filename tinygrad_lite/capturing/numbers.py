@@ -58,7 +58,7 @@ class Number:
         return hash(self._trace.leak("hash", self))
 
     def __repr__(self) -> str:
-        return repr(self._trace.leak("print", self))
+        return repr(self._trace.leak("str() or print()", self))
 
     def __format__(self, form: str) -> str:
         return format(self._trace.leak("format", self), form)

@@ -32,6 +32,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..engine.graph import TensorBase
+from .blame import code_in
 from .looking import (
     OURS,
     attributes_of,
@@ -97,14 +98,26 @@ class Place(NamedTuple):
         return path_text(self.path)
 
 
+class Key(str):
+    """A text in a path that is a key of a dict, and no attribute's name."""
+
+    __slots__ = ()
+
+
 def path_text(path: tuple[Any, ...]) -> str:
-    """A path in words: "model.0.weight"; that of an argument begins with its number."""
-    first = [f"argument {path[0]}"] if path and isinstance(path[0], int) else []
-    parts = [
-        f"[a {type(one).__name__}]" if isinstance(one, TensorBase) else str(one)
-        for one in path[len(first) :]
-    ]
-    return ".".join([*first, *parts])
+    """A path as the user would write it: "model[0].weight"; an argument begins with its number."""
+    text = ""
+    for number, part in enumerate(path):
+        if isinstance(part, int):
+            text += f"[{part}]" if number else f"argument {part}"
+        elif isinstance(part, TensorBase):
+            text += f"[a {type(part).__name__}]"
+        elif isinstance(part, Key):
+            layer = part.isdigit() and path[number - 1] == "_parts"
+            text += f"[{part}]" if layer else f'["{part}"]'
+        elif part != "_parts":  # of nn.Sequential and nn's lists
+            text += f".{part}" if text else str(part)
+    return text
 
 
 class Reached:
@@ -119,7 +132,8 @@ class Reached:
     tuples      places of tuples, which may hold arrays
     contents    containers that the step can change, each with a copy of what is in it
     kept        the same of optimisers, whose own step may change them
-    watched     identities of the containers in `contents`; named: their paths
+    watched     identities of the containers in `contents`; named: their paths; keyed: the dicts
+                that are no object's attributes
     modules     with a training flag
     optimisers  and what they keep
     groups      of optimisers, whose options are read in each replay
@@ -140,6 +154,7 @@ class Reached:
         self.kept: list[tuple[Any, Any]] = []
         self.watched: set[int] = set()
         self.named: dict[int, str] = {}
+        self.keyed: set[int] = set()
         self.modules: list[Any] = []
         self.optimisers: list[Any] = []
         self.groups: dict[int, Any] = {}
@@ -217,6 +232,7 @@ class Reached:
             self._container(value, path)
         elif type(value).__module__.startswith("numpy.random"):
             self.generators.append(value)
+            self.named[id(value)] = path_text(path)
         elif isinstance(value, (staticmethod, classmethod)):
             self._stack.append((value.__func__, None, path))
         elif isinstance(value, property):
@@ -290,7 +306,7 @@ class Reached:
             return
         if isinstance(value, (set, dict)):
             self.orders.append((value, tuple(value)))
-            self.watch(value, path)
+            self.watch(value, path, keys=isinstance(value, dict))
         elif isinstance(value, (list, deque)):
             self.lengths.append(value)
             self.watch(value, path)
@@ -298,10 +314,12 @@ class Reached:
             self._stack += [(one, None, path) for one in value]
             return
         for key, one in items(value):
-            self._push(one, value, key, (*path, key))
+            self._push(one, value, key, (*path, Key(key) if isinstance(key, str) else key))
 
-    def watch(self, container: Any, path: tuple[Any, ...]) -> None:
-        """Note what is in a container or in the attributes of an object."""
+    def watch(self, container: Any, path: tuple[Any, ...], keys: bool = False) -> None:
+        """Note what is in a container (a dict has keys), or in the attributes of an object."""
+        if keys:
+            self.keyed.add(id(container))
         self.contents.append((container, container.copy()))
         self.watched.add(id(container))
         self.named[id(container)] = path_text(path)
@@ -410,6 +428,10 @@ class Reached:
         if isinstance(found, (FunctionType, property)):
             self.links.append((Place(kind, name, (kind.__name__, name)), found))
 
+    def code(self) -> Iterator[CodeType]:
+        """The user's code that the step runs, as far as it is known."""
+        return code_in(self.seen.values(), lambda one: package(one) in OURS)
+
     def states(self) -> Iterator[Any]:
         """The arrays in the states of the optimisers."""
         for optimiser in self.optimisers:
@@ -424,7 +446,7 @@ def reached_by(fn: Callable[..., Any], args: Any, options: Any) -> Reached:
     for name, value in (*enumerate(args), *options.items()):
         for path, one in held_in(value, (name,)):
             if isinstance(one, (list, dict)):
-                reached.watch(one, path)
+                reached.watch(one, path, keys=isinstance(one, dict))
             elif is_record(one):
                 reached.walk(type(one), path)
             else:
@@ -439,7 +461,7 @@ def held_in(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...]
         yield path, value
     if isinstance(value, (tuple, list, dict)):
         for key, one in items(value):
-            yield from held_in(one, (*path, key))
+            yield from held_in(one, (*path, Key(key) if isinstance(key, str) else key))
     elif not isinstance(value, (TensorBase, np.ndarray, *PLAIN)):
         yield path, value
         if is_record(value):

@@ -15,7 +15,8 @@ from ..arrays.recorded import recorder
 from ..engine.graph import Leaf, TensorBase
 from ..engine.hooks import Hooks, hooks_of
 from ..engine.recording import modes
-from .effects import Changed, Missing, Streams, Undo, changes_of, printing
+from .blame import line_that_changes, line_that_uses, name_of
+from .effects import Changed, Streams, Undo, changes_of, printing
 from .entries import Var, mapped
 from .fitting import Conditions, Found
 from .leftovers import kept_outside
@@ -53,7 +54,7 @@ class Recording:
 
     def __init__(self, fn: Callable[..., Any], args: Any, options: Any) -> None:
         self.fn, self.args, self.options = fn, args, options
-        self.trace = Trace()
+        self.trace = Trace(name_of(fn))
         self.reached: Reached = reached_by(fn, args, options)
         self.undo = self.trace.journal = Undo(self.reached)
         self.streams = Streams(self.reached)
@@ -90,12 +91,15 @@ class Recording:
         for place, value in self.reached.inputs:
             self._found(self.conditions.place(place), value, ("place", place))
         self.conditions.reached(self.reached)
+        if self.conditions.refused is not None:
+            self.trace.fail(self.conditions.refused)
         for path in self.reached.unsteady:
-            self.conditions.refuse(
+            self.trace.fail(
                 f"uses {path_text(path)}, which gives another value each time, and replays would "
-                "repeat the first; pass the value as an argument"
+                "repeat the first; pass the value as an argument",
+                line_that_uses(str(path[0]), self.reached.code()),
             )
-        return self.conditions.refused
+        return self.trace.failed
 
     def _argument(self, kind: str) -> Found:
         def found(text: str, value: Any, path: tuple[Any, ...]) -> None:
@@ -276,7 +280,8 @@ class Recording:
                 node.hooks = hooks
             elif hooks_of(node) is not None:
                 self.trace.failed = None
-                self.trace.fail("registers a hook; do that before the first step")
+                line = line_that_uses("register_hook", self.reached.code())
+                self.trace.fail("registers a hook; do that before the first step", line)
         self.hooks.clear()
         for group, kind in self.groups:
             group.__class__ = kind
@@ -295,7 +300,8 @@ class Recording:
                 path = path_text(self.reached.paths.get(id(tensor), ("a tensor",)))
                 self._refuse(
                     f"assigns the data of {path} anew, which replays would not see; write into "
-                    "it, as in w.data[...] = value or w.data -= change"
+                    "it, as in w.data[...] = value or w.data -= change",
+                    line_that_changes("data", self.reached.code()),
                 )
         self.swapped.clear()
         self.placed.clear()
@@ -325,17 +331,18 @@ class Recording:
             same = now.shape == before.shape and now.dtype == before.dtype
             if not same or now.tobytes() != before.tobytes():
                 self._refuse(
-                    f"uses an array that is another one in each call, at {line}, and that replays "
-                    "would not see; pass it as an argument"
+                    "uses an array that is another one in each call, and that replays would not "
+                    "see; pass it as an argument",
+                    line,
                 )
                 return
 
     # What it means
 
-    def _refuse(self, why: str) -> None:
-        """Note the first reason why replays would be wrong."""
+    def _refuse(self, why: str, line: str = "") -> None:
+        """Note the first reason why replays would be wrong, and the user's line if known."""
         if self.wrong is None:
-            self.wrong = why
+            self.wrong = f"{f'{line}: ' if line else ''}{self.trace.name} {why}"
 
     def _judge(self) -> None:
         """Find what a replay would not do."""
@@ -347,14 +354,18 @@ class Recording:
                 f"uses an array that may be from {path_text(self.reached.long[0])}, of which not "
                 "all is looked at; pass it as an argument"
             )
-        if self.streams.drawn():
+        stream = self.streams.drawn()
+        if stream is not None:
+            words = f"draws random numbers that are not Tensor's, from {stream}"
+            line = line_that_uses(stream.rpartition(".")[2], self.reached.code())
             if trace.strangers:
                 self._refuse(
-                    "draws random numbers that are not Tensor's, which replays would repeat; use "
-                    "Tensor.rand and the like, or pass them as an argument"
+                    f"{words}, which replays would repeat; use Tensor.rand and the like, or pass "
+                    "them as an argument",
+                    line,
                 )
             else:
-                trace.fail("draws random numbers that are not Tensor's; pass them as an argument")
+                trace.fail(f"{words}; pass them as an argument", line)
         self.strangers = [
             (var.value.copy(), line) for var, line in trace.strangers if var.kind == "constant"
         ]
@@ -362,22 +373,26 @@ class Recording:
             trace.fail("keeps a tensor of the step outside of it; return it")
 
     def _changed(self, change: Changed) -> None:
+        def line() -> str:
+            return line_that_changes(change.path, self.reached.code())
+
         in_an_argument = change.path.startswith("argument ")
         if change.rebinds and not in_an_argument and self._was_read(change.before):
             data = ".data" if isinstance(change.before, TensorBase) else ""
             self._refuse(
                 f"makes another array of {change.path} in each call, which replays would not see; "
-                f"write into it in place: {change.path}{data}[...] = value"
+                f"write into it in place: {change.path}{data}[...] = value",
+                line(),
             )
         elif change.keeps:
-            self.trace.fail(f"keeps a tensor of the step as {change.path}; return it")
+            self.trace.fail(f"keeps a tensor of the step as {change.path}; return it", line())
         elif change.is_switch:
             owner, key = self.conditions.word(change.container), self.conditions.word(change.key)
             self.returns.lines.append(f"{owner}[{key}] = {self.conditions.word(change.now)}")
-        elif change.now is Missing or change.before is Missing:
-            self.trace.fail(f"changes {change.path}, which replays would not do; return the value")
         else:
-            self.trace.fail(f"changes {change.path}, which replays would not do; return the value")
+            self.trace.fail(
+                f"changes {change.path}, which replays would not do; return the value", line()
+            )
 
     def _was_read(self, value: Any) -> bool:
         array = value._data if isinstance(value, TensorBase) else value

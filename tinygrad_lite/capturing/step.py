@@ -14,6 +14,7 @@ from ..arrays.locks import ProcessLock
 from ..arrays.recorded import recorder
 from ..engine.recording import Mode, modes, serials
 from ..source_lines import warn
+from .blame import line_of_error, name_of
 from .checking import Differs, State, compared
 from .reach import path_text
 from .recording import Recording
@@ -169,7 +170,7 @@ class Captured(ProcessLock):
                 state,
             )
         except Differs as error:
-            raise RuntimeError(f"capture: a replay of {_name(self.fn)} {error}") from None
+            raise RuntimeError(f"capture: a replay of {name_of(self.fn)} {error}") from None
 
     def source(self, map: bool = False) -> Source | list[Line]:
         """The step as a program of NumPy that runs alone; see source.py for its parts.
@@ -209,7 +210,7 @@ class Captured(ProcessLock):
                 raise
             recording.undo.run()
             result = self._eagerly(args, options)  # raises if the error is the step's own
-            self._give_up(f"{type(error).__name__}: {error}")
+            self._give_up(_told(error, self.fn))
             return result
         failed = recording.trace.failed
         if failed is not None:
@@ -222,13 +223,13 @@ class Captured(ProcessLock):
             self.plans.remove(trial)
         if recording.wrong is not None:
             recording.undo.run()
-            raise RuntimeError(f"capture: {_name(self.fn)} {recording.wrong}")
+            raise RuntimeError(f"capture: {recording.wrong}")
         try:
             replay = Replay(recording)
         except Exception as error:
             if self.strict:
                 raise
-            self._give_up(f"{type(error).__name__}: {error}")
+            self._give_up(_told(error, self.fn))
             return result
         if trial is not None:
             replay.trial = []
@@ -260,7 +261,7 @@ class Captured(ProcessLock):
         if not self.warned:
             self.warned = True
             warn(
-                f"capture: {_name(self.fn)} has had more than {PLANS} kinds of calls, by shapes, "
+                f"capture: {name_of(self.fn)} has had more than {PLANS} kinds of calls, by shapes, "
                 "dtypes and values; only those that come again are recorded, and for each new one "
                 "the plan that was used least recently is dropped"
             )
@@ -316,6 +317,7 @@ def _runs_at_once(fn: Any) -> Any:
     return fn
 
 
-def _name(fn: Any) -> str:
-    """How messages call the function."""
-    return getattr(fn, "__qualname__", type(fn).__name__)
+def _told(error: Exception, fn: Any) -> str:
+    """An error as the reason why a step runs eagerly."""
+    place = line_of_error(error) or f"in {name_of(fn)}"
+    return f"{place}: {type(error).__name__}: {error}"

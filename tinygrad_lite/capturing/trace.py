@@ -20,6 +20,7 @@ from ..engine.graph import Leaf
 from ..engine.hooks import Hooks, hooks_of
 from ..engine.memory import changes
 from ..engine.recording import Mode, Observer, modes, serials, user_line
+from .blame import running_line
 from .entries import Entry, Var, mapped
 from .notes import Notes, running_lines
 from .numbers import Number, Numbers
@@ -47,7 +48,8 @@ class Trace(Observer):
     failed  why the step cannot be captured; None as long as it can
     """
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "the step") -> None:
+        self.name = name  # of the function
         self.entries: list[Entry] = []
         self.failed: str | None = None
         self.known: dict[int, Var] = {}  # by the identity of the array
@@ -397,7 +399,10 @@ class Trace(Observer):
             known = traced is not None and not any(map(self.varies, traced_in((traced, more))))
         if not known and not self.is_over():
             plain = "," not in what and not what.startswith(("a ", "an "))
-            cure = " reads a value; return that, and read it after the call"
+            call = "()" if what.isidentifier() else ""
+            cure = f"{call} reads a value; return that, and read it after the call"
+            if "whose shape depends" in what:
+                what += "; use mask.where(a, b), or weights of 0"
             self.fail(what + cure if plain else what)
         value: Any = None if traced is None else traced.value
         return value[mapped(more[0], value_of)] if more else value
@@ -410,10 +415,10 @@ class Trace(Observer):
         if self.strict:
             raise NotRecorded("work for several threads")
 
-    def fail(self, why: str) -> None:
-        """Note the first reason why the step cannot be captured, and the user's line."""
+    def fail(self, why: str, line: str = "") -> None:
+        """Note the first reason why the step cannot be captured, and the user's line if known."""
         if self.failed is None:
-            self.failed = f"{user_line()}: {why}"
+            self.failed = f"{line or running_line() or f'in {self.name}'}: {why}"
 
     # What the engine tells
 

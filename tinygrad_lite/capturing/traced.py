@@ -93,7 +93,7 @@ class Traced(NDArrayOperatorsMixin):
         arrays = ARRAYS.get(function)
         if arrays is None:
             name = getattr(function, "__name__", "a function")
-            self._trace.leak(f"{name}, whose result depends on values", self)
+            self._trace.leak(f"np.{name}()", self)
             return function(*mapped(args, value_of), **mapped(options, value_of))
         if function is np.where and len(args) + len(options) < 3:
             self._trace.leak("np.where(x), whose shape depends on values", self)
@@ -156,7 +156,7 @@ class Traced(NDArrayOperatorsMixin):
 
     def __iter__(self) -> Iterator[Any]:
         if self.value.ndim == 0 or (self.value.ndim == 1 and len(self) > MANY):
-            return iter(self._trace.leak("iteration", self))
+            return iter(self._trace.leak("a loop over the numbers of an array", self))
         return (self[position] for position in range(len(self)))
 
     # What would read the values
@@ -191,10 +191,10 @@ class Traced(NDArrayOperatorsMixin):
         return value_of(value) in self._trace.leak("in", self)
 
     def __repr__(self) -> str:
-        return repr(self._trace.leak("print", self))
+        return repr(self._trace.leak("str() or print()", self))
 
     def __str__(self) -> str:
-        return str(self._trace.leak("print", self))
+        return str(self._trace.leak("str() or print()", self))
 
     def __format__(self, form: str) -> str:
         return format(self._trace.leak("format", self), form)
