@@ -35,7 +35,8 @@ def keep_mean_square(mean: Array, value: Array, kept: float, spare: Array) -> No
 def denominator(square: Array, eps: float, out: Array) -> Array:
     """sqrt(square) + eps, in `out`."""
     np.sqrt(square, out=out)
-    out += largest(eps, SMALLEST[out.itemsize])  # as in above_zero
+    eps_hat = largest(eps, SMALLEST[out.itemsize])  # as in above_zero
+    out += eps_hat
     return out
 
 

@@ -81,7 +81,8 @@ class Adam(Optimizer):
         # parameter - (lr * root / (1 - b1^t)) * m / (sqrt(v) + eps * root)
         root = square_root(1 - b2**t)
         change = np.divide(m, denominator(v, group["eps"] * root, spare), out=spare)
-        change *= group["lr"] * root / (1 - b1**t)
+        step_size = group["lr"] * root / (1 - b1**t)
+        change *= step_size
         parameter -= change
 
 

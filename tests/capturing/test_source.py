@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -275,6 +276,78 @@ def test_a_norm_beyond_float32_has_the_bits_of_the_step() -> None:
 def test_a_recurrent_network_needs_numpy_and_python_alone() -> None:
     program = check_beside(trainer(Sequences, sgd()), batches(5, (3,)))
     assert not {"threading", "threadpoolctl", "weakref"} & set(re.findall(r"\w+", program.head))
+
+
+def test_lines_outside_of_operations_have_the_names_of_methods() -> None:
+    model = WithDropout()
+    opt = nn.optim.Adam(model.parameters())
+
+    def step(x, y):
+        scores = model(x)
+        loss = scores.cross_entropy(y)
+        opt.zero_grad()
+        loss.backward()
+        opt.step()
+        return {"loss": loss, "accuracy": (scores.argmax(1) == y).float().mean()}
+
+    program = recorded(lambda: (model, opt, step), batches(4, (20,)))[2].source()
+    comments = {line.name: line.comment for line in program.lines}
+    assert comments["values"] == "dropout"
+    assert comments["equal"] == "a comparison"
+    assert program.returns == ("loss", "accuracy")
+    assert {"one_minus_beta1", "step_size", "eps_hat"} <= comments.keys()
+
+
+class Deep(nn.Module):
+    def __init__(self):
+        layer = nn.TransformerEncoderLayer(8, 2, 8, batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, 1)
+        self.first, self.scores = nn.Linear(20, 8), nn.Linear(8, 10)
+
+    def forward(self, x):
+        return self.scores(self.encoder(self.first(x).unsqueeze(1)).squeeze(1))
+
+
+class Trainer:
+    def __init__(self, params=None):
+        self.net = Deep()
+        self.opt = nn.optim.SGD(self.net.parameters(), lr=0.1)
+
+    @capture
+    def step(self, x, y):
+        loss = self.net(x).cross_entropy(y)
+        self.opt.zero_grad()
+        loss.backward()
+        self.opt.step()
+        return loss
+
+
+def test_a_method_and_nested_modules_have_the_names_of_the_state_dict() -> None:
+    trainer = Trainer()
+    for batch in batches(2, (20,)):
+        trainer.step(*batch)
+    program = Trainer.step.source()
+    assert program.inputs == ("x", "y")
+    names = {name.replace(".", "_") for name in nn.state.get_state_dict(trainer.net)}
+    assert set(program.arrays) == names
+
+
+def test_a_model_in_a_module_of_the_users() -> None:
+    nets = types.ModuleType("nets")
+    nets.model = MLP(20, 16)
+    nets.opt = nn.optim.SGD(nets.model.parameters(), lr=0.1)
+    names = {"nets": nets}
+    exec(
+        "def step(x, y):\n"
+        "    loss = nets.model(x).cross_entropy(y)\n"
+        "    nets.opt.zero_grad(); loss.backward(); nets.opt.step()\n"
+        "    return loss\n",
+        names,
+    )
+    step = capture(names["step"])
+    for batch in batches(2, (20,)):
+        step(*batch)
+    assert "hidden_weight" in step.source().arrays
 
 
 SCRIPT = """

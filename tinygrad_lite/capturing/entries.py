@@ -31,9 +31,9 @@ class Entry:
     always  it is replayed even if nothing needs its result
     checks  it changes nothing, though it is always replayed: it may raise
     keeps   further variables that must not be overwritten before this entry
-    label   the operation, and "forward", "backward", ...
+    label   the operation, "" outside of rules, and "forward", "backward", ...
     module  the path of the module whose forward was running, "" outside of modules
-    line    "file:line" of the user's code
+    line    "file:line" of the user's code that called the operation
     within  the lines of this library that made the call, the innermost first
     callers the lines of the user's code around it, the innermost first
     lines   the entries that do the same, if there are such: `source` shows them

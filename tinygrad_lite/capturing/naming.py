@@ -5,7 +5,8 @@ import inspect
 import keyword
 import linecache
 import re
-from collections import deque
+import sys
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from types import FunctionType, MethodType, ModuleType
@@ -68,15 +69,20 @@ class Path:
         return Path((*self.parts, str(key)), self.root or not self.parts)
 
 
-def paths_of(fn: Callable[..., Any]) -> dict[int, tuple[str, ...]]:
-    """By the identity of each tensor and its array, the path on which a function reaches it."""
+def paths_of(fn: Callable[..., Any], arguments: Any = ()) -> dict[int, tuple[str, ...]]:
+    """By the identity of each tensor and its array, the path on which a function reaches it.
+
+    arguments: objects by the names of the arguments, such as the `self` of a method
+    """
     found: dict[int, tuple[str, ...]] = {}
     states: list[tuple[Path, Any]] = []
     seen: set[int] = set()
     queue: deque[tuple[Any, Path]] = deque([(fn, Path())])
+    queue.extend((one, Path(() if name == "self" else (name,))) for name, one in arguments)
+    groups: list[Any] = []  # of optimisers: paths through models say more
     keep = []  # so that no identity is used twice
-    while queue:
-        value, path = queue.popleft()
+    while queue or groups:
+        value, path = queue.popleft() if queue else (groups.pop(), Path(("", "parameter")))
         if id(value) in seen:
             continue
         seen.add(id(value))
@@ -90,8 +96,16 @@ def paths_of(fn: Callable[..., Any]) -> dict[int, tuple[str, ...]]:
             if isinstance(value, dict) and any(isinstance(key, TensorBase) for key in value):
                 states.append((path, value))
                 continue
-            queue.extend((one, path.then(key, one) if key is not None else path)
-                         for key, one in _parts(value))  # fmt: skip
+            parts = []
+            for key, one in _parts(value):
+                if key == "param_groups" and isinstance(one, list):
+                    groups += [group["params"] for group in reversed(one)]
+                else:
+                    parts.append((one, path if key is None else path.then(key, one)))
+            if hasattr(type(value), "named_parts"):  # a module: before what else is known by now
+                queue.extendleft(reversed(parts))
+            else:
+                queue.extend(parts)
     for _, state in states:
         for tensor, kept in state.items():
             owner = found.get(id(tensor), ("", "parameter"))
@@ -117,7 +131,10 @@ def _parts(value: Any) -> Iterator[tuple[Any, Any]]:
         for name in value.__code__.co_names:
             if name in value.__globals__:
                 one = value.__globals__[name]
-                yield (None if isinstance(one, (FunctionType, MethodType)) else name), one
+                if isinstance(one, ModuleType):
+                    yield from _parts_of_module(one, value.__code__.co_names)
+                else:
+                    yield (None if isinstance(one, (FunctionType, MethodType)) else name), one
     elif isinstance(value, dict):
         yield from value.items()
     elif isinstance(value, (list, tuple)):
@@ -128,6 +145,16 @@ def _parts(value: Any) -> Iterator[tuple[Any, Any]]:
         named = getattr(value, "named_parts", None)  # of a module, which may hold a list
         yield from named() if callable(named) else ()
         yield from vars(value).items()
+
+
+def _parts_of_module(module: ModuleType, names: tuple[str, ...]) -> Iterator[tuple[Any, Any]]:
+    """What a function may read of a module that it names: settings.model."""
+    if module.__name__.partition(".")[0] in (*OURS, *sys.stdlib_module_names):
+        return
+    for name in names:
+        one = vars(module).get(name)
+        if one is not None and not isinstance(one, ModuleType):
+            yield (None if isinstance(one, (FunctionType, MethodType)) else name), one
 
 
 def short_names(paths: dict[Any, tuple[str, ...]]) -> dict[Any, tuple[str, ...]]:
@@ -163,10 +190,28 @@ def _parameters(fn: Callable[..., Any]) -> list[str]:
 
 
 @lru_cache(maxsize=256)
+def _functions(file: str) -> list[tuple[int, int, str]]:
+    """The functions of a file, with their first and last lines; an inner one after the outer."""
+    try:
+        tree = ast.parse("".join(linecache.getlines(file)))
+    except (SyntaxError, ValueError):
+        return []
+    return [(one.lineno, one.end_lineno or one.lineno, one.name) for one in ast.walk(tree)
+            if isinstance(one, (ast.FunctionDef, ast.AsyncFunctionDef))]  # fmt: skip
+
+
+def function_at(file: str, line: int) -> str:
+    """The name of the function that a line is in; "" outside of functions."""
+    inside = [name for first, last, name in _functions(file) if first <= line <= last]
+    return inside[-1] if inside else ""
+
+
+@lru_cache(maxsize=256)
 def _assignments(file: str) -> dict[int, tuple[int, str, bool]]:
     """For each line of a file: where its statement starts, and the one name that it assigns.
 
-    The last part says whether the name is assigned once in its function.
+    The last part says whether the name is assigned once in its function, by the only statement on
+    the line.
     """
     try:
         tree = ast.parse("".join(linecache.getlines(file)))
@@ -187,12 +232,15 @@ def _assignments(file: str) -> dict[int, tuple[int, str, bool]]:
             if arguments
             else set()
         )
+        crowded = {line for line, many in Counter(one.lineno for one in statements).items()
+                   if many > 1}  # fmt: skip
         for one in statements:
             target = (
                 one.targets[0] if isinstance(one, ast.Assign) and len(one.targets) == 1 else None
             )
             if isinstance(target, ast.Name):
                 once = counts[target.id] == 1 and target.id not in given
+                once = once and one.lineno not in crowded
                 for line in range(one.lineno, (one.end_lineno or one.lineno) + 1):
                     found[line] = (one.lineno, target.id, once)
     return found

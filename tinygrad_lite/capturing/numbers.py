@@ -14,6 +14,7 @@ import numpy as np
 
 from ..arrays.recorded import recorder
 from .entries import Entry, Var
+from .notes import running_lines
 
 
 class Number:
@@ -270,6 +271,7 @@ class Numbers:
         var = Var("made", function(*[one.value if type(one) is Var else one for one in args]))
         entry = Entry(function, args, {}, self.trace.label)
         entry.result, entry.line = var, self.trace.line
+        entry.within, entry.callers = running_lines()
         self.trace.entries.append(entry)
         if any(one in self.late for one in args if type(one) is Var):
             self.late.add(var)

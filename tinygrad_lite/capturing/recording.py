@@ -4,6 +4,7 @@ What the call returns, and what it leaves behind, decides whether it can be repl
 written, copies are kept, so that a call that a replay would do wrong can be undone.
 """
 
+import weakref
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
@@ -50,6 +51,7 @@ class Recording:
     outputs  the variables that the plan returns
     grads    each leaf, with its gradient before
     before   each tensor, with its node and its gradient before
+    objects  the arguments that hold others, by position or name, for `source`
     """
 
     def __init__(self, fn: Callable[..., Any], args: Any, options: Any) -> None:
@@ -77,6 +79,11 @@ class Recording:
         self.leaves = None
         if modes.get().observers:
             self.leaves = Leaves(self.trace, modes.get(), self.grads, self.reached.fixed)
+        self.objects = [
+            (key, weakref.ref(one))
+            for key, one in (*enumerate(args), *options.items())
+            if hasattr(one, "__weakref__") and not isinstance(one, TensorBase)
+        ]
         self.returns = Returns(self)
 
     # Before

@@ -57,6 +57,7 @@ class Returns:
         self.gradients: list[tuple[Any, Var]] = []
         self.left: list[tuple[Any, Var]] = []  # every gradient that the step leaves, for `source`
         self.results: list[Var] = []
+        self.keys: dict[Var, str] = {}  # under which results are in a dict, for `source`
 
     def close(self, result: Any) -> Any:
         """The result of the recorded call, with arrays; its tensors are closed in place."""
@@ -97,6 +98,14 @@ class Returns:
             self.conditions.objects.append(text)
         return f"objects[{self.conditions.objects.index(text)}]"
 
+    def _of_key(self, key: Any, value: Any) -> tuple[str, Any]:
+        """The same for the value of a dict."""
+        first = len(self.recording.outputs)
+        part = self._part(value)
+        if type(key) is str and len(self.recording.outputs) == first + 1:
+            self.keys[self.recording.outputs[first]] = key
+        return part
+
     def _part(self, value: Any) -> tuple[str, Any]:
         """Text for a part of the result, and that part of the recorded call's."""
         if type(value) is Traced:
@@ -118,7 +127,7 @@ class Returns:
         if type(value) in (tuple, list) or hasattr(value, "_make"):
             return self._sequence(value)
         if type(value) is dict:
-            pairs = {key: self._part(one) for key, one in value.items()}
+            pairs = {key: self._of_key(key, one) for key, one in value.items()}
             for key, (_, closed) in pairs.items():
                 value[key] = closed
             texts = (f"{self.conditions.word(key)}: {text}" for key, (text, _) in pairs.items())

@@ -51,6 +51,8 @@ class Step:
     entries  those that are replayed
     inputs   the variables that are other arrays in each call
     returned those of the tensors that the call returns
+    objects  the arguments that are objects, with their names
+    keys     of what is returned in a dict, the keys
     grads    each gradient that the step leaves, with the tensor whose gradient it is
     notes    see notes.py
     """
@@ -67,6 +69,11 @@ class Step:
         self.arguments = {
             key: argument_path(self.fn, *origin) for key, origin in recording.arguments.items()
         }
+        self.keys = recording.returns.keys
+        self.objects = [
+            (argument_path(self.fn, "args", (key,))[0] if isinstance(key, int) else key, one())
+            for key, one in recording.objects
+        ]
         self.grads = [(var, leaf) for leaf, var in recording.returns.left]
 
 

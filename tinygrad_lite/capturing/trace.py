@@ -37,6 +37,9 @@ from .rules import (
 )
 from .traced import Traced, of_kind, traced_in, value_of
 
+# The labels of what no rule of an operation does: methods and code of the user's; sums of gradients
+OUTSIDE, BETWEEN = ("", "forward"), ("", "backward")
+
 
 class NotRecorded(Exception):  # no error of the user's
     """A rule did what cannot be recorded: it is then replayed as a whole."""
@@ -54,7 +57,7 @@ class Trace(Observer):
         self.failed: str | None = None
         self.known: dict[int, Var] = {}  # by the identity of the array
         self.roots: dict[int, Var] = {}  # by the identity of the array that owns the memory
-        self.label = ("", "")
+        self.label = OUTSIDE
         self.path = ""
         self.line = ""
         self.strict = 0  # inside a rule, which is replayed whole if it cannot be recorded
@@ -213,7 +216,7 @@ class Trace(Observer):
         entry = Entry(function, mapped(args, self._variable_of), {}, self.label)
         if options:
             entry.options = mapped(options, self._variable_of)
-        entry.module, entry.line = self.path, self.line
+        entry.module, entry.line = self.path, self.line if self.label[0] else ""
         entry.within, entry.callers = running_lines()
         read = entry.reads()
         given = {id(var.value): var for var in read}
@@ -435,6 +438,7 @@ class Trace(Observer):
         mapped(arrays, self.meet)
         result = self._forward(op, arrays)
         self.notes.forward(op, arrays, result, (self.line, self.path))
+        self.label = OUTSIDE
         return result
 
     def _forward(self, op: Any, arrays: list[Any]) -> Any:
@@ -493,6 +497,7 @@ class Trace(Observer):
             pulled = self._pulled(node, gradient)
         finally:
             self.line, self.path = line, before
+            self.label = BETWEEN
         self.notes.pulled(node, pulled)
         return pulled
 

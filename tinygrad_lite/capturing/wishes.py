@@ -39,7 +39,8 @@ class Wishes:
 
     def _given(self) -> None:
         """Names for arguments, parameters, buffers and the state of the optimiser."""
-        step, reached = self.step, {**self.step.arguments, **paths_of(self.step.fn)}
+        step = self.step
+        reached = {**step.arguments, **paths_of(step.fn, step.objects)}
         used = set(variables([(one.args, one.options) for one in step.entries]))
         used |= {var.root for var in used}
         counts = counts_of(step.entries)
@@ -84,6 +85,10 @@ class Wishes:
                 self.wishes[var], own_line = self._after_op(op, name, given)
                 if own_line:
                     self.strong.add(var)
+        for var, key in step.keys.items():
+            if var not in assigned:
+                self.wishes[var] = identifier(key)
+                assigned.add(var)
         for var in step.returned:
             loss = step.grads and getattr(var.value, "shape", None) == ()
             if var not in assigned and (loss or var not in self.wishes):
@@ -120,7 +125,7 @@ class Wishes:
             if entry.label[1] != "forward":
                 continue
             for var in entry.results():
-                if var not in made:
+                if var not in made and entry.label[0]:
                     continue
                 for depth, (file, line) in enumerate(entry.callers):
                     found = assigned_at(file, line)

@@ -10,6 +10,7 @@ import linecache
 import operator
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,11 +34,13 @@ from .expressions import (
 )
 from .library import Library
 from .lookahead import LookAhead
-from .naming import identifier, name_in_rule, snake
+from .naming import function_at, identifier, name_in_rule, snake
 from .rules import run_backward, run_forward, run_nested
 from .traced import getitem, setitem
 from .wishes import Wishes
 
+UNTOLD = {"", "call", "forward"}  # names of functions that say nothing
+COMPARISONS = {"__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__"}
 CODE = 70  # columns of a line's code up to which expressions are put together
 
 
@@ -59,13 +62,26 @@ class Line:
         self.op, self.kind = entry.label
         rule = ".forward(" in code or ".backward(" in code  # which may leave what another reads
         self.effect = entry.always or rule
-        update = self.kind == "update" and entry.callers
-        self.where = "{}:{}".format(*entry.callers[0]) if update else entry.line
+        outside = entry.callers and (self.kind == "update" or not entry.line)
+        self.where = "{}:{}".format(*entry.callers[0]) if outside else entry.line
         self.module, self.text = entry.module, user_text(self.where)
 
     def __repr__(self) -> str:
         place = ", ".join(part for part in (self.module, f"{self.where}: {self.text}") if part)
         return f"{self.code}\n    {self.op} {self.kind}: {place}"
+
+
+def _method(entry: Entry) -> str:
+    """The method or function of this library that made a call outside of rules."""
+    names = [function_at(*place) for place in entry.within[::-1]]
+    if names and names[0] in COMPARISONS:
+        return "a comparison"
+    return next((name for name in names if name not in UNTOLD and name[:1] != "_"), "")
+
+
+def _short(callers: tuple[tuple[str, int], ...]) -> tuple[str, int]:
+    file, line = callers[0] if callers else ("", 0)
+    return Path(file).name, line
 
 
 def user_text(where: str) -> str:
@@ -237,7 +253,9 @@ class Writer:
             if key in self.pending:
                 first = self.pending.pop(key)[1]
                 ops += [*self.absorbed.get(id(first), ()), first.label[0]]
-        self.absorbed[id(entry)] = [op for op in dict.fromkeys(ops) if op != entry.label[0]]
+        self.absorbed[id(entry)] = [
+            op for op in dict.fromkeys(ops) if op not in ("", entry.label[0])
+        ]
         return expr
 
     def _together(self, first: Entry, second: Entry, key: Any) -> bool:
@@ -246,7 +264,7 @@ class Writer:
         if self._is_strong(key):
             return False
         if first.label is second.label:
-            return True
+            return bool(first.label[0]) or first.callers[:1] == second.callers[:1]
         if var.root is not var and self.step.notes.made.get(var) is None:
             return True
         kinds = first.label[1], second.label[1]
@@ -255,23 +273,26 @@ class Writer:
     def _flush(self, key: Any) -> None:
         """Write the line of a value."""
         expr, entry = self.pending.pop(key)
-        self._name(key, self._new_name(key, entry), expr, entry)
+        if expr.text.isidentifier() and expr.text == self.known.wishes.get(key[0]):
+            self.known.named[key] = expr.text  # another carrier of the same memory
+            return
+        self._name(key, self._new_name(key, entry, expr), expr, entry)
 
     def _name(self, key: Any, name: str, expr: Expr, entry: Entry) -> None:
         """Write the line that gives a value its name."""
         self.known.named[key] = name
         self.write_line(f"{name} = {expr.text}", entry, name, key[0])
 
-    def _new_name(self, key: Any, entry: Entry) -> str:
+    def _new_name(self, key: Any, entry: Entry, expr: Expr) -> str:
         var, version = key
         wishes = self.known.wishes
         wish = wishes.get(var) or next((wishes[one] for one in wishes if one.root is var), None)
         final = version == self.ahead.final.get(var, 0) or var in self.known.derivatives
         if wish is None or not final:  # not yet what the name says
-            wish = self._wish_of(entry)
+            wish = self._wish_of(entry, expr)
         return self.known.names.fresh(wish)
 
-    def _wish_of(self, entry: Entry) -> str:
+    def _wish_of(self, entry: Entry, expr: Expr) -> str:
         found = readable.own_name(entry) or name_in_rule(entry.within)
         if found is not None:
             return identifier(found)
@@ -279,7 +300,8 @@ class Writer:
         owner = getattr(entry.function, "__self__", None)
         if isinstance(owner, np.ufunc):
             name = {"add": "total", "maximum": "largest"}.get(owner.__name__, owner.__name__)
-        return snake(identifier(name))
+        minus = re.fullmatch(r"1 - (\w+)", expr.text)
+        return f"one_minus_{minus[1]}" if minus else snake(identifier(name))
 
     def write_line(self, code: str, entry: Entry, name: str = "", var: Var | None = None) -> None:
         """A line of the program."""
@@ -405,7 +427,7 @@ class Writer:
         ):
             return "_"
         key = self.key(result)
-        self.known.named[key] = name = self._new_name(key, entry)
+        self.known.named[key] = name = self._new_name(key, entry, Expr(""))
         return name
 
     # Expressions
@@ -541,12 +563,15 @@ class Writer:
             if of is None and var is not None:
                 of = next((name for one, name in self.known.derivatives.items()
                            if one.root is var.root), None)  # fmt: skip
-            return f"dL/d {of}" if of is not None else f"{op}, backward"
+            if of is not None:
+                return f"dL/d {of}"
+            return f"{op}, backward" if op else _method(entry) or "a sum of gradients"
         if kind == "forward":
             others = self.absorbed.get(id(entry))
+            op = op or _method(entry) or "{}:{}".format(*_short(entry.callers))
             if others:
                 return ", ".join([*others, op])
-            first = id(entry.label) not in self.formulas
+            first = id(entry.label) not in self.formulas and bool(entry.label[0])
             self.formulas.add(id(entry.label))
             formula = readable.formula(op) if first else ""
             return f"{op}: {formula}" if formula else op
