@@ -98,3 +98,36 @@ def test_backward_of_what_a_captured_step_returned():
         loss = step(Tensor([[1.0, 2.0]]))
     with pytest.raises(RuntimeError, match="a captured step returned it: then call backward insid"):
         loss.backward(Tensor([[1.0, 1.0]]))
+
+
+@pytest.mark.parametrize(
+    ("fn", "argument", "words"),
+    [
+        (lambda x, n: x * n, lambda n: n, "; n is 1, 2, 3, ...; pass a float"),
+        (lambda x, n: x if n > 0.5 else -x, lambda n: n / 2, "; n is 0.5, 1.0, 1.5, ..."),
+        (
+            lambda x, n: x.sum() + n.sum(),
+            lambda n: Tensor.ones(n),
+            "; the shape of n is (1,), (2,), ",
+        ),
+    ],
+)
+def test_what_differs_in_many_kinds_of_calls(fn, argument, words):
+    step = capture(fn)
+    step(Tensor([1.0]), argument(1))
+    with pytest.warns(UserWarning, match="more than 8 kinds of calls") as seen:
+        list(map(step, [Tensor([1.0])] * 11, map(argument, range(1, 12))))
+    assert words in str(seen[0].message)
+
+
+def test_how_a_captured_step_is_shown():
+    def step(x):
+        return x * 2
+
+    captured = capture(step)
+    assert repr(captured) == "<captured step: 0 recordings>"
+    for _ in range(2):
+        captured(Tensor([1.0]))
+    assert repr(captured) == "<captured step: 1 recording>"
+    with pytest.raises(TypeError, match="got the class Linear; capture an instance"):
+        capture(nn.Linear)

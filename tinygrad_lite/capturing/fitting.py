@@ -16,7 +16,7 @@ from ..engine.graph import Leaf, TensorBase
 from ..engine.hooks import hooks_of, living
 from ..engine.recording import modes
 from .looking import content
-from .reach import CONTAINERS, Place, Reached
+from .reach import CONTAINERS, Place, Reached, path_text
 from .records import is_fixed, is_record
 
 _BY_VALUE = (int, float, complex, str, bytes, np.generic, np.dtype, slice, range, type)
@@ -41,6 +41,7 @@ class Conditions:
         self.known: dict[int, str] = {}  # how a tensor or an array is read, by its identity
         self.texts: dict[int, str] = {}  # how each object among the arguments is read
         self.scalars: list[tuple[Place, str]] = []  # where numbers stand, and their names
+        self.facts: dict[str, Any] = {}  # what such calls have in common, by the user's names
         self.refused: str | None = None
         self._mode()
 
@@ -150,6 +151,7 @@ class Conditions:
     def argument(self, text: str, value: Any, path: tuple[Any, ...], found: Found) -> None:
         """One argument; `found` gets each tensor, array and float: how it is read, it, its path."""
         kind = type(value)
+        self.fact(path, value)
         if not isinstance(value, _BY_VALUE):
             self.texts.setdefault(id(value), text)
         if isinstance(value, TensorBase):
@@ -182,6 +184,14 @@ class Conditions:
         else:
             self.terms.append(f"{text} is {self.word(value)}")
 
+    def fact(self, path: tuple[Any, ...], value: Any) -> None:
+        """Note a value, or the shape of an array, for the warning of too many kinds of calls."""
+        array = value._data if isinstance(value, TensorBase) else value
+        if isinstance(array, np.ndarray):
+            self.facts[f"the shape of {path_text(path)}"] = array.shape
+        elif type(value) in (int, str, bool):
+            self.facts[path_text(path)] = value
+
     def value(self, text: str, value: Any) -> None:
         """A number, a text or the like, by its value."""
         word = self.itself(value)
@@ -203,6 +213,7 @@ class Conditions:
                 name = f"s{len(self.scalars)}"  # of its own, for it may be an equal one later
                 self.namespace[name] = value
                 self.scalars.append((place, name))
+                self.facts[str(place)] = value
             self.terms.append(f"{self.place(place)} is {name}")
         for container in reached.lengths:
             self.terms.append(f"len({self.word(container)}) == {len(container)}")

@@ -259,9 +259,12 @@ class Recording:
         closed = self.returns.close(result)
         del result, args
         self._grad_conditions()
-        for number, text in self.numbers.values():
+        for (_, where), (number, text) in self.numbers.items():
             if number.variable in self.trace.numbers.by_value:
                 self.conditions.value(text, number.value)
+                self.conditions.facts[path_text(where) if type(where) is tuple else str(where)] = (
+                    number.value
+                )
         self._judge()
         return closed
 

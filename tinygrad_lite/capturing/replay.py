@@ -37,6 +37,7 @@ class Replay:
         exec(compile(text, "<captured step>", "exec"), namespace)
         self.cleared = recording.cleared
         self.scalars = conditions.scalars
+        self.facts = conditions.facts
         self.memory = {id(tensor): tensor._data for tensor in recording.reached.fixed.values()}
         self.trial = recording.strangers
         # Of a call: the inputs and the caller's objects; None if it is not such a call.

@@ -1,8 +1,10 @@
 """`capture`: a function that is recorded once, and replayed from then on."""
 
 import inspect
+import re
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial, update_wrapper
 from threading import get_ident
@@ -47,8 +49,10 @@ def capture(
             optimizer.step()
             return loss
 
-    The first call runs eagerly, and the second is recorded.  Later ones replay what NumPy was asked
-    to do, without a graph.  Each kind of call has a plan of its own: one for each structure of the
+    The first call runs eagerly, and the second is recorded; so is the third of a training step,
+    which finds gradients for the first time.  Later ones replay what NumPy was asked to do, without
+    a graph, and without running the function.  Recording costs as much as ten to forty steps, once
+    for each kind of call.  Each kind of call has a plan of its own: one for each structure of the
     arguments, and shapes, dtypes and strides of the arrays among them; a last batch that is smaller
     is recorded when it comes.  Integers, texts, bools, None and NumPy's scalars among the arguments
     count by value, modules and other objects by identity.  Floats are read in each replay; one that
@@ -65,6 +69,9 @@ def capture(
 
     The results carry no graph, in no call: call `backward` inside.  They are tensors, arrays,
     numbers, None, and tuples, lists, dicts and dataclasses of them.
+
+    The step has `source()`, which prints it as a program of NumPy; `plans`, what is recorded; and
+    `eager`, None or why it runs eagerly.
 
     strict  what cannot be captured raises.  Otherwise such a step runs eagerly, after one warning
             that says why and where: values are looked at (`item()`, `if loss > 1`, print, x[mask]),
@@ -223,7 +230,7 @@ class Captured(ProcessLock):
             self.plans.remove(trial)
         if recording.wrong is not None:
             recording.undo.run()
-            raise RuntimeError(f"capture: {recording.wrong}")
+            raise RuntimeError(f"capture: {_by_name(recording.wrong, self.fn)}")
         try:
             replay = Replay(recording)
         except Exception as error:
@@ -263,15 +270,37 @@ class Captured(ProcessLock):
             warn(
                 f"capture: {name_of(self.fn)} has had more than {PLANS} kinds of calls, by shapes, "
                 "dtypes and values; only those that come again are recorded, and for each new one "
-                "the plan that was used least recently is dropped"
+                f"the plan that was used least recently is dropped{self._what_differs()}"
             )
+
+    def _what_differs(self) -> str:
+        """Of what the plans are for, that which is another one in most of them, in words."""
+        facts = [plan.facts for plan in self.plans]
+        values = {
+            name: list(dict.fromkeys(repr(one[name]) for one in facts))
+            for name in facts[0]
+            if all(name in one for one in facts)
+        }
+        name = max(values, key=lambda one: len(values[one]), default="")
+        if len(values.get(name, ())) < 3:
+            return ""
+        cure = "; pass a float" if all(type(one[name]) is int for one in facts) else ""
+        some = ", ".join(values[name][-1:-4:-1])  # the oldest first
+        return f"; {_by_name(name, self.fn)} is {some}, ...{cure}"
 
     def _give_up(self, why: str) -> None:
         """Run eagerly from now on."""
+        why = _by_name(why, self.fn)
         if self.strict:
             raise RuntimeError(f"capture: {why}")
         self.eager = why
         warn(f"capture: not captured, this step runs eagerly from now on; {why}")
+
+    def __repr__(self) -> str:
+        if self.eager is not None:
+            return f"<captured {name_of(self.fn)}: runs eagerly: {self.eager}>"
+        count = len(self.plans)
+        return f"<captured {name_of(self.fn)}: {count} recording{'s' * (count != 1)}>"
 
     def named_state(self) -> Iterator[tuple[str, Any]]:
         """What `nn.state` looks through in a captured step: its function, and none of its plans."""
@@ -299,6 +328,10 @@ class Captured(ProcessLock):
 def _runs_at_once(fn: Any) -> Any:
     """The function; an error if it is none, or one that does its work later."""
     function(fn, "capture: fn")
+    if isinstance(fn, type):
+        raise TypeError(
+            f"capture: fn: expected a function; got the class {fn.__name__}; capture an instance"
+        )
     inner: Any = fn
     while isinstance(inner, partial):
         inner = inner.func
@@ -315,6 +348,14 @@ def _runs_at_once(fn: Any) -> Any:
                 "capture the part of it that is one step"
             )
     return fn
+
+
+def _by_name(text: str, fn: Any) -> str:
+    """A text with the names of the function's arguments for their numbers."""
+    with suppress(TypeError, ValueError):
+        for number, name in enumerate(inspect.signature(fn).parameters):
+            text = re.sub(rf"argument {number}\b", name, text)
+    return text
 
 
 def _told(error: Exception, fn: Any) -> str:
