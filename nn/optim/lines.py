@@ -69,7 +69,7 @@ def record(
     gradients: Sequence[Array],
 ) -> None:
     """Apply the formula, and write into the program how."""
-    before, recording.label = recording.label, (type(optimiser).__name__, "update")
+    recording.label = (type(optimiser).__name__, "update")
     small, large = divided(optimiser, whole, list(zip(updates, parameters, gradients, strict=True)))
     numbers = recording.numbers
     require_groups(numbers, optimiser)
@@ -87,7 +87,7 @@ def record(
             recording.instead(mark, replayed, given)
         else:
             recording.call_whole(replayed, given, {}, always=True)
-    recording.label = before
+    recording.label = ("", "forward")  # what comes next is nobody's gradient
 
 
 def require_groups(numbers: Any, optimiser: Any) -> None:

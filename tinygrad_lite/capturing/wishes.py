@@ -142,6 +142,8 @@ class Wishes:
             return special, True
         for var in given:
             path = self.paths.get(var, ()) if isinstance(var, Var) else ()
+            if path and len(given) == 1 and op.views:  # type: ignore[attr-defined]
+                return f"{identifier('_'.join(path))}_{snake(op.__name__)}", False
             if len(path) > 1:
                 layer = identifier("_".join(path[:-1]))
                 return (layer if name == "y" else f"{layer}_{name}"), True

@@ -166,6 +166,8 @@ class Writer:
         self.lines = kept[::-1]
 
     def _entry(self, position: int, entry: Entry) -> None:
+        if any(store.entry.label is not entry.label for store in self.stores.values()):
+            self._flush_stores()
         out = self.ahead.rebinds.get(position)
         result = entry.result
         if out is None and (entry.writes or entry.always or entry.function is setitem):
