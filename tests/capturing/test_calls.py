@@ -487,3 +487,32 @@ def test_attributes_by_names_that_the_code_does_not_hold():
             values.x = Tensor([3.0, 5.0])
         x = Tensor([1.0, float(number)])
         assert bits(step(x, "ab"[number % 2])) == bits(fn(x, "ab"[number % 2])), number
+
+
+def test_a_training_step_is_recorded_once():
+    def attended(model, x, y):
+        h = model[0](x).reshape(5, 4, 1)
+        h = h.scaled_dot_product_attention(h, h, is_causal=True)
+        return model[2](h.reshape(5, 4)).cross_entropy(y)
+
+    losses = (
+        lambda model, x, y: model(x).cross_entropy(y),
+        lambda model, x, y: model(x).sparse_categorical_crossentropy(y),
+        attended,
+    )
+    for loss in losses:
+        twins = Twin(), Twin()
+
+        def step(model, x, y, loss=loss):
+            value = loss(model, x, y)
+            value.backward()
+            return value
+
+        captured = capture(functools.partial(step, twins[1].model), strict=True)
+        for seed in range(4):
+            x, y = batch(seed)
+            expected = bits(step(twins[0].model, x, y).detach())
+            assert bits(captured(x, y)) == expected
+            assert twins[0].state() == twins[1].state()
+        (plan,) = captured.plans
+        assert plan.used == 2  # the first call is eager, the second recorded

@@ -464,7 +464,7 @@ class Trace(Observer):
                 return result
             return self._add(np.asarray, (result,), {})
         if type(result) is np.ndarray and not result.flags.writeable:
-            return self.carried(result)
+            return self.traced(self.variable(result, "constant"))  # np.broadcast_to, of a number
         if type(result) is np.ndarray or isinstance(result, np.generic):
             return self.fresh(np.asarray(result))
         return result

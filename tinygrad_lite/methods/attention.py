@@ -57,7 +57,7 @@ class AttentionMethods(Theme):
         if flag(is_causal, f"{NAME}: is_causal"):
             if attn_mask is not None:
                 raise ValueError(f"{NAME}: is_causal is a mask; do not pass attn_mask as well")
-            attn_mask = np.tri(*scores.shape[-2:], dtype=np.bool_)
+            attn_mask = scores._wrap(np.tri(*scores.shape[-2:], dtype=np.bool_), None)
         weights = _masked_softmax(scores, attn_mask)
         return (weights.dropout(dropout_p) if dropout_p else weights) @ values
 
