@@ -48,6 +48,7 @@ ROOMS = {
 FOLDERS = [
     *(f"tinygrad_lite/{room}" for room in ("arrays", "engine", "ops", "methods")),
     *(f"tinygrad_lite/{room}" for room in ("numpy_protocol", "capturing", "check", "show")),
+    "tinygrad_lite/capturing/printing",
     *(
         "nn/layers",
         "nn/functional",

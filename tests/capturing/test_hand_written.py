@@ -223,7 +223,7 @@ def test_a_program_is_captured(name):
     ("take", "reason"),
     [
         (lambda x: x.sum().item(), "item()"),
-        (lambda x: float(x.data.mean()), "float"),
+        (lambda x: float(x.data.mean()), "float()"),
         (lambda x: np.asarray(x)[0], "np.array"),
         (lambda x: [float(one) for one in x[0]], "float()"),
         (lambda x: x if x.sum() > 0 else -x, "bool()"),
@@ -231,7 +231,7 @@ def test_a_program_is_captured(name):
         (lambda x: x[int(x[0].argmax())], "int()"),
         (lambda x: [1, 2, 3][x[0].argmax()], "index()"),
         (lambda x: f"{x.mean():.3f}", "format()"),
-        (lambda x: f"{x}", "print()"),
+        (lambda x: f"{x}", "str() or print()"),
     ],
 )
 def test_a_value_that_leaves_the_step_is_named(take, reason):

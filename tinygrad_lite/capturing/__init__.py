@@ -10,6 +10,7 @@ A record, made in one call:
     looking.py    what can be seen of functions, classes and objects without running anything
     records.py    which values are data, and which are parts of a model
     entries.py    Entry, one call of NumPy, and Var, one of its arrays
+    notes.py      which operation made an array, and of what it is the gradient
     traced.py     Traced, which carries a value and notes what is done with it
     trace.py      Trace, the record: entries, and why a step cannot be captured
     temporaries.py    the memory order of results that NumPy writes over a temporary
@@ -30,11 +31,11 @@ A plan, made of a record:
     returning.py  what it gives back, and which gradients it leaves
     replay.py     all of that together
 
-`step.source()`, a record as a program that a person reads:
+printing/: `step.source()`, a record as a program that a person reads:
     source.py     the program, its head and its body
     writing.py    its lines;  lookahead.py  what is known before the first
     readable.py   operators and formulas in place of calls;  expressions.py  brackets
-    counts.py     numbers of an optimiser's formula;  notes.py  of what an array is a gradient
+    counts.py     numbers of an optimiser's formula
     wishes.py     which name an array should get;  naming.py  which it gets
     library.py    functions that the program needs;  plain_source.py  their source
 """

@@ -18,14 +18,14 @@ from ..engine.recording import Mode, modes, serials
 from ..source_lines import warn
 from .blame import line_of_error, name_of
 from .checking import Differs, State, compared
+from .printing.source import Source, Step, written
+from .printing.writing import Line
 from .reach import path_text
 from .recording import Recording
 from .replay import NOTHING_DONE, OUTDATED, Replay
 from .returning import detached
-from .source import Source, Step, written
 from .trace import NotRecorded
 from .watching import LEAF_DONE
-from .writing import Line
 
 PLANS = 8  # how many plans a step keeps
 

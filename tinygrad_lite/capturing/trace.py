@@ -402,10 +402,11 @@ class Trace(Observer):
             known = traced is not None and not any(map(self.varies, traced_in((traced, more))))
         if not known and not self.is_over():
             plain = "," not in what and not what.startswith(("a ", "an "))
-            call = "()" if what.isidentifier() else ""
+            call = "()" if what.isidentifier() and what != "in" else ""
             cure = f"{call} reads a value; return that, and read it after the call"
             if "whose shape depends" in what:
-                what += "; use mask.where(a, b), or weights of 0"
+                named = "without num_classes" in what
+                what += "; pass it" if named else "; use mask.where(a, b), or weights of 0"
             self.fail(what + cure if plain else what)
         value: Any = None if traced is None else traced.value
         return value[mapped(more[0], value_of)] if more else value

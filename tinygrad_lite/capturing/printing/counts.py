@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from .entries import Entry, Var, mapped
-from .traced import setitem
+from ..entries import Entry, Var, mapped
+from ..traced import setitem
 
 
 def simplified(entries: Sequence[Entry]) -> list[Entry]:

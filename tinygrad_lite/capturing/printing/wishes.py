@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from ..entries import Var, variables
 from . import readable
 from .counts import counts_of
-from .entries import Var, variables
 from .naming import Names, argument_path, assigned_at, identifier, paths_of, short_names, snake
 
 

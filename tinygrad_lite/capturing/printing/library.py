@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from .entries import Entry, Var, variables
+from ..entries import Entry, Var, variables
+from ..rules import run_backward, run_hooks
+from ..watching import run_leaf_done
 from .expressions import ATOM, Expr, call, literal, numpy_name, reads_of
 from .naming import identifier, snake
 from .plain_source import OURS, NotPrintable, Plain, definition, source_module
-from .rules import run_backward, run_hooks
-from .watching import run_leaf_done
 
 PRIMITIVE = '''\
 class Primitive:

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import ops
-from ..arrays.selection import SMALL
+from ... import ops
+from ...arrays.selection import SMALL
+from ..entries import Entry, Var
 from .counts import is_number
-from .entries import Entry, Var
 from .expressions import (
     ATOM,
     OPERATORS,

@@ -10,13 +10,13 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
-from ..arrays import generator
-from ..arrays.threads import blas_held
+from ...arrays import generator
+from ...arrays.threads import blas_held
+from ..entries import Entry, Var
+from ..plan import needed
 from .counts import simplified
-from .entries import Entry, Var
 from .naming import argument_path
 from .plain_source import NotPrintable
-from .plan import needed
 from .writing import Line, Writer
 
 WIDTH = 100  # columns

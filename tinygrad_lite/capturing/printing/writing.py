@@ -15,10 +15,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..arrays.ownership import memory_owner
+from ...arrays.ownership import memory_owner
+from ..entries import Entry, Var, variables
+from ..rules import run_backward, run_forward, run_nested
+from ..traced import getitem, setitem
 from . import readable
 from .counts import counts_of
-from .entries import Entry, Var, variables
 from .expressions import (
     ATOM,
     COMMUTES,
@@ -35,8 +37,6 @@ from .expressions import (
 from .library import Library
 from .lookahead import LookAhead
 from .naming import function_at, identifier, name_in_rule, snake
-from .rules import run_backward, run_forward, run_nested
-from .traced import getitem, setitem
 from .wishes import Wishes
 
 UNTOLD = {"", "call", "forward"}  # names of functions that say nothing

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.graph import TensorBase
+from ...engine.graph import TensorBase
 
 OURS = ("tinygrad_lite", "nn", "numpy")
 

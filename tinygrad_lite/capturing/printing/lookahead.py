@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .entries import Entry, Var, variables
+from ..entries import Entry, Var, variables
 from .expressions import in_c_order
 
 Key = tuple[Var, int]
