@@ -168,7 +168,8 @@ MISTAKES: list[Mistake] = [
         lambda: Tensor([1.0]).sum().backward(),
         RuntimeError,
         "backward: no gradient flows to this tensor: nothing it was computed from has "
-        "requires_grad=True, or it was computed inside no_grad()",
+        "requires_grad=True, or it was computed inside no_grad(), or a captured step returned it: "
+        "then call backward inside the step",
     ),
     Mistake(
         backward_twice,
