@@ -18,21 +18,26 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 recorder: ContextVar[Any] = ContextVar("recorder", default=None)
 
 
-def whole(function: Function) -> Function:
-    """A decorator: in a captured step, each replay that needs the result calls the function.
-
-    It must change none of its arguments, and keep none of them.  Whether its result is one of them,
-    or a view of one, must not depend on values: memory of an argument may be used again.
-    """
+def _seen(function: Function, method: str, **how: bool) -> Function:
+    """The function; while a step is captured, its calls go to this method of the recorder."""
 
     @wraps(function)
     def call(*given: Any, **options: Any) -> Any:
         recording = recorder.get()
         if recording is None:
             return function(*given, **options)
-        return recording.call_whole(function, given, options)
+        return getattr(recording, method)(function, given, options, **how)
 
     return call  # type: ignore[return-value]  # the same signature
+
+
+def whole(function: Function) -> Function:
+    """A decorator: in a captured step, each replay that needs the result calls the function.
+
+    It must change none of its arguments, and keep none of them.  Whether its result is one of them,
+    or a view of one, must not depend on values: memory of an argument may be used again.
+    """
+    return _seen(function, "call_whole")
 
 
 def opaque(function: Function) -> Function:
@@ -40,15 +45,7 @@ def opaque(function: Function) -> Function:
 
     What depends on values in such a way can only be handed to functions with a decorator.
     """
-
-    @wraps(function)
-    def call(*given: Any, **options: Any) -> Any:
-        recording = recorder.get()
-        if recording is None:
-            return function(*given, **options)
-        return recording.call_opaque(function, given, options)
-
-    return call  # type: ignore[return-value]  # the same signature
+    return _seen(function, "call_opaque")
 
 
 def each_time(function: Function) -> Function:
@@ -56,15 +53,7 @@ def each_time(function: Function) -> Function:
 
     For random draws, and functions that write into arrays which outlive the step.
     """
-
-    @wraps(function)
-    def call(*given: Any, **options: Any) -> Any:
-        recording = recorder.get()
-        if recording is None:
-            return function(*given, **options)
-        return recording.call_whole(function, given, options, always=True)
-
-    return call  # type: ignore[return-value]  # the same signature
+    return _seen(function, "call_whole", always=True)
 
 
 def check(function: Function) -> Function:
@@ -73,15 +62,7 @@ def check(function: Function) -> Function:
     It must change nothing; where it can, it is called before the replay changes anything, so that
     a step with a mistake in it can run eagerly after all.
     """
-
-    @wraps(function)
-    def call(*given: Any, **options: Any) -> Any:
-        recording = recorder.get()
-        if recording is None:
-            return function(*given, **options)
-        return recording.call_whole(function, given, options, always=True, checks=True)
-
-    return call  # type: ignore[return-value]  # the same signature
+    return _seen(function, "call_whole", always=True, checks=True)
 
 
 class Outdated(RuntimeError):

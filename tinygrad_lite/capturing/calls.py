@@ -22,7 +22,7 @@ VIEWS = {
 }
 # Those that copy their first argument, perhaps into another dtype or order.
 COPIES = {np.ndarray.copy, np.ndarray.astype, np.copy, np.array}
-# Those that copy it element by element in C order, if they make no view.
+# Those that copy its elements in C order, if they make no view.
 FLAT = {np.ndarray.reshape, np.ndarray.ravel, np.ndarray.flatten, np.reshape, np.ravel}
 # Those that make an array of one number; None where its elements do not matter.
 FILLED: dict[Any, int | None] = {

@@ -317,7 +317,7 @@ class Recording:
         self.placed.clear()
 
     def forget(self) -> None:
-        """Let go of the arrays, the tensors and the graph of the call, once there is a plan."""
+        """Free the arrays, the tensors and the graph of the call, once there is a plan."""
         self.args = self.options = None
         for each in (
             self.grads,

@@ -338,7 +338,7 @@ class Writer:
         self.write_line(text.text, entry, "", entry.writes[0])
 
     def _can_wait(self, entry: Entry) -> bool:
-        """Whether an entry writes over memory from outside, element by element."""
+        """Whether an entry is elementwise, and writes over memory from outside."""
         function = entry.function
         if not isinstance(function, np.ufunc) or set(entry.options) != {"out"}:
             return False
