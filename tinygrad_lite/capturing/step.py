@@ -49,15 +49,15 @@ def capture(
             optimizer.step()
             return loss
 
-    The first call runs eagerly, and the second is recorded; so is the third of a training step,
-    which finds gradients for the first time.  Later ones replay what NumPy was asked to do, without
-    a graph, and without running the function.  Recording costs as much as ten to forty steps, once
-    for each kind of call.  Each kind of call has a plan of its own: one for each structure of the
-    arguments, and shapes, dtypes and strides of the arrays among them; a last batch that is smaller
-    is recorded when it comes.  Integers, texts, bools, None and NumPy's scalars among the arguments
-    count by value, modules and other objects by identity.  Floats are read in each replay; one that
-    decides how the code goes on (`if rate > 0.1`) counts by value.  Of more than 8 plans, the one
-    that was used least recently is dropped, with one warning.
+    The first call runs eagerly, and the second is recorded; so is the third where a NumPy array
+    takes part that is made inside, to see that it comes again.  Later ones replay what NumPy was
+    asked to do, without a graph, and without running the function.  Recording costs as much as ten
+    to forty steps, once for each kind of call.  Each kind of call has a plan of its own: one for
+    each structure of the arguments, and shapes, dtypes and strides of the arrays among them; a last
+    batch that is smaller is recorded when it comes.  Integers, texts, bools, None and NumPy's
+    scalars among the arguments count by value, modules and other objects by identity.  Floats are
+    read in each replay; one that decides how the code goes on (`if rate > 0.1`) counts by value.
+    Of more than 8 plans, the one that was used least recently is dropped, with one warning.
 
     What the step reaches by variables, globals and attributes is seen too.  Tensors and arrays
     there are read anew in each call, parameters and buffers stay what they are, and where anything
