@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .check import GradientError, gradcheck, gradgradcheck
     from .checkpointing import checkpoint
     from .derivatives import grad, hessian, hvp, jacobian, jvp, vjp
-    from .show import draw
+    from .show import draw, keep_values
 
 __version__ = "0.1.0"
 
@@ -47,6 +47,7 @@ __all__ = [
     "is_grad_enabled",
     "jacobian",
     "jvp",
+    "keep_values",
     "locks",
     "no_grad",
     "ops",
@@ -64,7 +65,7 @@ _LATER = {
     **dict.fromkeys(("GradientError", "gradcheck", "gradgradcheck"), "check"),
     "capture": "capturing",
     "checkpoint": "checkpointing",
-    "draw": "show",
+    **dict.fromkeys(("draw", "keep_values"), "show"),
     **dict.fromkeys(("grad", "hessian", "hvp", "jacobian", "jvp", "vjp"), "derivatives"),
 }
 

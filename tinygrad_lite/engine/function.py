@@ -363,7 +363,7 @@ class Function(Primitive):
     def _check_result(self, result: Any, recorded: bool) -> bool:
         """Whether to record the op; TypeError if it cannot be what its author meant."""
         name = type(self).__name__
-        for slot in (*Node.__slots__, "saved_inputs", "saved_output"):
+        for slot in (*Node.__slots__[1:], "saved_inputs", "saved_output"):
             if hasattr(self, slot):
                 raise TypeError(f"{name}: the engine uses the name self.{slot}; choose another")
         for value in getattr(self, "__dict__", {}).values():

@@ -60,9 +60,10 @@ class Node:
     holder        weak reference to the tensor whose .grad is filled: leaves and retain_grad
     line          "file:line" of the user's code, while `record_source_lines` is on
     hooks         what the gradient passes through (see `hooks.py`); unset if there are no hooks
+    kept          what an observer notes about this node, for others to show; unset if there is none
     """
 
-    __slots__ = ("holder", "hooks", "line", "out_shape", "parents", "serial")
+    __slots__ = ("__weakref__", "holder", "hooks", "kept", "line", "out_shape", "parents", "serial")
 
     parents: "tuple[Node | None, ...]"
     out_shape: Shape
@@ -70,6 +71,7 @@ class Node:
     holder: "weakref.ref[TensorBase] | None"
     line: str | None
     hooks: Any
+    kept: Any
     broadcasts: ClassVar[bool] = False
     fresh: ClassVar[bool] = False
 
@@ -103,8 +105,7 @@ class Output(Node):
         self.parents = (op,)
         self.out_shape = shape
         self.serial = next(serials)
-        self.holder = None
-        self.line = op.line
+        self.holder, self.line = None, op.line
         self.index = index
         self.count = count
 

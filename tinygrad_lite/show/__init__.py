@@ -1,8 +1,11 @@
-"""Pictures of the graph that tensors record.
+"""Pictures of the graph that tensors record, and words about every number in it.
 
-outline.py decides what is shown, wording.py how it is worded, and picture.py draws it.
+keeping.py keeps what operations compute, history.py tells all that is known about a graph, and
+naming.py what its tensors are called.  outline.py decides what is shown, wording.py how it is
+worded, and picture.py draws it.
 """
 
+from .keeping import keep_values
 from .picture import Picture, draw
 
-__all__ = ["Picture", "draw"]
+__all__ = ["Picture", "draw", "keep_values"]
