@@ -19,8 +19,8 @@ ROOT = Path(tinygrad_lite.__file__).parent.parent
 # Each room may import from those before it, and from itself.
 ROOMS = {
     "tinygrad_lite": [
-        *("files", "arrays", "engine", "source_lines", "ops", "methods", "numpy_protocol"),
-        *("other_names", "tensor", "derivatives", "checkpointing", "capturing"),
+        *("files", "arrays", "engine", "source_lines", "mistakes", "ops", "methods"),
+        *("numpy_protocol", "other_names", "tensor", "derivatives", "checkpointing", "capturing"),
         *("check", "show"),
     ],
     "nn": [
@@ -48,6 +48,7 @@ ROOMS = {
 FOLDERS = [
     *(f"tinygrad_lite/{room}" for room in ("arrays", "engine", "ops", "methods")),
     *(f"tinygrad_lite/{room}" for room in ("numpy_protocol", "capturing", "check", "show")),
+    "tinygrad_lite/mistakes",
     "tinygrad_lite/capturing/printing",
     *(
         "nn/layers",
@@ -136,6 +137,7 @@ def test_arrays_know_nothing() -> None:
     "folder",
     [
         "tinygrad_lite/arrays",
+        "tinygrad_lite/mistakes",
         *(each for each in FOLDERS if each.startswith(("nn/layers", "nn/optim"))),
     ],
 )

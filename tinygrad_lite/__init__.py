@@ -3,7 +3,7 @@
 import sys
 from typing import TYPE_CHECKING, Any
 
-from . import files, ops
+from . import files, mistakes, ops
 from .arrays import arguments as arguments
 from .arrays import generator as generator
 from .arrays import locks as locks
@@ -14,6 +14,7 @@ from .arrays.threads import parallel
 from .engine.function import Function
 from .engine.recording import Observer, is_grad_enabled, no_grad
 from .engine.recording import grad_on as enable_grad
+from .mistakes import TrainingWarning
 from .other_names import hint
 from .source_lines import record_source_lines, warn
 from .tensor import Tensor
@@ -32,6 +33,7 @@ __all__ = [
     "GradientError",
     "Observer",
     "Tensor",
+    "TrainingWarning",
     "arguments",
     "capture",
     "checkpoint",
@@ -49,6 +51,7 @@ __all__ = [
     "jvp",
     "keep_values",
     "locks",
+    "mistakes",
     "no_grad",
     "ops",
     "parallel",

@@ -7,14 +7,12 @@ compute from these is a constant.  Where a graph would be lost,
 Inside no_grad and in numpy.testing there is nothing to lose.
 """
 
-import warnings
-from collections import deque
 from types import FrameType
-from typing import Any
 
 import numpy as np
 
 from ..engine.recording import is_grad_enabled
+from ..mistakes.telling import once
 from .callers import OURS, callers, module, operator_or_callee, package
 
 # Functions of NumPy, written in Python, that only convert, and those that only look.
@@ -29,11 +27,6 @@ ARITHMETIC = {
 
 LIST = "make one Tensor of the list, as Tensor(list) and Tensor.stack do"
 OPERAND = "make an ndarray of the other operand, as to_numpy(), toarray() and filled() do"
-
-# For each of the last functions that showed warnings, the lines that it was given: another one, as
-# within `warnings.catch_warnings(record=True)`, has not seen them.  The registry of the warnings
-# module starts anew whenever a library enters catch_warnings, so it would repeat a line.
-_told: deque[tuple[Any, set[tuple[str, int]]]] = deque(maxlen=8)
 
 
 def in_other_library() -> bool:
@@ -97,23 +90,12 @@ def _testing(inside: list[FrameType]) -> bool:
 
 
 def _warn(user: FrameType, made: str, instead: str) -> None:
-    line = user.f_code.co_filename, user.f_lineno
-    shown_by = getattr(warnings, "_showwarnmsg_impl", None)
-    told = next((lines for one, lines in [*_told] if one is shown_by), None)
-    if told is None:
-        told = set()
-        _told.append((shown_by, told))
-    if line in told:
-        return
-    warnings.warn_explicit(
+    once(
         f"a Tensor that requires grad became {made}, through which no gradient flows; "
         f"write {instead} if that is meant",
         UserWarning,
-        *line,
-        module(user),
-        {},
+        user,
     )
-    told.add(line)
 
 
 def _operation(user: FrameType, inside: list[FrameType]) -> str | None:
