@@ -18,7 +18,7 @@ class Lists:
     listed once, under its first path; with remove_duplicate=False, under each of its paths.
 
     Errors: TypeError if something is where it would not be found: in a set, in a function's
-    variables.
+    variables; ValueError if a tensor was computed from a parameter that nothing holds.
     """
 
     def named_modules(

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_lite import Tensor
+from tinygrad_lite import Tensor, mistakes
 
 # Types that `walk` does not look into; numbers and strings only to save time.
 _LEAVES = (
@@ -151,7 +151,8 @@ def complete(name: str, root: object) -> list[Found]:
     """All that `walk` finds.  TypeError if a layer or a parameter is where `walk` does not look.
 
     That is in a set, as a key of a dict, in an iterator, in the variables of a function, or in the
-    class of a module.  One that is held in an attribute as well is not hidden.
+    class of a module.  One that is held in an attribute as well is not hidden.  ValueError if a
+    tensor was computed from a parameter that nobody holds.
     """
     if isinstance(root, (GeneratorType, *_USED_UP)):
         kind = type(root).__name__
@@ -159,6 +160,7 @@ def complete(name: str, root: object) -> list[Found]:
             f"{name}: the argument is a {kind}, which is empty after its first use; use a list"
         )
     found = list(find(root))
+    _refuse_lost(name, root, found)
     known = {id(part.value) for part in found}
     looked_into: set[int] = set()
     for path, value, _, _ in found:
@@ -167,12 +169,30 @@ def complete(name: str, root: object) -> list[Found]:
         looked_into.add(id(value))
         for part, words in _hidden_by(value, looked_into):
             if id(part) not in known:
-                where = f"{type(root).__name__}{path and '.'}{path}"
-                where = where if path or is_module(root) else "the argument"
-                kind = type(part).__name__
+                where, kind = _named(root, path), type(part).__name__
                 kind = f"an {kind}" if kind[0] in "AEIOU" else f"a {kind}"
                 raise TypeError(f"{name}: {where} {words.format(kind)}")
     return found
+
+
+def _named(root: object, path: str) -> str:
+    """What is at a path, as an error calls it: Net.layers.0, or the argument itself."""
+    where = f"{type(root).__name__}{path and '.'}{path}"
+    return where if path or is_module(root) else "the argument"
+
+
+def _refuse_lost(name: str, root: object, found: Iterable[Found]) -> None:
+    """ValueError for a tensor of a module that was computed from a parameter which is gone."""
+    for path, value, module, _ in found:
+        computed = isinstance(value, Tensor) and value.requires_grad and not value.is_leaf
+        if computed and (module is not None or name == "get_parameters"):
+            if mistakes.is_lost(value):
+                shape = ", ".join(map(str, value.shape))
+                raise ValueError(
+                    f"{name}: {_named(root, path)} was computed ({value.op}) from a tensor with "
+                    "requires_grad=True that nothing holds: it would be neither trained nor saved; "
+                    f"write (Tensor.randn({shape}) * 0.1).requires_grad_(), or nn.Parameter(...)"
+                )
 
 
 def contents(value: Any) -> Iterator[tuple[Any, Any]]:

@@ -35,7 +35,8 @@ def get_parameters(obj: object) -> list[Tensor]:
     These are the leaves that require grad.  Running statistics and frozen weights are left out.  A
     module's own tensors come before those of the modules inside it, as in PyTorch.
 
-    Errors: TypeError if one is where it would not be found: in a set, in a function's variables.
+    Errors: TypeError if one is where it would not be found: in a set, in a function's variables;
+    ValueError if one was computed from a parameter that nothing holds.
     """
     return [tensor for _, tensor in get_named_parameters(obj)]
 

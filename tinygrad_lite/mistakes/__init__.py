@@ -1,8 +1,10 @@
 """The mistakes that everyone makes: what notices one, and how it is told.
 
 telling     `TrainingWarning`, and `tell`, which gives one for each line of the user's
+lost        a tensor computed from weights that nobody holds
 """
 
+from .lost import is_lost
 from .telling import TrainingWarning, tell
 
-__all__ = ["TrainingWarning", "tell"]
+__all__ = ["TrainingWarning", "is_lost", "tell"]
