@@ -184,15 +184,14 @@ def _named(root: object, path: str) -> str:
 def _refuse_lost(name: str, root: object, found: Iterable[Found]) -> None:
     """ValueError for a tensor of a module that was computed from a parameter which is gone."""
     for path, value, module, _ in found:
-        computed = isinstance(value, Tensor) and value.requires_grad and not value.is_leaf
-        if computed and (module is not None or name == "get_parameters"):
-            if mistakes.is_lost(value):
-                shape = ", ".join(map(str, value.shape))
-                raise ValueError(
-                    f"{name}: {_named(root, path)} was computed ({value.op}) from a tensor with "
-                    "requires_grad=True that nothing holds: it would be neither trained nor saved; "
-                    f"write (Tensor.randn({shape}) * 0.1).requires_grad_(), or nn.Parameter(...)"
-                )
+        asked = module is not None or name == "get_parameters"
+        if asked and isinstance(value, Tensor) and mistakes.is_lost(value):
+            shape = ", ".join(map(str, value.shape))
+            raise ValueError(
+                f"{name}: {_named(root, path)} was computed ({value.op}) from a tensor with "
+                "requires_grad=True that nothing holds: it would be neither trained nor saved; "
+                f"write (Tensor.randn({shape}) * 0.1).requires_grad_(), or nn.Parameter(...)"
+            )
 
 
 def contents(value: Any) -> Iterator[tuple[Any, Any]]:

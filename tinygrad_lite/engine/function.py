@@ -239,8 +239,8 @@ class Primitive(Node):
         """The error for a backward pass that comes after the release."""
         return RuntimeError(
             f"backward: the saved arrays of {type(self).__name__} were released by an earlier "
-            "backward, or by one that failed; compute its result anew in each step, or detach() it "
-            "(a weight: (...).detach().requires_grad_()); or pass retain_graph=True to the first one"
+            "backward, or by one that failed; compute its result in each step, or detach() it (for "
+            "a weight: (...).detach().requires_grad_()), or pass retain_graph=True to the first one"
         )
 
     def release(self) -> None:

@@ -175,8 +175,8 @@ MISTAKES: list[Mistake] = [
         backward_twice,
         RuntimeError,
         "backward: the saved arrays of Sum were released by an earlier backward, or by one that "
-        "failed; compute its result anew in each step, or detach() it (a weight: "
-        "(...).detach().requires_grad_()); or pass retain_graph=True to the first one",
+        "failed; compute its result in each step, or detach() it (for a weight: "
+        "(...).detach().requires_grad_()), or pass retain_graph=True to the first one",
     ),
     Mistake(
         grad_of_another_shape,
