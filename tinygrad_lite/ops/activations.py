@@ -25,6 +25,7 @@ class Softplus(Primitive):
     __slots__ = ()
     reads = {"x": ("x",)}
     fresh = True
+    latex = {"y": r"\log(1 + e^{x})", "x": r"\bar{y} \odot \operatorname{sigmoid}(x)"}
 
     def forward(self, x):
         return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
@@ -43,6 +44,10 @@ class Softsign(Primitive):
     __slots__ = ()
     reads = {"x": ("x",)}
     fresh = True
+    latex = {
+        "y": r"\frac{x}{1 + \lvert x \rvert}",
+        "x": r"\frac{\bar{y}}{(1 + \lvert x \rvert)^{2}}",
+    }
 
     def forward(self, x):
         x = finite(x, x.dtype)
@@ -63,6 +68,7 @@ class Gate(Primitive):
     __slots__ = ("extreme",)
     reads = {"x": ("s",), "s": ("x",)}
     fresh = True
+    latex = {"y": r"x \odot s", "x": r"\bar{y} \odot s", "s": r"\bar{y} \odot x"}
 
     def forward(self, x, s):
         self.extreme = holds(beyond, x, SATURATED)
@@ -93,6 +99,17 @@ class Gelu(Primitive):
     reads = {"x": ("x", "s")}
     results = ("product", "s")
     fresh = True
+    latex = {
+        "product": r"x \odot s",
+        "s": (
+            r"\frac{1 + \tanh \theta}{2}, "
+            r"\text{ where } \theta = \sqrt{\frac{2}{\pi}} (x + 0.044715 x^{3})"
+        ),
+        "x": (
+            r"\bar{\mathrm{product}} \odot (s + 2 x \odot s \odot (1 - s) \odot \gamma), "
+            r"\text{ where } \gamma = \sqrt{\frac{2}{\pi}} (1 + 0.134145 x^{2})"
+        ),
+    }
 
     def forward(self, x):
         return gelu(x)
@@ -119,6 +136,17 @@ class GeluSlope(Primitive):
     __slots__ = ()
     reads = {"x": ("x", "s"), "s": ("x", "s")}
     fresh = True
+    latex = {
+        "y": (
+            r"s + s \odot (1 - s) \odot \nu, "
+            r"\text{ where } \nu = 2 \sqrt{\frac{2}{\pi}} (x + 0.134145 x^{3})"
+        ),
+        "x": r"\bar{y} \odot s \odot (1 - s) \odot 2 \sqrt{\frac{2}{\pi}} (1 + 0.402435 x^{2})",
+        "s": (
+            r"\bar{y} \odot (1 + (1 - 2 s) \odot \nu), "
+            r"\text{ where } \nu = 2 \sqrt{\frac{2}{\pi}} (x + 0.134145 x^{3})"
+        ),
+    }
 
     def forward(self, x, s):
         return gelu_slope(x, s)
@@ -149,6 +177,10 @@ class Softmax(Primitive):
     __slots__ = ("axes", "mask")
     reads = {"x": ("y",)}
     fresh = True
+    latex = {
+        "y": r"\frac{e^{x}}{\sum_{\mathrm{axes}} e^{x}}",
+        "x": r"y \odot (\bar{y} - \sum_{\mathrm{axes}} \bar{y} \odot y)",
+    }
 
     def __init__(self, axes, mask=None):
         self.axes = axes
@@ -171,6 +203,10 @@ class LogSoftmax(Primitive):
     __slots__ = ("axes",)
     reads = {"x": ("y",)}
     fresh = True
+    latex = {
+        "y": r"x - \log \sum_{\mathrm{axes}} e^{x}",
+        "x": r"\bar{y} - e^{y} \odot \sum_{\mathrm{axes}} \bar{y}",
+    }
 
     def __init__(self, axes):
         self.axes = axes

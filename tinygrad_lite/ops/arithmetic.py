@@ -16,6 +16,7 @@ class Add(Primitive):
     __slots__ = ()
     broadcasts = True
     scalars = True
+    latex = {"y": "a + b", "a": r"\bar{y}", "b": r"\bar{y}"}
 
     def forward(self, a, b):
         return a + b
@@ -30,6 +31,7 @@ class Sub(Primitive):
     __slots__ = ()
     broadcasts = True
     scalars = True
+    latex = {"y": "a - b", "a": r"\bar{y}", "b": r"-\bar{y}"}
 
     def forward(self, a, b):
         return a - b
@@ -46,6 +48,7 @@ class Mul(Primitive):
     broadcasts = True
     scalars = True
     fresh = True
+    latex = {"y": r"a \odot b", "a": r"\bar{y} \odot b", "b": r"\bar{y} \odot a"}
 
     def forward(self, a, b):
         return a * b
@@ -64,6 +67,7 @@ class Div(Primitive):
     broadcasts = True
     scalars = True
     fresh = True
+    latex = {"y": r"\frac{a}{b}", "a": r"\frac{\bar{y}}{b}", "b": r"-\bar{y} \odot \frac{a}{b^{2}}"}
 
     def forward(self, a, b):
         return a / b
@@ -78,6 +82,7 @@ class Neg(Primitive):
     __slots__ = ()
     fresh = True
     scalars = True
+    latex = {"y": "-x", "x": r"-\bar{y}"}
 
     def forward(self, x):
         try:
@@ -100,6 +105,17 @@ class Pow(Primitive):
     reads = {"a": ("a", "b"), "b": ("a", "b", "y")}
     broadcasts = True
     fresh = True
+    latex = {
+        "y": "a^{b}",
+        "a": (
+            r"\begin{cases} 0 & \text{if } b = 0 \\ "
+            r"\bar{y} \odot b \odot a^{b - 1} & \text{otherwise} \end{cases}"
+        ),
+        "b": (
+            r"\begin{cases} 0 & \text{if } a = 0 \le b \\ "
+            r"\bar{y} \odot y \odot \log a & \text{otherwise} \end{cases}"
+        ),
+    }
 
     def forward(self, a, b):
         try:
@@ -139,6 +155,11 @@ class Mod(Primitive):
     __slots__ = ("nans",)
     reads = {"b": ("a", "b")}
     broadcasts = True
+    latex = {
+        "y": r"a - b \odot \lfloor a / b \rfloor",
+        "a": r"\bar{y}",
+        "b": r"-\bar{y} \odot \lfloor a / b \rfloor",
+    }
 
     def forward(self, a, b):
         y = remainder(a, b)
@@ -159,6 +180,11 @@ class Fmod(Primitive):
     __slots__ = ("nans",)
     reads = {"b": ("a", "b")}
     broadcasts = True
+    latex = {
+        "y": r"a - b \odot \operatorname{trunc}(a / b)",
+        "a": r"\bar{y}",
+        "b": r"-\bar{y} \odot \operatorname{trunc}(a / b)",
+    }
 
     def forward(self, a, b):
         y = fmod(a, b)
@@ -179,6 +205,14 @@ class FloorDivide(Primitive):
     __slots__ = ("nans", "to_zero")
     broadcasts = True
     fresh = True
+    latex = {
+        "y": (
+            r"\begin{cases} \operatorname{trunc}(a / b) & \text{if } \mathrm{to\_zero} \\ "
+            r"\lfloor a / b \rfloor & \text{otherwise} \end{cases}"
+        ),
+        "a": "0",
+        "b": "0",
+    }
 
     def __init__(self, to_zero=False):
         self.to_zero = to_zero

@@ -22,6 +22,7 @@ class Exp(Primitive):
     __slots__ = ()
     reads = {"x": ("y",)}
     fresh = True
+    latex = {"y": "e^{x}", "x": r"\bar{y} \odot y"}
 
     def forward(self, x):
         return np.exp(x)
@@ -36,6 +37,7 @@ class Log(Primitive):
     __slots__ = ()
     reads = {"x": ("x",)}
     fresh = True
+    latex = {"y": r"\log x", "x": r"\frac{\bar{y}}{x}"}
 
     def forward(self, x):
         return np.log(x)
@@ -54,6 +56,10 @@ class LogBase(Primitive):
     __slots__ = ("base",)
     reads = {"x": ("x",)}
     fresh = True
+    latex = {
+        "y": r"\frac{\log x}{\log \mathrm{base}}",
+        "x": r"\frac{\bar{y}}{x \log \mathrm{base}}",
+    }
 
     def __init__(self, base):
         self.base = base
@@ -71,6 +77,7 @@ class Expm1(Primitive):
     __slots__ = ()
     reads = {"x": ("x",)}
     fresh = True
+    latex = {"y": "e^{x} - 1", "x": r"\bar{y} \odot e^{x}"}
 
     def forward(self, x):
         return np.expm1(x)
@@ -85,6 +92,7 @@ class Log1p(Primitive):
     __slots__ = ()
     reads = {"x": ("x",)}
     fresh = True
+    latex = {"y": r"\log(1 + x)", "x": r"\frac{\bar{y}}{1 + x}"}
 
     def forward(self, x):
         return np.log1p(x)
@@ -104,6 +112,11 @@ class Logaddexp(Primitive):
     reads = {"a": ("a", "b", "y"), "b": ("a", "b", "y")}
     broadcasts = True
     fresh = True
+    latex = {
+        "y": r"\log(e^{a} + e^{b})",
+        "a": r"\bar{y} \odot \operatorname{sigmoid}(a - b)",
+        "b": r"\bar{y} \odot \operatorname{sigmoid}(b - a)",
+    }
 
     def forward(self, a, b):
         return np.logaddexp(a, b)
@@ -125,6 +138,20 @@ class Xlogy(Primitive):
     reads = {"a": ("a", "b"), "b": ("a", "b")}
     broadcasts = True
     fresh = True
+    latex = {
+        "y": (
+            r"\begin{cases} 0 & \text{if } a = 0 \text{ and } (b \le 0 \text{ or } b = \infty) \\ "
+            r"a \odot \log b & \text{otherwise} \end{cases}"
+        ),
+        "a": (
+            r"\begin{cases} 0 & \text{if } a = 0 \text{ and } (b \le 0 \text{ or } b = \infty) \\ "
+            r"\bar{y} \odot \log b & \text{otherwise} \end{cases}"
+        ),
+        "b": (
+            r"\begin{cases} 0 & \text{if } a = 0 \text{ and } (b \le 0 \text{ or } b = \infty) \\ "
+            r"\bar{y} \odot \frac{a}{b} & \text{otherwise} \end{cases}"
+        ),
+    }
 
     def forward(self, a, b):
         return a * np.log(np.where(vanishes(a, b), 1.0, b))
@@ -153,6 +180,7 @@ class Erf(Primitive):
     __slots__ = ()
     reads = {"x": ("x",)}
     fresh = True
+    latex = {"y": r"\operatorname{erf}(x)", "x": r"\bar{y} \odot \frac{2 e^{-x^{2}}}{\sqrt{\pi}}"}
 
     def forward(self, x):
         return erf(x)
@@ -168,6 +196,7 @@ class Sqrt(Primitive):
     __slots__ = ()
     reads = {"x": ("y",)}
     fresh = True
+    latex = {"y": r"\sqrt{x}", "x": r"\frac{\bar{y}}{2 y}"}
 
     def forward(self, x):
         return np.sqrt(x)
@@ -182,6 +211,7 @@ class Tanh(Primitive):
     __slots__ = ()
     reads = {"x": ("y",)}
     fresh = True
+    latex = {"y": r"\tanh x", "x": r"\bar{y} \odot (1 - y^{2})"}
 
     def forward(self, x):
         return np.tanh(x)
@@ -200,6 +230,7 @@ class Sigmoid(Primitive):
     __slots__ = ()
     reads = {"x": ("y",)}
     fresh = True
+    latex = {"y": r"\frac{1}{1 + e^{-x}}", "x": r"\bar{y} \odot y \odot (1 - y)"}
 
     def forward(self, x):
         return sigmoid(x)
@@ -213,6 +244,10 @@ class Cast(Primitive):
 
     __slots__ = ("dtype", "given", "order")
     fresh = True
+    latex = {
+        "y": r"\operatorname{cast}(x, \mathrm{dtype})",
+        "x": r"\operatorname{cast}(\bar{y}, \operatorname{dtype}(x))",
+    }
 
     def __init__(self, dtype, order="K"):
         self.dtype = dtype

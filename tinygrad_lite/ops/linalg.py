@@ -19,6 +19,7 @@ class Matmul(Primitive):
     reads = {"a": ("b",), "b": ("a",)}
     broadcasts = True
     fresh = True
+    latex = {"y": r"a \; b", "a": r"\bar{y} \; b^{\top}", "b": r"a^{\top} \; \bar{y}"}
 
     def forward(self, a, b):
         self.ranks = a.ndim, b.ndim
@@ -71,6 +72,21 @@ class Linear(Primitive):
     __slots__ = ("columns", "transposed")
     reads = {"x": ("w",), "w": ("x",)}
     fresh = True
+    latex = {
+        "y": (
+            r"\begin{cases} x \; w^{\top} + b & \text{if } \mathrm{transposed} \\ "
+            r"x \; w + b & \text{otherwise} \end{cases}"
+        ),
+        "x": (
+            r"\begin{cases} \bar{y} \; w & \text{if } \mathrm{transposed} \\ "
+            r"\bar{y} \; w^{\top} & \text{otherwise} \end{cases}"
+        ),
+        "w": (
+            r"\begin{cases} \bar{y}^{\top} \; x & \text{if } \mathrm{transposed} \\ "
+            r"x^{\top} \; \bar{y} & \text{otherwise} \end{cases}"
+        ),
+        "b": r"\sum_{\mathrm{rows}} \bar{y}",
+    }
 
     def __init__(self, transposed=False):
         self.transposed = transposed
@@ -104,6 +120,7 @@ class Inv(Primitive):
     __slots__ = ("name",)
     reads = {"x": ("y",)}
     fresh = True
+    latex = {"y": "x^{-1}", "x": r"-y^{\top} \; \bar{y} \; y^{\top}"}
 
     def __init__(self, name="inv"):
         self.name = name
@@ -126,6 +143,11 @@ class Solve(Primitive):
     __slots__ = ("name",)
     reads = {"a": ("a", "y"), "b": ("a",)}
     fresh = True
+    latex = {
+        "y": r"a^{-1} \; b",
+        "a": r"-a^{-\top} \; \bar{y} \; y^{\top}",
+        "b": r"a^{-\top} \; \bar{y}",
+    }
 
     def __init__(self, name="solve"):
         self.name = name

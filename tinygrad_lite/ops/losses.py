@@ -25,6 +25,11 @@ class CrossEntropy(Primitive):
     reads = {"x": ("p",)}
     results = ("loss", "p")
     fresh = True
+    latex = {
+        "loss": r"\log \sum_{\mathrm{classes}} e^{x} - x_{\mathrm{labels}}",
+        "p": r"\frac{e^{x}}{\sum_{\mathrm{classes}} e^{x}}",
+        "x": r"\bar{\mathrm{loss}} \odot (p - \operatorname{onehot}(\mathrm{labels}))",
+    }
 
     def __init__(self, labels):
         self.labels = labels
@@ -57,6 +62,11 @@ class BinaryCrossEntropy(Primitive):
     __slots__ = ()
     reads = {"p": ("p", "t"), "t": ("p",)}
     fresh = True
+    latex = {
+        "y": r"-t \odot \max(\log p, -100) - (1 - t) \odot \max(\log(1 - p), -100)",
+        "p": r"\bar{y} \odot \frac{p - t}{\max(p \odot (1 - p), 10^{-12})}",
+        "t": r"\bar{y} \odot (\max(\log(1 - p), -100) - \max(\log p, -100))",
+    }
 
     def forward(self, p, t):
         return (t - 1.0) * clamped_log(1.0 - p) - t * clamped_log(p)
@@ -84,6 +94,16 @@ class Huber(Primitive):
     __slots__ = ("delta",)
     reads = {"d": ("d",)}
     fresh = True
+    latex = {
+        "y": (
+            r"\begin{cases} d^{2} / 2 & \text{if } \lvert d \rvert < \mathrm{delta} \\ "
+            r"\mathrm{delta} (\lvert d \rvert - \mathrm{delta} / 2) & \text{otherwise} \end{cases}"
+        ),
+        "d": (
+            r"\begin{cases} \bar{y} \odot d & \text{if } \lvert d \rvert < \mathrm{delta} \\ "
+            r"\bar{y} \odot \mathrm{delta} \operatorname{sign}(d) & \text{otherwise} \end{cases}"
+        ),
+    }
 
     def __init__(self, delta):
         self.delta = delta

@@ -14,6 +14,10 @@ class Reshape(Primitive):
 
     __slots__ = ("given", "shape")
     views = True
+    latex = {
+        "y": r"\operatorname{reshape}(x, \mathrm{shape})",
+        "x": r"\operatorname{reshape}(\bar{y}, \operatorname{shape}(x))",
+    }
 
     def __init__(self, shape):
         self.shape = shape
@@ -31,6 +35,10 @@ class Permute(Primitive):
 
     __slots__ = ("axes",)
     views = True
+    latex = {
+        "y": r"\operatorname{permute}(x, \mathrm{axes})",
+        "x": r"\operatorname{permute}(\bar{y}, \mathrm{axes}^{-1})",
+    }
 
     def __init__(self, axes):
         self.axes = axes
@@ -49,6 +57,10 @@ class Expand(Primitive):
     __slots__ = ("shape",)
     broadcasts = True
     views = True
+    latex = {
+        "y": r"\operatorname{broadcast}(x, \mathrm{shape})",
+        "x": r"\sum_{\mathrm{copies}} \bar{y}",
+    }
 
     def __init__(self, shape):
         self.shape = shape
@@ -64,6 +76,10 @@ class Concatenate(Primitive):
     """y = the inputs one after the other along `axis`.  The gradient of each is its part of g."""
 
     __slots__ = ("axis", "ends")
+    latex = {
+        "y": r"\operatorname{concatenate}(x_{0}, x_{1}, \ldots) \text{ along } \mathrm{axis}",
+        "xs": r"\text{the part of } \bar{y} \text{ that comes from } x_{i}",
+    }
 
     def __init__(self, axis):
         self.axis = axis
@@ -91,6 +107,13 @@ class Split(Primitive):
     __slots__ = ("axis", "ends", "shape")
     fresh = True
     views = True
+    latex = {
+        "y": r"(y_{0}, y_{1}, \ldots), \text{ the parts of } x \text{ along } \mathrm{axis}",
+        "x": (
+            r"\operatorname{concatenate}(\bar{y}_{0}, \bar{y}_{1}, \ldots) "
+            r"\text{ along } \mathrm{axis}"
+        ),
+    }
 
     def __init__(self, axis, ends):
         self.axis = axis
@@ -122,6 +145,10 @@ class Unstack(Primitive):
     __slots__ = ("axis", "shape")
     views = True
     fresh = True
+    latex = {
+        "y": r"(y_{0}, y_{1}, \ldots), \text{ the slices of } x \text{ along } \mathrm{axis}",
+        "x": r"\operatorname{stack}(\bar{y}_{0}, \bar{y}_{1}, \ldots) \text{ along } \mathrm{axis}",
+    }
 
     def __init__(self, axis):
         self.axis = axis
@@ -152,6 +179,10 @@ class Pad(Primitive):
     """
 
     __slots__ = ("inside", "value", "widths")
+    latex = {
+        "y": r"x \text{ inside a border of } \mathrm{value}",
+        "x": r"\bar{y} \text{ without the border}",
+    }
 
     def __init__(self, widths, value):
         self.widths = widths
@@ -178,6 +209,13 @@ class Unfold(Primitive):
 
     __slots__ = ("axis", "given", "size", "step")
     views = True
+    latex = {
+        "y": r"x_{i \, \mathrm{step} + k} \text{ at each } i, k \text{ along } \mathrm{axis}",
+        "x": (
+            r"\sum_{i \, \mathrm{step} + k = j} \bar{y}_{i, k} "
+            r"\text{ at each } j \text{ along } \mathrm{axis}"
+        ),
+    }
 
     def __init__(self, axis, size, step):
         self.axis = axis
@@ -200,6 +238,13 @@ class Fold(Primitive):
     """
 
     __slots__ = ("axis", "shape", "size", "step")
+    latex = {
+        "y": (
+            r"\sum_{i \, \mathrm{step} + k = j} x_{i, k} "
+            r"\text{ at each } j \text{ along } \mathrm{axis}"
+        ),
+        "x": r"\bar{y}_{i \, \mathrm{step} + k} \text{ at each } i, k \text{ along } \mathrm{axis}",
+    }
 
     def __init__(self, axis, step, shape):
         self.axis = axis

@@ -32,6 +32,10 @@ class Sum(_Total):
     """y = sum of x over the axes.  dy/dx = 1."""
 
     __slots__ = ()
+    latex = {
+        "y": r"\sum_{\mathrm{axes}} x",
+        "x": r"\operatorname{repeated}_{\mathrm{axes}}(\bar{y})",
+    }
 
     def forward(self, x):
         self.given = x.shape
@@ -48,6 +52,10 @@ class Mean(_Total):
     """
 
     __slots__ = ("count",)
+    latex = {
+        "y": r"\operatorname{mean}_{\mathrm{axes}}(x)",
+        "x": r"\operatorname{repeated}_{\mathrm{axes}}(\frac{\bar{y}}{\mathrm{count}})",
+    }
 
     def forward(self, x):
         self.given = x.shape
@@ -87,6 +95,14 @@ class Max(_Extreme):
     """y = largest x along the axes.  Elements that tie share the gradient evenly; nan wins."""
 
     __slots__ = ()
+    latex = {
+        "y": r"\max_{\mathrm{axes}} x",
+        "x": (
+            r"\begin{cases} \bar{y} / \kappa & \text{if } x = y \\ "
+            r"0 & \text{otherwise} \end{cases}, "
+            r"\text{ where } \kappa = \sum_{\mathrm{axes}} [x = y]"
+        ),
+    }
 
     def forward(self, x):
         return largest_along(x, self.axes, self.keepdim)
@@ -96,6 +112,14 @@ class Min(_Extreme):
     """y = smallest x along the axes.  Elements that tie share the gradient evenly; nan wins."""
 
     __slots__ = ()
+    latex = {
+        "y": r"\min_{\mathrm{axes}} x",
+        "x": (
+            r"\begin{cases} \bar{y} / \kappa & \text{if } x = y \\ "
+            r"0 & \text{otherwise} \end{cases}, "
+            r"\text{ where } \kappa = \sum_{\mathrm{axes}} [x = y]"
+        ),
+    }
 
     def forward(self, x):
         return np.minimum.reduce(x, axis=self.axes, keepdims=self.keepdim)
@@ -111,6 +135,10 @@ class Prod(Primitive):
     __slots__ = ("axes", "keepdim")
     reads = {"x": ("x",)}
     fresh = True
+    latex = {
+        "y": r"\prod_{\mathrm{axes}} x",
+        "x": r"\bar{y} \odot \prod_{k \ne i} x_{k} \text{ at each } i",
+    }
 
     def __init__(self, axes, keepdim=False):
         self.axes = axes
@@ -158,6 +186,10 @@ class Centre(Primitive):
 
     __slots__ = ("axes",)
     fresh = True
+    latex = {
+        "y": r"x - \operatorname{mean}_{\mathrm{axes}}(x)",
+        "x": r"\bar{y} - \operatorname{mean}_{\mathrm{axes}}(\bar{y})",
+    }
 
     def __init__(self, axes):
         self.axes = axes
@@ -179,6 +211,14 @@ class Norm(Primitive):
     __slots__ = ("axes", "keepdim", "p")
     reads = {"x": ("x", "y")}
     fresh = True
+    latex = {
+        "y": r"(\sum_{\mathrm{axes}} \lvert x \rvert^{\mathrm{p}})^{1 / \mathrm{p}}",
+        "x": (
+            r"\begin{cases} 0 & \text{if } x = 0 \\ "
+            r"\bar{y} \odot \operatorname{sign}(x) \odot "
+            r"(\lvert x \rvert / y)^{\mathrm{p} - 1} & \text{otherwise} \end{cases}"
+        ),
+    }
 
     def __init__(self, axes, p, keepdim=False):
         self.axes = axes

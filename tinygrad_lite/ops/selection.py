@@ -17,6 +17,13 @@ class Mask(Primitive):
 
     __slots__ = ("mask",)
     fresh = True
+    latex = {
+        "y": r"\begin{cases} x & \text{if } \mathrm{mask} > 0 \\ 0 & \text{otherwise} \end{cases}",
+        "x": (
+            r"\begin{cases} \bar{y} & \text{if } \mathrm{mask} > 0 \\ "
+            r"0 & \text{otherwise} \end{cases}"
+        ),
+    }
 
     def __init__(self, mask):
         self.mask = array_of(mask)  # a Tensor if a rule runs on Tensors
@@ -34,6 +41,10 @@ class Relu(Primitive):
     __slots__ = ()
     reads = {"x": ("y",)}
     fresh = True
+    latex = {
+        "y": r"\max(x, 0)",
+        "x": r"\begin{cases} \bar{y} & \text{if } x > 0 \\ 0 & \text{otherwise} \end{cases}",
+    }
 
     def forward(self, x):
         return relu(x)
@@ -100,6 +111,19 @@ class Maximum(_Choice):
     """y = max(a, b).  The gradient goes to the larger one; where they are equal, half to each."""
 
     __slots__ = ()
+    latex = {
+        "y": r"\max(a, b)",
+        "a": (
+            r"\begin{cases} \bar{y} & \text{if } a > b \\ "
+            r"\bar{y} / 2 & \text{if } a = b \\ "
+            r"0 & \text{otherwise} \end{cases}"
+        ),
+        "b": (
+            r"\begin{cases} \bar{y} & \text{if } b > a \\ "
+            r"\bar{y} / 2 & \text{if } a = b \\ "
+            r"0 & \text{otherwise} \end{cases}"
+        ),
+    }
 
     def forward(self, a, b):
         return np.maximum(a, b)
@@ -112,6 +136,19 @@ class Minimum(_Choice):
     """y = min(a, b).  The gradient goes to the smaller one; where they are equal, half to each."""
 
     __slots__ = ()
+    latex = {
+        "y": r"\min(a, b)",
+        "a": (
+            r"\begin{cases} \bar{y} & \text{if } a < b \\ "
+            r"\bar{y} / 2 & \text{if } a = b \\ "
+            r"0 & \text{otherwise} \end{cases}"
+        ),
+        "b": (
+            r"\begin{cases} \bar{y} & \text{if } b < a \\ "
+            r"\bar{y} / 2 & \text{if } a = b \\ "
+            r"0 & \text{otherwise} \end{cases}"
+        ),
+    }
 
     def forward(self, a, b):
         return np.minimum(a, b)
@@ -134,6 +171,25 @@ class Clip(Primitive):
     reads = {"x": ("x", "low", "high"), "low": ("x", "low", "high"), "high": ("x", "low", "high")}
     broadcasts = True
     fresh = True
+    latex = {
+        "y": r"\min(\max(x, \mathrm{low}), \mathrm{high})",
+        "x": (
+            r"\begin{cases} \bar{y} & \text{if } \mathrm{low} < x < \mathrm{high} "
+            r"\text{ or } (\mathrm{edges} \text{ and } \mathrm{low} \le x \le \mathrm{high}) "
+            r"\\ 0 & \text{otherwise} \end{cases}"
+        ),
+        "low": (
+            r"\begin{cases} \bar{y} & \text{if } x < \mathrm{low} < \mathrm{high} \\ "
+            r"\bar{y} / 2 & \text{if } x < \mathrm{low} = \mathrm{high} \\ "
+            r"0 & \text{otherwise} \end{cases}"
+        ),
+        "high": (
+            r"\begin{cases} \bar{y} & \text{if } x > \mathrm{high} "
+            r"\text{ or } \mathrm{low} > \mathrm{high} \\ "
+            r"\bar{y} / 2 & \text{if } x < \mathrm{low} = \mathrm{high} \\ "
+            r"0 & \text{otherwise} \end{cases}"
+        ),
+    }
 
     def __init__(self, edges=True):
         self.edges = edges
@@ -169,6 +225,17 @@ class Where(Primitive):
     __slots__ = ("condition",)
     broadcasts = True
     fresh = True
+    latex = {
+        "y": r"\begin{cases} a & \text{if } \mathrm{condition} \\ b & \text{otherwise} \end{cases}",
+        "a": (
+            r"\begin{cases} \bar{y} & \text{if } \mathrm{condition} \\ "
+            r"0 & \text{otherwise} \end{cases}"
+        ),
+        "b": (
+            r"\begin{cases} 0 & \text{if } \mathrm{condition} \\ "
+            r"\bar{y} & \text{otherwise} \end{cases}"
+        ),
+    }
 
     def __init__(self, condition):
         self.condition = condition
@@ -193,6 +260,7 @@ class Step(Primitive):
 
     __slots__ = ("function", "nans", "unchanged")
     fresh = True
+    latex = {"y": r"\mathrm{function}(x)", "x": "0"}
 
     def __init__(self, function, unchanged="b"):
         self.function = function
@@ -213,6 +281,7 @@ class Abs(Primitive):
     __slots__ = ()
     reads = {"x": ("x",)}
     fresh = True
+    latex = {"y": r"\lvert x \rvert", "x": r"\bar{y} \odot \operatorname{sign}(x)"}
 
     def forward(self, x):
         return np.abs(x)

@@ -15,6 +15,7 @@ class Sin(Primitive):
     __slots__ = ()
     reads = {"x": ("x",)}
     fresh = True
+    latex = {"y": r"\sin x", "x": r"\bar{y} \odot \cos x"}
 
     def forward(self, x):
         return np.sin(x)
@@ -29,6 +30,7 @@ class Cos(Primitive):
     __slots__ = ()
     reads = {"x": ("x",)}
     fresh = True
+    latex = {"y": r"\cos x", "x": r"-\bar{y} \odot \sin x"}
 
     def forward(self, x):
         return np.cos(x)
@@ -43,6 +45,7 @@ class Tan(Primitive):
     __slots__ = ()
     reads = {"x": ("y",)}
     fresh = True
+    latex = {"y": r"\tan x", "x": r"\bar{y} \odot (1 + y^{2})"}
 
     def forward(self, x):
         return np.tan(x)
@@ -57,6 +60,7 @@ class Asin(Primitive):
     __slots__ = ()
     reads = {"x": ("x",)}
     fresh = True
+    latex = {"y": r"\arcsin x", "x": r"\frac{\bar{y}}{\sqrt{1 - x^{2}}}"}
 
     def forward(self, x):
         return np.arcsin(x)
@@ -74,6 +78,7 @@ class Acos(Primitive):
     __slots__ = ()
     reads = {"x": ("x",)}
     fresh = True
+    latex = {"y": r"\arccos x", "x": r"-\frac{\bar{y}}{\sqrt{1 - x^{2}}}"}
 
     def forward(self, x):
         return np.arccos(x)
@@ -88,6 +93,7 @@ class Atan(Primitive):
     __slots__ = ()
     reads = {"x": ("x",)}
     fresh = True
+    latex = {"y": r"\arctan x", "x": r"\frac{\bar{y}}{1 + x^{2}}"}
 
     def forward(self, x):
         return np.arctan(x)
@@ -108,6 +114,17 @@ class Atan2(Primitive):
     reads = {"a": ("a", "b"), "b": ("a", "b")}
     broadcasts = True
     fresh = True
+    latex = {
+        "y": r"\operatorname{atan2}(a, b)",
+        "a": (
+            r"\begin{cases} 0 & \text{if } a = b = 0 \\ "
+            r"\bar{y} \odot \frac{b}{a^{2} + b^{2}} & \text{otherwise} \end{cases}"
+        ),
+        "b": (
+            r"\begin{cases} 0 & \text{if } a = b = 0 \\ "
+            r"-\bar{y} \odot \frac{a}{a^{2} + b^{2}} & \text{otherwise} \end{cases}"
+        ),
+    }
 
     def forward(self, a, b):
         return np.arctan2(a, b)
@@ -136,6 +153,17 @@ class Hypot(Primitive):
     reads = {"a": ("a", "b", "y"), "b": ("a", "b", "y")}
     broadcasts = True
     fresh = True
+    latex = {
+        "y": r"\sqrt{a^{2} + b^{2}}",
+        "a": (
+            r"\begin{cases} 0 & \text{if } y = 0 \\ "
+            r"\bar{y} \odot \frac{a}{y} & \text{otherwise} \end{cases}"
+        ),
+        "b": (
+            r"\begin{cases} 0 & \text{if } y = 0 \\ "
+            r"\bar{y} \odot \frac{b}{y} & \text{otherwise} \end{cases}"
+        ),
+    }
 
     def forward(self, a, b):
         return np.hypot(a, b)
@@ -159,6 +187,7 @@ class Sinh(Primitive):
     __slots__ = ()
     reads = {"x": ("x",)}
     fresh = True
+    latex = {"y": r"\sinh x", "x": r"\bar{y} \odot \cosh x"}
 
     def forward(self, x):
         return np.sinh(x)
@@ -173,6 +202,7 @@ class Cosh(Primitive):
     __slots__ = ()
     reads = {"x": ("x",)}
     fresh = True
+    latex = {"y": r"\cosh x", "x": r"\bar{y} \odot \sinh x"}
 
     def forward(self, x):
         return np.cosh(x)
@@ -187,6 +217,7 @@ class Asinh(Primitive):
     __slots__ = ()
     reads = {"x": ("x",)}
     fresh = True
+    latex = {"y": r"\operatorname{arsinh}(x)", "x": r"\frac{\bar{y}}{\sqrt{x^{2} + 1}}"}
 
     def forward(self, x):
         return np.arcsinh(x)
@@ -204,6 +235,7 @@ class Acosh(Primitive):
     __slots__ = ()
     reads = {"x": ("x",)}
     fresh = True
+    latex = {"y": r"\operatorname{arcosh}(x)", "x": r"\frac{\bar{y}}{\sqrt{x^{2} - 1}}"}
 
     def forward(self, x):
         return np.arccosh(x)
@@ -218,6 +250,7 @@ class Atanh(Primitive):
     __slots__ = ()
     reads = {"x": ("x",)}
     fresh = True
+    latex = {"y": r"\operatorname{artanh}(x)", "x": r"\frac{\bar{y}}{1 - x^{2}}"}
 
     def forward(self, x):
         return np.arctanh(x)
@@ -236,6 +269,13 @@ class Sinc(Primitive):
     __slots__ = ("order",)
     reads = {"x": ("x",)}
     fresh = True
+    latex = {
+        "y": (
+            r"\operatorname{sinc}^{(\mathrm{order})}(x), "
+            r"\text{ where } \operatorname{sinc}(x) = \frac{\sin x}{x}"
+        ),
+        "x": r"\bar{y} \odot \operatorname{sinc}^{(\mathrm{order} + 1)}(x)",
+    }
 
     def __init__(self, order=0):
         self.order = order

@@ -1,0 +1,61 @@
+"""The formulas of operations: text, MathML, other variables."""
+
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from tinygrad_lite import Tensor, ops
+from tinygrad_lite.engine.reads import input_names
+from tinygrad_lite.ops import primitives
+from tinygrad_lite.show.formulas import latex_of, mathml, substituted, text, variable
+
+STATED = [op for op in primitives() if "latex" in vars(op)]
+
+
+@pytest.mark.parametrize("op", STATED, ids=lambda op: op.__name__)
+def test_each_result_and_each_input_has_a_formula_that_reads_as_text_and_mathml(op):
+    fixed, rest = input_names(op)
+    inputs = (*fixed, rest) if rest else fixed
+    assert list(op.latex) == [*(op.results or ["y"]), *inputs]
+    for formula in op.latex.values():
+        line = text(formula)
+        assert not set(line) & set("\\{}&\n")
+        assert line == line.strip()
+        assert "  " not in line
+        assert ET.fromstring(mathml(formula)).tag == "{http://www.w3.org/1998/Math/MathML}math"
+        assert "merror" not in mathml(formula)
+
+
+def test_text_reads_like_python():
+    assert text(ops.Tanh.latex["x"]) == "dL/dy * (1 - y²)"
+    assert text(ops.Sqrt.latex["x"]) == "dL/dy / (2 y)"
+    assert text(ops.Relu.latex["x"]) == "dL/dy if x > 0; 0 otherwise"
+    assert text(ops.Matmul.latex["a"]) == "dL/dy @ bᵀ"
+    assert text(ops.Softmax.latex["x"]) == "y * (dL/dy - sum(dL/dy * y over axes))"
+
+
+def test_a_node_has_the_formulas_of_its_options():
+    x, w = Tensor.ones(2, 3, requires_grad=True), Tensor.ones(4, 3, requires_grad=True)
+    node = x.linear(w, transposed=True)._node
+    assert text(latex_of(node)["y"]) == "x @ wᵀ + b"
+    assert text(latex_of(node)["w"]) == "(dL/dy)ᵀ @ x"
+    assert "otherwise" in text(latex_of(ops.Linear)["y"])
+
+
+def test_variables_are_substituted_and_nothing_else():
+    formula = r"\bar{y} \odot \exp(x) x_{x} \mathrm{low} \text{ if x } \mathrm{axes}"
+    names = {"x": variable("h1"), "y": variable("loss"), "low": "q"}
+    assert substituted(formula, names) == (
+        r"\bar{\mathrm{loss}} \odot \exp(h_{1}) {h_{1}}_{x} q \text{ if x } \mathrm{axes}"
+    )
+
+
+def test_hostile_names_and_formulas_inject_nothing():
+    for hostile in (r"\text{<b>&\"'}", r"\href{javascript:alert(1)}{x}", r"\frac{a", "}", r"\foo"):
+        root = ET.fromstring(mathml(hostile))
+        assert all("href" not in element.attrib for element in root.iter())
+        assert not [element for element in root.iter() if element.tag.endswith("}b")]
+        text(hostile)
+    name = variable("</math><script>\\}_&%")
+    assert "<script" not in mathml(name)
+    assert text(name).startswith("</math><script>")
