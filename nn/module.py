@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from tinygrad_lite import Observer, Tensor, arguments
 
 from ._lists import Lists
+from ._notebook import Notebook, of_module
 from ._other_names import MODULES, OtherName
 from ._paths import locate, named
 from ._repr import tree
@@ -29,7 +30,7 @@ class HasForward(Protocol[Inputs, Result]):
         ...
 
 
-class Module(Lists):
+class Module(Lists, Notebook):
     """A part of a model.  Write `forward`, and call the object.
 
         class Residual(Module):
@@ -245,6 +246,9 @@ class Module(Lists):
     def extra_repr(self) -> str:
         """The text inside the parentheses of the repr: the options of this layer."""
         return ""
+
+    def _tree_node(self) -> tuple[str, Iterable[tuple[Any, Any]]]:
+        return of_module(self)
 
     def __dir__(self) -> Iterable[str]:
         """The names that are there, without those that only say what to write instead."""

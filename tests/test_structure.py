@@ -20,7 +20,8 @@ ROOT = Path(tinygrad_lite.__file__).parent.parent
 ROOMS = {
     "tinygrad_lite": [
         *("files", "arrays", "engine", "source_lines", "mistakes", "ops", "methods"),
-        *("numpy_protocol", "other_names", "tensor", "derivatives", "checkpointing", "capturing"),
+        *("numpy_protocol", "other_names", "displaying", "tensor", "derivatives"),
+        *("checkpointing", "capturing"),
         *("check", "show"),
     ],
     "nn": [
@@ -30,6 +31,7 @@ ROOMS = {
         "_paths",
         "state",
         "_repr",
+        "_notebook",
         "_lists",
         "parameter",
         "module",

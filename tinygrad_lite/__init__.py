@@ -11,6 +11,7 @@ from .arrays import recorded as recorded
 from .arrays.locks import imported
 from .arrays.ownership import shares_memory
 from .arrays.threads import parallel
+from .displaying import notebook_bundle
 from .engine.function import Function
 from .engine.recording import Observer, is_grad_enabled, no_grad
 from .engine.recording import grad_on as enable_grad
@@ -53,6 +54,7 @@ __all__ = [
     "locks",
     "mistakes",
     "no_grad",
+    "notebook_bundle",
     "ops",
     "parallel",
     "record_source_lines",

@@ -16,6 +16,7 @@ from .arrays.given import elements, is_masked
 from .arrays.ownership import deep_copied
 from .arrays.recorded import carried, fresh, leaves, recorder
 from .arrays.shapes import Shape, normalize_axis
+from .displaying import Displayed
 from .engine.backward import backpropagate
 from .engine.function import Primitive
 from .engine.graph import Array, Leaf, TensorBase
@@ -33,7 +34,7 @@ from .other_names import OtherNames
 Made = TypeVar("Made", bound="Tensor")
 
 
-class Tensor(TensorMethods, NumpyProtocol, OtherNames):
+class Tensor(TensorMethods, NumpyProtocol, Displayed, OtherNames):
     """An n-dimensional array that remembers how it was computed.
 
         w = Tensor([1.0, 2.0], requires_grad=True)

@@ -9,6 +9,7 @@ import numpy as np
 
 from tinygrad_lite import Tensor, arguments, enable_grad, recorded
 
+from .._notebook import Notebook, of_optimizer
 from . import lines
 from .checks import Check, not_negative
 from .chunks import Array, SpareArrays, State
@@ -17,7 +18,7 @@ from .saving import loaded, loaded_groups, saved, saved_groups
 from .updates import apply, due, prepare
 
 
-class Optimizer:
+class Optimizer(Notebook):
     """Updates parameters in place, using the gradients that `backward` left in `.grad`.
 
     A subclass writes `apply_single`, the formula, and takes its options from the group.
@@ -278,6 +279,9 @@ class Optimizer:
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         self.__dict__.update(state, _spare=SpareArrays())
+
+    def _tree_node(self) -> tuple[str, Iterable[tuple[Any, Any]]]:
+        return of_optimizer(self)
 
     def __repr__(self) -> str:
         lines = []

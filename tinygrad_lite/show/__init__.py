@@ -2,7 +2,8 @@
 
 keeping.py keeps what operations compute, history.py tells all that is known about a graph, and
 naming.py what its tensors are called.  outline.py decides what is shown, wording.py how it is
-worded, and picture.py draws it.
+worded, and picture.py draws it.  notebook.py shows a tensor or a model in a
+notebook.
 """
 
 from .keeping import keep_values

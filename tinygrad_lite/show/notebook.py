@@ -1,0 +1,131 @@
+"""How tensors, and what holds them, show themselves in a notebook: through Treescope.
+
+Treescope (the extra `viz`) draws the tree of an object and each array in it as a heat map.  What is
+ours is the line above the heat map: shape, dtype, part in the graph, statistics and a histogram.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from ..engine.graph import Array, Leaf, TensorBase
+
+BLOCKS = "".join(map(chr, range(0x2581, 0x2589)))  # the eight bars, from one eighth to full
+BARS = 12
+MOST_CELLS = 10_000  # of a heat map; of a larger array it shows the corners
+MOST_VALUES = 9  # of an array that is shown as numbers too
+
+
+def notebook_html(value: Any) -> str | None:
+    """The HTML that a notebook shows for a Tensor, a Module, or anything that holds tensors.
+
+    A tree that folds, with a heat map, statistics and a histogram for each tensor.  None if
+    Treescope is not installed (pip install 'tinygrad-lite[viz]'): the notebook then shows the repr.
+    """
+    try:
+        import treescope
+    except ImportError:
+        return None
+    visualizer = treescope.active_autovisualizer
+    with visualizer.set_scoped(
+        visualizer.get() or treescope.ArrayAutovisualizer(maximum_size=MOST_CELLS)
+    ):
+        return str(treescope.render_to_html(value, ignore_exceptions=True))
+
+
+def treescope_adapter() -> Any:
+    """What Treescope asks about the arrays of tensors: `Tensor.__treescope_ndarray_adapter__`."""
+    from treescope import ndarray_adapters, rendering_parts, type_registries
+
+    class TensorAdapter(ndarray_adapters.NDArrayAdapter):  # type: ignore[misc]
+        """The data is that of the array; the summary is ours."""
+
+        def get_axis_info_for_array_data(self, array: Any) -> Any:
+            return _adapter(array).get_axis_info_for_array_data(array._data)
+
+        def get_array_data_with_truncation(
+            self, array: Any, mask: Any, edge_items_per_axis: Any
+        ) -> Any:
+            return _adapter(array).get_array_data_with_truncation(
+                array._data, mask, edge_items_per_axis
+            )
+
+        def get_array_summary(self, array: Any, fast: bool) -> Any:
+            return rendering_parts.text(summary(array, fast))
+
+        def should_autovisualize(self, array: Any) -> bool:
+            return bool(array._data.size)
+
+        def get_numpy_dtype(self, array: Any) -> Any:
+            return array._data.dtype
+
+    def _adapter(tensor: Any) -> Any:
+        return type_registries.lookup_ndarray_adapter(tensor._data)
+
+    return TensorAdapter()
+
+
+def treescope_line(tensor: TensorBase, path: str | None) -> Any:
+    """A tensor that Treescope does not draw as a heat map: one line."""
+    from treescope import rendering_parts
+
+    return rendering_parts.build_one_line_tree_node(
+        line=rendering_parts.text(f"<{summary(tensor)}>"), path=path
+    )
+
+
+def summary(tensor: TensorBase, fast: bool = False) -> str:
+    """One line about a tensor: shape, dtype, part in the graph, statistics, and its gradient.
+
+    fast  leave the statistics out
+    """
+    array = tensor._data
+    parts = [type(tensor).__name__, str(array.dtype), str(array.shape)]
+    if isinstance(tensor._node, Leaf):
+        parts.append("requires_grad")
+    elif tensor._node is not None:
+        parts.append(f"op={getattr(tensor, 'op', type(tensor._node).__name__)}")
+    if not fast:
+        grad = getattr(tensor, "grad", None)
+        noted = f"; grad: {statistics(grad._data)}" if isinstance(grad, TensorBase) else ""
+        parts.append(statistics(array) + noted)
+    return " ".join(parts)
+
+
+def statistics(array: Array) -> str:
+    """The values if they are few; else mean, deviation, range, what is unusual, a histogram."""
+    if not array.size:
+        return "empty"
+    if array.size <= MOST_VALUES:
+        return np.array2string(array, precision=4, separator=", ").replace("\n", "")
+    if array.dtype.kind == "b":
+        return f"{np.count_nonzero(array)} of {array.size} are True"
+    finite = array[np.isfinite(array)]
+    found = []
+    if finite.size:
+        exact = finite.astype(np.float64)
+        found.append(f"mean {exact.mean():.3g}, std {exact.std():.3g}")
+        found.append(f"from {exact.min():.3g} to {exact.max():.3g}")
+    counts = {
+        "zero": array.size - np.count_nonzero(array),
+        "nan": np.count_nonzero(np.isnan(array)),
+        "inf": np.count_nonzero(np.isinf(array)),
+    }
+    found += [f"{count} {name}" for name, count in counts.items() if count]
+    bars = histogram(finite) if finite.size >= BARS else ""
+    return ", ".join(found) + (f" {bars}" if bars else "")
+
+
+def histogram(values: Array) -> str:
+    """The counts of finite values in equal intervals from the smallest to the largest, as bars.
+
+    The highest bar is full; one that is not empty is never invisible.
+    """
+    exact = values.astype(np.float64)
+    low, high = exact.min(), exact.max()
+    with np.errstate(over="ignore"):
+        if not (low < high and np.isfinite(high - low)):
+            return ""
+    counts, _ = np.histogram(exact, BARS, (low, high))
+    levels = np.ceil(counts / counts.max() * len(BLOCKS)).astype(int)
+    return "".join(BLOCKS[level - 1] if level else " " for level in levels)
