@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .check import GradientError, gradcheck, gradgradcheck
     from .checkpointing import checkpoint
     from .derivatives import grad, hessian, hvp, jacobian, jvp, vjp
-    from .show import draw, keep_values
+    from .show import draw, keep_values, trace_nan
 
 __version__ = "0.1.0"
 
@@ -60,6 +60,7 @@ __all__ = [
     "record_source_lines",
     "recorded",
     "shares_memory",
+    "trace_nan",
     "vjp",
     "warn",
 ]
@@ -70,7 +71,7 @@ _LATER = {
     **dict.fromkeys(("GradientError", "gradcheck", "gradgradcheck"), "check"),
     "capture": "capturing",
     "checkpoint": "checkpointing",
-    **dict.fromkeys(("draw", "keep_values"), "show"),
+    **dict.fromkeys(("draw", "keep_values", "trace_nan"), "show"),
     **dict.fromkeys(("grad", "hessian", "hvp", "jacobian", "jvp", "vjp"), "derivatives"),
 }
 

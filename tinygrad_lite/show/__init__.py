@@ -2,11 +2,14 @@
 
 keeping.py keeps what operations compute, history.py tells all that is known about a graph, and
 naming.py what its tensors are called.  outline.py decides what is shown, wording.py how it is
-worded, and picture.py draws it.  notebook.py shows a tensor or a model in a
-notebook.
+worded, and picture.py draws it.  notebook.py shows a tensor or a model in a notebook.
+
+nonfinite.py tells where an inf or nan came from: replaying.py runs single ops again, origins.py
+searches the graph with it, and repairs.py knows what to do.
 """
 
 from .keeping import keep_values
+from .nonfinite import NonFinite, trace_nan
 from .picture import Picture, draw
 
-__all__ = ["Picture", "draw", "keep_values"]
+__all__ = ["NonFinite", "Picture", "draw", "keep_values", "trace_nan"]
