@@ -19,6 +19,10 @@ from .keeping import ModuleCall, kept_of
 State = Literal["kept", "live", "released"]
 
 ASK = "call inside `with keep_values():`"  # what to do where nothing is known
+NO_GRAPH = (
+    "no graph: nothing it was computed from has requires_grad=True, or it was computed inside "
+    "no_grad(), or a captured step returned it (then call step.fn(...) instead of the step)"
+)
 
 
 class History:
@@ -38,7 +42,7 @@ class History:
 
     def __init__(self, tensor: TensorBase, grads: bool = False) -> None:
         if tensor._node is None:
-            raise ValueError("History: expected a tensor with a graph; got one without")
+            raise ValueError(f"History: {NO_GRAPH}")
         self.tensor = tensor
         self.root: Node = tensor._node
         self.order = topological_order([self.root])
