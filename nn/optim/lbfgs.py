@@ -217,6 +217,7 @@ class LBFGS(Optimizer):
             else parameter.grad.data.reshape(-1)
             for parameter in self.params
         ]
+        self._steps.note(next(p.grad.data for p in self.params if p.grad is not None))
         return np.concatenate([*parts, np.empty(0, np.float32)])
 
     def _move(self, t: float, d: Array) -> None:

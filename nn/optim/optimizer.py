@@ -14,6 +14,7 @@ from . import lines
 from .checks import Check, not_negative
 from .chunks import Array, SpareArrays, State
 from .groups import Group, groups_of, refuse_in_a_captured_step, unnamed
+from .mistakes import Steps
 from .saving import loaded, loaded_groups, saved, saved_groups
 from .updates import apply, due, prepare
 
@@ -65,6 +66,7 @@ class Optimizer(Notebook):
         self.state: defaultdict[Tensor, State] = defaultdict(dict)
         self.defaults = Group(type(self), {**(defaults or {}), **options})
         self._spare = SpareArrays()
+        self._steps = Steps()
         for group in groups_of(params, name):
             self.add_param_group(group)
         if not self.params:
@@ -134,8 +136,8 @@ class Optimizer(Notebook):
         updates = due(self)
         if not updates:
             raise RuntimeError(
-                "step: no parameter has a gradient; call loss.backward() first, and make the "
-                "optimizer after the model, from the parameters that the model uses"
+                "step: no parameter has a gradient; call loss.backward() first, after zero_grad(), "
+                "and make the optimizer after the model, from the parameters that the model uses"
             )
         for update in updates:  # before there are references to the arrays
             update.parameter.mark_changed()
@@ -145,6 +147,7 @@ class Optimizer(Notebook):
         formula = self.apply_whole if whole else self.apply_single
         recording = recorded.recorder.get()
         if recording is None:
+            self._steps.note(gradients[0])
             apply(self, formula, whole, updates, parameters, gradients)
         else:
             lines.record(recording, self, formula, whole, updates, parameters, gradients)
@@ -274,11 +277,12 @@ class Optimizer(Notebook):
                 yield f"state.{position}.{name}", Tensor.from_array(state[name])
 
     def __getstate__(self) -> dict[str, Any]:
-        """For copy and pickle: all but the memory for intermediate results."""
-        return {name: value for name, value in self.__dict__.items() if name != "_spare"}
+        """For copy and pickle: all but what is of use in this process only."""
+        left_out = ("_spare", "_steps")
+        return {name: value for name, value in self.__dict__.items() if name not in left_out}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
-        self.__dict__.update(state, _spare=SpareArrays())
+        self.__dict__.update(state, _spare=SpareArrays(), _steps=Steps())
 
     def _tree_node(self) -> tuple[str, Iterable[tuple[Any, Any]]]:
         return of_optimizer(self)

@@ -89,6 +89,7 @@ def test_a_state_that_is_first_made_in_the_recorded_step():
         assert eager == captured, number
 
 
+@pytest.mark.filterwarnings("ignore:step. the gradients still hold:tinygrad_lite.TrainingWarning")
 def test_two_optimisers_in_one_step_and_one_that_steps_twice():
     class Both(Run):
         def __init__(self, make, captured):

@@ -106,6 +106,7 @@ def test_options_that_change_the_formula():
     compare(of("SGD", {"lr": 0.1}), change)
 
 
+@pytest.mark.filterwarnings("ignore:step. the gradients still hold:tinygrad_lite.TrainingWarning")
 @pytest.mark.parametrize("to_none", [True, False])
 @pytest.mark.parametrize("where", ["start", "after backward", "end", "outside", "never"])
 def test_zero_grad_in_every_position(where, to_none):

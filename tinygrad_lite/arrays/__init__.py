@@ -9,5 +9,6 @@ recurrences, scatter, sinc, error_function  formulas of ops/, computed faster th
 windows, convolution, pooling, channels     the same for images
 locks, settings                             Python's own: locks that a fork leaves free, and context
                                             managers that decorate functions of every kind
+reused                                      sums that hold a gradient which a step has used
 recorded                                    functions that a captured step calls as a whole
 """

@@ -18,6 +18,7 @@ import numpy as np
 from .dtypes import accumulator
 from .products import multiply
 from .recorded import recorder
+from .reused import accumulated as accumulated
 from .shapes import Shape, keepdim_shape
 
 SHORT = 32  # how many numbers NumPy adds one after the other, at most

@@ -18,7 +18,7 @@ from ..arrays.float_errors import restore, silence
 from ..arrays.locks import ProcessLock
 from ..arrays.ownership import keep_freed_memory, memory_owner
 from ..arrays.shapes import Shape
-from ..arrays.sums import unbroadcast
+from ..arrays.sums import accumulated, unbroadcast
 from .graph import Leaf, Node, TensorBase, array_of, topological_order
 from .hooks import hooks_of, living
 from .recording import Mode, modes
@@ -286,7 +286,7 @@ def _hand_over(arrived: Gradients, taken: set[int]) -> None:
             elif isinstance(gradient, TensorBase):  # recorded
                 tensor.grad = held + own
             else:  # in new memory: the user may hold the old one
-                tensor.grad = tensor._wrap(array_of(held) + own._data, None)
+                tensor.grad = tensor._wrap(accumulated(array_of(held), own._data), None)
 
 
 def _own(tensor: TensorBase, gradient: Any, taken: set[int]) -> TensorBase:

@@ -4,7 +4,8 @@ telling     `TrainingWarning`, and `tell`, which gives one for each line of the 
 lost        a tensor computed from weights that nobody holds
 """
 
+from ..arrays.reused import is_reused
 from .lost import is_lost
 from .telling import TrainingWarning, tell
 
-__all__ = ["TrainingWarning", "is_lost", "tell"]
+__all__ = ["TrainingWarning", "is_lost", "is_reused", "tell"]

@@ -1,0 +1,49 @@
+"""Gradients that a step has used, and the sums into which a later backward pass has added one.
+
+A step leaves a weak reference to a gradient that it used.  When a backward pass adds to an array
+that has one, the sum is noted here with it: so the next step can see that its gradient still holds
+the last one.  An array that was zeroed in place holds nothing.
+"""
+
+import weakref
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from .ownership import Array
+
+Reference = weakref.ref[Array]
+
+# By the identity of a sum: a reference to it, and to the last gradients in it that steps used.
+_sums: dict[int, tuple[Reference, tuple[Reference, ...]]] = {}
+_REMEMBERED = 8
+
+
+def accumulated(held: Any, own: Any) -> Any:
+    """held + own, in new memory: a gradient, and what a later backward pass adds to it."""
+    total = held + own
+    references = weakref.getweakrefcount(held)
+    if references and type(total) is np.ndarray and held.any():
+        known = _sums.get(id(held))
+        origins = known[1] if known is not None and known[0]() is held else ()
+        if references > bool(origins):  # a step used it; the sum of several passes has one, of ours
+            origins = (*origins, weakref.ref(held))[-_REMEMBERED:]
+        key = id(total)
+        _sums[key] = weakref.ref(total, partial(_forget, key)), origins
+    return total
+
+
+def is_reused(total: Array, used: Reference | None) -> bool:
+    """Whether `total` is a sum that includes the gradient to which `used` refers, or referred."""
+    if not _sums:
+        return False
+    known = _sums.get(id(total))
+    return known is not None and known[0]() is total and any(one is used for one in known[1])
+
+
+def _forget(key: int, reference: object) -> None:
+    """Drop the entry of a freed array, unless another array has its identity by now."""
+    known = _sums.get(key)
+    if known is not None and known[0] is reference:
+        del _sums[key]
