@@ -5,7 +5,7 @@ Its data and its part in autograd are here.  Its operations are mixins, listed i
 
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -27,6 +27,7 @@ from .methods import TensorMethods
 from .methods._keywords import also
 from .methods._operands import plain_array
 from .methods.joining import from_list
+from .mistakes.missing_gradients import gradient_missing
 from .numpy_protocol import NumpyProtocol
 from .numpy_protocol.leaving import leave_for_float, leave_for_leaf
 from .other_names import OtherNames
@@ -62,7 +63,7 @@ class Tensor(TensorMethods, NumpyProtocol, Displayed, OtherNames):
     ) -> None:
         self._node = None
         self._views = None
-        self.grad = None
+        self._grad = None
         if isinstance(data, TensorBase):
             if data._node is not None:
                 leave_for_leaf()
@@ -332,7 +333,22 @@ class Tensor(TensorMethods, NumpyProtocol, Displayed, OtherNames):
 
     def zero_grad(self) -> None:
         """Set `.grad` to None, so that the next backward pass does not add to it."""
-        self.grad = None
+        self._grad = None
+
+    def _gradient(self) -> Self | None:
+        """The gradient that backward passes left here, to which the next one adds; or None.
+
+        Leaves have one, and tensors that were told to by `retain_grad()`.  Assignable.
+        """
+        gradient = self._grad
+        if gradient is None:
+            gradient_missing(self)
+        return gradient
+
+    if TYPE_CHECKING:
+        grad: Self | None
+    else:  # set by the slot's own functions, which are quicker than Python's
+        grad = property(_gradient, TensorBase._grad.__set__, zero_grad)
 
     def mark_changed(self) -> None:
         """Tell the graph that `data` was changed through NumPy.
@@ -427,7 +443,7 @@ class Tensor(TensorMethods, NumpyProtocol, Displayed, OtherNames):
         array = deep_copied(self._data, memo)
         copied = _around(type(self), array, self.requires_grad, self.is_parameter)
         memo[id(self)] = copied
-        copied.grad = deepcopy(self.grad, memo)
+        copied._grad = deepcopy(self._grad, memo)
         if self._views is not None:
             link_views(copied, memo.setdefault(id(self._views), copied))
         state = deepcopy(self.__getstate__(), memo)
@@ -448,7 +464,7 @@ def _rebuilt(cls: type[Tensor], data: Array, requires_grad: bool, is_parameter: 
 def _around(cls: type[Made], array: Array, requires_grad: bool, is_parameter: bool) -> Made:
     tensor = object.__new__(cls)
     tensor._data = array
-    tensor._views = tensor.grad = None
+    tensor._views = tensor._grad = None
     tensor._node = Leaf(tensor) if requires_grad else None
     if is_parameter:
         tensor._frozen = True

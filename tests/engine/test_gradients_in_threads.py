@@ -58,13 +58,13 @@ class Slow(Tensor):
     """A tensor that lets all other threads run whenever its gradient is looked at."""
 
     @property
-    def grad(self):
+    def _grad(self):
         found = vars(self).get("slow")
         time.sleep(0.001)
         return found
 
-    @grad.setter
-    def grad(self, value):
+    @_grad.setter
+    def _grad(self, value):
         vars(self)["slow"] = value
 
 

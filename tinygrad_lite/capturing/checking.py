@@ -29,10 +29,12 @@ class State:
         self.arrays += [(name, value) for name, value in values if isinstance(value, np.ndarray)]
         self.arrays += [("an optimiser's state", array) for array in reached.states()]
         self.arrays += [
-            (f"{name}.grad", leaf.grad._data) for name, leaf in self.leaves if leaf.grad is not None
+            (f"{name}.grad", leaf._grad._data)
+            for name, leaf in self.leaves
+            if leaf._grad is not None
         ]
         self.before = [array.copy(order="K") for _, array in self.arrays]
-        self.grads = [leaf.grad for _, leaf in self.leaves]
+        self.grads = [leaf._grad for _, leaf in self.leaves]
         self.random = generator.get_state()
 
     def restore(self) -> None:
@@ -41,14 +43,14 @@ class State:
             if array.flags.writeable:
                 np.copyto(array, before)
         for (_, leaf), grad in zip(self.leaves, self.grads, strict=True):
-            leaf.grad = grad
+            leaf._grad = grad
         generator.set_state(self.random)
 
     def now(self, result: Any) -> dict[str, Any]:
         """What there is after a call with this result, by name."""
         found = {f"{name} (array {n})": _bits(one) for n, (name, one) in enumerate(self.arrays)}
         for name, leaf in self.leaves:
-            found[f"{name}.grad"] = _bits(leaf.grad)
+            found[f"{name}.grad"] = _bits(leaf._grad)
         return {**found, "the result": _bits(result), "the generator": generator.get_state()}
 
 

@@ -104,7 +104,7 @@ class Undo:
         for tensor, array in self.data:
             tensor._data = array
         for leaf, grad in self.grads:
-            leaf.grad = grad
+            leaf._grad = grad
         for container, before in (*self.reached.contents, *self.reached.kept):
             if not _same_content(container, before):
                 container.clear()

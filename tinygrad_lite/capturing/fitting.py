@@ -129,9 +129,9 @@ class Conditions:
     def grad(self, text: str, grad: Any) -> bool:
         """Whether a leaf holds a gradient, and which form it has; whether it is a new input."""
         if grad is None:
-            self.terms.append(f"{text}.grad is None")
+            self.terms.append(f"{text}._grad is None")
             return False
-        return self.tensor(f"{text}.grad", grad)
+        return self.tensor(f"{text}._grad", grad)
 
     def fixed(self, tensor: Any) -> None:
         """A parameter or a buffer, which must have the same memory."""

@@ -101,9 +101,9 @@ class Spare:
 
     def array(self) -> Any:
         """The array that owns the memory; None if it is another one, or somebody holds it."""
-        if self.leaf.grad is None or _holders(self.leaf) not in _ALONE:
+        if self.leaf._grad is None or _holders(self.leaf) not in _ALONE:
             return None
-        array = self.leaf.grad._data
+        array = self.leaf._grad._data
         owner = array if array.base is None else array.base
         form = self.form
         fits = (
@@ -119,7 +119,7 @@ class Spare:
 
 def _holders(leaf: Any) -> tuple[int, int, int]:
     """How many references there are to the gradient, to its array, and to the owner of that."""
-    grad = leaf.grad
+    grad = leaf._grad
     array = grad._data
     owner = array if array.base is None else array.base
     return getrefcount(grad), getrefcount(array), getrefcount(owner)
@@ -127,7 +127,7 @@ def _holders(leaf: Any) -> tuple[int, int, int]:
 
 def _holders_if_alone(view: bool) -> tuple[int, int, int]:
     leaf = TensorBase._wrap(np.empty(2), None)
-    leaf.grad = TensorBase._wrap(np.empty(2)[:1] if view else np.empty(2), None)
+    leaf._grad = TensorBase._wrap(np.empty(2)[:1] if view else np.empty(2), None)
     return _holders(leaf)
 
 

@@ -170,16 +170,16 @@ class Recording:
         for tensor in tensors:
             self._swap(tensor)
         for tensor, _, _ in list(self.swapped):
-            self.before.append((tensor, tensor._node, tensor.grad))
+            self.before.append((tensor, tensor._node, tensor._grad))
             if isinstance(tensor._node, Leaf):
-                self.grads.append((tensor, tensor.grad))
+                self.grads.append((tensor, tensor._grad))
                 self.trace.leaves.add(tensor._node)
                 hooks = hooks_of(tensor._node)
                 self.hooks.append((tensor._node, hooks))
                 if hooks is not None:
                     tensor._node.hooks = RecordedHooks(self.trace, hooks)
-                if tensor.grad is not None:
-                    self._swap(tensor.grad)
+                if tensor._grad is not None:
+                    self._swap(tensor._grad)
         self.undo.grads = self.grads
         for place in arrays:
             array = place.read()
@@ -274,14 +274,14 @@ class Recording:
         for leaf, before in self.grads:
             name = self.conditions.known[id(leaf)]
             var = None if before is None else self.trace.known[id(before._data)]
-            needed = before is None or leaf.grad is before or var in read
+            needed = before is None or leaf._grad is before or var in read
             if needed and self.conditions.grad(name, before):
                 self._input(before._data, ("grad", leaf))
 
     def _at_start(self) -> None:
         """Before the first operation."""
         self.cleared = [
-            leaf for leaf, before in self.grads if before is not None and leaf.grad is None
+            leaf for leaf, before in self.grads if before is not None and leaf._grad is None
         ]
 
     def _put_back(self) -> None:

@@ -83,7 +83,7 @@ class Replay:
         if any(entry.function is run_leaf_done for entry in entries):
             return
         for leaf in self.cleared:
-            leaf.grad = None
+            leaf._grad = None
 
     def refreshed(self) -> bool:
         """Take equal numbers and texts for those that stood there before; whether any were."""

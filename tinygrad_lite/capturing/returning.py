@@ -71,7 +71,7 @@ class Returns:
         return closed
 
     def _gradient(self, leaf: Any, before: Any) -> None:
-        after, leaves = leaf.grad, self.recording.leaves
+        after, leaves = leaf._grad, self.recording.leaves
         told = leaves is not None and id(leaf) in leaves.newest  # then it had another one meanwhile
         if after is before and not told:
             return
@@ -79,8 +79,8 @@ class Returns:
             self.trace.fail("puts back a gradient, after an observer has seen another one")
         holder = self._given(leaf)
         if told and leaves.is_told(leaf, after):
-            self.told[id(after)] = f"{holder}.grad"
-        self.lines.append(f"{holder}.grad = {'None' if after is None else self._tensor(after)}")
+            self.told[id(after)] = f"{holder}._grad"
+        self.lines.append(f"{holder}._grad = {'None' if after is None else self._tensor(after)}")
         if after is None:
             return
         self.left.append((leaf, self.recording.outputs[self.places[id(after)]]))
@@ -172,7 +172,7 @@ class Returns:
             self.lines.append(f"{name} = {self.told[id(tensor)]}")
         else:
             self.lines.append(f"{name} = new({kind}); {name}._data = {made}")
-            self.lines.append(f"{name}._node = {name}._views = {name}.grad = None")
+            self.lines.append(f"{name}._node = {name}._views = {name}._grad = None")
         tensor._data = np.asarray(value_of(carried))
         if isinstance(tensor._node, Leaf):
             self.lines.append(f"{name}._node = Leaf({name})")

@@ -33,7 +33,7 @@ class Finished:
         """The arrays of the gradients; RuntimeError if they are not as in the recorded call."""
         arrays, forms = [], []
         for leaf in self.told:
-            array = leaf.grad._data if isinstance(leaf.grad, TensorBase) else None
+            array = leaf._grad._data if isinstance(leaf._grad, TensorBase) else None
             arrays.append(array)
             forms.append(None if array is None else (array.shape, array.dtype, array.strides))
         if self.forms is None:
@@ -49,9 +49,9 @@ class Finished:
 def run_leaf_done(finished: Finished, gradients: Any) -> Any:
     """Tell the observers that a leaf has its gradient; what they have made of it."""
     for leaf in finished.dropped:
-        leaf.grad = None
+        leaf._grad = None
     for leaf, gradient in zip(finished.arrived, gradients, strict=True):
-        leaf.grad = leaf._wrap(np.array(gradient), None)  # memory that the observers may keep
+        leaf._grad = leaf._wrap(np.array(gradient), None)  # memory that the observers may keep
     before = modes.get()
     modes.set(finished.mode)
     try:
@@ -89,31 +89,31 @@ class Leaves(Observer):
         if any(id(one) not in self.fixed for one in finished.told):
             trace.fail("an observer waits for the leaf_done of a tensor that is new in each call")
         trace.label, trace.line = ("leaf_done", "backward"), user_line()
-        gradients = [one.grad._data for one in finished.arrived]
+        gradients = [one._grad._data for one in finished.arrived]
         others = self._others(finished)
         with trace.journal.opened():
             made = trace.call_whole(run_leaf_done, (finished, gradients), {}, always=True)
         for one, carrier in zip(finished.told, made, strict=True):
             if carrier is not None:
-                self._carry(one, one.grad, carrier)
+                self._carry(one, one._grad, carrier)
             else:
                 self.newest[id(one)] = (None, None, None)
         if any(a is not b for a, b in zip(others, self._others(finished), strict=True)):
             trace.fail("an observer replaces the gradient of a leaf that was done before")
-        self.before = {id(one): one.grad for one, _ in self.leaves}
+        self.before = {id(one): one._grad for one, _ in self.leaves}
 
     def _changes(self) -> tuple[list[Any], list[Any]]:
         """The leaves that have new gradients, and those that have none any more."""
         arrived: list[Any] = []
         dropped: list[Any] = []
         for leaf, first in self.leaves:
-            if leaf.grad is not self.before.get(id(leaf), first):
-                (dropped if leaf.grad is None else arrived).append(leaf)
+            if leaf._grad is not self.before.get(id(leaf), first):
+                (dropped if leaf._grad is None else arrived).append(leaf)
         return arrived, dropped
 
     def _others(self, finished: Finished) -> list[Any]:
         """The gradients of all other leaves, and their arrays."""
-        grads = [leaf.grad for leaf, _ in self.leaves if all(leaf is not n for n in finished.told)]
+        grads = [leaf._grad for leaf, _ in self.leaves if all(leaf is not n for n in finished.told)]
         return [*grads, *(grad._data for grad in grads if grad is not None)]
 
     def _carry(self, leaf: Any, grad: Any, carrier: Any) -> None:

@@ -272,7 +272,7 @@ def _hand_over(arrived: Gradients, taken: set[int]) -> None:
             tensor = node.holder() if node.holder else None
             if tensor is None:
                 continue
-            held: Any = tensor.grad
+            held: Any = tensor._grad
             if held is not None and getattr(held, "shape", None) != tensor._data.shape:
                 raise ValueError(
                     f"backward: a tensor of shape {tensor._data.shape} has a .grad of shape "
@@ -280,13 +280,13 @@ def _hand_over(arrived: Gradients, taken: set[int]) -> None:
                 )
             found.append((tensor, gradient))
         for tensor, gradient in found:
-            own, held = _own(tensor, gradient, taken), tensor.grad
+            own, held = _own(tensor, gradient, taken), tensor._grad
             if held is None:
-                tensor.grad = own
+                tensor._grad = own
             elif isinstance(gradient, TensorBase):  # recorded
-                tensor.grad = held + own
+                tensor._grad = held + own
             else:  # in new memory: the user may hold the old one
-                tensor.grad = tensor._wrap(accumulated(array_of(held), own._data), None)
+                tensor._grad = tensor._wrap(accumulated(array_of(held), own._data), None)
 
 
 def _own(tensor: TensorBase, gradient: Any, taken: set[int]) -> TensorBase:

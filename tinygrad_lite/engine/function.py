@@ -160,7 +160,7 @@ class Primitive(Node):
         tensor = object.__new__(tensor_class)
         tensor._data = result
         tensor._node = op if recorded else None
-        tensor._views = tensor.grad = None
+        tensor._views = tensor._grad = None
         if cls.views:
             _link_views(tensor, inputs)
         if recorded and observer is not None:

@@ -27,12 +27,12 @@ class TensorBase:
     `_views` is shared by all tensors that are views of the same memory (see `link_views`).
     """
 
-    __slots__ = ("__weakref__", "_data", "_node", "_views", "grad")
+    __slots__ = ("__weakref__", "_data", "_grad", "_node", "_views")
 
     _data: Array
     _node: "Node | None"
     _views: "dict[int, weakref.ref[TensorBase]] | None"
-    grad: Self | None
+    _grad: Self | None
 
     @classmethod
     def _wrap(cls, array: Any, node: "Node | None") -> Self:
@@ -41,7 +41,7 @@ class TensorBase:
         tensor._data = array if array.__class__ is np.ndarray else np.asarray(array)
         tensor._node = node
         tensor._views = None
-        tensor.grad = None
+        tensor._grad = None
         return tensor
 
 

@@ -1,7 +1,8 @@
 """The mistakes that everyone makes: what notices one, and how it is told.
 
-telling     `TrainingWarning`, and `tell`, which gives one for each line of the user's
-lost        a tensor computed from weights that nobody holds
+telling            `TrainingWarning`, and `tell`, which gives one for each line of the user's
+lost               a tensor computed from weights that nobody holds
+missing_gradients  `.grad` of what is no leaf: `w = w - lr * w.grad`
 """
 
 from ..arrays.reused import is_reused

@@ -169,7 +169,7 @@ def _of_leaves(history: History, names: Names) -> NonFinite:
 
 def _grad_of(node: Any) -> Any:
     holder = node.holder() if isinstance(node, Leaf) and node.holder is not None else None
-    grad = None if holder is None else holder.grad
+    grad = None if holder is None else holder._grad
     return None if grad is None else grad._data
 
 

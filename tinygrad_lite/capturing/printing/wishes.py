@@ -60,7 +60,7 @@ class Wishes:
             kind, where = var.origin
             now: Any = None
             if kind == "grad":
-                path, now = (*self.leaves[id(where)], "grad"), where.grad
+                path, now = (*self.leaves[id(where)], "grad"), where._grad
             elif kind == "place":
                 path, now = where.path[-1:] if len(where.path) < 2 else where.path[1:], where.read()
             else:
