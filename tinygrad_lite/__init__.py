@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .check import GradientError, gradcheck, gradgradcheck
     from .checkpointing import checkpoint
     from .derivatives import grad, hessian, hvp, jacobian, jvp, vjp
-    from .show import draw, keep_values, trace_nan
+    from .show import cost, draw, keep_values, profile, trace_nan
 
 __version__ = "0.1.0"
 
@@ -38,6 +38,7 @@ __all__ = [
     "arguments",
     "capture",
     "checkpoint",
+    "cost",
     "draw",
     "enable_grad",
     "files",
@@ -57,6 +58,7 @@ __all__ = [
     "notebook_bundle",
     "ops",
     "parallel",
+    "profile",
     "record_source_lines",
     "recorded",
     "shares_memory",
@@ -71,7 +73,7 @@ _LATER = {
     **dict.fromkeys(("GradientError", "gradcheck", "gradgradcheck"), "check"),
     "capture": "capturing",
     "checkpoint": "checkpointing",
-    **dict.fromkeys(("draw", "keep_values", "trace_nan"), "show"),
+    **dict.fromkeys(("cost", "draw", "keep_values", "profile", "trace_nan"), "show"),
     **dict.fromkeys(("grad", "hessian", "hvp", "jacobian", "jvp", "vjp"), "derivatives"),
 }
 

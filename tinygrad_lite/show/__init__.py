@@ -6,10 +6,16 @@ worded, and picture.py draws it.  notebook.py shows a tensor or a model in a not
 
 nonfinite.py tells where an inf or nan came from: replaying.py runs single ops again, origins.py
 searches the graph with it, and repairs.py knows what to do.
+
+profiling.py measures what a program does, and counting.py counts what a graph costs, by the
+formulas in work.py: both give a Ledger (ledger.py), whose rows and tables are in costs.py.
+kept_memory.py tells what keeps memory alive, with holders.py; tracefile.py writes files.
 """
 
+from .counting import cost
 from .keeping import keep_values
 from .nonfinite import NonFinite, trace_nan
 from .picture import Picture, draw
+from .profiling import profile
 
-__all__ = ["NonFinite", "Picture", "draw", "keep_values", "trace_nan"]
+__all__ = ["NonFinite", "Picture", "cost", "draw", "keep_values", "profile", "trace_nan"]

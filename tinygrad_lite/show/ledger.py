@@ -1,0 +1,126 @@
+"""Ledger: what a computation costs, by op, Module and source line."""
+
+import weakref
+from collections.abc import Sequence
+from threading import Lock
+from typing import get_args
+
+from ..arrays.arguments import choice
+from ..engine.graph import Node, Output, TensorBase
+from ..files import FilePath
+from .costs import By, Cost, NodeCost, Table, time_text
+from .kept_memory import Alive, alive
+from .tracefile import Event, save
+
+MOST_EVENTS = 1_000_000  # that a trace file may have; the sums have all
+
+# What the nodes of living graphs cost, as the last `profile` measured it.
+measured: "weakref.WeakKeyDictionary[Node, NodeCost]" = weakref.WeakKeyDictionary()
+
+Key = tuple[str, str, str]  # op, Module, line
+
+
+class Ledger:
+    """What a computation costs: `profile` measures it, and `cost` counts it for a graph.
+
+    seconds   inside the block that was measured; 0 if nothing was
+    overhead  seconds that the profiler took for itself, which are in no other number
+
+    It prints as a table by op; `by` gives others.
+    """
+
+    def __init__(self, tensor: TensorBase | None = None, notes: Sequence[str] = ()) -> None:
+        self.seconds = self.overhead = 0.0
+        self.tensor = tensor  # whose graph was counted; None for a measured block
+        self.nodes: weakref.WeakKeyDictionary[Node, NodeCost] = weakref.WeakKeyDictionary()
+        self.events: list[Event] = []
+        self.lost = 0  # events
+        self._notes = list(notes)
+        self._rows: dict[int, dict[Key, Cost]] = {}  # by thread
+        self._lock = Lock()
+
+    # Reading
+
+    def by(self, what: By = "op") -> Table:
+        """A table by "op", by "module" (the path of the innermost one), or by "line"."""
+        choice(what, "by", *get_args(By))
+        timed = any(row.seconds for row in self.rows)
+        return Table(self.rows, what, timed, self.notes)
+
+    @property
+    def rows(self) -> list[Cost]:
+        """What each op cost in each Module and line, all calls together."""
+        merged: dict[Key, Cost] = {}
+        for rows in list(self._rows.values()):
+            for key, row in list(rows.items()):
+                merged.setdefault(key, Cost(*key)).add(row)
+        return list(merged.values())
+
+    def of(self, node: Node | TensorBase) -> Cost | None:
+        """What one node of the graph, or the one that made this tensor, cost; None if unknown."""
+        found = node._node if isinstance(node, TensorBase) else node
+        if isinstance(found, Output):
+            found = found.parents[0]
+        return None if found is None else self.nodes.get(found)
+
+    def alive(self) -> Alive:
+        """What is still kept in memory of the graphs that it saw, and who holds them."""
+        nodes = sorted(self.nodes.keys(), key=lambda node: node.serial)
+        return alive(nodes, self._where, [self, nodes], ())
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences about what the numbers are, or do not hold."""
+        notes = list(self._notes)
+        if self.tensor is None:
+            notes.append(
+                f"{time_text(self.seconds) or '0 us'} inside the block; the profiler's own "
+                f"{time_text(self.overhead) or '0 us'} are in no number"
+            )
+            if len(self._rows) > 1:
+                notes.append(
+                    f"times of {len(self._rows)} threads, which ran side by side, added up"
+                )
+        if any(row.unknown for row in self.rows):
+            notes.append("? and >: the operations of Functions of your own are not known")
+        return notes
+
+    def save(self, path: FilePath) -> None:
+        """Write a file: .json, a trace for ui.perfetto.dev and chrome://tracing, or .csv, the rows.
+
+        Errors: ValueError for another ending, and for a trace of what was not measured; those of
+        `tinygrad_lite.files.replacing`.
+        """
+        save(path, self.rows, self.events, self.lost, self.tensor is None)
+
+    def __str__(self) -> str:
+        return str(self.by("op"))
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return self.by("op")._repr_html_()
+
+    # Writing
+
+    def rows_of(self, thread: int) -> dict[Key, Cost]:
+        """The rows of one thread, to which only it adds."""
+        with self._lock:
+            return self._rows.setdefault(thread, {})
+
+    def note(self, event: Event) -> None:
+        """Add an event to the trace."""
+        if len(self.events) < MOST_EVENTS:
+            self.events.append(event)
+        else:
+            self.lost += 1
+
+    def enter(self, node: Node, cost: NodeCost) -> None:
+        """Add what one node cost."""
+        self.nodes[node] = cost
+        key = cost.op, cost.module, cost.line
+        self.rows_of(0).setdefault(key, Cost(*key)).add(cost)
+
+    def _where(self, node: Node) -> tuple[str, str]:
+        cost = self.nodes.get(node)
+        return (node.line or "", "") if cost is None else (cost.line, cost.module)
