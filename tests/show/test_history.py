@@ -107,6 +107,19 @@ def test_paths_that_meet_arrive_one_after_the_other() -> None:
     assert History(y, grads=True).gradient(x._node) == 7.0
 
 
+def test_a_gradient_that_the_pass_added_to_in_place_is_kept_as_it_arrived() -> None:
+    x = Tensor([0.5, -1.0], requires_grad=True, dtype=np.float64)
+    with keep_values():
+        a = x * 2.0
+        loss = (a - a.exp()).sum()
+        loss.backward()
+    history = History(loss, grads=True)
+    np.testing.assert_allclose(history.gradient(a._node), 1 - np.exp([1.0, -2.0]))
+    first, second = (part for _, _, part in history.arrivals(a._node))
+    np.testing.assert_allclose(first, [1.0, 1.0])
+    np.testing.assert_allclose(second, -np.exp([1.0, -2.0]))
+
+
 def test_gradients_of_another_pass_are_not_taken_for_those_of_this_tensor() -> None:
     x = Tensor([2.0], requires_grad=True)
     with keep_values():

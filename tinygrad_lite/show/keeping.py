@@ -117,8 +117,8 @@ class KeepValues(Observer, Setting):
         _pass.set((root, node.serial))
         kept = kept_of(node)
         if kept is not None:
-            kept.gradient, kept.root = _copied(gradient), root
-            kept.pulled = tuple(_copied(given) for given in pulled)
+            kept.gradient, kept.root = _copied_anew(gradient), root
+            kept.pulled = _copied_anew(pulled)
         return pulled
 
     def wrote(self, array: Any) -> None:
@@ -150,6 +150,15 @@ _pending: "weakref.WeakKeyDictionary[Node, Kept]" = weakref.WeakKeyDictionary()
 
 # The copies of arrays that live, by identity: an array that many operations use is copied once.
 _copies: dict[int, tuple["weakref.ref[Array]", "weakref.ref[Array]"]] = {}
+
+
+def _copied_anew(value: Any) -> Any:
+    """A copy of gradients, each by itself: the backward pass adds to such arrays in place."""
+    if isinstance(value, tuple):
+        return tuple(map(_copied_anew, value))
+    if isinstance(value, TensorBase):
+        value = value._data
+    return np.array(value) if isinstance(value, np.ndarray) else value
 
 
 def _copied(value: Any) -> Any:
