@@ -8,6 +8,11 @@ three, of any order, are the same three again.  How they are computed: arrays/co
 from ..arrays.convolution import Convolution, sum_over_pixels
 from ..engine.function import Primitive
 
+# In formulas: tap t of window p reads the element q(p, t).
+WHERE_TAPS_READ = (
+    r", \text{ where } q(p, t) = p \, \mathrm{stride} + t \, \mathrm{dilation} - \mathrm{before}"
+)
+
 
 class _Convolution(Primitive):
     """The shared options: the windows over x, and the number of groups of channels."""
@@ -36,6 +41,15 @@ class Conv(_Convolution):
 
     __slots__ = ()
     reads = {"x": ("w",), "w": ("x",)}
+    latex = {
+        "y": r"\sum_{c, t} x_{n, c, q(p, t)} \, w_{o, c, t} + b_{o} \text{ at each } n, o, p"
+        + WHERE_TAPS_READ,
+        "x": r"\sum_{o, p, t: q(p, t) = i} \bar{y}_{n, o, p} \, w_{o, c, t} "
+        r"\text{ at each } n, c, i" + WHERE_TAPS_READ,
+        "w": r"\sum_{n, p} \bar{y}_{n, o, p} \, x_{n, c, q(p, t)} \text{ at each } o, c, t"
+        + WHERE_TAPS_READ,
+        "b": r"\sum_{n, p} \bar{y}_{n, o, p} \text{ at each } o",
+    }
 
     def forward(self, x, w, b):
         return self.on_arrays().convolve(x, w, b)
@@ -64,6 +78,14 @@ class ConvInput(_Convolution):
 
     __slots__ = ()
     reads = {"x": ("w",), "w": ("x",)}
+    latex = {
+        "y": r"\sum_{o, p, t: q(p, t) = i} x_{n, o, p} \, w_{o, c, t} \text{ at each } n, c, i"
+        + WHERE_TAPS_READ,
+        "x": r"\sum_{c, t} \bar{y}_{n, c, q(p, t)} \, w_{o, c, t} \text{ at each } n, o, p"
+        + WHERE_TAPS_READ,
+        "w": r"\sum_{n, p} x_{n, o, p} \, \bar{y}_{n, c, q(p, t)} \text{ at each } o, c, t"
+        + WHERE_TAPS_READ,
+    }
 
     def forward(self, x, w):
         return self.on_arrays().to_input(x, w)
@@ -84,6 +106,14 @@ class ConvWeight(_Convolution):
 
     __slots__ = ()
     reads = {"x": ("h",), "h": ("x",)}
+    latex = {
+        "y": r"\sum_{n, p} h_{n, o, p} \, x_{n, c, q(p, t)} \text{ at each } o, c, t"
+        + WHERE_TAPS_READ,
+        "x": r"\sum_{o, p, t: q(p, t) = i} h_{n, o, p} \, \bar{y}_{o, c, t} "
+        r"\text{ at each } n, c, i" + WHERE_TAPS_READ,
+        "h": r"\sum_{c, t} x_{n, c, q(p, t)} \, \bar{y}_{o, c, t} \text{ at each } n, o, p"
+        + WHERE_TAPS_READ,
+    }
 
     def forward(self, x, h):
         return self.on_arrays().to_weight(x, h)

@@ -25,6 +25,14 @@ class Cholesky(Primitive):
     __slots__ = ()
     reads = {"x": ("y",)}
     fresh = True
+    latex = {
+        "y": r"\operatorname{cholesky}(x), \text{ where } y \; y^{\top} = x",
+        "x": (
+            r"\frac{1}{2} y^{-\top} \; (\Phi + \Phi^{\top}) \; y^{-1}, "
+            r"\text{ where } "
+            r"\Phi = \operatorname{tril}(y^{\top} \; \bar{y}) \odot (1 - \frac{1}{2} I)"
+        ),
+    }
 
     def forward(self, x):
         return cholesky(x)
@@ -49,6 +57,14 @@ class QR(Primitive):
     __slots__ = ()
     reads = {"x": ("y",)}
     fresh = True
+    latex = {
+        "y": r"(q, r), \text{ where } q \; r = x, q^{\top} \; q = I",
+        "x": (
+            r"(\bar{q} + q \; \Sigma) \; r^{-\top}, \text{ where } "
+            r"\Sigma = \operatorname{tril}(\mu) + \operatorname{tril}(\mu, -1)^{\top}, "
+            r"\mu = r \; \bar{r}^{\top} - \bar{q}^{\top} \; q"
+        ),
+    }
 
     def forward(self, x):
         return np.linalg.qr(x)
@@ -80,6 +96,22 @@ class SVD(Primitive):
     __slots__ = ()
     reads = {"x": ("y",)}
     fresh = True
+    latex = {
+        "y": (
+            r"(u, s, v^{\top}), \text{ where } u \; \operatorname{diag}(s) \; v^{\top} = x, "
+            r"u^{\top} \; u = v^{\top} \; v = I"
+        ),
+        "x": (
+            r"u \; (\operatorname{diag}(\bar{s}) "
+            r"+ (F \odot \operatorname{skew}(u^{\top} \; \bar{u})) \; S "
+            r"+ S \; (F \odot \operatorname{skew}(v^{\top} \; \bar{v}))) \; v^{\top} "
+            r"+ (I - u \; u^{\top}) \; \bar{u} \; S^{-1} \; v^{\top} "
+            r"+ u \; S^{-1} \; \bar{v}^{\top} \; (I - v \; v^{\top}), "
+            r"\text{ where } S = \operatorname{diag}(s), "
+            r"F_{i, j} = \frac{1}{s_{j}^{2} - s_{i}^{2}}, F_{i, i} = 0, "
+            r"\operatorname{skew}(a) = a - a^{\top}"
+        ),
+    }
 
     def forward(self, x):
         return svd(x)
@@ -117,6 +149,18 @@ class Eigh(Primitive):
     __slots__ = ()
     reads = {"x": ("y",)}
     fresh = True
+    latex = {
+        "y": (
+            r"(w, v), \text{ where } v \; \operatorname{diag}(w) \; v^{\top} = x, "
+            r"v^{\top} \; v = I"
+        ),
+        "x": (
+            r"v \; (\operatorname{diag}(\bar{w}) "
+            r"+ \frac{1}{2} F \odot \operatorname{skew}(v^{\top} \; \bar{v})) \; v^{\top}, "
+            r"\text{ where } F_{i, j} = \frac{1}{w_{j} - w_{i}}, F_{i, i} = 0, "
+            r"\operatorname{skew}(a) = a - a^{\top}"
+        ),
+    }
 
     def forward(self, x):
         return eigh(x)

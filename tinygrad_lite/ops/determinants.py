@@ -17,6 +17,7 @@ class Det(Primitive):
     __slots__ = ()
     reads = {"x": ("x",)}
     fresh = True
+    latex = {"y": r"\det x", "x": r"\bar{y} \odot \operatorname{cofactor}(x)"}
 
     def forward(self, x):
         return np.linalg.det(x)
@@ -43,6 +44,19 @@ class Cofactor(Primitive):
     __slots__ = ("sign",)
     reads = {"x": ("x",)}
     fresh = True
+    latex = {
+        "y": (
+            r"(-1)^{i + j} \det(x \text{ without row } i \text{ and column } j) "
+            r"\text{ at each } i, j"
+        ),
+        "x": (
+            r"\det(u \; v^{\top}) \, u \; "
+            r"(\operatorname{diag}(\Pi \; \operatorname{diagonal}(\mu)) - \Pi \odot \mu^{\top}) "
+            r"\; v^{\top}, \text{ where } u \; \operatorname{diag}(s) \; v^{\top} = x, "
+            r"\mu = u^{\top} \; \bar{y} \; v, "
+            r"\Pi_{i, j} = \prod_{k \ne i, j} s_{k}, \Pi_{i, i} = 0"
+        ),
+    }
 
     def forward(self, x):
         if not x.size:
@@ -76,6 +90,10 @@ class Slogdet(Primitive):
     __slots__ = ()
     reads = {"x": ("x",)}
     fresh = True
+    latex = {
+        "y": r"(\operatorname{sign}(\det x), \log \lvert \det x \rvert)",
+        "x": r"\bar{y}_{1} \odot x^{-\top}",
+    }
 
     def forward(self, x):
         return np.linalg.slogdet(x)

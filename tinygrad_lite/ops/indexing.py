@@ -18,6 +18,10 @@ class Getitem(Primitive):
     __slots__ = ("distinct", "given", "index")
     views = True
     fresh = True
+    latex = {
+        "y": r"x_{\mathrm{index}}",
+        "x": r"\text{zeros with } \bar{y} \text{ added at } \mathrm{index}",
+    }
 
     def __init__(self, index, distinct):
         self.index = index
@@ -39,6 +43,10 @@ class ScatterAdd(Primitive):
     """
 
     __slots__ = ("distinct", "index", "shape")
+    latex = {
+        "y": r"\text{zeros with } x \text{ added at } \mathrm{index}",
+        "x": r"\bar{y}_{\mathrm{index}}",
+    }
 
     def __init__(self, index, distinct, shape):
         self.index = index
@@ -61,6 +69,14 @@ class Setitem(Primitive):
 
     __slots__ = ("distinct", "index", "lasting")
     broadcasts = True
+    latex = {
+        "y": r"x \text{ with } \mathrm{value} \text{ at } \mathrm{index}",
+        "x": r"\bar{y} \text{ with } 0 \text{ at } \mathrm{index}",
+        "value": (
+            r"\bar{y}_{\mathrm{index}}, "
+            r"\text{ but } 0 \text{ for a value that another one overwrote}"
+        ),
+    }
 
     def __init__(self, index, distinct):
         self.index = index
@@ -95,6 +111,20 @@ class ScatterExtreme(Primitive):
 
     __slots__ = ("extreme", "include_self", "index")
     reads = {"x": ("x", "value", "y"), "value": ("x", "value", "y")}
+    latex = {
+        "y": r"\mathrm{extreme}(x, \text{every } \mathrm{value} \text{ at } \mathrm{index})",
+        "x": (
+            r"\begin{cases} \bar{y} / \kappa & \text{if } x = y \\ "
+            r"0 & \text{otherwise} \end{cases}, "
+            r"\text{ where } \kappa = \text{the number of elements that attain } y"
+        ),
+        "value": (
+            r"\begin{cases} \bar{y}_{\mathrm{index}} / \kappa_{\mathrm{index}} "
+            r"& \text{if } \mathrm{value} = y_{\mathrm{index}} \\ "
+            r"0 & \text{otherwise} \end{cases}, "
+            r"\text{ where } \kappa = \text{the number of elements that attain } y"
+        ),
+    }
 
     def __init__(self, index, extreme, include_self):
         self.index = index
@@ -124,6 +154,7 @@ class Diagonal(Primitive):
 
     __slots__ = ("given",)
     views = True
+    latex = {"y": r"x_{i, i} \text{ at each } i", "x": r"\operatorname{diag}(\bar{y})"}
 
     def forward(self, x):
         self.given = x.shape

@@ -40,6 +40,17 @@ class LayerNorm(Primitive):
     __slots__ = ("axes", "count", "eps")
     reads = {"x": ("y",)}
     fresh = True
+    latex = {
+        "y": (
+            r"(\rho \odot (x - \operatorname{mean}_{\mathrm{axes}}(x)), \rho), "
+            r"\text{ where } "
+            r"\rho = \frac{1}{\sqrt{\operatorname{var}_{\mathrm{axes}}(x) + \mathrm{eps}}}"
+        ),
+        "x": (
+            r"y_{1} \odot (\bar{y}_{0} - \operatorname{mean}_{\mathrm{axes}}(\bar{y}_{0}) "
+            r"- y_{0} \odot \operatorname{mean}_{\mathrm{axes}}(\bar{y}_{0} \odot y_{0}))"
+        ),
+    }
 
     def __init__(self, axes, eps):
         self.axes = axes
@@ -67,6 +78,18 @@ class LayerNormAffine(Primitive):
     reads = {"x": ("w", "n", "r"), "w": ("n",)}
     results = ("out", "n", "r")
     fresh = True
+    latex = {
+        "out": r"n \odot w + b",
+        "n": r"r \odot (x - \operatorname{mean}_{\mathrm{features}}(x))",
+        "r": r"\frac{1}{\sqrt{\operatorname{var}_{\mathrm{features}}(x) + \mathrm{eps}}}",
+        "x": (
+            r"r \odot (\delta - \operatorname{mean}_{\mathrm{features}}(\delta) "
+            r"- n \odot \operatorname{mean}_{\mathrm{features}}(\delta \odot n)), "
+            r"\text{ where } \delta = \bar{\mathrm{out}} \odot w"
+        ),
+        "w": r"\sum_{\mathrm{rows}} \bar{\mathrm{out}} \odot n",
+        "b": r"\sum_{\mathrm{rows}} \bar{\mathrm{out}}",
+    }
 
     def __init__(self, eps):
         self.eps = eps
@@ -103,6 +126,16 @@ class RMSNorm(Primitive):
     reads = {"x": ("x", "w", "r"), "w": ("x", "r")}
     results = ("out", "r")
     fresh = True
+    latex = {
+        "out": r"x \odot r \odot w",
+        "r": r"\frac{1}{\sqrt{\operatorname{mean}_{\mathrm{axes}}(x^{2}) + \mathrm{eps}}}",
+        "x": (
+            r"r \odot "
+            r"(\delta - \nu \odot \operatorname{mean}_{\mathrm{axes}}(\delta \odot \nu)), "
+            r"\text{ where } \delta = \bar{\mathrm{out}} \odot w, \nu = x \odot r"
+        ),
+        "w": r"\sum_{\mathrm{rows}} \bar{\mathrm{out}} \odot x \odot r",
+    }
 
     def __init__(self, axes, eps):
         self.axes = axes
@@ -129,6 +162,9 @@ class RMSNorm(Primitive):
             more = n * (of_r * r * r / -count)
             gx = more if gx is None else gx + more
         return gx, gw
+
+
+_NORMALISED = r"\hat{x} = \frac{x - \mathrm{mean}}{\sqrt{\mathrm{var} + \mathrm{eps}}}"
 
 
 class _ChannelNorm(Primitive):
@@ -227,6 +263,22 @@ class BatchNorm(_ChannelNorm):
     """
 
     __slots__ = ()
+    latex = {
+        "out": r"\hat{x} \odot w + b, \text{ where } " + _NORMALISED,
+        "mean": r"\operatorname{mean}_{\mathrm{batch, pixels}}(x)",
+        "var": r"\operatorname{var}_{\mathrm{batch, pixels}}(x)",
+        "x": (
+            r"\frac{\delta - \operatorname{mean}_{\mathrm{batch, pixels}}(\delta) "
+            r"- \hat{x} \odot \operatorname{mean}_{\mathrm{batch, pixels}}(\delta \odot \hat{x})}"
+            r"{\sqrt{\mathrm{var} + \mathrm{eps}}}, "
+            r"\text{ where } \delta = \bar{\mathrm{out}} \odot w, " + _NORMALISED
+        ),
+        "w": (
+            r"\sum_{\mathrm{batch, pixels}} \bar{\mathrm{out}} \odot \hat{x}, "
+            r"\text{ where } " + _NORMALISED
+        ),
+        "b": r"\sum_{\mathrm{batch, pixels}} \bar{\mathrm{out}}",
+    }
 
     def __init__(self, eps):
         super().__init__(eps)
@@ -245,6 +297,22 @@ class GroupNorm(_ChannelNorm):
     """
 
     __slots__ = ()
+    latex = {
+        "out": r"\hat{x} \odot w + b, \text{ where } " + _NORMALISED,
+        "mean": r"\operatorname{mean}_{\mathrm{group}}(x)",
+        "var": r"\operatorname{var}_{\mathrm{group}}(x)",
+        "x": (
+            r"\frac{\delta - \operatorname{mean}_{\mathrm{group}}(\delta) "
+            r"- \hat{x} \odot \operatorname{mean}_{\mathrm{group}}(\delta \odot \hat{x})}"
+            r"{\sqrt{\mathrm{var} + \mathrm{eps}}}, "
+            r"\text{ where } \delta = \bar{\mathrm{out}} \odot w, " + _NORMALISED
+        ),
+        "w": (
+            r"\sum_{\mathrm{batch, pixels}} \bar{\mathrm{out}} \odot \hat{x}, "
+            r"\text{ where } " + _NORMALISED
+        ),
+        "b": r"\sum_{\mathrm{batch, pixels}} \bar{\mathrm{out}}",
+    }
 
 
 class ChannelAffine(Primitive):
@@ -259,6 +327,13 @@ class ChannelAffine(Primitive):
     __slots__ = ()
     reads = {"x": ("a",), "m": ("a",), "a": ("x", "m")}
     fresh = True
+    latex = {
+        "y": r"(x - m) \odot a + b",
+        "x": r"\bar{y} \odot a",
+        "m": r"-a \odot \sum_{\mathrm{batch, pixels}} \bar{y}",
+        "a": r"\sum_{\mathrm{batch, pixels}} \bar{y} \odot (x - m)",
+        "b": r"\sum_{\mathrm{batch, pixels}} \bar{y}",
+    }
 
     def forward(self, x, m, a, b):
         return shifted_and_scaled(x, Pixels(x, None), m, a, b)

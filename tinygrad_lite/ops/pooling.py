@@ -4,6 +4,7 @@ import numpy as np
 
 from ..arrays.pooling import max_pool, max_unpool, overlap_add, sum_pool, taken
 from ..engine.function import Primitive
+from .convolution import WHERE_TAPS_READ
 
 
 class SlidingWindows(Primitive):
@@ -15,6 +16,11 @@ class SlidingWindows(Primitive):
 
     __slots__ = ("windows",)
     views = True
+    latex = {
+        "y": r"x_{n, c, q(p, t)} \text{ at each } n, c, t, p" + WHERE_TAPS_READ,
+        "x": r"\sum_{p, t: q(p, t) = i} \bar{y}_{n, c, t, p} \text{ at each } n, c, i"
+        + WHERE_TAPS_READ,
+    }
 
     def __init__(self, windows):
         self.windows = windows
@@ -33,6 +39,10 @@ class OverlapAdd(Primitive):
     """
 
     __slots__ = ("windows",)
+    latex = {
+        "y": r"\sum_{p, t: q(p, t) = i} x_{n, c, t, p} \text{ at each } n, c, i" + WHERE_TAPS_READ,
+        "x": r"\bar{y}_{n, c, q(p, t)} \text{ at each } n, c, t, p" + WHERE_TAPS_READ,
+    }
 
     def __init__(self, windows):
         self.windows = windows
@@ -53,6 +63,11 @@ class SumPool(Primitive):
 
     __slots__ = ("windows",)
     fresh = True
+    latex = {
+        "y": r"\sum_{t} x_{n, c, q(p, t)} \text{ at each } n, c, p" + WHERE_TAPS_READ,
+        "x": r"\sum_{p, t: q(p, t) = i} \bar{y}_{n, c, p} \text{ at each } n, c, i"
+        + WHERE_TAPS_READ,
+    }
 
     def __init__(self, windows):
         self.windows = windows
@@ -76,6 +91,11 @@ class MaxPool(Primitive):
 
     __slots__ = ("windows", "winners")
     fresh = True
+    latex = {
+        "y": r"\max_{t} x_{n, c, q(p, t)} \text{ at each } n, c, p" + WHERE_TAPS_READ,
+        "x": r"\sum_{p: q(p, \mathrm{winners}_{p}) = i} \bar{y}_{n, c, p} \text{ at each } n, c, i"
+        + WHERE_TAPS_READ,
+    }
 
     def __init__(self, windows, winners=None):
         self.windows = windows
@@ -99,6 +119,12 @@ class MaxUnpool(Primitive):
 
     __slots__ = ("windows", "winners")
     fresh = True
+    latex = {
+        "y": r"\sum_{p: q(p, \mathrm{winners}_{p}) = i} x_{n, c, p} \text{ at each } n, c, i"
+        + WHERE_TAPS_READ,
+        "x": r"\bar{y}_{n, c, q(p, \mathrm{winners}_{p})} \text{ at each } n, c, p"
+        + WHERE_TAPS_READ,
+    }
 
     def __init__(self, windows, winners):
         self.windows = windows

@@ -15,6 +15,31 @@ from ..arrays.products import multiply, product
 from ..arrays.sums import sum_along
 from ..engine.function import Primitive
 
+# What the formulas of the gradients are written with: the gradient of the sums z before the gates,
+# as parts for the gates side by side; tau, the total gradient of c; eta, that of h.
+_TAU = (
+    r"\tau = \bar{\mathrm{c\_next}} + \bar{\mathrm{h\_next}} \odot o \odot (1 - \theta^{2}), "
+    r"\theta = \tanh \mathrm{c\_next}"
+)
+_CELL = (
+    r"\text{ where } \bar{z} = (\tau \odot g \odot i \odot (1 - i), \tau \odot c \odot f \odot "
+    r"(1 - f), \tau \odot i \odot (1 - g^{2}), \bar{\mathrm{h\_next}} \odot \theta \odot o \odot "
+    r"(1 - o)), " + _TAU
+)
+_ETA = (
+    r"\eta_{t} = \bar{\mathrm{states}}_{t} + \bar{z}_{t + 1} \; v, "
+    r"\theta_{t} = \tanh \mathrm{cells}_{t}"
+)
+_LSTM = (
+    r"\text{ where } \tau_{t} = \bar{\mathrm{cells}}_{t} + \omega_{t} \odot o_{t} \odot "
+    r"(1 - \theta_{t}^{2}) + \tau_{t + 1} \odot f_{t + 1}, \omega_{t} = \eta_{t} \; p, " + _ETA
+)
+_GRU = (
+    r"\text{ where } \eta_{t} = \bar{\mathrm{states}}_{t} + \eta_{t + 1} \odot u_{t + 1} "
+    r"+ \alpha_{t + 1} \; v, \nu_{t} = \eta_{t} \odot (1 - u_{t}) \odot (1 - n_{t}^{2}), "
+    r"\alpha_{t} = ((\bar{z}_{r})_{t}, (\bar{z}_{u})_{t}, \nu_{t} \odot r_{t})"
+)
+
 
 class LSTMCell(Primitive):
     """c' = f c + i g, h' = o tanh(c'), with (i, f, g, o) from z = x w^T + h v^T + b + d.
@@ -45,6 +70,21 @@ class LSTMCell(Primitive):
         "v": ("h", "c", "gates"),
     }
     fresh = True
+    latex = {
+        "h_next": r"o \odot \tanh \mathrm{c\_next}",
+        "c_next": r"f \odot c + i \odot g",
+        "gates": (
+            r"(i, f, g, o) = (\sigma, \sigma, \tanh, \sigma)"
+            r"(x \; w^{\top} + h \; v^{\top} + b + d)"
+        ),
+        "x": r"\bar{z} \; w, " + _CELL,
+        "h": r"\bar{z} \; v, " + _CELL,
+        "c": r"\tau \odot f, \text{ where } " + _TAU,
+        "w": r"\bar{z}^{\top} \; x, " + _CELL,
+        "v": r"\bar{z}^{\top} \; h, " + _CELL,
+        "b": r"\sum_{\mathrm{rows}} \bar{z}, " + _CELL,
+        "d": r"\sum_{\mathrm{rows}} \bar{z}, " + _CELL,
+    }
 
     def forward(self, x, h, c, w, v, b, d):
         z = product(x, w.T)
@@ -99,6 +139,21 @@ class RNN(_Sequence):
 
     __slots__ = ("relu",)
     reads = {**dict.fromkeys(("z", "h"), ("v", "y")), "v": ("h", "v", "y")}
+    latex = {
+        "y": (
+            r"\begin{cases} \max(z_{t} + y_{t - 1} \; v^{\top}, 0) & \text{if } \mathrm{relu} \\ "
+            r"\tanh(z_{t} + y_{t - 1} \; v^{\top}) & \text{otherwise} \end{cases} "
+            r"\text{ at each step } t, \text{ where } y_{0} = h"
+        ),
+        "z": (
+            r"\begin{cases} \gamma_{t} \odot [y_{t} > 0] & \text{if } \mathrm{relu} \\ "
+            r"\gamma_{t} \odot (1 - y_{t}^{2}) & \text{otherwise} \end{cases} "
+            r"\text{ at each step } t, \text{ where } "
+            r"\gamma_{t} = \bar{y}_{t} + \bar{z}_{t + 1} \; v"
+        ),
+        "h": r"\bar{z}_{1} \; v",
+        "v": r"\sum_{t} \bar{z}_{t}^{\top} \; y_{t - 1}, \text{ where } y_{0} = h",
+    }
 
     def __init__(self, sizes, backwards=False, relu=False):
         super().__init__(sizes, backwards)
@@ -138,6 +193,32 @@ class LSTM(_Sequence):
         **dict.fromkeys(("z", "h", "c", "p"), ("c", "v", "p", "cells", "gates")),
         "v": ("h", "c", "v", "p", "states", "cells", "gates"),
     }
+    latex = {
+        "states": r"(o_{t} \odot \tanh \mathrm{cells}_{t}) \; p^{\top} \text{ at each step } t",
+        "cells": (
+            r"f_{t} \odot \mathrm{cells}_{t - 1} + i_{t} \odot g_{t} \text{ at each step } t, "
+            r"\text{ where } \mathrm{cells}_{0} = c"
+        ),
+        "gates": (
+            r"(i_{t}, f_{t}, g_{t}, o_{t}) = (\sigma, \sigma, \tanh, \sigma)"
+            r"(z_{t} + \mathrm{states}_{t - 1} \; v^{\top}) \text{ at each step } t, "
+            r"\text{ where } \mathrm{states}_{0} = h"
+        ),
+        "z": (
+            r"(\tau_{t} \odot g_{t} \odot i_{t} \odot (1 - i_{t}), "
+            r"\tau_{t} \odot \mathrm{cells}_{t - 1} \odot f_{t} \odot (1 - f_{t}), "
+            r"\tau_{t} \odot i_{t} \odot (1 - g_{t}^{2}), "
+            r"\omega_{t} \odot \theta_{t} \odot o_{t} \odot (1 - o_{t})) "
+            r"\text{ at each step } t, " + _LSTM
+        ),
+        "h": r"\bar{z}_{1} \; v",
+        "c": r"\tau_{1} \odot f_{1}, " + _LSTM,
+        "v": (
+            r"\sum_{t} \bar{z}_{t}^{\top} \; \mathrm{states}_{t - 1}, "
+            r"\text{ where } \mathrm{states}_{0} = h"
+        ),
+        "p": r"\sum_{t} \eta_{t}^{\top} \; (o_{t} \odot \theta_{t}), \text{ where } " + _ETA,
+    }
 
     def forward(self, z, h, c, v, p):
         return through_time.lstm(z, h, c, v, p, self.steps)
@@ -176,6 +257,26 @@ class GRU(_Sequence):
     __slots__ = ()
     results = ("states", "gates")
     reads = dict.fromkeys(("z", "h", "v", "d"), ("h", "v", "states", "gates"))
+    latex = {
+        "states": (
+            r"n_{t} + u_{t} \odot (\mathrm{states}_{t - 1} - n_{t}) \text{ at each step } t, "
+            r"\text{ where } \mathrm{states}_{0} = h"
+        ),
+        "gates": (
+            r"(r, u, n, m) \text{ at each step } t, "
+            r"\text{ where } r = \sigma(z_{r} + a_{r}), u = \sigma(z_{u} + a_{u}), "
+            r"n = \tanh(z_{n} + r \odot m), m = a_{n}, "
+            r"a = \mathrm{states}_{t - 1} \; v^{\top} + d, \mathrm{states}_{0} = h"
+        ),
+        "z": (
+            r"(\nu_{t} \odot m_{t} \odot r_{t} \odot (1 - r_{t}), "
+            r"\eta_{t} \odot (\mathrm{states}_{t - 1} - n_{t}) \odot u_{t} \odot (1 - u_{t}), "
+            r"\nu_{t}) \text{ at each step } t, " + _GRU
+        ),
+        "h": r"\eta_{1} \odot u_{1} + \alpha_{1} \; v, " + _GRU,
+        "v": r"\sum_{t} \alpha_{t}^{\top} \; \mathrm{states}_{t - 1}, " + _GRU,
+        "d": r"\sum_{t, \mathrm{rows}} \alpha_{t}, " + _GRU,
+    }
 
     def forward(self, z, h, v, d):
         return through_time.gru(z, h, v, d, self.steps)

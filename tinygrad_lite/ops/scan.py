@@ -14,6 +14,16 @@ class CumSum(Primitive):
 
     __slots__ = ("from_the_end",)
     fresh = True
+    latex = {
+        "y": (
+            r"\begin{cases} \sum_{k \ge i} x_{k} & \text{if } \mathrm{from\_the\_end} \\ "
+            r"\sum_{k \le i} x_{k} & \text{otherwise} \end{cases} \text{ at each } i"
+        ),
+        "x": (
+            r"\begin{cases} \sum_{k \le i} \bar{y}_{k} & \text{if } \mathrm{from\_the\_end} \\ "
+            r"\sum_{k \ge i} \bar{y}_{k} & \text{otherwise} \end{cases} \text{ at each } i"
+        ),
+    }
 
     def __init__(self, from_the_end=False):
         self.from_the_end = from_the_end
@@ -36,6 +46,17 @@ class Recurrence(Primitive):
 
     __slots__ = ()
     reads = {"a": ("a", "y"), "b": ("a",)}
+    latex = {
+        "y": r"a_{i} \, y_{i - 1} + b_{i} \text{ at each } i",
+        "a": (
+            r"\gamma_{i} \, y_{i - 1} \text{ at each } i, "
+            r"\text{ where } \gamma_{i} = \bar{y}_{i} + a_{i + 1} \, \gamma_{i + 1}"
+        ),
+        "b": (
+            r"\gamma_{i} \text{ at each } i, "
+            r"\text{ where } \gamma_{i} = \bar{y}_{i} + a_{i + 1} \, \gamma_{i + 1}"
+        ),
+    }
 
     def forward(self, a, b):
         return recurrence(a, b)
@@ -68,6 +89,10 @@ class CumProd(Primitive):
     __slots__ = ()
     reads = {"x": ("x", "y")}
     fresh = True
+    latex = {
+        "y": r"\prod_{k \le i} x_{k} \text{ at each } i",
+        "x": r"\sum_{j \ge i} \bar{y}_{j} \prod_{k \le j, k \ne i} x_{k} \text{ at each } i",
+    }
 
     def forward(self, x):
         return running(np.multiply, x)
@@ -89,6 +114,10 @@ class LogCumSumExp(Primitive):
     __slots__ = ()
     reads = {"x": ("x", "y")}
     fresh = True
+    latex = {
+        "y": r"\log \sum_{k \le i} e^{x_{k}} \text{ at each } i",
+        "x": r"\sum_{j \ge i} \bar{y}_{j} \, e^{x_{i} - y_{j}} \text{ at each } i",
+    }
 
     def forward(self, x):
         return running(np.logaddexp, x)

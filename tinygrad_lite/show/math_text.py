@@ -19,8 +19,8 @@ SYMBOLS = {
     r"\dots": "...", r"\alpha": "α", r"\beta": "β", r"\gamma": "γ", r"\delta": "δ",
     r"\epsilon": "ε", r"\varepsilon": "ε", r"\zeta": "ζ", r"\eta": "η", r"\theta": "θ",
     r"\kappa": "κ", r"\lambda": "λ", r"\mu": "μ", r"\nu": "ν", r"\xi": "ξ", r"\rho": "ρ",
-    r"\sigma": "σ", r"\tau": "τ", r"\phi": "φ", r"\varphi": "φ", r"\chi": "χ", r"\psi": "ψ",
-    r"\omega": "ω", r"\Gamma": "Γ", r"\Delta": "Δ", r"\Theta": "Θ", r"\Lambda": "Λ",
+    r"\Pi": "Π", r"\sigma": "σ", r"\tau": "τ", r"\phi": "φ", r"\varphi": "φ", r"\chi": "χ",
+    r"\psi": "ψ", r"\omega": "ω", r"\Gamma": "Γ", r"\Delta": "Δ", r"\Theta": "Θ", r"\Lambda": "Λ",
     r"\Sigma": "Σ", r"\Phi": "Φ", r"\Psi": "Ψ", r"\Omega": "Ω", r"\nabla": "∇",
     r"\emptyset": "∅", r"\backslash": "\N{FULLWIDTH REVERSE SOLIDUS}",
 }  # fmt: skip
@@ -168,7 +168,8 @@ class _Reader:
             return inner[0] if len(inner) == 1 else _Piece(_joined(inner), _kind_of(inner))
         if token in ("(", "["):
             inner = self.sequence(")", "]")
-            return _Piece(token + _joined(inner) + self.close(")", "]"))
+            line = token + _joined(inner) + self.close(")", "]")
+            return self.call(line) if self.peek() == "(" else _Piece(line)
         if token in _PAIRS:
             opening, closing = _PAIRS[token]
             inner = self.sequence(*_CLOSING)
@@ -185,10 +186,11 @@ class _Reader:
             return _Piece(f"{_joined(self.argument())}_{_ACCENTS[token]}")
         if token == r"\mathrm":
             name = self.word()
-            return self.call(name) if len(name) > 1 and self.peek() == "(" else _Piece(name)
+            return self.call(name) if self.peek() == "(" else _Piece(name)
         if token == r"\begin":
             return self.rows(self.word())
-        return _Piece(SYMBOLS.get(token) or _CLOSING.get(token) or token.lstrip("\\"))
+        name = SYMBOLS.get(token) or _CLOSING.get(token) or token.lstrip("\\")
+        return self.call(name) if name.isalpha() and self.peek() == "(" else _Piece(name)
 
     def with_scripts(self, base: _Piece) -> _Piece:
         """The operand with the indices and exponents that follow it."""
