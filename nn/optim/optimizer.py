@@ -2,12 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from copy import deepcopy
 from typing import Any, ClassVar
 
 import numpy as np
 
-from tinygrad_lite import Tensor, arguments, enable_grad, recorded
+from tinygrad_lite import Observer, Tensor, arguments, enable_grad, recorded
 
 from .._notebook import Notebook, of_optimizer
 from . import lines
@@ -148,7 +149,10 @@ class Optimizer(Notebook):
         recording = recorded.recorder.get()
         if recording is None:
             self._steps.note(gradients[0])
-            apply(self, formula, whole, updates, parameters, gradients)
+            observer = Observer.current("module")  # may measure the update
+            name = f"{type(self).__name__}.step()"
+            with nullcontext() if observer is None else observer.module(name):
+                apply(self, formula, whole, updates, parameters, gradients)
         else:
             lines.record(recording, self, formula, whole, updates, parameters, gradients)
         return loss

@@ -22,6 +22,7 @@ class Cost:
     op, module, line    the name of the op, the path of the Module that called it, "file:line"
     calls               of its forward
     forward, backward   seconds
+    outside             seconds in no op: NumPy, Python, the engine, the update of an optimiser
     forward_flops, backward_flops
                         floating-point operations, by the counts in `work.py`
     unknown             calls whose operations are not known: those of your own Functions
@@ -38,6 +39,7 @@ class Cost:
     calls: int = 0
     forward: float = 0.0
     backward: float = 0.0
+    outside: float = 0.0
     forward_flops: int = 0
     backward_flops: int = 0
     unknown: int = 0
@@ -47,8 +49,8 @@ class Cost:
 
     @property
     def seconds(self) -> float:
-        """Forward and backward together."""
-        return self.forward + self.backward
+        """All of its time."""
+        return self.forward + self.backward + self.outside
 
     @property
     def flops(self) -> int:
@@ -146,7 +148,7 @@ class Table(Sequence[Cost]):
 
     def _cells(self) -> list[list[str]]:
         """The head, the rows and the total, as text."""
-        times = ["forward", "backward", "share"] if self.timed else []
+        times = ["time", "share", "forward", "backward"] if self.timed else []
         flops = ["FLOP"] if self.timed else ["FLOP fwd", "FLOP bwd"]
         head = [self.by, "calls", *times, *flops, "kept", "moved"]
         shown = self.rows[:MOST_ROWS]
@@ -166,7 +168,8 @@ class Table(Sequence[Cost]):
         cells = [name, f"{row.calls:,}" if row.calls else ""]
         if self.timed:
             share = row.seconds / self.total.seconds if self.total.seconds else 0.0
-            cells += [time_text(row.forward), time_text(row.backward), f"{share:.1%}"]
+            cells += [time_text(row.seconds), f"{share:.1%}"]
+            cells += [time_text(row.forward), time_text(row.backward)]
             cells.append(_flops(row.flops, row))
         else:
             cells += [_flops(row.forward_flops, row), _flops(row.backward_flops, row)]
@@ -203,14 +206,14 @@ def bytes_text(count: int) -> str:
 
 
 def _scaled(count: float, units: Sequence[str]) -> str:
-    for unit in units[:-1]:
+    if count < 1000:
+        return f"{count}{units[0]}"
+    for unit in units[1:-1]:
+        count /= 1000
         if count < 999.5:
             return f"{_three_digits(count)}{unit}"
-        count /= 1000
-    return f"{_three_digits(count)}{units[-1]}"
+    return f"{_three_digits(count / 1000)}{units[-1]}"
 
 
 def _three_digits(value: float) -> str:
-    if value == int(value) and value < 1000:
-        return str(int(value))
     return f"{value:.{0 if value >= 99.95 else 1 if value >= 9.995 else 2}f}"

@@ -9,7 +9,7 @@ from ..engine.function import Function, Primitive
 from ..engine.graph import Leaf, Node, Output, TensorBase
 from ..ops import arithmetic, indexing, movement, reduce
 from .costs import NodeCost
-from .history import History
+from .history import NO_GRAPH, History
 from .kept_memory import Memory
 from .ledger import Ledger, measured
 from .naming import Names
@@ -39,10 +39,7 @@ def cost(loss: TensorBase, names: Any = None) -> Ledger:
     if not isinstance(loss, TensorBase):
         raise TypeError(f"cost: loss: expected a Tensor; got {type(loss).__name__}")
     if loss._node is None:
-        raise ValueError(
-            "cost: expected a tensor with a graph; nothing it was computed from has "
-            "requires_grad=True, or it was computed inside no_grad()"
-        )
+        raise ValueError(f"cost: {NO_GRAPH}")
     history, modules = History(loss), _Modules(Names.of(names, "cost"))
     notes = []
     if any(isinstance(node, Primitive) and node.freed for node in history.order):

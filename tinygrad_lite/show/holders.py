@@ -8,7 +8,14 @@ import gc
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from inspect import CO_OPTIMIZED
-from types import CellType, FrameType, FunctionType, GeneratorType, ModuleType
+from types import (
+    CellType,
+    FrameType,
+    FunctionType,
+    GeneratorType,
+    MemberDescriptorType,
+    ModuleType,
+)  # fmt: skip
 from typing import Any
 
 from ..engine.graph import Node, TensorBase
@@ -58,7 +65,7 @@ def _frames() -> Iterator[FrameType]:
 
 
 def _variables(frame: FrameType) -> list[tuple[str, Any]]:
-    """The variables of a frame.
+    """The variables of a function that is running, or of the body of a class.
 
     Before Python 3.13, those of a function are a copy that the frame would keep, and with it every
     value: so it is emptied.
@@ -75,23 +82,29 @@ class _Search:
 
     def __init__(self, frames: Sequence[FrameType], ignore: Iterable[object]) -> None:
         self.ignore = {id(one) for one in ignore} | {id(ignore)}
-        self.variables: dict[int, list[str]] = {}  # of an object, by its identity
-        seen: set[int] = set()
+        self.variables: dict[int, list[tuple[str, str]]] = {}  # by the identity of the value
+        self.namespaces: set[int] = set()  # the identities of the variables of modules
         for frame in frames:
-            if frame.f_locals is frame.f_globals:
-                continue  # found as the variables of a module
-            if id(frame) in seen:
-                continue
-            seen.add(id(frame))
             name = frame.f_code.co_name
-            where = f"in {name}()" if name.isidentifier() else "in an expression"
-            for variable, value in _variables(frame):
-                words = f"`{printable(variable)}` {where}"
-                self.variables.setdefault(id(value), []).append(words)
+            if name != "<module>":
+                where = f"in {name}()" if name.isidentifier() else "in an expression"
+                self._enter(_variables(frame), where)
+        modules = [one for one in list(sys.modules.values()) if isinstance(one, ModuleType)]
+        for space in (*map(vars, modules), *(frame.f_globals for frame in frames)):
+            name = str(space.get("__name__"))
+            if id(space) not in self.namespaces and name.partition(".")[0] not in OURS:
+                self.namespaces.add(id(space))
+                where = "of the program" if name == "__main__" else f"of {printable(name)}"
+                self._enter(list(space.items()), where)
+
+    def _enter(self, variables: Iterable[tuple[str, Any]], where: str) -> None:
+        for variable, value in variables:
+            self.variables.setdefault(id(value), []).append((variable, where))
 
     def names(self, target: object, depth: int) -> list[str]:
         """The words for all that refers to an object."""
-        found = [f"the {_kind(target)} {words}" for words in self.variables.get(id(target), ())]
+        known = self.variables.get(id(target), ())
+        found = [f"the {_kind(target)} `{printable(name)}` {where}" for name, where in known]
         if not depth:
             return found
         owners = gc.get_referrers(target)
@@ -103,6 +116,13 @@ class _Search:
                 self.ignore.discard(id(owner))
         self.ignore.discard(id(owners))
         return found
+
+    def described(self, owner: object) -> str:
+        """An object by its variable, if it has one, and its class."""
+        kind = printable(type(owner).__name__)
+        for name, where in self.variables.get(id(owner), ()):
+            return f"the {kind} `{printable(name)}` {where}"
+        return f"a {kind}"
 
     def _through(self, owner: Any, target: object, depth: int) -> list[str]:
         """The words for one object that refers to the target."""
@@ -122,58 +142,48 @@ class _Search:
             return [f"a variable of the function {printable(one.__qualname__)}" for one in makers]
         if isinstance(owner, GeneratorType):
             return [f"the generator {printable(owner.__qualname__)}, which has not ended"]
-        if isinstance(owner, TensorBase):
-            return []
-        kind = type(owner)
-        if kind.__module__.partition(".")[0] in OURS and not hasattr(owner, "__dict__"):
-            return []
-        attribute = _attribute(owner, target)
+        attribute = None if isinstance(owner, TensorBase) else _attribute(owner, target)
         if attribute is None:
             return []
-        return [f"the attribute `{attribute}` of {_object(owner, self)}"]
+        return [f"the attribute `{attribute}` of {self.described(owner)}"]
 
     def _in_dict(self, owner: dict[Any, Any], target: object, depth: int) -> list[str]:
         keys = [key for key, value in owner.items() if value is target]
-        if not keys:
+        if not keys or id(owner) in self.namespaces:
             return []
         for user in gc.get_referrers(owner):
-            if isinstance(user, ModuleType) and vars(user) is owner:
-                return [
-                    f"the {_kind(target)} `{printable(key)}` of {_module(user)}"
-                    for key in keys
-                    if isinstance(key, str) and user.__name__ != "builtins"
-                ]
-            if getattr(user, "__dict__", None) is owner and not isinstance(user, type):
-                of = _object(user, self)
+            if isinstance(user, type) and user.__dict__.get(keys[0]) is target:
+                of = f"the class {printable(user.__name__)}"
+                return [f"the attribute `{printable(key)}` of {of}" for key in keys]
+            if _attributes(user) is owner:
+                of = self.described(user)
                 return [f"the attribute `{printable(key)}` of {of}" for key in keys]
         named = self.names(owner, depth - 1)
         return named or [f"a dict of {len(owner)}"]
 
 
-def _attribute(owner: Any, target: object) -> str | None:
-    """The name of the attribute that is the target."""
+def _attributes(owner: object) -> Any:
+    """The attributes of an object, without running code of its class; {} if it has none."""
     try:
-        for name, value in list(vars(owner).items()):
-            if value is target:
-                return printable(name)
-    except Exception:
-        return None
+        return object.__getattribute__(owner, "__dict__")
+    except AttributeError:
+        return {}
+
+
+def _attribute(owner: object, target: object) -> str | None:
+    """The name of the attribute that is the target."""
+    for name, value in list(_attributes(owner).items()):
+        if value is target:
+            return printable(name)
     for cls in type(owner).__mro__:
-        slots = vars(cls).get("__slots__", ())
-        for name in (slots,) if isinstance(slots, str) else slots:
-            try:
-                if getattr(owner, name, None) is target:
-                    return printable(name)
-            except Exception:  # a property of the user's that fails
-                continue
+        for name, slot in vars(cls).items():
+            if type(slot) is MemberDescriptorType:
+                try:
+                    if slot.__get__(owner) is target:
+                        return printable(name)
+                except AttributeError:  # unset
+                    continue
     return None
-
-
-def _object(owner: object, search: _Search) -> str:
-    """An object by its variable, if it has one, and its class."""
-    kind = printable(type(owner).__name__)
-    variables = search.variables.get(id(owner))
-    return f"the {kind} {variables[0]}" if variables else f"a {kind}"
 
 
 def _kind(value: object) -> str:
@@ -181,7 +191,3 @@ def _kind(value: object) -> str:
     if isinstance(value, TensorBase):
         return "tensor"
     return printable(type(value).__name__)
-
-
-def _module(module: ModuleType) -> str:
-    return "the program" if module.__name__ == "__main__" else printable(module.__name__)

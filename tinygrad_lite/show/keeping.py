@@ -18,6 +18,7 @@ from ..arrays.recorded import recorder
 from ..arrays.settings import Setting
 from ..engine.graph import Array, Node, TensorBase
 from ..engine.recording import Observer, user_line
+from .clock import standing
 
 
 @dataclass(slots=True, eq=False)
@@ -89,9 +90,11 @@ class KeepValues(Observer, Setting):
         """Keep the inputs and the result of an operation that will be recorded."""
         if not any(op.needs) or recorder.get() is not None:
             return super().forward(op, arrays)
-        inputs = tuple(_copied(array) for array in arrays)
+        with standing():
+            inputs = tuple(_copied(array) for array in arrays)
         result = super().forward(op, arrays)
-        _pending[op] = Kept(inputs, _copied(result), _call.get())
+        with standing():
+            _pending[op] = Kept(inputs, _copied(result), _call.get())
         return result
 
     def recorded(self, op: Any, tensor: Any) -> None:
@@ -117,8 +120,9 @@ class KeepValues(Observer, Setting):
         _pass.set((root, node.serial))
         kept = kept_of(node)
         if kept is not None:
-            kept.gradient, kept.root = _copied_anew(gradient), root
-            kept.pulled = _copied_anew(pulled)
+            with standing():
+                kept.gradient, kept.root = _copied_anew(gradient), root
+                kept.pulled = _copied_anew(pulled)
         return pulled
 
     def wrote(self, array: Any) -> None:

@@ -4,11 +4,9 @@ It is an observer like any other, so the engine has no branch for it.  All times
 clock that stands still while the profiler itself works, so what it costs is in no number.
 """
 
-import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from threading import get_ident
-from time import perf_counter_ns
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,26 +16,13 @@ from ..arrays.shapes import Shape
 from ..checkpointing import Checkpoint
 from ..engine.graph import Output, OutputGradients, TensorBase
 from ..engine.recording import Observer, user_line
+from .clock import apart, now, resume
 from .costs import OUTSIDE, Cost, NodeCost
 from .keeping import kept_of
 from .kept_memory import Memory
 from .ledger import Ledger, measured
 from .tracefile import Event
 from .work import shape_of, work
-
-
-class _Apart(threading.local):
-    """The time that observers took for themselves in this thread, in nanoseconds."""
-
-    nanoseconds = 0
-
-
-_apart = _Apart()
-
-
-def now() -> int:
-    """Nanoseconds of a clock that stands still inside `apart`."""
-    return perf_counter_ns() - _apart.nanoseconds
 
 
 @contextmanager
@@ -63,14 +48,14 @@ def profile() -> Iterator[Ledger]:
     profiler = Profiler(ledger)
     with profiler:
         timeline = profiler.timeline()
-        began, before = timeline.mark, _apart.nanoseconds
+        began, before = timeline.mark, apart.nanoseconds
         try:
             yield ledger
         finally:
             ended = now()
             timeline.advance(ended, "the end")
             ledger.seconds += (ended - began) * 1e-9
-            ledger.overhead += (_apart.nanoseconds - before) * 1e-9
+            ledger.overhead += (apart.nanoseconds - before) * 1e-9
 
 
 class Frame(NamedTuple):
@@ -108,9 +93,11 @@ class Timeline:
         self.mark = time
         cost = frame.cost
         if cost is None:
-            name = frame.module if frame.module.endswith("()") else OUTSIDE
-            line = f"up to {user_line() if end is None else end}"
-            self.row(name, frame.module, line).forward += elapsed
+            line = user_line() if end is None else end
+            if frame.module.endswith("()"):  # the update of an optimiser
+                self.row(frame.module, frame.module, line).outside += elapsed
+            else:
+                self.row(OUTSIDE, frame.module, f"up to {line}").outside += elapsed
             return
         for one in (cost, self.row(cost.op, cost.module, cost.line)):
             setattr(one, frame.phase, getattr(one, frame.phase) + elapsed)
@@ -141,8 +128,7 @@ class Profiler(Observer):
 
     def forward(self, op: Any, arrays: list[Any]) -> Any:
         """Measure an operation."""
-        began = perf_counter_ns()
-        start = began - _apart.nanoseconds
+        start = now()
         outer, timeline = self.outer, self.timeline()
         inside = timeline.stack[-1]
         cost = None
@@ -151,14 +137,13 @@ class Profiler(Observer):
             timeline.advance(start, line)
             cost = NodeCost(type(op).__name__, inside.module, line)
             timeline.stack.append(Frame(cost, "forward", inside.module, op))
-        _apart.nanoseconds += perf_counter_ns() - began
+        resume(start)
         result, failed = None, True
         try:
             result = op.forward(*arrays) if outer is None else outer.forward(op, arrays)
             failed = False
         finally:
-            ended = perf_counter_ns()
-            end = ended - _apart.nanoseconds
+            end = now()
             if cost is not None:
                 timeline.advance(end)
                 timeline.stack.pop()
@@ -178,13 +163,13 @@ class Profiler(Observer):
             self.ledger.note(
                 Event(name, "forward", start, end, timeline.thread, inside.module, line)
             )
-            _apart.nanoseconds += perf_counter_ns() - ended
+            resume(end)
         return result
 
     def recorded(self, op: Any, tensor: Any) -> None:
         """Note which node an operation became, and what it keeps."""
         super().recorded(op, tensor)
-        began = perf_counter_ns()
+        start = now()
         timeline = self.timeline()
         if op not in self.ledger.nodes:
             last, cost = self.pending.pop(timeline.thread, (None, None))
@@ -195,12 +180,11 @@ class Profiler(Observer):
             self.ledger.nodes[op] = measured[op] = cost
             kept, parameters = self.memory.of(op)
             timeline.count(cost, kept=kept, parameters=parameters)
-        _apart.nanoseconds += perf_counter_ns() - began
+        resume(start)
 
     def backward(self, node: Any, gradient: Any) -> Any:
         """Measure a rule."""
-        began = perf_counter_ns()
-        start = began - _apart.nanoseconds
+        start = now()
         outer, timeline = self.outer, self.timeline()
         inside = timeline.stack[-1]
         op = node.parents[0] if isinstance(node, Output) else node
@@ -208,13 +192,12 @@ class Profiler(Observer):
         timeline.advance(start)
         timeline.stack.append(Frame(cost, "backward", inside.module, op))
         saved = 0 if op is not node or op.freed else sum(a.nbytes for a in op.kept_arrays())
-        _apart.nanoseconds += perf_counter_ns() - began
+        resume(start)
         pulled: Any = None
         try:
             pulled = node.pull_back(gradient) if outer is None else outer.backward(node, gradient)
         finally:
-            ended = perf_counter_ns()
-            end = ended - _apart.nanoseconds
+            end = now()
             timeline.advance(end)
             timeline.stack.pop()
             if op is node:
@@ -223,7 +206,7 @@ class Profiler(Observer):
                 name = f"{cost.op} backward"
                 event = Event(name, "backward", start, end, timeline.thread, cost.module, cost.line)
                 self.ledger.note(event)
-            _apart.nanoseconds += perf_counter_ns() - ended
+            resume(end)
         return pulled
 
     def _cost_of(self, op: Any) -> NodeCost:
@@ -254,24 +237,22 @@ class _Call:
     def __enter__(self) -> None:
         if self.around is not None:
             self.around.__enter__()
-        began = perf_counter_ns()
-        self.start = began - _apart.nanoseconds
+        self.start = now()
         self.timeline = self.profiler.timeline()
         self.timeline.advance(self.start)
         self.depth = len(self.timeline.stack)
         inside = self.timeline.stack[-1]
         self.timeline.stack.append(inside._replace(module=self.path))
-        _apart.nanoseconds += perf_counter_ns() - began
+        resume(self.start)
 
     def __exit__(self, *error: Any) -> None:
-        began = perf_counter_ns()
-        end = began - _apart.nanoseconds
+        end = now()
         timeline, line = self.timeline, user_line()
         timeline.advance(end, line)
         del timeline.stack[self.depth :]
         event = Event(self.path, "module", self.start, end, timeline.thread, self.path, line)
         self.profiler.ledger.note(event)
-        _apart.nanoseconds += perf_counter_ns() - began
+        resume(end)
         if self.around is not None:
             self.around.__exit__(*error)
 
