@@ -149,8 +149,7 @@ def test_errors_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(TypeError) as mapping:
         draw(x, names=[x])  # type: ignore[arg-type]
     assert str(mapping.value) == (
-        "draw: names: expected a mapping of names to Tensors, such as "
-        "nn.state.get_state_dict(model); got list"
+        "draw: names: expected a Module, or a mapping of names to Tensors; got list"
     )
     with pytest.raises(TypeError, match=r"^draw: names\['x'\]: expected a Tensor; got float$"):
         draw(x, names={"x": 1.0})  # type: ignore[dict-item]
@@ -165,14 +164,13 @@ def test_a_notebook_shows_svg() -> None:
     bundle = draw(chain(300))._repr_mimebundle_(include=None, exclude=None)
     assert set(bundle) == {"image/svg+xml", "text/plain"}
     assert ElementTree.fromstring(bundle["image/svg+xml"]).tag.endswith("svg")
-    assert bundle["text/plain"].startswith("<Picture of a graph. A graph of 300 ops. Folded")
+    assert bundle["text/plain"].startswith("299 x Mul: (2,), output")
 
 
 @pytest.mark.usefixtures("no_program", "no_pygraphviz")
-def test_a_notebook_without_a_renderer_shows_the_dot_text() -> None:
+def test_a_notebook_without_a_renderer_shows_the_tree() -> None:
     picture = draw(chain(2))
-    assert picture._repr_mimebundle_() == {"text/plain": f"{NO_RENDERER}\n\n{picture.dot}"}
-    assert repr(picture) == "<Picture of a graph>"
+    assert picture._repr_mimebundle_() == {"text/plain": f"{picture!r}\n\n{NO_RENDERER}"}
 
 
 PROGRAM = """

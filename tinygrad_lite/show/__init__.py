@@ -1,8 +1,13 @@
 """Pictures of the graph that tensors record, and words about every number in it.
 
 keeping.py keeps what operations compute, history.py tells all that is known about a graph, and
-naming.py what its tensors are called.  outline.py decides what is shown, wording.py how it is
-worded, and picture.py draws it.  notebook.py shows a tensor or a model in a notebook.
+naming.py what its tensors are called.
+
+outline.py makes boxes (boxes.py) and arrows of a graph; grouping.py finds the Modules that they
+belong to, and labels.py their text, with wording.py and summaries.py.  folding.py makes a large
+outline small: merging.py makes one box of several, for modules.py, and for equal_parts.py, which
+uses repeats.py; captions.py words them.  picture.py draws with dot.py, and writes with tree.py.
+notebook.py shows a tensor or a model in a notebook.
 
 nonfinite.py tells where an inf or nan came from: replaying.py runs single ops again, origins.py
 searches the graph with it, and repairs.py knows what to do.

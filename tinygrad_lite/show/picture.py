@@ -1,55 +1,37 @@
-"""`draw`: the graph of a tensor as a picture, or as DOT text if nothing can render it.
+"""`draw`: the graph of a tensor as a picture, as a page, or as a tree of text."""
 
-The package graphviz writes the DOT text, and renders it if Graphviz's `dot` program is installed.
-Otherwise the package pygraphviz renders it; its wheel contains Graphviz's libraries.
-"""
-
-import html
-import shutil
-import subprocess
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..arrays.locks import ProcessLock
 from ..engine.graph import TensorBase
 from ..files import FilePath, checked_path, printable, replacing
-from .outline import Box, Outline, outline_of
+from .dot import dot_text, render
+from .folding import Fold, check_fold, folded
+from .history import History
+from .naming import Names
+from .outline import Outline, outline_of, without_graph
+from .tree import tree_text
 
 RENDERED = ("svg", "png", "pdf")
-PIXELS_PER_INCH = 160  # of PNG: the largest picture still fits into the 32767 rows of Cairo
-INSTALL_HINT = "pip install pygraphviz, or install Graphviz from graphviz.org"
-
-FONT = "Helvetica,Arial,sans-serif"
-INK, PALE_INK, RULE = "#1f2933", "#5b6770", "#8a94a0"
-STYLES = {
-    "op": {"shape": "box", "style": "rounded,filled", "fillcolor": "#e3edf7", "color": "#4a6f94"},
-    "output": {"fillcolor": "#d5ebd3", "color": "#3f7d3c", "peripheries": "2"},
-    "parameter": {"shape": "ellipse", "style": "filled", "fillcolor": "#fdebc8", "color": "#b07a1e",
-                  "penwidth": "1.6", "margin": "0.02,0.02"},
-    "constant": {"shape": "box", "style": "filled", "fillcolor": "#ffffff", "color": RULE},
-    "folded": {"shape": "box", "style": "rounded,dashed,filled", "fillcolor": "#f0f2f4",
-               "color": RULE},
-    "more": {"shape": "box", "style": "rounded,dashed", "color": RULE},
-}  # fmt: skip
-
-_rendering = ProcessLock()  # Graphviz's libraries keep global state
+FORMATS = ".svg, .png, .pdf, .html, or .dot (.gv) for DOT text"
 
 
 class Picture:
-    """A drawn graph, which notebooks display.
+    """A drawn graph: notebooks display it, and a terminal shows it as a tree of text.
 
-    dot       the picture as DOT text, the language of Graphviz
-    caption   what the picture leaves out or folds; empty if it shows everything
+    outline  the boxes and arrows
+    dot      the picture as DOT text, the language of Graphviz
+    caption  what the picture leaves out or folds; empty if it shows everything
     """
 
-    def __init__(self, dot: str, caption: str) -> None:
-        self.dot = dot
-        self.caption = caption
+    def __init__(self, outline: Outline) -> None:
+        self.outline = outline
+        self.dot = dot_text(outline)
+        self.caption = " ".join(outline.notes)
 
     def svg(self) -> str:
         """The picture as SVG text.  RuntimeError if nothing can render it."""
-        return _render(self.dot, "svg").decode("utf-8")
+        return render(self.dot, "svg").decode("utf-8")
 
     def save(self, path: FilePath) -> None:
         """Write the picture to a file, completely or not at all; the suffix selects the format.
@@ -59,152 +41,84 @@ class Picture:
         Errors: ValueError for another suffix, FileNotFoundError for a missing folder, RuntimeError
         if nothing can render the picture; those of `tinygrad_lite.files.replacing`.
         """
-        target = _checked_path(path)
-        kind = target.suffix.lower()[1:]
-        content = _render(self.dot, kind) if kind in RENDERED else self.dot.encode("utf-8")
+        kind = checked_suffix(path, "draw")
+        content = render(self.dot, kind) if kind in RENDERED else self.dot.encode("utf-8")
         with replacing(path, "draw") as file:
             file.write(content)
 
     def __repr__(self) -> str:
-        return f"<Picture of a graph. {self.caption}>" if self.caption else "<Picture of a graph>"
+        """The graph as a tree of text, from the result down to what it was computed from."""
+        return tree_text(self.outline)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        """What a notebook displays: SVG, or the DOT text and how to render it."""
+        """What a notebook displays: SVG; without a renderer, the tree and how to get one."""
         try:
             return {"image/svg+xml": self.svg(), "text/plain": repr(self)}
         except RuntimeError as error:
-            return {"text/plain": f"{error}\n\n{self.dot}"}
+            return {"text/plain": f"{self!r}\n\n{error}"}
 
 
 def draw(
     tensor: TensorBase,
     path: FilePath | None = None,
     *,
-    names: Mapping[str, TensorBase] | None = None,
+    names: Any = None,
+    values: bool = False,
+    grads: bool = False,
+    fold: Fold = None,
 ) -> Picture:
     """The graph of everything that `tensor` was computed from, as a picture.
 
-        draw(loss, "loss.svg", names=get_state_dict(model))
+        draw(loss)                                  # a notebook shows it; a terminal as text
+        draw(loss, "loss.svg", names=model)
+        draw(loss, "loss.png", names=model, values=True, grads=True, fold="module")
 
     There is a box for each operation with the shape of its result (with a double frame for the
-    last), an ellipse for each parameter, and a white box for each input or constant that an
-    operation saves for the backward pass.  Arguments enter from left to right.  The same program
-    gives the same picture.
+    last), an ellipse for each parameter, and a white box for each input or constant that is known.
+    Arguments enter from left to right.  The same program gives the same picture.
 
-    path    a file to write as well; its name ends in .svg, .png, .pdf, or .dot or .gv for DOT text
-    names   names for parameters, inputs and results: a mapping of names to tensors
+    path    a file to write as well; its name ends in .svg, .png, .pdf, .html for a page to explore
+            in a browser, or .dot or .gv for DOT text
+    names   names for parameters, inputs and results: a Module, or a mapping of names to tensors.  A
+            Module gives its structure too
+    values  whether boxes say what is known of the values: statistics, or up to nine elements
+    grads   the same for the gradients of `tensor`, found by a backward pass of its own: `.grad` and
+            the graph stay as they are
+    fold    "module" for one box for each Module, and one for equal parts that follow each other
 
-    Graphs of more than 200 nodes are folded, and the caption says what is not shown.
+    Inside `with keep_values():` operations keep all values, gradients and calls of Modules for the
+    picture, and keep them after `backward`.  Otherwise values are those that the backward pass
+    reads, until it frees them, and what belongs to a Module follows from the names of parameters.
 
-    Errors: TypeError if `tensor` is not a Tensor; those of `Picture.save`.
+    Graphs of more than 300 boxes are folded, and the caption says so.
+
+    Errors: TypeError if `tensor` is not a Tensor; ValueError for another `fold`; those of
+    `Picture.save`.
     """
     if not isinstance(tensor, TensorBase):
         raise TypeError(f"draw: tensor: expected a Tensor; got {type(tensor).__name__}")
+    check_fold(fold)
     if path is not None:
-        _checked_path(path)
-    drawn = outline_of(tensor, _checked_names({} if names is None else names))
-    picture = Picture(_dot_text(drawn), " ".join(drawn.notes))
+        checked_suffix(path, "draw")
+    known = Names.of(names, "draw")
+    if tensor._node is None:
+        picture = Picture(without_graph(tensor, known))
+    else:
+        history = History(tensor, grads=grads)
+        picture = Picture(folded(outline_of(history, known, values=values, grads=grads), fold))
     if path is not None:
         picture.save(path)
     return picture
 
 
-def _checked_names(names: Mapping[str, TensorBase]) -> Mapping[str, TensorBase]:
-    if not isinstance(names, Mapping):
-        raise TypeError(
-            "draw: names: expected a mapping of names to Tensors, such as "
-            f"nn.state.get_state_dict(model); got {type(names).__name__}"
-        )
-    for name, tensor in names.items():
-        if not isinstance(tensor, TensorBase):
-            raise TypeError(
-                f"draw: names[{name!r}]: expected a Tensor; got {type(tensor).__name__}"
-            )
-    return names
-
-
-def _checked_path(path: FilePath) -> Path:
-    target = Path(checked_path(path, "draw"))
+def checked_suffix(path: FilePath, caller: str) -> str:
+    """The format that a path asks for; an error if there is none, or its folder is missing."""
+    target = Path(checked_path(path, caller))
     if target.suffix.lower() not in (".svg", ".png", ".pdf", ".dot", ".gv"):
         raise ValueError(
-            "draw: expected a path that ends in .svg, .png, .pdf, or .dot (.gv) for DOT text; "
+            f"{caller}: expected a path that ends in .svg, .png, .pdf, or .dot (.gv) for DOT text; "
             f"got {printable(path)!r}"
         )
     if not target.parent.is_dir():
-        raise FileNotFoundError(f"draw: the folder {printable(target.parent)!r} does not exist")
-    return target
-
-
-def _dot_text(drawn: Outline) -> str:
-    """The outline in DOT, with HTML-like labels: https://graphviz.org/doc/info/shapes.html#html."""
-    import graphviz
-
-    graph = graphviz.Digraph(
-        graph_attr={
-            "bgcolor": "white", "ordering": "in", "nodesep": "0.25", "ranksep": "0.3",
-            "fontname": FONT, "fontsize": "10", "fontcolor": PALE_INK, "labelloc": "b",
-        },
-        node_attr={
-            "fontname": FONT, "fontsize": "11", "fontcolor": INK, "height": "0.3", "width": "0.5",
-            "margin": "0.12,0.06",
-        },
-        edge_attr={
-            "color": RULE, "arrowsize": "0.6", "fontname": FONT, "fontsize": "9",
-            "fontcolor": PALE_INK,
-        },
-    )  # fmt: skip
-    if drawn.notes:
-        graph.attr(label=f"<{'<br/>'.join(map(_escaped, drawn.notes))}>")
-    numbers = {box: f"v{number}" for number, box in enumerate(drawn.boxes, 1)}
-    for box, number in numbers.items():
-        style = STYLES[box.kind] | (STYLES["output"] if box.is_output else {})
-        graph.node(number, label=_label(box), **style)
-        for source, text in box.inputs:
-            attributes = {"label": f"< {_escaped(text)}>"} if text else {}
-            if source.inputs:
-                attributes["weight"] = "4"  # keeps the arrows from op to op straight
-            graph.edge(numbers[source], number, **attributes)
-    return str(graph.source)
-
-
-def _label(box: Box) -> str:
-    title = _escaped(box.title)
-    lines = [f"<b>{title}</b>" if box.kind in ("op", "parameter") else title]
-    lines += [
-        f'<font point-size="9" color="{PALE_INK}">{_escaped(line)}</font>' for line in box.details
-    ]
-    return f"<{'<br/>'.join(lines)}>"
-
-
-def _escaped(text: str) -> str:
-    r"""The text escaped for an HTML-like label, in which \N would mean the name of the box."""
-    return (
-        html.escape(printable(text, 10_000)).replace("\\", r"\\") or " "
-    )  # DOT has no empty labels
-
-
-def _render(dot: str, kind: str) -> bytes:
-    """The picture in this format, rendered by Graphviz's program or else by pygraphviz."""
-    if kind == "png":
-        head, _, body = dot.partition("\n")
-        dot = f"{head}\n\tgraph [dpi={PIXELS_PER_INCH}]\n{body}"
-    if shutil.which("dot"):
-        return _render_with_program(dot, kind)
-    try:
-        import pygraphviz
-    except ImportError:
-        raise RuntimeError(f"draw: nothing here can render a picture; {INSTALL_HINT}") from None
-    with _rendering.lock:
-        drawn = pygraphviz.AGraph(string=dot)
-        return bytes(drawn.draw(format=kind, prog="dot"))
-
-
-def _render_with_program(dot: str, kind: str) -> bytes:
-    import graphviz
-
-    try:
-        return bytes(graphviz.pipe("dot", kind, dot.encode("utf-8"), quiet=True))
-    except (OSError, subprocess.CalledProcessError, graphviz.ExecutableNotFound) as error:
-        said = getattr(error, "stderr", None) or str(error).encode()
-        reason = said.decode("utf-8", "replace").strip().partition("\n")[0]
-        raise RuntimeError(f"draw: the dot program failed: {reason}") from None
+        raise FileNotFoundError(f"{caller}: the folder {printable(target.parent)!r} does not exist")
+    return target.suffix.lower()[1:]

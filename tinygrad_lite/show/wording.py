@@ -1,6 +1,7 @@
 """How pictures word shapes, values and the options of an op: briefly, and always the same way."""
 
 import inspect
+from functools import lru_cache
 from types import FunctionType
 from typing import Any
 
@@ -12,6 +13,11 @@ from ..engine.graph import Array, Node
 
 LONGEST = 40  # characters of an option
 MOST_VALUES = 3  # elements of an array whose values are shown
+# Options in the words of the field.
+_FIELD = {
+    ("Linear", "transposed"): "weights transposed",
+    ("FloorDivide", "to_zero"): "rounded towards 0",
+}
 ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 
 
@@ -33,14 +39,21 @@ def number_text(value: Any) -> str:
     return _short(_item(value))
 
 
+def elements_text(array: Array) -> str:
+    """All elements, in brackets as NumPy nests them."""
+    return _elements(array)
+
+
 def options_of(op: Node) -> list[str]:
     """The keyword arguments that an op was applied with, unless the shapes already say them."""
     lines = []
-    for name, default in _init_options(type(op)):
+    kind: Any = type(op)  # mypy takes it for no key
+    for name, default in _init_options(kind):
         value = getattr(op, name, default)
+        field = _FIELD.get((type(op).__name__, name), name)
         is_shape = name == "shape" and value == op.out_shape
         if not (is_shape or _is(value, default) or value is False):
-            lines += _windows(value) if isinstance(value, Windows) else [_option(name, value)]
+            lines += _windows(value) if isinstance(value, Windows) else [_option(field, value)]
     return lines
 
 
@@ -58,6 +71,7 @@ def _windows(windows: Windows) -> list[str]:
     return [f"kernel {windows.kernel}", *unusual]
 
 
+@lru_cache(256)
 def _init_options(kind: Any) -> tuple[tuple[str, Any], ...]:
     """The names and defaults of the arguments of `__init__`.
 
@@ -77,7 +91,9 @@ def _is(value: Any, default: Any) -> bool:
 
 def _option(name: str, value: Any) -> str:
     if value is True:
-        return name
+        return name.replace("_", " ")
+    if isinstance(value, np.ndarray) and value.size > MOST_VALUES and name != "index":
+        return _short(f"{name} {shape_text(value.shape)}")
     if name in ("axes", "shape") and isinstance(value, tuple):
         name = "axis" if len(value) == 1 and name == "axes" else name
         items = ", ".join(map(_item, value))
