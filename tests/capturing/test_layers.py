@@ -80,6 +80,7 @@ def test_every_layer_has_a_row():
     assert sorted(FIRST) == sorted(nn.layers.__all__)
 
 
+@pytest.mark.filterwarnings("ignore:nll_loss expects log:tinygrad_lite.TrainingWarning")
 @pytest.mark.parametrize("case", CHOSEN, ids=repr)
 def test_a_captured_layer_trains_as_the_eager_one(case):
     eager, captured = Twin(case), Twin(case).captured()

@@ -10,12 +10,14 @@ from typing import Any, Literal
 import numpy as np
 
 from ..arrays.arguments import choice
-from ..arrays.recorded import check
+from ..arrays.recorded import check, recorder
 from ..arrays.shapes import Shape, broadcast_shape
-from ..engine.graph import Array, TensorBase
-from ..ops.elementwise import Cast
+from ..engine.function import Primitive
+from ..engine.graph import Array, Node, TensorBase
+from ..mistakes import tell
+from ..ops.activations import LogSoftmax, Softplus
+from ..ops.elementwise import Cast, Log
 from ..ops.selection import Mask
-from ..source_lines import warn
 from ._labels import refuse_gradient
 from ._operands import as_tensor, cast, matched, operand, plain_array
 
@@ -31,13 +33,56 @@ def reduced(losses: Any, reduction: str) -> Any:
     return losses if reduction == "none" else getattr(losses, reduction)()
 
 
-def warn_if_made_by(op: type, tensor: TensorBase, advice: str) -> None:
-    """Warn if the tensor is the result of `op`, perhaps cast to another dtype."""
-    node: Any = tensor._node
-    while isinstance(node, Cast):
-        (node,) = node.parents
-    if isinstance(node, op):
-        warn(f"{advice} (they come out of {op.__name__.lower()})")
+def tell_if_made_by(op: type, tensor: TensorBase, advice: str) -> None:
+    """A TrainingWarning if the tensor is the result of `op`, perhaps reshaped or cast."""
+    if isinstance(_maker(tensor), op):
+        tell(f"{advice} (they come out of {op.__name__.lower()})")
+
+
+def tell_unless_logarithms(name: str, scores: TensorBase, axis: int) -> None:
+    """A TrainingWarning if the scores, computed by a model, are no log-probabilities along an axis.
+
+    Only values tell, so they are looked at unless log_softmax or log made them.  What was computed
+    from such logarithms may have any values: log-probabilities times an advantage have.
+    """
+    maker = _maker(scores)
+    if not isinstance(maker, Primitive) or isinstance(maker, _LOGARITHMS):
+        return
+    if recorder.get() is not None or not scores._data.size:
+        return
+    with np.errstate(all="ignore"):
+        improbable = np.exp(scores._data).sum(axis).max()
+    if improbable > _SURELY_MORE and not _reaches(maker, _LOGARITHMS):
+        tell(
+            f"{name} expects log-probabilities, and the exponentials of these scores add up to "
+            f"{improbable:.3g}; write log_softmax({axis}) before it, or pass the scores to "
+            "cross_entropy"
+        )
+
+
+# What makes logarithms of probabilities; log(sigmoid(x)) is -softplus(-x).
+_LOGARITHMS = (LogSoftmax, Log, Softplus)
+_SURELY_MORE = 1.05  # than a sum of probabilities: float16 has three digits
+_NEAR = 64  # operations in which a logarithm is looked for
+
+
+def _maker(tensor: TensorBase) -> Node | None:
+    """The operation that computed the values of a tensor, before casts and views."""
+    node = tensor._node
+    while isinstance(node, Primitive) and (node.views or isinstance(node, Cast)):
+        (node,) = node.parents if len(node.parents) == 1 else (None,)
+    return node
+
+
+def _reaches(node: Node, kinds: tuple[type, ...]) -> bool:
+    """Whether one of the operations before a node is of one of these kinds."""
+    found = [node]
+    for one in found:
+        if isinstance(one, kinds):
+            return True
+        if len(found) < _NEAR:
+            found += [parent for parent in one.parents if parent is not None]
+    return False
 
 
 def alike(name: str, prediction: Any, **others: Any) -> list[Any]:
@@ -47,12 +92,16 @@ def alike(name: str, prediction: Any, **others: Any) -> list[Any]:
     for key, value in zip(others, given[1:], strict=True):
         got = np.shape(value)
         if got != shape:
-            fits = prod(got) == prod(shape)
             raise ValueError(
-                f"{name}: expected {key} of the prediction's shape {shape}; got {got}; "
-                + (f"did you mean {key}.reshape({shape})?" if fits else "a loss never broadcasts")
+                f"{name}: expected {key} of the prediction's shape {shape}; got {got}"
+                + (reshaped(key, got, shape) or "; a loss never broadcasts")
             )
     return [as_tensor(value, given[0], given[0].dtype) for value in given]
+
+
+def reshaped(key: str, got: Shape, shape: Shape) -> str:
+    """The fix for an argument that only has another number of axes, as (N, 1) for (N,)."""
+    return f"; did you mean {key}.reshape({shape})?" if prod(got) == prod(shape) else ""
 
 
 def hinged(x: Any) -> Any:
@@ -66,7 +115,10 @@ def is_similar(name: str, target: Any, shape: Shape) -> Array:
     refuse_gradient(target, f"{name}: target")
     signs = plain_array(target, f"{name}: target")
     if signs.shape != shape:
-        raise ValueError(f"{name}: expected a target of shape {shape}; got {signs.shape}")
+        raise ValueError(
+            f"{name}: expected a target of shape {shape}; got {signs.shape}"
+            + reshaped("target", signs.shape, shape)
+        )
     _check_signs(name, signs)
     return signs == 1
 

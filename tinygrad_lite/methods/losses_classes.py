@@ -7,6 +7,7 @@ import numpy as np
 from ..arrays.arguments import integer, number, probability
 from ..arrays.recorded import leaves
 from ..engine.graph import TensorBase
+from ..mistakes import tell
 from ..ops.activations import Softmax
 from ..ops.indexing import Getitem
 from ..ops.selection import Mask, Relu
@@ -22,7 +23,7 @@ from ._labels import (
     reduced_by_labels,
     weighted,
 )
-from ._losses import Reduction, check_reduction, reduced, warn_if_made_by
+from ._losses import Reduction, check_reduction, reduced, tell_if_made_by, tell_unless_logarithms
 from ._operands import as_float, as_tensor, in_single, plain_array
 from ._theme import Theme
 
@@ -63,7 +64,7 @@ class ClassLossMethods(Theme):
         Errors: ValueError for a label out of range, TypeError for labels that are not integers.
         """
         check_reduction("cross_entropy", reduction)
-        warn_if_made_by(Softmax, self, "cross_entropy applies softmax itself; pass it the scores")
+        tell_if_made_by(Softmax, self, "cross_entropy applies softmax itself; pass it the scores")
         return _cross_entropy(
             "cross_entropy",
             "labels",
@@ -89,7 +90,7 @@ class ClassLossMethods(Theme):
         """
         name = "sparse_categorical_crossentropy"
         check_reduction(name, reduction)
-        warn_if_made_by(Softmax, self, f"{name} applies softmax itself; pass it the scores")
+        tell_if_made_by(Softmax, self, f"{name} applies softmax itself; pass it the scores")
         ndim = self.ndim
         scores = self.permute(0, ndim - 1, *range(1, ndim - 1)) if ndim > 2 else self
         return _cross_entropy(name, "Y", scores, Y, reduction, label_smoothing, None, ignore_index)
@@ -107,11 +108,14 @@ class ClassLossMethods(Theme):
 
         Shapes and options are those of cross_entropy, which gives the same as log_softmax and
         nll_loss, and is faster.
+
+        Warns if what a model computed are no log-probabilities.
         """
         check_reduction("nll_loss", reduction)
-        warn_if_made_by(Softmax, self, "nll_loss expects logarithms; use log_softmax before it")
+        tell_if_made_by(Softmax, self, "nll_loss expects logarithms; use log_softmax before it")
         scores = as_float(self)
         shape, count = label_shape_and_classes("nll_loss", scores)
+        tell_unless_logarithms("nll_loss", self, 0 if scores.ndim == 1 else 1)
         weights = None
         if weight is not None:
             weights = class_weights("nll_loss", weight, count, scores.dtype)
@@ -200,6 +204,11 @@ def _cross_entropy(
         ignore_index = integer(ignore_index, f"{name}: ignore_index")
     scores: Any = as_float(tensor)
     shape, count = label_shape_and_classes(name, scores)
+    if count == 1 and reduction != "none" and scores.requires_grad:
+        tell(
+            f"{name}: with one class the loss is always 0, and nothing is trained; for a yes or no "
+            "use binary_crossentropy_logits, for a number mse_loss"
+        )
     weights = None
     if weight is not None:
         weights = class_weights(name, weight, count, scores.dtype)

@@ -21,7 +21,8 @@ from ._losses import (
     factors,
     is_similar,
     reduced,
-    warn_if_made_by,
+    reshaped,
+    tell_if_made_by,
 )
 from ._operands import Operand, as_float, as_tensor, cast, in_single, operand
 from ._theme import Theme
@@ -73,7 +74,7 @@ class ProbabilityLossMethods(Theme):
         """
         check_reduction("binary_crossentropy_logits", reduction)
         name = "binary_crossentropy_logits"
-        warn_if_made_by(Sigmoid, self, f"{name} applies sigmoid itself; pass it the scores")
+        tell_if_made_by(Sigmoid, self, f"{name} applies sigmoid itself; pass it the scores")
         x, truth = alike(name, self, Y=Y)
         positive = truth
         if pos_weight is not None:
@@ -125,7 +126,7 @@ class ProbabilityLossMethods(Theme):
         Source: S. Kullback, R. Leibler, On Information and Sufficiency, 1951.
         """
         check_reduction("kl_div", reduction, "batchmean")
-        warn_if_made_by(Softmax, self, "kl_div expects logarithms; use log_softmax before it")
+        tell_if_made_by(Softmax, self, "kl_div expects logarithms; use log_softmax before it")
         x, truth = alike("kl_div", self, target=target)
         if flag(log_target, "kl_div: log_target"):
             losses = weighted(truth - x, truth.exp())
@@ -236,6 +237,6 @@ def _beside(name: str, key: str, value: Any, x: Any) -> Any:
     if not fits:
         raise ValueError(
             f"{name}: expected {key} of the prediction's shape {x.shape}, or with axes of size 1; "
-            f"got {shape}"
+            f"got {shape}" + reshaped(key, shape, x.shape)
         )
     return cast(as_tensor(value, x, x.dtype), x.dtype)

@@ -211,7 +211,7 @@ MISTAKES: list[Mistake] = [
         lambda: COLUMN.gaussian_nll_loss(ROW, 1.0),
         ValueError,
         "gaussian_nll_loss: expected target of the prediction's shape (3, 1), or with axes of "
-        "size 1; got (3,)",
+        "size 1; got (3,); did you mean target.reshape((3, 1))?",
     ),
     Mistake(
         lambda: SCORES.gaussian_nll_loss(SCORES, np.ones(4)),
