@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .check import GradientError, gradcheck, gradgradcheck
     from .checkpointing import checkpoint
     from .derivatives import grad, hessian, hvp, jacobian, jvp, vjp
-    from .show import cost, draw, keep_values, profile, trace_nan
+    from .show import cost, draw, explain, keep_values, profile, trace_nan
 
 __version__ = "0.1.0"
 
@@ -41,6 +41,7 @@ __all__ = [
     "cost",
     "draw",
     "enable_grad",
+    "explain",
     "files",
     "generator",
     "grad",
@@ -73,7 +74,7 @@ _LATER = {
     **dict.fromkeys(("GradientError", "gradcheck", "gradgradcheck"), "check"),
     "capture": "capturing",
     "checkpoint": "checkpointing",
-    **dict.fromkeys(("cost", "draw", "keep_values", "profile", "trace_nan"), "show"),
+    **dict.fromkeys(("cost", "draw", "explain", "keep_values", "profile", "trace_nan"), "show"),
     **dict.fromkeys(("grad", "hessian", "hvp", "jacobian", "jvp", "vjp"), "derivatives"),
 }
 

@@ -120,6 +120,16 @@ def test_a_gradient_that_the_pass_added_to_in_place_is_kept_as_it_arrived() -> N
     np.testing.assert_allclose(second, -np.exp([1.0, -2.0]))
 
 
+@pytest.mark.parametrize("several", [False, True])
+def test_gradients_are_known_if_backward_ran_outside(several: bool) -> None:
+    x = Tensor([[0.5, -1.0]], requires_grad=True, dtype=np.float64)
+    with keep_values():
+        y = x.cross_entropy([1]) if several else (x * x.exp()).sum()
+    y.backward()
+    assert x.grad is not None
+    np.testing.assert_array_equal(History(y, grads=True).gradient(x._node), x.grad.data)
+
+
 def test_gradients_of_another_pass_are_not_taken_for_those_of_this_tensor() -> None:
     x = Tensor([2.0], requires_grad=True)
     with keep_values():

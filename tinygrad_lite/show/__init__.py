@@ -12,15 +12,32 @@ notebook.py shows a tensor or a model in a notebook.
 nonfinite.py tells where an inf or nan came from: replaying.py runs single ops again, origins.py
 searches the graph with it, and repairs.py knows what to do.
 
+explanation.py writes the chain rule of a graph: steps.py and symbols.py make its formulas,
+reasons.py tells why a gradient is zero or huge (factors.py: what one step does to it),
+differencing.py compares it with finite differences of the graph, which recomputing.py computes
+again, and simplifying.py knows what compositions come to (softmax_loss.py, closing.py).
+document.py shows it as text, Markdown or LaTeX, and shortening.py leaves repeats out.
+
 profiling.py measures what a program does, and counting.py counts what a graph costs, by the
 formulas in work.py: both give a Ledger (ledger.py), whose rows and tables are in costs.py.
 kept_memory.py tells what keeps memory alive, with holders.py; tracefile.py writes files.
 """
 
 from .counting import cost
+from .explanation import Explanation, explain
 from .keeping import keep_values
 from .nonfinite import NonFinite, trace_nan
 from .picture import Picture, draw
 from .profiling import profile
 
-__all__ = ["NonFinite", "Picture", "cost", "draw", "keep_values", "profile", "trace_nan"]
+__all__ = [
+    "Explanation",
+    "NonFinite",
+    "Picture",
+    "cost",
+    "draw",
+    "explain",
+    "keep_values",
+    "profile",
+    "trace_nan",
+]

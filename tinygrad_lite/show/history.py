@@ -4,6 +4,7 @@ Every view (picture, page, words, ledger) reads values and gradients here, never
 """
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Any, Literal
 
 import numpy as np
@@ -129,11 +130,12 @@ class History:
 
         A tuple if the node has several results, with None where no gradient arrived.
         """
-        return self._gradients.get(node)
+        return _array(self._gradients.get(node))
 
     def pulled(self, node: Node) -> Sequence[Any] | None:
         """What the rule of a node returned for each input, before a broadcast is undone."""
-        return self._pulled.get(node)
+        given = self._pulled.get(node)
+        return None if given is None else tuple(map(_array, given))
 
     def arrivals(self, node: Node) -> list[tuple[Node, int, Array]]:
         """The parts that add up to the gradient of a node, in the order in which they arrive.
@@ -146,7 +148,7 @@ class History:
             given = self._pulled.get(child)
             part = None if given is None else given[position]
             if part is not None:
-                parts.append((child, position, _fitted(part, node)))
+                parts.append((child, position, _fitted(_array(part), node)))
         return parts
 
     def _differentiate(self) -> None:
@@ -168,7 +170,7 @@ class History:
                 for _, _, part in parts:
                     held = self._gradients.get(leaf)
                     self._gradients[leaf] = part if held is None else held + part
-        elif self.state == "live" or (kept is not None and not _freed(self.order)):
+        elif self.state != "released":
             self._run_backward()
 
     def _run_backward(self) -> None:
@@ -182,7 +184,7 @@ class History:
                 if arrived is None or not node.parents:
                     continue
                 try:
-                    pulled = node.pull_back(arrived)
+                    pulled = _whole(node).pull_back(arrived)
                 except Exception as error:  # a rule that fails, or an array that was written
                     self.failure = error
                     return
@@ -198,8 +200,14 @@ class History:
             modes.reset(token)
 
 
-def _freed(order: Sequence[Node]) -> bool:
-    return any(isinstance(op, Primitive) and op.freed for op in order)
+def _whole(node: Node) -> Node:
+    """The node, or a copy of it with what it kept in place of what a backward pass has freed."""
+    kept = kept_of(node)
+    if kept is None or not isinstance(node, Primitive) or not node.freed:
+        return node
+    twin = copy(node)
+    twin.saved_inputs, twin.saved_output = kept.inputs, kept.value
+    return twin
 
 
 def _fitted(given: Any, parent: Node) -> Any:

@@ -156,6 +156,12 @@ _pending: "weakref.WeakKeyDictionary[Node, Kept]" = weakref.WeakKeyDictionary()
 _copies: dict[int, tuple["weakref.ref[Array]", "weakref.ref[Array]"]] = {}
 
 
+def copy_of(array: Array) -> Array | None:
+    """The copy of an array that is kept; None if there is none."""
+    held = _copies.get(id(array))
+    return held[1]() if held is not None and held[0]() is array else None
+
+
 def _copied_anew(value: Any) -> Any:
     """A copy of gradients, each by itself: the backward pass adds to such arrays in place."""
     if isinstance(value, tuple):

@@ -1,0 +1,93 @@
+"""What a well-known composition comes to: one formula, and how far it is from what was computed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..engine.graph import Array, Node
+from .document import Math
+from .figures import figure, largest
+from .history import History
+from .recomputing import Recomputation
+from .steps import Steps
+from .symbols import Symbols
+
+
+@dataclass(slots=True)
+class Closing:
+    """One formula with what is said about it.
+
+    about      what the formula is of: "Softmax and cross entropy"
+    latex      the formula
+    sentences  the check of the formula, and why it is so
+    node       the node whose derivative it is
+    value      the derivative by this formula, computed by NumPy in float64
+    """
+
+    about: str
+    latex: str
+    sentences: list[Sequence[str | Math]]
+    node: Node
+    value: Array
+
+
+@dataclass(slots=True)
+class Known:
+    """What the compositions are recognised by: the values and gradients of one graph."""
+
+    history: History
+    symbols: Symbols
+    recomputed: Recomputation
+    steps: Steps
+
+    def value(self, node: Node | None) -> Array | None:
+        """The value of a node in float64; None if unknown."""
+        found = None if node is None else self.recomputed.value(node)
+        return found.astype(np.float64) if isinstance(found, np.ndarray) else None
+
+    def input(self, node: Node, position: int) -> Array | None:
+        """The value of an input of a node in float64; None if unknown."""
+        parent = node.parents[position]
+        if parent is not None:
+            return self.value(parent)
+        given = self.history.inputs(node)[position]
+        return None if given is None else np.asarray(given, np.float64)
+
+    def gradient(self, node: Node) -> Array | None:
+        """The gradient of a node in float64; None if it is unknown or not finite."""
+        found = self.history.gradient(node)
+        if not isinstance(found, np.ndarray) or not np.isfinite(found).all():
+            return None
+        return found.astype(np.float64)
+
+    def derivative(self, node: Node) -> str:
+        r"""\frac{\partial loss}{\partial h}."""
+        return (
+            rf"\frac{{\partial {self.symbols.of(self.history.root)}}}"
+            rf"{{\partial {self.symbols.of(node)}}}"
+        )
+
+
+def is_near(expected: Array, computed: Array, tolerance: float = 1e-4) -> bool:
+    """Whether a formula gives what was computed, as far as float32 tells."""
+    if expected.shape != computed.shape or not np.isfinite(expected).all():
+        return False
+    return bool(largest(expected - computed) <= tolerance * max(largest(computed), 1e-30))
+
+
+def equality(expected: Array, computed: Array) -> str:
+    """How far a formula is from what was computed."""
+    return (
+        f"Equal to the computed derivative: the largest difference is "
+        f"{figure(largest(expected - computed))}, where the derivative is up to "
+        f"{figure(largest(computed))}.  (The formula was computed by itself, in float64.)"
+    )
+
+
+def divisor(factor: float, limit: int) -> int | None:
+    """N, if the factor is 1 / N for a whole number up to a limit."""
+    if not 0 < factor <= 1.0 + 1e-9:
+        return None
+    number = round(1 / factor)
+    return number if number <= limit and abs(factor * number - 1) < 1e-5 else None

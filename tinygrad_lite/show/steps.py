@@ -1,0 +1,170 @@
+"""The steps of a graph as formulas: what each computed, and what its rule gives each input."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..arrays.sums import unbroadcast
+from ..engine.graph import Array, Node, Output
+from ..engine.reads import input_names
+from .formulas import latex_of, substituted, text, variable
+from .history import History
+from .symbols import Symbols, number_latex
+from .wording import options_of
+
+MOST_OPERANDS = 4  # of a step that takes any number of inputs
+
+
+@dataclass(slots=True)
+class Part:
+    """What one step contributes to the gradient of one of its inputs.
+
+    parent    the node of the input
+    latex     the rule with the symbols of this graph; "" if the op states none
+    value     the contribution, of the input's shape; None if it was not computed
+    summed    the axes over which it was summed, since forward broadcast the input there
+    """
+
+    parent: Node
+    latex: str
+    value: Array | None
+    summed: tuple[int, ...]
+
+
+class Steps:
+    """The formulas of one graph."""
+
+    def __init__(self, history: History, symbols: Symbols) -> None:
+        self.history, self.symbols = history, symbols
+
+    def forward(self, node: Node) -> str:
+        """The right side of "h = ...": the formula with the symbols of the inputs."""
+        formulas = latex_of(node)
+        by = self._symbols(node)
+        results = getattr(node, "results", ())
+        if formulas is not None and ("y" in formulas or any(one in formulas for one in results)):
+            key = "y" if "y" in formulas else next(one for one in results if one in formulas)
+            return substituted(formulas[key], by)
+        inputs = ", ".join(self.operands(node))
+        return rf"{variable(type(node).__name__)}({inputs})"
+
+    def operands(self, node: Node) -> list[str]:
+        """The symbols of the inputs of a step, without those that are None."""
+        return [symbol for symbol in self._operands(node) if symbol]
+
+    def names(self, node: Node) -> list[str]:
+        """The inputs of a step in words."""
+        return [
+            text(symbol) if parent is None else self.symbols.name(parent)
+            for parent, symbol in zip(node.parents, self._operands(node), strict=True)
+        ]
+
+    def _operands(self, node: Node) -> list[str]:
+        found = []
+        given = self.history.inputs(node)
+        for position, parent in enumerate(node.parents):
+            if parent is not None:
+                found.append(self.symbols.of(parent))
+            elif given[position] is None and self._is_known(node, position):
+                found.append("")
+            else:
+                found.append(self.symbols.constant(given[position], (node, position)))
+        return found
+
+    def _is_known(self, node: Node, position: int) -> bool:
+        """Whether an input without a value is known to be None."""
+        if self.history.state == "kept":
+            return True
+        return type(node).__name__ in ("Linear", "Clip") and position > 0
+
+    def _symbols(self, node: Node) -> dict[str, str]:
+        """What stands for each name in the formulas of an op."""
+        operands = self._operands(node)
+        fixed, rest = input_names(type(node))
+        by = {
+            name: symbol or r"\mathrm{none}" for name, symbol in zip(fixed, operands, strict=False)
+        }
+        if rest is not None:
+            more = operands[len(fixed) :]
+            shown = more[:MOST_OPERANDS] + [r"\ldots"] * (len(more) > MOST_OPERANDS)
+            by[rest] = ", ".join(shown)
+        for name in getattr(type(node), "_attributes", ()):
+            option = _option(name, getattr(node, name, None), node)
+            if option:
+                by.setdefault(name, option)
+        by["y"] = self.symbols.of(node)
+        for index, name in enumerate(getattr(node, "results", ())):
+            by[name] = self.symbols.result(node, index, name)
+        return by
+
+    def parts(self, node: Node) -> list[Part]:
+        """What the step contributes to the gradients of its inputs, one part for each parent."""
+        if isinstance(node, Output):
+            return []
+        formulas = latex_of(node) or {}
+        by = self._symbols(node)
+        fixed, rest = input_names(type(node))
+        pulled = self.history.pulled(node)
+        found: dict[Node, Part] = {}
+        for position, parent in enumerate(node.parents):
+            if parent is None:
+                continue
+            name = fixed[position] if position < len(fixed) else rest
+            rule = formulas.get(name or "")
+            latex = "" if rule is None else substituted(rule, by)
+            given = None if pulled is None or position >= len(pulled) else pulled[position]
+            summed: tuple[int, ...] = ()
+            if isinstance(given, np.ndarray):
+                summed = broadcast_axes(given.shape, parent.out_shape)
+                given = _fit(given, parent.out_shape)
+            before = found.get(parent)
+            if before is not None:
+                latex = f"{before.latex} + {latex}" if latex and before.latex else ""
+                if before.value is not None:
+                    given = before.value if given is None else before.value + given
+                summed = summed or before.summed
+            found[parent] = Part(parent, latex, given, summed)
+        return list(found.values())
+
+    def options(self, node: Node) -> str:
+        """The keyword arguments of a step, as text."""
+        return ", ".join(options_of(node))
+
+
+def _option(name: str, value: Any, node: Node) -> str:
+    """An option as it stands in a formula; "" if its name says more."""
+    if name == "axes" and isinstance(value, tuple):
+        listed = ", ".join(map(str, value))
+        return rf"\text{{axis }}{listed}" if len(value) == 1 else rf"\text{{axes }}{listed}"
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return number_latex(value)
+    return ""
+
+
+def broadcast_axes(given: Sequence[int], shape: Sequence[int]) -> tuple[int, ...]:
+    """The axes of a gradient over which it is summed to have its input's shape."""
+    more = len(given) - len(shape)
+    stretched = [
+        more + axis
+        for axis, (there, size) in enumerate(zip(given[more:], shape, strict=True))
+        if there != size
+    ]
+    return (*range(more), *stretched)
+
+
+def _fit(gradient: Array, shape: Sequence[int]) -> Array:
+    fitted: Array = gradient
+    if gradient.shape != tuple(shape):
+        fitted = unbroadcast(gradient, tuple(shape))
+    return fitted
+
+
+def leading_to(targets: Sequence[Node], history: History) -> set[Node]:
+    """The targets and every node that was computed from one of them."""
+    leading = set(targets)
+    for node in history.order:
+        if any(parent in leading for parent in node.parents):
+            leading.add(node)
+    return leading
