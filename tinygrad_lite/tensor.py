@@ -27,6 +27,7 @@ from .methods import TensorMethods
 from .methods._keywords import also
 from .methods._operands import plain_array
 from .methods.joining import from_list
+from .mistakes.kept_graphs import pass_is_over
 from .mistakes.missing_gradients import gradient_missing
 from .numpy_protocol import NumpyProtocol
 from .numpy_protocol.leaving import leave_for_float, leave_for_leaf
@@ -382,6 +383,8 @@ class Tensor(TensorMethods, NumpyProtocol, Displayed, OtherNames):
             [(root, start if create_graph else start._data)],
             retain=retain_graph or create_graph,
         )
+        if not retain_graph and not create_graph:
+            pass_is_over(root)
         return self
 
     def _root(self, name: str) -> Any:

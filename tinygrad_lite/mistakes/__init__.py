@@ -2,7 +2,9 @@
 
 telling            `TrainingWarning`, and `tell`, which gives one for each line of the user's
 lost               a tensor computed from weights that nobody holds
+kept_graphs        something keeps the graph of every step alive: `total += loss`
 missing_gradients  `.grad` of what is no leaf: `w = w - lr * w.grad`
+instructions       what the user's code is doing where a mistake is suspected
 """
 
 from ..arrays.reused import is_reused

@@ -6,10 +6,12 @@ no mistake, so the instruction that reads it is looked at, and what is done with
 """
 
 import sys
+from collections.abc import Sequence
 from functools import lru_cache
 from types import CodeType
 from typing import Any
 
+from ..arrays.locks import imported
 from ..engine.graph import Leaf, Node
 from .telling import tell
 
@@ -84,23 +86,21 @@ def _use(code: CodeType, position: int) -> tuple[str | None, str]:
     "used" where None makes Python raise next, "read" where it is kept or passed on, None where the
     question is only whether there is one, and where no attribute is loaded: getattr, copies.
     """
-    import dis  # here, since few programs come here
-
-    steps = list(dis.get_instructions(code))
-    index = next((i for i, step in enumerate(steps) if step.offset == position), None)
+    code_of = imported("tinygrad_lite.mistakes.instructions")
+    steps, index = code_of.instructions(code), code_of.index_at(code, position)
     if index is None or steps[index].opname != "LOAD_ATTR":
         return None, ""
-    name, use = _name(steps[:index]), "read"
-    following = [step for step in steps[index + 1 :] if step.opname != "NOT_TAKEN"]
+    name, use = code_of.loaded_name(steps[:index]) or "it", "read"
+    following = steps[index + 1 :]
     after = following[0].opname if following else ""
     if after in _USES:
         use = "used"
     elif after.startswith(_QUESTIONS) or _in_assertion(following[:1]):
         return None, name
     else:  # the first operand of something: the smallest expression that begins where it does
-        start, end = _range(steps[index])
-        wider = [one for one in following if _range(one)[0] == start and _range(one)[1] > end]
-        first = wider[0].opname if wider else ""
+        start, end = code_of.source_range(steps[index])
+        ranges = [(code_of.source_range(one), one.opname) for one in following]
+        first = next((op for (at, to), op in ranges if at == start and to > end), "")
         if first.startswith(_QUESTIONS):
             return None, name
         if first in ("BINARY_OP", "BINARY_SUBSCR", "BINARY_SLICE"):
@@ -108,26 +108,6 @@ def _use(code: CodeType, position: int) -> tuple[str | None, str]:
     return use, name
 
 
-def _range(step: Any) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Where the expression that an instruction computes begins and ends; (0, 0) if unknown."""
-    line, end_line, column, end_column = step.positions or (None,) * 4
-    return (line or 0, column or 0), (end_line or 0, end_column or 0)
-
-
-def _in_assertion(steps: list[Any]) -> bool:
+def _in_assertion(steps: Sequence[Any]) -> bool:
     """Whether pytest keeps a part of an asserted expression here, to show it on failure."""
     return bool(steps) and str(steps[0].argval).startswith("@py_")
-
-
-def _name(steps: list[Any]) -> str:
-    """The variable, with its attributes, that these instructions end by loading."""
-    names: list[str] = []
-    for step in reversed(steps):
-        if step.opname == "LOAD_ATTR":
-            names.insert(0, step.argval)
-        elif step.opname.startswith("LOAD_") and step.opname not in ("LOAD_CONST", "LOAD_METHOD"):
-            last = step.argval[-1] if isinstance(step.argval, tuple) else step.argval
-            return ".".join([str(last), *names])
-        else:
-            break
-    return "it" if not names else f"(...).{'.'.join(names)}"

@@ -1,0 +1,178 @@
+"""Something keeps the graph of every step alive, so memory grows: `total += loss`.
+
+Nothing is wrong with any single step, so it is noticed by what remains: the last node of a graph
+whose backward pass is over is remembered weakly, in every second pass, and in a healthy program is
+gone a few passes later.  Where the last ones are all alive, the collector of garbage knows who
+refers to them; that takes long, and is done rarely.
+"""
+
+import gc
+import weakref
+from collections import deque
+from collections.abc import Iterable
+from itertools import count
+from types import FrameType, ModuleType
+from typing import Any
+
+from ..arrays.locks import imported
+from ..engine.graph import Node, TensorBase
+from ..engine.recording import is_grad_enabled, serials, user_frame
+from .telling import tell
+
+_REMEMBERED = 8
+_passes = count(1)
+# Of each pass that is remembered, a weak reference to the node, and a serial that was drawn then.
+_last: list[tuple[Any, int]] = [(lambda: None, 0)] * _REMEMBERED
+_alive = 0  # how many of them were found alive in a row
+
+
+def pass_is_over(root: Node) -> None:
+    """A backward pass released its graph, of which `root` is the last node."""
+    global _alive
+    number = next(_passes)
+    if number & 1:
+        return
+    place = (number >> 1) % _REMEMBERED
+    before, _last[place] = _last[place], (weakref.ref(root), next(serials))
+    if before[0]() is None:
+        _alive = 0
+        return
+    _alive += 1
+    if not _alive & (_alive - 1):  # 1, 2, 4, 8, ...: each look takes long
+        _look(place)
+
+
+def added_in_place(other: Any) -> None:
+    """`total += other`: tell, if a backward pass has released the graph of the other already."""
+    node = getattr(other, "_node", None)
+    if node is None or not getattr(node, "freed", False) or not is_grad_enabled():
+        return
+    for place, (reference, serial) in enumerate(_last):
+        if reference() is node:  # told here, and not once more by `pass_is_over`
+            _last[place] = (lambda: None, serial)
+    frame = user_frame()
+    code_of = imported("tinygrad_lite.mistakes.instructions")
+    index = code_of.index_at(frame.f_code, frame.f_lasti)
+    steps = code_of.instructions(frame.f_code)[:index]
+    name = (code_of.loaded_name(steps) if index is not None else None) or "loss"
+    tell(
+        f"`total += {name}` keeps the graph of {name} alive, and so that of every step, though its "
+        f"backward pass is over and no gradient can flow; write `total += {name}.item()`, or "
+        f"{name}.detach() for more than one number"
+    )
+
+
+def _look(newest: int) -> None:
+    """All of the last graphs may be alive: tell who holds them, if that is one list or sum."""
+    search = _Search(_roots(newest))
+    if len(search.roots) < _REMEMBERED:
+        return
+    op = search.consumer()
+    if op is not None:
+        tell(
+            f"the graph of every step is kept alive: the losses of the last {2 * _REMEMBERED} "
+            f"backward passes went on into {op}, as in `total = total + loss`; write "
+            "`total += loss.item()`, or loss.detach() for more than one number"
+        )
+    elif (container := search.container()) is not None:
+        name = _name_of(container, user_frame())
+        listed = name and type(container) in (list, deque)
+        tell(
+            f"the graph of every step is kept alive: {name or f'a {type(container).__name__}'} "
+            f"holds losses of the last {2 * _REMEMBERED} backward passes, each with its whole "
+            f"graph; store numbers, {f'{name}.append(loss.item())' if listed else 'loss.item()'}, "
+            "or loss.detach() for more than one"
+        )
+
+
+def _roots(newest: int) -> dict[int, Any]:
+    """The last nodes of the last graphs, by identity, where each was made after the last pass.
+
+    Losses that were all made before the first of several passes are held for a reason.
+    """
+    found: dict[int, Any] = {}
+    over = 0
+    for reference, serial in (*_last[newest + 1 :], *_last[: newest + 1]):  # the oldest first
+        root = reference()
+        if root is not None and getattr(root, "freed", False) and root.serial > over:
+            found[id(root)] = root
+        over = serial
+    return found
+
+
+class _Search:
+    """Who refers to the last nodes of graphs, besides the search itself."""
+
+    def __init__(self, roots: dict[int, Any]) -> None:
+        self.roots = roots
+        self.own: list[Any] = [roots]  # lists of what was found, which refer to it too
+
+    def referrers(self, values: Iterable[Any]) -> list[Any]:
+        """What refers to one of these."""
+        values = tuple(values)
+        self.own.append(values)
+        own = {id(one) for one in self.own}
+        found = [
+            one
+            for one in gc.get_referrers(*values)
+            if id(one) not in own and not isinstance(one, FrameType)
+        ]
+        self.own.append(found)
+        return found
+
+    def consumer(self) -> str | None:
+        """The op that went on computing with these results, if one did with all of them."""
+        tuples = [one for one in self.referrers(self.roots.values()) if type(one) is tuple]
+        self.own.append(tuples)
+        nodes = [one for one in self.referrers(tuples) if isinstance(one, Node)]
+        used = {id(parent) for one in nodes for parent in one.parents} & self.roots.keys()
+        enough = _REMEMBERED - 1  # the newest may not have been added yet
+        return type(nodes[0]).__name__ if len(used) >= enough else None
+
+    def container(self) -> Any:
+        """What holds their tensors, or what holds one of these each.
+
+        A third of them is enough, since a program may have several losses, each in a list.
+        """
+        found = self.referrers(self.roots.values())
+        held = [one for one in found if isinstance(one, TensorBase) and id(one._node) in self.roots]
+        for _ in range(2):
+            self.own.append(held)
+            known = {id(one) for one in held}
+            around = self.referrers(held)
+            for one in around:
+                if type(one) in (list, deque, dict, set, tuple):
+                    inside = tuple(one.values() if isinstance(one, dict) else one)
+                    if sum(id(each) in known for each in inside) >= _REMEMBERED // 3 + 1:
+                        return one
+            held = around
+        return None
+
+
+def _name_of(container: Any, frame: FrameType | None) -> str | None:
+    """How the user's code calls a container: a variable, or an attribute or an item of one."""
+    while frame is not None:
+        names = {**frame.f_globals, **frame.f_locals}
+        for name, value in names.items():
+            if value is container:
+                return name
+        for name, value in names.items():
+            if type(value) is dict and not name.startswith("__"):
+                for key, one in tuple(value.items()):
+                    if one is container:
+                        return f"{name}[{key!r}]"
+            for key, one in _attributes(value):
+                if one is container:
+                    return f"{name}.{key}"
+        frame = frame.f_back
+    return None
+
+
+def _attributes(value: Any) -> list[tuple[str, Any]]:
+    """The attributes of an object of the user's, without running code of its class."""
+    if isinstance(value, (type, ModuleType)):
+        return []
+    try:
+        return list(object.__getattribute__(value, "__dict__").items())
+    except AttributeError:
+        return []
