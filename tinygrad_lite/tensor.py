@@ -27,7 +27,9 @@ from .methods import TensorMethods
 from .methods._keywords import also
 from .methods._operands import plain_array
 from .methods.joining import from_list
+from .mistakes.gradient_watch import look_at_gradients, watching
 from .mistakes.kept_graphs import pass_is_over
+from .mistakes.losses import look
 from .mistakes.missing_gradients import gradient_missing
 from .numpy_protocol import NumpyProtocol
 from .numpy_protocol.leaving import leave_for_float, leave_for_leaf
@@ -373,17 +375,23 @@ class Tensor(TensorMethods, NumpyProtocol, Displayed, OtherNames):
 
         Errors: RuntimeError if there is no graph, if the tensor has several elements and no
         gradient is given, if the saved arrays were freed, or if one was changed in place.
+        TrainingWarning: if a tensor of one element is inf or nan, once for each line.
         """
         root = self._root("backward")
         start = self._starting_gradient("backward", gradient)
+        if gradient is None and type(self._data) is np.ndarray:  # not in a captured step
+            look(self)
         if retain_graph is not False or create_graph is not False:
             retain_graph = flag(retain_graph, "backward: retain_graph")
             create_graph = flag(create_graph, "backward: create_graph")
-        backpropagate(
-            [(root, start if create_graph else start._data)],
-            retain=retain_graph or create_graph,
-        )
-        if not retain_graph and not create_graph:
+        roots = [(root, start if create_graph else start._data)]
+        retain = retain_graph or create_graph
+        if watching:  # an optimiser asks for the cause of gradients that are inf or nan
+            backpropagate(roots, retain=True)
+            look_at_gradients(self, release=not retain)
+        else:
+            backpropagate(roots, retain=retain)
+        if not retain:
             pass_is_over(root)
         return self
 

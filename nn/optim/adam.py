@@ -50,6 +50,7 @@ class Adam(Optimizer):
         *,
         maximize: bool = False,
         decoupled_weight_decay: bool = False,
+        check_finite: bool = False,
     ) -> None:
         super().__init__(
             params,
@@ -60,6 +61,7 @@ class Adam(Optimizer):
             amsgrad=amsgrad,
             maximize=maximize,
             decoupled_weight_decay=decoupled_weight_decay,
+            check_finite=check_finite,
         )
 
     def keeps(self, group: Group) -> tuple[str, ...]:
@@ -104,6 +106,7 @@ class AdamW(Adam):
         amsgrad: bool = False,
         *,
         maximize: bool = False,
+        check_finite: bool = False,
     ) -> None:
         super().__init__(
             params,
@@ -114,6 +117,7 @@ class AdamW(Adam):
             amsgrad,
             maximize=maximize,
             decoupled_weight_decay=True,
+            check_finite=check_finite,
         )
 
 
@@ -145,9 +149,16 @@ class Adamax(Optimizer):
         weight_decay: float = 0.0,
         *,
         maximize: bool = False,
+        check_finite: bool = False,
     ) -> None:
         super().__init__(
-            params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, maximize=maximize
+            params,
+            lr=lr,
+            betas=betas,
+            eps=eps,
+            weight_decay=weight_decay,
+            maximize=maximize,
+            check_finite=check_finite,
         )
 
     def keeps(self, group: Group) -> tuple[str, ...]:
@@ -203,6 +214,7 @@ class NAdam(Optimizer):
         decoupled_weight_decay: bool = False,
         *,
         maximize: bool = False,
+        check_finite: bool = False,
     ) -> None:
         super().__init__(
             params,
@@ -213,6 +225,7 @@ class NAdam(Optimizer):
             momentum_decay=momentum_decay,
             decoupled_weight_decay=decoupled_weight_decay,
             maximize=maximize,
+            check_finite=check_finite,
         )
 
     def keeps(self, group: Group) -> tuple[str, ...]:
@@ -287,6 +300,7 @@ class RAdam(Optimizer):
         decoupled_weight_decay: bool = False,
         *,
         maximize: bool = False,
+        check_finite: bool = False,
     ) -> None:
         super().__init__(
             params,
@@ -296,6 +310,7 @@ class RAdam(Optimizer):
             weight_decay=weight_decay,
             decoupled_weight_decay=decoupled_weight_decay,
             maximize=maximize,
+            check_finite=check_finite,
         )
 
     def keeps(self, group: Group) -> tuple[str, ...]:

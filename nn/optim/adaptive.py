@@ -49,6 +49,7 @@ class RMSprop(Optimizer):
         centered: bool = False,
         *,
         maximize: bool = False,
+        check_finite: bool = False,
     ) -> None:
         super().__init__(
             params,
@@ -59,6 +60,7 @@ class RMSprop(Optimizer):
             momentum=momentum,
             centered=centered,
             maximize=maximize,
+            check_finite=check_finite,
         )
 
     def keeps(self, group: Group) -> tuple[str, ...]:
@@ -120,6 +122,7 @@ class Adagrad(Optimizer):
         eps: float = 1e-10,
         *,
         maximize: bool = False,
+        check_finite: bool = False,
     ) -> None:
         super().__init__(
             params,
@@ -129,6 +132,7 @@ class Adagrad(Optimizer):
             initial_accumulator_value=initial_accumulator_value,
             eps=eps,
             maximize=maximize,
+            check_finite=check_finite,
         )
 
     def keeps(self, group: Group) -> tuple[str, ...]:
@@ -179,9 +183,16 @@ class Adadelta(Optimizer):
         weight_decay: float = 0.0,
         *,
         maximize: bool = False,
+        check_finite: bool = False,
     ) -> None:
         super().__init__(
-            params, lr=lr, rho=rho, eps=eps, weight_decay=weight_decay, maximize=maximize
+            params,
+            lr=lr,
+            rho=rho,
+            eps=eps,
+            weight_decay=weight_decay,
+            maximize=maximize,
+            check_finite=check_finite,
         )
 
     def keeps(self, group: Group) -> tuple[str, ...]:

@@ -46,6 +46,7 @@ class LARS(Optimizer):
         tcoef: float = 0.001,
         *,
         maximize: bool = False,
+        check_finite: bool = False,
     ) -> None:
         super().__init__(
             params,
@@ -55,6 +56,7 @@ class LARS(Optimizer):
             nesterov=nesterov,
             tcoef=tcoef,
             maximize=maximize,
+            check_finite=check_finite,
         )
 
     def keeps(self, group: Group) -> tuple[str, ...]:
@@ -111,9 +113,16 @@ class LAMB(Optimizer):
         weight_decay: float = 0.0,
         *,
         maximize: bool = False,
+        check_finite: bool = False,
     ) -> None:
         super().__init__(
-            params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, maximize=maximize
+            params,
+            lr=lr,
+            betas=betas,
+            eps=eps,
+            weight_decay=weight_decay,
+            maximize=maximize,
+            check_finite=check_finite,
         )
 
     def keeps(self, group: Group) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """LBFGS: Newton's method with a curvature that is estimated from the last gradients."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
@@ -9,8 +9,9 @@ import numpy as np
 from tinygrad_lite import Tensor, arguments, recorded
 
 from .checks import Check, not_negative
-from .chunks import Array
+from .chunks import Array, State
 from .optimizer import Optimizer
+from .updates import due
 
 # Of the line search: how much the loss has to fall, and how much flatter it has to be.
 DECREASE, FLATTER = 1e-4, 0.9
@@ -84,6 +85,8 @@ class LBFGS(Optimizer):
         tolerance_change: float = 1e-9,
         history_size: int = 100,
         line_search_fn: str | None = None,
+        *,
+        check_finite: bool = False,
     ) -> None:
         most = arguments.integer(max_iter, "LBFGS: max_iter", least=1)
         super().__init__(
@@ -95,6 +98,7 @@ class LBFGS(Optimizer):
             tolerance_change=tolerance_change,
             history_size=history_size,
             line_search_fn=line_search_fn,
+            check_finite=check_finite,
         )
 
     def add_param_group(self, group: Mapping[str, Any]) -> None:
@@ -161,6 +165,9 @@ class LBFGS(Optimizer):
         state.setdefault("n_iter", 0)
         first = self._loss(closure)
         loss, gradient, evaluations = _number(first), self._gradient(), 1
+        if self.finiteness is not None:
+            self.finiteness.begin(self, due(self), None)
+        before = self._copies() if self.finiteness is not None else None
         state["func_evals"] += 1
         if np.abs(gradient).max(initial=0.0) <= group["tolerance_grad"]:
             return first
@@ -203,7 +210,28 @@ class LBFGS(Optimizer):
                 or abs(loss - state["prev_loss"]) < group["tolerance_change"]
             ):
                 break
+        if before is not None:
+            self._refuse_not_finite(state, *before)
         return first
+
+    def _copies(self) -> tuple[dict[str, Any], list[tuple[Array, Array]]]:
+        """The state, and the arrays of the parameters, each with a copy."""
+        state = self.state[self.params[0]]
+        kept = {
+            name: [*value] if isinstance(value, list) else value for name, value in state.items()
+        }
+        return kept, [(parameter.data, parameter.data.copy()) for parameter in self.params]
+
+    def _refuse_not_finite(
+        self, state: State, kept: State, saved: Sequence[tuple[Array, Array]]
+    ) -> None:
+        """Undo the step if a parameter is not finite after it."""
+        arrays = [array for array, _ in saved]
+        error = self.finiteness and self.finiteness.finish(self, self.params, arrays, saved)
+        if error:
+            state.clear()
+            state.update(kept)
+            raise error
 
     def _gradient(self) -> Array:
         """The gradients of all parameters as one vector; 0 where there is none."""

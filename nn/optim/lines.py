@@ -73,6 +73,9 @@ def record(
     small, large = divided(optimiser, whole, list(zip(updates, parameters, gradients, strict=True)))
     numbers = recording.numbers
     require_groups(numbers, optimiser)
+    numbers.same.append((vars(optimiser), "finiteness", optimiser.finiteness))
+    if optimiser.finiteness is not None:
+        small, large = [], [*small, *large]
     if attempt(recording, optimiser, formula, small):
         require_states(numbers, optimiser, [update for update, _, _ in small])
         numbers.writable += written_by(optimiser, small)
@@ -83,7 +86,8 @@ def record(
         tensors = [update.parameter for update in due]
         given = (optimiser, formula, whole, tensors, parameters, gradients)
         mark = recording.mark()
-        if is_ours(optimiser) and attempt(recording, optimiser, formula, large):
+        lines = is_ours(optimiser) and optimiser.finiteness is None
+        if lines and attempt(recording, optimiser, formula, large):
             recording.instead(mark, replayed, given)
         else:
             recording.call_whole(replayed, given, {}, always=True)
@@ -189,7 +193,8 @@ def replayed(
     given = dict(zip(map(id, tensors), zip(parameters, gradients, strict=True), strict=True))
     updates = due(optimiser, given)
     found = [given[id(update.parameter)] for update in updates]
-    apply(optimiser, formula, whole, updates, *zip(*found, strict=True))
+    run = apply if optimiser.finiteness is None else optimiser.finiteness.apply
+    run(optimiser, formula, whole, updates, *zip(*found, strict=True))
 
 
 def value_of(array: Any) -> Array:

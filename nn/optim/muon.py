@@ -83,6 +83,8 @@ class Muon(Optimizer):
         eps: float = 1e-7,
         ns_steps: int = 5,
         adjust_lr_fn: str | None = None,
+        *,
+        check_finite: bool = False,
     ) -> None:
         super().__init__(
             params,
@@ -94,6 +96,7 @@ class Muon(Optimizer):
             eps=eps,
             ns_steps=ns_steps,
             adjust_lr_fn=adjust_lr_fn,
+            check_finite=check_finite,
         )
 
     def check_group(self, group: Group) -> None:

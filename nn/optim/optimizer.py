@@ -14,6 +14,7 @@ from .._notebook import Notebook, of_optimizer
 from . import lines
 from .checks import Check, not_negative
 from .chunks import Array, SpareArrays, State
+from .finiteness import FiniteSteps
 from .groups import Group, groups_of, refuse_in_a_captured_step, unnamed
 from .mistakes import Steps
 from .saving import loaded, loaded_groups, saved, saved_groups
@@ -42,6 +43,12 @@ class Optimizer(Notebook):
                   A number out of range is refused at once, so that no step fails because of it
     state         a dict for every parameter: the numbers and the arrays that the formula keeps
 
+    check_finite  True to raise FloatingPointError in a step that has, or would make, an inf or nan:
+                  before anything is changed, with the name of the parameter if it came with one,
+                  and the op that made the gradient so, as trace_nan finds it.  For that, backward
+                  passes free their graph only at their end, and a step copies what it changes: use
+                  it to find a fault.  It is no part of the state
+
     With the option `maximize=True` the gradient comes to the formula negated.
 
     Errors: TypeError if `params` are not tensors or an option is not a number; ValueError if there
@@ -59,7 +66,12 @@ class Optimizer(Notebook):
     presumed: ClassVar[dict[str, float]] = {}
 
     def __init__(
-        self, params: Iterable[Any], defaults: Mapping[str, Any] | None = None, **options: Any
+        self,
+        params: Iterable[Any],
+        defaults: Mapping[str, Any] | None = None,
+        *,
+        check_finite: bool = False,
+        **options: Any,
     ) -> None:
         name = type(self).__name__
         refuse_in_a_captured_step("makes an optimizer")
@@ -68,6 +80,7 @@ class Optimizer(Notebook):
         self.defaults = Group(type(self), {**(defaults or {}), **options})
         self._spare = SpareArrays()
         self._steps = Steps()
+        self.check_finite = check_finite
         for group in groups_of(params, name):
             self.add_param_group(group)
         if not self.params:
@@ -132,27 +145,30 @@ class Optimizer(Notebook):
         Errors, before anything is written: RuntimeError if no parameter has a gradient, and
         ValueError if one or its gradient changed its shape or cannot be written.  After an error
         in a subclass's own formula, what it had updated stays so, and the step does not count.
+        With check_finite, FloatingPointError for an inf or nan; then no parameter is changed.
         """
         loss = None if closure is None else self._loss(closure)
-        updates = due(self)
+        updates, recording = due(self), recorded.recorder.get()
         if not updates:
             raise RuntimeError(
                 "step: no parameter has a gradient; call loss.backward() first, after zero_grad(), "
                 "and make the optimizer after the model, from the parameters that the model uses"
             )
+        if self.finiteness is not None:
+            self.finiteness.begin(self, updates, recording)
         for update in updates:  # before there are references to the arrays
             update.parameter.mark_changed()
         parameters = [update.parameter.data for update in updates]
         gradients = [update.parameter.grad.data for update in updates]  # type: ignore[union-attr]
         whole = type(self).apply_whole is not Optimizer.apply_whole
         formula = self.apply_whole if whole else self.apply_single
-        recording = recorded.recorder.get()
         if recording is None:
             self._steps.note(gradients[0])
             observer = Observer.current("module")  # may measure the update
             name = f"{type(self).__name__}.step()"
+            run = apply if self.finiteness is None else self.finiteness.apply
             with nullcontext() if observer is None else observer.module(name):
-                apply(self, formula, whole, updates, parameters, gradients)
+                run(self, formula, whole, updates, parameters, gradients)
         else:
             lines.record(recording, self, formula, whole, updates, parameters, gradients)
         return loss
@@ -194,6 +210,16 @@ class Optimizer(Notebook):
     def params(self) -> list[Tensor]:
         """The parameters of all groups, in their order."""
         return [parameter for parameter, _ in self._each()]
+
+    @property
+    def check_finite(self) -> bool:
+        """Whether a step that has, or would make, an inf or nan raises."""
+        return self.finiteness is not None
+
+    @check_finite.setter
+    def check_finite(self, value: bool) -> None:
+        wanted = arguments.flag(value, f"{type(self).__name__}: check_finite")
+        self.finiteness: FiniteSteps | None = FiniteSteps(self) if wanted else None
 
     def __getattr__(self, name: str) -> Any:
         """The value of an option, if all groups have the same."""
@@ -282,11 +308,14 @@ class Optimizer(Notebook):
 
     def __getstate__(self) -> dict[str, Any]:
         """For copy and pickle: all but what is of use in this process only."""
-        left_out = ("_spare", "_steps")
-        return {name: value for name, value in self.__dict__.items() if name not in left_out}
+        left_out = ("_spare", "_steps", "finiteness")
+        kept = {name: value for name, value in self.__dict__.items() if name not in left_out}
+        return {**kept, "check_finite": self.check_finite}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
-        self.__dict__.update(state, _spare=SpareArrays(), _steps=Steps())
+        kept = {name: value for name, value in state.items() if name != "check_finite"}
+        self.__dict__.update(kept, _spare=SpareArrays(), _steps=Steps())
+        self.check_finite = bool(state.get("check_finite"))
 
     def _tree_node(self) -> tuple[str, Iterable[tuple[Any, Any]]]:
         return of_optimizer(self)

@@ -49,6 +49,7 @@ class SGD(Optimizer):
         nesterov: bool = False,
         *,
         maximize: bool = False,
+        check_finite: bool = False,
     ) -> None:
         super().__init__(
             params,
@@ -58,6 +59,7 @@ class SGD(Optimizer):
             weight_decay=weight_decay,
             nesterov=nesterov,
             maximize=maximize,
+            check_finite=check_finite,
         )
 
     def check_group(self, group: Group) -> None:
@@ -130,6 +132,7 @@ class ASGD(Optimizer):
         weight_decay: float = 0.0,
         *,
         maximize: bool = False,
+        check_finite: bool = False,
     ) -> None:
         super().__init__(
             params,
@@ -139,6 +142,7 @@ class ASGD(Optimizer):
             t0=t0,
             weight_decay=weight_decay,
             maximize=maximize,
+            check_finite=check_finite,
         )
 
     def keeps(self, group: Group) -> tuple[str, ...]:

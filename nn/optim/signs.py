@@ -35,8 +35,16 @@ class Lion(Optimizer):
         weight_decay: float = 0.0,
         *,
         maximize: bool = False,
+        check_finite: bool = False,
     ) -> None:
-        super().__init__(params, lr=lr, betas=betas, weight_decay=weight_decay, maximize=maximize)
+        super().__init__(
+            params,
+            lr=lr,
+            betas=betas,
+            weight_decay=weight_decay,
+            maximize=maximize,
+            check_finite=check_finite,
+        )
 
     def keeps(self, group: Group) -> tuple[str, ...]:
         """The momentum."""
@@ -103,8 +111,16 @@ class Rprop(Optimizer):
         step_sizes: tuple[float, float] = (1e-6, 50.0),
         *,
         maximize: bool = False,
+        check_finite: bool = False,
     ) -> None:
-        super().__init__(params, lr=lr, etas=etas, step_sizes=step_sizes, maximize=maximize)
+        super().__init__(
+            params,
+            lr=lr,
+            etas=etas,
+            step_sizes=step_sizes,
+            maximize=maximize,
+            check_finite=check_finite,
+        )
 
     def keeps(self, group: Group) -> tuple[str, ...]:
         """The last gradient, and the size of the steps."""

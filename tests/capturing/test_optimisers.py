@@ -56,6 +56,7 @@ def test_every_optimiser_has_a_case():
     assert {name for name, _ in CASES} == found - {"Optimizer", "LBFGS"}
 
 
+@pytest.mark.filterwarnings("ignore:the loss is (inf|nan)")
 @pytest.mark.parametrize(("name", "options"), CASES)
 def test_a_schedule(name, options):
     compare(of(name, options), scheduled, only_matrices=name == "Muon")

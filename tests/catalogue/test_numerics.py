@@ -46,7 +46,7 @@ def test_half_precision_is_summed_and_counted_in_single() -> None:
 def test_logsumexp_of_nothing_beside_something() -> None:
     x = Tensor([[-INF, -INF], [5.0, 6.0]], requires_grad=True)
     y = x.logsumexp(1)
-    y.sum().backward()
+    y.backward(np.ones(2))
     np.testing.assert_allclose(y.data, [-INF, 6.3132615], rtol=1e-6)
     np.testing.assert_allclose(x.grad.data, [[0, 0], [0.26894143, 0.7310586]], rtol=1e-6)
 

@@ -267,6 +267,7 @@ def test_a_closure_that_fails_in_a_search_leaves_the_parameters_where_they_were(
     assert x.tolist() == [-1.2, 1.0]
 
 
+@pytest.mark.filterwarnings("ignore:the loss is nan")
 def test_a_loss_that_becomes_nan_ends():
     x = Tensor(np.array([0.5]), requires_grad=True)
     for search in (None, "strong_wolfe"):

@@ -9,7 +9,7 @@ from show.nan_cases import CASES, Case
 
 from tinygrad_lite import keep_values, trace_nan
 
-WARNS = "ignore:.*(all scores along|no degree of freedom):RuntimeWarning"
+WARNS = "ignore:(.*all scores along|.*no degree of freedom|the loss is)"
 
 
 def marked_line(build: Any) -> str:

@@ -15,6 +15,7 @@ from ..arrays.arguments import flag, function, integer
 from ..arrays.locks import ProcessLock
 from ..arrays.recorded import recorder
 from ..engine.recording import Mode, modes, serials
+from ..mistakes.losses import Losses, look_at_replay
 from ..source_lines import warn
 from .blame import line_of_error, name_of
 from .checking import Differs, State, compared
@@ -109,6 +110,7 @@ class Captured(ProcessLock):
         self.eager: str | None = None
         self.warned = False
         self.unplanned = 0
+        self.losses = Losses()
         self.running = 0  # the thread that runs a plan or records
         self.assigned: set[int] = set()  # parameters whose data was assigned once
         attributes = ("__module__", "__name__", "__qualname__", "__doc__")
@@ -166,6 +168,7 @@ class Captured(ProcessLock):
         if result is OUTDATED:
             self.plans.remove(plan)
             return self._record(args, options)
+        look_at_replay(self.losses, result)
         return result
 
     def _checked(self, plan: Replay, found: Any, args: Any, options: Any) -> Any:

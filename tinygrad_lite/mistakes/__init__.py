@@ -4,11 +4,14 @@ telling            `TrainingWarning`, and `tell`, which gives one for each line 
 lost               a tensor computed from weights that nobody holds
 kept_graphs        something keeps the graph of every step alive: `total += loss`
 missing_gradients  `.grad` of what is no leaf: `w = w - lr * w.grad`
+losses             a loss that turns inf or nan, and what made it so
+gradient_watch     what made a gradient inf or nan, for an optimiser that refuses it
 instructions       what the user's code is doing where a mistake is suspected
 """
 
 from ..arrays.reused import is_reused
+from .gradient_watch import GradientWatch
 from .lost import is_lost
 from .telling import TrainingWarning, tell
 
-__all__ = ["TrainingWarning", "is_lost", "is_reused", "tell"]
+__all__ = ["GradientWatch", "TrainingWarning", "is_lost", "is_reused", "tell"]

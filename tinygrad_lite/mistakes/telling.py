@@ -32,6 +32,13 @@ def tell(message: str) -> None:
     once(message, TrainingWarning, user_frame())
 
 
+def is_told() -> bool:
+    """Whether those who hear of warnings now were told one for the user's line already."""
+    key = (*_place(user_frame()), TrainingWarning)
+    with _telling.lock:
+        return key in _lines_told()
+
+
 def once(message: str, category: type[Warning], frame: FrameType) -> None:
     """A warning at the line that a frame is in, unless one of this category was shown for it."""
     line, module = frame.f_lineno, frame.f_globals.get("__name__") or ""

@@ -1,5 +1,6 @@
 """trace_nan: which op made the first inf or nan of a loss or of its gradients, and what to do."""
 
+from itertools import groupby
 from typing import Any, Literal
 
 import numpy as np
@@ -9,7 +10,7 @@ from ..engine.graph import Leaf, TensorBase
 from .history import ASK, History
 from .naming import Names
 from .origins import UNKNOWN, Origin, in_backward, in_forward
-from .repairs import Case, input_name, repair
+from .repairs import Case, input_name, is_overflow, repair
 from .replaying import Index, first_bad, not_finite
 
 MOST_SHOWN = 9  # elements of an input whose values are shown
@@ -31,6 +32,8 @@ class NonFinite:
     line        "file:line" of the user's code; None if lines were not recorded
     module      path and class of the module that called it; None for none, or if not recorded
     repair      the likely cause, and what to change
+    overflow    whether numbers that were far too large made it, as after updates that blow up; None
+                if that is not known
     known_from  None if all is known; else a sentence about what is not, and how to know it
     """
 
@@ -45,6 +48,7 @@ class NonFinite:
         self.line: str | None = None
         self.module: str | None = None
         self.repair: str | None = None
+        self.overflow: bool | None = None
         self.known_from: str | None = None
         self.headline = ""
         self.path = ""
@@ -57,7 +61,8 @@ class NonFinite:
         given = ", ".join(f"{name} = {_value(value)}" for name, value in self.inputs.items())
         where = f" at {self.line}" if self.line else ""
         where += f" in {self.module}" if self.module else ""
-        parts = [self.headline.rstrip(".") + where, given, self.repair or "", self.known_from or ""]
+        note = None if "keep_values" in (self.repair or "") else self.known_from
+        parts = [self.headline.rstrip(".") + where, given, self.repair or "", note or ""]
         return "; ".join(part for part in parts if part)
 
     def __repr__(self) -> str:
@@ -180,7 +185,7 @@ def _found(history: History, origin: Origin, names: Names) -> NonFinite:
     result.found = True
     result.direction = "backward" if backward else "forward"
     result.index, result.number = origin.index, origin.number
-    result.repair = repair(history, origin)
+    result.repair, result.overflow = repair(history, origin), is_overflow(case)
     what, at = _number(origin.number), _at(origin.index)
     seen = "the loss is finite; " if history.tensor._data.ndim == 0 else "the tensor is finite; "
     if origin.kind in ("parameter", "input"):
@@ -206,6 +211,9 @@ def _found(history: History, origin: Origin, names: Names) -> NonFinite:
     result.module = None if call is None else f"{call.path} ({call.kind})"
     result.path = _path_text(origin)
     result.known_from = _known_from(origin)
+    if origin.given is not None:
+        source, at = _given_name(history, origin.given, names), _at(origin.given.index)
+        result.repair = f"{result.repair}; {source} has {_number(origin.given.number)}{at}"
     return result
 
 
@@ -252,8 +260,10 @@ def _inputs_at(case: Case) -> dict[str, Any]:
 
 def _path_text(origin: Origin) -> str:
     """The ops through which it came to the loss, or in the backward pass to a leaf."""
-    kinds = [type(node).__name__ for node in origin.path]
-    kinds = [kind for kind in kinds if kind not in ("Output", "Leaf")]
+    every = [type(node).__name__ for node in origin.path]
+    runs = groupby(kind for kind in every if kind not in ("Output", "Leaf"))
+    counted = [(kind, sum(1 for _ in run)) for kind, run in runs]
+    kinds = [kind if count == 1 else f"{count} x {kind}" for kind, count in counted]
     if len(kinds) > LONGEST_PATH:
         more = len(kinds) - LONGEST_PATH + 1
         kinds = [*kinds[: LONGEST_PATH - 2], f"{more} more", kinds[-1]]

@@ -58,6 +58,7 @@ class Origin:
     path      the ops that it then passed through, up to the loss; in the backward pass, to a leaf
     then      an op on this path that made nan of an inf
     unknown   the ops whose values are not known, and which may have made it earlier
+    given     where an inf was read from that was there before any op, and became nan here
     """
 
     kind: Kind
@@ -71,6 +72,7 @@ class Origin:
     path: tuple[Node, ...] = ()
     then: Node | None = None
     unknown: tuple[Node, ...] = ()
+    given: "Origin | None" = None
 
 
 @dataclass(slots=True, eq=False)
@@ -322,12 +324,13 @@ class _Search:
             if parent is not None and not isinstance(parent, Leaf):
                 self.seek(_Target(parent, 0, index, bool(np.isnan(number)), target, turned))
                 continue
-            if parent is None and np.isinf(number) and turned is not None:
-                self.origins.append(turned)
-                continue
             kind: Kind = "input" if parent is None else "parameter"
             path = (op, *target.path())
-            self.origins.append(Origin(kind, op, position, index, number, inputs, part, path=path))
+            found_at = Origin(kind, op, position, index, number, inputs, part, path=path)
+            if parent is None and np.isinf(number) and turned is not None:
+                turned.given = found_at
+                found_at = turned
+            self.origins.append(found_at)
 
     def _guess(self, op: Node, target: _Target, inputs: Sequence[Any], part: Any) -> None:
         """Go on where the op cannot be run again: to all that is not finite, or not known."""

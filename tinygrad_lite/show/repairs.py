@@ -134,6 +134,8 @@ def repair(history: History, origin: Origin) -> str:
             f"the sum of gradients overflows {case.dtype}: scale the loss down, clip gradients, or "
             "compute in float32"
         )
+    if case.kind == "Checkpoint":
+        return "it is an op inside the checkpointed function: call that without checkpoint to see"
     if isinstance(case.op, Function):
         where = "backward" if case.backward else "forward"
         return f"{case.kind} is an operation of your own: look at its {where} for these values"
@@ -228,6 +230,11 @@ def _logarithm(case: Case, x: float) -> str:
 
 def _division(case: Case, a: float | None) -> str:
     maker = case.made_by(1)
+    if isinstance(case.origin.inputs[1], float):
+        return (
+            "the divisor is the constant 0; in var() and std() it is n - correction, so with one "
+            "element use correction=0"
+        )
     of = {
         "Norm": "a norm or standard deviation of 0: add eps to it",
         "Sqrt": "a norm or standard deviation of 0: add eps inside the square root",
@@ -379,6 +386,16 @@ def _by_size(case: Case) -> str:
             "them so large (the learning rate, the scale of the data, a missing normalisation)"
         )
     return "the inputs are unremarkable numbers: look at this op for the values above"
+
+
+def is_overflow(case: Case) -> bool | None:
+    """Whether numbers that were far too large made it; None if that is not known."""
+    origin = case.origin
+    if origin.kind in ("parameter", "input"):
+        return origin.kind == "parameter"
+    if max((_largest(one) for one in origin.inputs), default=0.0) > HUGE:
+        return True
+    return None if origin.kind == "seen" or origin.given is None else False
 
 
 def _at(values: Sequence[Any], position: int) -> Any:

@@ -469,7 +469,7 @@ MISTAKES: list[Mistake] = [
         "rounding, add a little to its diagonal: x + 1e-6 * np.eye(n)",
     ),
     Mistake(
-        lambda: Tensor(SINGULAR, requires_grad=True).slogdet()[1].backward(),
+        lambda: Tensor(SINGULAR, requires_grad=True).slogdet()[1].backward(1.0),
         np.linalg.LinAlgError,
         "slogdet, backward: a matrix is singular: its columns depend on each other; if that is "
         "only by rounding, add a little to its diagonal: x + 1e-6 * np.eye(n)",
