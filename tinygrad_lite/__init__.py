@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .check import GradientError, gradcheck, gradgradcheck
     from .checkpointing import checkpoint
     from .derivatives import grad, hessian, hvp, jacobian, jvp, vjp
-    from .show import cost, draw, explain, keep_values, profile, trace_nan
+    from .show import cost, draw, draw_on_error, explain, keep_values, profile, trace_nan
 
 __version__ = "0.1.0"
 
@@ -40,6 +40,7 @@ __all__ = [
     "checkpoint",
     "cost",
     "draw",
+    "draw_on_error",
     "enable_grad",
     "explain",
     "files",
@@ -74,7 +75,8 @@ _LATER = {
     **dict.fromkeys(("GradientError", "gradcheck", "gradgradcheck"), "check"),
     "capture": "capturing",
     "checkpoint": "checkpointing",
-    **dict.fromkeys(("cost", "draw", "explain", "keep_values", "profile", "trace_nan"), "show"),
+    **dict.fromkeys(("cost", "draw", "draw_on_error", "explain"), "show"),
+    **dict.fromkeys(("keep_values", "profile", "trace_nan"), "show"),
     **dict.fromkeys(("grad", "hessian", "hvp", "jacobian", "jvp", "vjp"), "derivatives"),
 }
 

@@ -6,8 +6,8 @@ naming.py what its tensors are called.
 outline.py makes boxes (boxes.py) and arrows of a graph; grouping.py finds the Modules that they
 belong to, and labels.py their text, with wording.py and summaries.py.  folding.py makes a large
 outline small: merging.py makes one box of several, for modules.py, and for equal_parts.py, which
-uses repeats.py; captions.py words them.  picture.py draws with dot.py, and writes with tree.py.
-notebook.py shows a tensor or a model in a notebook.
+uses repeats.py; captions.py words them.  picture.py draws with dot.py, and writes with tree.py;
+failing.py draws what an error left.  notebook.py shows a tensor or a model in a notebook.
 
 nonfinite.py tells where an inf or nan came from: replaying.py runs single ops again, origins.py
 searches the graph with it, and repairs.py knows what to do.
@@ -25,6 +25,7 @@ kept_memory.py tells what keeps memory alive, with holders.py; tracefile.py writ
 
 from .counting import cost
 from .explanation import Explanation, explain
+from .failing import draw_on_error
 from .keeping import keep_values
 from .nonfinite import NonFinite, trace_nan
 from .picture import Picture, draw
@@ -36,6 +37,7 @@ __all__ = [
     "Picture",
     "cost",
     "draw",
+    "draw_on_error",
     "explain",
     "keep_values",
     "profile",

@@ -175,12 +175,11 @@ def _path(parts: Sequence[Box]) -> str:
 
 def _results(box: Merged, words: Words) -> list[str]:
     """The shapes of the results that others use, their values, and whether one is drawn."""
-    shapes = dict.fromkeys(shape_text(node.out_shape) for node in box.exits)
-    lines = [", ".join(shapes)] if shapes else []
-    if len(shapes) > 4:
-        lines = [f"{', '.join(list(shapes)[:4])}, {ELLIPSIS}"]
+    results = [node for op in box.exits for node in words.results(op)]
+    shapes = list(dict.fromkeys(shape_text(node.out_shape) for node in results))
+    lines = [", ".join(shapes[:4]) + (f", {ELLIPSIS}" if len(shapes) > 4 else "")]
     if box.is_output:
         lines.append(words.output())
-    if len(box.exits) == 1:
-        lines += words.numbers(box.exits[0], "last result" if box.kind == "repeat" else "")
+    if len(results) == 1:
+        lines += words.numbers(results[0], "last result" if box.kind == "repeat" else "")
     return lines

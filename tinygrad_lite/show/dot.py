@@ -5,6 +5,7 @@ Otherwise the package pygraphviz renders it; its wheel contains Graphviz's libra
 """
 
 import html
+import re
 import shutil
 import subprocess
 from textwrap import wrap
@@ -45,6 +46,8 @@ LEGEND = {
     "more": "not drawn",
     "failed": "the call that failed",
 }
+GRADIENT_INK = "#a3361e"  # of the lines about gradients
+_GRADIENT = re.compile(r"(.*: )?gradient |\.grad ")
 COLD, HOT = (0xFF, 0xF7, 0xD6), (0xE8, 0x5D, 0x3A)  # the colours of costs
 
 _rendering = ProcessLock()  # Graphviz's libraries keep global state
@@ -95,10 +98,10 @@ def heat_colour(level: float) -> str:
 def _label(box: Box) -> str:
     title = _escaped(box.title)
     lines = [title if box.kind in ("constant", "chain", "more") else f"<b>{title}</b>"]
-    details = box.details if box.heat is None else [*box.details, box.heat[1]]
-    lines += [
-        f'<font point-size="9" color="{PALE_INK}">{_escaped(line)}</font>' for line in details
-    ]
+    ink = PALE_INK
+    for line in box.details if box.heat is None else [*box.details, box.heat[1]]:
+        ink = GRADIENT_INK if _GRADIENT.match(line) else PALE_INK if ": " in line else ink
+        lines.append(f'<font point-size="9" color="{ink}">{_escaped(line)}</font>')
     return f"<{'<br/>'.join(lines)}>"
 
 

@@ -39,7 +39,7 @@ def folded(outline: Outline, fold: Fold = None) -> Outline:
 
     Errors: ValueError for another `fold` than None or "module".
     """
-    check_fold(fold)
+    check_fold(fold, "draw")
     boxes: Sequence[Box] = outline.boxes
     words, notes = outline.words, list[str]()
     large = len(boxes) > LIMIT
@@ -50,7 +50,8 @@ def folded(outline: Outline, fold: Fold = None) -> Outline:
         else:
             boxes = repeats_merged(boxes, words)
             if fold == "module":
-                notes.append(_NO_MODULES)
+                kept = outline.history is not None and outline.history.state == "kept"
+                notes.append(_NO_CALLS if kept else _NO_MODULES)
         if any(box.kind == "repeat" for box in boxes):
             notes.append("Equal parts that follow each other share one box.")
     if len(boxes) > LIMIT:
@@ -66,17 +67,23 @@ def folded(outline: Outline, fold: Fold = None) -> Outline:
     return replace(outline, boxes=list(boxes), notes=[*notes, *outline.notes])
 
 
-def check_fold(fold: object) -> None:
+def check_fold(fold: object, caller: str) -> None:
     """ValueError for another `fold` than None or "module"."""
     if fold is not None and not (isinstance(fold, str) and fold == "module"):
-        raise ValueError(f'draw: fold: expected "module" or None; got {printable(repr(fold), 80)}')
+        raise ValueError(
+            f'{caller}: fold: expected "module" or None; got {printable(repr(fold), 80)}'
+        )
 
 
 _MODULES = "Each Module is one box."
 _MODULES_BY_NAME = (
     "Each Module is one box; which ops belong to it follows from the names of its parameters."
 )
-_NO_MODULES = "No Modules are known here: pass names=model, or call inside `with keep_values():`."
+_NO_MODULES = (
+    "No Modules are known here, so there is a box for each op; "
+    "pass names=model, or call inside `with keep_values():`."
+)
+_NO_CALLS = "No Module was called, so there is a box for each op."
 
 
 def _calls_are_known(outline: Outline) -> bool:

@@ -62,7 +62,7 @@ class Words:
             title = f"{name} = {title}"
         layer = self.layer(box)
         details = [*([layer] if layer else []), *options_of(op)]
-        shown = self._shown(op)
+        shown = self.results(op)
         details += [shape_text(node.out_shape) for node in shown if len(shown) == 1]
         if op.line:
             details.append(op.line.replace("\\", "/").rpartition("/")[2])
@@ -83,7 +83,7 @@ class Words:
         path = path or path_of(box.group)
         return f"layer {path}" if path.isdigit() else path
 
-    def _shown(self, op: Node) -> list[Node]:
+    def results(self, op: Node) -> list[Node]:
         """The results of an op that are used: the op itself if it has only one."""
         used = self._used.get(op)
         return [op] if used is None else sorted(used, key=lambda node: node.index)  # type: ignore[attr-defined]
@@ -121,12 +121,12 @@ class Words:
             return lines
         before = f"{prefix}: " if prefix else ""
         if self.values:
-            value = self.history.value(node)
+            value = _as_array(self.history.value(node))
             told = node is self.history.root and self.history.root.out_shape == ()
             if isinstance(value, np.ndarray) and not told:
                 lines += _after(before, summary(value))
         if self.grads:
-            gradient = self.history.gradient(node)
+            gradient = _as_array(self.history.gradient(node))
             if isinstance(gradient, np.ndarray):
                 lines += _after(f"{before}gradient ", summary(gradient))
             else:
@@ -164,7 +164,13 @@ class Words:
             details = [shape_text(value.shape), *summary(value)]
         if name is None and value.ndim == 0:
             return number_text(value.item()), []
-        return name or "input", details
+        return name or self._unnamed(box.key), details
+
+    def _unnamed(self, key: Any) -> str:
+        """What an array without a name is called: "input" if a computation starts with it."""
+        parents = self._places[key][0].parents
+        starts = all(parent is None or isinstance(parent, Leaf) for parent in parents)
+        return "input" if starts else "array"
 
     def _constant_name(self, key: Any, value: Any) -> str | None:
         """The name of the tensor that a constant was: by its memory, or else by equal elements."""
@@ -225,6 +231,10 @@ def result_name(output: Output) -> str:
         return str(names[output.index])
     kind = "part" if type(op).__name__ in ("Split", "Unstack") else "result"
     return f"{kind} {output.index + 1} of {output.count}"
+
+
+def _as_array(value: Any) -> Any:
+    return np.asarray(value) if isinstance(value, np.generic) else value
 
 
 def _after(before: str, lines: list[str]) -> list[str]:

@@ -96,12 +96,12 @@ def merged(boxes: Sequence[Box], parts: Iterable[Part], words: Words) -> list[Bo
             continue
         if part is None:
             if any(source in new for source, _ in box.inputs):
-                moved = replace(box, inputs=_arrows([box], hidden, new, home), _text=None)
+                moved = replace(box, inputs=_arrows([box], hidden, new, home, words), _text=None)
                 new[box] = moved
                 box = moved
             result.append(box)
         elif box is part.boxes[-1]:
-            one = _one(part, hidden, new, home, left)
+            one = _one(part, hidden, new, home, left, words)
             new.update(dict.fromkeys(part.boxes, one))
             result.append(one)
     return result
@@ -124,6 +124,7 @@ def _one(
     new: dict[Box, Box],
     home: dict[Box, Part],
     left: dict[Box, None],
+    words: Words,
 ) -> Merged:
     """The box of a part."""
     parameters = dict.fromkeys(each for box in part.boxes for each in parameters_of(box))
@@ -135,7 +136,7 @@ def _one(
         part.boxes[-1].key,
         part.words,
         nodes,
-        _arrows(part.boxes, hidden, new, home),
+        _arrows(part.boxes, hidden, new, home, words),
         _common(part),
         any(box.is_output for box in part.boxes),
         parts=part.boxes,
@@ -160,6 +161,7 @@ def _arrows(
     hidden: dict[Box, Part],
     new: dict[Box, Box],
     home: dict[Box, Part],
+    words: Words,
 ) -> list[tuple[Box, str]]:
     """The arrows into these boxes from others; those from one merged box are one arrow."""
     inside = home.get(boxes[0])
@@ -171,8 +173,8 @@ def _arrows(
             continue
         target = new.get(source, source)
         if part is not None and not text and part.leaves > 1:
-            exits = exits_of(source)
-            text = shape_text(exits[0].out_shape) if len(exits) == 1 else ""
+            results = [node for op in exits_of(source) for node in words.results(op)]
+            text = shape_text(results[0].out_shape) if len(results) == 1 else ""
         together = isinstance(target, Merged) or inside is not None
         key = (target, text) if together else number
         arrows.setdefault(key, (target, text, {}))[2].setdefault(source)

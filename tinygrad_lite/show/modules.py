@@ -17,8 +17,9 @@ def modules_merged(
 ) -> list[Box]:
     """The boxes with one for each Module, and equal ones merged by `repeated`.
 
-    A container is opened, and so is any other module that does nothing but call others.  A picture
-    of very few boxes opens the largest of its modules; one of more than `most` closes containers.
+    The model is opened, and so are containers, and any other module that does nothing but call
+    others.  A picture of very few boxes opens the largest of its modules; one of more than `most`
+    boxes closes containers.
     """
     modules = _Modules(boxes, words)
     opened = set(modules.containers)
@@ -54,7 +55,11 @@ class _Modules:
             working.update(group[-1:])
         self.composed = list(inner)
         self.containers = [
-            call for call in inner if call.kind in _CONTAINERS or call not in working
+            call
+            for call in inner
+            if (call.outer is None and call.path == call.kind)  # the model itself
+            or call.kind in _CONTAINERS
+            or call not in working
         ]
 
     def merged(self, opened: set[ModuleCall]) -> list[Box]:

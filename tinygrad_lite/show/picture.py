@@ -19,13 +19,14 @@ FORMATS = ".svg, .png, .pdf, .html, or .dot (.gv) for DOT text"
 class Picture:
     """A drawn graph: notebooks display it, and a terminal shows it as a tree of text.
 
-    outline  the boxes and arrows
+    outline  the boxes and arrows that it shows
+    whole    all of them, before folding
     dot      the picture as DOT text, the language of Graphviz
     caption  what the picture leaves out or folds; empty if it shows everything
     """
 
-    def __init__(self, outline: Outline) -> None:
-        self.outline = outline
+    def __init__(self, outline: Outline, whole: Outline | None = None) -> None:
+        self.outline, self.whole = outline, outline if whole is None else whole
         self.dot = dot_text(outline)
         self.caption = " ".join(outline.notes)
 
@@ -97,7 +98,7 @@ def draw(
     """
     if not isinstance(tensor, TensorBase):
         raise TypeError(f"draw: tensor: expected a Tensor; got {type(tensor).__name__}")
-    check_fold(fold)
+    check_fold(fold, "draw")
     if path is not None:
         checked_suffix(path, "draw")
     known = Names.of(names, "draw")
@@ -105,7 +106,8 @@ def draw(
         picture = Picture(without_graph(tensor, known))
     else:
         history = History(tensor, grads=grads)
-        picture = Picture(folded(outline_of(history, known, values=values, grads=grads), fold))
+        whole = outline_of(history, known, values=values, grads=grads)
+        picture = Picture(folded(whole, fold), whole)
     if path is not None:
         picture.save(path)
     return picture
