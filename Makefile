@@ -28,7 +28,7 @@ DOCUMENTED = $(call modules,tinygrad_lite) $(call modules,nn) '!.*[.]_'
 # the type checker only.
 PDOC := -W 'ignore:The module specification' -W 'ignore:Error parsing type annotation' -m pdoc
 
-.PHONY: help mnist test fuzz captured kill parity programs lint format types bench bench-quick docs clean
+.PHONY: help mnist test fuzz captured kill parity programs browser lint format types bench bench-quick docs clean
 # Two installs into one environment must not run side by side under -j.
 .NOTPARALLEL:
 
@@ -55,6 +55,9 @@ parity: $(TORCH_STAMP) ## run the tests that compare with PyTorch
 
 programs: $(TORCH_STAMP) ## 10,000 random programs beside PyTorch, a tenth of them with long values
 	@$(TORCH_BIN)/python -m pytest tests/parity/test_random_programs.py --every-program -n auto $(ARGS)
+
+browser: .venv/.browser ## open pages of graphs in Chromium, which must be there, and use them
+	@$(BIN)/python -m pytest tests/browser $(ARGS)
 
 lint: .venv/.dev ## check style
 	@$(BIN)/ruff check .
@@ -95,6 +98,11 @@ clean: ## remove what was built (not the virtual environments)
 	$(call make_venv,.venv)
 	@echo "installing the library and its test tools into .venv (once)"
 	@$(BIN)/python $(PIP_INSTALL) --editable '.[dev]'
+	@touch $@
+
+.venv/.browser: .venv/.dev
+	@echo "installing selenium into .venv (once)"
+	@$(BIN)/python $(PIP_INSTALL) --editable '.[browser]'
 	@touch $@
 
 .venv/.docs: pyproject.toml

@@ -137,7 +137,7 @@ def test_errors_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match=r"^draw: tensor: expected a Tensor; got ndarray$"):
         draw(np.ones(3))  # type: ignore[arg-type]
     message = (
-        "draw: expected a path that ends in .svg, .png, .pdf, or .dot (.gv) for DOT text; "
+        "draw: expected a path that ends in .svg, .png, .pdf, .html, or .dot (.gv) for DOT text; "
         "got 'picture.jpg'"
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):

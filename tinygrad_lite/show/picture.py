@@ -10,6 +10,7 @@ from .folding import Fold, check_fold, folded
 from .history import History
 from .naming import Names
 from .outline import Outline, outline_of, without_graph
+from .page import page_text
 from .tree import tree_text
 
 RENDERED = ("svg", "png", "pdf")
@@ -37,13 +38,17 @@ class Picture:
     def save(self, path: FilePath) -> None:
         """Write the picture to a file, completely or not at all; the suffix selects the format.
 
-        .svg, .png and .pdf need pygraphviz or Graphviz; .dot and .gv, the DOT text, do not.
+        .svg, .png and .pdf need pygraphviz or Graphviz; .dot and .gv, the DOT text, do not, nor
+        does .html, a page of the whole graph to explore in a browser.
 
         Errors: ValueError for another suffix, FileNotFoundError for a missing folder, RuntimeError
         if nothing can render the picture; those of `tinygrad_lite.files.replacing`.
         """
         kind = checked_suffix(path, "draw")
-        content = render(self.dot, kind) if kind in RENDERED else self.dot.encode("utf-8")
+        if kind == "html":
+            content = page_text(self.outline).encode("utf-8")
+        else:
+            content = render(self.dot, kind) if kind in RENDERED else self.dot.encode("utf-8")
         with replacing(path, "draw") as file:
             file.write(content)
 
@@ -116,10 +121,9 @@ def draw(
 def checked_suffix(path: FilePath, caller: str) -> str:
     """The format that a path asks for; an error if there is none, or its folder is missing."""
     target = Path(checked_path(path, caller))
-    if target.suffix.lower() not in (".svg", ".png", ".pdf", ".dot", ".gv"):
+    if target.suffix.lower() not in (".svg", ".png", ".pdf", ".html", ".dot", ".gv"):
         raise ValueError(
-            f"{caller}: expected a path that ends in .svg, .png, .pdf, or .dot (.gv) for DOT text; "
-            f"got {printable(path)!r}"
+            f"{caller}: expected a path that ends in {FORMATS}; got {printable(path)!r}"
         )
     if not target.parent.is_dir():
         raise FileNotFoundError(f"{caller}: the folder {printable(target.parent)!r} does not exist")
