@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from tinygrad_lite import Observer, Tensor, arguments
 
+from ._evaluation import mode_was_set
 from ._lists import Lists
 from ._notebook import Notebook, of_module
 from ._other_names import MODULES, OtherName
@@ -181,6 +182,7 @@ class Module(Lists, Notebook):
                 continue
             if module is self or type(module).train is Module.train:
                 module.training = mode
+                mode_was_set(module, mode)
             else:
                 module.train(mode)
                 done = path

@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from tinygrad_lite import Tensor, arguments, ops, warn
+from tinygrad_lite import Tensor, arguments, is_grad_enabled, ops, warn
 
 from .. import init
+from .._evaluation import look
 from ..module import Module
 from ._inputs import Input, as_tensor, float_dtype, in_single, with_channels
 
@@ -232,6 +233,8 @@ class _BatchNorm(_ChannelNorm):
         if momentum is None:  # the average over all batches
             momentum = 0.0 if seen is None else 1 / (seen.data + 1)
         own = self.training or (mean is None and var is None)
+        if seen is not None and not is_grad_enabled():
+            look(self, "normalises by the batch and moves its averages")
         y = batch_norm(x, mean, var, self.weight, self.bias, own, momentum, self.eps)
         if seen is not None:
             _write(seen, seen.data + 1)

@@ -3,8 +3,8 @@
 `sgd` to `lbfgs` show the formulas, and `_formulas` what they have in common; `optimizer` holds the
 step around them, `updates` what is checked and done in one, `lines` how a captured step writes it,
 `groups` the parameters and their options, `checks` which values these may have, `chunks` how a
-formula runs over large arrays, `saving` the state dict, `finiteness` a step that refuses inf and
-nan, and `mistakes` what a step notices of the training loop around it.
+formula runs over large arrays, `saving` the state dict, and `finiteness` a step that refuses inf
+and nan.
 
 `schedules` are learning rates as functions of the step, `swa_utils` are averages of weights, and
 gradients are clipped by `nn.utils`.

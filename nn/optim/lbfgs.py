@@ -245,6 +245,8 @@ class LBFGS(Optimizer):
             else parameter.grad.data.reshape(-1)
             for parameter in self.params
         ]
+        if not self._steps.count:
+            self._steps.begin(self.params)
         self._steps.note(next(p.grad.data for p in self.params if p.grad is not None))
         return np.concatenate([*parts, np.empty(0, np.float32)])
 

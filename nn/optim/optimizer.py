@@ -11,12 +11,12 @@ import numpy as np
 from tinygrad_lite import Observer, Tensor, arguments, enable_grad, recorded
 
 from .._notebook import Notebook, of_optimizer
+from .._steps import Steps
 from . import lines
 from .checks import Check, not_negative
 from .chunks import Array, SpareArrays, State
 from .finiteness import FiniteSteps
 from .groups import Group, groups_of, refuse_in_a_captured_step, unnamed
-from .mistakes import Steps
 from .saving import loaded, loaded_groups, saved, saved_groups
 from .updates import apply, due, prepare
 
@@ -163,6 +163,8 @@ class Optimizer(Notebook):
         whole = type(self).apply_whole is not Optimizer.apply_whole
         formula = self.apply_whole if whole else self.apply_single
         if recording is None:
+            if not self._steps.count:
+                self._steps.begin(self.params)
             self._steps.note(gradients[0])
             observer = Observer.current("module")  # may measure the update
             name = f"{type(self).__name__}.step()"

@@ -25,11 +25,14 @@ class TrainingWarning(UserWarning):
     __module__ = "tinygrad_lite"
 
 
-def tell(message: str) -> None:
-    """A TrainingWarning that names the user's line, the first time that the line deserves one."""
+def tell(message: str, frame: FrameType | None = None) -> None:
+    """A TrainingWarning that names the user's line, the first time that the line deserves one.
+
+    frame: the line is the one that this frame is in; default: the innermost line of the user's
+    """
     if not isinstance(message, str):
         raise wrong("tell: message", "text", message)
-    once(message, TrainingWarning, user_frame())
+    once(message, TrainingWarning, user_frame() if frame is None else frame)
 
 
 def is_told() -> bool:

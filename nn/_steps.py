@@ -1,0 +1,53 @@
+"""The steps of optimisers: what they notice of the training loop, and what others ask of them."""
+
+import weakref
+from typing import Any, ClassVar
+
+from numpy import ndarray
+
+from tinygrad_lite import Tensor, mistakes
+
+
+class Steps:
+    """The steps of one optimiser.  They outlive it, for as long as its parameters are there.
+
+    count    how many there were
+    last     the number of the last one among those of all optimisers, which `now` counts
+    trained  weak references to the parameters, from the first step on
+    used     a weak reference to a gradient that the last step used: one stands for all, since
+             zeroing is a matter of the loop, not of a parameter
+    """
+
+    __slots__ = ("count", "last", "trained", "used")
+
+    now: ClassVar[int] = 0
+    known: ClassVar[list["Steps"]] = []  # those of all optimisers that made one
+    begun: ClassVar[int] = 0  # how many optimisers did
+
+    def __init__(self) -> None:
+        self.count = self.last = 0
+        self.trained: list[weakref.ref[Tensor]] = []
+        self.used: weakref.ref[ndarray[Any, Any]] | None = None
+
+    def begin(self, parameters: list[Tensor]) -> None:
+        """Before the first step."""
+        self.trained = [weakref.ref(parameter) for parameter in parameters]
+        Steps.known[:] = [one for one in Steps.known if one.train(None)]
+        Steps.known.append(self)
+        Steps.begun += 1
+
+    def train(self, chosen: set[int] | None) -> bool:
+        """Whether one of the parameters is still there, and among those of these identities."""
+        living = (reference() for reference in self.trained)
+        return any(p is not None and (chosen is None or id(p) in chosen) for p in living)
+
+    def note(self, gradient: ndarray[Any, Any]) -> None:
+        """A step is about to use this gradient; a warning if it still holds that of the last."""
+        if mistakes.is_reused(gradient, self.used):
+            mistakes.tell(
+                "step: the gradients still hold those that the last step used, since backward adds "
+                "to what is there; call zero_grad() in each step, before backward()"
+            )
+        self.used = weakref.ref(gradient)
+        self.count += 1
+        self.last = Steps.now = Steps.now + 1
