@@ -102,12 +102,12 @@ class Gelu(Primitive):
     latex = {
         "product": r"x \odot s",
         "s": (
-            r"\frac{1 + \tanh \theta}{2}, "
-            r"\text{ where } \theta = \sqrt{\frac{2}{\pi}} (x + 0.044715 x^{3})"
+            r"\frac{1 + \tanh(\theta)}{2}, "
+            r"\text{ where } \theta = \sqrt{2 / \pi} \, (x + 0.044715 x^{3})"
         ),
         "x": (
             r"\bar{\mathrm{product}} \odot (s + 2 x \odot s \odot (1 - s) \odot \gamma), "
-            r"\text{ where } \gamma = \sqrt{\frac{2}{\pi}} (1 + 0.134145 x^{2})"
+            r"\text{ where } \gamma = \sqrt{2 / \pi} \, (1 + 0.134145 x^{2})"
         ),
     }
 
@@ -139,12 +139,12 @@ class GeluSlope(Primitive):
     latex = {
         "y": (
             r"s + s \odot (1 - s) \odot \nu, "
-            r"\text{ where } \nu = 2 \sqrt{\frac{2}{\pi}} (x + 0.134145 x^{3})"
+            r"\text{ where } \nu = 2 \sqrt{2 / \pi} \, (x + 0.134145 x^{3})"
         ),
-        "x": r"\bar{y} \odot s \odot (1 - s) \odot 2 \sqrt{\frac{2}{\pi}} (1 + 0.402435 x^{2})",
+        "x": r"2 \sqrt{2 / \pi} \, \bar{y} \odot s \odot (1 - s) \odot (1 + 0.402435 x^{2})",
         "s": (
             r"\bar{y} \odot (1 + (1 - 2 s) \odot \nu), "
-            r"\text{ where } \nu = 2 \sqrt{\frac{2}{\pi}} (x + 0.134145 x^{3})"
+            r"\text{ where } \nu = 2 \sqrt{2 / \pi} \, (x + 0.134145 x^{3})"
         ),
     }
 
@@ -178,7 +178,12 @@ class Softmax(Primitive):
     reads = {"x": ("y",)}
     fresh = True
     latex = {
-        "y": r"\frac{e^{x}}{\sum_{\mathrm{axes}} e^{x}}",
+        "y": (
+            r"\begin{cases} \frac{\mathrm{mask} \odot e^{x}}"
+            r"{\sum_{\mathrm{axes}} \mathrm{mask} \odot e^{x}} "
+            r"& \text{if } \mathrm{mask} \text{ is given} \\ "
+            r"\frac{e^{x}}{\sum_{\mathrm{axes}} e^{x}} & \text{otherwise} \end{cases}"
+        ),
         "x": r"y \odot (\bar{y} - \sum_{\mathrm{axes}} \bar{y} \odot y)",
     }
 

@@ -113,7 +113,7 @@ class Pow(Primitive):
         ),
         "b": (
             r"\begin{cases} 0 & \text{if } a = 0 \le b \\ "
-            r"\bar{y} \odot y \odot \log a & \text{otherwise} \end{cases}"
+            r"\bar{y} \odot y \odot \log(a) & \text{otherwise} \end{cases}"
         ),
     }
 

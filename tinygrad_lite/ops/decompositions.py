@@ -29,8 +29,8 @@ class Cholesky(Primitive):
         "y": r"\operatorname{cholesky}(x), \text{ where } y \; y^{\top} = x",
         "x": (
             r"\frac{1}{2} y^{-\top} \; (\Phi + \Phi^{\top}) \; y^{-1}, "
-            r"\text{ where } "
-            r"\Phi = \operatorname{tril}(y^{\top} \; \bar{y}) \odot (1 - \frac{1}{2} I)"
+            r"\text{ where } \Phi = \operatorname{tril}(\mu) - \frac{1}{2} I \odot \mu, "
+            r"\mu = y^{\top} \; \bar{y}"
         ),
     }
 

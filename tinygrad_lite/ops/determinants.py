@@ -17,7 +17,7 @@ class Det(Primitive):
     __slots__ = ()
     reads = {"x": ("x",)}
     fresh = True
-    latex = {"y": r"\det x", "x": r"\bar{y} \odot \operatorname{cofactor}(x)"}
+    latex = {"y": r"\det(x)", "x": r"\bar{y} \odot \operatorname{cofactor}(x)"}
 
     def forward(self, x):
         return np.linalg.det(x)
@@ -54,7 +54,7 @@ class Cofactor(Primitive):
             r"(\operatorname{diag}(\Pi \; \operatorname{diagonal}(\mu)) - \Pi \odot \mu^{\top}) "
             r"\; v^{\top}, \text{ where } u \; \operatorname{diag}(s) \; v^{\top} = x, "
             r"\mu = u^{\top} \; \bar{y} \; v, "
-            r"\Pi_{i, j} = \prod_{k \ne i, j} s_{k}, \Pi_{i, i} = 0"
+            r"\Pi_{i, j} = \prod_{k \ne i, k \ne j} s_{k}, \Pi_{i, i} = 0"
         ),
     }
 
@@ -91,7 +91,7 @@ class Slogdet(Primitive):
     reads = {"x": ("x",)}
     fresh = True
     latex = {
-        "y": r"(\operatorname{sign}(\det x), \log \lvert \det x \rvert)",
+        "y": r"(\operatorname{sign}(\det(x)), \log(\lvert \det(x) \rvert))",
         "x": r"\bar{y}_{1} \odot x^{-\top}",
     }
 

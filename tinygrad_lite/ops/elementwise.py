@@ -37,7 +37,7 @@ class Log(Primitive):
     __slots__ = ()
     reads = {"x": ("x",)}
     fresh = True
-    latex = {"y": r"\log x", "x": r"\frac{\bar{y}}{x}"}
+    latex = {"y": r"\log(x)", "x": r"\frac{\bar{y}}{x}"}
 
     def forward(self, x):
         return np.log(x)
@@ -57,8 +57,8 @@ class LogBase(Primitive):
     reads = {"x": ("x",)}
     fresh = True
     latex = {
-        "y": r"\frac{\log x}{\log \mathrm{base}}",
-        "x": r"\frac{\bar{y}}{x \log \mathrm{base}}",
+        "y": r"\frac{\log(x)}{\log(\mathrm{base})}",
+        "x": r"\frac{\bar{y}}{\log(\mathrm{base}) \, x}",
     }
 
     def __init__(self, base):
@@ -141,11 +141,11 @@ class Xlogy(Primitive):
     latex = {
         "y": (
             r"\begin{cases} 0 & \text{if } a = 0 \text{ and } (b \le 0 \text{ or } b = \infty) \\ "
-            r"a \odot \log b & \text{otherwise} \end{cases}"
+            r"a \odot \log(b) & \text{otherwise} \end{cases}"
         ),
         "a": (
             r"\begin{cases} 0 & \text{if } a = 0 \text{ and } (b \le 0 \text{ or } b = \infty) \\ "
-            r"\bar{y} \odot \log b & \text{otherwise} \end{cases}"
+            r"\bar{y} \odot \log(b) & \text{otherwise} \end{cases}"
         ),
         "b": (
             r"\begin{cases} 0 & \text{if } a = 0 \text{ and } (b \le 0 \text{ or } b = \infty) \\ "
@@ -211,7 +211,7 @@ class Tanh(Primitive):
     __slots__ = ()
     reads = {"x": ("y",)}
     fresh = True
-    latex = {"y": r"\tanh x", "x": r"\bar{y} \odot (1 - y^{2})"}
+    latex = {"y": r"\tanh(x)", "x": r"\bar{y} \odot (1 - y^{2})"}
 
     def forward(self, x):
         return np.tanh(x)

@@ -63,9 +63,9 @@ class BinaryCrossEntropy(Primitive):
     reads = {"p": ("p", "t"), "t": ("p",)}
     fresh = True
     latex = {
-        "y": r"-t \odot \max(\log p, -100) - (1 - t) \odot \max(\log(1 - p), -100)",
+        "y": r"-t \odot \max(\log(p), -100) - (1 - t) \odot \max(\log(1 - p), -100)",
         "p": r"\bar{y} \odot \frac{p - t}{\max(p \odot (1 - p), 10^{-12})}",
-        "t": r"\bar{y} \odot (\max(\log(1 - p), -100) - \max(\log p, -100))",
+        "t": r"\bar{y} \odot (\max(\log(1 - p), -100) - \max(\log(p), -100))",
     }
 
     def forward(self, p, t):
@@ -97,11 +97,12 @@ class Huber(Primitive):
     latex = {
         "y": (
             r"\begin{cases} d^{2} / 2 & \text{if } \lvert d \rvert < \mathrm{delta} \\ "
-            r"\mathrm{delta} (\lvert d \rvert - \mathrm{delta} / 2) & \text{otherwise} \end{cases}"
+            r"\mathrm{delta} \, (\lvert d \rvert - \mathrm{delta} / 2) "
+            r"& \text{otherwise} \end{cases}"
         ),
         "d": (
             r"\begin{cases} \bar{y} \odot d & \text{if } \lvert d \rvert < \mathrm{delta} \\ "
-            r"\bar{y} \odot \mathrm{delta} \operatorname{sign}(d) & \text{otherwise} \end{cases}"
+            r"\mathrm{delta} \, \bar{y} \odot \operatorname{sign}(d) & \text{otherwise} \end{cases}"
         ),
     }
 

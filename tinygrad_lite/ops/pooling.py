@@ -92,9 +92,9 @@ class MaxPool(Primitive):
     __slots__ = ("windows", "winners")
     fresh = True
     latex = {
-        "y": r"\max_{t} x_{n, c, q(p, t)} \text{ at each } n, c, p" + WHERE_TAPS_READ,
-        "x": r"\sum_{p: q(p, \mathrm{winners}_{p}) = i} \bar{y}_{n, c, p} \text{ at each } n, c, i"
-        + WHERE_TAPS_READ,
+        "y": r"\max_{t}(x_{n, c, q(p, t)}) \text{ at each } n, c, p" + WHERE_TAPS_READ,
+        "x": r"\sum_{p: q(p, \mathrm{winners}_{n, c, p}) = i} \bar{y}_{n, c, p} "
+        r"\text{ at each } n, c, i" + WHERE_TAPS_READ,
     }
 
     def __init__(self, windows, winners=None):
@@ -120,9 +120,9 @@ class MaxUnpool(Primitive):
     __slots__ = ("windows", "winners")
     fresh = True
     latex = {
-        "y": r"\sum_{p: q(p, \mathrm{winners}_{p}) = i} x_{n, c, p} \text{ at each } n, c, i"
+        "y": r"\sum_{p: q(p, \mathrm{winners}_{n, c, p}) = i} x_{n, c, p} \text{ at each } n, c, i"
         + WHERE_TAPS_READ,
-        "x": r"\bar{y}_{n, c, q(p, \mathrm{winners}_{p})} \text{ at each } n, c, p"
+        "x": r"\bar{y}_{n, c, q(p, \mathrm{winners}_{n, c, p})} \text{ at each } n, c, p"
         + WHERE_TAPS_READ,
     }
 

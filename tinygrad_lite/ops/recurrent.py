@@ -19,7 +19,7 @@ from ..engine.function import Primitive
 # as parts for the gates side by side; tau, the total gradient of c; eta, that of h.
 _TAU = (
     r"\tau = \bar{\mathrm{c\_next}} + \bar{\mathrm{h\_next}} \odot o \odot (1 - \theta^{2}), "
-    r"\theta = \tanh \mathrm{c\_next}"
+    r"\theta = \tanh(\mathrm{c\_next})"
 )
 _CELL = (
     r"\text{ where } \bar{z} = (\tau \odot g \odot i \odot (1 - i), \tau \odot c \odot f \odot "
@@ -28,7 +28,7 @@ _CELL = (
 )
 _ETA = (
     r"\eta_{t} = \bar{\mathrm{states}}_{t} + \bar{z}_{t + 1} \; v, "
-    r"\theta_{t} = \tanh \mathrm{cells}_{t}"
+    r"\theta_{t} = \tanh(\mathrm{cells}_{t})"
 )
 _LSTM = (
     r"\text{ where } \tau_{t} = \bar{\mathrm{cells}}_{t} + \omega_{t} \odot o_{t} \odot "
@@ -71,7 +71,7 @@ class LSTMCell(Primitive):
     }
     fresh = True
     latex = {
-        "h_next": r"o \odot \tanh \mathrm{c\_next}",
+        "h_next": r"o \odot \tanh(\mathrm{c\_next})",
         "c_next": r"f \odot c + i \odot g",
         "gates": (
             r"(i, f, g, o) = (\sigma, \sigma, \tanh, \sigma)"
@@ -194,7 +194,7 @@ class LSTM(_Sequence):
         "v": ("h", "c", "v", "p", "states", "cells", "gates"),
     }
     latex = {
-        "states": r"(o_{t} \odot \tanh \mathrm{cells}_{t}) \; p^{\top} \text{ at each step } t",
+        "states": r"(o_{t} \odot \tanh(\mathrm{cells}_{t})) \; p^{\top} \text{ at each step } t",
         "cells": (
             r"f_{t} \odot \mathrm{cells}_{t - 1} + i_{t} \odot g_{t} \text{ at each step } t, "
             r"\text{ where } \mathrm{cells}_{0} = c"

@@ -96,7 +96,7 @@ class Max(_Extreme):
 
     __slots__ = ()
     latex = {
-        "y": r"\max_{\mathrm{axes}} x",
+        "y": r"\max_{\mathrm{axes}}(x)",
         "x": (
             r"\begin{cases} \bar{y} / \kappa & \text{if } x = y \\ "
             r"0 & \text{otherwise} \end{cases}, "
@@ -113,7 +113,7 @@ class Min(_Extreme):
 
     __slots__ = ()
     latex = {
-        "y": r"\min_{\mathrm{axes}} x",
+        "y": r"\min_{\mathrm{axes}}(x)",
         "x": (
             r"\begin{cases} \bar{y} / \kappa & \text{if } x = y \\ "
             r"0 & \text{otherwise} \end{cases}, "

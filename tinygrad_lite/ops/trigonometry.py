@@ -15,7 +15,7 @@ class Sin(Primitive):
     __slots__ = ()
     reads = {"x": ("x",)}
     fresh = True
-    latex = {"y": r"\sin x", "x": r"\bar{y} \odot \cos x"}
+    latex = {"y": r"\sin(x)", "x": r"\bar{y} \odot \cos(x)"}
 
     def forward(self, x):
         return np.sin(x)
@@ -30,7 +30,7 @@ class Cos(Primitive):
     __slots__ = ()
     reads = {"x": ("x",)}
     fresh = True
-    latex = {"y": r"\cos x", "x": r"-\bar{y} \odot \sin x"}
+    latex = {"y": r"\cos(x)", "x": r"-\bar{y} \odot \sin(x)"}
 
     def forward(self, x):
         return np.cos(x)
@@ -45,7 +45,7 @@ class Tan(Primitive):
     __slots__ = ()
     reads = {"x": ("y",)}
     fresh = True
-    latex = {"y": r"\tan x", "x": r"\bar{y} \odot (1 + y^{2})"}
+    latex = {"y": r"\tan(x)", "x": r"\bar{y} \odot (1 + y^{2})"}
 
     def forward(self, x):
         return np.tan(x)
@@ -60,7 +60,7 @@ class Asin(Primitive):
     __slots__ = ()
     reads = {"x": ("x",)}
     fresh = True
-    latex = {"y": r"\arcsin x", "x": r"\frac{\bar{y}}{\sqrt{1 - x^{2}}}"}
+    latex = {"y": r"\arcsin(x)", "x": r"\frac{\bar{y}}{\sqrt{1 - x^{2}}}"}
 
     def forward(self, x):
         return np.arcsin(x)
@@ -78,7 +78,7 @@ class Acos(Primitive):
     __slots__ = ()
     reads = {"x": ("x",)}
     fresh = True
-    latex = {"y": r"\arccos x", "x": r"-\frac{\bar{y}}{\sqrt{1 - x^{2}}}"}
+    latex = {"y": r"\arccos(x)", "x": r"-\frac{\bar{y}}{\sqrt{1 - x^{2}}}"}
 
     def forward(self, x):
         return np.arccos(x)
@@ -93,7 +93,7 @@ class Atan(Primitive):
     __slots__ = ()
     reads = {"x": ("x",)}
     fresh = True
-    latex = {"y": r"\arctan x", "x": r"\frac{\bar{y}}{1 + x^{2}}"}
+    latex = {"y": r"\arctan(x)", "x": r"\frac{\bar{y}}{1 + x^{2}}"}
 
     def forward(self, x):
         return np.arctan(x)
@@ -187,7 +187,7 @@ class Sinh(Primitive):
     __slots__ = ()
     reads = {"x": ("x",)}
     fresh = True
-    latex = {"y": r"\sinh x", "x": r"\bar{y} \odot \cosh x"}
+    latex = {"y": r"\sinh(x)", "x": r"\bar{y} \odot \cosh(x)"}
 
     def forward(self, x):
         return np.sinh(x)
@@ -202,7 +202,7 @@ class Cosh(Primitive):
     __slots__ = ()
     reads = {"x": ("x",)}
     fresh = True
-    latex = {"y": r"\cosh x", "x": r"\bar{y} \odot \sinh x"}
+    latex = {"y": r"\cosh(x)", "x": r"\bar{y} \odot \sinh(x)"}
 
     def forward(self, x):
         return np.cosh(x)
@@ -272,7 +272,7 @@ class Sinc(Primitive):
     latex = {
         "y": (
             r"\operatorname{sinc}^{(\mathrm{order})}(x), "
-            r"\text{ where } \operatorname{sinc}(x) = \frac{\sin x}{x}"
+            r"\text{ where } \operatorname{sinc}(x) = \frac{\sin(x)}{x}"
         ),
         "x": r"\bar{y} \odot \operatorname{sinc}^{(\mathrm{order} + 1)}(x)",
     }

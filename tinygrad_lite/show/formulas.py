@@ -10,9 +10,10 @@ y, which arrives; `\odot` is the elementwise product, `\;` between two factors a
 
 What holds for every op is said here once, and in no formula.  Where an input was broadcast, the
 engine then sums its gradient over the copies.  A reduced axis is kept, of size 1, so that results
-and elements broadcast.  An input that may be None counts as 1 if it is a factor, as 0 if it is
-added.  Results that only derivatives of higher order use (p of CrossEntropy, the gates of an LSTM)
-add a share of their own, if a gradient arrives there, which is left out.
+and elements broadcast.  An input that is None counts as 1 if it is a factor, as 0 if it is added,
+as infinite if it is a bound.  Where a result is nan, so may be its gradients.  Results that only
+derivatives of higher order use (p of CrossEntropy, the gates of an LSTM) add a share of their own
+if a gradient arrives there; it is left out.
 """
 
 import re
@@ -22,6 +23,8 @@ from functools import lru_cache
 from html import unescape
 from typing import Any
 
+from ..engine.reads import input_names
+from .keeping import kept_of
 from .math_text import WORDS, text, tokens
 
 __all__ = ["latex_of", "mathml", "substituted", "text", "variable"]
@@ -40,8 +43,9 @@ def latex_of(op: Any) -> Mapping[str, str] | None:
     r"""The formulas of a node or of an op's class; None for a user's op that states none.
 
     Of a node, `cases` that depend only on an option are resolved: the Linear with transposed
-    weights has `x \; w^{\top} + b`.  A class that replaces `forward` or `backward` of the class
-    that states the formulas has none either.
+    weights has `x \; w^{\top} + b`.  Inputs that are None, as far as the node has kept its inputs,
+    are left out.  A class that replaces `forward` or `backward` of the class that states the
+    formulas has none either.
     """
     kind = op if isinstance(op, type) else type(op)
     for cls in kind.__mro__:
@@ -49,29 +53,41 @@ def latex_of(op: Any) -> Mapping[str, str] | None:
         if isinstance(found, Mapping) and all(
             isinstance(part, str) for pair in found.items() for part in pair
         ):
-            return {name: _chosen(formula, op) for name, formula in found.items()}
+            return dict(found) if isinstance(op, type) else _of_node(found, op)
         if found is not None or {"forward", "backward"} & vars(cls).keys():
             return None
     return None
 
 
-def _chosen(formula: str, op: Any) -> str:
-    """The formula with the row of each `cases` that this node's options choose."""
-    if isinstance(op, type) or r"\begin{cases}" not in formula:
-        return formula
-    return _CASES.sub(lambda found: _row(found, op), formula)
+def _of_node(formulas: Mapping[str, str], node: Any) -> dict[str, str]:
+    """The formulas with this node's options, without the inputs that it did not get."""
+    kept = kept_of(node)
+    names, _ = input_names(type(node))
+    inputs = dict(zip(names, kept.inputs, strict=False)) if kept else {}
+    absent = [name for name, value in inputs.items() if value is None]
+    chosen = {
+        name: _CASES.sub(lambda found: _row(found, node), formulas[name])
+        for name in formulas
+        if name not in absent
+    }
+    for name in absent:
+        term = re.compile(rf" (\+|-|\\odot|\\;) {name}(_\{{\w\}}|\^\{{\\top\}})?(?![A-Za-z_^])")
+        chosen = {key: term.sub("", formula) for key, formula in chosen.items()}
+    return chosen
 
 
 _CASES = re.compile(
-    r"\\begin\{cases\} (.*?) & \\text\{if \} \\mathrm\{([\w\\]+)\} "
-    r"\\\\ (.*?) & \\text\{otherwise\} \\end\{cases\}"
+    r"\\begin\{cases\} ((?:(?!\\begin).)*?) & "
+    r"\\text\{if \} \\mathrm\{([\w\\]+)\}( \\text\{ is given\})? \\\\ "
+    r"((?:(?!\\begin).)*?) & \\text\{otherwise\} \\end\{cases\}"
 )
 
 
 def _row(found: re.Match[str], op: Any) -> str:
     """One of two rows, if the condition is an option; else both."""
     value = getattr(op, found[2].replace("\\", ""), None)
-    return (found[1] if value else found[3]) if isinstance(value, bool) else found[0]
+    holds = value is not None if found[3] else value
+    return (found[1] if holds else found[4]) if isinstance(holds, bool) else found[0]
 
 
 def variable(name: str) -> str:
@@ -159,7 +175,8 @@ def mathml(latex: str) -> str:
         ) from None
     words: list[str] = []
     try:
-        root = convert_to_element("".join(_without_words(latex, words)), display="block")
+        source = "".join(_without_words(_with_fences(latex), words))
+        root = convert_to_element(source, display="block")
     except Exception:  # it has no error of its own for all that it cannot read
         root = ET.Element("math", display="block")
         ET.SubElement(root, "mtext").text = latex
@@ -170,8 +187,40 @@ def mathml(latex: str) -> str:
                 del element.attrib[name]
         shown = unescape(element.text or "")
         element.text = "".join(_word(char, words) for char in shown) or None
+        _set_as_browsers_do(element)
     root.set("xmlns", "http://www.w3.org/1998/Math/MathML")
     return ET.tostring(root, encoding="unicode")
+
+
+def _set_as_browsers_do(element: Any) -> None:
+    """Change what MathML Core, the part of MathML that browsers have, would set badly.
+
+    The name of a function would stand apart as an operator does, a bar would not cover a word, and
+    a column would be centred.
+    """
+    word = element.text or ""
+    if element.tag == "mo" and word[:1].isalpha():
+        element.tag = "mi"
+        element.attrib.clear()
+    elif element.tag == "mtd" and element.get("columnalign") == "left":
+        element.set("style", "text-align: left")
+    elif element.tag == "mover" and element[1].text == "&#x000AF;" and _is_word(element[0]):
+        element.remove(element[1])
+        element.tag = "mrow"
+        element.set("style", "border-top: 0.06em solid; padding-top: 0.12em")
+
+
+def _is_word(element: Any) -> bool:
+    """Whether there is nothing but a word in it."""
+    inside = list(element.iter())
+    return inside[-1].tag == "mtext" and len(inside) == 2
+
+
+def _with_fences(latex: str) -> str:
+    r"""The formula with `\left|` for `\lvert`, if all are closed: these bars are no operators."""
+    if latex.count(r"\lvert") != latex.count(r"\rvert"):
+        return latex
+    return latex.replace(r"\lvert", r"\left|").replace(r"\rvert", r"\right|")
 
 
 def _without_words(latex: str, words: list[str]) -> Iterator[str]:
@@ -186,7 +235,7 @@ def _without_words(latex: str, words: list[str]) -> Iterator[str]:
             word = "".join(found[start + 1 : position]).strip()
             plain = word[1:-1] if word.startswith("{") else word
             words.append(re.sub(r"\\(.)", r"\1", plain.replace(r"\backslash ", r"\\")))
-            kind = token if token == r"\operatorname" else r"\text"
+            kind = r"\mathrm" if token == r"\operatorname" else r"\text"
             yield f"{kind}{{{chr(_WORD + len(words) - 1)}}}"
         else:
             yield token
