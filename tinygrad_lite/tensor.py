@@ -27,6 +27,7 @@ from .methods import TensorMethods
 from .methods._keywords import also
 from .methods._operands import plain_array
 from .methods.joining import from_list
+from .mistakes.data_writes import written_through_data
 from .mistakes.gradient_watch import look_at_gradients, watching
 from .mistakes.kept_graphs import pass_is_over
 from .mistakes.losses import look
@@ -123,13 +124,15 @@ class Tensor(TensorMethods, NumpyProtocol, Displayed, OtherNames):
     def data(self) -> Array:
         """The ndarray itself; assignable and writable.
 
-        The graph does not notice writes to it.  Call `mark_changed()` if a backward pass may
-        still need the old values.
+        The graph does not notice writes into it, except `t.data += ...` and the like, of which
+        backward tells.  Call `mark_changed()` if a backward pass may still need the old values.
         """
         return self._data
 
     @data.setter
     def data(self, value: Any) -> None:
+        if value is self._data and value.__class__ is np.ndarray:
+            written_through_data(self, value)
         if isinstance(value, TensorBase):
             value = value._data
         array = value if value.__class__ is np.ndarray else new_array(value, None, "data")

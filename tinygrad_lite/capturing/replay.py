@@ -118,8 +118,7 @@ class Writes:
         changes.note(SimpleNamespace(_data=array))
         key = id(memory_owner(array))
         if key in changes.found:
-            _, line, reference = changes.found[key]
-            self.notes[key] = self.time, line, reference
+            self.notes[key] = self.time, *changes.found[key][1:]
 
     def tell(self, inputs: Any) -> None:
         """The arrays are about to be written."""

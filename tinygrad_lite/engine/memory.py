@@ -5,6 +5,7 @@ optimisers are noticed; NumPy's own writes into an array are not.
 """
 
 import weakref
+from collections.abc import Callable
 from functools import partial
 from sys import getrefcount
 from types import SimpleNamespace
@@ -20,53 +21,60 @@ from .recording import Observer, serials, user_line
 class _Changes(ProcessLock):
     """Which arrays were written in place, so that backward notices saved values that are lost.
 
-    Keyed by the identity of the array that owns the memory; an entry is dropped when that array is
-    freed, which may happen inside `note`, while this thread holds the lock.
+    Keyed by the identity of the array that owns the memory, and by its complement for writes that
+    are no error (see `remember`); an entry is dropped when that array is freed, which may happen
+    inside `remember`, while this thread holds the lock.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.alerts = 0  # number of Alerts that are alive
-        self.newest = 0  # 0 while nothing is noted, so that backward need not look
-        self.found: dict[int, tuple[int, str, weakref.ref[Array]]] = {}
+        # The number of Alerts that are alive, and the serial of the newest write: 0 while nothing
+        # is noted, so that backward need not look.
+        self.alerts = self.newest = 0
+        self.found: dict[int, tuple[int, str, weakref.ref[Array], Any]] = {}
 
     def note(self, tensor: Any) -> None:
         """Remember that the tensor's memory is being written, and by which line of user code.
 
         If nothing but the tensor holds its array, no op saved it, and there is nothing to remember.
         """
-        if _references(tensor) > _ALONE or self.alerts:
-            owner = memory_owner(tensor._data)
-            reference = weakref.ref(owner, partial(self._forget, id(owner)))
-            line = user_line()
-            with self.lock:  # so that `newest` never goes back
-                serial = next(serials)
-                self.found[id(owner)] = (serial, line, reference)
-                self.newest = serial  # last: an entry may be dropped in between
-        observer = Observer.current("wrote")
-        if observer is not None:
+        if references(tensor) > _ALONE or self.alerts:
+            self.remember(tensor)
+        if (observer := Observer.current("wrote")) is not None:
             observer.wrote(tensor._data)
+
+    def remember(self, tensor: Any, tell: Callable[[str, str], None] | None = None) -> None:
+        """Remember a write.  If a backward pass needs the old values, call `tell`, or raise.
+
+        tell: called with what was saved, and the line of the write
+        """
+        owner, line = memory_owner(tensor._data), user_line()
+        key = id(owner) if tell is None else ~id(owner)
+        with self.lock:  # so that `newest` never goes back
+            serial = next(serials)
+            self.found[key] = (serial, line, weakref.ref(owner, partial(self._forget, key)), tell)
+            self.newest = serial  # last: an entry may be dropped in between
 
     def _forget(self, key: int, reference: object) -> None:
         """Drop the entry of a freed array, unless another array has its identity by now."""
         with self.lock:
             if key in self.found and self.found[key][2] is reference:
                 del self.found[key]
-                if not self.found:
-                    self.newest = 0
+                self.newest = self.newest if self.found else 0
 
     def check(self, op: Any, since: int) -> None:
         """Raise if an array that `op`, a Primitive, saved was written after the serial `since`."""
         for array in op.kept_arrays():
-            owner = array if array.base is None else memory_owner(array)
-            noted = self.found.get(id(owner))
-            if noted is not None and noted[0] > since and noted[2]() is owner:
-                saved_at = f" at {op.line}" if op.line else ""
-                raise RuntimeError(
-                    f"backward: {type(op).__name__} saved an array of shape {array.shape}"
-                    f"{saved_at}, and {noted[1]} changed it in place afterwards; change a clone(), "
-                    "or write x = x + ... instead of x += ..."
-                )
+            for noted in map(self.found.get, (id(owner := memory_owner(array)), ~id(owner))):
+                if noted is not None and noted[0] > since and noted[2]() is owner:
+                    at = f" at {op.line}" if op.line else ""
+                    saved = f"{type(op).__name__} saved an array of shape {array.shape}{at}"
+                    if noted[3] is None:
+                        raise RuntimeError(
+                            f"backward: {saved}, and {noted[1]} changed it in place afterwards; "
+                            "change a clone(), or write x = x + ... instead of x += ..."
+                        )
+                    noted[3](saved, noted[1])
 
 
 changes = _Changes()
@@ -88,7 +96,7 @@ class Alert:
             changes.alerts -= 1
 
 
-def _references(tensor: Any) -> int:
+def references(tensor: Any) -> int:
     """How many references there are to the array of a tensor; many if it is a view."""
     array = tensor._data
     return getrefcount(array) if array.base is None else 1 << 30
@@ -96,7 +104,7 @@ def _references(tensor: Any) -> int:
 
 # For a tensor whose array nothing else holds.  Measured here, since the number of references that a
 # running function holds depends on Python.
-_ALONE = _references(SimpleNamespace(_data=np.empty(())))
+_ALONE = references(SimpleNamespace(_data=np.empty(())))
 
 
 def link_views(view: Any, source: Any) -> None:

@@ -2,6 +2,7 @@
 
 telling            `TrainingWarning`, and `tell`, which gives one for each line of the user's
 lost               a tensor computed from weights that nobody holds
+data_writes        `w.data += 1` between forward and backward
 kept_graphs        something keeps the graph of every step alive: `total += loss`
 missing_gradients  `.grad` of what is no leaf: `w = w - lr * w.grad`
 losses             a loss that turns inf or nan, and what made it so
