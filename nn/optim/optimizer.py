@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import nullcontext
 from copy import deepcopy
 from typing import Any, ClassVar
 
@@ -167,10 +166,12 @@ class Optimizer(Notebook):
                 self._steps.begin(self.params)
             self._steps.note(gradients[0])
             observer = Observer.current("module")  # may measure the update
-            name = f"{type(self).__name__}.step()"
             run = apply if self.finiteness is None else self.finiteness.apply
-            with nullcontext() if observer is None else observer.module(name):
+            if observer is None:
                 run(self, formula, whole, updates, parameters, gradients)
+            else:
+                with observer.module(f"{type(self).__name__}.step()"):
+                    run(self, formula, whole, updates, parameters, gradients)
         else:
             lines.record(recording, self, formula, whole, updates, parameters, gradients)
         return loss

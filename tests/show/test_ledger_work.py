@@ -148,6 +148,8 @@ def test_a_profile_counts_the_same_as_the_graph() -> None:
 
 def test_a_shape_that_is_not_known_gives_no_number() -> None:
     op = ops.Matmul()
-    op.needs = (True, False)
+    op.needs, op.ranks = (True, False), (2, 2)
     assert work(op, [(3, 4), (4, 5)], [(3, 5)]) == (120, 120)
-    assert work(op, [(3, 4), None], [(3, 5)]) is None
+    assert work(op, [(3, 4), None], [(3, 5)]) == (120, 120)
+    assert work(op, [None, None], [(3, 5)]) is None
+    assert work(op, [(3, 4), (4, 5)], [None]) is None

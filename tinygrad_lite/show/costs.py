@@ -1,8 +1,10 @@
 """What one op cost, sums of such costs, and tables of them as text and as HTML."""
 
 import html
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from os.path import basename, dirname, join
 from typing import Literal, overload
 
 from ..files import printable
@@ -10,6 +12,7 @@ from ..files import printable
 By = Literal["op", "module", "line"]
 
 OUTSIDE = "outside ops"  # NumPy, Python and the engine: all that is in no operation
+UP_TO = "up to "  # before the line that ended such a time
 WIDTH = 100  # columns of a table
 MOST_ROWS = 40  # in a table; the others are one line
 NOT_KNOWN = {"module": "outside modules", "line": "unknown line"}
@@ -25,7 +28,8 @@ class Cost:
     outside             seconds in no op: NumPy, Python, the engine, the update of an optimiser
     forward_flops, backward_flops
                         floating-point operations, by the counts in `work.py`
-    unknown             calls whose operations are not known: those of your own Functions
+    unknown             calls whose operations are not known: Functions of your own, and ops of
+                        which the graph does not tell a shape
     kept                bytes of memory kept for the backward pass, shared memory once
     parameters          bytes of parameters among what it reads in the backward pass; these exist
                         anyway, so they are no part of `kept`
@@ -105,6 +109,9 @@ class Table(Sequence[Cost]):
         self.total = Cost(op="total", module="total", line="total")
         for row in self.rows:
             self.total.add(row)
+        paths = {row.line.removeprefix(UP_TO).rpartition(":")[0] for row in self.rows}
+        counts = Counter(map(basename, paths))
+        self._ambiguous = {name for name, count in counts.items() if count > 1}
 
     @overload
     def __getitem__(self, index: int) -> Cost: ...
@@ -162,7 +169,15 @@ class Table(Sequence[Cost]):
         return [head, *lines, self._line(self.total, "total")]
 
     def _name(self, row: Cost) -> str:
-        return printable(getattr(row, self.by)) or NOT_KNOWN.get(self.by, "")
+        name: str = getattr(row, self.by)
+        if self.by == "line" and ":" in name:
+            before = UP_TO if name.startswith(UP_TO) else ""
+            path, _, number = name.removeprefix(before).rpartition(":")
+            short = basename(path)
+            if short in self._ambiguous:
+                short = join(basename(dirname(path)), short)
+            name = f"{before}{short}:{number}"
+        return printable(name) or NOT_KNOWN.get(self.by, "")
 
     def _line(self, row: Cost, name: str) -> list[str]:
         cells = [name, f"{row.calls:,}" if row.calls else ""]

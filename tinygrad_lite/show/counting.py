@@ -30,7 +30,9 @@ def cost(loss: TensorBase, names: Any = None) -> Ledger:
 
     Floating-point operations forward and backward (for the gradients that are wanted), the bytes
     that are kept for the backward pass, and those that are moved.  Times too, if the graph was made
-    inside `profile()`; source lines and Modules inside `profile()` or `keep_values()`.
+    inside `profile()`; source lines and Modules inside `profile()` or `keep_values()`.  What the
+    graph does not tell, such as a frozen bias, which no rule reads, is not counted; `profile()`
+    sees all.
 
     names   a Module: then ops that use a parameter belong to the Module that has it
 

@@ -98,9 +98,10 @@ def heat_colour(level: float) -> str:
 def _label(box: Box) -> str:
     title = _escaped(box.title)
     lines = [title if box.kind in ("constant", "chain", "more") else f"<b>{title}</b>"]
-    ink = PALE_INK
+    pale = PALE_INK if box.heat is None else INK  # pale text is hard to read on a hot box
+    ink = pale
     for line in box.details if box.heat is None else [*box.details, box.heat[1]]:
-        ink = GRADIENT_INK if _GRADIENT.match(line) else PALE_INK if ": " in line else ink
+        ink = GRADIENT_INK if _GRADIENT.match(line) else pale if ": " in line else ink
         lines.append(f'<font point-size="9" color="{ink}">{_escaped(line)}</font>')
     return f"<{'<br/>'.join(lines)}>"
 

@@ -1,15 +1,23 @@
 """Ledger: what a computation costs, by op, Module and source line."""
 
+import gc
 import weakref
 from collections.abc import Sequence
+from dataclasses import replace
 from threading import Lock
-from typing import get_args
+from typing import Any, get_args
 
 from ..arrays.arguments import choice
 from ..engine.graph import Node, Output, TensorBase
 from ..files import FilePath
 from .costs import By, Cost, NodeCost, Table, time_text
+from .folding import Fold, check_fold, folded
+from .heat import heat, measure_of
+from .history import History
 from .kept_memory import Alive, alive
+from .naming import Names
+from .outline import outline_of
+from .picture import Picture, checked_suffix
 from .tracefile import Event, save
 
 MOST_EVENTS = 1_000_000  # that a trace file may have; the sums have all
@@ -82,8 +90,57 @@ class Ledger:
                     f"times of {len(self._rows)} threads, which ran side by side, added up"
                 )
         if any(row.unknown for row in self.rows):
-            notes.append("? and >: the operations of Functions of your own are not known")
+            notes.append("? and >: Functions of your own, and unknown shapes, are not counted")
         return notes
+
+    def draw(
+        self,
+        path: FilePath | None = None,
+        *,
+        by: str | None = None,
+        names: Any = None,
+        fold: Fold = None,
+    ) -> Picture:
+        """The graph as `draw` draws it, its boxes coloured by what they cost.
+
+            ledger.draw("costs.svg", by="time", names=model, fold="module")
+
+        Of a measured block, the graph of the newest tensor that is still alive: keep the loss.
+
+        by    "time", "flops", "bytes" (kept for the backward pass) or "moved" (bytes read and
+              written); default: "time" if it was measured, else "flops"
+
+        Errors: ValueError for another `by`, if there are no times, and if no tensor is alive; those
+        of `tinygrad_lite.draw`.
+        """
+        measure = measure_of(by, any(row.forward or row.backward for row in self.rows))
+        check_fold(fold, "Ledger.draw")
+        kind = None if path is None else checked_suffix(path, "Ledger.draw")
+        known = Names.of(names, "Ledger.draw")
+        outline = outline_of(History(self._newest()), known)
+        if kind != "html":  # a page folds by itself
+            outline = folded(outline, fold)
+        told = heat(outline.boxes, self.of, measure)
+        picture = Picture(replace(outline, notes=[told, *outline.notes]))
+        if path is not None:
+            picture.save(path)
+        return picture
+
+    def _newest(self) -> TensorBase:
+        """The newest tensor of what was seen."""
+        if self.tensor is not None:
+            return self.tensor
+        tensors = [
+            one
+            for one in gc.get_objects()
+            if issubclass(type(one), TensorBase) and one._node is not None and self.of(one)
+        ]
+        if not tensors:
+            raise ValueError(
+                "Ledger.draw: no tensor that was computed in the block is alive; keep the loss in "
+                "a variable"
+            )
+        return max(tensors, key=lambda one: one._node.serial)
 
     def save(self, path: FilePath) -> None:
         """Write a file: .json, a trace for ui.perfetto.dev and chrome://tracing, or .csv, the rows.

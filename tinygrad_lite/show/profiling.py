@@ -17,7 +17,7 @@ from ..checkpointing import Checkpoint
 from ..engine.graph import Output, OutputGradients, TensorBase
 from ..engine.recording import Observer, user_line
 from .clock import apart, now, resume
-from .costs import OUTSIDE, Cost, NodeCost
+from .costs import OUTSIDE, UP_TO, Cost, NodeCost
 from .keeping import kept_of
 from .kept_memory import Memory
 from .ledger import Ledger, measured
@@ -97,7 +97,7 @@ class Timeline:
             if frame.module.endswith("()"):  # the update of an optimiser
                 self.row(frame.module, frame.module, line).outside += elapsed
             else:
-                self.row(OUTSIDE, frame.module, f"up to {line}").outside += elapsed
+                self.row(OUTSIDE, frame.module, f"{UP_TO}{line}").outside += elapsed
             return
         for one in (cost, self.row(cost.op, cost.module, cost.line)):
             setattr(one, frame.phase, getattr(one, frame.phase) + elapsed)

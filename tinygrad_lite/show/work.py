@@ -72,6 +72,10 @@ class Call:
             raise Unknown
         return found
 
+    def like(self, position: int) -> Shape:
+        """The shape of an input that the result has too, from whichever is known."""
+        return self.shape(position) if self.given(position) else self.result
+
     def size(self, position: int) -> int:
         """The number of elements of an input.  Unknown if it is not known."""
         return prod(self.shape(position))
@@ -87,9 +91,15 @@ class Call:
     @property
     def result(self) -> Shape:
         """The shape of the first result.  Unknown if it is not known."""
-        if not self.results or self.results[0] is None:
-            raise Unknown
-        return self.results[0]
+        return self.result_at(0)
+
+    def result_at(self, *positions: int) -> Shape:
+        """The shape of the first of these results that is known."""
+        for position in positions:
+            found = self.results[position] if position < len(self.results) else None
+            if found is not None:
+                return found
+        raise Unknown
 
     @property
     def elements(self) -> int:
@@ -109,7 +119,7 @@ def work(op: Any, inputs: Sequence[Shape | None], results: Sequence[Shape | None
     each = ELEMENTWISE.get(type(op))
     try:
         if count is not None:
-            return Work(*map(int, count(call)))
+            return Work(*(max(int(number), 0) for number in count(call)))
         if each is None:
             return None
         n = call.elements if type(op) is not activations.Gelu else call.size(0)
@@ -264,13 +274,14 @@ def _scatter_extreme(call: Call) -> Count:
 
 
 def _matmul(call: Call) -> Count:
-    a, b = call.shape(0), call.shape(1)
-    product = 2 * call.elements * a[-1]
+    inner = call.shape(0)[-1] if call.given(0) else call.shape(1)[-2:][0]
+    product = 2 * call.elements * inner
     backward = 0
-    for position, shape in enumerate((a, b)):
+    for position in (0, 1):
         if call.wanted(position):
             backward += product
-            if len(a) > 2 and len(b) > 2:  # a stack that was broadcast is summed
+            if min(call.op.ranks) > 2:  # a stack that was broadcast is summed
+                shape = call.shape(position)
                 stack = prod(call.result[:-2]) * prod(shape[-2:])
                 backward += max(stack - prod(shape), 0)
     return product, backward
@@ -423,20 +434,21 @@ def _cross_entropy(call: Call) -> Count:
 
 def _standardised(call: Call, rows: int) -> int:
     """(x - mean) r: two means, a difference, a square, a product; 3 for each r."""
-    return 5 * call.size(0) + 3 * rows
+    return 5 * prod(call.like(0)) + 3 * rows
 
 
 def _rows(call: Call, axes: Sequence[int]) -> int:
-    return call.size(0) // max(prod(call.shape(0)[axis] for axis in axes), 1)
+    shape = call.like(0)
+    return prod(shape) // max(prod(shape[axis] for axis in axes), 1)
 
 
 def _layer_norm(call: Call) -> Count:
-    return _standardised(call, _rows(call, call.op.axes)), call.wanted(0) * 7 * call.size(0)
+    return _standardised(call, _rows(call, call.op.axes)), call.wanted(0) * 7 * prod(call.like(0))
 
 
 def _affine(call: Call, forward: int, size: int) -> Count:
     """A standardised x times w plus b: what w and b add to it, forward and backward."""
-    x = call.size(0)
+    x = prod(call.like(0))
     scaled, shifted = call.given(1), call.given(2)
     backward = call.wanted(0) * (7 + scaled) * x
     backward += call.wanted(1) * max(2 * x - size, 0) + call.wanted(2) * max(x - size, 0)
@@ -444,24 +456,23 @@ def _affine(call: Call, forward: int, size: int) -> Count:
 
 
 def _layer_norm_affine(call: Call) -> Count:
-    size = call.size(1)
-    rank = len(call.shape(0))
-    rows = _rows(call, range(rank - len(call.shape(1)), rank))
-    return _affine(call, _standardised(call, rows), size)
+    shape, sizes = call.like(0), call.op.sizes
+    rows = _rows(call, range(len(shape) - len(sizes), len(shape)))
+    return _affine(call, _standardised(call, rows), prod(sizes))
 
 
 def _batch_norm(call: Call) -> Count:
-    channels = call.shape(0)[1]
+    channels = call.like(0)[1]
     return _affine(call, _standardised(call, channels), channels)
 
 
 def _group_norm(call: Call) -> Count:
-    images, channels = call.shape(0)[:2]
+    images, channels = call.like(0)[:2]
     return _affine(call, _standardised(call, images * call.op.groups), channels)
 
 
 def _rms_norm(call: Call) -> Count:
-    x, scaled = call.size(0), call.given(1)
+    x, scaled = prod(call.like(0)), call.given(1)
     forward = 3 * x + 3 * _rows(call, call.op.axes) + scaled * x  # square, mean, product
     both = 2 * x  # n = x r and g n
     backward = both * max(call.wanted(0), call.wanted(1))
@@ -473,8 +484,7 @@ def _rms_norm(call: Call) -> Count:
 
 
 def _channel_affine(call: Call) -> Count:
-    x = call.size(0)
-    channels = call.shape(0)[1]
+    x, channels = prod(call.like(0)), call.like(0)[1]
     forward = x * (1 + call.given(1) + call.given(3))
     backward = call.wanted(0) * x
     backward += call.wanted(2) * ((2 + call.given(1)) * x - channels)
@@ -490,7 +500,8 @@ LSTM_SLOPES = 26  # tanh(c) again 4, the total of c 5, f 1, dz 4, slopes 8, thei
 
 
 def _lstm_cell(call: Call) -> Count:
-    (rows, inputs), h = call.shape(0), call.shape(2)[-1]
+    rows, h = call.result_at(0, 1)
+    inputs = call.shape(0)[1] if call.given(0) else call.shape(3)[1]
     of_x, of_h = 2 * rows * 4 * h * inputs, 2 * rows * 4 * h * h
     biases = call.given(5) + call.given(6)
     forward = of_x + of_h + rows * h * (LSTM_GATES + 4 * (1 + biases))
@@ -502,15 +513,15 @@ def _lstm_cell(call: Call) -> Count:
 
 
 def _rnn(call: Call) -> Count:
-    rows, h = call.shape(0)
+    rows, h = call.like(0)
     product = 2 * rows * h * h
     slope = 1 if call.op.relu else 3
     return product + 2 * rows * h, product * (1 + call.wanted(2)) + (slope + 1) * rows * h
 
 
 def _lstm(call: Call) -> Count:
-    rows, quadruple = call.shape(0)
-    h = quadruple // 4
+    rows = call.result_at(0, 1, 2)[0]
+    h = (call.shape(0)[1] if call.given(0) else call.shape(3)[0]) // 4
     entering = call.shape(3)[1]  # h, or the size of the projection
     product = 2 * rows * 4 * h * entering
     forward = product + rows * h * (LSTM_GATES + 4)
@@ -523,7 +534,8 @@ def _lstm(call: Call) -> Count:
 
 
 def _gru(call: Call) -> Count:
-    rows, triple = call.shape(0)
+    rows = call.result_at(0, 1)[0]
+    triple = call.shape(0)[1] if call.given(0) else call.shape(2)[0]
     h = triple // 3
     product = 2 * rows * triple * h
     forward = product + rows * h * (16 + 3 * call.given(3))
