@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from show.nan_cases import CASES, Case
 
-from tinygrad_lite import keep_values, trace_nan
+import nn
+from tinygrad_lite import Function, Tensor, checkpoint, keep_values, no_grad, trace_nan
 
-WARNS = "ignore:(.*all scores along|.*no degree of freedom|the loss is)"
+pytestmark = pytest.mark.filterwarnings("ignore:the loss is (inf|-inf|nan)")
+WARNS = "ignore:(.*all scores along|.*no degree of freedom)"
 
 
 def marked_line(build: Any) -> str:
@@ -79,3 +81,217 @@ def test_of_a_released_graph_it_says_what_to_do(name: str) -> None:
     assert result.op is None
     assert "before backward, or call inside `with keep_values():`" in result.known_from
     del leaves
+
+
+# What is finite, or was meant
+
+
+def states(build: Any) -> Any:
+    """What trace_nan finds of a live and of a kept graph."""
+    loss, leaves = build()
+    yield trace_nan(loss)
+    with keep_values():
+        loss, leaves = build()
+        loss.backward()
+    yield trace_nan(loss)
+    del leaves
+
+
+def masked_scores() -> Any:
+    x = Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    p = (x + Tensor([[0.0, -np.inf], [0.0, 0.0]])).softmax()
+    return p.square().sum(), [x]
+
+
+def masked_attention() -> Any:
+    x = Tensor(np.eye(3)[None, None], requires_grad=True)
+    return x.scaled_dot_product_attention(x, x, is_causal=True).square().sum(), [x]
+
+
+def a_logarithm_that_where_drops_without_a_gradient() -> Any:
+    x = Tensor([1.0, 0.0], requires_grad=True)
+    return Tensor.where(x.data == 0, x * 2.0, x.detach().log()).sum(), [x]
+
+
+def an_inf_that_a_quotient_turns_into_zero() -> Any:
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    return (x / Tensor([1.0, np.inf])).sum(), [x]
+
+
+def an_infinite_gradient_that_relu_stops() -> Any:
+    x = Tensor([4.0, -1.0], requires_grad=True)
+    return (x.relu() * 1.0).sqrt().sum(), [x]
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        masked_scores,
+        masked_attention,
+        a_logarithm_that_where_drops_without_a_gradient,
+        an_inf_that_a_quotient_turns_into_zero,
+        an_infinite_gradient_that_relu_stops,
+    ],
+)
+def test_what_does_no_harm_is_not_blamed(build: Any) -> None:
+    for result in states(build):
+        assert not result
+        assert repr(result) == (
+            "trace_nan: finite everywhere: the tensor, and the gradient of each leaf."
+        )
+
+
+def test_nan_at_padded_positions_is_found_behind_the_gradient() -> None:
+    def build() -> Any:
+        w = Tensor([[2.0], [3.0]], requires_grad=True)
+        y = Tensor([[1.0, 2.0], [np.nan, 4.0]]) @ w
+        return Tensor.where(Tensor([[True], [False]]), y, 0.0).sum(), [w]
+
+    for result in states(build):
+        assert (result.op, result.direction, result.index) == ("Matmul", "backward", (0, 0))
+        assert "does not show in the result" in result.repair
+        assert result.repair.endswith("the input a of Matmul, of shape (2, 2), has nan at (1, 0)")
+
+
+def test_an_inf_of_the_data_is_named_where_it_becomes_nan() -> None:
+    def build() -> Any:
+        x = Tensor([[1.0, np.inf]])
+        w = Tensor([[2.0, 0.5], [3.0, -0.5]], requires_grad=True)
+        return (x @ w).sum(), [w]
+
+    for result in states(build):
+        assert (result.op, result.index) == ("Sum", ())
+        assert result.repair.endswith("the input a of Matmul, of shape (1, 2), has inf at (0, 1)")
+
+
+# Names, modules, paths
+
+
+def test_a_model_gives_names_and_modules() -> None:
+    model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Sequential(nn.Linear(4, 2)))
+    model[2][0].weight.data[1, 2] = np.nan
+    with keep_values():
+        loss = model(Tensor(np.ones((5, 3), np.float32))).cross_entropy(np.zeros(5, np.int64))
+    result = trace_nan(loss, names=model)
+    assert result.of == "the parameter 2.0.weight"
+    assert result.index == (1, 2)
+    assert result.module is not None
+    assert result.module.endswith("2.0 (Linear)")
+    assert "it reaches the result through Linear, CrossEntropy, Mean" in repr(result)
+
+
+def test_hostile_names_stay_on_one_line() -> None:
+    w = Tensor([np.nan], requires_grad=True)
+    result = trace_nan((w * 2.0).sum(), names={"a\n\x1b[31mb": w})
+    assert result.of == r"the parameter a\n\x1b[31mb"
+    assert "\n" not in result.summary()
+
+
+def test_several_origins_the_first_in_the_order_of_execution_is_told() -> None:
+    def build() -> Any:
+        x = Tensor([4.0, -1.0], requires_grad=True)
+        a = x.sqrt()
+        b = (x - 4.0).log()
+        return (b + a).sum(), [x]
+
+    for result in states(build):
+        assert (result.op, result.index) == ("Sqrt", (1,))
+
+
+def test_an_op_with_several_results() -> None:
+    def build() -> Any:
+        x = Tensor([[1.0, np.nan], [3.0, 4.0]], requires_grad=True)
+        lstm = nn.LSTM(2, 3)
+        return lstm(x.reshape(1, 2, 2))[0].square().sum(), [x, *lstm.parameters()]
+
+    for result in states(build):
+        assert result.of == "parameter 1, of shape (2, 2),"
+        assert result.index == (0, 1)
+
+
+def test_no_recursion_and_a_chain_is_told_in_short() -> None:
+    x = Tensor([0.0], requires_grad=True)
+    y = x.log()
+    for _ in range(20_000):
+        y = y + 1.0
+    result = trace_nan(y.sum())
+    assert (result.op, result.index) == ("Log", (0,))
+    assert result.path == "it reaches the result through 20000 x Add, Sum"
+
+
+# States
+
+
+def test_a_value_that_was_written_since_is_unknown() -> None:
+    x = Tensor([1.0, 0.0], requires_grad=True)
+    with no_grad():
+        loss = trace_nan(x.log().sum())
+    assert loss.found
+    assert "no_grad()" in loss.headline
+    loss = x.log().sum()
+    x.data[1] = 5.0
+    x.mark_changed()
+    result = trace_nan(loss)
+    assert result.op == "Sum"
+    assert "earlier ones are unknown: the values of Log were not saved" in result.known_from
+
+
+def test_an_update_after_the_loss_is_told_apart() -> None:
+    w = Tensor([2.0], requires_grad=True)
+    with keep_values():
+        loss = (w * w).sum()
+        loss.backward()
+    w.data[0] = np.inf
+    result = trace_nan(loss, {"w": w})
+    assert not result.found
+    assert "the parameter w is not finite now: an update after" in result.known_from
+
+
+def test_a_tensor_of_several_elements() -> None:
+    x = Tensor([[1.0, 0.0]], requires_grad=True)
+    result = trace_nan(x.sqrt())
+    assert result.index == (0, 1)
+    assert "the tensor is finite; for the gradient of its sum, the backward of Sqrt" in repr(result)
+    assert trace_nan((x - 1.0).log()).index == (0, 1)
+
+
+def test_a_leaf_and_a_tensor_without_a_graph() -> None:
+    assert trace_nan(Tensor([1.0, np.inf])).index == (1,)
+    assert not trace_nan(Tensor([1, 2]))
+    assert trace_nan(Tensor([np.nan], requires_grad=True)).of == "parameter 1, of shape (1,),"
+
+
+def test_a_checkpoint_is_as_far_as_it_goes() -> None:
+    x = Tensor([1.0, 0.0], requires_grad=True)
+    with keep_values():
+        loss = checkpoint(lambda t: t.log(), x).sum()
+    result = trace_nan(loss)
+    assert (result.op, result.index) == ("Checkpoint", (1,))
+    assert "without checkpoint" in result.repair
+
+
+def test_a_function_of_the_users_is_not_run_again() -> None:
+    runs = []
+
+    class Logarithm(Function):
+        saves = "inputs"
+
+        def forward(self, x: Any) -> Any:
+            runs.append("forward")
+            return np.log(x)
+
+        def backward(self, g: Any, y: Any, x: Any) -> Any:
+            return (g / x,)
+
+    x = Tensor([0.0, 1.0], requires_grad=True)
+    with keep_values():
+        loss = Logarithm.apply(x).sum()
+    assert trace_nan(loss).op == "Logarithm"
+    assert runs == ["forward"]
+
+
+def test_errors() -> None:
+    with pytest.raises(TypeError, match=r"^trace_nan: loss: expected a Tensor; got float$"):
+        trace_nan(1.0)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"^trace_nan: names: expected a Module"):
+        trace_nan(Tensor(1.0), names=3)

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..arrays.recorded import recorder
 from ..engine.graph import Leaf, TensorBase
+from ..files import printable
 from .history import ASK, History
 from .naming import Names
 from .origins import UNKNOWN, Origin, in_backward, in_forward
@@ -114,7 +115,9 @@ def trace_nan(loss: TensorBase, names: Any = None) -> NonFinite:
     if history.state == "released":  # even leaves may have been updated since
         return _of_leaves(history, known)
     origin = in_forward(history) if damaged else in_backward(history)
-    return _clean(history) if origin is None else _found(history, origin, known)
+    if origin is not None:
+        return _found(history, origin, known)
+    return _of_leaves(history, known) if damaged else _clean(history, known)
 
 
 def _without_graph(loss: TensorBase) -> NonFinite:
@@ -132,14 +135,35 @@ def _without_graph(loss: TensorBase) -> NonFinite:
     return result
 
 
-def _clean(history: History) -> NonFinite:
+def _clean(history: History, names: Names) -> NonFinite:
+    """Nothing was found, as far as gradients are known."""
     result = NonFinite()
-    if history.failure is None:
-        result.headline = "finite everywhere: the tensor, and the gradient of each leaf."
-    else:
+    leaves = [node for node in history.order if isinstance(node, Leaf)]
+    if history.failure is not None:
         result.headline = "the tensor is finite; its gradients could not be computed."
         result.known_from = str(history.failure)
+    elif all(history.gradient(leaf) is None for leaf in leaves):
+        result.headline = "the tensor is finite; its gradients are not known."
+        result.known_from = (
+            "backward began at another tensor and released the graph: call trace_nan of that one"
+        )
+    else:
+        result.headline = "finite everywhere: the tensor, and the gradient of each leaf."
+        result.known_from = _since(history, leaves, names)
     return result
+
+
+def _since(history: History, leaves: list[Any], names: Names) -> str | None:
+    """What is not finite now, though this tensor and its gradients are."""
+    for leaf in leaves:
+        holder = leaf.holder() if leaf.holder is not None else None
+        name = _leaf_name(history, leaf, names)
+        if holder is not None and not_finite(holder._data):
+            return f"{name} is not finite now: an update after this tensor was computed wrote it"
+        gradient = _grad_of(leaf)
+        if gradient is not None and not_finite(gradient):
+            return f"the .grad of {name} is not finite: another backward pass, or clipping, made it"
+    return None
 
 
 def _of_leaves(history: History, names: Names) -> NonFinite:
@@ -154,7 +178,10 @@ def _of_leaves(history: History, names: Names) -> NonFinite:
         index, _ = first_bad(data)
         result.found, result.direction = True, "forward"
         result.index, result.number = index, float(data[index])
-        result.headline = f"the tensor has {_number(result.number)}{_at(index)}."
+        leaf = isinstance(history.root, Leaf)
+        result.of = _leaf_name(history, history.root, names) if leaf else None
+        result.headline = f"{result.of or 'the tensor'} has {_number(result.number)}{_at(index)}."
+        result.known_from = None if leaf else result.known_from
         return result
     for node in history.order:
         gradient = _grad_of(node)
@@ -187,7 +214,8 @@ def _found(history: History, origin: Origin, names: Names) -> NonFinite:
     result.index, result.number = origin.index, origin.number
     result.repair, result.overflow = repair(history, origin), is_overflow(case)
     what, at = _number(origin.number), _at(origin.index)
-    seen = "the loss is finite; " if history.tensor._data.ndim == 0 else "the tensor is finite; "
+    one = history.tensor._data.size == 1
+    seen = "the loss is finite; " if one else "the tensor is finite; for the gradient of its sum, "
     if origin.kind in ("parameter", "input"):
         result.of = _given_name(history, origin, names)
         result.headline = f"{result.of} has {what}{at}, before any op that was recorded."
@@ -206,15 +234,24 @@ def _found(history: History, origin: Origin, names: Names) -> NonFinite:
         else:
             made = "is the first op known to have" if origin.kind == "seen" else "made the first"
             result.headline = f"{case.kind} {made} {what} in the forward pass{at}."
-    result.line = history.line(origin.node)
+    line = history.line(origin.node)
+    result.line = None if line is None else printable(line)
     call = history.call(origin.node)
-    result.module = None if call is None else f"{call.path} ({call.kind})"
+    result.module = None if call is None else printable(f"{call.path} ({call.kind})")
     result.path = _path_text(origin)
     result.known_from = _known_from(origin)
     if origin.given is not None:
-        source, at = _given_name(history, origin.given, names), _at(origin.given.index)
-        result.repair = f"{result.repair}; {source} has {_number(origin.given.number)}{at}"
+        result.repair = f"{result.repair}; {_source_text(history, origin.given, names)}"
     return result
+
+
+def _source_text(history: History, source: Origin, names: Names) -> str:
+    """Where an inf or nan came from that the op was given."""
+    what, at = _number(source.number), _at(source.index)
+    if source.kind in ("parameter", "input"):
+        return f"{_given_name(history, source, names)} has {what}{at}"
+    line = history.line(source.node)
+    return f"{type(source.node).__name__} made {what}{at}" + (f" at {line}" if line else "")
 
 
 def _given_name(history: History, origin: Origin, names: Names) -> str:
@@ -227,7 +264,7 @@ def _given_name(history: History, origin: Origin, names: Names) -> str:
     held = saved[position] if saved else given
     name = names.by_data.get(id(held)) or names.by_data.get(id(given))
     if name is not None:
-        return f"the input {name}"
+        return f"the input {printable(name)}"
     if not np.ndim(given):
         return f"the constant {input_name(op, position)} of {type(op).__name__}"
     return f"the input {input_name(op, position)} of {type(op).__name__}, of shape {given.shape},"
@@ -236,7 +273,7 @@ def _given_name(history: History, origin: Origin, names: Names) -> str:
 def _leaf_name(history: History, leaf: Any, names: Names) -> str:
     name = names.of_node(leaf)
     if name is not None:
-        return f"the parameter {name}"
+        return f"the parameter {printable(name)}"
     leaves = [node for node in history.order if isinstance(node, Leaf)]
     return f"parameter {leaves.index(leaf) + 1}, of shape {leaf.out_shape},"
 

@@ -8,6 +8,7 @@ if nothing made a nan of it; otherwise the op that did.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -58,7 +59,9 @@ class Origin:
     path      the ops that it then passed through, up to the loss; in the backward pass, to a leaf
     then      an op on this path that made nan of an inf
     unknown   the ops whose values are not known, and which may have made it earlier
-    given     where an inf was read from that was there before any op, and became nan here
+    given     where an inf or nan came from that the op was given, and that was not to blame until
+              then: an inf of the user's that became nan here; in the backward pass, what is not
+              finite in the forward pass, and did not show there
     """
 
     kind: Kind
@@ -228,8 +231,14 @@ def _was_written(op: Primitive) -> bool:
 
 def in_forward(history: History) -> Origin | None:
     """What made the inf or nan of a tensor's data, which has one; None if nothing is known."""
-    values = Values(history)
-    search = _Search(history, values)
+    index, is_nan = first_bad(history.tensor._data)
+    return _origin_of(history, history.root, index, is_nan)
+
+
+def _origin_of(history: History, node: Node, index: Index, is_nan: bool) -> Origin | None:
+    """What made an element of the result of a node inf or nan; None if nothing is known."""
+    search = _Search(history, Values(history))
+    search.seek(_Target(node, 0, index, is_nan))
     with undisturbed():
         return search.forward()
 
@@ -255,9 +264,7 @@ class _Search:
     # Through the values
 
     def forward(self) -> Origin | None:
-        root = self.history.root
-        index, is_nan = first_bad(self.history.tensor._data)
-        self.seek(_Target(root, 0, index, is_nan))
+        """Go back from all targets."""
         for node in reversed(self.history.order):
             for target in self.targets.pop(node, ()):
                 if isinstance(node, Output):
@@ -413,7 +420,7 @@ class _Search:
             self._made(op, position, index, target)
             return
         found: Sequence[tuple[int, Index]] | None = None
-        inputs, value = self._read(op)
+        inputs, value = _read(op)
         if runs_again(op) and inputs is not None:
 
             def run(given: list[Any]) -> Any:
@@ -446,15 +453,6 @@ class _Search:
             else:
                 self.seek(_Target(op, 0, at, bad, step))
 
-    def _read(self, op: Node) -> tuple[Sequence[Any] | None, Any]:
-        """The inputs and the result of an op that its rule reads."""
-        kept = kept_of(op)
-        if kept is not None and kept.inputs:
-            return kept.inputs, kept.value
-        if isinstance(op, Primitive) and op.saved_inputs is not None:
-            return op.saved_inputs, op.saved_output
-        return None, None
-
     def _made(
         self, op: Node, position: int, index: Index, target: _Target, kind: Kind = "op"
     ) -> None:
@@ -473,7 +471,42 @@ class _Search:
 
 def in_backward(history: History) -> Origin | None:
     """What made the first gradient that is inf or nan and reaches a leaf; None if there is none."""
-    return _Search(history).backward()
+    found = _Search(history).backward()
+    if found is not None and found.kind == "op" and runs_again(found.node):
+        with suppress(CannotRun, IndexError):
+            found.given = _source(history, found)
+    return found
+
+
+def _source(history: History, made: Origin) -> Origin | None:
+    """Where an inf or nan of the forward pass came from that made a gradient inf or nan."""
+    op, position = made.node, made.position or 0
+    inputs, value = _read(op)
+    if inputs is None:
+        return None
+
+    def run(given: list[Any]) -> Any:
+        return backward_again(op, made.arrived, value, given)[position]
+
+    with undisturbed():
+        found = causes(run, inputs, made.index)
+    if not found:
+        return None
+    k, at = found[0]
+    parent, number = op.parents[k], float(np.asarray(inputs[k])[at])
+    if parent is None or isinstance(parent, Leaf):
+        return Origin("input" if parent is None else "parameter", op, k, at, number, inputs)
+    return _origin_of(history, parent, at, bool(np.isnan(number)))
+
+
+def _read(op: Node) -> tuple[Sequence[Any] | None, Any]:
+    """The inputs and the result of an op that its rule reads."""
+    kept = kept_of(op)
+    if kept is not None and kept.inputs:
+        return kept.inputs, kept.value
+    if isinstance(op, Primitive) and op.saved_inputs is not None:
+        return op.saved_inputs, op.saved_output
+    return None, None
 
 
 def _until(target: _Target) -> list[Node]:

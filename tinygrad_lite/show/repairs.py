@@ -156,8 +156,9 @@ def _of_given(case: Case) -> str:
     origin = case.origin
     if origin.kind == "parameter":
         return (
-            "an earlier update wrote it: a learning rate that is too high, or a gradient that was "
-            "not finite; make the optimizer with check_finite=True to be told in which step"
+            "likely an earlier update wrote it: a learning rate that is too high, or a gradient "
+            "that was not finite; make the optimizer with check_finite=True to be told in which "
+            "step"
         )
     if np.isnan(origin.number):
         return (
@@ -288,6 +289,11 @@ def _normalisation(case: Case) -> str:
 
 def _in_backward(case: Case) -> str | None:
     kind, g, a, b = case.kind, case.gradient(), case.at(0), case.at(1)
+    if case.origin.given is not None:
+        return (
+            f"{kind} was given something that is not finite, which does not show in the result, "
+            f"but does in the gradient: replace it before {kind}, with where() or nan_to_num()"
+        )
     unselected = _unselected(case)
     if unselected is not None:
         safe = 0.0 if kind in DOMAINS else 1.0
