@@ -441,6 +441,36 @@ def test_a_long_chain_without_modules_is_folded_too(drawn):
     assert page.all(".current") != []
 
 
+def test_a_call_that_failed_is_seen_at_once(page, tmp_path):
+    path = tmp_path / "failed.html"
+    x = Tensor.ones(2, 3, requires_grad=True)
+    with pytest.raises(ValueError, match="matmul"), tl.draw_on_error(path):
+        (x * 2.0) @ Tensor.ones(4, 5)
+    page.open(path)
+    failed = page.one(".box.failed")
+    assert "matmul failed" in failed.text
+    assert "(4, 5)" in failed.text
+    page.click(failed)
+    assert "test_page_in_browser.py:" in page.panel()
+    assert not page.one("#walk-on").is_enabled()
+
+
+def test_costs_colour_the_boxes(drawn, page, tmp_path):
+    loss, model = layers()
+    path = tmp_path / "costs.html"
+    tl.cost(loss).draw(path, names=model)
+    page.open(path)
+    page.press("u")
+    shades = {float(heat.value_of_css_property("fill-opacity")) for heat in page.all(".box .heat")}
+    assert len(shades) > 1
+    assert "cost" in page.one("#legend").text
+    page.click(page.box("Linear"))
+    assert "Cost" in page.panel()
+
+
 def test_page_needs_no_name(drawn):
     page: Page = drawn(small()[0])
     assert page.one("#title").text == "Graph of Sum"
+    assert "parameter 1" in page.panel()
+    page.one("#node .action").click()
+    assert page.one("#walk-at").text == "1 / 6"

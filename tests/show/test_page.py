@@ -301,6 +301,36 @@ def test_costs_are_colours_with_a_legend(tmp_path):
     assert text.count('"heat":[0.25,"1 ms"]') == 2
 
 
+def test_a_call_that_failed_is_marked(tmp_path):
+    path = tmp_path / "failed.html"
+    a, b = Tensor.ones(2, 3, requires_grad=True), Tensor.ones(4, 5)
+    with pytest.raises(ValueError, match="matmul"), tl.draw_on_error(path, names={"a": a}):
+        (a * 2.0) @ b
+    text = path.read_text()
+    data = json.loads(re.search(r'application/json">(.*?)</script>', text, re.DOTALL)[1])
+    (failed,) = (box for box in data["boxes"] if box["kind"] == "failed")
+    assert "matmul" in failed["title"]
+    assert any("(2, 3)" in line for line in failed["details"])
+    assert any("(4, 5)" in line for line in failed["details"])
+    assert data["steps"] == []
+    assert "forward pass failed" in of_kind(data, "Mul")["gradient"]["missing"]
+
+
+def test_a_page_has_the_newest_boxes_of_a_huge_graph(tmp_path, monkeypatch):
+    monkeypatch.setattr("tinygrad_lite.show.page_data.MOST_BOXES", 100)
+    x = Tensor([1.0], requires_grad=True)
+    y = x
+    for _ in range(300):
+        y = -y
+    _, data = page_of(y, None, tmp_path)
+    assert len(data["boxes"]) == 100
+    assert data["boxes"][-1]["output"]
+    assert data["notes"][0] == "The page shows the newest 100 boxes; 201 older ones are left out."
+    assert all(0 <= source < 100 for box in data["boxes"] for source, *_ in box["inputs"])
+    assert len(data["steps"]) == 100
+    assert data["steps"][-1]["leaving"][0]["to"] == -1
+
+
 def test_the_suffix_may_be_in_capitals_and_an_old_file_is_replaced(tmp_path):
     path = Path(tmp_path) / "Graph.HTML"
     path.write_text("old")

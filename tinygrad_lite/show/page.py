@@ -9,11 +9,12 @@ import hashlib
 import html
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from .history import History
-from .outline import Outline, outline_of
+from .outline import Outline
 from .page_data import data_of
 
 WEB = Path(__file__).parent / "web"
@@ -24,12 +25,15 @@ SCRIPTS = (
 
 
 def page_text(outline: Outline, costs: str = "cost") -> str:
-    """The page about the graph of an outline, as HTML.  The same graph gives the same text.
+    """The page about a graph, as HTML.  The same graph gives the same text.
 
-    outline  of the graph, folded or not: the page has all of it, and folds by itself
+    outline  all of it, unfolded: the page folds by itself
     costs    what the colours of boxes with a `heat` mean, for the legend
     """
-    data = data_of(_whole(outline), costs)
+    history = outline.history
+    if history is not None and history.gradient(history.root) is None:
+        outline = replace(outline, history=History(history.tensor, grads=True))
+    data = data_of(outline, costs)
     style = _read("page.css")
     scripts = {name: _without_map(_read(f"{name}.js")) for name in SCRIPTS}
     parts = {
@@ -41,17 +45,6 @@ def page_text(outline: Outline, costs: str = "cost") -> str:
     }
     # In one pass over the template, so that no name of the graph can be taken for a mark.
     return re.sub(r"\{\{(\w+)\}\}", lambda mark: parts[mark[1]], _read("page.html"))
-
-
-def _whole(outline: Outline) -> Outline:
-    """The same graph unfolded, with gradients, and with the costs of its boxes."""
-    if outline.history is None or any(box.kind == "failed" for box in outline.boxes):
-        return outline
-    whole = outline_of(History(outline.history.tensor, grads=True), outline.names)
-    costs = {box.key: box.heat for box in outline.boxes if box.heat is not None}
-    for box in whole.boxes:
-        box.heat = costs.get(box.key)
-    return whole
 
 
 def json_for_html(value: Any) -> str:

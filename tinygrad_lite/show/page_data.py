@@ -24,6 +24,7 @@ from .page_steps import result_name, steps_of
 from .spot_check import argument_names, checked, hidden_from_rule
 from .wording import options_of
 
+MOST_BOXES = 20_000  # the newest ones; a browser shows more of them slowly
 MOST_CHECKED = 200  # ops; the newest ones
 MOST_TEXT = 2000  # characters of a title, a docstring, a line of code
 MOST_SOURCE = 20_000  # characters of the source of a backward method
@@ -44,18 +45,20 @@ class _Contents:
     def __init__(self, outline: Outline, costs: str) -> None:
         self.outline, self.costs = outline, costs
         self.history: History | None = outline.history
-        self.numbers = {box: number for number, box in enumerate(outline.boxes)}
+        self.boxes = outline.boxes[-MOST_BOXES:]
+        self.numbers = {box: number for number, box in enumerate(self.boxes)}
+        self.failed = any(box.kind == "failed" for box in self.boxes)
         self.arrays = ArrayTable()
         self.groups: dict[ModuleCall, int] = {}
         self.ops: dict[Any, int] = {}
         self.rules: list[Found] = []
-        ops = [box for box in outline.boxes if box.kind == "op"]
+        ops = [box for box in self.boxes if box.kind == "op"]
         self.to_check = set(ops[-MOST_CHECKED:])
 
     def data(self) -> Found:
         """All of it."""
-        boxes = [self._box(box) for box in self.outline.boxes]
-        output = next((box for box in self.outline.boxes if box.is_output), None)
+        boxes = [self._box(box) for box in self.boxes]
+        output = next((box for box in self.boxes if box.is_output), None)
         numbers = {box.nodes[0]: number for box, number in self.numbers.items() if box.nodes}
         titles = [box["title"] for box in boxes]
         history = self.history
@@ -67,7 +70,7 @@ class _Contents:
             "boxes": boxes,
             "groups": self._groups(),
             "ops": self.rules,
-            "steps": [] if history is None else steps_of(history, numbers, titles),
+            "steps": [] if history is None or self.failed else steps_of(history, numbers, titles),
             "arrays": self.arrays.finish(),
         }
 
@@ -75,6 +78,12 @@ class _Contents:
         if self.history is None:
             return []
         notes = []
+        older = len(self.outline.boxes) - len(self.boxes)
+        if older:
+            newest = f"The page shows the newest {len(self.boxes):,} boxes"
+            notes.append(f"{newest}; {older:,} older ones are left out.")
+        if self.failed:
+            return notes
         if self.history.state == "live":
             notes.append(f"Only the values that backward reads are known; for all of them, {ASK}.")
         if self.history.failure is not None:
@@ -84,7 +93,7 @@ class _Contents:
         return notes
 
     def _heat(self) -> Found | None:
-        heats = [box.heat for box in self.outline.boxes if box.heat is not None]
+        heats = [box.heat for box in self.boxes if box.heat is not None]
         if not heats:
             return None
         return {"what": self.costs, "low": min(heats)[1], "high": max(heats)[1]}
@@ -100,7 +109,7 @@ class _Contents:
     def _groups(self) -> list[Found]:
         outer: dict[ModuleCall, ModuleCall | None] = {}
         sizes: dict[ModuleCall, dict[Box, int]] = {}
-        for box in self.outline.boxes:
+        for box in self.boxes:
             for before, call in zip((None, *box.group), box.group, strict=False):
                 outer[call] = before
                 sizes.setdefault(call, {}).update(
@@ -153,6 +162,7 @@ class _Contents:
         found["inputs"] = [
             [self.numbers[source], _cut(text), label]
             for (source, text), label in zip(box.inputs, labels, strict=True)
+            if source in self.numbers
         ]
         return found
 
@@ -205,6 +215,8 @@ class _Contents:
         gradient = history.gradient(node)
         if gradient is not None:
             return self._shown(_named(node, gradient))
+        if self.failed:
+            return {"missing": "not computed: the forward pass failed"}
         if history.failure is not None:
             return {"missing": "not computed: the backward pass fails before it"}
         if history.gradient(history.root) is not None:

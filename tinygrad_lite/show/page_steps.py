@@ -12,7 +12,8 @@ import numpy as np
 
 from ..arrays.shapes import Shape
 from ..arrays.sums import unbroadcast
-from ..engine.graph import Leaf, Node, Output
+from ..engine.function import Primitive
+from ..engine.graph import Node, Output
 from .history import History
 from .page_arrays import brief
 from .spot_check import argument_names
@@ -32,7 +33,7 @@ def steps_of(history: History, numbers: Mapping[Node, int], titles: Sequence[str
     return [
         walk.step(node)
         for node in reversed(history.order)
-        if not isinstance(node, (Leaf, Output))
+        if isinstance(node, Primitive)
         and node in numbers
         and (not known or history.gradient(node) is not None)
     ]

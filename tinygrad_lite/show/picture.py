@@ -46,7 +46,7 @@ class Picture:
         """
         kind = checked_suffix(path, "draw")
         if kind == "html":
-            content = page_text(self.outline).encode("utf-8")
+            content = page_text(self.whole).encode("utf-8")
         else:
             content = render(self.dot, kind) if kind in RENDERED else self.dot.encode("utf-8")
         with replacing(path, "draw") as file:

@@ -23,7 +23,7 @@ from ..ops.decompositions import Cholesky, Eigh
 from ..tensor import Tensor
 
 MOST_ELEMENTS = 4_000_000  # of all inputs and the result; a larger op takes too long
-ELEMENTS = 6  # of each input that are moved; fewer of large ones
+ELEMENTS = 4  # of each input that are moved; fewer of large ones
 FEWEST = 2
 WORK = 100_000  # elements of an op, divided by those that are moved
 AGREES = 1e-5  # relative difference up to which rule and differences agree

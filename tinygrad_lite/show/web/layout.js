@@ -20,9 +20,10 @@ function widthOf(text, font) {
 function measure(item) {
   if (item.size) return item.size;
   const title = shortened(item.title || " ", LONGEST_TITLE);
+  const [longest, most] = item.given?.kind === "failed" ? [70, 16] : [LONGEST_DETAIL, MOST_DETAILS];
   const details = (item.children ? detailsOfGroup(item) : item.given.details)
-    .slice(0, MOST_DETAILS)
-    .map((line) => shortened(line, LONGEST_DETAIL));
+    .slice(0, most)
+    .map((line) => shortened(line, longest));
   const widths = [
     widthOf(title, TITLE_FONT) + (item.children ? 18 : 0),
     ...details.map((line) => widthOf(line, DETAIL_FONT)),

@@ -2,6 +2,7 @@
 // Pan and zoom, by pointer, wheel, pinch or key; and the way from box to box along the arrows.
 
 const MOST_ZOOM = 3;
+const LEGEND = 36; // pixels at the bottom that the legend takes
 
 class Camera {
   /** The view of `world` through the element `stage`; x and y are where the origin stands. */
@@ -31,7 +32,7 @@ class Camera {
 
   fittingZoom() {
     const { width, height } = this.stage.getBoundingClientRect();
-    return Math.min(width / this.extent.width, height / this.extent.height, 1.25);
+    return Math.min(width / this.extent.width, (height - LEGEND) / this.extent.height, 1.25);
   }
 
   /** Show the whole graph; with `at`, not so small that nothing can be read, and there the end. */
@@ -44,8 +45,8 @@ class Camera {
     const x = tooLarge ? at.x : left + this.extent.width / 2;
     this.x = width / 2 - x * this.zoom;
     this.y = tooLarge
-      ? height - 60 - (at.y + at.height / 2) * this.zoom
-      : height / 2 - (top + this.extent.height / 2) * this.zoom;
+      ? height - LEGEND - 12 - (at.y + at.height / 2) * this.zoom
+      : (height - LEGEND) / 2 - (top + this.extent.height / 2) * this.zoom;
     this.show();
   }
 

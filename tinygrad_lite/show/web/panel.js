@@ -1,23 +1,49 @@
 "use strict";
 // What is told of the chosen box: where it came from, its rule, its numbers.
 
-/** Fill the panel for a box or a group; `choose(id)` chooses another, `toStep(box)` shows a step. */
+/** Fill the panel for a box or a group, or for the whole graph; `actions` are those of page.js. */
 function fillNode(panel, item, data, tree, actions) {
-  panel.replaceChildren(...(item ? aboutItem(item, data, tree, actions) : aboutGraph(data)));
+  const parts = item ? aboutItem(item, data, tree, actions) : aboutGraph(data, tree, actions);
+  panel.replaceChildren(...parts.filter(Boolean));
   panel.scrollTop = 0;
 }
 
-function aboutGraph(data) {
-  const ops = data.boxes.filter((box) => box.kind === "op").length;
-  const counted = (number, noun) => `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
-  const others = ["parameter", "constant"].map((kind) =>
-    counted(data.boxes.filter((box) => box.kind === kind).length, kind));
+// The whole graph
+
+const MOST_LISTED = 40; // links in a list
+
+function aboutGraph(data, tree, actions) {
+  const of = (kind) => tree.boxes.filter((box) => box.given.kind === kind);
+  const counts = ["op", "parameter", "constant"].map((kind) => counted(of(kind).length, kind));
+  const output = tree.boxes.find((box) => box.given.output);
+  const steps = data.steps.length;
   return [
     make("h2", {}, data.title),
-    make("p", {}, `A graph of ${counted(ops, "op")}, ${others.join(" and ")}. Choose a box to see ` +
-      "where its number comes from; the slider below walks through the backward pass."),
+    make("p", {}, `A graph of ${counts[0]}, ${counts[1]} and ${counts[2]}. Choose a box to see where ` +
+      "its number comes from."),
+    steps ? make("p", {}, make("button", { class: "action", onclick: () => actions.toStep(0) },
+      "Walk through the backward pass")) : null,
     ...data.notes.map((note) => make("p", { class: "note" }, note)),
+    listOf("Output", output ? [output] : [], actions),
+    listOf("Parameters", of("parameter"), actions),
+    listOf("Inputs", of("constant").filter((box) => box.given.shape), actions),
   ];
+}
+
+function counted(number, noun) {
+  return `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
+}
+
+/** A section with links to boxes, each with its shape. */
+function listOf(title, boxes, actions) {
+  if (!boxes.length) return null;
+  const rows = boxes.slice(0, MOST_LISTED).map((box) =>
+    make("li", {}, link(box, actions), " ", make("span", { class: "quiet" }, box.given.shape ?? "")));
+  return section(title, make("ul", { class: "links" }, ...rows, more(boxes.length - rows.length)));
+}
+
+function more(count) {
+  return count > 0 ? make("li", { class: "quiet" }, `and ${count.toLocaleString("en")} more`) : null;
 }
 
 function aboutItem(item, data, tree, actions) {
@@ -32,17 +58,16 @@ function aboutGroup(group, tree, actions) {
   if (group.given) rows.push(["module", group.given.kind]);
   if (group.given?.parameters) rows.push(["holds", group.given.parameters]);
   rows.push(["ops inside", inside.length.toLocaleString("en")]);
-  const links = group.children.slice(0, 40).map((child) => make("li", {}, link(child, actions)));
-  if (group.children.length > links.length) {
-    links.push(make("li", { class: "quiet" }, `and ${group.children.length - links.length} more`));
-  }
+  const links = group.children.slice(0, MOST_LISTED).map((child) =>
+    make("li", {}, link(child, actions)));
   return [
     make("h2", {}, group.title),
     trail(group, actions),
     facts(rows),
     make("p", {}, make("button", { class: "action", onclick: () => actions.toggle(group.id) },
       actions.isFolded(group.id) ? "Open this group" : "Close this group")),
-    section("Inside", make("ul", { class: "links" }, ...links)),
+    section("Inside",
+      make("ul", { class: "links" }, ...links, more(group.children.length - links.length))),
   ];
 }
 
@@ -56,6 +81,7 @@ function aboutBox(box, data, tree, actions) {
     make("h2", {}, given.title, " ", make("span", { class: `tag ${given.kind}` }, given.kind)),
     trail(box, actions),
     facts(factsOf(given)),
+    given.kind === "failed" ? make("pre", { class: "code failed" }, given.details.join("\n")) : null,
     given.line?.[1] ? make("pre", { class: "code", "aria-label": "The line" }, given.line[1]) : null,
     step === undefined ? null : make("p", {}, make("button",
       { class: "action", onclick: () => actions.toStep(step) }, "Its step in the backward pass")),
@@ -71,7 +97,7 @@ function aboutBox(box, data, tree, actions) {
       `${given.check[0] === "none" ? ": " : ". "}${given.check[1]}`)),
     given.memory && section("Kept for the backward pass", ...memory(given.memory)),
     given.heat && section("Cost", make("p", {}, given.heat[1])),
-  ].filter(Boolean);
+  ];
 }
 
 function factsOf(given) {
@@ -82,7 +108,7 @@ function factsOf(given) {
   for (const option of given.options ?? []) rows.push(["option", option]);
   if (given.module) rows.push(["module", given.module]);
   if (given.line) rows.push(["line", given.line[0]]);
-  if (given.output) rows.push(["", "the output of this graph"]);
+  if (given.output && given.kind !== "failed") rows.push(["", "the output of this graph"]);
   return rows;
 }
 
@@ -93,10 +119,9 @@ function neighbours(box, tree, actions) {
     make("ul", { class: "links" }, ...entries)) : null;
   const inputs = rows.map(([name, source, label]) => make("li", {},
     make("span", { class: "name" }, name), link(source, actions), label ? ` ${label}` : ""));
-  const uses = [...new Set(box.uses)].slice(0, 20).map((use) => make("li", {}, link(use, actions)));
-  if (new Set(box.uses).size > 20) {
-    uses.push(make("li", { class: "quiet" }, `and ${new Set(box.uses).size - 20} more`));
-  }
+  const users = [...new Set(box.uses)];
+  const uses = users.slice(0, MOST_LISTED).map((use) => make("li", {}, link(use, actions)));
+  if (users.length > uses.length) uses.push(more(users.length - uses.length));
   if (!inputs.length && !uses.length) return null;
   return make("div", { class: "neighbours" }, listed("Inputs", inputs), listed("Used by", uses));
 }

@@ -29,7 +29,7 @@ function aboutStep(number, data, tree, actions) {
 function aboutLeaving(given, rule, tree, actions) {
   const local = rule?.rules.find((each) => each[2] === given.name);
   const parts = [
-    make("p", {}, "to ", given.to < 0 ? "a constant" : link(tree.boxes[given.to], actions)),
+    make("p", {}, "to ", given.to < 0 ? "an op that is left out here" : link(tree.boxes[given.to], actions)),
     local ? make("div", { class: "rule" }, formula(local)) : null,
     brief(given.pulled),
     given.note ? make("p", { class: "quiet" }, given.note) : null,
