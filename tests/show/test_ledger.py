@@ -262,6 +262,20 @@ def test_the_graph_is_freed_as_it_is_without_a_profile() -> None:
     assert by_name(ledger.by("op"))["Exp"].kept == 8000
 
 
+def test_a_backward_pass_of_a_graph_that_is_older_than_the_profile() -> None:
+    w = Tensor([1.0, 2.0], requires_grad=True)
+    y = w.exp().sum()
+    with profile() as ledger:
+        y.backward()
+    row = by_name(ledger.by("op"))["Exp"]
+    assert (row.calls, row.forward_flops, row.backward_flops, row.unknown) == (0, 0, 2, 0)
+    assert row.backward > 0
+    y = Sleeps.apply(w)
+    with profile() as ledger:
+        y.sum().backward()
+    assert by_name(ledger.by("op"))["Sleeps"].unknown == 1
+
+
 # Counting
 
 
@@ -322,8 +336,12 @@ def test_only_the_gradients_that_are_wanted_count() -> None:
         cost(x @ w)
     with pytest.raises(TypeError, match=r"cost: loss: expected a Tensor; got float"):
         cost(3.0)
-    with pytest.raises(ValueError, match=r"by: expected .*op.*module.*line"):
-        cost(w.sum() if w.requires_grad else Tensor(1.0, requires_grad=True) * 2.0).by("size")
+    ledger = cost(Tensor(1.0, requires_grad=True) * 2.0)
+    with pytest.raises(ValueError, match=r'by: expected "op", "module" or "line"; got .size'):
+        ledger.by("size")
+    with pytest.raises(TypeError, match=r"Ledger.of: node: expected a Tensor or a node; got 3"):
+        ledger.of(3)
+    assert ledger.of(w) is None
 
 
 def test_a_long_chain_and_a_leaf() -> None:

@@ -63,6 +63,10 @@ def test_a_module_has_the_cost_of_all_its_ops(tmp_path) -> None:
     )
     assert any("FLOP" in text for _, text in heats(picture).values())
     assert "Colours show" in (tmp_path / "costs.dot").read_text()
+    cost(loss).draw(tmp_path / "costs.html", by="bytes", names=model)
+    page = (tmp_path / "costs.html").read_text()
+    assert '"heat":[1.0,"160 B, 47%"]' in page  # the result of relu, of 80 + 160 + 60 + 40
+    assert "Colours show bytes kept for the backward pass: 340 B altogether." in page
 
 
 def test_what_cannot_be_drawn_is_told(tmp_path) -> None:

@@ -1,5 +1,6 @@
 """cost: what the graph of a tensor costs, counted from its shapes and from what its nodes keep."""
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -109,7 +110,8 @@ def _counted(
 
 
 def _bytes(shape: Shape, dtype: Any) -> int:
-    return int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    size: int = prod(shape) * dtype.itemsize
+    return size
 
 
 def _is_view(op: Primitive) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from threading import Lock
 from typing import Any, get_args
 
-from ..arrays.arguments import choice
+from ..arrays.arguments import choice, wrong
 from ..engine.graph import Node, Output, TensorBase
 from ..files import FilePath
 from .costs import By, Cost, NodeCost, Table, time_text
@@ -66,6 +66,8 @@ class Ledger:
 
     def of(self, node: Node | TensorBase) -> Cost | None:
         """What one node of the graph, or the one that made this tensor, cost; None if unknown."""
+        if not isinstance(node, TensorBase | Node):
+            raise wrong("Ledger.of: node", "a Tensor or a node", node)
         found = node._node if isinstance(node, TensorBase) else node
         if isinstance(found, Output):
             found = found.parents[0]
@@ -115,13 +117,16 @@ class Ledger:
         """
         measure = measure_of(by, any(row.forward or row.backward for row in self.rows))
         check_fold(fold, "Ledger.draw")
-        kind = None if path is None else checked_suffix(path, "Ledger.draw")
-        known = Names.of(names, "Ledger.draw")
-        outline = outline_of(History(self._newest()), known)
-        if kind != "html":  # a page folds by itself
-            outline = folded(outline, fold)
-        told = heat(outline.boxes, self.of, measure)
-        picture = Picture(replace(outline, notes=[told, *outline.notes]))
+        if path is not None:
+            checked_suffix(path, "Ledger.draw")
+        history, known = History(self._newest()), Names.of(names, "Ledger.draw")
+        # Two sets of boxes, since each is coloured by its own largest one.
+        shown, whole = folded(outline_of(history, known), fold), outline_of(history, known)
+        told = heat(shown.boxes, self.of, measure), heat(whole.boxes, self.of, measure)
+        picture = Picture(
+            replace(shown, notes=[told[0], *shown.notes]),
+            replace(whole, notes=[told[1], *whole.notes]),
+        )
         if path is not None:
             picture.save(path)
         return picture

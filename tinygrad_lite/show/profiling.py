@@ -187,8 +187,10 @@ class Profiler(Observer):
         start = now()
         outer, timeline = self.outer, self.timeline()
         inside = timeline.stack[-1]
-        op = node.parents[0] if isinstance(node, Output) else node
-        cost = self._cost_of(op)
+        op: Any = node.parents[0] if isinstance(node, Output) else node
+        cost = self.ledger.nodes.get(op)
+        if cost is None:
+            cost = self._older(op, timeline, gradient if op is node else None)
         timeline.advance(start)
         timeline.stack.append(Frame(cost, "backward", inside.module, op))
         saved = 0 if op is not node or op.freed else sum(a.nbytes for a in op.kept_arrays())
@@ -209,16 +211,27 @@ class Profiler(Observer):
             resume(end)
         return pulled
 
-    def _cost_of(self, op: Any) -> NodeCost:
-        """That of an op; of one that was recorded before this profile began, a new one."""
-        cost = self.ledger.nodes.get(op)
-        if cost is None:
-            earlier, kept = measured.get(op), kept_of(op)
-            call = None if kept is None else kept.call
-            cost = NodeCost(type(op).__name__, "" if call is None else call.path, op.line or "")
-            if earlier is not None:
-                cost.module, cost.line = earlier.module, earlier.line
-            self.ledger.nodes[op] = cost
+    def _older(self, op: Any, timeline: Timeline, gradient: Any) -> NodeCost:
+        """The cost of an op that was recorded before this profile began."""
+        earlier, kept = measured.get(op), kept_of(op)
+        call = None if kept is None else kept.call
+        cost = NodeCost(type(op).__name__, "" if call is None else call.path, op.line or "")
+        saved = op.saved_inputs or (None,) * len(op.parents)
+        found = work(
+            op,
+            [
+                shape_of(value) if parent is None else parent.out_shape
+                for value, parent in zip(saved, op.parents, strict=False)
+            ],
+            _shapes(tuple(gradient) if isinstance(gradient, OutputGradients) else gradient),
+        )
+        cost.rule = None if found is None else found.backward
+        if earlier is not None:
+            cost.module, cost.line, cost.rule = earlier.module, earlier.line, earlier.rule
+        if cost.rule is None:
+            timeline.count(cost, unknown=1)
+        self.ledger.nodes[op] = cost
+        measured.setdefault(op, cost)
         return cost
 
     def module(self, path: str) -> AbstractContextManager[Any]:
