@@ -46,6 +46,7 @@ ELEMENTWISE: dict[str, Callable[..., Any]] = {
     "sign": np.sign,
     "trunc": np.trunc,
     "sigmoid": lambda x: 1.0 / (1.0 + np.exp(-x)),
+    "softmax": lambda x: np.exp(x) / np.exp(x).sum(1, keepdims=True),
     "erf": np.vectorize(math.erf, otypes=[float]),
     "max": np.maximum,
     "min": np.minimum,
@@ -240,10 +241,10 @@ class Reader:
         elif token.startswith(r"\mathrm"):
             key = token[8:-1].replace(r"\_", "_")
         elif token.startswith(r"\operatorname"):
-            key = token[14:-1]
+            key = token[14:-1].replace(r"\_", "_")
         elif not (token.isalpha() and len(token) == 1) and not re.fullmatch(r"\\[A-Za-z]+", token):
             raise Unknown(token)
-        if self.peek() == "(" and key in ("q", "skew", "onehot", "cofactor", "function"):
+        if self.peek() == "(" and key in ("q", "skew", "one_hot", "cofactor", "function"):
             self.take()
             given = self.listed(")")
             return lambda names: called(key, [one(names) for one in given], names)
@@ -530,7 +531,7 @@ def picked(array: Any, index: Any, names: dict[str, Any]) -> Any:
 def called(key: str, given: list[Any], names: dict[str, Any]) -> Any:
     if key == "function":
         return names["function"](*given)
-    if key == "onehot":
+    if key == "one_hot":
         shape = names["p"].shape
         classes = np.arange(shape[1]).reshape(-1, *(1,) * (len(shape) - 2))
         return (classes == np.expand_dims(given[0], 1)).astype(float)

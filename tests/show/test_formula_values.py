@@ -25,12 +25,30 @@ from tinygrad_lite.show.keeping import kept_of
 IN_WORDS = {
     *("Getitem.x", "ScatterAdd.y", "Setitem.y", "Setitem.x", "Setitem.value", "Pad.y", "Pad.x"),
     *("ScatterExtreme.y", "ScatterExtreme.x", "ScatterExtreme.value", "Concatenate.y"),
-    *("Concatenate.xs", "Split.y", "Split.x", "Unstack.y", "Unstack.x", "Cholesky.y", "QR.y"),
-    *("SVD.y", "Eigh.y", "Sinc.y", "Sinc.x", "LSTMCell.gates", "Cofactor.y"),
+    *("Concatenate.xs", "Split.y", "Split.x", "Unstack.y", "Unstack.x", "Cholesky.y", "QR.q"),
+    *(
+        "QR.r",
+        "SVD.u",
+        "SVD.s",
+        "SVD.vh",
+        "Eigh.w",
+        "Eigh.v",
+        "Sinc.y",
+        "Sinc.x",
+        "LSTMCell.gates",
+        "Cofactor.y",
+    ),
     *(f"{op}.{key}" for op in ("RNN", "LSTM", "GRU") for key in getattr(ops, op).latex),
 }
 # Of ops with several results, those whose gradients the formulas take account of.
-COUNTED = {"LSTMCell": {"h_next", "c_next"}, "LSTM": {"states", "cells"}}
+COUNTED = {
+    "LSTMCell": {"h_next", "c_next"},
+    "LSTM": {"states", "cells"},
+    "QR": {"q", "r"},
+    "SVD": {"u", "s", "vh"},
+    "Eigh": {"w", "v"},
+    "Slogdet": {"logarithm"},
+}
 ATOL = 1e-11
 
 
@@ -96,16 +114,8 @@ def of_rows(names: dict[str, Any]) -> dict[str, Any]:
 
 
 def of_matrices(names: dict[str, Any]) -> dict[str, Any]:
-    """The factors of a matrix, and their gradients."""
-    y, given = names["y"], names[r"\bar{y}"]
-    if not isinstance(y, tuple):
-        return {"size": y.shape[-1]}
-    letters = {"QR": "qr", "SVD": "usv", "Eigh": "wv"}[names["kind"]]
-    found = dict(zip(letters, y, strict=True))
-    found |= {rf"\bar{{{name}}}": one for name, one in zip(letters, given, strict=True)}
-    if names["kind"] == "SVD":
-        found |= {name: found[name].mT for name in ("v", r"\bar{v}")}
-    return found | {"size": (y[1] if names["kind"] != "Eigh" else y[0]).shape[-1]}
+    """The number of rows of the matrices that are written by their elements."""
+    return {"size": names[next(name for name in ("s", "w", "r", "y") if name in names)].shape[-1]}
 
 
 def of_windows(names: dict[str, Any]) -> dict[str, Any]:
@@ -138,10 +148,7 @@ OF_KIND = {
         ("Conv", "ConvInput", "ConvWeight", "SlidingWindows", "OverlapAdd"), of_windows
     ),
     **dict.fromkeys(("SumPool", "MaxPool", "MaxUnpool"), of_windows),
-    "QR": lambda names: of_matrices(names | {"kind": "QR"}),
-    "SVD": lambda names: of_matrices(names | {"kind": "SVD"}),
-    "Eigh": lambda names: of_matrices(names | {"kind": "Eigh"}),
-    "Cholesky": of_matrices,
+    **dict.fromkeys(("QR", "SVD", "Eigh", "Cholesky"), of_matrices),
     "CrossEntropy": lambda names: {
         "classes": 1,
         r"\bar{loss}": np.expand_dims(names[r"\bar{loss}"], 1),
@@ -152,7 +159,7 @@ OF_KIND = {
     },
     "Cofactor": of_cofactor,
     "Det": lambda names: {r"\bar{y}": names[r"\bar{y}"][..., None, None]},
-    "Slogdet": lambda names: {r"\bar{y}": (None, names[r"\bar{y}"][1][..., None, None])},
+    "Slogdet": lambda names: {r"\bar{logarithm}": names[r"\bar{logarithm}"][..., None, None]},
     "LSTMCell": of_lstm,
     "Recurrence": of_recurrence,
 }
@@ -167,10 +174,8 @@ def formulas_of(node: Any) -> dict[str, tuple[str, Any]]:
     if not kind.results:
         found["y"] = formulas["y"], kept.value
     further = set(kind.results[1:]) - COUNTED.get(kind.__name__, set())
-    if kind.__name__ == "LayerNorm":
-        further = {1}
     for name in further:  # a gradient of which the formulas take no account
-        if kept.gradient[name if name == 1 else kind.results.index(name)] is not None:
+        if kept.gradient[kind.results.index(name)] is not None:
             return found
     fixed, _ = input_names(kind)
     for name, pulled in zip(fixed, kept.pulled, strict=False):

@@ -2,9 +2,10 @@
 
 import xml.etree.ElementTree as ET
 
+import numpy as np
 import pytest
 
-from tinygrad_lite import Tensor, ops
+from tinygrad_lite import Tensor, explain, ops
 from tinygrad_lite.engine.reads import input_names
 from tinygrad_lite.ops import primitives
 from tinygrad_lite.show.formulas import latex_of, mathml, substituted, text, variable
@@ -35,6 +36,18 @@ def test_text_reads_like_python():
     assert text(ops.Softmax.latex["x"]) == "y * (dL/dy - sum(dL/dy * y over axes))"
 
 
+def test_an_index_of_a_name_with_an_index_stands_apart():
+    assert text(substituted("x_{i}", {"x": "h_1"})) == "h₁[i]"
+    assert text(substituted(r"\bar{x}_{i, k}", {"x": "h_1"})) == "dL/dh₁[i, k]"
+
+
+def test_explain_says_of_each_result_what_that_result_is():
+    x = Tensor(np.array([[2.0, 1.0], [0.0, 3.0]]), requires_grad=True)
+    assert "log(|det(w₁)|)" in str(explain(x.slogdet()[1]))
+    assert "sign(det" not in str(explain(x.slogdet()[1]))
+    assert "the singular values of w₁" in str(explain(x.svd()[1].sum()))
+
+
 def test_a_node_has_the_formulas_of_its_options():
     x, w = Tensor.ones(2, 3, requires_grad=True), Tensor.ones(4, 3, requires_grad=True)
     node = x.linear(w, transposed=True)._node
@@ -47,7 +60,7 @@ def test_variables_are_substituted_and_nothing_else():
     formula = r"\bar{y} \odot \exp(x) x_{x} \mathrm{low} \text{ if x } \mathrm{axes}"
     names = {"x": variable("h1"), "y": variable("loss"), "low": "q"}
     assert substituted(formula, names) == (
-        r"\bar{\mathrm{loss}} \odot \exp(h_{1}) {h_{1}}_{x} q \text{ if x } \mathrm{axes}"
+        r"\bar{\mathrm{loss}} \odot \exp(h_{1}) (h_{1})_{x} q \text{ if x } \mathrm{axes}"
     )
 
 

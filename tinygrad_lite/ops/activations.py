@@ -100,7 +100,10 @@ class Gelu(Primitive):
     results = ("product", "s")
     fresh = True
     latex = {
-        "product": r"x \odot s",
+        "product": (
+            r"x \odot s, \text{ where } s = \frac{1 + \tanh(\theta)}{2}, "
+            r"\theta = \sqrt{2 / \pi} \, (x + 0.044715 x^{3})"
+        ),
         "s": (
             r"\frac{1 + \tanh(\theta)}{2}, "
             r"\text{ where } \theta = \sqrt{2 / \pi} \, (x + 0.044715 x^{3})"

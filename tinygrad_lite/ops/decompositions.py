@@ -56,9 +56,11 @@ class QR(Primitive):
 
     __slots__ = ()
     reads = {"x": ("y",)}
+    results = ("q", "r")
     fresh = True
     latex = {
-        "y": r"(q, r), \text{ where } q \; r = x, q^{\top} \; q = I",
+        "q": r"\text{orthonormal columns, with } q \; r = x",
+        "r": r"\text{upper triangular, with } q \; r = x",
         "x": (
             r"(\bar{q} + q \; \Sigma) \; r^{-\top}, \text{ where } "
             r"\Sigma = \operatorname{tril}(\mu) + \operatorname{tril}(\mu, -1)^{\top}, "
@@ -95,12 +97,12 @@ class SVD(Primitive):
 
     __slots__ = ()
     reads = {"x": ("y",)}
+    results = ("u", "s", "vh")
     fresh = True
     latex = {
-        "y": (
-            r"(u, s, v^{\top}), \text{ where } u \; \operatorname{diag}(s) \; v^{\top} = x, "
-            r"u^{\top} \; u = v^{\top} \; v = I"
-        ),
+        "u": r"\text{the left singular vectors of } x, \text{ as columns}",
+        "s": r"\text{the singular values of } x, \text{ descending}",
+        "vh": r"\text{the right singular vectors of } x, \text{ as rows}",
         "x": (
             r"u \; (\operatorname{diag}(\bar{s}) "
             r"+ (F \odot \operatorname{skew}(u^{\top} \; \bar{u})) \; S "
@@ -108,6 +110,7 @@ class SVD(Primitive):
             r"+ (I - u \; u^{\top}) \; \bar{u} \; S^{-1} \; v^{\top} "
             r"+ u \; S^{-1} \; \bar{v}^{\top} \; (I - v \; v^{\top}), "
             r"\text{ where } S = \operatorname{diag}(s), "
+            r"v = \mathrm{vh}^{\top}, \bar{v} = \bar{\mathrm{vh}}^{\top}, "
             r"F_{i, j} = \frac{1}{s_{j}^{2} - s_{i}^{2}}, F_{i, i} = 0, "
             r"\operatorname{skew}(a) = a - a^{\top}"
         ),
@@ -148,12 +151,11 @@ class Eigh(Primitive):
 
     __slots__ = ()
     reads = {"x": ("y",)}
+    results = ("w", "v")
     fresh = True
     latex = {
-        "y": (
-            r"(w, v), \text{ where } v \; \operatorname{diag}(w) \; v^{\top} = x, "
-            r"v^{\top} \; v = I"
-        ),
+        "w": r"\text{the eigenvalues of } x, \text{ ascending}",
+        "v": r"\text{the eigenvectors of } x, \text{ as columns}",
         "x": (
             r"v \; (\operatorname{diag}(\bar{w}) "
             r"+ \frac{1}{2} F \odot \operatorname{skew}(v^{\top} \; \bar{v})) \; v^{\top}, "

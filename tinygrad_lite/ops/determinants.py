@@ -89,10 +89,12 @@ class Slogdet(Primitive):
 
     __slots__ = ()
     reads = {"x": ("x",)}
+    results = ("sign", "logarithm")
     fresh = True
     latex = {
-        "y": r"(\operatorname{sign}(\det(x)), \log(\lvert \det(x) \rvert))",
-        "x": r"\bar{y}_{1} \odot x^{-\top}",
+        "sign": r"\operatorname{sign}(\det(x))",
+        "logarithm": r"\log(\lvert \det(x) \rvert)",
+        "x": r"\bar{\mathrm{logarithm}} \odot x^{-\top}",
     }
 
     def forward(self, x):

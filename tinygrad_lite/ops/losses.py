@@ -28,7 +28,10 @@ class CrossEntropy(Primitive):
     latex = {
         "loss": r"\log \sum_{\mathrm{classes}} e^{x} - x_{\mathrm{labels}}",
         "p": r"\frac{e^{x}}{\sum_{\mathrm{classes}} e^{x}}",
-        "x": r"\bar{\mathrm{loss}} \odot (p - \operatorname{onehot}(\mathrm{labels}))",
+        "x": (
+            r"\bar{\mathrm{loss}} \odot "
+            r"(\operatorname{softmax}(x) - \operatorname{one\_hot}(\mathrm{labels}))"
+        ),
     }
 
     def __init__(self, labels):

@@ -77,8 +77,8 @@ class Concatenate(Primitive):
 
     __slots__ = ("axis", "ends")
     latex = {
-        "y": r"\operatorname{concatenate}(x_{0}, x_{1}, \ldots) \text{ along } \mathrm{axis}",
-        "xs": r"\text{the part of } \bar{y} \text{ that comes from } x_{i}",
+        "y": r"\operatorname{concatenate}(\mathrm{xs}) \text{ along } \mathrm{axis}",
+        "xs": r"\text{the part of } \bar{y} \text{ that is that of the input}",
     }
 
     def __init__(self, axis):
@@ -108,11 +108,8 @@ class Split(Primitive):
     fresh = True
     views = True
     latex = {
-        "y": r"(y_{0}, y_{1}, \ldots), \text{ the parts of } x \text{ along } \mathrm{axis}",
-        "x": (
-            r"\operatorname{concatenate}(\bar{y}_{0}, \bar{y}_{1}, \ldots) "
-            r"\text{ along } \mathrm{axis}"
-        ),
+        "y": r"\text{the parts of } x \text{ along } \mathrm{axis}",
+        "x": r"\text{the gradients of all parts, concatenated along } \mathrm{axis}",
     }
 
     def __init__(self, axis, ends):
@@ -146,8 +143,8 @@ class Unstack(Primitive):
     views = True
     fresh = True
     latex = {
-        "y": r"(y_{0}, y_{1}, \ldots), \text{ the slices of } x \text{ along } \mathrm{axis}",
-        "x": r"\operatorname{stack}(\bar{y}_{0}, \bar{y}_{1}, \ldots) \text{ along } \mathrm{axis}",
+        "y": r"\text{the slices of } x \text{ along } \mathrm{axis}",
+        "x": r"\text{the gradients of all slices, stacked along } \mathrm{axis}",
     }
 
     def __init__(self, axis):
@@ -243,7 +240,10 @@ class Fold(Primitive):
             r"\sum_{i \, \mathrm{step} + k = j} x_{i, k} "
             r"\text{ at each } j \text{ along } \mathrm{axis}"
         ),
-        "x": r"\bar{y}_{i \, \mathrm{step} + k} \text{ at each } i, k \text{ along } \mathrm{axis}",
+        "x": (
+            r"\bar{y}_{i \, \mathrm{step} + k} "
+            r"\text{ at each } i, k \text{ along } \mathrm{axis}"
+        ),
     }
 
     def __init__(self, axis, step, shape):

@@ -39,16 +39,18 @@ class LayerNorm(Primitive):
 
     __slots__ = ("axes", "count", "eps")
     reads = {"x": ("y",)}
+    results = ("out", "r")
     fresh = True
     latex = {
-        "y": (
-            r"(\rho \odot (x - \operatorname{mean}_{\mathrm{axes}}(x)), \rho), "
-            r"\text{ where } "
-            r"\rho = \frac{1}{\sqrt{\operatorname{var}_{\mathrm{axes}}(x) + \mathrm{eps}}}"
+        "out": (
+            r"r \odot (x - \operatorname{mean}_{\mathrm{axes}}(x)), \text{ where } "
+            r"r = \frac{1}{\sqrt{\operatorname{var}_{\mathrm{axes}}(x) + \mathrm{eps}}}"
         ),
+        "r": r"\frac{1}{\sqrt{\operatorname{var}_{\mathrm{axes}}(x) + \mathrm{eps}}}",
         "x": (
-            r"y_{1} \odot (\bar{y}_{0} - \operatorname{mean}_{\mathrm{axes}}(\bar{y}_{0}) "
-            r"- y_{0} \odot \operatorname{mean}_{\mathrm{axes}}(\bar{y}_{0} \odot y_{0}))"
+            r"r \odot (\bar{\mathrm{out}} "
+            r"- \operatorname{mean}_{\mathrm{axes}}(\bar{\mathrm{out}}) - \mathrm{out} \odot "
+            r"\operatorname{mean}_{\mathrm{axes}}(\bar{\mathrm{out}} \odot \mathrm{out}))"
         ),
     }
 
@@ -79,7 +81,11 @@ class LayerNormAffine(Primitive):
     results = ("out", "n", "r")
     fresh = True
     latex = {
-        "out": r"n \odot w + b",
+        "out": (
+            r"n \odot w + b, "
+            r"\text{ where } n = r \odot (x - \operatorname{mean}_{\mathrm{features}}(x)), "
+            r"r = \frac{1}{\sqrt{\operatorname{var}_{\mathrm{features}}(x) + \mathrm{eps}}}"
+        ),
         "n": r"r \odot (x - \operatorname{mean}_{\mathrm{features}}(x))",
         "r": r"\frac{1}{\sqrt{\operatorname{var}_{\mathrm{features}}(x) + \mathrm{eps}}}",
         "x": (
@@ -127,7 +133,10 @@ class RMSNorm(Primitive):
     results = ("out", "r")
     fresh = True
     latex = {
-        "out": r"x \odot r \odot w",
+        "out": (
+            r"x \odot r \odot w, \text{ where } "
+            r"r = \frac{1}{\sqrt{\operatorname{mean}_{\mathrm{axes}}(x^{2}) + \mathrm{eps}}}"
+        ),
         "r": r"\frac{1}{\sqrt{\operatorname{mean}_{\mathrm{axes}}(x^{2}) + \mathrm{eps}}}",
         "x": (
             r"r \odot "

@@ -15,8 +15,9 @@ from ..arrays.products import multiply, product
 from ..arrays.sums import sum_along
 from ..engine.function import Primitive
 
-# What the formulas of the gradients are written with: the gradient of the sums z before the gates,
-# as parts for the gates side by side; tau, the total gradient of c; eta, that of h.
+# What the formulas are written with: the gates; the gradient of the sums z before them, as parts
+# side by side; tau, the total gradient of c; eta, that of h.
+_GATES = r"(i, f, g, o) = (\sigma, \sigma, \tanh, \sigma)(x \; w^{\top} + h \; v^{\top} + b + d)"
 _TAU = (
     r"\tau = \bar{\mathrm{c\_next}} + \bar{\mathrm{h\_next}} \odot o \odot (1 - \theta^{2}), "
     r"\theta = \tanh(\mathrm{c\_next})"
@@ -71,12 +72,9 @@ class LSTMCell(Primitive):
     }
     fresh = True
     latex = {
-        "h_next": r"o \odot \tanh(\mathrm{c\_next})",
-        "c_next": r"f \odot c + i \odot g",
-        "gates": (
-            r"(i, f, g, o) = (\sigma, \sigma, \tanh, \sigma)"
-            r"(x \; w^{\top} + h \; v^{\top} + b + d)"
-        ),
+        "h_next": r"o \odot \tanh(\mathrm{c\_next}), \text{ where } " + _GATES,
+        "c_next": r"f \odot c + i \odot g, \text{ where } " + _GATES,
+        "gates": _GATES,
         "x": r"\bar{z} \; w, " + _CELL,
         "h": r"\bar{z} \; v, " + _CELL,
         "c": r"\tau \odot f, \text{ where } " + _TAU,

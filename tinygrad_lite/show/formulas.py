@@ -24,6 +24,7 @@ from html import unescape
 from typing import Any
 
 from ..engine.reads import input_names
+from ..files import printable
 from .keeping import kept_of
 from .math_text import WORDS, text, tokens
 
@@ -100,8 +101,8 @@ def variable(name: str) -> str:
         return name
     if numbered := re.fullmatch("([A-Za-z])_?([0-9]+)", name):
         return f"{numbered[1]}_{{{numbered[2]}}}"
-    printable = "".join(char if char.isprintable() else " " for char in name)
-    return rf"\mathrm{{{''.join(_SPECIAL.get(char, char) for char in printable)}}}"
+    shown = printable(name, len(name))
+    return rf"\mathrm{{{''.join(_SPECIAL.get(char, char) for char in shown)}}}"
 
 
 def substituted(latex: str, names: Mapping[str, str]) -> str:
@@ -134,7 +135,8 @@ def _replaced(found: list[str], names: Mapping[str, str]) -> Iterator[str]:
         if new is None:
             yield from found[start:position]
         elif re.match(r"\s*[_^']", "".join(found[position : position + 2])):
-            yield f"{{{new}}}"  # a name with an index of its own
+            follows = "".join(found[position : position + 2]).lstrip()[0]
+            yield f"({new})" if "_" in new and follows == "_" else f"{{{new}}}"
         else:
             yield new if not _runs_on(new, found, position) else new + " "
 
@@ -245,5 +247,5 @@ def _word(char: str, words: list[str]) -> str:
     """What a character stands for."""
     index = ord(char) - _WORD
     if 0 <= index < len(words):
-        return words[index].replace(" ", "\N{NO-BREAK SPACE}")
-    return char if char.isprintable() or char.isspace() else "\N{REPLACEMENT CHARACTER}"
+        return printable(words[index], len(words[index])).replace(" ", "\N{NO-BREAK SPACE}")
+    return char if char.isprintable() or char in "\t\n" else "\N{REPLACEMENT CHARACTER}"

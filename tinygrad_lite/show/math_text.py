@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
+from ..files import printable
+
 _TOKEN = re.compile(r"\\[A-Za-z]+|\\.|\d+(?:\.\d+)?|\s+|.", re.DOTALL)
 
 # Commands whose argument is a word, and not mathematics.
@@ -22,7 +24,7 @@ SYMBOLS = {
     r"\Pi": "Π", r"\sigma": "σ", r"\tau": "τ", r"\phi": "φ", r"\varphi": "φ", r"\chi": "χ",
     r"\psi": "ψ", r"\omega": "ω", r"\Gamma": "Γ", r"\Delta": "Δ", r"\Theta": "Θ", r"\Lambda": "Λ",
     r"\Sigma": "Σ", r"\Phi": "Φ", r"\Psi": "Ψ", r"\Omega": "Ω", r"\nabla": "∇",
-    r"\emptyset": "∅", r"\backslash": "\N{FULLWIDTH REVERSE SOLIDUS}",
+    r"\emptyset": "∅", r"\backslash": "\\",
 }  # fmt: skip
 _TIMES = {r"\odot": "*", r"\cdot": "·", r"\times": "×", r"\;": "@", "/": "/", r"\circ": "∘"}
 _RELATIONS = {
@@ -41,7 +43,8 @@ _CLOSING = {r"\rvert": "|", r"\rfloor": "⌋", r"\rceil": "⌉", r"\rVert": "‖
 _OVER = frozenset({"max", "min", "mean", "var", "repeated", "argmax", "argmin"})
 _STOPS = frozenset({"}", "&", r"\\", r"\end"})
 _SUPERSCRIPTS = str.maketrans("0123456789+-nikT", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿⁱᵏᵀ")
-_SUBSCRIPTS = str.maketrans("0123456789+-aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉₊₋ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ")
+_SMALL = "₀₁₂₃₄₅₆₇₈₉₊₋ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ"
+_SUBSCRIPTS = str.maketrans("0123456789+-aehijklmnoprstuvx", _SMALL)
 
 
 def tokens(latex: str) -> list[str]:
@@ -58,9 +61,10 @@ def text(latex: str) -> str:
     Any string is accepted; of a command that is not known the name is shown.
     """
     try:
-        return _Reader(tokens(latex)).whole()
-    except RecursionError:
-        return " ".join(latex.replace("\\", " ").split())  # nested beyond reading
+        line = _Reader(tokens(latex)).whole()
+    except RecursionError:  # nested beyond reading
+        line = " ".join(latex.replace("\\", " ").split())
+    return printable(line, len(line))
 
 
 class _Piece(NamedTuple):
@@ -201,7 +205,7 @@ class _Reader:
                 continue
             script = _joined(self.argument())
             if mark == "_":
-                base = _Piece(base.text + _subscript(script), base.kind)
+                base = _indexed(base, script)
             else:
                 base = _Piece(_atomic(base) + _superscript(script))
         return base
@@ -224,8 +228,8 @@ class _Reader:
         if total:
             inner = self.sequence(")", "]", *_CLOSING, term=True)
             body = _joined(inner)
-            if len(inner) == 1 and body.startswith("(") and inner[0].kind == "atom":
-                body = body[1:-1] if _is_wrapped(body) else body
+            if len(inner) == 1 and body.startswith("(") and _is_wrapped(body):
+                body = body[1:-1]
         elif self.skip_blanks() == "(":
             return self.with_scripts(self.call(name + power, over))
         elif self.peek() and self.peek() not in _STOPS and self.peek() not in _RELATIONS:
@@ -289,6 +293,8 @@ class _Reader:
             if not depth:
                 break
             parts.append(SYMBOLS.get(token) or token.lstrip("\\"))
+            if token[-1].isalpha() and token[0] == "\\" and self.peek().isspace():
+                self.next()  # the blank that ends a command
         return "".join(parts)
 
     def close(self, *closing: str) -> str:
@@ -337,8 +343,17 @@ def _atomic(piece: _Piece) -> str:
     return piece.text if piece.kind == "atom" else f"({piece.text})"
 
 
+def _indexed(base: _Piece, script: str) -> _Piece:
+    """An operand with an index: small, unless it has one already."""
+    name = base.text[1:-1] if _is_wrapped(base.text) else base.text
+    small = name[-1:].isalpha() and not set(name[-1:]) & set(_SMALL)
+    return _Piece(name + (_subscript(script) if small else f"[{script}]"), base.kind)
+
+
 def _is_wrapped(line: str) -> bool:
-    """Whether the first bracket of a line is closed by its last character."""
+    """Whether brackets are around the whole line."""
+    if not line.startswith(("(", "[")):
+        return False
     depth = 0
     for position, char in enumerate(line):
         depth += (char in "([") - (char in ")]")

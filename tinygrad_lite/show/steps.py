@@ -44,9 +44,12 @@ class Steps:
         formulas = latex_of(node)
         by = self._symbols(node)
         results = getattr(node, "results", ())
-        if formulas is not None and ("y" in formulas or any(one in formulas for one in results)):
-            key = "y" if "y" in formulas else next(one for one in results if one in formulas)
-            return substituted(formulas[key], by)
+        used = [
+            results[one.index] for one in self.symbols.outputs(node) if one.index < len(results)
+        ]
+        keys = [key for key in ("y", *(used or results[:1])) if key in (formulas or ())]
+        if formulas is not None and keys:
+            return r"; \quad ".join(substituted(formulas[key], by) for key in keys)
         inputs = ", ".join(self.operands(node))
         return rf"{variable(type(node).__name__)}({inputs})"
 
@@ -138,6 +141,8 @@ def _option(name: str, value: Any, node: Node) -> str:
     if name == "axes" and isinstance(value, tuple):
         listed = ", ".join(map(str, value))
         return rf"\text{{axis }}{listed}" if len(value) == 1 else rf"\text{{axes }}{listed}"
+    if name == "axis":
+        return rf"\text{{axis }}{value}"
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return number_latex(value)
     return ""
