@@ -16,16 +16,19 @@ class Steps:
     trained  weak references to the parameters, from the first step on
     used     a weak reference to a gradient that the last step used: one stands for all, since
              zeroing is a matter of the loop, not of a parameter
+    lacking  how many steps lacked gradients
+    watch    what observes the step after the second of these
     """
 
-    __slots__ = ("count", "last", "trained", "used")
+    __slots__ = ("count", "lacking", "last", "trained", "used", "watch")
 
     now: ClassVar[int] = 0
     known: ClassVar[list["Steps"]] = []  # those of all optimisers that made one
     begun: ClassVar[int] = 0  # how many optimisers did
 
     def __init__(self) -> None:
-        self.count = self.last = 0
+        self.count = self.last = self.lacking = 0
+        self.watch: mistakes.Unreached | None = None
         self.trained: list[weakref.ref[Tensor]] = []
         self.used: weakref.ref[ndarray[Any, Any]] | None = None
 
@@ -51,3 +54,38 @@ class Steps:
         self.used = weakref.ref(gradient)
         self.count += 1
         self.last = Steps.now = Steps.now + 1
+
+    def lack(self, optimiser: Any) -> None:
+        """A step found parameters without a gradient.
+
+        A warning if the loss depends on one that never had one; the second such step asks for that,
+        and the one after it tells.
+        """
+        watch, self.watch = self.watch, None
+        found = watch.found() if watch is not None else []
+        if found:
+            weight, line = found[0]
+            more = len(found) - 1
+            mistakes.tell(
+                f"step: {_name(optimiser, weight)}, of shape {weight.shape}"
+                + (f", and {more} more get" if more else ", gets")
+                + f" no gradient although the loss depends on it: {line} reads what was computed "
+                "from it without its graph (detach(), data, a comparison); keep the graph, or "
+                "freeze it with requires_grad_(False)"
+            )
+        self.lacking += 1
+        if self.lacking == 2:
+            weights = [p for p in optimiser.params if p.requires_grad and p not in optimiser.state]
+            if weights:
+                self.watch = mistakes.Unreached(weights, optimiser)
+                self.watch.begin()
+
+
+def _name(optimiser: Any, parameter: Tensor) -> str:
+    """How a warning calls a parameter of an optimiser."""
+    names: list[str] = []
+    for group in optimiser.param_groups:
+        first = len(names)
+        unnamed = [f"parameter {first + i}" for i in range(len(group["params"]))]
+        names += group.get("param_names", unnamed)
+    return next(n for n, p in zip(names, optimiser.params, strict=True) if p is parameter)

@@ -165,6 +165,8 @@ class Optimizer(Notebook):
             if not self._steps.count:
                 self._steps.begin(self.params)
             self._steps.note(gradients[0])
+            if len(updates) < len(self._steps.trained) or self._steps.watch is not None:
+                self._steps.lack(self)
             observer = Observer.current("module")  # may measure the update
             run = apply if self.finiteness is None else self.finiteness.apply
             if observer is None:

@@ -7,6 +7,7 @@ kept_graphs        something keeps the graph of every step alive: `total += loss
 missing_gradients  `.grad` of what is no leaf: `w = w - lr * w.grad`
 losses             a loss that turns inf or nan, and what made it so
 gradient_watch     what made a gradient inf or nan, for an optimiser that refuses it
+unreached          weights on which the loss depends, and which get no gradient
 instructions       what the user's code is doing where a mistake is suspected
 """
 
@@ -14,5 +15,6 @@ from ..arrays.reused import is_reused
 from .gradient_watch import GradientWatch
 from .lost import is_lost
 from .telling import TrainingWarning, tell
+from .unreached import Unreached
 
-__all__ = ["GradientWatch", "TrainingWarning", "is_lost", "is_reused", "tell"]
+__all__ = ["GradientWatch", "TrainingWarning", "Unreached", "is_lost", "is_reused", "tell"]
