@@ -60,7 +60,7 @@ def repeat_text(words: Words, repeat: Repeat, chained: bool) -> Callable[[Box], 
             lines = _wrapped(names)
         elif repeat.period == 1 and isinstance(first[0], Merged) and first[0].kind == "module":
             lines = _contents(first[0])
-        lines = [*_paths(box, repeat), *lines]
+        lines = [*_paths(box, repeat, words), *lines]
         if not chained:
             lines.append("side by side")
         return title, [*lines, *_parameters(box, repeat), *_results(box, words)]
@@ -149,9 +149,10 @@ def _size(parameter: Box) -> int:
     return size
 
 
-def _paths(box: Merged, repeat: Repeat) -> list[str]:
+def _paths(box: Merged, repeat: Repeat, words: Words) -> list[str]:
     """The paths of the first and the last of equal modules."""
-    ends = [_path(box.parts[at : at + repeat.period]) for at in (0, len(box.parts) - repeat.period)]
+    starts = (0, len(box.parts) - repeat.period)
+    ends = [_path(box.parts[at : at + repeat.period], words) for at in starts]
     if not all(ends):
         return []
     if ends[0] == ends[1]:
@@ -164,13 +165,25 @@ def _layer(path: str) -> str:
     return f"layer {path}" if path.isdigit() else path
 
 
-def _path(parts: Sequence[Box]) -> str:
-    """The path of the first module among these boxes, or of the layer of an op."""
-    for part in parts:
-        path = path_of(part.group)
-        if path:
-            return path
-    return ""
+def _path(parts: Sequence[Box], words: Words) -> str:
+    """The path that the modules and layers among these boxes have in common, or the first one."""
+    paths = [path for path in (_path_of(part, words) for part in parts) if path]
+    if len(paths) < 2:
+        return "".join(paths)
+    common: list[str] = []
+    for step, *others in zip(*(path.split(".") for path in paths), strict=False):
+        if any(other != step for other in others):
+            break
+        common.append(step)
+    return ".".join(common) if any(map(str.isdigit, common)) else paths[0]
+
+
+def _path_of(box: Box, words: Words) -> str:
+    if box.kind == "op":
+        return words.layer_path(box)
+    if isinstance(box, Merged) and box.kind == "repeat":
+        return _path_of(box.parts[0], words)
+    return path_of(box.group)
 
 
 def _results(box: Merged, words: Words) -> list[str]:

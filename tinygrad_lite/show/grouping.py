@@ -86,6 +86,15 @@ def _by_names(ops: list[Node], names: Names) -> dict[Node, Calls]:
         if found:
             groups[op] = found
         last = found
+    then: Calls = ()  # the group of the next op
+    for op in reversed(ops):  # what is done to parameters alone, just before they are used
+        path = owners.carried_path(op)
+        if path is not None:
+            paths = [call.path for call in then]
+            depth = paths.index(path) + 1 if path in paths else 0
+            if depth > len(groups.get(op, ())):
+                groups[op] = then[:depth]
+        then = groups.get(op, ())
     return groups
 
 
@@ -109,38 +118,43 @@ class _Owners:
 
     def __init__(self, names: Names) -> None:
         self.names = names
-        self.modules = {path: kind for path, kind in names.modules.items() if path}
-        if not names.modules:
-            self.modules = dict.fromkeys(_prefixes(names.tensors), "")
+        self.modules = names.modules or dict.fromkeys(_prefixes(names.tensors), "")
         self._carried: dict[Node, dict[Leaf, None]] = {}
 
-    def path(self, leaf: Leaf) -> str:
-        """The path of the innermost module that owns a parameter; "" if that is unknown."""
+    def path(self, leaf: Leaf) -> str | None:
+        """The path of the innermost module that owns a parameter; None if that is unknown."""
         name = (self.names.of_node(leaf) or "").partition(" = ")[0]
         while name:
             name = name.rpartition(".")[0]
             if name in self.modules:
-                break
-        return name
+                return name
+        return None
+
+    def carried_path(self, op: Node) -> str | None:
+        """The path of the module of whose parameters alone an op computes; None if of none."""
+        leaves = self._carried.get(op)
+        return self.path(next(iter(leaves))) if leaves else None
 
     def used(self, op: Node) -> list[Leaf]:
         """The parameters, with an owner, that an op uses together with data.
 
-        A transposed or cast parameter counts, and so does one that is indexed: an embedding.
+        What was computed from parameters of one module only counts as a parameter (a transposed
+        weight; not a number, such as a penalty), and an indexed one as used with data (an
+        embedding).
         """
         leaves: dict[Leaf, None] = {}
         data = hasattr(op, "index") or len(op.parents) == 0
         for parent in op.parents:
-            if isinstance(parent, Leaf) and self.path(parent):
-                leaves.setdefault(parent)
-            elif parent is not None and parent in self._carried:
-                leaves.update(self._carried[parent])
+            source = parent.parents[0] if isinstance(parent, Output) else parent
+            if isinstance(source, Leaf) and self.path(source) is not None:
+                leaves.setdefault(source)
+            elif parent is not None and source in self._carried and parent.out_shape != ():
+                leaves.update(self._carried[source])
             else:
                 data = True
         if leaves and not data:
-            first, *others = leaves
-            if (not others and getattr(type(op), "views", False)) or type(op).__name__ == "Cast":
-                self._carried[op] = {first: None}
+            if len({self.path(leaf) for leaf in leaves}) == 1:
+                self._carried[op] = leaves
             return []
         return list(leaves)
 
@@ -174,13 +188,14 @@ class _Open:
         self.all: dict[str, set[Leaf]] = {}  # of each module, the parameters that the graph uses
         for op in ops:
             for leaf in owners.used(op):
-                for path in self._paths(owners.path(leaf)):
+                for path in self._paths(leaf):
                     self.all.setdefault(path, set()).add(leaf)
 
-    def _paths(self, path: str) -> list[str]:
-        """The paths of a module and of those around it, outermost first."""
-        parts = path.split(".")
-        prefixes = [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
+    def _paths(self, leaf: Leaf) -> list[str]:
+        """The paths of the module that owns a parameter and of those around it, outermost first."""
+        path = self.owners.path(leaf)
+        parts = path.split(".") if path else []
+        prefixes = [".".join(parts[:end]) for end in range(len(parts) + 1)]
         return [prefix for prefix in prefixes if prefix in self.owners.modules]
 
     def enter(self, leaves: list[Leaf]) -> Calls:
@@ -188,7 +203,7 @@ class _Open:
 
         It begins a call of the outermost module of which all parameters have been used.
         """
-        paths = [self._paths(self.owners.path(leaf)) for leaf in leaves]
+        paths = [self._paths(leaf) for leaf in leaves]
         common = [
             path for path, *others in zip(*paths, strict=False) if all(o == path for o in others)
         ]

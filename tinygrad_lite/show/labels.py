@@ -73,15 +73,24 @@ class Words:
         return title, details
 
     def layer(self, box: Box) -> str:
-        """The path of the layer to which an op belongs; "" if there is none, or it is unknown."""
+        """The words for the layer to which an op belongs; "" if there is none that is known."""
+        path = self.layer_path(box)
+        return f"layer {path}" if path.isdigit() else path
+
+    def layer_path(self, box: Box) -> str:
+        """The path of that layer.
+
+        It is that of the parameters that the op uses, or of the Module that was seen to call it.
+        """
         owners = {
             (self.names.of_node(parent) or "").partition(" = ")[0].rpartition(".")[0]: None
             for parent in box.key.parents
             if isinstance(parent, Leaf)
         }
         path = next(iter(owners)) if len(owners) == 1 else ""
-        path = path or path_of(box.group)
-        return f"layer {path}" if path.isdigit() else path
+        if not path and self.history is not None and self.history.call(box.key) is not None:
+            path = path_of(box.group)
+        return path
 
     def results(self, op: Node) -> list[Node]:
         """The results of an op that are used: the op itself if it has only one."""
@@ -214,6 +223,9 @@ class Words:
             notes.append(f"Drawn after backward, which released the values; to keep them, {ASK}.")
         elif history.state == "live" and self.values:
             notes.append(f"Only the values that backward reads are known; for all of them, {ASK}.")
+        leaves = [node for node in history.order if isinstance(node, Leaf)]
+        if self.names.modules and leaves and not any(map(self.names.of_node, leaves)):
+            notes.append("No parameter of this graph belongs to the Module given as names.")
         if self.grads and history.failure is not None:
             reason = str(history.failure).partition("\n")[0]
             notes.append(f"The backward pass failed: {reason}")

@@ -114,8 +114,11 @@ def _goes_inside(source: Box, part: Part, entered: bool, words: Words) -> bool:
         return False
     if entered or not isinstance(source.value, np.ndarray) or not source.value.ndim:
         return True
-    given = [box for box, _ in part.boxes[0].inputs if box.kind == "constant"]
-    return source not in given[:_MOST_CONSTANTS]
+    for box in part.boxes:
+        given = [each for each, _ in box.inputs if isinstance(each.value, np.ndarray)]
+        if given:
+            return source not in given[:_MOST_CONSTANTS]
+    return True
 
 
 def _one(

@@ -31,7 +31,8 @@ def modules_merged(
             depth -= 1
             opened = {call for call in opened if modules.depth[call] < depth}
             continue
-        largest = modules.largest(opened) if len(visible) < _FEW else None
+        few = len(visible) < _FEW and not any(box.kind == "repeat" for box in visible)
+        largest = modules.largest(opened) if few else None
         if largest is None:
             return drawn
         opened |= modules.like(largest)
@@ -57,7 +58,7 @@ class _Modules:
         self.containers = [
             call
             for call in inner
-            if (call.outer is None and call.path == call.kind)  # the model itself
+            if (call.outer is None and call.path in ("", call.kind))  # the model itself
             or call.kind in _CONTAINERS
             or call not in working
         ]

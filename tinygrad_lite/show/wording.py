@@ -92,7 +92,7 @@ def _is(value: Any, default: Any) -> bool:
 def _option(name: str, value: Any) -> str:
     if value is True:
         return name.replace("_", " ")
-    if isinstance(value, np.ndarray) and value.size > MOST_VALUES and name != "index":
+    if isinstance(value, np.ndarray) and value.size > 1 and name != "index":
         return _short(f"{name} {shape_text(value.shape)}")
     if name in ("axes", "shape") and isinstance(value, tuple):
         name = "axis" if len(value) == 1 and name == "axes" else name
