@@ -13,6 +13,7 @@ from numpy.typing import DTypeLike
 
 from ..arrays.arguments import flag, number, shown, wrong
 from ..arrays.dtypes import check_dtype
+from ..arrays.locks import imported
 from ..arrays.recorded import holds
 from ..arrays.shapes import Axis, line_axis, normalize_axes
 from ..engine.graph import TensorBase
@@ -36,6 +37,8 @@ class ReduceMethods(Theme):
         """Sum; bools and integers are added as int64.  0 for no elements."""
         x = accumulable(self, dtype, "sum")
         axes = normalize_axes(axis, x.ndim, "sum")
+        if len(shape := x._data.shape) == 2 and shape[0] == shape[1] and len(axes) == 2:
+            _look_at_square("sum", x)
         total = Sum.apply(x, axes=axes, keepdim=flag(keepdim, "sum: keepdim"))
         return in_dtype(total, dtype, "sum")
 
@@ -254,9 +257,17 @@ def _order(name: str, p: Any) -> float:
     return found
 
 
+def _look_at_square(name: str, x: TensorBase) -> None:
+    """All of an (N, N) tensor is reduced: perhaps (N, 1) met (N,) by mistake."""
+    if x._node is not None:
+        imported("tinygrad_lite.mistakes.broadcasts").look(name, x)
+
+
 @in_single
 def _mean(x: Any, axis: Axis, keepdim: bool) -> Any:
     axes = normalize_axes(axis, x.ndim, "mean")
+    if len(shape := x._data.shape) == 2 and shape[0] == shape[1] and len(axes) == 2:
+        _look_at_square("mean", x)
     return Mean.apply(x, axes=axes, keepdim=flag(keepdim, "mean: keepdim"))
 
 

@@ -5,6 +5,7 @@ lost               a tensor computed from weights that nobody holds
 data_writes        `w.data += 1` between forward and backward
 kept_graphs        something keeps the graph of every step alive: `total += loss`
 missing_gradients  `.grad` of what is no leaf: `w = w - lr * w.grad`
+broadcasts         a loss of (N, 1) and (N,), which are (N, N) together
 losses             a loss that turns inf or nan, and what made it so
 gradient_watch     what made a gradient inf or nan, for an optimiser that refuses it
 unreached          weights on which the loss depends, and which get no gradient

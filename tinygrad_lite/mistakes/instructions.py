@@ -10,15 +10,24 @@ from types import CodeType
 
 Position = tuple[int, int]  # line and column
 
-# The instructions that load a variable by its name; some of them load two.
+_UNSEEN = ("CACHE", "PRECALL", "RESUME", "NOP", "NOT_TAKEN", "PUSH_NULL", "EXTENDED_ARG")
+# The instructions that load a variable by its name.
 _VARIABLES = ("LOAD_FAST", "LOAD_NAME", "LOAD_GLOBAL", "LOAD_DEREF", "LOAD_CLASSDEREF")
 
 
 @lru_cache(64)
 def instructions(code: CodeType) -> tuple[dis.Instruction, ...]:
-    """The instructions of a function, without those that only Python itself needs."""
-    unseen = ("CACHE", "PRECALL", "RESUME", "NOP", "NOT_TAKEN", "PUSH_NULL", "EXTENDED_ARG")
-    return tuple(step for step in dis.get_instructions(code) if step.opname not in unseen)
+    """The instructions of a function, without those that only Python itself needs.
+
+    One that loads two variables stands here as two.
+    """
+    found: list[dis.Instruction] = []
+    for step in dis.get_instructions(code):
+        if isinstance(step.argval, tuple) and step.opname.startswith("LOAD_FAST"):
+            found += [step._replace(opname="LOAD_FAST", argval=name) for name in step.argval]
+        elif step.opname not in _UNSEEN:
+            found.append(step)
+    return tuple(found)
 
 
 def index_at(code: CodeType, position: int) -> int | None:
@@ -33,19 +42,17 @@ def source_range(step: dis.Instruction) -> tuple[Position, Position]:
     return (line or 0, column or 0), (end_line or 0, end_column or 0)
 
 
-def variables(step: dis.Instruction) -> tuple[str, ...]:
-    """The names of the variables that an instruction loads, in order; none for most of them."""
-    if not step.opname.startswith(_VARIABLES):
-        return ()
-    return tuple(step.argval) if isinstance(step.argval, tuple) else (str(step.argval),)
+def variable(step: dis.Instruction) -> str | None:
+    """The name of the variable that an instruction loads; None for most of them."""
+    return str(step.argval) if step.opname.startswith(_VARIABLES) else None
 
 
 def loaded_name(steps: Sequence[dis.Instruction]) -> str | None:
     """The variable, with its attributes, that these instructions end by loading: "self.w"."""
     attributes: list[str] = []
     for step in reversed(steps):
-        if names := variables(step):
-            return ".".join([names[-1], *attributes])
+        if name := variable(step):
+            return ".".join([name, *attributes])
         if step.opname != "LOAD_ATTR":
             break
         attributes.insert(0, str(step.argval))
