@@ -534,6 +534,7 @@ def test_out_holds_five_files_and_nothing_else(kept):
     assert names_in(kept.folder) == FILES
 
 
+@pytest.mark.filterwarnings("ignore:the loss is nan")
 def test_a_training_that_diverges_ends_as_any_other(call, tmp_path):
     out = tmp_path / "out"
     done = call("--lr", 1e9, "--out", out).run(out)
