@@ -106,6 +106,8 @@ def check(
         if not is_finite(gradient):
             if cause is not None and cause.found:
                 why = cause.summary()
+            elif cause is not None:
+                why = "the graph makes none: look at hooks, and at what else writes into .grad"
             elif captured:
                 why = "call the function itself, without capture, to be told which op made it"
             else:

@@ -125,6 +125,30 @@ def test_the_first_cause_of_several_passes_is_told() -> None:
         optimizer.step()
 
 
+def test_what_a_hook_made_is_not_blamed_on_the_graph() -> None:
+    w = Tensor([1.0, 4.0], requires_grad=True)
+    optimizer = nn.optim.SGD([w], lr=0.1, check_finite=True)
+    w.register_hook(lambda gradient: gradient * np.inf)
+    w.sqrt().sum().backward()
+    with pytest.raises(FloatingPointError, match="the graph makes none: look at hooks"):
+        optimizer.step()
+
+
+def test_a_cause_is_forgotten_with_its_gradients() -> None:
+    w, other = Tensor([1.0, 0.0], requires_grad=True), Tensor([2.0], requires_grad=True)
+    optimizer = nn.optim.SGD([w], lr=0.1, check_finite=True)
+    w.sqrt().sum().backward()
+    (other * other).sum().backward()  # has nothing to do with it
+    optimizer.zero_grad()
+    (w * w).sum().backward()
+    optimizer.step()
+    w.data[:] = [0.0, 1.0]
+    optimizer.zero_grad()
+    Tensor.where(Tensor([False, True]), w.log(), 0.0).sum().backward()
+    with pytest.raises(FloatingPointError, match="the backward of Log made the first nan"):
+        optimizer.step()
+
+
 def test_while_it_watches_a_graph_is_still_used_once() -> None:
     gc.collect()
     others = len(watching)

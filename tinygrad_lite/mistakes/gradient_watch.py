@@ -24,7 +24,7 @@ class GradientWatch:
     """Looks at the gradients of some tensors after each backward pass, as long as it lives.
 
     tensors  a function that returns them
-    cause    what trace_nan found for the first gradient that was not finite; None if all are finite
+    cause    what trace_nan found when a gradient was first not finite; None while all are finite
     """
 
     __slots__ = ("__weakref__", "cause", "tensors")
@@ -39,22 +39,27 @@ class GradientWatch:
         cause, self.cause = self.cause, None
         return cause
 
-    def look(self, loss: TensorBase) -> None:
-        """Note the cause in the graph of a loss, which is still there."""
-        if self.cause is None:
-            gradients = [tensor.grad for tensor in self.tensors()]
-            arrays = [one._data for one in gradients if isinstance(one, TensorBase)]
-            if not all(bool(np.isfinite(array).all()) for array in arrays):
-                with suppress(Exception):  # whatever happens there, the step says what it knows
-                    self.cause = imported("tinygrad_lite.show.nonfinite").trace_nan(loss)
+    def look(self, loss: TensorBase, nodes: set[Any]) -> None:
+        """Note the cause in the graph of a loss, which is still there; `nodes` are its nodes."""
+        bad = [
+            tensor
+            for tensor in self.tensors()
+            if isinstance(tensor.grad, TensorBase) and not np.isfinite(tensor.grad._data).all()
+        ]
+        if not bad:
+            self.cause = None
+        elif self.cause is None and any(tensor._node in nodes for tensor in bad):
+            with suppress(Exception):  # whatever happens there, the step says what it knows
+                self.cause = imported("tinygrad_lite.show.nonfinite").trace_nan(loss)
 
 
 def look_at_gradients(loss: TensorBase, release: bool) -> None:
     """What happens after a backward pass that freed nothing, because somebody watches."""
+    order = topological_order([loss._node])  # type: ignore[list-item]
     watches = [one() for one in [*watching]] if recorder.get() is None else []
     for watch in watches:
         if watch is not None:
-            watch.look(loss)
+            watch.look(loss, set(order))
     if release:
-        for node in topological_order([loss._node]):  # type: ignore[list-item]
+        for node in order:
             node.release()
