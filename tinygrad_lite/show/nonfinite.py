@@ -11,7 +11,7 @@ from ..files import printable
 from .history import ASK, History
 from .naming import Names
 from .origins import UNKNOWN, Origin, in_backward, in_forward
-from .repairs import Case, input_name, is_overflow, repair
+from .repairs import Case, digits, input_name, is_overflow, repair
 from .replaying import Index, first_bad, not_finite
 
 MOST_SHOWN = 9  # elements of an input whose values are shown
@@ -329,7 +329,7 @@ def _at(index: Index) -> str:
 
 def _value(value: Any) -> str:
     if not isinstance(value, np.ndarray):
-        return f"{float(value):.6g}"
+        return digits(float(value))
     if value.size <= MOST_SHOWN:
         return np.array2string(value, separator=", ", precision=6).replace("\n", "")
     finite = value[np.isfinite(value)] if value.dtype.kind == "f" else value

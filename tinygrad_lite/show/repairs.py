@@ -185,7 +185,7 @@ def _in_forward(case: Case) -> str | None:
     if kind in ("Mod", "Fmod", "FloorDivide") and b == 0:
         return "a remainder or quotient by 0: keep the divisor away from 0"
     if kind == "Pow" and a is not None and b is not None:
-        return _power(a, b, number)
+        return _power(case, a, b)
     if kind == "Mul" and a is not None and b is not None and (a == 0 or b == 0):
         return "0 times inf: select with where() instead of multiplying by a mask of 0 and 1"
     if kind in ("Add", "Sub") and np.isnan(number):
@@ -247,11 +247,13 @@ def _division(case: Case, a: float | None) -> str:
     return f"{what}: {of}"
 
 
-def _power(a: float, b: float, number: float) -> str | None:
+def _power(case: Case, a: float, b: float) -> str | None:
     if a < 0 and b != int(b):
         return f"a negative number to the power of {_text(b)}: take abs() first, or clip it at 0"
     if a == 0 and b < 0:
         return f"0 to the power of {_text(b)}: add eps to the base"
+    if abs(a) < HUGE:
+        return f"{_text(a)} to the power of {_text(b)} overflows {case.dtype}: use its logarithm"
     return None
 
 
@@ -373,8 +375,8 @@ def _by_size(case: Case) -> str:
         largest = max([largest, *map(_largest, several)])
     if dtype == np.float16:
         return (
-            f"float16 ends at 65504, and the numbers here reach {_text(largest)}: compute this in "
-            "float32, or scale the loss"
+            f"float16 ends at 65504: compute this in float32, or scale the loss (the numbers that "
+            f"go in reach {_text(largest)})"
         )
     if largest > HUGE:
         weights = [
@@ -390,6 +392,11 @@ def _by_size(case: Case) -> str:
         return (
             f"overflow of {dtype}: the numbers here reach {_text(largest)}; look for what makes "
             "them so large (the learning rate, the scale of the data, a missing normalisation)"
+        )
+    if np.isinf(case.origin.number):
+        return (
+            f"overflow: {case.dtype} ends at {np.finfo(case.dtype).max:.3g}; rescale, or compute "
+            "this in a wider dtype"
         )
     return "the inputs are unremarkable numbers: look at this op for the values above"
 
@@ -428,4 +435,11 @@ def _rounding(beyond: float) -> str:
 
 
 def _text(number: float | None) -> str:
-    return "unknown" if number is None else f"{number:.6g}"
+    return "unknown" if number is None else digits(number)
+
+
+def digits(number: float) -> str:
+    """A number in six digits, or nine if it would look like an integer that it is not."""
+    short = f"{number:.6g}"
+    hides = abs(number) < 1e5 and float(short).is_integer() and float(short) != number
+    return f"{number:.9g}" if hides else short
