@@ -12,6 +12,8 @@ from selenium.webdriver.common.keys import Keys
 import nn
 import tinygrad_lite as tl
 from tinygrad_lite import Tensor, keep_values
+from tinygrad_lite.show.formulas import variable
+from tinygrad_lite.show.page_data import _formula
 
 
 def small():
@@ -380,6 +382,23 @@ class Evil(tl.Function):
 
     def backward(self, g, y, x):
         return (g * 2.0,)  # </script><script>alert(1)</script>
+
+
+def test_every_formula_of_the_library_can_be_shown(page, tmp_path):
+    path = tmp_path / "graph.html"
+    tl.draw(small()[0], path)
+    page.open(path)
+    latex = {
+        rf"\bar{{{variable(name)}}} = {formula}"
+        for op in vars(tl.ops).values()
+        for name, formula in (getattr(op, "latex", None) or {}).items()
+    }
+    assert len(latex) > 100
+    shown = page.run(
+        "return arguments[0].map((each) => formula(each).querySelector('math') !== null)",
+        [_formula(each, "") for each in sorted(latex)],
+    )
+    assert all(shown)
 
 
 def test_hostile_names_inject_nothing(drawn):

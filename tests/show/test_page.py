@@ -17,6 +17,7 @@ import nn
 import tinygrad_lite as tl
 from tinygrad_lite import Tensor, draw, keep_values
 from tinygrad_lite.show.page import SCRIPTS, WEB, json_for_html
+from tinygrad_lite.show.page_data import _formula
 
 
 class Tags(HTMLParser):
@@ -192,6 +193,42 @@ def test_the_steps_have_the_numbers_of_the_chain_rule(tmp_path):
     )
     assert [given["name"] for given in product["leaving"]] == ["b"]
     assert product["leaving"][0]["pulled"]["text"] == "[[20], [30]]"  # x^T 5
+
+
+def test_hooks_and_given_gradients_are_told(tmp_path):
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    with keep_values():
+        h = x * 3.0
+        h.register_hook(lambda gradient: gradient * 10.0)
+        y = h * h
+        y.backward(Tensor([1.0, 0.5]))
+    _, data = page_of(y, None, tmp_path)
+    assert data["notes"] == ["The backward pass began with the gradient that it was given."]
+    first, second = data["steps"]
+    assert first["from"] == "The pass starts here, with the gradient that backward was given."
+    assert first["leaving"][0]["pulled"]["text"] == "[6, 6]"  # 2 h g
+    assert second["from"] == "from Mul; a hook changed it on the way"
+    assert second["arriving"][0][1]["text"] == "[60, 60]"
+    _, data = page_of(x * 2.0, None, tmp_path)
+    assert any("gradients are those of the sum" in note for note in data["notes"])
+
+
+def test_an_op_with_any_number_of_inputs_has_its_formula_at_each(tmp_path):
+    a, b = Tensor([1.0], requires_grad=True), Tensor([2.0], requires_grad=True)
+    with keep_values():
+        total = Tensor.cat([a, b]).sum()
+    _, data = page_of(total, {"a": a, "b": b}, tmp_path)
+    step = data["steps"][-1]
+    rules = data["ops"][data["boxes"][step["box"]]["rule"]]["rules"]
+    assert {given["rule"] for given in step["leaving"]} == {name for _, _, name in rules}
+    assert [given["name"] for given in step["leaving"]] == ["xs0", "xs1"]
+
+
+def test_no_formula_has_a_style_which_the_policy_would_refuse(tmp_path):
+    for cls in tl.ops.__dict__.values():
+        for latex in (getattr(cls, "latex", None) or {}).values():
+            assert "style=" not in _formula(latex, "")[0]
+    assert 'class="left"' in _formula(r"\begin{cases} 1 & \text{if } x \end{cases}", "")[0]
 
 
 def test_a_node_tells_where_it_comes_from(tmp_path):

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays.float_errors import restore, silence
 from ..engine.graph import Array
 from .summaries import MOST_ELEMENTS, summary
 
@@ -37,13 +36,8 @@ class ArrayTable:
         key = (array.shape, array.dtype.str, content)
         if key not in self._numbers:
             number = self._numbers[key] = len(self.shown)
-            errors = silence()
-            try:
-                shown = array_shown(array)
-                found = map_of(array)
-            finally:
-                restore(errors)
-            self.shown.append(shown)
+            found = map_of(array)
+            self.shown.append(array_shown(array))
             if found is not None:
                 self._maps.append((len(found["data"]), number, found))
         return self._numbers[key]

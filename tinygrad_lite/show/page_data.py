@@ -6,6 +6,7 @@ The page folds and draws in the browser; here everything is looked up that it ca
 import inspect
 import linecache
 import os
+import re
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays.float_errors import restore, silence
 from ..engine.graph import Node, Output
 from ..files import printable
 from .formulas import latex_of, mathml, text, variable
@@ -38,7 +40,11 @@ def data_of(outline: Outline, costs: str) -> Found:
 
     costs  what the colours of the boxes mean, for the legend
     """
-    return _Contents(outline, costs).data()
+    errors = silence()  # where inf meets inf, NumPy would warn
+    try:
+        return _Contents(outline, costs).data()
+    finally:
+        restore(errors)
 
 
 class _Contents:
@@ -89,7 +95,11 @@ class _Contents:
         if self.history.failure is not None:
             notes.append(f"The backward pass fails: {_cut(str(self.history.failure))}")
         elif self.history.root.out_shape != ():
-            notes.append("The output is not one number: gradients are those of the sum of it.")
+            start = self.history.gradient(self.history.root)
+            if isinstance(start, np.ndarray) and not (start == 1).all():
+                notes.append("The backward pass began with the gradient that it was given.")
+            elif start is not None:
+                notes.append("The output is not one number: gradients are those of the sum of it.")
         return notes
 
     def _heat(self) -> Found | None:
@@ -292,7 +302,8 @@ def _rule_of(op: Any, latex: Mapping[str, str] | None) -> Found:
         "source": source,
         "where": where,
     }
-    inputs = dict.fromkeys(argument_names(op))
+    fixed, rest = kind._plans.names
+    inputs = {*fixed, rest}
     for name, right in (latex or {}).items():
         left = variable(name)
         if name in inputs:
@@ -303,7 +314,17 @@ def _rule_of(op: Any, latex: Mapping[str, str] | None) -> Found:
 
 
 def _formula(latex: str, name: str) -> list[str]:
-    return [mathml(latex), text(latex), name]
+    """A formula as MathML and as text; with classes for styles, which the page does not allow."""
+    return [_STYLE.sub(_class_for, mathml(latex)), text(latex), name]
+
+
+_STYLE = re.compile(' style="([^"]*)"')
+
+
+def _class_for(style: re.Match[str]) -> str:
+    if style[1].startswith("text-align: left"):
+        return ' class="left"'
+    return ' class="word-bar"' if style[1].startswith("border-top") else ""
 
 
 def _source(kind: type) -> tuple[str, str]:

@@ -55,11 +55,13 @@ class _Walk:
         """One step: what arrives at an op, and what leaves for each of its inputs."""
         pulled = self.history.pulled(op)
         leaving = []
+        fixed, rest = type(op)._plans.names
         for position, (name, parent) in enumerate(zip(argument_names(op), op.parents, strict=True)):
             given = None if pulled is None else pulled[position]
             if parent is None or (pulled is not None and given is None):
                 continue
             found = self._leaving(op, name, parent, given)
+            found["rule"] = name if position < len(fixed) else rest  # whose formula applies
             twins = [
                 other
                 for other, need, same, gone in zip(
@@ -92,6 +94,22 @@ class _Walk:
 
     def _origin(self, op: Node) -> str:
         """Where the gradient of an op comes from."""
+        hook = "; a hook changed it on the way" if self._was_changed(op) else ""
+        return self._uses(op) + hook
+
+    def _was_changed(self, op: Node) -> bool:
+        """Whether what arrived at an op is not the sum of what its uses sent."""
+        gradient = self.history.gradient(op)
+        parts = [part for _, _, part in self.history.arrivals(op)]
+        if not parts or not isinstance(gradient, np.ndarray) or op is self.history.root:
+            return False
+        total = parts[0]
+        for part in parts[1:]:
+            total = total + part
+        return not np.allclose(total, gradient, rtol=1e-4, equal_nan=True)
+
+    def _uses(self, op: Node) -> str:
+        """The ops that a gradient comes from."""
         root = self.history.root
         if op is root or (isinstance(root, Output) and root.parents[0] is op):
             return self._start()

@@ -42,6 +42,8 @@ const MATH_ATTRIBUTES = new Set(
     "rowspacing rspace scriptlevel separator stretchy symmetric width").split(" "),
 );
 
+const MATH_CLASSES = new Set(["left", "word-bar"]);
+
 /** A formula as an element, from MathML text and the same as plain text. */
 function formula([mathml, text]) {
   if (mathml) {
@@ -63,6 +65,7 @@ function mathCopy(node) {
   const copy = document.createElementNS(MATH, node.localName);
   for (const { name, value } of node.attributes) {
     if (MATH_ATTRIBUTES.has(name)) copy.setAttribute(name, value);
+    if (name === "class" && MATH_CLASSES.has(value)) copy.setAttribute(name, value);
   }
   for (const child of node.childNodes) copy.append(mathCopy(child));
   return copy;

@@ -27,7 +27,7 @@ function aboutStep(number, data, tree, actions) {
 
 /** What goes to one input: the rule, the result, the sum over a broadcast, the sum of paths. */
 function aboutLeaving(given, rule, tree, actions) {
-  const local = rule?.rules.find((each) => each[2] === given.name);
+  const local = rule?.rules.find((each) => each[2] === given.rule);
   const parts = [
     make("p", {}, "to ", given.to < 0 ? "an op that is left out here" : link(tree.boxes[given.to], actions)),
     local ? make("div", { class: "rule" }, formula(local)) : null,
