@@ -1,11 +1,12 @@
 """The formulas of operations: text, MathML, other variables."""
 
 import xml.etree.ElementTree as ET
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
-from tinygrad_lite import Tensor, explain, ops
+from tinygrad_lite import Function, Tensor, explain, ops
 from tinygrad_lite.engine.reads import input_names
 from tinygrad_lite.ops import primitives
 from tinygrad_lite.show.formulas import latex_of, mathml, substituted, text, variable
@@ -73,3 +74,35 @@ def test_hostile_names_and_formulas_inject_nothing():
     name = variable("</math><script>\\}_&%")
     assert "<script" not in mathml(name)
     assert text(name).startswith("</math><script>")
+
+
+class Square(Function):
+    saves = "inputs"
+    latex: ClassVar = {"y": "x^{2}", "x": r"2 \bar{y} \odot x"}
+
+    def forward(self, x):
+        return x * x
+
+    def backward(self, g, y, x):
+        return (g * 2.0 * x,)
+
+
+class Other(Square):
+    def backward(self, g, y, x):
+        return (g,)
+
+
+class Odd(Square):
+    latex = "x^2"
+
+
+def test_an_op_of_a_user_may_state_its_formulas():
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    assert latex_of(Square) == Square.latex
+    assert "dL/dx = 2 dL/dh₁ * x" in str(explain(Square.apply(x).sum(), names={"x": x}))
+
+
+def test_formulas_of_another_rule_or_of_another_kind_are_none():
+    assert latex_of(Other) is None
+    assert latex_of(Odd) is None
+    assert latex_of(type("Plain", (Function,), {})) is None

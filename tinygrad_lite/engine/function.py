@@ -53,6 +53,8 @@ class Primitive(Node):
                   holds: the backward pass may then add another one to it in place
     scalars       True to get 0-d arrays as NumPy scalars, with which arithmetic is faster; they are
                   saved as such, so a later write does not change them
+    latex         its formulas, for `explain` and pictures: of "y" or each of `results`, and of the
+                  gradient of each input; the notation is described in show/formulas.py
     needs         on an instance: for each input, whether its gradient is wanted
 
     Keyword arguments of `apply` go to `__init__`; keep options and constants (axes, masks, shapes)
@@ -286,7 +288,7 @@ _SAVES = {
 
 
 class Function(Primitive):
-    """A differentiable operation of your own: write `forward` and `backward`, call `apply`.
+    r"""A differentiable operation of your own: write `forward` and `backward`, call `apply`.
 
         class Cube(Function):
             saves = "inputs"
@@ -312,6 +314,8 @@ class Function(Primitive):
                   gradient back to its input's shape
     fresh         True if each gradient that backward returns is a new array which nothing else
                   holds; otherwise the engine copies it
+    latex         if wanted, its formulas in LaTeX, for `explain` and pictures: that of "y", and for
+                  each input that of its gradient, written with the one that arrives, \bar{y}
     needs         on an instance: for each input, whether its gradient is wanted
 
     Keyword arguments of `apply` go to `__init__`; keep options and constants (axes, masks, shapes)
