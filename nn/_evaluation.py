@@ -18,7 +18,7 @@ from inspect import currentframe
 from types import FrameType
 from typing import Any
 
-from tinygrad_lite import mistakes, recorded
+from tinygrad_lite import is_grad_enabled, mistakes, recorded
 
 from ._loops import repeats
 from ._steps import Steps
@@ -73,6 +73,14 @@ def mode_was_set(module: Any, training: bool) -> None:
     """train() or eval() was called."""
     mode = mode_of(module)
     mode.training, mode.since = training, Steps.now
+
+
+def drops(layer: Any, p: float) -> bool:
+    """Whether a layer is in training mode, in which it drops elements with probability p."""
+    training: bool = layer.training
+    if training and p and not is_grad_enabled():
+        look(layer, "drops elements")
+    return training
 
 
 def look(layer: Any, effect: str) -> None:

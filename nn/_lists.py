@@ -5,6 +5,7 @@ from typing import Any, Self, TypeVar
 
 from tinygrad_lite import Tensor, arguments
 
+from ._untrained import tell_of_untrained
 from .reflection import Found, complete, inside, is_module, under_each_name
 from .state import buffers_among, parameters_among
 
@@ -72,6 +73,7 @@ class Lists:
         recurse  False: without those of the modules inside
         """
         found = self._found("named_parameters", recurse, remove_duplicate)
+        tell_of_untrained(found)
         return _prefixed("named_parameters", prefix, parameters_among(found, remove_duplicate))
 
     def parameters(self, recurse: bool = True) -> Iterator[Tensor]:

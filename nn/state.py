@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tinygrad_lite import Tensor, arguments, files, shares_memory
 
 from . import _safetensors
+from ._untrained import tell_of_untrained
 from .reflection import Found, complete, under_each_name, walk
 
 Values: TypeAlias = Tensor | NDArray[Any]
@@ -43,8 +44,9 @@ def get_parameters(obj: object) -> list[Tensor]:
 
 def get_named_parameters(obj: object) -> list[tuple[str, Tensor]]:
     """The tensors to train in any object, each once, with its first name."""
-    found = parameters_among(complete("get_parameters", obj))
-    return [(name, tensor) for name, tensor in found if tensor.requires_grad]
+    parts = complete("get_parameters", obj)
+    tell_of_untrained(parts)
+    return [(name, each) for name, each in parameters_among(parts) if each.requires_grad]
 
 
 def parameters_among(

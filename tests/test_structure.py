@@ -27,6 +27,7 @@ ROOMS = {
     "nn": [
         "_other_names",
         "reflection",
+        "_untrained",
         "_safetensors",
         "_paths",
         "state",

@@ -8,6 +8,7 @@ from numpy.typing import DTypeLike
 from tinygrad_lite import Tensor, arguments
 
 from .. import init
+from .._evaluation import drops
 from ..module import Module
 from ._inputs import Input, as_tensor, float_dtype, with_dtype
 from .linear import Linear
@@ -118,7 +119,7 @@ class MultiheadAttention(Module):
             self.dropout,
             self.out_proj.weight,
             self.out_proj.bias,
-            training=self.training,
+            training=drops(self, self.dropout),
             key_padding_mask=key_padding_mask,
             need_weights=need_weights,
             attn_mask=attn_mask,

@@ -7,9 +7,9 @@ as in PyTorch and changes nothing: the result is the same, in new memory.
 from collections.abc import Sequence
 from math import sqrt
 
-from tinygrad_lite import Tensor, arguments, is_grad_enabled
+from tinygrad_lite import Tensor, arguments
 
-from .._evaluation import look
+from .._evaluation import drops
 from ..module import Module
 from ._inputs import Input, as_tensor
 
@@ -24,12 +24,6 @@ class _Dropout(Module):
         name = type(self).__name__
         self.p = arguments.probability(p, f"{name}: p")
         self.inplace = arguments.flag(inplace, f"{name}: inplace")
-
-    def _drops(self) -> bool:
-        """Whether anything is dropped."""
-        if self.training and not is_grad_enabled() and self.p:
-            look(self, "drops elements")
-        return self.training
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
@@ -46,7 +40,7 @@ class Dropout(_Dropout):
     """
 
     def forward(self, x: Input) -> Tensor:
-        return as_tensor(x).dropout(self.p, self._drops())
+        return as_tensor(x).dropout(self.p, drops(self, self.p))
 
 
 class Dropout1d(_Dropout):
@@ -58,21 +52,21 @@ class Dropout1d(_Dropout):
     """
 
     def forward(self, x: Input) -> Tensor:
-        return dropout1d(as_tensor(x), self.p, self._drops())
+        return dropout1d(as_tensor(x), self.p, drops(self, self.p))
 
 
 class Dropout2d(_Dropout):
     """Dropout of whole channels of images: (N, C, H, W), or (N, C, L) as in PyTorch."""
 
     def forward(self, x: Input) -> Tensor:
-        return dropout2d(as_tensor(x), self.p, self._drops())
+        return dropout2d(as_tensor(x), self.p, drops(self, self.p))
 
 
 class Dropout3d(_Dropout):
     """Dropout of whole channels of volumes: (N, C, D, H, W) or (C, D, H, W)."""
 
     def forward(self, x: Input) -> Tensor:
-        return dropout3d(as_tensor(x), self.p, self._drops())
+        return dropout3d(as_tensor(x), self.p, drops(self, self.p))
 
 
 class AlphaDropout(_Dropout):
@@ -82,14 +76,14 @@ class AlphaDropout(_Dropout):
     """
 
     def forward(self, x: Input) -> Tensor:
-        return alpha_dropout(as_tensor(x), self.p, self._drops())
+        return alpha_dropout(as_tensor(x), self.p, drops(self, self.p))
 
 
 class FeatureAlphaDropout(_Dropout):
     """AlphaDropout of whole channels: the first two axes of x are (N, C)."""
 
     def forward(self, x: Input) -> Tensor:
-        return feature_alpha_dropout(as_tensor(x), self.p, self._drops())
+        return feature_alpha_dropout(as_tensor(x), self.p, drops(self, self.p))
 
 
 # Functions of torch.nn.functional that are no methods of Tensor

@@ -13,6 +13,7 @@ from numpy.typing import DTypeLike
 from tinygrad_lite import Tensor, arguments, ops, warn
 
 from .. import init
+from .._evaluation import drops
 from ..module import Module
 from ._inputs import Input, float_dtype, in_single, with_dtype
 from ._packing import Packed, lengths_of
@@ -113,7 +114,7 @@ class _Recurrent(Module):
                 outputs.append(states[0])
             y = Tensor.cat(*outputs, axis=1) if len(outputs) > 1 else outputs[0]
             if level + 1 < self.num_layers:
-                y = y.dropout(self.dropout, self.training)
+                y = y.dropout(self.dropout, drops(self, self.dropout))
         y = packed.padded(y).cast(dtype)
         last = [Tensor.stack(*each).cast(dtype) for each in zip(*ends, strict=True)]
         if not batched:

@@ -33,13 +33,24 @@ class Trained:
 
 
 class Image(nn.Module):
-    """(N, 4) as images or volumes with 4 channels, for the layer inside."""
+    """(N, 4) as images or volumes with 4 channels, or a sequence, for the layer inside."""
 
     def __init__(self, layer, axes):
         self.layer, self.axes = layer, axes
 
     def forward(self, x):
-        return self.layer(x.reshape(*x.shape, *(1,) * self.axes)).reshape(x.shape)
+        shape = (len(x), 1, 4) if self.axes is None else (*x.shape, *(1,) * self.axes)
+        return self.layer(x.reshape(*shape)).reshape(x.shape)
+
+
+class First(nn.Module):
+    """The first result of a layer of sequences, which gets its input several times."""
+
+    def __init__(self, layer, times=1):
+        self.layer, self.times = layer, times
+
+    def forward(self, x):
+        return self.layer(*(x.unsqueeze(1),) * self.times)[0].squeeze(1)
 
 
 INSIDE = {
@@ -49,6 +60,10 @@ INSIDE = {
     "Dropout3d": lambda: Image(nn.Dropout3d(0.3), 3),
     "AlphaDropout": lambda: nn.AlphaDropout(0.3),
     "FeatureAlphaDropout": lambda: nn.FeatureAlphaDropout(0.3),
+    "LSTM": lambda: First(nn.LSTM(4, 4, num_layers=2, dropout=0.3)),
+    "GRU": lambda: First(nn.GRU(4, 4, num_layers=2, dropout=0.3)),
+    "MultiheadAttention": lambda: First(nn.MultiheadAttention(4, 2, dropout=0.3), 3),
+    "TransformerEncoderLayer": lambda: Image(nn.TransformerEncoderLayer(4, 2, 8, 0.3), None),
     "BatchNorm1d": lambda: nn.BatchNorm1d(4),
     "BatchNorm2d": lambda: Image(nn.BatchNorm2d(4), 2),
     "BatchNorm3d": lambda: Image(nn.BatchNorm3d(4), 3),
@@ -61,7 +76,8 @@ def test_a_test_without_eval(kind, make):
     with TOLD as seen, no_grad():
         model(X)
     assert [each.filename for each in seen] == [__file__]
-    assert str(seen[0].message).startswith(f"Sequential: its {kind} ")
+    inside = {"TransformerEncoderLayer": "MultiheadAttention"}.get(kind, kind)
+    assert str(seen[0].message).startswith(f"Sequential: its {inside} ")
 
 
 def test_what_it_says():

@@ -1,0 +1,66 @@
+"""One weight of several that does not require grad, so that it is never trained.
+
+    self.w1 = Tensor.randn(4, 8, requires_grad=True)
+    self.w2 = Tensor.randn(8, 2)
+
+An object may hold tensors that are meant to stay: masks, positions, averages, random features.  So
+this goes by names: both are called as weights and biases are, and neither is named after the other,
+as weight_u is after weight.  In a list, which gives no names, they have as many axes.
+"""
+
+import re
+import weakref
+from collections.abc import Sequence
+
+from tinygrad_lite import Tensor, mistakes
+
+from .reflection import Found
+
+_WEIGHT = re.compile(
+    r"(w|W|weights?|kernel|b|bias|biases|gamma|beta|theta)([qkvo]|_[A-Za-z]{1,2}|_out)?(_?\d+)?"
+)
+
+_told: dict[int, weakref.ref[Tensor]] = {}  # by the identity of a tensor
+
+
+def tell_of_untrained(found: Sequence[Found]) -> None:
+    """A TrainingWarning, once for each such weight among the things found in an object."""
+    plain = [part for part in found if _is_plain(part)]
+    if not plain:
+        return
+    trained: dict[str, list[Found]] = {}
+    for part in found:
+        if isinstance(part.value, Tensor) and part.value.requires_grad and part.value.is_leaf:
+            trained.setdefault(part.path.rpartition(".")[0], []).append(part)
+    for part in plain:
+        reference = _told.get(id(part.value))
+        if reference is not None and reference() is part.value:
+            continue
+        for other in trained.get(part.path.rpartition(".")[0], ()):
+            if _are_siblings(part, other):
+                mistakes.tell(
+                    f"{part.path} does not require grad, although {other.path} beside it does, so "
+                    "it is neither trained nor saved; make it with requires_grad=True, or, if it "
+                    "is meant to stay as it is, with nn.Parameter(..., requires_grad=False)"
+                )
+                _told[id(part.value)] = weakref.ref(part.value)
+                break
+
+
+def _is_plain(part: Found) -> bool:
+    """Whether it is a tensor of floats that nobody trains, saves or has frozen."""
+    value = part.value
+    if not isinstance(value, Tensor) or part.buffer is not None or value.is_parameter:
+        return False
+    return not value.requires_grad and value.ndim > 0 and value.dtype.kind == "f"
+
+
+def _are_siblings(plain: Found, trained: Found) -> bool:
+    """Whether what both are called says that both are weights."""
+    own, other = (part.path.rpartition(".")[2] for part in (plain, trained))
+    if own.isdecimal() and other.isdecimal():
+        return plain.module is not None and plain.value.ndim == trained.value.ndim
+    if not (_WEIGHT.fullmatch(own) and _WEIGHT.fullmatch(other)):
+        return False
+    short, long = sorted((own, other), key=len)
+    return not long.startswith(f"{short}_") or long[len(short) + 1 :].isdecimal()
