@@ -151,6 +151,8 @@ def test_errors_are_one_line(tmp_path: Path) -> None:
     assert str(mapping.value) == (
         "draw: names: expected a Module, or a mapping of names to Tensors; got list"
     )
+    with pytest.raises(TypeError, match=r"^draw: values: expected True or False; got 'yes'$"):
+        draw(x, values="yes")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"^draw: names\['x'\]: expected a Tensor; got float$"):
         draw(x, names={"x": 1.0})  # type: ignore[dict-item]
 

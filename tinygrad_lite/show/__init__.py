@@ -7,9 +7,11 @@ outline.py makes boxes (boxes.py) and arrows of a graph; grouping.py finds the M
 belong to, and labels.py their text, with wording.py and summaries.py.  folding.py makes a large
 outline small: merging.py makes one box of several, for modules.py, and for equal_parts.py, which
 uses repeats.py; captions.py words them.  picture.py draws with dot.py, and writes with tree.py;
-failing.py draws what an error left.  page.py makes the page that a browser shows, of the files in
-web/: page_data.py looks up all that it tells, with page_arrays.py and page_steps.py, and
-spot_check.py checks the rule of each op.  notebook.py shows a tensor or a model in a notebook.
+frames.py finds frames for it; failing.py draws what an error left.
+
+page.py makes the page that a browser shows, of the files in web/: page_data.py looks up all that it
+tells, with page_arrays.py and page_steps.py, and spot_check.py checks the rule of each op.
+notebook.py shows a tensor or a model in a notebook.
 
 nonfinite.py tells where an inf or nan came from: replaying.py runs single ops again, origins.py
 searches the graph with it, and repairs.py knows what to do.

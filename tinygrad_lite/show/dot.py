@@ -8,14 +8,17 @@ import html
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from textwrap import wrap
 
 from ..arrays.locks import ProcessLock
 from ..files import printable
 from .boxes import Box
+from .frames import Frame, frames_of
 from .outline import Outline
 
-PIXELS_PER_INCH = 160  # of PNG: the largest picture still fits into the 32767 rows of Cairo
+PIXELS_PER_INCH = 160  # of PNG; of a large picture half of it, to fit into Cairo's 32767 rows
+MOST_LINES = 500  # of text in a picture that is not large
 INSTALL_HINT = "pip install pygraphviz, or install Graphviz from graphviz.org"
 LONGEST_LINE = 80  # characters
 
@@ -48,6 +51,7 @@ LEGEND = {
 }
 GRADIENT_INK = "#a3361e"  # of the lines about gradients
 _GRADIENT = re.compile(r"(.*: )?gradient |\.grad ")
+_FRAME = 'style="rounded,filled" fillcolor="#f7f9fb" color="#c5ced8" margin=8 fontsize=10'
 COLD, HOT = (0xFF, 0xF7, 0xD6), (0xE8, 0x5D, 0x3A)  # the colours of costs
 
 _rendering = ProcessLock()  # Graphviz's libraries keep global state
@@ -85,7 +89,26 @@ def dot_text(drawn: Outline) -> str:
             if source.inputs:
                 attributes["weight"] = "4"  # keeps the arrows from op to op straight
             graph.edge(numbers[source], number, **attributes)
+    for line in _framed(drawn, numbers):
+        graph.body.append(line)
     return str(graph.source)
+
+
+def _framed(drawn: Outline, numbers: dict[Box, str]) -> Iterator[str]:
+    """The clusters of DOT that draw the frames of modules."""
+    stack: list[Frame | None] = [*reversed(frames_of(drawn))]
+    count = 0
+    while stack:
+        frame = stack.pop()
+        if frame is None:
+            yield "\t}\n"
+            continue
+        count += 1
+        yield f"\tsubgraph cluster_{count} {{\n"
+        title = f'<font color="{PALE_INK}">{_escaped(frame.title)}</font>'
+        yield f"\t\tlabel=<{title}> labelloc=t labeljust=l {_FRAME}\n"
+        yield "".join(f"\t\t{numbers[box]}\n" for box in frame.boxes)
+        stack += [None, *frame.inner[::-1]]
 
 
 def heat_colour(level: float) -> str:
@@ -160,7 +183,8 @@ def render(dot: str, kind: str) -> bytes:
     """
     if kind == "png":
         head, _, body = dot.partition("\n")
-        dot = f"{head}\n\tgraph [dpi={PIXELS_PER_INCH}]\n{body}"
+        large = dot.count("<br/>") > MOST_LINES
+        dot = f"{head}\n\tgraph [dpi={PIXELS_PER_INCH // 2 if large else PIXELS_PER_INCH}]\n{body}"
     if shutil.which("dot"):
         return _render_with_program(dot, kind)
     try:

@@ -46,7 +46,7 @@ def folded(outline: Outline, fold: Fold = None) -> Outline:
     if fold == "module" or large:
         if any(box.group for box in boxes):
             boxes = modules_merged(boxes, words, lambda b: repeats_merged(b, words), LIMIT)
-            notes.append(_MODULES if _calls_are_known(outline) else _MODULES_BY_NAME)
+            notes.append(_MODULES if outline.calls_are_known() else _MODULES_BY_NAME)
         else:
             boxes = repeats_merged(boxes, words)
             if fold == "module":
@@ -84,11 +84,6 @@ _NO_MODULES = (
     "pass names=model, or call inside `with keep_values():`."
 )
 _NO_CALLS = "No Module was called, so there is a box for each op."
-
-
-def _calls_are_known(outline: Outline) -> bool:
-    history = outline.history
-    return history is not None and any(history.call(node) is not None for node in history.order)
 
 
 def _chains_merged(boxes: Sequence[Box], words: Words) -> list[Box]:

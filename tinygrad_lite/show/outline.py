@@ -38,6 +38,11 @@ class Outline:
     names: Names
     words: Words
 
+    def calls_are_known(self) -> bool:
+        """Whether calls of Modules were seen, not only guessed from the names of parameters."""
+        history = self.history
+        return history is not None and any(history.call(node) is not None for node in history.order)
+
 
 def outline_of(
     history: History, names: Names, *, values: bool = False, grads: bool = False

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from ..arrays.arguments import flag
 from ..engine.graph import TensorBase
 from ..files import FilePath, checked_path, printable, replacing
 from .dot import dot_text, render
@@ -104,6 +105,7 @@ def draw(
     if not isinstance(tensor, TensorBase):
         raise TypeError(f"draw: tensor: expected a Tensor; got {type(tensor).__name__}")
     check_fold(fold, "draw")
+    values, grads = flag(values, "draw: values"), flag(grads, "draw: grads")
     if path is not None:
         checked_suffix(path, "draw")
     known = Names.of(names, "draw")

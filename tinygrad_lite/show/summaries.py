@@ -32,7 +32,8 @@ def summary(array: Array) -> list[str]:
     if finite.size:
         low, high = finite.min().item(), finite.max().item()
         if low == high:
-            parts.append(f"all {number_text(low)}")
+            which = "all" if finite.size == array.size else "finite ones all"
+            parts.append(f"{which} {number_text(low)}")
         else:
             mean, deviation = _moments(finite, max(abs(low), abs(high)))
             lines.append(f"mean {number_text(mean)}, std {number_text(deviation)}")
