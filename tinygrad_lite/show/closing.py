@@ -7,11 +7,12 @@ import numpy as np
 
 from ..engine.graph import Array, Node
 from .document import Math
-from .figures import figure, largest
 from .history import History
 from .recomputing import Recomputation
 from .steps import Steps
+from .summaries import largest
 from .symbols import Symbols
+from .wording import number_text
 
 
 @dataclass(slots=True)
@@ -80,8 +81,8 @@ def equality(expected: Array, computed: Array) -> str:
     """How far a formula is from what was computed."""
     return (
         f"Equal to the computed derivative: the largest difference is "
-        f"{figure(largest(expected - computed))}, where the derivative is up to "
-        f"{figure(largest(computed))}.  (The formula was computed by itself, in float64.)"
+        f"{number_text(largest(expected - computed))}, where the derivative is up to "
+        f"{number_text(largest(computed))}.  (The formula was computed by itself, in float64.)"
     )
 
 

@@ -4,21 +4,22 @@ The graph is computed again in float64, which is honest only where every input o
 known, and where the steps give the recorded result again; otherwise the outcome says why not.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
 from ..arrays.generator import new_generator
 from ..check.differences import SHRINK, STEP, Differences, GradientError, Subject, at
 from ..engine.graph import Array, Node
-from ..ops.elementwise import Cast
 from ..tensor import Tensor
-from .figures import figure, largest
 from .history import ASK, History
-from .recomputing import STEP_WORK, Recomputation, Unknown
+from .recomputing import STEP_COST, Recomputation, Unknown
+from .summaries import largest
+from .wording import number_text
 
-MOST_WORK = 2e9  # multiplications and additions, about, in all evaluations together
+MOST_COST = 3e9  # floating-point operations, about, in all evaluations together
 MOST_NODES = 8  # nodes whose gradients are compared
 ELEMENTS = 2  # of each, one by one; and then all at once
 EVALUATIONS = 2 * ELEMENTS + 4
@@ -70,19 +71,19 @@ def compared(history: History, recomputed: Recomputation, nodes: Sequence[Node])
         return Outcome(not_checked="the backward pass did not begin with 1")
     if not np.isfinite(value).all():
         return Outcome(not_checked="the result is not finite")
-    if len(history.order) * STEP_WORK * EVALUATIONS > MOST_WORK:
+    if len(history.order) * STEP_COST * EVALUATIONS > MOST_COST:
         return Outcome(not_checked="the graph is so long that computing it again would take long")
-    outcome, work = Outcome(), 0.0
+    outcome, total, rounding = Outcome(), 0.0, _rounding(history)
     try:
         for node, gradient in known:
             if not np.isfinite(gradient).all():
                 continue
-            cost = EVALUATIONS * recomputed.work(history.root, [node])
-            if work + cost > MOST_WORK or len(outcome.rows) >= MOST_NODES * (ELEMENTS + 1):
+            cost = EVALUATIONS * recomputed.cost(history.root, [node])
+            if total + cost > MOST_COST or len(outcome.rows) >= MOST_NODES * (ELEMENTS + 1):
                 outcome.left += 1
                 continue
-            work += cost
-            outcome.rows += _rows(history, recomputed, node, gradient)
+            total += cost
+            outcome.rows += _rows(history, recomputed, node, gradient, rounding)
     except (Unknown, GradientError) as error:
         return Outcome(not_checked=str(error).removeprefix("explain: "))
     if not outcome.rows:
@@ -91,8 +92,14 @@ def compared(history: History, recomputed: Recomputation, nodes: Sequence[Node])
     return outcome
 
 
-def _rows(history: History, recomputed: Recomputation, node: Node, gradient: Array) -> list[Row]:
-    """Comparisons for one node: its largest element, another one, and all at once."""
+def _rows(
+    history: History, recomputed: Recomputation, node: Node, gradient: Array, rounding: float
+) -> list[Row]:
+    """Comparisons for one node: its largest element, another one, and all at once.
+
+    Finite differences are compared with the rules in float64, and these with the gradient, in which
+    rounding may have left an error.
+    """
     function = recomputed.function(history.root, [node])
     point = recomputed.value(node)
     if point is None:
@@ -104,50 +111,69 @@ def _rows(history: History, recomputed: Recomputation, node: Node, gradient: Arr
     subject = Subject("explain", "", total, [_double(point)], [0], ["it"], "result")
     _refuse_another_result(history, function([_double(point)]), function([_double(point)]))
     around = Differences(subject, subject.values(subject.point), STEP)
+    exact = recomputed.gradient(history.root, node)
     flat = gradient.reshape(-1).astype(np.float64)
-    precision = _precision(history, gradient)
-    floor = 100 * precision * largest(gradient) + 1e-9 * around.scale
-
-    def verdict(difference: float, slope: float) -> str:
-        error = max(1e-3, 100 * precision) * max(abs(difference), abs(slope)) + floor
-        return AGREES if abs(difference - slope) <= error else DIFFERS
-
+    exact = flat if exact is None else exact.reshape(-1)
     rng = new_generator(0)
     rows = []
     for element in dict.fromkeys([int(np.abs(flat).argmax()), int(rng.integers(flat.size))]):
-        which = np.array([element])
-        right, left = around.slopes(0, which)
-        difference, slope = float((right + left)[0, 0] / 2), float(flat[element])
-        found = verdict(difference, slope)
-        if found == DIFFERS and around.kinks(0, which, right, left).any():
+        which, slope = np.array([element]), float(exact[element])
+        difference, found = _nearest(partial(_slope, around, which), slope, around.scale)
+        if found == AGREES and abs(flat[element] - slope) > 1e-2 * abs(slope) + rounding:
+            found = DIFFERS
+        if found == DIFFERS and around.kinks(0, which, *around.slopes(0, which)).any():
             found = "a kink lies here"
-        rows.append(Row(node, at("", gradient.shape, element), difference, slope, found))
-    length = float(np.linalg.norm(flat))
+        rows.append(Row(node, at("", gradient.shape, element), difference, flat[element], found))
+    length = float(np.linalg.norm(exact))
     if flat.size > 2 and length:
-        direction = flat / length * rng.uniform(0.5, 1.5, flat.size)
-        slope = float(flat @ direction)
-        h = STEP * max(1.0, float(np.abs(point).max(initial=0.0)))
-        difference = _along(around, direction, h)
-        if verdict(difference, slope) == DIFFERS:  # a kink on the way?
-            difference = _along(around, direction, h / SHRINK)
-        row = Row(node, ", all at once", difference, slope, verdict(difference, slope))
-        rows.append(row)
+        direction = exact / length * rng.uniform(0.5, 1.5, flat.size)
+        slope = float(exact @ direction)
+        difference, found = _nearest(partial(_along, around, direction), slope, around.scale)
+        rows.append(Row(node, ", all at once", difference, float(flat @ direction), found))
     return rows
 
 
-def _along(around: Differences, direction: Array, h: float) -> float:
+def _nearest(
+    differences: Callable[[float], float], slope: float, scale: float
+) -> tuple[float, str]:
+    """A finite difference and its verdict; the steps shrink until it agrees, if it does.
+
+    A difference tends to the derivative as the step shrinks, but for rounding, which grows.
+    """
+    first, finite = 0.0, False
+    for shrink in (1.0, SHRINK, SHRINK**2, SHRINK**3):
+        difference = differences(shrink)
+        error = 1e-3 * max(abs(difference), abs(slope)) + 1e-9 * scale * shrink
+        if abs(difference - slope) <= error:
+            return difference, AGREES
+        if np.isfinite(difference) and not finite:
+            first, finite = difference, True
+    return (first, DIFFERS) if finite else (np.nan, "not finite near by")
+
+
+def _slope(around: Differences, which: Array, shrink: float) -> float:
+    """The central difference of one element."""
+    right, left = around.slopes(0, which, shrink)
+    return float((right + left)[0, 0] / 2)
+
+
+def _along(around: Differences, direction: Array, shrink: float) -> float:
     """The slope of the function along a direction."""
     every = np.arange(direction.size)
+    h = around.step / shrink * max(1.0, largest(around.subject.point[0]))
     up, down = (float(around.moved(0, every, sign * h * direction)[0]) for sign in (1, -1))
     return (up - down) / (2 * h)
 
 
-def _precision(history: History, gradient: Array) -> float:
-    """The relative error that rounding may have left in a gradient."""
-    dtypes = [gradient.dtype, history.tensor._data.dtype]
-    dtypes += [np.dtype(node.dtype) for node in history.order if isinstance(node, Cast)]
-    coarsest = max(float(np.finfo(dtype).eps) for dtype in dtypes if dtype.kind == "f")
-    return coarsest * max(1.0, len(history.order) / 100)
+def _rounding(history: History) -> float:
+    """The error that rounding may have left in a gradient, where larger ones cancelled."""
+    sizes, coarsest = [0.0], 0.0
+    for node in history.order:
+        gradient = history.gradient(node)
+        if isinstance(gradient, np.ndarray):
+            sizes.append(largest(gradient))
+            coarsest = max(coarsest, float(np.finfo(gradient.dtype).eps))
+    return 1e3 * coarsest * max(sizes)
 
 
 def _refuse_another_result(history: History, once: Array, again: Array) -> None:
@@ -158,7 +184,7 @@ def _refuse_another_result(history: History, once: Array, again: Array) -> None:
     error = 1e4 * float(np.finfo(recorded.dtype).eps)
     near = np.abs(once - recorded) <= error * np.maximum(1.0, np.abs(recorded))
     if once.shape != recorded.shape or not near.all():
-        found, was = (figure(np.sum(value, dtype=np.float64)) for value in (once, recorded))
+        found, was = (number_text(np.sum(value, dtype=np.float64)) for value in (once, recorded))
         raise Unknown(
             f"computed again, the result is {found}, and it was {was}: a parameter or constant "
             "has changed since"

@@ -102,7 +102,8 @@ class Document:
         lines = [title, "=" * _width(title)]
         for block in self.blocks:
             lines += _TEXT[type(block)](block)
-        return "\n".join(line.rstrip() for line in lines) + "\n"
+        shown = "\n".join(line.rstrip() for line in lines)
+        return re.sub(r"\n{3,}", "\n\n", shown).rstrip() + "\n"
 
     def markdown(self) -> str:
         """For a notebook or a page: Markdown with formulas between dollar signs."""
@@ -190,8 +191,7 @@ def _text_table(block: Table) -> list[str]:
     fitting = len(widths)  # columns; those that do not fit go to a line below
     while fitting > 1 and sum(widths[:fitting]) + len(INDENT) * fitting > WIDTH:
         fitting -= 1
-    if fitting == 1:  # a name and something long, such as a line of code
-        fitting = len(widths)
+    fitting = max(fitting, 2)  # at least a number and what it numbers
     below = INDENT * 2 + " " * widths[0] + INDENT
     lines = []
     for row in cells:
@@ -200,8 +200,19 @@ def _text_table(block: Table) -> list[str]:
             for cell, width in zip(row[:fitting], widths, strict=False)
         )
         lines.append(INDENT + INDENT.join(padded))
-        lines += [below + cell for cell in row[fitting:] if cell]
+        lines += _packed([cell for cell in row[fitting:] if cell], below)
     return ["", *lines, ""]
+
+
+def _packed(cells: Sequence[str], start: str) -> list[str]:
+    """The cells on as few lines as they fit on, each line after some blanks."""
+    lines: list[str] = []
+    for cell in cells:
+        if lines and _width(lines[-1]) + len(INDENT) + _width(cell) <= WIDTH:
+            lines[-1] += INDENT + cell
+        else:
+            lines.append(start + cell)
+    return lines
 
 
 # Markdown

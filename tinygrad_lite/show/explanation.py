@@ -95,7 +95,7 @@ def explain(
     history = History(tensor, grads=True)
     symbols = Symbols(history, known)
     targets = _targets(wrt, history, symbols)
-    return Explanation(*Sections(history, symbols, targets, full).written())
+    return Explanation(*Sections(history, symbols, targets, wrt is not None, full).written())
 
 
 def _targets(wrt: Any, history: History, symbols: Symbols) -> list[Node]:

@@ -11,7 +11,8 @@ import numpy as np
 
 from ..engine.function import Function
 from ..engine.graph import Array, Node
-from .figures import figure, largest
+from .summaries import largest
+from .wording import number_text
 
 UNDERFLOW = 1e-30  # a gradient so small that its products may vanish in float32
 
@@ -44,6 +45,11 @@ class Passage:
         return type(self.node).__name__
 
     @property
+    def axes(self) -> tuple[int, ...]:
+        """The axes along which the step works, if it says so."""
+        return tuple(getattr(self.node, "axes", ()))
+
+    @property
     def live(self) -> Any:
         """Where the arriving gradient is not 0; True if there are several results."""
         return self.arriving != 0 if isinstance(self.arriving, np.ndarray) else np.True_
@@ -74,7 +80,7 @@ def all_of(count: int) -> str:
 def why_zero(p: Passage) -> str:
     """Why the step gives its input nothing, though a gradient arrives."""
     if isinstance(p.arriving, np.ndarray) and largest(p.arriving) < UNDERFLOW:
-        most = figure(largest(p.arriving))
+        most = number_text(largest(p.arriving))
         return f"what arrives is at most {most}, and the product underflows to 0"
     found = _ZERO.get(p.kind)
     reason = found(p) if found is not None else ""
@@ -91,7 +97,7 @@ def _relu(p: Passage) -> str:
     if p.result is None or not p.holds(p.result <= 0):
         return ""
     x = p.input(0)
-    most = f" (the largest is {figure(x.max())})" if x is not None and x.size else ""
+    most = f" (the largest is {number_text(x.max())})" if x is not None and x.size else ""
     return (
         f"it passes 0 of {np.size(p.result):,} elements: its input is nowhere above 0{most}, and "
         "there its result is 0, whatever the input: a dead relu"
@@ -205,7 +211,7 @@ def _softmax(p: Passage) -> str:
     if axes and all(shape[axis] == 1 for axis in axes):
         return "it is taken over a single element, so its result never changes"
     g = p.arriving
-    if p.kind == "Softmax" and isinstance(g, np.ndarray) and _equal_along(g, axes):
+    if p.kind == "Softmax" and isinstance(g, np.ndarray) and is_equal_along(g, axes):
         return (
             "its results always sum to 1, and the same derivative arrives at all of them, so what "
             "one gains the others lose"
@@ -225,7 +231,9 @@ def _cross_entropy(p: Passage) -> str:
 
 
 def _centred(p: Passage) -> str:
-    if isinstance(p.arriving, np.ndarray) and _equal_along(p.arriving, getattr(p.node, "axes", ())):
+    if isinstance(p.arriving, np.ndarray) and is_equal_along(
+        p.arriving, getattr(p.node, "axes", ())
+    ):
         return "it subtracts the mean, and the same derivative arrives everywhere, so it cancels"
     return ""
 
@@ -239,14 +247,14 @@ def _cast(p: Passage) -> str:
     return f"what arrives is too small for {given}"
 
 
-def _equal_along(g: Array, axes: tuple[int, ...]) -> bool:
+def is_equal_along(g: Array, axes: tuple[int, ...], error: float = 1e-6) -> bool:
     """Whether a gradient is the same along some axes, except for rounding."""
     spread = np.ptp(g, axis=tuple(axes)) if axes else np.zeros(1)
-    return bool(np.max(spread, initial=0) <= 1e-6 * largest(g))
+    return bool(np.max(spread, initial=0) <= error * largest(g))
 
 
 def _range(x: Array) -> str:
-    low, high = figure(x.min()), figure(x.max())
+    low, high = number_text(x.min()), number_text(x.max())
     return low if low == high else f"{low} to {high}"
 
 
@@ -261,7 +269,7 @@ _ZERO = {
 
 def why_changed(p: Passage, factor: float) -> str:
     """What the step multiplies the gradient by, and why that is so large or small."""
-    plain = f"multiplies it by {figure(factor)}"
+    plain = f"multiplies it by {number_text(factor)}"
     found = _SIZE.get(p.kind)
     reason = found(p) if found is not None else ""
     if not reason and p.summed and factor > 1:
@@ -273,22 +281,21 @@ def _by_quotient(p: Passage) -> str:
     b = p.input(1)
     if b is None or not b.size:
         return ""
-    return f"it divides by {p.names[1]}, whose elements are as small as {figure(_smallest(b))}"
+    return f"it divides by {p.names[1]}, whose elements are as small as {number_text(_smallest(b))}"
 
 
 def _by_log(p: Passage) -> str:
     x = p.input(0)
     if x is None or not x.size:
         return ""
-    return f"the derivative of log is 1 / x, and x is as small as {figure(_smallest(x))}"
+    return f"the derivative of log is 1 / x, and x is as small as {number_text(_smallest(x))}"
 
 
 def _by_sqrt(p: Passage) -> str:
     if p.result is None or not np.size(p.result):
         return ""
-    return (
-        f"the derivative of sqrt is 1 / (2 y), and y is as small as {figure(_smallest(p.result))}"
-    )
+    least = number_text(_smallest(p.result))
+    return f"the derivative of sqrt is 1 / (2 y), and y is as small as {least}"
 
 
 def _by_exp(p: Passage) -> str:
@@ -296,7 +303,9 @@ def _by_exp(p: Passage) -> str:
     where = f" (exp of {_range(x)})" if x is not None and x.size else ""
     if p.result is None or not np.size(p.result):
         return ""
-    return f"exp is its own derivative, and here it is up to {figure(largest(p.result))}{where}"
+    return (
+        f"exp is its own derivative, and here it is up to {number_text(largest(p.result))}{where}"
+    )
 
 
 def _by_factor(p: Passage) -> str:
@@ -304,12 +313,12 @@ def _by_factor(p: Passage) -> str:
         x = p.input(0)
         if x is None:
             return ""
-        return f"a square has the derivative 2 x, and x is up to {figure(largest(x))}"
+        return f"a square has the derivative 2 x, and x is up to {number_text(largest(x))}"
     other = p.input(1 - p.position) if p.position < 2 else None
     if other is None or not other.size:
         return ""
     name = p.names[1 - p.position]
-    size = figure(largest(other))
+    size = number_text(largest(other))
     return f"its other factor is {name}" + ("" if name == size else f", with elements up to {size}")
 
 
@@ -319,7 +328,7 @@ def _by_slope(p: Passage) -> str:
         return ""
     slope = y * (1 - y) if p.kind == "Sigmoid" else 1 - y * y
     formula = "y (1 - y)" if p.kind == "Sigmoid" else "1 - y^2"
-    return f"its slope {formula} is at most {figure(np.max(slope))}"
+    return f"its slope {formula} is at most {number_text(np.max(slope))}"
 
 
 def _by_bce(p: Passage) -> str:
@@ -327,7 +336,7 @@ def _by_bce(p: Passage) -> str:
     if probability is None or not probability.size:
         return ""
     least = float(np.min(probability * (1 - probability)))
-    return f"it divides by p (1 - p), which is as small as {figure(least)}"
+    return f"it divides by p (1 - p), which is as small as {number_text(least)}"
 
 
 def _by_mean(p: Passage) -> str:

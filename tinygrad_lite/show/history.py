@@ -148,7 +148,7 @@ class History:
             given = self._pulled.get(child)
             part = None if given is None else given[position]
             if part is not None:
-                parts.append((child, position, _fitted(_array(part), node)))
+                parts.append((child, position, fitted(_array(part), node)))
         return parts
 
     def _differentiate(self) -> None:
@@ -192,7 +192,7 @@ class History:
                 for parent, given in zip(node.parents, pulled, strict=False):
                     if parent is None or given is None:
                         continue
-                    part = _fitted(given, parent)
+                    part = fitted(given, parent)
                     held = gradients.get(parent)
                     gradients[parent] = part if held is None else held + part
         finally:
@@ -210,7 +210,7 @@ def _whole(node: Node) -> Node:
     return twin
 
 
-def _fitted(given: Any, parent: Node) -> Any:
+def fitted(given: Any, parent: Node) -> Any:
     """A gradient summed back to the shape of its input."""
     if isinstance(given, OutputGradients | tuple) or given.shape == parent.out_shape:
         return given

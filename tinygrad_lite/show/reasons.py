@@ -7,16 +7,18 @@ from typing import Any
 import numpy as np
 
 from ..engine.graph import Array, Node, Output
-from .factors import Passage, why_changed, why_zero
-from .figures import figure, largest
+from .factors import Passage, is_equal_along, why_changed, why_zero
 from .history import History
 from .nonfinite import trace_nan
 from .recomputing import Recomputation
 from .steps import Steps
+from .summaries import largest
 from .symbols import Symbols
+from .wording import number_text
 
 HUGE = 1e4  # sizes of a gradient's largest element about which something is said
 TINY = 1e-8
+SMALL = 1e-4  # sizes up to which a gradient may be what rounding left of 0
 MOST_CAUSES = 3  # for one gradient
 MAIN_SHARE = 0.6  # of the whole change (its logarithm) that makes one step the cause
 ALONE = 3  # steps of one kind about which their mean is said
@@ -32,11 +34,14 @@ class Reasons:
         self.history, self.symbols, self.recomputed = history, symbols, recomputed
         self.steps = Steps(history, symbols)
 
-    def of(self, targets: Sequence[Node]) -> list[str]:
-        """A sentence for each gradient that needs one; those with the same reason share it."""
+    def of(self, targets: Sequence[Node], asked: bool) -> list[str]:
+        """A sentence for each gradient that needs one; those with the same reason share it.
+
+        asked  whether the user asked about these, so that it matters that some elements are 0
+        """
         found: dict[str, list[str]] = {}
         for node in targets:
-            reason = self._of(node)
+            reason = self._of(node, asked)
             if reason:
                 found.setdefault(reason, []).append(self.symbols.name(node))
         return [
@@ -44,7 +49,7 @@ class Reasons:
             for reason, names in found.items()
         ]
 
-    def _of(self, node: Node) -> str:
+    def _of(self, node: Node, asked: bool) -> str:
         gradient = self.history.gradient(node)
         if not isinstance(gradient, np.ndarray) or not gradient.size or node is self.history.root:
             return ""
@@ -53,9 +58,56 @@ class Reasons:
         size = largest(gradient)
         if size == 0:
             return f"is 0 everywhere: {self._zero(node)}."
+        cancels = self._cancels(node) if size <= SMALL else ""
+        if cancels:
+            return f"is 0 except for rounding (at most {number_text(size)}): {cancels}."
         if size >= HUGE or size <= TINY:
             return self._size(node, size)
+        return self._partly_zero(node, gradient) if asked else ""
+
+    def _cancels(self, target: Node) -> str:
+        """The step in which what arrives cancels, except for rounding; "" if there is none."""
+        before: Node | None = None
+        for node, part, factor in self._strongest(target):
+            kind, arriving = type(node).__name__, self.history.gradient(node)
+            if isinstance(arriving, np.ndarray) and arriving.size:
+                rounding = 100 * float(np.finfo(arriving.dtype).eps)
+                axes = tuple(getattr(node, "axes", ()))
+                if kind == "Softmax" and is_equal_along(arriving, axes, rounding):
+                    return f"in {self.where(node)}, {why_zero(self.passage(node, part))}"
+                if kind in ("LogSoftmax", "Centre") and factor < rounding:
+                    return f"{self.where(node)} {_SHIFTS[kind]}"
+                bias = kind == "Linear" and node.parents.index(part.parent) == 2
+                if bias or (kind in ("Add", "Sub") and part.summed):
+                    axes = part.summed or tuple(range(arriving.ndim - 1))
+                    whole = largest(np.abs(arriving).sum(axis=axes, dtype=np.float64))
+                    if largest(part.value) <= rounding * whole:
+                        shift = _SHIFTS.get(type(before).__name__)
+                        why = f", since {self.where(before)} {shift}" if before and shift else ""
+                        return f"in {self.where(node)}, the elements that are added up cancel{why}"
+            before = node
         return ""
+
+    def _partly_zero(self, target: Node, gradient: Array) -> str:
+        """Which steps let only some elements through, if some elements of a gradient are 0."""
+        zeros = gradient.size - int(np.count_nonzero(gradient))
+        gates = []
+        for node, part, _ in self._strongest(target) if zeros else ():
+            arriving = self.history.gradient(node)
+            came = int(np.count_nonzero(arriving)) if isinstance(arriving, np.ndarray) else 0
+            passed = int(np.count_nonzero(part.value))
+            total = came if np.shape(arriving) == part.value.shape else part.value.size
+            if type(node).__name__ in _GATES and passed < total:
+                gates.append(f"{self.where(node)} passes {passed:,} of {total:,} elements")
+            if type(node).__name__ == "Getitem" and passed < part.value.size:
+                gates.append(
+                    f"{self.where(node)} reads {passed:,} of {part.value.size:,} elements whose "
+                    "derivative is not 0"
+                )
+        if not gates:
+            return ""
+        some = "; ".join(gates[:MOST_CAUSES])
+        return f"is 0 for {zeros:,} of {gradient.size:,} elements: {some}."
 
     # Not finite
 
@@ -77,19 +129,19 @@ class Reasons:
                 continue
             arriving = self.history.gradient(node)
             if isinstance(arriving, np.ndarray) and not arriving.any():
-                parts = [part for _, _, part in self.history.arrivals(node)]
+                parts = self._by_step(node)
                 if len(parts) > 1 and any(part.any() for part in parts):
                     cancels.append(node)
                 continue
-            if isinstance(node, Output) or arriving is None:
+            if isinstance(node, Output) or arriving is None or not self._may_stop(node):
                 continue
-            for part in self.steps.parts(node):
+            for part in self.steps.parts(node, formulas=False):
                 stops = part.value is not None and part.value.size and not part.value.any()
                 if part.parent in leading and stops:
                     causes.append(self._stop(node, part, leading))
         causes = list(dict.fromkeys(causes))
         for node in cancels:
-            sizes = [figure(largest(part)) for _, _, part in self.history.arrivals(node)]
+            sizes = [number_text(largest(part)) for part in self._by_step(node)]
             causes.append(
                 f"what comes back to {self.symbols.name(node)} on {len(sizes)} paths cancels: each "
                 f"is up to {sizes[0]}, and their sum is 0"
@@ -98,6 +150,24 @@ class Reasons:
             return "nothing arrives"
         more = f"; and {len(causes) - MOST_CAUSES} more" if len(causes) > MOST_CAUSES else ""
         return "; and ".join(causes[:MOST_CAUSES]) + more
+
+    def _by_step(self, node: Node) -> list[Array]:
+        """What each step that uses a value gives it."""
+        found: dict[Node, Array] = {}
+        for child, _, part in self.history.arrivals(node):
+            found[child] = found[child] + part if child in found else part
+        return list(found.values())
+
+    def _may_stop(self, node: Node) -> bool:
+        """Whether a step may give one of its inputs nothing: a quick look."""
+        pulled = self.history.pulled(node) or ()
+        if len(set(node.parents)) < len(node.parents):
+            return True  # what it gives the same input twice may cancel
+        return any(
+            isinstance(given, np.ndarray) and (given.shape != parent.out_shape or not given.any())
+            for parent, given in zip(node.parents, pulled, strict=False)
+            if parent is not None
+        )
 
     def _stop(self, node: Node, part: Any, leading: set[Node]) -> str:
         passage = self.passage(node, part)
@@ -118,7 +188,7 @@ class Reasons:
                 return None
             node = children[0][0]
             arriving = self.history.gradient(node)
-            for part in self.steps.parts(node):
+            for part in self.steps.parts(node, formulas=False):
                 if part.value is not None and part.value.size and not part.value.all():
                     whole = not isinstance(arriving, np.ndarray) or arriving.all()
                     return node if whole else None
@@ -153,16 +223,16 @@ class Reasons:
         logs = {node: float(np.log(factor)) for node, _, factor in way if factor > 0}
         total = float(np.log(size / start))
         whole = (
-            f"is {word}: its largest element is {figure(size)}.  From "
+            f"is {word}: its largest element is {number_text(size)}.  From "
             f"{self.symbols.name(self.history.root)} back, {len(way)} steps multiply it by "
-            f"{figure(size / start)}"
+            f"{number_text(size / start)}"
         )
         ranked = sorted(way, key=lambda one: -logs.get(one[0], 0.0) * np.sign(total))
         main = [one for one in ranked[:1] if logs.get(one[0], 0.0) / total >= MAIN_SHARE]
         if main:
             node, part, factor = main[0]
             return f"{whole}: {self.where(node)} {why_changed(self.passage(node, part), factor)}."
-        sentences = [f"{whole}, by about {figure(np.exp(total / len(way)))} each"]
+        sentences = [f"{whole}, by about {number_text(np.exp(total / len(way)))} each"]
         kinds = Counter(type(node).__name__ for node in logs)
         pull = {
             kind: sum(log for node, log in logs.items() if type(node).__name__ == kind)
@@ -172,7 +242,7 @@ class Reasons:
         if kinds[kind] >= ALONE:
             each = float(np.exp(pull[kind] / kinds[kind]))
             sentences.append(
-                f"{kinds[kind]} steps {kind.lower()} multiply it by {figure(each)} each, on "
+                f"{kinds[kind]} steps {kind.lower()} multiply it by {number_text(each)} each, on "
                 "average, and factors multiply over a deep chain"
             )
         node, part, factor = ranked[0]
@@ -189,7 +259,9 @@ class Reasons:
                 break
             child = max(arrivals, key=lambda one: _size_of(one[2]))[0]
             if not isinstance(child, Output):
-                part = next(part for part in self.steps.parts(child) if part.parent is node)
+                part = next(
+                    part for part in self.steps.parts(child, formulas=False) if part.parent is node
+                )
                 before = _size_of(self.history.gradient(child))
                 after = _size_of(part.value)
                 way.append((child, part, after / before if before else 0.0))
@@ -217,6 +289,19 @@ class Reasons:
         return f"{name} ({', '.join(parts)})"
 
 
+# Steps that do not change if the same number is added to all elements of their input.
+_SHIFTS = {
+    "LogSoftmax": "does not change if the same is added to all its inputs: what arrives cancels",
+    "Centre": "subtracts the mean: what arrives cancels",
+    "Softmax": "does not change if the same is added to all its inputs",
+    "BatchNorm": "subtracts the mean over the batch, so a shift of all samples has no effect",
+    "CrossEntropy": "does not change if the same is added to all scores of a sample",
+}
+# Steps that give some elements of an input their gradient, and others nothing.
+_GATES = {
+    "Relu", "Clip", "Where", "Mask", "Max", "Min", "Maximum", "Minimum", "MaxPool", "Step",
+    "Sigmoid", "Tanh",
+}  # fmt: skip
 # Steps that only move elements: what they give one input is what arrives at its elements.
 _MOVERS = {
     "Concatenate", "Getitem", "Setitem", "Reshape", "Permute", "Pad", "Unfold", "Split", "Unstack",

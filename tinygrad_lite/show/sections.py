@@ -11,7 +11,6 @@ from ..engine.graph import Node, Output
 from ..files import printable
 from .differencing import compared
 from .document import Document, Inline, Math
-from .figures import values_text
 from .formulas import variable
 from .history import ASK, History
 from .reasons import Reasons, listed
@@ -19,6 +18,7 @@ from .recomputing import Recomputation
 from .shortening import shortened
 from .simplifying import closing_lines
 from .steps import Part, Steps, leading_to
+from .summaries import summary
 from .symbols import Symbols
 from .wording import shape_text
 
@@ -30,9 +30,11 @@ MANY = 1_000_001  # paths, which are not counted further
 class Sections:
     """The sections of the explanation of one graph."""
 
-    def __init__(self, history: History, symbols: Symbols, targets: list[Node], full: bool) -> None:
+    def __init__(
+        self, history: History, symbols: Symbols, targets: list[Node], asked: bool, full: bool
+    ) -> None:
         self.history, self.symbols, self.targets = history, symbols, targets
-        self.full = full
+        self.asked, self.full = asked, full
         self.steps = Steps(history, symbols)
         self.recomputed = Recomputation(history)
         self.leading = leading_to(targets, history)
@@ -42,9 +44,11 @@ class Sections:
         """All sections, those that answer a question first."""
         name = self.symbols.name(self.history.root)
         of = listed([self.symbols.name(node) for node in self.targets])
-        self.document = Document(f"{name}: how it was computed, and its derivative by {of}")
+        self.document = Document(
+            f"{name}: how it was computed, and its derivative with respect to {of}"
+        )
         self._summary()
-        reasons = Reasons(self.history, self.symbols, self.recomputed).of(self.targets)
+        reasons = Reasons(self.history, self.symbols, self.recomputed).of(self.targets, self.asked)
         if reasons:
             self.document.heading("Why the gradient is what it is")
             for reason in reasons:
@@ -62,9 +66,7 @@ class Sections:
         shape = history.root.out_shape
         self.document.say(
             Math(self.result),
-            f" has shape {shape_text(shape)}"
-            if shape
-            else f" is {values_text(history.tensor._data)}",
+            f" has shape {shape_text(shape)}" if shape else f" is {_values(history.tensor._data)}",
             f"; it was computed in {_count(len(steps), 'step')} from "
             f"{_count(len(self.symbols.leaves), 'parameter')}.",
         )
@@ -98,7 +100,7 @@ class Sections:
                 Math(symbol),
                 "constant",
                 shape_text(array.shape),
-                values_text(array),
+                _values(array),
                 self.symbols.legend.get(symbol, ""),
             )
             for symbol, array, _ in self.symbols.constants()
@@ -118,7 +120,7 @@ class Sections:
             Math(symbol),
             "parameter",
             shape_text(leaf.out_shape),
-            values_text(self.history.value(leaf)),
+            _values(self.history.value(leaf)),
             self.symbols.legend.get(symbol, ""),
         )
 
@@ -129,7 +131,7 @@ class Sections:
             Math(f"{', '.join(map(self.symbols.of, outputs))} = {self.steps.forward(step)}"),
             ", ".join(shape_text(node.out_shape) for node in outputs),
             _where(self.history, step),
-            "; ".join(filter(None, (values_text(self.history.value(node)) for node in outputs))),
+            "; ".join(filter(None, (_values(self.history.value(node)) for node in outputs))),
         )
 
     def _lines(self) -> list[Sequence[Inline]]:
@@ -165,7 +167,7 @@ class Sections:
                     self._places[step, parent] = self._arrivals[parent]
         rows: list[Sequence[Inline]] = [
             ("", Math(f"{self._bar(history.root)} = 1"), shape_text(history.root.out_shape),
-             values_text(history.gradient(history.root)), "")
+             _values(history.gradient(history.root)), "")
         ]  # fmt: skip
         for shown in shortened(steps, self._kind, self._most):
             if isinstance(shown, str):
@@ -199,7 +201,7 @@ class Sections:
             str(self.symbols.numbers[step]),
             Math(f"{bar} = {start}{rule}"),
             shape_text(part.parent.out_shape),
-            values_text(part.value),
+            _values(part.value),
             "; ".join(notes),
         )
 
@@ -215,7 +217,7 @@ class Sections:
                 (
                     Math(rf"\frac{{\partial {self.result}}}{{\partial {symbol}}}"),
                     shape_text(node.out_shape),
-                    "not computed" if gradient is None else values_text(gradient),
+                    "not computed" if gradient is None else _values(gradient),
                 )
             )
         self.document.table(("derivative", "shape", "value"), rows)
@@ -227,10 +229,11 @@ class Sections:
         for node in self.targets[: None if self.full else MOST_LISTED]:
             path = _path(history, node)
             count = counts.get(node, 0)
-            shown: list[str | Math] = [Math(symbols.of(one)) for one in path]
-            if len(shown) > MOST_LISTED and not self.full:
+            ends: list[Node | str] = list(path)
+            if len(path) > MOST_LISTED and not self.full:
                 half = MOST_LISTED // 2
-                shown = [*shown[:half], f"{len(shown) - 2 * half} more", *shown[-half:]]
+                ends = [*path[:half], f"... {len(path) - 2 * half:,} more ...", *path[-half:]]
+            shown = [one if isinstance(one, str) else Math(symbols.of(one)) for one in ends]
             parts = [part for one in shown for part in (" \u2192 ", one)][1:]
             several = [] if count == 1 else [f"  (one of {_paths_text(count)})"]
             document.say(*parts, *several, bullet=True)
@@ -254,7 +257,9 @@ class Sections:
                 if name in constants:
                     found.append(f"{shown} enters as a constant: it does not require grad.")
                 else:
-                    found.append(f"{shown} does not require grad, and no step is known to use it.")
+                    found.append(
+                        f"{shown} does not require grad, and no step that saved its inputs used it."
+                    )
             elif tensor._node not in order:
                 found.append(
                     f"{shown} is not in this graph: no step used it, or only after detach()."
@@ -319,6 +324,11 @@ class Sections:
     def _kind(self, step: Node) -> Any:
         """Equal for steps that count as repeats of each other."""
         return type(step), step.out_shape
+
+
+def _values(value: Any) -> str:
+    """The values of what one step made, in a few words; "" if they are not known."""
+    return ", ".join(summary(value)) if isinstance(value, np.ndarray) else ""
 
 
 def _where(history: History, step: Node) -> str:

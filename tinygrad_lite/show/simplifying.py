@@ -9,12 +9,10 @@ from ..engine.graph import Array, Leaf, Node
 from .closing import Closing, Known, divisor, equality, is_near
 from .document import Math
 from .history import History
-from .recomputing import Recomputation
+from .recomputing import MOST_STEPS, Recomputation
 from .softmax_loss import softmax_losses
 from .steps import Steps
 from .symbols import Symbols, number_latex
-
-MOST_STEPS = 20_000  # of a graph in which compositions are looked for
 
 
 def closing_lines(

@@ -1,6 +1,6 @@
 """The steps of a graph as formulas: what each computed, and what its rule gives each input."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,12 +102,15 @@ class Steps:
             by[name] = self.symbols.result(node, index, name)
         return by
 
-    def parts(self, node: Node) -> list[Part]:
-        """What the step contributes to the gradients of its inputs, one part for each parent."""
+    def parts(self, node: Node, formulas: bool = True) -> list[Part]:
+        """What the step contributes to the gradients of its inputs, one part for each parent.
+
+        formulas  False to leave the formulas out, which takes less time
+        """
         if isinstance(node, Output):
             return []
-        formulas = latex_of(node) or {}
-        by = self._symbols(node)
+        rules = (latex_of(node) or {}) if formulas else {}
+        by = self._symbols(node) if formulas else {}
         fixed, rest = input_names(type(node))
         pulled = self.history.pulled(node)
         found: dict[Node, Part] = {}
@@ -115,8 +118,8 @@ class Steps:
             if parent is None:
                 continue
             name = fixed[position] if position < len(fixed) else rest
-            rule = formulas.get(name or "")
-            latex = "" if rule is None else substituted(rule, by)
+            rule = rules.get(name or "")
+            latex = "" if rule is None else substituted(rule, by) + self._wherein(node, rule, by)
             given = None if pulled is None or position >= len(pulled) else pulled[position]
             summed: tuple[int, ...] = ()
             if isinstance(given, np.ndarray):
@@ -131,9 +134,24 @@ class Steps:
             found[parent] = Part(parent, latex, given, summed)
         return list(found.values())
 
+    def _wherein(self, node: Node, rule: str, by: Mapping[str, str]) -> str:
+        """What a result that a rule reads is, if no later step uses it."""
+        used = {output.index for output in self.symbols.outputs(node)}
+        formulas = latex_of(node) or {}
+        return "".join(
+            rf" \text{{ where }} {by[name]} = {substituted(formulas[name], by)}"
+            for index, name in enumerate(getattr(node, "results", ()))
+            if index not in used and name in formulas and _mentions(rule, name)
+        )
+
     def options(self, node: Node) -> str:
         """The keyword arguments of a step, as text."""
         return ", ".join(options_of(node))
+
+
+def _mentions(latex: str, name: str) -> bool:
+    """Whether a variable is in a formula."""
+    return substituted(latex, {name: r"\mathrm{other}"}) != latex
 
 
 def _option(name: str, value: Any, node: Node) -> str:
@@ -143,6 +161,8 @@ def _option(name: str, value: Any, node: Node) -> str:
         return rf"\text{{axis }}{listed}" if len(value) == 1 else rf"\text{{axes }}{listed}"
     if name == "axis":
         return rf"\text{{axis }}{value}"
+    if name == "index":
+        return "".join(rf"\text{{{text.strip('[]')}}}" for text in options_of(node)[:1])
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return number_latex(value)
     return ""

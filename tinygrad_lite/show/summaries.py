@@ -74,3 +74,10 @@ def _share(count: int, size: int) -> str:
     if percent < 1:
         return f"{count:,} of {size:,}"
     return f"{min(percent, 99)} %"
+
+
+def largest(array: Array) -> float:
+    """The largest size of a finite element; 0 if there is none."""
+    finite = np.isfinite(array)
+    sizes = np.abs(array if finite.all() else array[finite])
+    return float(sizes.max(initial=0))
