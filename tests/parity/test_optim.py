@@ -121,8 +121,8 @@ def test_the_state_goes_both_ways(name, options, as_is):
 
 @pytest.mark.parametrize("name", GRIDS)
 def test_arguments_are_pytorchs(name):
-    """The same names, order and defaults, but for what chooses an implementation."""
-    skipped = {"foreach", "fused", "capturable", "differentiable"}
+    """The same names, order and defaults, but for what chooses an implementation, and checks."""
+    skipped = {"foreach", "fused", "capturable", "differentiable", "check_finite"}
     mine, other = (
         {
             parameter.name: parameter.default
