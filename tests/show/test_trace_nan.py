@@ -247,6 +247,42 @@ def test_an_update_after_the_loss_is_told_apart() -> None:
     assert "the parameter w is not finite now: an update after" in result.known_from
 
 
+def test_a_hook_and_a_gradient_that_was_given() -> None:
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    with keep_values():
+        y = x * 2.0
+        y.register_hook(lambda gradient: gradient * np.array([1.0, np.inf]))
+        loss = y.sum()
+        loss.backward()
+    result = trace_nan(loss)
+    assert (result.op, result.direction, result.index) == ("Mul", "backward", (1,))
+    assert "a hook on the result of Mul gave inf at (1,)" in result.headline
+    with keep_values():
+        loss = (x * 2.0).sum()
+        loss.backward(np.inf)
+    result = trace_nan(loss)
+    assert result.headline.endswith("the gradient that backward was given has inf.")
+    assert result.direction == "backward"
+
+
+def two_paths(w: Tensor) -> Tensor:
+    x = w * 1.0
+    return (x * 3e38 + x * 3e38).sum()
+
+
+def a_broadcast(w: Tensor) -> Tensor:
+    return (w * Tensor([3e38, 3e38])).sum()
+
+
+@pytest.mark.parametrize("build", [two_paths, a_broadcast])
+def test_gradients_that_overflow_when_they_are_added(build: Any) -> None:
+    for result in states(lambda: (build(w := Tensor([0.0], requires_grad=True)), [w])):
+        assert (result.op, result.direction, result.index) == ("Mul", "backward", (0,))
+        assert result.number == np.inf
+        assert "gradients that add up at (0,) become inf in the backward pass" in result.headline
+        assert "the sum of gradients overflows float32" in result.repair
+
+
 def test_a_tensor_of_several_elements() -> None:
     x = Tensor([[1.0, 0.0]], requires_grad=True)
     result = trace_nan(x.sqrt())

@@ -14,7 +14,7 @@ tells, with page_arrays.py and page_steps.py, and spot_check.py checks the rule 
 notebook.py shows a tensor or a model in a notebook.
 
 nonfinite.py tells where an inf or nan came from: replaying.py runs single ops again, origins.py
-searches the graph with it, and repairs.py knows what to do.
+searches the graph with it and with known_values.py, and repairs.py knows what to do.
 
 explanation.py writes the chain rule of a graph: steps.py and symbols.py make its formulas,
 reasons.py tells why a gradient is zero or huge (factors.py: what one step does to it),

@@ -9,10 +9,11 @@ from ..arrays.recorded import recorder
 from ..engine.graph import Leaf, TensorBase
 from ..files import printable
 from .history import ASK, History
+from .known_values import UNKNOWN
 from .naming import Names
-from .origins import UNKNOWN, Origin, in_backward, in_forward
+from .origins import Origin, in_backward, in_forward
 from .repairs import Case, digits, input_name, is_overflow, repair
-from .replaying import Index, first_bad, not_finite
+from .replaying import Index, first_bad, not_finite, undisturbed
 
 MOST_SHOWN = 9  # elements of an input whose values are shown
 LONGEST_PATH = 6  # ops
@@ -108,16 +109,19 @@ def trace_nan(loss: TensorBase, names: Any = None) -> NonFinite:
     if recorder.get() is not None:
         raise RuntimeError("trace_nan: a captured step has no values yet; call it outside")
     known = Names.of(names, "trace_nan")
-    if loss._node is None:
-        return _without_graph(loss)
+    with undisturbed():
+        return _without_graph(loss) if loss._node is None else _with_graph(loss, known)
+
+
+def _with_graph(loss: TensorBase, names: Names) -> NonFinite:
     damaged = not_finite(loss._data)
     history = History(loss, grads=not damaged)
     if history.state == "released":  # even leaves may have been updated since
-        return _of_leaves(history, known)
+        return _of_leaves(history, names)
     origin = in_forward(history) if damaged else in_backward(history)
     if origin is not None:
-        return _found(history, origin, known)
-    return _of_leaves(history, known) if damaged else _clean(history, known)
+        return _found(history, origin, names)
+    return _of_leaves(history, names) if damaged else _clean(history, names)
 
 
 def _without_graph(loss: TensorBase) -> NonFinite:
@@ -150,6 +154,16 @@ def _clean(history: History, names: Names) -> NonFinite:
     else:
         result.headline = "finite everywhere: the tensor, and the gradient of each leaf."
         result.known_from = _since(history, leaves, names)
+        start = np.asarray(history.gradient(history.root))
+        if not_finite(start):
+            result.index, _ = first_bad(start)
+            result.found, result.direction = True, "backward"
+            result.number = float(start[result.index])
+            what = f"{_number(result.number)}{_at(result.index)}"
+            result.headline = (
+                f"the tensor is finite; the gradient that backward was given has {what}."
+            )
+            result.known_from = None
     return result
 
 
@@ -208,7 +222,7 @@ def _grad_of(node: Any) -> Any:
 def _found(history: History, origin: Origin, names: Names) -> NonFinite:
     result = NonFinite()
     case = Case(history, origin)
-    backward = origin.arrived is not None or origin.kind == "sum"
+    backward = origin.arrived is not None or origin.kind in ("sum", "hook")
     result.found = True
     result.direction = "backward" if backward else "forward"
     result.index, result.number = origin.index, origin.number
@@ -222,7 +236,9 @@ def _found(history: History, origin: Origin, names: Names) -> NonFinite:
     else:
         result.op = case.kind
         result.inputs = _inputs_at(case)
-        if origin.kind == "sum":
+        if origin.kind == "hook":
+            result.headline = f"{seen}a hook on the result of {case.kind} gave {what}{at}."
+        elif origin.kind == "sum":
             result.op = None if isinstance(origin.node, Leaf) else case.kind
             result.headline = f"{seen}gradients that add up{at} become {what} in the backward pass."
         elif backward:
@@ -304,7 +320,8 @@ def _path_text(origin: Origin) -> str:
     if len(kinds) > LONGEST_PATH:
         more = len(kinds) - LONGEST_PATH + 1
         kinds = [*kinds[: LONGEST_PATH - 2], f"{more} more", kinds[-1]]
-    end = "a leaf" if origin.arrived is not None or origin.kind == "sum" else "the result"
+    backward = origin.arrived is not None or origin.kind in ("sum", "hook")
+    end = "a leaf" if backward else "the result"
     then = f"{type(origin.then).__name__} makes nan of it; " if origin.then is not None else ""
     return then + (f"it reaches {end} through {', '.join(kinds)}" if kinds else "")
 

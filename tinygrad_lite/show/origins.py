@@ -15,12 +15,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..arrays.ownership import memory_owner
 from ..engine.function import Primitive
 from ..engine.graph import Leaf, Node, Output
-from ..engine.memory import changes
+from ..engine.hooks import hooks_of
 from .history import History
 from .keeping import kept_of
+from .known_values import FINITE, UNKNOWN, Values
 from .replaying import (
     CannotRun,
     Index,
@@ -31,24 +31,20 @@ from .replaying import (
     forward_again,
     not_finite,
     runs_again,
-    undisturbed,
 )
 
-UNKNOWN = object()  # an input or a result that nobody kept
-FINITE = object()  # a result that is known, and was forgotten
-
-Kind = Literal["op", "seen", "parameter", "input", "sum"]
+Kind = Literal["op", "seen", "parameter", "input", "sum", "hook"]
 
 
 @dataclass(slots=True, eq=False)
 class Origin:
     """What made the first inf or nan.
 
-    kind      "op"; "parameter" or "input" if it was there before any op that was recorded; "sum"
-              if gradients that are finite add up to it; "seen" if the inputs of the op are not
-              known, so that it may come from before
-    node      the op, or the first one that reads the parameter or the input; of a "sum", the node
-              whose gradient it is
+    kind      "op"; "seen" for an op whose inputs are not known, so that it may come from before;
+              "parameter" or "input" if it was there before any op that was recorded; "sum" if
+              gradients that are finite add up to it; "hook" if a hook gave it
+    node      the op, or the first one that reads the parameter or the input; of a "sum" or a
+              "hook", the node whose gradient it is
     position  which input of `node`: of an "input" or a "parameter", and of an op in the backward
               pass, whose gradient it is
     index     in the result of the op; in the backward pass, in the gradient of that input
@@ -56,7 +52,7 @@ class Origin:
     inputs    of the op, UNKNOWN where it is not known
     value     the result of the op
     arrived   in the backward pass, the gradient that arrived at the op
-    path      the ops that it then passed through, up to the loss; in the backward pass, to a leaf
+    target    the element from which the search came here
     then      an op on this path that made nan of an inf
     unknown   the ops whose values are not known, and which may have made it earlier
     given     where an inf or nan came from that the op was given, and that was not to blame until
@@ -72,10 +68,22 @@ class Origin:
     inputs: Sequence[Any]
     value: Any = None
     arrived: Any = None
-    path: tuple[Node, ...] = ()
+    target: "_Target | None" = None
     then: Node | None = None
     unknown: tuple[Node, ...] = ()
     given: "Origin | None" = None
+
+    @property
+    def path(self) -> list[Node]:
+        """The ops that it passed through, up to the loss; in the backward pass, to a leaf."""
+        found: list[Node] = []
+        step = self.target
+        while step is not None:
+            if not found or found[-1] is not step.node:
+                found.append(step.node)
+            step = step.after
+        made = self.kind in ("op", "seen") and self.arrived is None
+        return found[1:] if made else found
 
 
 @dataclass(slots=True, eq=False)
@@ -97,137 +105,6 @@ class _Target:
     after: "_Target | None" = None
     turned: Origin | None = None
 
-    def path(self) -> tuple[Node, ...]:
-        found, target = [], self.after
-        while target is not None:
-            if isinstance(target.node, Primitive):
-                found.append(target.node)
-            target = target.after
-        return tuple(found)
-
-
-class Values:
-    """The inputs and results of the ops of a graph, as far as they can be known.
-
-    They are those that were kept or saved.  What is missing is computed again, from the leaves on,
-    where all inputs are known; an array that was written since is not known.  A result that is
-    finite is forgotten once all its users had it.
-    """
-
-    def __init__(self, history: History) -> None:
-        self.history = history
-        self.results: dict[Node, Any] = {}
-        self.written = changes.newest > history.root.serial
-        self.used = {node: len(history.children(node)) for node in history.order}
-        self.inputs: dict[Node, list[Any]] = {}  # of ops whose result is not known to be finite
-        with undisturbed():
-            for node in history.order:
-                self._visit(node)
-
-    def _visit(self, node: Node) -> None:
-        if isinstance(node, Leaf):
-            self.results[node] = self._leaf(node)
-            return
-        if isinstance(node, Output):
-            several = self.results.get(node.parents[0], UNKNOWN)  # type: ignore[arg-type]
-            known = several is not UNKNOWN and several[node.index] is not UNKNOWN
-            result = several[node.index] if known else self._seen(node)
-            inputs: list[Any] = [result]
-        else:
-            inputs = self._inputs(node)
-            result = self._result(node, inputs)
-        self.results[node] = result
-        if result is UNKNOWN or any(
-            one is UNKNOWN or not_finite(one) for one in as_results(result)
-        ):
-            self.inputs[node] = inputs
-        for parent in node.parents:
-            if parent is not None:
-                self.used[parent] -= 1
-                held = as_results(self.results[parent])
-                if not self.used[parent] and not any(
-                    one is UNKNOWN or not_finite(one) for one in held
-                ):
-                    self.results[parent] = FINITE
-
-    def _leaf(self, leaf: Node) -> Any:
-        """Its array now, unless something may have been written since."""
-        holder = leaf.holder() if leaf.holder is not None else None
-        return UNKNOWN if holder is None or self.written else holder._data
-
-    def _inputs(self, op: Node) -> list[Any]:
-        kept = kept_of(op)
-        if kept is not None and kept.inputs:
-            return list(kept.inputs)
-        saved = self._saved(op)
-        found = []
-        for position, parent in enumerate(op.parents):
-            value = saved.get(position, UNKNOWN)
-            if value is UNKNOWN and parent is not None:
-                value = self.results.get(parent, UNKNOWN)
-                value = UNKNOWN if isinstance(value, tuple) else value
-            found.append(value)
-        return found
-
-    def _saved(self, op: Node) -> dict[int, Any]:
-        """The inputs that an op saved for its rule, by position."""
-        if not isinstance(op, Primitive) or not op.saved_inputs or _was_written(op):
-            return {}
-        plan = type(op)._plans[int("1" + "".join(str(int(need)) for need in op.needs), 2)]
-        if plan.nothing or len(op.saved_inputs) != len(op.needs):
-            return {}
-        return {k: v for k, v in enumerate(op.saved_inputs) if k not in plan.unread}
-
-    def _result(self, op: Node, inputs: list[Any]) -> Any:
-        kept = kept_of(op)
-        if kept is not None:
-            return kept.value
-        seen = self._seen(op)
-        if seen is not UNKNOWN:
-            return seen
-        if runs_again(op) and all(one is not UNKNOWN for one in inputs):
-            try:
-                return forward_again(op, inputs)
-            except CannotRun:
-                return UNKNOWN
-        saved = op.saved_output if isinstance(op, Primitive) and not _was_written(op) else None
-        if saved is None:
-            return UNKNOWN
-        if isinstance(saved, tuple):
-            return tuple(UNKNOWN if one is None else one for one in saved)
-        return saved
-
-    def _seen(self, node: Node) -> Any:
-        """The result as what used it saved it."""
-        if node is self.history.root:
-            return self.history.tensor._data
-        kept = kept_of(node)
-        if kept is not None:
-            return kept.value
-        saved = node.saved_output if isinstance(node, Primitive) else None
-        if isinstance(saved, np.ndarray) and not _was_written(node):  # type: ignore[arg-type]
-            return saved
-        for child, position in self.history.children(node):
-            kept = kept_of(child)
-            if kept is not None and kept.inputs:
-                return kept.inputs[position]
-            value = self._saved(child).get(position, UNKNOWN)
-            if value is not UNKNOWN and not isinstance(child, Output):
-                return value
-        return UNKNOWN
-
-
-def _was_written(op: Primitive) -> bool:
-    """Whether an array that the op saved was written since."""
-    if changes.newest <= op.serial:
-        return False
-    for array in op.kept_arrays():
-        owner = array if array.base is None else memory_owner(array)
-        noted = changes.found.get(id(owner))
-        if noted is not None and noted[0] > op.serial and noted[2]() is owner:
-            return True
-    return False
-
 
 def in_forward(history: History) -> Origin | None:
     """What made the inf or nan of a tensor's data, which has one; None if nothing is known."""
@@ -239,8 +116,7 @@ def _origin_of(history: History, node: Node, index: Index, is_nan: bool) -> Orig
     """What made an element of the result of a node inf or nan; None if nothing is known."""
     search = _Search(history, Values(history))
     search.seek(_Target(node, 0, index, is_nan))
-    with undisturbed():
-        return search.forward()
+    return search.forward()
 
 
 class _Search:
@@ -295,7 +171,8 @@ class _Search:
         all_known = part is not UNKNOWN and all(one is not UNKNOWN for one in inputs)
         if all_known and target.index is not None and runs_again(op):
             try:
-                found = causes(partial(self._part, op, target.which), inputs, target.index)
+                run = partial(self._part, op, target.which)
+                found = causes(run, inputs, target.index, target.is_nan)
             except CannotRun:
                 pass
             else:
@@ -318,7 +195,7 @@ class _Search:
         at = target.index or ()
         then = None if target.turned is None else target.turned.node
         made = Origin(
-            "op", op, None, at, float(np.asarray(part)[at]), inputs, part, None, target.path(), then
+            "op", op, None, at, float(np.asarray(part)[at]), inputs, part, None, target, then
         )
         if not found:
             planned = type(op).__name__ == "Pad" and np.isinf(made.number)
@@ -332,8 +209,7 @@ class _Search:
                 self.seek(_Target(parent, 0, index, bool(np.isnan(number)), target, turned))
                 continue
             kind: Kind = "input" if parent is None else "parameter"
-            path = (op, *target.path())
-            found_at = Origin(kind, op, position, index, number, inputs, part, path=path)
+            found_at = Origin(kind, op, position, index, number, inputs, part, target=target)
             if parent is None and np.isinf(number) and turned is not None:
                 turned.given = found_at
                 found_at = turned
@@ -355,8 +231,7 @@ class _Search:
                 number = float(np.asarray(inputs[k])[index])
                 if parent is None or isinstance(parent, Leaf):
                     kind: Kind = "input" if parent is None else "parameter"
-                    path = (op, *target.path())
-                    self.shown.append(Origin(kind, op, k, index, number, inputs, path=path))
+                    self.shown.append(Origin(kind, op, k, index, number, inputs, target=target))
                 else:
                     self.seek(_Target(parent, 0, index, bool(np.isnan(number)), target))
         elif chosen:
@@ -404,11 +279,10 @@ class _Search:
                 self._pulled(child, position, index, bool(np.isnan(given[index])), target)
         if not parts:
             gradient = np.asarray(history.gradient(node))
-            if not history.children(node):
-                return  # the loss itself
-            self.origins.append(
-                Origin("sum", node, None, at, float(gradient[at]), (), path=target.path())
-            )
+            if history.children(node):  # else it is the loss itself
+                kind: Kind = "hook" if hooks_of(node) else "sum"
+                made = Origin(kind, node, None, at, float(gradient[at]), (), target=target)
+                self.origins.append(made)
 
     def _pulled(self, op: Node, position: int, index: Index, is_nan: bool, target: _Target) -> None:
         """From a gradient that the rule of an op returned to the gradient that arrived there."""
@@ -429,8 +303,7 @@ class _Search:
                 return np.zeros(()) if again is None else again
 
             try:
-                with undisturbed():
-                    found = causes(run, gradients, index)
+                found = causes(run, gradients, index, is_nan)
             except (CannotRun, IndexError):
                 found = None
         if found is None:
@@ -458,15 +331,13 @@ class _Search:
     ) -> None:
         pulled: Any = self.history.pulled(op)
         given = np.asarray(pulled[position])
-        number = float(given[index]) if kind == "op" else np.inf
-        known = self.history.inputs(op)
-        value = self.history.value(op)
+        if kind == "sum":
+            given = np.asarray(self.history.gradient(target.node))
+        number, arrived = float(given[index]), self.history.gradient(op)
+        inputs, value = self.history.inputs(op), self.history.value(op)
         self.origins.append(
-            Origin(
-                kind, op, position, index, number, known, value, self.history.gradient(op),
-                path=(*_until(target),),
-            )
-        )  # fmt: skip
+            Origin(kind, op, position, index, number, inputs, value, arrived, target)
+        )
 
 
 def in_backward(history: History) -> Origin | None:
@@ -488,8 +359,7 @@ def _source(history: History, made: Origin) -> Origin | None:
     def run(given: list[Any]) -> Any:
         return backward_again(op, made.arrived, value, given)[position]
 
-    with undisturbed():
-        found = causes(run, inputs, made.index)
+    found = causes(run, inputs, made.index, bool(np.isnan(made.number)))
     if not found:
         return None
     k, at = found[0]
@@ -507,17 +377,6 @@ def _read(op: Node) -> tuple[Sequence[Any] | None, Any]:
     if isinstance(op, Primitive) and op.saved_inputs is not None:
         return op.saved_inputs, op.saved_output
     return None, None
-
-
-def _until(target: _Target) -> list[Node]:
-    """The ops that a gradient then passes, towards the leaf."""
-    found: list[Node] = []
-    step: _Target | None = target
-    while step is not None:
-        if not found or found[-1] is not step.node:
-            found.append(step.node)
-        step = step.after
-    return found
 
 
 def _before_broadcast(given: Any, shape: tuple[int, ...], at: Index) -> Index | None:

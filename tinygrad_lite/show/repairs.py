@@ -9,7 +9,8 @@ from ..engine.function import Function, Primitive
 from ..engine.graph import Leaf, Node
 from ..ops.selection import Clip, Mask, Maximum, Minimum, Relu, Where
 from .history import ASK, History
-from .origins import UNKNOWN, Origin
+from .known_values import UNKNOWN
+from .origins import Origin
 from .replaying import Index, aligned
 
 HUGE = 1e10  # a weight or an activation beyond this was not meant
@@ -129,6 +130,8 @@ def repair(history: History, origin: Origin) -> str:
     if origin.kind == "seen":
         likely = _of_unknown(case)
         return f"{likely}{ASK}, and trace_nan will tell which op made it"
+    if origin.kind == "hook":
+        return "look at the function that register_hook was given for it"
     if origin.kind == "sum":
         return (
             f"the sum of gradients overflows {case.dtype}: scale the loss down, clip gradients, or "

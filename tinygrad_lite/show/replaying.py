@@ -98,9 +98,9 @@ def aligned(at: Index, shape: tuple[int, ...]) -> Index | None:
 
 
 def causes(
-    run: Callable[[list[Any]], Any], inputs: Sequence[Any], at: Index
+    run: Callable[[list[Any]], Any], inputs: Sequence[Any], at: Index, is_nan: bool
 ) -> list[tuple[int, Index]]:
-    """The elements of the inputs that the inf or nan of run(inputs)[at] came from.
+    """The elements of the inputs that run(inputs)[at] came from, which is nan, or else inf.
 
     Each as the position of the input and an index in it; none if run makes it of finite numbers.
     If it is nan, elements that are nan come before those that are inf.
@@ -118,7 +118,6 @@ def causes(
     def only(masks: dict[int, Array]) -> Any:
         return np.asarray(run(_kept(inputs, bad, masks, filler)))[at]
 
-    is_nan = bool(np.isnan(np.asarray(run(list(inputs)))[at]))
     found: list[tuple[int, Index]] = []
     if is_nan:
         nans = {k: np.isnan(inputs[k]) for k in suspects}
