@@ -49,6 +49,25 @@ def test_explain_says_of_each_result_what_that_result_is():
     assert "the singular values of w₁" in str(explain(x.svd()[1].sum()))
 
 
+@pytest.mark.parametrize(
+    ("latex", "line"),
+    [
+        (r"\frac{\partial L}{\partial x}", "∂L / ∂x"),
+        (r"\mathbf{W}^T \mathbf{x} + b", "Wᵀ x + b"),
+        (r"\sum_{i=1}^{n} x_i^2 + b", "sum(xᵢ² over i = 1 to n) + b"),
+        (r"\|x\|_2 + |y|", "‖x‖₂ + |y|"),
+        (r"\exp\left(-\frac{x^2}{2}\right)", "exp(-x² / 2)"),
+        (r"-\frac{-a}{b} c", "-((-a) / b) c"),
+        (r"\sigma(x)(1-\sigma(x))", "σ(x) (1 - σ(x))"),
+        (r"\sqrt[3]{x}", "(x)^(1 / 3)"),
+        (r"\bar{y} \, 3 x^2", "dL/dy 3 x²"),
+        (r"\unknown{x}", "unknown x"),
+    ],
+)
+def test_formulas_of_others_are_readable_too(latex, line):
+    assert text(latex) == line
+
+
 def test_a_node_has_the_formulas_of_its_options():
     x, w = Tensor.ones(2, 3, requires_grad=True), Tensor.ones(4, 3, requires_grad=True)
     node = x.linear(w, transposed=True)._node

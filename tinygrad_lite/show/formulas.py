@@ -11,9 +11,10 @@ y, which arrives; `\odot` is the elementwise product, `\;` between two factors a
 What holds for every op is said here once, and in no formula.  Where an input was broadcast, the
 engine then sums its gradient over the copies.  A reduced axis is kept, of size 1, so that results
 and elements broadcast.  An input that is None counts as 1 if it is a factor, as 0 if it is added,
-as infinite if it is a bound.  Where a result is nan, so may be its gradients.  Results that only
-derivatives of higher order use (p of CrossEntropy, the gates of an LSTM) add a share of their own
-if a gradient arrives there; it is left out.
+as infinite if it is a bound.  An element outside of an image counts as 0, and in a maximum not at
+all; with several groups of channels, those of one group belong together.  Where a result is nan,
+so may be its gradients.  Results that only derivatives of higher order use (p of CrossEntropy, the
+gates of an LSTM) add a share of their own if a gradient arrives there; it is left out.
 """
 
 import re

@@ -24,7 +24,7 @@ SYMBOLS = {
     r"\Pi": "Π", r"\sigma": "σ", r"\tau": "τ", r"\phi": "φ", r"\varphi": "φ", r"\chi": "χ",
     r"\psi": "ψ", r"\omega": "ω", r"\Gamma": "Γ", r"\Delta": "Δ", r"\Theta": "Θ", r"\Lambda": "Λ",
     r"\Sigma": "Σ", r"\Phi": "Φ", r"\Psi": "Ψ", r"\Omega": "Ω", r"\nabla": "∇",
-    r"\emptyset": "∅", r"\backslash": "\\",
+    r"\prime": "′", r"\emptyset": "∅", r"\backslash": "\\",
 }  # fmt: skip
 _TIMES = {r"\odot": "*", r"\cdot": "·", r"\times": "×", r"\;": "@", "/": "/", r"\circ": "∘"}
 _RELATIONS = {
@@ -35,6 +35,11 @@ _RELATIONS = {
 _FUNCTIONS = frozenset({
     r"\log", r"\ln", r"\exp", r"\sin", r"\cos", r"\tan", r"\sinh", r"\cosh", r"\tanh", r"\arcsin",
     r"\arccos", r"\arctan", r"\det", r"\max", r"\min", r"\sup", r"\inf", r"\arg",
+})  # fmt: skip
+# Commands that only change how their argument is set.
+_PLAIN = frozenset({
+    r"\mathbf", r"\boldsymbol", r"\bm", r"\mathit", r"\mathcal", r"\mathbb", r"\mathsf", r"\mathop",
+    r"\mathbin", r"\mathrel", r"\displaystyle", r"\textstyle", r"\big", r"\Big", r"\bigl", r"\bigr",
 })  # fmt: skip
 _ACCENTS = {r"\hat": "hat", r"\tilde": "tilde", r"\dot": "dot", r"\vec": "vec", r"\check": "check"}
 _PAIRS = {r"\lvert": ("|", "|"), r"\lfloor": ("floor(", ")"), r"\lceil": ("ceil(", ")"),
@@ -142,7 +147,7 @@ class _Reader:
             found = _Piece(_RELATIONS[token], "relation")
         elif token in (",", ";", ":"):
             found = _Piece(token, "comma")
-        elif token in (r"\,", r"\!", r"\:", r"\ ", r"\quad", r"\qquad", "~", r"\displaystyle"):
+        elif token in (r"\,", r"\!", r"\:", r"\ ", r"\quad", r"\qquad", "~"):
             self.next()
             return
         if found:
@@ -150,7 +155,8 @@ class _Reader:
             yield found
         elif token in (r"\text", r"\textrm"):
             self.next()
-            yield _Piece(self.word().strip(), "words")
+            words = self.word()
+            yield self.call(words) if self.peek() == "(" else _Piece(words.strip(), "words")
         else:
             yield self.operand()
 
@@ -182,7 +188,18 @@ class _Reader:
         if token in (r"\frac", r"\dfrac", r"\tfrac"):
             return _quotient(self.argument(), self.argument())
         if token == r"\sqrt":
-            return _Piece(f"sqrt({_joined(self.argument())})")
+            return self.root()
+        if token in ("|", r"\|"):
+            inner = self.sequence(token)
+            bar = token.replace(r"\|", "‖")
+            return _Piece(bar + _joined(inner) + (bar if self.close(token) else ""))
+        if token in (r"\partial", r"\nabla") or (token == "d" and self.peek().isalpha()):
+            of = self.skip_blanks()
+            follows = of[:1].isalpha() or of[1:].isalpha()
+            return _Piece(SYMBOLS.get(token, "d") + (self.operand().text if follows else ""))
+        if token in _PLAIN:
+            inner = self.argument()
+            return inner[0] if len(inner) == 1 else _Piece(_joined(inner), _kind_of(inner))
         if token in (r"\bar", r"\overline"):
             of = _joined(self.argument())
             return _Piece(f"dL/d{of}" if re.fullmatch(r"[\w.]+", of) else f"dL/d({of})", "gradient")
@@ -220,11 +237,14 @@ class _Reader:
         while self.skip_blanks() in ("_", "^"):
             mark, script = self.next(), _joined(self.argument())
             if mark == "^":
-                power = _superscript(script)
+                power = script
             elif total or name in _OVER:
                 over = f" over {script}"
             else:
                 name += _subscript(script)
+        if total and power:
+            over, power = f"{over} to {power}", ""
+        power = _superscript(power) if power else ""
         if total:
             inner = self.sequence(")", "]", *_CLOSING, term=True)
             body = _joined(inner)
@@ -246,6 +266,16 @@ class _Reader:
         body = _joined(self.sequence(")"))
         self.close(")")
         return _Piece(f"{name}({body}{over})")
+
+    def root(self) -> _Piece:
+        """A square root, or the root whose degree stands in brackets."""
+        degree = ""
+        if self.skip_blanks() == "[":
+            self.next()
+            degree = _joined(self.sequence("]"))
+            self.close("]")
+        inner = _joined(self.argument())
+        return _Piece(f"({inner})^(1 / {degree})" if degree else f"sqrt({inner})")
 
     def rows(self, name: str) -> _Piece:
         """An environment: cases, or the rows of a matrix."""
@@ -283,6 +313,8 @@ class _Reader:
 
     def word(self) -> str:
         """The words of a group, as they are."""
+        if self.peek() == "*":  # as in operatorname*
+            self.next()
         if self.skip_blanks() != "{":
             return self.next().lstrip("\\")
         self.next()
@@ -346,7 +378,7 @@ def _atomic(piece: _Piece) -> str:
 def _indexed(base: _Piece, script: str) -> _Piece:
     """An operand with an index: small, unless it has one already."""
     name = base.text[1:-1] if _is_wrapped(base.text) else base.text
-    small = name[-1:].isalpha() and not set(name[-1:]) & set(_SMALL)
+    small = (name[-1:].isalpha() or name[-1:] in "|‖)") and not set(name[-1:]) & set(_SMALL)
     return _Piece(name + (_subscript(script) if small else f"[{script}]"), base.kind)
 
 
@@ -364,7 +396,7 @@ def _is_wrapped(line: str) -> bool:
 
 def _superscript(script: str) -> str:
     small = script.translate(_SUPERSCRIPTS)
-    if not set(small) & set(script):
+    if script == "′" or not set(small) & set(script):
         return small
     return f"^{script}" if script.isalnum() or _is_wrapped(script) else f"^({script})"
 
