@@ -10,8 +10,8 @@ uses repeats.py; captions.py words them.  picture.py draws with dot.py, and writ
 frames.py finds frames for it; failing.py draws what an error left.
 
 page.py makes the page that a browser shows, of the files in web/: page_data.py looks up all that it
-tells, with page_arrays.py and page_steps.py, and spot_check.py checks the rule of each op.
-notebook.py shows a tensor or a model in a notebook.
+tells, with page_arrays.py and page_steps.py, and spot_check.py checks the rule of each op, which
+twins.py runs again.  notebook.py shows a tensor or a model in a notebook.
 
 nonfinite.py tells where an inf or nan came from: replaying.py runs single ops again, origins.py
 searches the graph with it and with known_values.py, and repairs.py knows what to do.
@@ -19,8 +19,8 @@ searches the graph with it and with known_values.py, and repairs.py knows what t
 explanation.py writes the chain rule of a graph: steps.py and symbols.py make its formulas,
 reasons.py tells why a gradient is zero or huge (factors.py: what one step does to it),
 differencing.py compares it with finite differences of the graph, which recomputing.py computes
-again, and simplifying.py knows what compositions come to (softmax_loss.py, closing.py).
-document.py shows it as text, Markdown or LaTeX, and shortening.py leaves repeats out.
+again with twins.py, and simplifying.py knows what compositions come to (softmax_loss.py,
+closing.py).  document.py shows it as text, Markdown or LaTeX, and shortening.py leaves repeats out.
 
 profiling.py measures what a program does, and counting.py counts what a graph costs, by the
 formulas in work.py: both give a Ledger (ledger.py), whose rows and tables are in costs.py.

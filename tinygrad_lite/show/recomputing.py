@@ -15,8 +15,8 @@ from ..engine.function import Primitive
 from ..engine.graph import Array, Leaf, Node, Output
 from ..engine.recording import Mode, modes, serials
 from ..ops.arithmetic import Add, Sub
-from ..ops.elementwise import Cast
 from .history import ASK, History, fitted
+from .twins import forward_of, twin_of, wide
 from .work import shape_of, work
 
 MOST_STEPS = 20_000  # of a graph in which values that were not saved are computed again
@@ -72,7 +72,7 @@ class Recomputation:
 
         None if no gradient arrives.  Errors: Unknown.
         """
-        values: dict[Node, Any] = {moved: _wide(self.value(moved))}
+        values: dict[Node, Any] = {moved: wide(self.value(moved))}
         twins: dict[Node, Any] = {}
         order = self.needed(target, [moved])
         for node in order:
@@ -147,7 +147,7 @@ class Recomputation:
 
     def _known(self, node: Node) -> Any:
         if node not in self._values:
-            self._values[node] = _wide(self.history.value(node))
+            self._values[node] = wide(self.history.value(node))
         return self._values[node]
 
     def _run(
@@ -173,7 +173,7 @@ class Recomputation:
                 given[position] = values[parent]
             elif given[position] is None and self._wants(node, position):
                 given[position] = self._solved(node, position, given)
-        return _forward(node, [_wide(value) for value in given], twins)
+        return _forward(node, [wide(value) for value in given], twins)
 
     def _solved(self, node: Primitive, position: int, given: Sequence[Any]) -> Any:
         """A constant term that was not saved, from the recorded sum and the other term."""
@@ -191,15 +191,6 @@ class Recomputation:
         return not (kept is not None and kept.inputs)
 
 
-def _wide(value: Any) -> Any:
-    """Floats in float64; a tuple of arrays likewise; anything else as it is."""
-    if isinstance(value, tuple):
-        return tuple(map(_wide, value))
-    if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind == "f":
-        return np.asarray(value).astype(np.float64)
-    return value
-
-
 def _pulled(node: Any, gradient: Any) -> Sequence[Any]:
     """What the rule of a node gives its inputs."""
     token, errors = modes.set(Mode()), silence()
@@ -215,29 +206,18 @@ def _pulled(node: Any, gradient: Any) -> Sequence[Any]:
 
 def _forward(node: Primitive, inputs: list[Any], twins: dict[Node, Any] | None = None) -> Any:
     """Run the forward of a copy of the node, so that what it notes on itself stays as it is."""
-    kind: Any = type(node)
-    op = object.__new__(kind)
-    for name in kind._attributes:
-        if name == "__dict__":
-            op.__dict__.update(node.__dict__)
-        elif hasattr(node, name):
-            setattr(op, name, getattr(node, name))
-    op.needs, op.parents = node.needs, node.parents
-    if isinstance(node, Cast) and np.dtype(node.dtype).kind == "f":
-        op.dtype = np.dtype(np.float64)
-    if kind.scalars:
-        inputs = [v[()] if isinstance(v, np.ndarray) and not v.ndim else v for v in inputs]
+    op = twin_of(node)
     token, errors = modes.set(Mode()), silence()
     try:
-        result = op.forward(*inputs)
+        value = forward_of(op, inputs)
     except Exception as error:  # a user's op may do anything
-        raise Unknown(f"{kind.__name__} failed when it was computed again: {error}") from error
+        name = type(node).__name__
+        raise Unknown(f"{name} failed when it was computed again: {error}") from error
     finally:
         restore(errors)
         modes.reset(token)
-    value = tuple(map(np.asarray, result)) if isinstance(result, tuple) else np.asarray(result)
     if twins is not None:
-        op.serial, op.out_shape = next(serials), node.out_shape
+        op.serial = next(serials)
         op.saved_inputs, op.saved_output = tuple(inputs), value
         twins[node] = op
     return value

@@ -21,6 +21,7 @@ from ..engine.graph import Array, OutputGradients, array_of
 from ..engine.recording import Mode, modes
 from ..ops.decompositions import Cholesky, Eigh
 from ..tensor import Tensor
+from .twins import forward_of, twin_of, wide
 
 MOST_ELEMENTS = 4_000_000  # of all inputs and the result; a larger op takes too long
 ELEMENTS = 4  # of each input that are moved; fewer of large ones
@@ -66,7 +67,7 @@ class _Spot:
         if not isinstance(op, Primitive):
             raise _NotChecked("it is no operation of this library")
         self.op, self.names = op, names
-        self.inputs = [_wide(value) for value in inputs]
+        self.inputs = [wide(value) for value in inputs]
         self.positions = [
             position
             for position, (value, need) in enumerate(zip(self.inputs, op.needs, strict=True))
@@ -184,13 +185,10 @@ class _Spot:
     # The op, run again
 
     def _forward(self, inputs: Sequence[Any]) -> tuple[Any, tuple[Array, ...]]:
-        op = twin_of(self.op)
+        twin = twin_of(self.op)
         given = [array.copy() if isinstance(array, np.ndarray) else array for array in inputs]
-        if type(op).scalars:
-            given = [a[()] if isinstance(a, np.ndarray) and not a.ndim else a for a in given]
-        result = op.forward(*given)
-        results = result if isinstance(result, tuple) else (result,)
-        return op, tuple(map(np.asarray, results))
+        result = forward_of(twin, given)
+        return twin, result if isinstance(result, tuple) else (result,)
 
     def _run(self, *tensors: Any) -> list[Tensor]:
         """As a function of tensors, for `Differences`."""
@@ -227,26 +225,6 @@ class _Spot:
                 raise _NotChecked(f"its gradient has shape {found.shape}, not {shape}")
             found = np.asarray(unbroadcast(found, shape))
         return found
-
-
-def twin_of(op: Any) -> Any:
-    """A new instance of the op with the same options, which can run without changing it."""
-    kind = type(op)
-    twin = object.__new__(kind)
-    for name in kind._attributes:
-        if name == "__dict__":
-            vars(twin).update(vars(op))
-        elif hasattr(op, name):
-            setattr(twin, name, getattr(op, name))
-    twin.needs, twin.parents, twin.out_shape = op.needs, op.parents, op.out_shape
-    return twin
-
-
-def _wide(value: Any) -> Any:
-    """Floats in float64, anything else as it is."""
-    if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind == "f":
-        return np.asarray(value).astype(np.float64)
-    return value
 
 
 def argument_names(op: Any) -> list[str]:

@@ -9,6 +9,7 @@
 
 const MOST_CHILDREN = 48; // of a group; more are divided into groups of our own
 const MOST_AT_FIRST = 36; // boxes that are visible when the page opens
+const SHORTEST_ROW = 12; // children of a group of our own
 const FEWEST_REPEATS = 3;
 const LONGEST_PERIOD = 24; // children that repeat together
 
@@ -141,17 +142,20 @@ function repeatTitle(run, period) {
   return `${run.length / period} \u00d7 ${list}`;
 }
 
-/** Many children become rows of about as many each as there are rows. */
+/** Many children become rows, which are divided again if they are long. */
 function inRows(group, children, groups) {
   const period = group.repeats || 1;
-  const least = Math.max(Math.min(Math.ceil(Math.sqrt(children.length)), MOST_CHILDREN), 12);
+  const least = Math.max(SHORTEST_ROW, Math.ceil(children.length / MOST_CHILDREN));
   const length = period * Math.ceil(least / period);
+  const { first = 0, of = children.length / period } = group;
   const rows = [];
   for (let at = 0; at < children.length; at += length) {
     const run = children.slice(at, at + length);
-    const of = children.length / period;
-    const numbers = `${at / period + 1} to ${(at + run.length) / period} of ${of}`;
-    rows.push(newGroup(group, run, group.repeats ? numbers : titleOfRow(run), groups));
+    const numbers = `${first + at / period + 1} to ${first + (at + run.length) / period} of ${of}`;
+    const title = group.repeats ? numbers : titleOfRow(run);
+    const row = newGroup(group, run, title, groups, group.repeats);
+    if (group.repeats) Object.assign(row, { first: first + at / period, of });
+    rows.push(row);
   }
   return rows;
 }

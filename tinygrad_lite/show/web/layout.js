@@ -7,7 +7,6 @@ const DETAIL_FONT = "11px system-ui, sans-serif";
 const LONGEST_TITLE = 34; // characters; the panel tells the rest
 const LONGEST_DETAIL = 40;
 const MOST_DETAILS = 5; // lines under the title
-const MANY = 250; // visible boxes; beyond, a quicker way of ranking is good enough
 
 const ruler = document.createElement("canvas").getContext("2d");
 
@@ -119,11 +118,7 @@ function edgeIn(group, from, to) {
 function layOut(group, isRoot) {
   const { ports, edges } = group.inner;
   const graph = new dagre.graphlib.Graph();
-  const many = group.children.length > MANY;
-  graph.setGraph({
-    rankdir: "TB", nodesep: 20, ranksep: 28, edgesep: 10,
-    ranker: many ? "longest-path" : "network-simplex",
-  });
+  graph.setGraph({ rankdir: "TB", nodesep: 20, ranksep: 28, edgesep: 10 });
   for (const child of group.children) {
     const { width, height } = child.inner && child.at ? child.at : measure(child);
     graph.setNode(child.id, { width, height });
