@@ -29,7 +29,7 @@ from .methods._operands import plain_array
 from .methods.joining import from_list
 from .mistakes.data_writes import written_through_data
 from .mistakes.gradient_watch import look_at_gradients, watching
-from .mistakes.kept_graphs import pass_is_over
+from .mistakes.kept_graphs import EVERY, passes, remember
 from .mistakes.losses import look
 from .mistakes.missing_gradients import gradient_missing
 from .numpy_protocol import NumpyProtocol
@@ -394,8 +394,8 @@ class Tensor(TensorMethods, NumpyProtocol, Displayed, OtherNames):
             look_at_gradients(self, release=not retain)
         else:
             backpropagate(roots, retain=retain)
-        if not retain:
-            pass_is_over(root)
+        if not retain and not next(passes) % EVERY:
+            remember(root)
         return self
 
     def _root(self, name: str) -> Any:

@@ -184,7 +184,7 @@ class Optimizer(Notebook):
         for group in self.param_groups:
             for parameter in group["params"]:
                 if to_none:
-                    parameter.grad = None
+                    parameter.zero_grad()
                 elif parameter.grad is not None:
                     parameter.grad = Tensor.from_array(np.zeros_like(parameter.grad.data))
 

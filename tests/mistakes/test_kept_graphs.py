@@ -93,7 +93,7 @@ def in_two_lists():
         (in_a_dict_of_lists, r"history\['train'\] holds"),
         (
             in_a_dict_by_step,
-            r"log holds losses of the last 16 .* store numbers, loss\.item\(\), or",
+            r"log holds losses of the last 20 .* store numbers, loss\.item\(\), or",
         ),
         (in_rows, r"log holds"),
         (in_an_attribute, r"trainer\.losses holds"),

@@ -1,9 +1,9 @@
 """Something keeps the graph of every step alive, so memory grows: `total += loss`.
 
-Nothing is wrong with any single step, so it is noticed by what remains: the last node of a graph
-whose backward pass is over is remembered weakly, in every second pass, and in a healthy program is
-gone a few passes later.  Where the last ones are all alive, the collector of garbage knows who
-refers to them; that takes long, and is done rarely.
+Nothing is wrong with any single step, so it is noticed by what remains.  Of one of a few backward
+passes, the last node of the graph is remembered weakly, and in a healthy program it is gone a few
+passes later.  Where the last ones are all alive, the collector of garbage knows who refers to them;
+that takes long, and is done rarely.
 """
 
 import gc
@@ -19,20 +19,22 @@ from ..engine.graph import Node, TensorBase
 from ..engine.recording import is_grad_enabled, serials, user_frame
 from .telling import tell
 
-_REMEMBERED = 8
-_passes = count(1)
+EVERY = 4  # passes, of which one is remembered
+_REMEMBERED = 5
+passes = count(1)
+_places = count()
 # Of each pass that is remembered, a weak reference to the node, and a serial that was drawn then.
 _last: list[tuple[Any, int]] = [(lambda: None, 0)] * _REMEMBERED
 _alive = 0  # how many of them were found alive in a row
 
 
-def pass_is_over(root: Node) -> None:
-    """A backward pass released its graph, of which `root` is the last node."""
+def remember(root: Node) -> None:
+    """A backward pass released its graph, of which `root` is the last node.
+
+    To be called after one of EVERY passes.
+    """
     global _alive
-    number = next(_passes)
-    if number & 1:
-        return
-    place = (number >> 1) % _REMEMBERED
+    place = next(_places) % _REMEMBERED
     before, _last[place] = _last[place], (weakref.ref(root), next(serials))
     if before[0]() is None:
         _alive = 0
@@ -48,7 +50,7 @@ def added_in_place(other: Any) -> None:
     if node is None or not getattr(node, "freed", False) or not is_grad_enabled():
         return
     for place, (reference, serial) in enumerate(_last):
-        if reference() is node:  # told here, and not once more by `pass_is_over`
+        if reference() is node:  # told here, and not once more by `remember`
             _last[place] = (lambda: None, serial)
     frame = user_frame()
     code_of = imported("tinygrad_lite.mistakes.instructions")
@@ -70,7 +72,7 @@ def _look(newest: int) -> None:
     op = search.consumer()
     if op is not None:
         tell(
-            f"the graph of every step is kept alive: the losses of the last {2 * _REMEMBERED} "
+            f"the graph of every step is kept alive: the losses of the last {EVERY * _REMEMBERED} "
             f"backward passes went on into {op}, as in `total = total + loss`; write "
             "`total += loss.item()`, or loss.detach() for more than one number"
         )
@@ -79,7 +81,7 @@ def _look(newest: int) -> None:
         listed = name and type(container) in (list, deque)
         tell(
             f"the graph of every step is kept alive: {name or f'a {type(container).__name__}'} "
-            f"holds losses of the last {2 * _REMEMBERED} backward passes, each with its whole "
+            f"holds losses of the last {EVERY * _REMEMBERED} backward passes, each with its whole "
             f"graph; store numbers, {f'{name}.append(loss.item())' if listed else 'loss.item()'}, "
             "or loss.detach() for more than one"
         )
