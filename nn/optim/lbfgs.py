@@ -6,7 +6,7 @@ from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
 
-from tinygrad_lite import Tensor, arguments, recorded
+from tinygrad_lite import Tensor, arguments, mistakes, recorded
 
 from .checks import Check, not_negative
 from .chunks import Array, State
@@ -266,7 +266,8 @@ class LBFGS(Optimizer):
         def evaluate(t: float) -> Point:
             try:
                 self._move(t, d)
-                loss, gradient = _number(self._loss(closure)), self._gradient()
+                with mistakes.trial():
+                    loss, gradient = _number(self._loss(closure)), self._gradient()
             finally:
                 for parameter, values in zip(self.params, before, strict=True):
                     np.copyto(parameter.data, values)

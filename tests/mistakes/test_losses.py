@@ -130,6 +130,23 @@ def test_healthy_losses_are_told_nothing() -> None:
     assert told(run) == []
 
 
+def test_a_line_search_may_try_steps_that_are_too_long() -> None:
+    x = Tensor([1.0], requires_grad=True)
+    optimizer = nn.optim.LBFGS([x], lr=1e4, line_search_fn="strong_wolfe")
+    seen: list[float] = []
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = (x.exp() + (-x).exp()).sum()
+        loss.backward()
+        seen.append(loss.item())
+        return loss
+
+    assert told(lambda: optimizer.step(closure)) == []
+    assert np.inf in seen
+    assert abs(x.data[0]) < 1e-2
+
+
 def test_a_captured_step_is_told_in_its_replays() -> None:
     w = Tensor([1.0, 2.0], requires_grad=True)
     optimizer = nn.optim.SGD([w], lr=0.01)

@@ -14,8 +14,17 @@ instructions       what the user's code is doing where a mistake is suspected
 
 from ..arrays.reused import is_reused
 from .gradient_watch import GradientWatch
+from .losses import trial
 from .lost import is_lost
 from .telling import TrainingWarning, tell
 from .unreached import Unreached
 
-__all__ = ["GradientWatch", "TrainingWarning", "Unreached", "is_lost", "is_reused", "tell"]
+__all__ = [
+    "GradientWatch",
+    "TrainingWarning",
+    "Unreached",
+    "is_lost",
+    "is_reused",
+    "tell",
+    "trial",
+]

@@ -7,7 +7,9 @@ it so; and if the loss had been growing, that the learning rate did.
 
 import math
 from collections import deque
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from sys import _getframe
 from typing import Any
 
@@ -44,6 +46,20 @@ class Losses(deque[float]):
 _places: dict[tuple[int, int], Losses] = {}
 
 
+# Whether losses may be inf or nan here.
+_trial: ContextVar[bool] = ContextVar("trial", default=False)
+
+
+@contextmanager
+def trial() -> Iterator[None]:
+    """Of losses inside, none is told: a line search, for example, tries steps that are too long."""
+    token = _trial.set(True)
+    try:
+        yield
+    finally:
+        _trial.reset(token)
+
+
 def look(loss: TensorBase) -> None:
     """Tell, if the number that a backward pass begins with is inf or nan.
 
@@ -78,6 +94,8 @@ def _new(code: Any, position: int) -> Losses:
 
 
 def _tell(losses: Losses, loss: TensorBase | None) -> None:
+    if _trial.get():
+        return
     if losses.broken < losses.passes - 1:
         losses.begun = losses.broken
     losses.broken = losses.passes
