@@ -4,8 +4,9 @@
     self.w2 = Tensor.randn(8, 2)
 
 An object may hold tensors that are meant to stay: masks, positions, averages, random features.  So
-this goes by names: both are called as weights and biases are, and neither is named after the other,
-as weight_u is after weight.  In a list, which gives no names, they have as many axes.
+this goes by names: both are called as weights and biases are, and none of those that are trained is
+named after the other, or it after them, as weight_g is after weight.  In a list, which gives no
+names, they have as many axes.
 """
 
 import re
@@ -36,7 +37,12 @@ def tell_of_untrained(found: Sequence[Found]) -> None:
         reference = _told.get(id(part.value))
         if reference is not None and reference() is part.value:
             continue
-        for other in trained.get(part.path.rpartition(".")[0], ()):
+        holder, _, name = part.path.rpartition(".")
+        beside = trained.get(holder, ())
+        names = [other.path.rpartition(".")[2] for other in beside]
+        if any(_is_named_after(*pair) for each in names for pair in ((each, name), (name, each))):
+            continue
+        for other in beside:
             if _are_siblings(part, other):
                 mistakes.tell(
                     f"{part.path} does not require grad, although {other.path} beside it does, so "
@@ -60,7 +66,9 @@ def _are_siblings(plain: Found, trained: Found) -> bool:
     own, other = (part.path.rpartition(".")[2] for part in (plain, trained))
     if own.isdecimal() and other.isdecimal():
         return plain.module is not None and plain.value.ndim == trained.value.ndim
-    if not (_WEIGHT.fullmatch(own) and _WEIGHT.fullmatch(other)):
-        return False
-    short, long = sorted((own, other), key=len)
-    return not long.startswith(f"{short}_") or long[len(short) + 1 :].isdecimal()
+    return bool(_WEIGHT.fullmatch(own) and _WEIGHT.fullmatch(other))
+
+
+def _is_named_after(name: str, other: str) -> bool:
+    """Whether a name is another one and a word: weight_g, but not weight_2."""
+    return name.startswith(f"{other}_") and not name[len(other) + 1 :].isdecimal()

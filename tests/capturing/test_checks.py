@@ -74,6 +74,7 @@ def test_a_check(name):
     assert reason_not_captured(make, batches) is None
 
 
+@pytest.mark.filterwarnings("ignore:nll_loss expects log:tinygrad_lite.TrainingWarning")
 def test_labels_to_ignore_need_not_be_in_the_batch_that_was_captured():
     def make():
         w = Tensor(np.ones((3, 2), np.float32), requires_grad=True)

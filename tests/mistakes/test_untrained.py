@@ -74,7 +74,7 @@ MEANT = {
     "frozen": {"w1": w(), "w2": w().requires_grad_(False)},
     "a frozen parameter": {"w1": w(), "w2": nn.Parameter(c(), requires_grad=False)},
     "spectral norm": {"weight": w(), "weight_u": c(4), "weight_v": c(4)},
-    "weight norm": {"weight_g": w(4), "weight_v": w(), "weight": c()},
+    "weight norm": {"weight_g": w(4), "weight_v": w(), "weight": c(), "bias": w(4)},
     "weights before they were pruned": {"weight_orig": w(), "weight": c(), "weight_mask": c()},
     "nothing is trained": {"w1": c(), "w2": c()},
     "in another object": {"weight": w(), "other": SimpleNamespace(bias=c(4))},
