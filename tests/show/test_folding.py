@@ -153,7 +153,13 @@ def test_the_steps_of_a_loop_are_one_box_with_shared_weights(kept: bool) -> None
     picture = draw(loss, names=model, fold="module")
     size = 4 * 3 * (2 + 3) + 2 * 4 * 3
     assert shown(picture)[-3:-1] == [
-        ["50 x LSTMCell", "cell, 50 calls", f"{size} parameters, shared", "(4, 3)"],
+        [
+            "50 x LSTMCell",
+            "cell, 50 calls",
+            "takes 49 more arrays",
+            f"{size} parameters, shared",
+            "(4, 3)",
+        ],
         ["Linear", "head", "4 parameters", "(4, 1)"],
     ]
 
@@ -189,6 +195,30 @@ def test_a_module_that_is_called_twice_has_two_boxes_and_one_set_of_weights() ->
     titles = [text[0] for text in shown(picture)]
     assert titles.count("Linear") == 2
     assert titles.count("weight") == titles.count("bias") == 1
+
+
+class Plain:
+    """A model that is no Module."""
+
+    def __init__(self) -> None:
+        self.first, self.second = nn.Linear(3, 4), nn.Linear(4, 2)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.second(self.first(x).relu())
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_layers_outside_of_a_module_are_named_by_their_parameters(kept: bool) -> None:
+    model = Plain()
+    with keep_values() if kept else model_is_live():
+        loss = model(ones(5, 3)).sum()
+    picture = draw(loss, names=nn.state.get_state_dict(model), fold="module")
+    assert shown(picture)[:-1] == [
+        ["input", "(5, 3)"],
+        ["Linear", "first", "16 parameters", "(5, 4)"],
+        ["Relu", "(5, 4)"],
+        ["Linear", "second", "10 parameters", "(5, 2)"],
+    ]
 
 
 def test_repeats_need_no_modules() -> None:

@@ -149,7 +149,8 @@ def test_errors_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(TypeError) as mapping:
         draw(x, names=[x])  # type: ignore[arg-type]
     assert str(mapping.value) == (
-        "draw: names: expected a Module, or a mapping of names to Tensors; got list"
+        "draw: names: expected a Module, or a mapping of names to Tensors, such as "
+        "nn.state.get_state_dict(model); got list"
     )
     with pytest.raises(TypeError, match=r"^draw: values: expected True or False; got 'yes'$"):
         draw(x, values="yes")  # type: ignore[arg-type]

@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from textwrap import wrap
 
+import numpy as np
+
 from .boxes import Box, Text
 from .keeping import ModuleCall
 from .labels import Words, path_of
@@ -37,7 +39,7 @@ def module_text(words: Words) -> Callable[[Box], Text]:
 
     def text(box: Box) -> Text:
         assert isinstance(box, Merged)
-        path, kind = path_of(box.group), _kind(box)
+        path, kind = _path_of(box, words), _kind(box)
         lines = [_layer(path)] if path and kind else []
         lines += _contents(box)
         return kind or path, [*lines, *_parameters(box), *_results(box, words)]
@@ -63,6 +65,8 @@ def repeat_text(words: Words, repeat: Repeat, chained: bool) -> Callable[[Box], 
         lines = [*_paths(box, repeat, words), *lines]
         if not chained:
             lines.append("side by side")
+        if box.hidden and any(isinstance(source.value, np.ndarray) for source, _ in box.inputs):
+            lines.append(f"takes {count(box.hidden, 'more array')}")
         return title, [*lines, *_parameters(box, repeat), *_results(box, words)]
 
     return text
@@ -183,7 +187,7 @@ def _path_of(box: Box, words: Words) -> str:
         return words.layer_path(box)
     if isinstance(box, Merged) and box.kind == "repeat":
         return _path_of(box.parts[0], words)
-    return path_of(box.group)
+    return path_of(box.group) or (words.owner(box.parameters) if isinstance(box, Merged) else "")
 
 
 def _results(box: Merged, words: Words) -> list[str]:

@@ -6,6 +6,7 @@ call into the library, or else of a Module or of a function of the user's.
 
 import traceback
 from collections.abc import Iterator
+from contextlib import suppress
 from textwrap import wrap
 from types import FrameType, TracebackType
 from typing import Any, NamedTuple, Self
@@ -77,7 +78,8 @@ class OnError:
         except Exception as problem:  # the error itself matters more than its picture
             reason = printable(str(problem).partition("\n")[0])
             note = f"draw_on_error: no picture: {type(problem).__name__}: {reason}"
-        error.add_note(note)
+        with suppress(Exception):  # notes of a kind of its own
+            error.add_note(note)
 
     def _drawn(self, error: Exception, at: TracebackType | None) -> str:
         """Draw the picture; the note about it."""

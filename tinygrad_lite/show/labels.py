@@ -1,5 +1,6 @@
 """The text in the boxes of a graph: what an op, a parameter and a constant are called."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -91,6 +92,12 @@ class Words:
         if not path and self.history is not None and self.history.call(box.key) is not None:
             path = path_of(box.group)
         return path
+
+    def owner(self, parameters: Sequence[Box]) -> str:
+        """The path of the one module that all of these parameters have in their names; else ""."""
+        names = [self.names.of_node(box.key) or "" for box in parameters]
+        paths = {name.partition(" = ")[0].rpartition(".")[0] for name in names}
+        return paths.pop() if len(paths) == 1 else ""
 
     def results(self, op: Node) -> list[Node]:
         """The results of an op that are used: the op itself if it has only one."""

@@ -23,11 +23,13 @@ class Merged(Box):
     parts       the boxes inside, without parameters and constants
     parameters  the boxes of the parameters that they use
     exits       the nodes inside whose results are used outside
+    hidden      the number of arrays inside that are inputs or constants
     """
 
     parts: Sequence[Box] = ()
     parameters: Sequence[Box] = ()
     exits: Sequence[Node] = ()
+    hidden: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -145,7 +147,19 @@ def _one(
         parts=part.boxes,
         parameters=tuple(parameters),
         exits=tuple(exits),
+        hidden=_hidden_arrays(part, hidden),
     )
+
+
+def _hidden_arrays(part: Part, hidden: dict[Box, Part]) -> int:
+    """The number of arrays that are inputs or constants of a part and have no box."""
+    arrays = {
+        source: None
+        for box in part.boxes
+        for source, _ in box.inputs
+        if source in hidden and isinstance(source.value, np.ndarray) and source.value.ndim
+    }
+    return len(arrays) + sum(box.hidden for box in part.boxes if isinstance(box, Merged))
 
 
 def _common(part: Part) -> tuple[ModuleCall, ...]:

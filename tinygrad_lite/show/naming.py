@@ -40,8 +40,8 @@ class Names:
             found.tensors = {**dict(names.named_buffers()), **dict(names.named_parameters())}
         else:
             raise TypeError(
-                f"{caller}: names: expected a Module, or a mapping of names to Tensors; "
-                f"got {type(names).__name__}"
+                f"{caller}: names: expected a Module, or a mapping of names to Tensors, such as "
+                f"nn.state.get_state_dict(model); got {type(names).__name__}"
             )
         for name, tensor in found.tensors.items():
             if not isinstance(tensor, TensorBase):
