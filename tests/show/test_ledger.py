@@ -347,9 +347,9 @@ def test_only_the_gradients_that_are_wanted_count() -> None:
 def test_a_long_chain_and_a_leaf() -> None:
     x = Tensor(1.0, requires_grad=True)
     y = x
-    for _ in range(20_000):
+    for _ in range(5_000):
         y = y * 1.0
-    assert cost(y).by("op")[0].calls == 20_000
+    assert cost(y).by("op")[0].calls == 5_000
     assert len(cost(x).by("op")) == 0
     assert "total" in str(cost(x))
 

@@ -54,6 +54,14 @@ def test_times_of_a_measured_block_and_of_the_graph_that_it_made() -> None:
         assert re.fullmatch(r"[\d.]+ (us|ms), (<1|\d+)%", told), told
 
 
+def test_the_newest_tensor_may_be_one_of_several_results() -> None:
+    model, x, y = mlp()
+    with profile() as ledger:
+        losses = model(x).cross_entropy(y, reduction="none")
+    assert heats(ledger.draw(by="flops")).keys() == {"Linear", "Relu", "CrossEntropy"}
+    assert losses.shape == (5,)
+
+
 def test_a_module_has_the_cost_of_all_its_ops(tmp_path) -> None:
     model, x, y = mlp()
     with keep_values():

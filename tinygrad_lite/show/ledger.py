@@ -44,7 +44,7 @@ class Ledger:
         self.events: list[Event] = []
         self.lost = 0  # events
         self._notes = list(notes)
-        self._rows: dict[int, dict[Key, Cost]] = {}  # by thread
+        self._rows: list[dict[Key, Cost]] = []  # one dict for each thread
         self._lock = Lock()
 
     # Reading
@@ -59,7 +59,7 @@ class Ledger:
     def rows(self) -> list[Cost]:
         """What each op cost in each Module and line, all calls together."""
         merged: dict[Key, Cost] = {}
-        for rows in list(self._rows.values()):
+        for rows in list(self._rows):
             for key, row in list(rows.items()):
                 merged.setdefault(key, Cost(*key)).add(row)
         return list(merged.values())
@@ -135,17 +135,16 @@ class Ledger:
         """The newest tensor of what was seen."""
         if self.tensor is not None:
             return self.tensor
-        tensors = [
-            one
-            for one in gc.get_objects()
-            if issubclass(type(one), TensorBase) and one._node is not None and self.of(one)
-        ]
-        if not tensors:
+        tensors = [one for one in gc.get_objects() if issubclass(type(one), TensorBase)]
+        # One that is being made in another thread may have no node yet.
+        nodes = [(getattr(one, "_node", None), one) for one in tensors]
+        seen = [pair for pair in nodes if pair[0] is not None and self.of(pair[0]) is not None]
+        if not seen:
             raise ValueError(
                 "Ledger.draw: no tensor that was computed in the block is alive; keep the loss in "
                 "a variable"
             )
-        return max(tensors, key=lambda one: one._node.serial)
+        return max(seen, key=lambda pair: pair[0].serial)[1]  # type: ignore[union-attr]
 
     def save(self, path: FilePath) -> None:
         """Write a file: .json, a trace for ui.perfetto.dev and chrome://tracing, or .csv, the rows.
@@ -165,10 +164,11 @@ class Ledger:
 
     # Writing
 
-    def rows_of(self, thread: int) -> dict[Key, Cost]:
-        """The rows of one thread, to which only it adds."""
+    def new_thread(self) -> tuple[int, dict[Key, Cost]]:
+        """The number of a thread, from 1, and its rows, to which only it adds."""
         with self._lock:
-            return self._rows.setdefault(thread, {})
+            self._rows.append({})
+            return len(self._rows), self._rows[-1]
 
     def note(self, event: Event) -> None:
         """Add an event to the trace."""
@@ -181,7 +181,8 @@ class Ledger:
         """Add what one node cost."""
         self.nodes[node] = cost
         key = cost.op, cost.module, cost.line
-        self.rows_of(0).setdefault(key, Cost(*key)).add(cost)
+        rows = self._rows[0] if self._rows else self.new_thread()[1]
+        rows.setdefault(key, Cost(*key)).add(cost)
 
     def _where(self, node: Node) -> tuple[str, str]:
         cost = self.nodes.get(node)

@@ -4,9 +4,9 @@ It is an observer like any other, so the engine has no branch for it.  All times
 clock that stands still while the profiler itself works, so what it costs is in no number.
 """
 
+import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from threading import get_ident
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -68,12 +68,16 @@ class Frame(NamedTuple):
 
 
 class Timeline:
-    """One thread: what is running in it, and where the time since the last mark belongs."""
+    """One thread: what is running in it, and where the time since the last mark belongs.
 
-    def __init__(self, ledger: Ledger, thread: int) -> None:
-        self.ledger, self.thread = ledger, thread
-        self.rows = ledger.rows_of(thread)
+    thread   its number, from 1
+    pending  the op that ran last, until it is recorded, and its cost
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.thread, self.rows = ledger.new_thread()
         self.stack = [Frame()]
+        self.pending: tuple[Any, NodeCost] | None = None
         self.mark = now()
 
     def row(self, op: str, module: str, line: str) -> Cost:
@@ -114,16 +118,14 @@ class Profiler(Observer):
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
-        self.timelines: dict[int, Timeline] = {}
-        self.pending: dict[int, tuple[Any, NodeCost]] = {}  # the op that a thread ran last
         self.memory = Memory()
+        self.local = threading.local()
 
     def timeline(self) -> Timeline:
         """That of this thread."""
-        thread = get_ident()
-        found = self.timelines.get(thread)
+        found: Timeline | None = getattr(self.local, "timeline", None)
         if found is None:
-            found = self.timelines[thread] = Timeline(self.ledger, thread)
+            found = self.local.timeline = Timeline(self.ledger)
         return found
 
     def forward(self, op: Any, arrays: list[Any]) -> Any:
@@ -147,9 +149,8 @@ class Profiler(Observer):
             if cost is not None:
                 timeline.advance(end)
                 timeline.stack.pop()
-                if any(op.needs):
-                    self.pending[timeline.thread] = op, cost
                 if not failed:
+                    timeline.pending = (op, cost) if any(op.needs) else None
                     found = work(op, [shape_of(one) for one in arrays], _shapes(result))
                     cost.rule = None if found is None else found.backward
                     timeline.count(
@@ -172,10 +173,11 @@ class Profiler(Observer):
         start = now()
         timeline = self.timeline()
         if op not in self.ledger.nodes:
-            last, cost = self.pending.pop(timeline.thread, (None, None))
-            if last is not op or cost is None:  # a checkpoint, which is not applied
-                module = timeline.stack[-1].module
-                cost = NodeCost(type(op).__name__, module, user_line())
+            last, timeline.pending = timeline.pending, None
+            if last is not None and last[0] is op:
+                cost = last[1]
+            else:  # a checkpoint, which is not applied
+                cost = NodeCost(type(op).__name__, timeline.stack[-1].module, user_line())
                 timeline.count(cost, calls=1, unknown=1)
             self.ledger.nodes[op] = measured[op] = cost
             kept, parameters = self.memory.of(op)

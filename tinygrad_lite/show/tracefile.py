@@ -19,7 +19,7 @@ class Event(NamedTuple):
 
     kind        "forward", "backward" or "module"
     start, end  nanoseconds of the profiler's clock
-    thread      where it ran
+    thread      the number of the thread, from 1
     """
 
     name: str
@@ -55,11 +55,10 @@ def save(
 def _trace(events: Sequence[Event], lost: int) -> str:
     """The events as JSON.  Times are microseconds after the first event."""
     first = min((event.start for event in events), default=0)
-    threads = {thread: n for n, thread in enumerate(dict.fromkeys(e.thread for e in events), 1)}
     found: list[dict[str, Any]] = [
         {"ph": "M", "pid": 1, "tid": 0, "name": "process_name", "args": {"name": "tinygrad_lite"}}
     ]
-    for thread in threads.values():
+    for thread in sorted({event.thread for event in events}):
         named = {"name": f"thread {thread}"}
         found.append({"ph": "M", "pid": 1, "tid": thread, "name": "thread_name", "args": named})
     # Of events that begin together, the outer one first.
@@ -72,7 +71,7 @@ def _trace(events: Sequence[Event], lost: int) -> str:
                 "ts": (event.start - first) / 1000,
                 "dur": (event.end - event.start) / 1000,
                 "pid": 1,
-                "tid": threads[event.thread],
+                "tid": event.thread,
                 "args": {"module": event.module, "line": event.line},
             }
         )
