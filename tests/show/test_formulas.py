@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from tinygrad_lite import Function, Tensor, explain, ops
+from tinygrad_lite import Function, Tensor, explain, grad, ops
 from tinygrad_lite.engine.reads import input_names
 from tinygrad_lite.ops import primitives
 from tinygrad_lite.show.formulas import latex_of, mathml, substituted, text, variable
@@ -66,6 +66,15 @@ def test_explain_says_of_each_result_what_that_result_is():
 )
 def test_formulas_of_others_are_readable_too(latex, line):
     assert text(latex) == line
+
+
+def test_explain_names_a_share_that_a_formula_leaves_out():
+    x = Tensor([0.5, -1.0], requires_grad=True)
+    assert "through" not in str(explain(x.gelu().sum()))
+    (slope,) = grad(x.gelu().sum(), [x], create_graph=True)
+    assert "dL/dw₁ + what comes through h₁" in str(explain((slope * slope).sum()))
+    (slope,) = grad(x.layernorm().exp().sum(), [x], create_graph=True)
+    assert ") + what comes through h" in str(explain((slope * slope).sum()))
 
 
 def test_a_node_has_the_formulas_of_its_options():

@@ -14,7 +14,8 @@ and elements broadcast.  An input that is None counts as 1 if it is a factor, as
 as infinite if it is a bound.  An element outside of an image counts as 0, and in a maximum not at
 all; with several groups of channels, those of one group belong together.  Where a result is nan,
 so may be its gradients.  Results that only derivatives of higher order use (p of CrossEntropy, the
-gates of an LSTM) add a share of their own if a gradient arrives there; it is left out.
+gates of an LSTM) add a share of their own if a gradient arrives there; it is left out, and
+`left_out` names them.
 """
 
 import re
@@ -90,6 +91,27 @@ def _row(found: re.Match[str], op: Any) -> str:
     value = getattr(op, found[2].replace("\\", ""), None)
     holds = value is not None if found[3] else value
     return (found[1] if holds else found[4]) if isinstance(holds, bool) else found[0]
+
+
+_GATES: dict[str, tuple[str, ...]] = dict.fromkeys("xhcwvbdzp", ("gates",))
+_STATISTICS: dict[str, tuple[str, ...]] = {"x": ("mean", "var")}
+_LEFT_OUT: dict[str, dict[str, tuple[str, ...]]] = {
+    "CrossEntropy": {"x": ("p",)},
+    "Gelu": {"x": ("s",)},
+    "LayerNorm": {"x": ("r",)},
+    "LayerNormAffine": {"x": ("n", "r")},
+    "RMSNorm": {"x": ("r",)},
+    "BatchNorm": _STATISTICS,
+    "GroupNorm": _STATISTICS,
+    "LSTMCell": _GATES,
+    "LSTM": _GATES,
+    "GRU": _GATES,
+}
+
+
+def left_out(op: Any, name: str) -> tuple[str, ...]:
+    """The results whose share in the gradient of an input its formula leaves out."""
+    return _LEFT_OUT.get(type(op).__name__, {}).get(name, ())
 
 
 def variable(name: str) -> str:

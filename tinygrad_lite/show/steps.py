@@ -9,11 +9,12 @@ import numpy as np
 from ..arrays.sums import unbroadcast
 from ..engine.graph import Array, Node, Output
 from ..engine.reads import input_names
-from .formulas import latex_of, substituted, text, variable
+from .formulas import latex_of, left_out, substituted, text, variable
 from .history import History
 from .symbols import Symbols, number_latex
 from .wording import options_of
 
+WHERE = r", \text{ where }"  # in a formula, before its definitions
 MOST_OPERANDS = 4  # of a step that takes any number of inputs
 
 
@@ -119,7 +120,7 @@ class Steps:
                 continue
             name = fixed[position] if position < len(fixed) else rest
             rule = rules.get(name or "")
-            latex = "" if rule is None else substituted(rule, by) + self._wherein(node, rule, by)
+            latex = "" if rule is None else self._rule(node, name or "", rule, by)
             given = None if pulled is None or position >= len(pulled) else pulled[position]
             summed: tuple[int, ...] = ()
             if isinstance(given, np.ndarray):
@@ -133,6 +134,19 @@ class Steps:
                 summed = summed or before.summed
             found[parent] = Part(parent, latex, given, summed)
         return list(found.values())
+
+    def _rule(self, node: Node, name: str, rule: str, by: Mapping[str, str]) -> str:
+        """The formula of a gradient, with the shares that it leaves out if this graph has them."""
+        results = getattr(node, "results", ())
+        used = {results[one.index] for one in self.symbols.outputs(node)} if results else set()
+        further = [one for one in left_out(node, name) if one in used]
+        shares = " + ".join(rf"\text{{what comes through }} {by[one]}" for one in further)
+        if further and used == set(further):
+            return shares
+        main, where, definitions = rule.partition(WHERE)
+        more = f" + {shares}" if shares else ""
+        found = substituted(main, by) + more + substituted(where + definitions, by)
+        return found + self._wherein(node, rule, by)
 
     def _wherein(self, node: Node, rule: str, by: Mapping[str, str]) -> str:
         """What a result that a rule reads is, if no later step uses it."""
