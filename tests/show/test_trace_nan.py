@@ -164,6 +164,25 @@ def test_an_inf_of_the_data_is_named_where_it_becomes_nan() -> None:
         assert result.repair.endswith("the input a of Matmul, of shape (1, 2), has inf at (0, 1)")
 
 
+def test_a_repair_is_not_claimed_that_would_not_help() -> None:
+    """The element is used elsewhere too; the sum is none of exponentials."""
+
+    def used_twice() -> Any:
+        x = Tensor([0.0, 1.0], requires_grad=True)
+        y = x.sqrt()
+        return Tensor.where(Tensor([False, True]), y, 0.0).sum() + y.sum(), [x]
+
+    def of_a_sum() -> Any:
+        x = Tensor([0.0, 0.0], requires_grad=True)
+        return x.sum().log(), [x]
+
+    for result in states(used_twice):
+        assert "where()" not in result.repair
+        assert "add eps inside" in result.repair
+    for result in states(of_a_sum):
+        assert result.repair.startswith("the logarithm of 0: clip it")
+
+
 # Names, modules, paths
 
 

@@ -75,15 +75,21 @@ class Case:
             return None
         return aligned(self.origin.index, shape)
 
-    def made_by(self, position: int) -> str:
-        """The name of the op that made an input, seen through what only moves or scales it."""
-        parents = self.op.parents
-        node = parents[position] if position < len(parents) else None
-        while node is not None and type(node).__name__ in _CARRIERS:
-            others = [parent for parent in node.parents if parent is not None]
-            if len(others) != 1:
-                break
-            (node,) = others
+    def made_by(self, position: int, before: int = 0) -> str:
+        """The name of the op that made an input, seen through what only moves or scales it.
+
+        before: how many ops further back, if each has one input from the graph
+        """
+        node: Node | None = self.op
+        for step in range(before + 1):
+            parents = [] if node is None else node.parents
+            place = position if step == 0 else 0
+            node = parents[place] if place < len(parents) else None
+            while node is not None and type(node).__name__ in _CARRIERS:
+                others = [parent for parent in node.parents if parent is not None]
+                if len(others) != 1:
+                    break
+                (node,) = others
         return "" if node is None or isinstance(node, Leaf) else type(node).__name__
 
     @property
@@ -192,7 +198,7 @@ def _in_forward(case: Case) -> str | None:
     if kind == "Mul" and a is not None and b is not None and (a == 0 or b == 0):
         return "0 times inf: select with where() instead of multiplying by a mask of 0 and 1"
     if kind in ("Add", "Sub") and np.isnan(number):
-        return "inf - inf: keep both finite, as float32's largest number or -1e9 for a mask"
+        return "inf - inf: keep both finite; for a mask, write -1e9 instead of -inf"
     if kind == "Div" and np.isnan(number):
         return "inf / inf: divide before the numbers overflow, or work with their logarithms"
     if kind in EXPONENTIALS:
@@ -201,15 +207,15 @@ def _in_forward(case: Case) -> str | None:
         return _softmax(case)
     if kind == "Mean" and _is_empty(case.origin.inputs):
         return "the mean of no elements: a batch or a mask that selects nothing; skip it"
-    if kind == "BinaryCrossEntropy":
+    if kind == "BinaryCrossEntropy" and a is not None and not 0 <= a <= 1:
         return (
             f"p is {_text(a)}, and a probability is from 0 to 1: apply sigmoid() first, or use "
             "binary_crossentropy_logits"
         )
     if kind in ("LayerNorm", "LayerNormAffine", "RMSNorm", "BatchNorm", "GroupNorm"):
         return _normalisation(case)
-    if kind in ("Inv", "Solve", "Det", "Slogdet"):
-        return "the matrix is singular: add eps to its diagonal, or use pinv() or lstsq()"
+    if kind == "Slogdet":
+        return "the matrix is singular, so its determinant is 0: add eps to its diagonal"
     if kind in ("Sum", "Centre", "CumSum", "Mean", *LINEAR) and np.isnan(number):
         return "inf and -inf, or 0 and inf, meet in one sum: keep what goes in finite"
     return None
@@ -225,7 +231,7 @@ def _logarithm(case: Case, x: float) -> str:
         return "softmax gives exact 0 for low scores: use log_softmax(), or cross_entropy of scores"
     if maker == "Sigmoid":
         return "sigmoid gives exact 0: use logsigmoid(), or binary_crossentropy_logits of scores"
-    if maker in ("Sum", "Exp"):
+    if maker == "Exp" or (maker == "Sum" and case.made_by(0, before=1) == "Exp"):
         return "exp underflows to 0: use logsumexp()"
     if maker == "Sub":
         return "the logarithm of 0, of 1 - p perhaps: clip it, x.clip(1e-7, None), or use logits"
@@ -287,7 +293,8 @@ def _softmax(case: Case) -> str:
 
 def _normalisation(case: Case) -> str:
     eps = getattr(case.op, "eps", None)
-    if eps is not None and float(eps) == 0:
+    x = _at(case.origin.inputs, 0)
+    if eps is not None and float(eps) == 0 and _largest(x) < HUGE:
         return "all elements are equal, so the variance is 0, and eps is 0: use eps=1e-5"
     return f"the values are too large for {case.dtype}: normalise the input, or lower the rate"
 
@@ -299,7 +306,7 @@ def _in_backward(case: Case) -> str | None:
             f"{kind} was given something that is not finite, which does not show in the result, "
             f"but does in the gradient: replace it before {kind}, with where() or nan_to_num()"
         )
-    unselected = _unselected(case)
+    unselected = _unselected(case) if g == 0 else None
     if unselected is not None:
         safe = 0.0 if kind in DOMAINS else 1.0
         return (
@@ -336,7 +343,9 @@ def _in_backward(case: Case) -> str | None:
             "show: 0 times inf is nan here; clip x, or use sigmoid(), tanh() or softplus()"
         )
     if kind in ("Inv", "Solve", "Det", "Slogdet", "Eigh", "SVD"):
-        return "no derivative there: the matrix is singular, or two eigenvalues are equal; add eps"
+        return (
+            "there is no derivative where a matrix is singular, or where two eigenvalues are equal"
+        )
     if kind in ("LayerNorm", "LayerNormAffine", "RMSNorm", "BatchNorm", "GroupNorm"):
         return _normalisation(case)
     if any(one is not None and np.isinf(one) for one in (a, b)):
@@ -389,8 +398,8 @@ def _by_size(case: Case) -> str:
         ]
         if weights:
             return (
-                f"{weights[0]}, a parameter, is as large as {_text(largest)}: a learning rate that "
-                "blew up; lower it, or clip gradients"
+                f"{weights[0]}, a parameter, is as large as {_text(largest)}, likely from a "
+                "learning rate that blew up; lower it, or clip gradients"
             )
         return (
             f"overflow of {dtype}: the numbers here reach {_text(largest)}; look for what makes "
