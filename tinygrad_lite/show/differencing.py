@@ -65,7 +65,9 @@ def compared(history: History, recomputed: Recomputation, nodes: Sequence[Node])
         return Outcome(not_checked="the result is the input itself")
     known = [(n, g) for n, g in gradients if isinstance(g, np.ndarray) and g.size]
     if not known:
-        return Outcome(not_checked=f"no derivative is known; {ASK}")
+        empty = any(isinstance(g, np.ndarray) for _, g in gradients)
+        why = "there are no elements" if empty else f"no derivative is known; {ASK}"
+        return Outcome(not_checked=why)
     start, value = history.gradient(history.root), history.tensor._data
     if not isinstance(start, np.ndarray) or (start != 1).any():
         return Outcome(not_checked="the backward pass did not begin with 1")

@@ -28,6 +28,8 @@ class Passage:
     names     of the inputs
     result    the value of the step; None if unknown
     summed    whether the gradient was summed, since the input was broadcast
+    cancels   whether the gradient is 0 only since the input was broadcast, and its elements were
+              added up
     """
 
     node: Node
@@ -38,6 +40,7 @@ class Passage:
     names: list[str]
     result: Any
     summed: bool
+    cancels: bool
 
     @property
     def kind(self) -> str:
@@ -79,17 +82,19 @@ def all_of(count: int) -> str:
 
 def why_zero(p: Passage) -> str:
     """Why the step gives its input nothing, though a gradient arrives."""
-    if isinstance(p.arriving, np.ndarray) and largest(p.arriving) < UNDERFLOW:
-        most = number_text(largest(p.arriving))
-        return f"what arrives is at most {most}, and the product underflows to 0"
+    if p.cancels or (p.kind == "Linear" and p.position == 2):
+        return "the elements that are added up cancel each other"
     found = _ZERO.get(p.kind)
     reason = found(p) if found is not None else ""
     if reason:
         return reason
     if isinstance(p.node, Function):
         return f"the backward of {p.kind} returns 0"
-    if p.summed or (p.kind in ("Linear", "Sum", "Mean") and p.count > 1):
-        return "the elements that are added up cancel each other"
+    if not isinstance(p.arriving, np.ndarray):
+        return "its derivative is 0 here"
+    if largest(p.arriving) < UNDERFLOW:
+        most = number_text(largest(p.arriving))
+        return f"what arrives is at most {most}, and the product underflows to 0"
     return f"its derivative is 0 at {all_of(p.count)} at which a gradient arrives"
 
 
@@ -123,15 +128,18 @@ def _sigmoid(p: Passage) -> str:
 
 def _clip(p: Passage) -> str:
     x, low, high = p.input(0), p.input(1), p.input(2)
-    if x is None or p.position != 0:
+    if p.position != 0:
+        return f"no element lies {'below' if p.position == 1 else 'above'} this bound"
+    if x is None:
         return ""
     below = np.False_ if low is None else x < low
     above = np.False_ if high is None else x > high
     if not p.holds(below | above):
         return ""
+    lies = "lies" if p.count == 1 else "lie"
     return (
-        f"{all_of(p.count)} lie outside its bounds (the input is {_range(x)}), where the result is "
-        "the bound, whatever the input"
+        f"{all_of(p.count)} {lies} outside its bounds (the input is {_range(x)}), where the result "
+        "is the bound, whatever the input"
     )
 
 
@@ -188,7 +196,7 @@ def _div(p: Passage) -> str:
 def _pow(p: Passage) -> str:
     base, exponent = p.input(0), p.input(1)
     if exponent is not None and p.position == 0 and p.holds(exponent == 0):
-        return "a power of 0 is 1, whatever the base"
+        return "the exponent is 0, so the result is 1, whatever the base"
     if base is not None and p.position == 0 and p.holds(base == 0):
         return f"{p.names[0]} is 0, where the derivative of this power is 0"
     return ""
@@ -318,8 +326,8 @@ def _by_factor(p: Passage) -> str:
     if other is None or not other.size:
         return ""
     name = p.names[1 - p.position]
-    size = number_text(largest(other))
-    return f"its other factor is {name}" + ("" if name == size else f", with elements up to {size}")
+    size = "" if other.ndim == 0 else f", with elements up to {number_text(largest(other))}"
+    return f"its other factor is {name}{size}"
 
 
 def _by_slope(p: Passage) -> str:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -77,9 +78,10 @@ class Reasons:
                     return f"in {self.where(node)}, {why_zero(self.passage(node, part))}"
                 if kind in ("LogSoftmax", "Centre") and factor < rounding:
                     return f"{self.where(node)} {_SHIFTS[kind]}"
-                bias = kind == "Linear" and node.parents.index(part.parent) == 2
+                bias = kind in ("Linear", "Conv") and node.parents.index(part.parent) == 2
                 if bias or (kind in ("Add", "Sub") and part.summed):
-                    axes = part.summed or tuple(range(arriving.ndim - 1))
+                    channel = 1 if kind == "Conv" else arriving.ndim - 1
+                    axes = part.summed or tuple(k for k in range(arriving.ndim) if k != channel)
                     whole = largest(np.abs(arriving).sum(axis=axes, dtype=np.float64))
                     if largest(part.value) <= rounding * whole:
                         shift = _SHIFTS.get(type(before).__name__)
@@ -133,7 +135,7 @@ class Reasons:
                 if len(parts) > 1 and any(part.any() for part in parts):
                     cancels.append(node)
                 continue
-            if isinstance(node, Output) or arriving is None or not self._may_stop(node):
+            if isinstance(node, Output) or not _any(arriving) or not self._may_stop(node):
                 continue
             for part in self.steps.parts(node, formulas=False):
                 stops = part.value is not None and part.value.size and not part.value.any()
@@ -147,7 +149,8 @@ class Reasons:
                 f"is up to {sizes[0]}, and their sum is 0"
             )
         if not causes:
-            return "nothing arrives"
+            empty = [node for node in self.history.order if node in leading and not _size(node)]
+            return f"{self.symbols.name(empty[0])} has no elements" if empty else "nothing arrives"
         more = f"; and {len(causes) - MOST_CAUSES} more" if len(causes) > MOST_CAUSES else ""
         return "; and ".join(causes[:MOST_CAUSES]) + more
 
@@ -211,6 +214,16 @@ class Reasons:
             names=self.steps.names(node),
             result=value if isinstance(value, np.ndarray) else None,
             summed=bool(part.summed),
+            cancels=bool(part.summed) and self._is_given(node, part.parent),
+        )
+
+    def _is_given(self, node: Node, parent: Node) -> bool:
+        """Whether a rule gives an input something that is not 0, before a broadcast is undone."""
+        pulled = self.history.pulled(node) or ()
+        return any(
+            isinstance(given, np.ndarray) and given.any()
+            for one, given in zip(node.parents, pulled, strict=False)
+            if one is parent
         )
 
     # Huge and tiny
@@ -307,6 +320,18 @@ _MOVERS = {
     "Concatenate", "Getitem", "Setitem", "Reshape", "Permute", "Pad", "Unfold", "Split", "Unstack",
     "Diagonal", "ScatterAdd", "SlidingWindows",
 }  # fmt: skip
+
+
+def _any(gradient: Any) -> bool:
+    """Whether a gradient, or one of several, is not 0 somewhere."""
+    if isinstance(gradient, tuple):
+        return any(map(_any, gradient))
+    return isinstance(gradient, np.ndarray) and bool(gradient.any())
+
+
+def _size(node: Node) -> int:
+    """The number of elements of what a node made; 1 if it made several arrays."""
+    return prod(node.out_shape)
 
 
 def _size_of(value: Any) -> float:

@@ -24,6 +24,7 @@ from .wording import shape_text
 
 MOST_STEPS = 40  # in a section; of more, repeats are told once and the middle is left out
 MOST_LISTED = 12  # items of a list
+MOST_IN_TITLE = 4  # names
 MANY = 1_000_001  # paths, which are not counted further
 
 
@@ -43,7 +44,7 @@ class Sections:
     def written(self) -> tuple[Document, list[str]]:
         """All sections, those that answer a question first."""
         name = self.symbols.name(self.history.root)
-        of = listed([self.symbols.name(node) for node in self.targets])
+        of = listed([self.symbols.name(node) for node in self.targets], MOST_IN_TITLE)
         self.document = Document(
             f"{name}: how it was computed, and its derivative with respect to {of}"
         )
@@ -106,7 +107,13 @@ class Sections:
             for symbol, array, _ in self.symbols.constants()
         ]
         self.document.table(
-            ("input", "", "shape", "value", "name"), [*starts, *self._some(constants)]
+            ("input", "", "shape", "value", "name"),
+            [
+                *starts,
+                *self._more(self.symbols.leaves, "parameter", 5),
+                *self._some(constants),
+                *self._more(constants, "constant", 5),
+            ],
         )
         self.document.table(("step", "formula", "shape", "where", "value"), rows)
         lines = self._lines()
@@ -220,6 +227,7 @@ class Sections:
                     "not computed" if gradient is None else _values(gradient),
                 )
             )
+        rows += self._more(self.targets, "derivative", 3)
         self.document.table(("derivative", "shape", "value"), rows)
 
     def _flow(self) -> None:
@@ -254,12 +262,8 @@ class Sections:
         for name, tensor in self.symbols.names.tensors.items():
             shown = printable(name, 80)
             if tensor._node is None:
-                if name in constants:
-                    found.append(f"{shown} enters as a constant: it does not require grad.")
-                else:
-                    found.append(
-                        f"{shown} does not require grad, and no step that saved its inputs used it."
-                    )
+                known = "enters as a constant: it" if name in constants else "has no derivative: it"
+                found.append(f"{shown} {known} does not require grad.")
             elif tensor._node not in order:
                 found.append(
                     f"{shown} is not in this graph: no step used it, or only after detach()."
@@ -321,6 +325,11 @@ class Sections:
     def _some(self, items: Sequence[Any]) -> Sequence[Any]:
         return items if self.full else items[:MOST_STEPS]
 
+    def _more(self, items: Sequence[Any], noun: str, columns: int) -> list[Sequence[Inline]]:
+        """A row that says how many items are not shown; none if all are."""
+        left = len(items) - len(self._some(items))
+        return [(f"... {_count(left, noun)} more", *[""] * (columns - 1))] if left else []
+
     def _kind(self, step: Node) -> Any:
         """Equal for steps that count as repeats of each other."""
         return type(step), step.out_shape
@@ -328,7 +337,8 @@ class Sections:
 
 def _values(value: Any) -> str:
     """The values of what one step made, in a few words; "" if they are not known."""
-    return ", ".join(summary(value)) if isinstance(value, np.ndarray) else ""
+    lines = summary(value) if isinstance(value, np.ndarray) else []
+    return " ".join(f"{line.rstrip(',')}," for line in lines).rstrip(",")
 
 
 def _where(history: History, step: Node) -> str:

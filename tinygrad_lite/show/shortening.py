@@ -7,7 +7,7 @@ import numpy as np
 
 Item = TypeVar("Item")
 
-LONGEST_PERIOD = 12  # items that may repeat together
+LONGEST_PERIOD = 48  # items that may repeat together
 FEWEST_REPEATS = 3  # times that they must come for it to be said
 
 

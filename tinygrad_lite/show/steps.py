@@ -12,7 +12,7 @@ from ..engine.reads import input_names
 from .formulas import latex_of, left_out, substituted, text, variable
 from .history import History
 from .symbols import Symbols, number_latex
-from .wording import options_of
+from .wording import options_of, shape_text
 
 WHERE = r", \text{ where }"  # in a formula, before its definitions
 MOST_OPERANDS = 4  # of a step that takes any number of inputs
@@ -152,11 +152,14 @@ class Steps:
         """What a result that a rule reads is, if no later step uses it."""
         used = {output.index for output in self.symbols.outputs(node)}
         formulas = latex_of(node) or {}
-        return "".join(
-            rf" \text{{ where }} {by[name]} = {substituted(formulas[name], by)}"
+        found = [
+            f"{by[name]} = {substituted(formulas[name], by)}"
             for index, name in enumerate(getattr(node, "results", ()))
             if index not in used and name in formulas and _mentions(rule, name)
-        )
+        ]
+        if not found:
+            return ""
+        return (", " if r"\text{ where }" in rule else r" \text{ where } ") + ", ".join(found)
 
     def options(self, node: Node) -> str:
         """The keyword arguments of a step, as text."""
@@ -173,6 +176,8 @@ def _option(name: str, value: Any, node: Node) -> str:
     if name == "axes" and isinstance(value, tuple):
         listed = ", ".join(map(str, value))
         return rf"\text{{axis }}{listed}" if len(value) == 1 else rf"\text{{axes }}{listed}"
+    if name == "shape" and isinstance(value, tuple):
+        return rf"\text{{{shape_text(value)}}}"
     if name == "axis":
         return rf"\text{{axis }}{value}"
     if name == "index":

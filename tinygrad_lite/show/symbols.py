@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.graph import Array, Leaf, Node, Output
+from ..files import printable
 from .formulas import variable
 from .history import History
 from .keeping import copy_of
@@ -19,6 +20,7 @@ from .math_text import text
 from .naming import Names
 from .wording import number_text
 
+LONGEST_SHOWN = 80  # characters of a name in a sentence or a table
 LONGEST = 40  # characters of a name in a formula
 RESULT = "result"  # of the explained tensor, if it has no name
 
@@ -66,8 +68,8 @@ class Symbols:
             symbol = f"{self._letters['step']}_{{{self.numbers[op]}{index}}}"  # type: ignore[index]
         else:
             symbol = f"{self._letters['step']}_{{{self.numbers[node]}}}"
-        if name is not None:
-            self.legend[symbol] = name
+        if name:
+            self.legend[symbol] = printable(name, LONGEST_SHOWN)
         return symbol
 
     def constant(self, value: Any, key: Any) -> str:
@@ -90,7 +92,7 @@ class Symbols:
             symbol = variable(name) if readable(name) else ""
             symbol = symbol or f"{self._letters['constant']}_{{{len(self._constants) + 1}}}"
             if name and not readable(name):
-                self.legend[symbol] = name
+                self.legend[symbol] = printable(name, LONGEST_SHOWN)
             self._constants[key] = symbol, value, name
         return self._constants[key][0]
 
@@ -115,8 +117,8 @@ class Symbols:
     def name(self, node: Node) -> str:
         """What a node made, for a sentence or a cell of a table."""
         name = self.names.of_node(node)
-        if name is not None:
-            return name
+        if name:
+            return printable(name, LONGEST_SHOWN)
         if node is self.history.root:
             return RESULT
         return text(self.of(node))
