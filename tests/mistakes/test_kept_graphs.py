@@ -113,18 +113,44 @@ def test_what_holds_them_is_named_once(program, text):
         assert source.read().splitlines()[f[0].lineno - 1].strip() == "loss.backward()"
 
 
+def test_what_follows_in_other_lines_is_not_blamed():
+    losses, total = [], 0.0
+    with pytest.warns(TrainingWarning, match="losses holds") as found:
+        losses.extend(steps())
+    for loss in steps():
+        total = total + loss.item()
+    list(steps(8))
+    w = Tensor(np.zeros(3), requires_grad=True)
+    for _ in range(30):
+        ((Tensor(X) @ w - Y) ** 2).mean().backward()
+    assert len(found) == 1
+    assert len(losses) == 40
+
+
 def test_a_sum_in_place_is_told_at_its_own_line():
     def program():
-        total = 0.0
+        running = 0.0
         for loss in steps():
-            total += loss
+            running += loss
 
-    text = r"^`total \+= loss` keeps the graph of loss alive, .*; write `total \+= loss\.item\(\)`"
+    text = (
+        r"^`running \+= loss` keeps the graph of loss alive, .*; write `running \+= loss\.item\(\)`"
+    )
     with pytest.warns(TrainingWarning, match=text) as found:
         program()
     assert len(found) == 1
     with open(__file__) as source:
-        assert source.read().splitlines()[found[0].lineno - 1].strip() == "total += loss"
+        assert source.read().splitlines()[found[0].lineno - 1].strip() == "running += loss"
+
+
+def test_a_multiple_of_the_loss_is_told_too():
+    def program():
+        total = 0.0
+        for loss in steps(3):
+            total += loss * 4 / 8
+
+    with pytest.warns(TrainingWarning, match=r"^`total \+= loss` keeps the graph of loss"):
+        program()
 
 
 def test_it_is_true_that_they_hold_graphs():

@@ -93,6 +93,14 @@ def test_of_an_intermediate_result_the_cure_is_retain_grad():
         str(h.grad)
 
 
+def test_of_a_tensor_computed_from_a_leaf_that_is_gone_the_cure_is_a_leaf():
+    w = Tensor.randn(3, requires_grad=True) * 0.1
+    (X.float() @ w).sum().backward()
+    text = r"by Mul from one that nothing holds .*, `w = \(\.\.\.\)\.detach\(\)\.requires_grad_"
+    with pytest.warns(TrainingWarning, match=text), pytest.raises(AttributeError):
+        w.data -= 0.1 * w.grad.data
+
+
 def test_one_of_several_results_is_told_too():
     q, r = Tensor(np.eye(3), requires_grad=True).qr()
     (q.sum() + r.sum()).backward()

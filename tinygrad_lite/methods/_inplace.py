@@ -14,6 +14,7 @@ from ..engine.graph import Array, Leaf, TensorBase
 from ..engine.memory import changes
 from ..engine.recording import is_grad_enabled
 from ..mistakes.kept_graphs import added_in_place
+from ..ops.arithmetic import Add
 from ._operands import cast, pair
 
 
@@ -84,7 +85,8 @@ def update(
 ) -> Any:
     """Replace the tensor's value with op(tensor, other), in the same memory; return the tensor."""
     check_writable(name, tensor, tensor._data, other)
-    added_in_place(other)
+    if op is Add:
+        added_in_place(other)
     old = tensor._wrap(tensor._data.copy(), tensor._node) if op.reads else tensor
     result = op.apply(*pair(name, old, old if other is tensor else other, floating))
     overwrite(name, tensor, result)

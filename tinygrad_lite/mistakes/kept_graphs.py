@@ -17,7 +17,7 @@ from typing import Any
 from ..arrays.locks import imported
 from ..engine.graph import Node, TensorBase
 from ..engine.recording import is_grad_enabled, serials, user_frame
-from .telling import tell
+from .telling import is_told, tell
 
 EVERY = 4  # passes, of which one is remembered
 _REMEMBERED = 5
@@ -25,6 +25,7 @@ passes = count(1)
 _places = count()
 # Of each pass that is remembered, a weak reference to the node, and a serial that was drawn then.
 _last: list[tuple[Any, int]] = [(lambda: None, 0)] * _REMEMBERED
+_told: weakref.WeakSet[Any] = weakref.WeakSet()  # nodes
 _alive = 0  # how many of them were found alive in a row
 
 
@@ -47,19 +48,24 @@ def remember(root: Node) -> None:
 def added_in_place(other: Any) -> None:
     """`total += other`: tell, if a backward pass has released the graph of the other already."""
     node = getattr(other, "_node", None)
+    for _ in range(3):  # loss, loss * len(x), loss * len(x) / n
+        if node is None or getattr(node, "freed", False):
+            break
+        (node, *others) = [one for one in node.parents if one is not None] or [None]
+        if others:
+            return
     if node is None or not getattr(node, "freed", False) or not is_grad_enabled():
         return
-    for place, (reference, serial) in enumerate(_last):
-        if reference() is node:  # told here, and not once more by `remember`
-            _last[place] = (lambda: None, serial)
+    _told.add(node)  # here, and not once more by `_look`
     frame = user_frame()
     code_of = imported("tinygrad_lite.mistakes.instructions")
     index = code_of.index_at(frame.f_code, frame.f_lasti)
     steps = code_of.instructions(frame.f_code)[:index]
-    name = (code_of.loaded_name(steps) if index is not None else None) or "loss"
+    name = (code_of.loaded_name(steps) if index else None) or "loss"
+    total = (code_of.loaded_name(steps[:-1]) if index and "." not in name else None) or "total"
     tell(
-        f"`total += {name}` keeps the graph of {name} alive, and so that of every step, though its "
-        f"backward pass is over and no gradient can flow; write `total += {name}.item()`, or "
+        f"`{total} += {name}` keeps the graph of {name} alive, and so that of every step, though "
+        f"its backward pass is over and no gradient can flow; write `{total} += {name}.item()`, or "
         f"{name}.detach() for more than one number"
     )
 
@@ -67,8 +73,9 @@ def added_in_place(other: Any) -> None:
 def _look(newest: int) -> None:
     """All of the last graphs may be alive: tell who holds them, if that is one list or sum."""
     search = _Search(_roots(newest))
-    if len(search.roots) < _REMEMBERED:
+    if len(search.roots) < _REMEMBERED or is_told():
         return
+    _told.update(search.roots.values())
     op = search.consumer()
     if op is not None:
         tell(
@@ -96,7 +103,8 @@ def _roots(newest: int) -> dict[int, Any]:
     over = 0
     for reference, serial in (*_last[newest + 1 :], *_last[: newest + 1]):  # the oldest first
         root = reference()
-        if root is not None and getattr(root, "freed", False) and root.serial > over:
+        freed = root is not None and root not in _told and getattr(root, "freed", False)
+        if freed and root.serial > over:
             found[id(root)] = root
         over = serial
     return found

@@ -8,6 +8,7 @@ no mistake, so the instruction that reads it is looked at, and what is done with
 import sys
 from collections.abc import Sequence
 from functools import lru_cache
+from math import prod
 from types import CodeType
 from typing import Any
 
@@ -47,6 +48,12 @@ def gradient_missing(tensor: Any) -> None:
             f"{_op(node)}, as in `{name} = {name} - lr * {name}.grad`; update it in place, "
             f"`with no_grad(): {name} -= lr * {name}.grad`"
         )
+    elif _is_all_that_is_left(node):
+        tell(
+            f"{name}.grad is None: backward fills the .grad of leaves, and {name} was computed by "
+            f"{_op(node)} from one that nothing holds any more; make a leaf of the result, "
+            f"`{name} = (...).detach().requires_grad_()`"
+        )
     else:
         tell(
             f"{name}.grad is None: backward fills the .grad of leaves, and {name} was computed by "
@@ -76,6 +83,16 @@ def _is_update(node: Node) -> bool:
         if isinstance(parent, Leaf):
             return True
         node = parent
+    return False
+
+
+def _is_all_that_is_left(node: Node) -> bool:
+    """Whether this was computed in a few steps from one leaf, which is gone: `randn(...) * 0.1`."""
+    for _ in range(8):
+        parents = [one for one in node.parents if one is not None]
+        if len(parents) != 1 or prod(parents[0].out_shape) != prod(node.out_shape):
+            return not parents and node.holder is not None and node.holder() is None
+        (node,) = parents
     return False
 
 
