@@ -1,5 +1,7 @@
 """A loss that turns inf or nan is told once for each line, with the step and the cause."""
 
+import subprocess
+import sys
 import threading
 import warnings
 from collections.abc import Callable
@@ -185,6 +187,17 @@ def test_threads_may_train_at_the_same_line() -> None:
     for thread in threads:
         thread.join()
     assert errors == []
+
+
+def test_nobody_in_python_need_call_backward() -> None:
+    program = (
+        "import atexit; from tinygrad_lite import Tensor; "
+        "w = Tensor(0.0, requires_grad=True); atexit.register(w.log().backward)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+    assert "the loss is -inf in backward pass 1" in done.stderr
 
 
 def test_a_large_graph_is_not_searched(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,7 +66,10 @@ def look(loss: TensorBase) -> None:
     To be called by the function that the user called.
     """
     number = loss._data.item()
-    frame = _getframe(2)
+    try:
+        frame = _getframe(2)
+    except ValueError:  # the interpreter itself called backward: atexit, a thread of C
+        frame = _getframe(1)
     losses = _places.get((id(frame.f_code), frame.f_lasti)) or _new(frame.f_code, frame.f_lasti)
     losses.append(number)
     losses.passes += 1
