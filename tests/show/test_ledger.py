@@ -374,4 +374,10 @@ def test_the_table_fits_and_hostile_names_are_harmless() -> None:
         assert "\x1b" not in str(ledger.by(what))
         assert "<script>" not in ledger.by(what)._repr_html_()
     assert "others" in str(ledger.by("line"))
+    with profile() as ledger:
+        exec(compile("w * 2.0", "/deep" * 30 + "/many.py", "exec"))
+        exec(compile("w * 2.0", "/there" * 30 + "/many.py", "exec"))
+        exec(compile("w * 2.0", "<ipython-input-9-181b2ab33013>", "exec"))
+    names = {line.partition("  ")[0] for line in str(ledger.by("line")).splitlines()}
+    assert {"deep/many.py:1", "up to there/many.py:1", "In [9]:1"} < names
     assert "total" in cost(loss)._repr_html_()

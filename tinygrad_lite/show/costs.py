@@ -1,6 +1,7 @@
 """What one op cost, sums of such costs, and tables of them as text and as HTML."""
 
 import html
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
@@ -12,6 +13,7 @@ from ..files import printable
 By = Literal["op", "module", "line"]
 
 OUTSIDE = "outside ops"  # NumPy, Python and the engine: all that is in no operation
+CELL = re.compile(r"<ipython-input-(\d+)-\w+>")
 UP_TO = "up to "  # before the line that ended such a time
 WIDTH = 100  # columns of a table
 MOST_ROWS = 40  # in a table; the others are one line
@@ -173,7 +175,7 @@ class Table(Sequence[Cost]):
         if self.by == "line" and ":" in name:
             before = UP_TO if name.startswith(UP_TO) else ""
             path, _, number = name.removeprefix(before).rpartition(":")
-            short = basename(path)
+            short = CELL.sub(r"In [\1]", basename(path))
             if short in self._ambiguous:
                 short = join(basename(dirname(path)), short)
             name = f"{before}{short}:{number}"
@@ -199,7 +201,9 @@ def _flops(count: int, row: Cost) -> str:
 
 def _shortened(text: str, width: int) -> str:
     """The end of a text that is too long, which is what tells paths apart."""
-    return text if len(text) <= width else "..." + text[len(text) - width + 3 :]
+    before = UP_TO if text.startswith(UP_TO) else ""
+    rest, room = text.removeprefix(before), width - len(before)
+    return text if len(text) <= width else f"{before}...{rest[len(rest) - room + 3 :]}"
 
 
 def time_text(seconds: float) -> str:

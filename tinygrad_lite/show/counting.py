@@ -29,8 +29,9 @@ def cost(loss: TensorBase, names: Any = None) -> Ledger:
         print(cost(loss))
         cost(loss).alive()      # the memory that it keeps, and who holds it
 
-    Floating-point operations forward and backward (for the gradients that are wanted), the bytes
-    that are kept for the backward pass, and those that are moved.  Times too, if the graph was made
+    Floating-point operations forward and backward (for the gradients that are wanted; a
+    multiply-add is 2, exp is 1, see show/work.py), the bytes that are kept for the backward pass,
+    and those that are moved.  Times too, if the graph was made
     inside `profile()`; source lines and Modules inside `profile()` or `keep_values()`.  What the
     graph does not tell, such as a frozen bias, which no rule reads, is not counted; `profile()`
     sees all.

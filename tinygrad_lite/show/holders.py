@@ -23,6 +23,8 @@ from ..files import printable
 
 DEPTH = 4  # containers inside each other
 OURS = ("tinygrad_lite", "nn")
+HIDDEN = ""  # a holder that is not told
+SHELLS = ("IPython", "ipykernel", "traitlets")  # hold what a cell returned, as Out and _ do too
 
 
 def holders_of(nodes: Sequence[Node], ignore: Sequence[object]) -> list[str]:
@@ -50,6 +52,7 @@ def holders_of(nodes: Sequence[Node], ignore: Sequence[object]) -> list[str]:
     for tensor in ordered:
         for words in search.names(tensor, DEPTH):
             found[words] = None
+    found.pop(HIDDEN, None)
     return list(found)
 
 
@@ -145,6 +148,8 @@ class _Search:
         attribute = None if isinstance(owner, TensorBase) else _attribute(owner, target)
         if attribute is None:
             return []
+        if _is_of_a_shell(owner):
+            return [HIDDEN]
         return [f"the attribute `{attribute}` of {self.described(owner)}"]
 
     def _in_dict(self, owner: dict[Any, Any], target: object, depth: int) -> list[str]:
@@ -156,10 +161,16 @@ class _Search:
                 of = f"the class {printable(user.__name__)}"
                 return [f"the attribute `{printable(key)}` of {of}" for key in keys]
             if _attributes(user) is owner:
+                if _is_of_a_shell(user):
+                    return [HIDDEN]
                 of = self.described(user)
                 return [f"the attribute `{printable(key)}` of {of}" for key in keys]
         named = self.names(owner, depth - 1)
         return named or [f"a dict of {len(owner)}"]
+
+
+def _is_of_a_shell(owner: object) -> bool:
+    return str(type(owner).__module__).partition(".")[0] in SHELLS
 
 
 def _attributes(owner: object) -> Any:
