@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tinygrad_lite import Function, Tensor, checkpoint, record_source_lines
+import nn
+from tinygrad_lite import Function, Tensor, checkpoint, keep_values, record_source_lines
 from tinygrad_lite.show import Picture, draw, folding
 
 
@@ -281,6 +282,31 @@ def test_a_name_may_hold_anything(name: str) -> None:
     texts = [text.text for text in ElementTree.fromstring(picture.svg()).iter() if text.text]
     visible = "".join(c if c.isprintable() else repr(c)[1:-1] for c in name) or "parameter 1"
     assert visible in [text.replace("\N{NO-BREAK SPACE}", " ") for text in texts]
+
+
+def test_the_legend_names_the_kinds_of_boxes_that_are_there() -> None:
+    loss, names = linear_regression()
+    assert all(
+        text in draw(loss, names=names).dot
+        for text in ("parameter, trained", "input or constant", "operation", "the result")
+    )
+    assert "equal parts" not in draw(loss).dot
+    assert "equal parts" in draw(chain(300)).dot
+
+
+def test_modules_that_were_seen_have_frames() -> None:
+    model = nn.Sequential(
+        nn.Sequential(nn.Linear(2, 3), nn.ReLU()), nn.Sequential(nn.Linear(3, 2), nn.Tanh())
+    )
+    x = Tensor(np.ones((1, 2), np.float32))
+    assert "cluster" not in draw(model(x).sum(), names=model).dot
+    with keep_values():
+        loss = model(x).sum()
+    for fold in (None, "module"):
+        dot = draw(loss, names=model, fold=fold).dot
+        assert dot.count("subgraph cluster_") == 2
+        assert "layer 0 (Sequential)" in dot
+        assert "layer 1 (Sequential)" in dot
 
 
 # Large graphs

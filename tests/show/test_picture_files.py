@@ -179,12 +179,20 @@ def test_a_notebook_without_a_renderer_shows_the_tree() -> None:
 PROGRAM = """
 import sys
 import numpy as np
-from tinygrad_lite import Tensor, draw
+import nn
+from tinygrad_lite import Tensor, draw, keep_values
 w, b, c = (Tensor(np.ones((3, 3)), requires_grad=True) for _ in range(3))
 h = w
 for _ in range(60):
     h = (h @ w + b).relu() * c
-sys.stdout.write(draw((h + h.sum(axis=0)).mean(), names={"w": w, "c": c}).dot)
+loss = (h + h.sum(axis=0)).mean()
+sys.stdout.write(draw(loss, names={"w": w, "c": c}).dot)
+print(draw(loss, names={"w": w, "c": c}, values=True, grads=True, fold="module"))
+Tensor.manual_seed(0)
+model = nn.Sequential(nn.Sequential(nn.Linear(3, 3), nn.ReLU()), nn.Linear(3, 3))
+with keep_values():
+    loss = model(Tensor(np.ones((2, 3)))).sum()
+sys.stdout.write(draw(loss, names=model).dot)
 """
 
 

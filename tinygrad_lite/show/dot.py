@@ -151,7 +151,8 @@ def _legend(drawn: Outline) -> str:
         for kind, text in LEGEND.items()
         if kind in kinds
     ]
-    if any(box.is_output and box.kind not in ("parameter", "failed") for box in drawn.boxes):
+    results = [box for box in drawn.boxes if box.is_output and box.heat is None]
+    if any(box.kind not in ("parameter", "failed") for box in results):
         entries.append((OUTPUT["fillcolor"], OUTPUT["color"], "the result"))
     cells = [
         _swatch(f'border="1" color="{line}" bgcolor="{fill}"') + _cell(text)

@@ -45,10 +45,11 @@ class _Kinds:
         stack = [box]
         while stack:
             at = stack[-1]
-            missing = [part for part in _parts(at) if part not in self.known]
-            if missing:
-                stack += missing
-                continue
+            if isinstance(at, Merged):
+                missing = [part for part in at.parts if part not in self.known]
+                if missing:
+                    stack += missing
+                    continue
             if at not in self.known:
                 self.known[at] = self.numbers.setdefault(self._kind(at), len(self.numbers))
             stack.pop()
@@ -64,13 +65,9 @@ class _Kinds:
             return (box.kind, box.group[-1].kind if box.kind == "module" else "", parts)
         if self.words.has_name(box.key):
             return box.key
-        shapes = tuple(source.key.out_shape for source in parameters_of(box))
-        options = tuple(o for o in options_of(box.key) if not o.startswith(_OPTIONS_LEFT_OUT))
+        shapes = tuple([s.key.out_shape for s, _ in box.inputs if s.kind == "parameter"])
+        options = tuple([o for o in options_of(box.key) if not o.startswith(_OPTIONS_LEFT_OUT)])
         return (type(box.key).__name__, options, box.key.out_shape, shapes)
-
-
-def _parts(box: Box) -> Sequence[Box]:
-    return box.parts if isinstance(box, Merged) else ()
 
 
 class _Sequence:

@@ -86,12 +86,12 @@ class History:
                 return several[node.index]
         elif isinstance(node, Primitive) and node.saved_output is not None:
             return _array(node.saved_output)
+        if node is self.root:
+            return self.tensor._data
         for child, position in self.children(node):
             used = self._given(child, position)
             if used is not None:
                 return _array(used)
-        if node is self.root:
-            return self.tensor._data
         holder = node.holder() if node.holder is not None else None
         return None if holder is None else holder._data
 

@@ -83,6 +83,7 @@ class _Boxes:
     def __init__(self, history: History, names: Names, words: Words) -> None:
         self.history, self.names, self.words = history, names, words
         self.found: dict[Key, Box] = {}
+        self.of_op, self.of_constant = words.op, words.constant  # one method object for all boxes
 
     def parameter(self, leaf: Leaf) -> None:
         """Add the box of a parameter."""
@@ -100,12 +101,12 @@ class _Boxes:
                 inputs.append((self.found[parent.parents[0]], self.words.result(parent)))
             else:
                 inputs.append((self.found[parent], ""))
-        self.found[op] = Box("op", op, self.words.op, (op,), inputs, group)
+        self.found[op] = Box("op", op, self.of_op, (op,), inputs, group)
 
     def _constant(self, key: Key, value: Any, op: Node, index: int) -> Box:
         box = self.found.get(key)
         if box is None:
-            box = self.found[key] = Box("constant", key, self.words.constant, value=value)
+            box = self.found[key] = Box("constant", key, self.of_constant, value=value)
             self.words.note_constant(key, op, index)
         return box
 
