@@ -76,6 +76,16 @@ def test_an_attribute_is_named_too():
         m.w = m.w - 0.1 * m.w.grad
 
 
+def test_an_item_is_named_too():
+    weights_of, layers = {"w": weights() - 0.1}, [weights() * 2.0]
+    loss_of(weights_of["w"]).backward()
+    with pytest.warns(TrainingWarning, match=r"^weights_of\['w'\]\.grad is None"):
+        str(weights_of["w"].grad)
+    loss_of(layers[0]).backward()
+    with pytest.warns(TrainingWarning, match=r"^layers\[0\]\.grad is None"):
+        str(layers[0].grad)
+
+
 def test_inside_no_grad_the_new_tensor_has_no_graph():
     w = weights()
     loss_of(w).backward()

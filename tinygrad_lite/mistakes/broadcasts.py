@@ -19,7 +19,7 @@ import numpy as np
 from ..arrays.shapes import Shape
 from ..engine.graph import Node, TensorBase
 from ..engine.recording import user_frame
-from .instructions import instructions, loaded_name, source_range, variable
+from .instructions import instructions, is_item, loaded_name, source_range, variable
 from .telling import tell
 
 _SIGNS = {"Sub": "-", "Add": "+", "Mul": "*", "Div": "/"}
@@ -45,7 +45,11 @@ def look(total: str, tensor: Any) -> None:
             kind = type(node).__name__
             left, right = (name or "..." for name in names)
             column = names[shapes.index((size, 1))]
-            fix = f"{column}.reshape(-1)" if column else f"reshape(-1) of that of shape {(size, 1)}"
+            fix = (
+                f"{column}.reshape(-1)"
+                if column
+                else f"reshape(-1) of the one of shape {(size, 1)}"
+            )
             tell(
                 f"{total}: `{left} {_SIGNS.get(kind, kind)} {right}` of shapes {shapes[0]} and "
                 f"{shapes[1]} broadcasts to {(size, size)}: every prediction meets every target; "
@@ -223,7 +227,7 @@ def _expression(steps: Sequence[Any], end: int, frame: FrameType) -> tuple[_Oper
         if inner is None or not isinstance(attributes := _attributes(inner.value), dict):
             return None, 0
         return _Operand(attributes.get(step.argval), loaded_name(steps[:end])), start
-    if step.opname == "BINARY_SUBSCR" or (step.opname == "BINARY_OP" and step.argrepr == "[]"):
+    if is_item(step):
         known, key, middle = _key(steps, end - 1, frame)
     elif step.opname == "BINARY_SLICE":
         known, key, middle = _slice(steps, end - 1, frame)

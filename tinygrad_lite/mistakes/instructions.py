@@ -47,13 +47,29 @@ def variable(step: dis.Instruction) -> str | None:
     return str(step.argval) if step.opname.startswith(_VARIABLES) else None
 
 
+def is_item(step: dis.Instruction) -> bool:
+    """Whether an instruction takes an item, `a[key]`."""
+    subscript = step.opname == "BINARY_OP" and step.argrepr == "[]"
+    return subscript or step.opname == "BINARY_SUBSCR"
+
+
 def loaded_name(steps: Sequence[dis.Instruction]) -> str | None:
-    """The variable, with its attributes, that these instructions end by loading: "self.w"."""
-    attributes: list[str] = []
-    for step in reversed(steps):
+    """The variable, with attributes and items, that these end by loading: "self.w['first']"."""
+    rest, end = "", len(steps)
+    while end:
+        step = steps[end - 1]
         if name := variable(step):
-            return ".".join([name, *attributes])
-        if step.opname != "LOAD_ATTR":
+            return name + rest
+        if step.opname == "LOAD_ATTR":
+            rest, end = f".{step.argval}{rest}", end - 1
+        elif is_item(step) and end > 1 and (key := _key(steps[end - 2])):
+            rest, end = f"[{key}]{rest}", end - 2
+        else:
             break
-        attributes.insert(0, str(step.argval))
     return None
+
+
+def _key(step: dis.Instruction) -> str | None:
+    """A variable, a text or a number, as it is written."""
+    plain = step.opname.startswith("LOAD_") and isinstance(step.argval, (int, str))
+    return variable(step) or (repr(step.argval) if plain and step.opname != "LOAD_ATTR" else None)

@@ -107,7 +107,7 @@ def _use(code: CodeType, position: int) -> tuple[str | None, str]:
     steps, index = code_of.instructions(code), code_of.index_at(code, position)
     if index is None or steps[index].opname != "LOAD_ATTR":
         return None, ""
-    name, use = code_of.loaded_name(steps[:index]) or "it", "read"
+    name, use = code_of.loaded_name(steps[:index]) or "t", "read"
     following = steps[index + 1 :]
     after = following[0].opname if following else ""
     if after in _USES:
