@@ -300,6 +300,8 @@ def test_each_state_tells_what_is_known(state, tmp_path):
         assert "not computed" in add["gradient"]["missing"]
         assert "keep_values" in add["value"]["missing"]
         assert data["steps"][1]["arriving"][0][1]["text"] == "not computed"
+        shown = data["arrays"][leaf["accumulated"]["arrays"][0][1]]["full"]
+        assert np.allclose(json.loads(shown), gradient, rtol=1e-3)  # w.grad
     else:
         shown = data["arrays"][leaf["gradient"]["arrays"][0][1]]["full"]
         assert np.allclose(json.loads(shown), gradient, rtol=1e-3)

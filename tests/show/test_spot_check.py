@@ -1,5 +1,7 @@
 """The look at one node: right rules agree, planted faults differ, what cannot be told is said."""
 
+import random
+
 import numpy as np
 import pytest
 from cases import CASES
@@ -150,3 +152,28 @@ def test_the_node_stays_as_it_is():
     expected = np.zeros(VALUES.shape)
     expected[0, 2] = 2.0
     assert np.array_equal(x.grad.numpy(), expected)
+
+
+def test_random_numbers_of_the_program_stay_the_same():
+    class Noisy(tl.Function):
+        def __init__(self):
+            self.seen = []
+
+        def forward(self, x):
+            self.seen.append(1)
+            noise = np.random.rand() + random.random() + tl.generator.current().random()  # noqa: NPY002
+            return x + noise
+
+        def backward(self, g, y, x):
+            return (g,)
+
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    Tensor.manual_seed(1)
+    with keep_values():
+        y = Noisy.apply(x)
+    states = str(np.random.get_state()), random.getstate(), tl.generator.get_state()  # noqa: NPY002
+    (found,) = looked_at(y)
+    after = str(np.random.get_state()), random.getstate(), tl.generator.get_state()  # noqa: NPY002
+    assert states == after
+    assert y._node.seen == [1]
+    assert found.verdict == "agrees"  # with the same noise each time

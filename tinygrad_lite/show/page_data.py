@@ -182,7 +182,11 @@ class _Contents:
         found: Found = {"shape": _shape(node.out_shape), "value": self._value(node)}
         if value is not None:
             found["dtype"] = str(value.dtype)
-        return found | {"gradient": self._gradient(node)}
+        found["gradient"] = self._gradient(node)
+        holder = None if node.holder is None else node.holder()
+        if "missing" in found["gradient"] and holder is not None and holder._grad is not None:
+            found["accumulated"] = self._shown([("", holder._grad._data)])
+        return found
 
     def _about_op(self, box: Box, op: Any) -> Found:
         history: Any = self.history

@@ -21,7 +21,7 @@ from ..engine.graph import Array, OutputGradients, array_of
 from ..engine.recording import Mode, modes
 from ..ops.decompositions import Cholesky, Eigh
 from ..tensor import Tensor
-from .twins import forward_of, twin_of, wide
+from .twins import backward_of, forward_of, twin_of, wide
 
 MOST_ELEMENTS = 4_000_000  # of all inputs and the result; a larger op takes too long
 ELEMENTS = 4  # of each input that are moved; fewer of large ones
@@ -211,7 +211,7 @@ class _Spot:
         several = len(results) > 1
         g = OutputGradients(gradients) if several else gradients[0]
         y = (tuple(outputs) if any(kept) else None) if several else outputs[0]
-        pulled = twin.backward(g, y, *given)
+        pulled = backward_of(twin, g, y, given)
         return [self._fitted(pulled[position], position) for position in self.positions]
 
     def _fitted(self, gradient: Any, position: int) -> Array:

@@ -104,7 +104,7 @@ function heatMap(array, signed) {
   const zoom = Math.max(1, Math.min(16, Math.floor(WIDEST / width), Math.floor(WIDEST / height)));
   canvas.style.width = `${width * zoom}px`;
   const told = make("p", { class: "pointed" }, caption);
-  canvas.addEventListener("pointermove", (event) => {
+  const point = (event) => {
     const bounds = canvas.getBoundingClientRect();
     const x = Math.floor(((event.clientX - bounds.left) / bounds.width) * width);
     const y = Math.floor(((event.clientY - bounds.top) / bounds.height) * height);
@@ -116,7 +116,9 @@ function heatMap(array, signed) {
       const about = array.map.code === "u1" ? "\u2248" : "=";
       told.textContent = `${indexOf(first, array.map.axes)} ${about} ${values.join(", ")}`;
     });
-  });
+  };
+  canvas.addEventListener("pointermove", point);
+  canvas.addEventListener("pointerdown", point); // a finger does not hover
   canvas.addEventListener("pointerleave", () => { told.textContent = caption; });
   const words = [];
   if (seen.has("nan")) words.push("magenta: nan");

@@ -87,7 +87,7 @@ function costOf(item) {
   const heats = boxes.map((box) => box.given.heat).filter(Boolean);
   if (!heats.length) return null;
   const [share, text] = heats.reduce((most, heat) => (heat[0] > most[0] ? heat : most));
-  return { share: 0.85 * share, text };
+  return { share: 0.85 * share, text: item.children ? `up to ${text}` : text };
 }
 
 function paintArrow(arrow) {

@@ -92,6 +92,7 @@ function aboutBox(box, data, tree, actions) {
       make("p", { class: "quiet" }, rule.where)),
     arrays("Value", given.value, data, false),
     arrays("Gradient", given.gradient, data, true),
+    arrays(".grad, as backward left it", given.accumulated, data, true),
     given.check && section("Checked by finite differences", make("p", { class: `check ${given.check[0]}` },
       make("b", {}, { agrees: "\u2713 agrees", differs: "\u2717 differs", none: "not checked" }[given.check[0]]),
       `${given.check[0] === "none" ? ": " : ". "}${given.check[1]}`)),
