@@ -330,3 +330,44 @@ def test_the_same_graph_gives_the_same_text() -> None:
         return made.text(), made.markdown(), made.latex()
 
     assert told() == told()
+
+
+def test_numbers_and_other_constants() -> None:
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    with keep_values():
+        y = (x * True + 1e-12 - np.float64(3.0)).sum() / 7
+    told = explain(y, names={"x": x}).text()
+    for line in ("x * True", "h₁ + 10⁻¹²", "h₂ - 3", "h₄ / 7"):
+        assert line in told, line
+    assert "DIFFERS" not in told
+
+
+def test_a_hook_that_changed_a_gradient_is_named() -> None:
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    with keep_values():
+        h = x * 2.0
+        h.register_hook(lambda g: g * 10.0)
+        y = h.exp().sum()
+        y.backward()
+    told = " ".join(explain(y, names={"x": x, "h": h}).text().split())
+    assert "A hook on h may have changed what arrived there" in told
+
+
+def test_a_backward_pass_that_began_with_something_else() -> None:
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    with keep_values():
+        y = x * 3.0
+        y.backward(Tensor([1.0, 2.0]))
+    told = explain(y, names={"x": x}).text()
+    assert "[3, 6]" in told
+    assert "dL/dresult = what backward was given" in told
+    assert "a gradient that it was given" in " ".join(told.split())
+    assert "the backward pass did not begin with 1" in told
+
+
+def test_a_result_of_several_elements() -> None:
+    x = Tensor([[1.0, 2.0]], requires_grad=True)
+    q = x.exp() * 2.0
+    told = " ".join(explain(q, names={"x": x, "q": q}).text().split())
+    assert "a derivative is that of the sum of its elements" in told
+    assert "DIFFERS" not in told

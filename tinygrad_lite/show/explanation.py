@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..arrays.arguments import flag
+from ..arrays.recorded import recorder
 from ..engine.graph import Node, TensorBase
 from ..files import printable
 from .document import Document
@@ -84,7 +85,7 @@ def explain(
     computed inside `with keep_values():`.
 
     Errors: TypeError for what is no Tensor; ValueError if `tensor` has no graph, or if `wrt` is not
-    in it.
+    in it; RuntimeError in a step that is being captured.
     """
     if not isinstance(tensor, TensorBase):
         raise TypeError(f"explain: tensor: expected a Tensor; got {type(tensor).__name__}")
@@ -92,6 +93,8 @@ def explain(
     known = Names.of(names, "explain")
     if tensor._node is None:
         raise ValueError(f"explain: {NO_GRAPH}")
+    if recorder.get() is not None:
+        raise RuntimeError("explain: a captured step has no values yet; call it outside")
     history = History(tensor, grads=True)
     symbols = Symbols(history, known)
     targets = _targets(wrt, history, symbols)

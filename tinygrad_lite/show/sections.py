@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.graph import Node, Output
+from ..engine.hooks import hooks_of
 from ..files import printable
 from .differencing import compared
 from .document import Document, Inline, Math
@@ -71,7 +72,12 @@ class Sections:
             f"; it was computed in {_count(len(steps), 'step')} from "
             f"{_count(len(self.symbols.leaves), 'parameter')}.",
         )
-        if int(np.prod(shape)) != 1:
+        if not self._starts_with_one():
+            self.document.say(
+                "The backward pass began with a gradient that it was given, so a derivative is "
+                "that of the sum of the elements, each times its element of that gradient."
+            )
+        elif int(np.prod(shape)) != 1:
             self.document.say(
                 "It is not a single number, so a derivative is that of the sum of its elements."
             )
@@ -84,6 +90,11 @@ class Sections:
             self.document.say(f"Values that no rule needs were not saved; for all of them, {ASK}.")
         if history.failure is not None:
             self.document.say(f"The backward pass failed: {history.failure}")
+
+    def _starts_with_one(self) -> bool:
+        """Whether the backward pass began with 1, as it does unless it is given something else."""
+        start = self.history.gradient(self.history.root)
+        return not isinstance(start, np.ndarray) or bool((start == 1).all())
 
     # The function
 
@@ -172,8 +183,9 @@ class Sections:
                 if parent is not None and parent in self.leading:
                     self._arrivals[parent] += 1
                     self._places[step, parent] = self._arrivals[parent]
+        first = "1" if self._starts_with_one() else r"\text{what backward was given}"
         rows: list[Sequence[Inline]] = [
-            ("", Math(f"{self._bar(history.root)} = 1"), shape_text(history.root.out_shape),
+            ("", Math(f"{self._bar(history.root)} = {first}"), shape_text(history.root.out_shape),
              _values(history.gradient(history.root)), "")
         ]  # fmt: skip
         for shown in shortened(steps, self._kind, self._most):
@@ -296,7 +308,13 @@ class Sections:
                 for row in outcome.rows
             ],
         )
-        if not outcome.agrees:
+        hooked = [node for node in self.history.order if hooks_of(node)]
+        if not outcome.agrees and hooked:
+            self.document.say(
+                f"A hook on {self.symbols.name(hooked[0])} may have changed what arrived there, so "
+                "these gradients need not be those of the function."
+            )
+        elif not outcome.agrees:
             self.document.say(
                 "A difference means that the function has a kink or a jump near by, or that the "
                 "rule of a step is not the derivative of what it computes, as in a "

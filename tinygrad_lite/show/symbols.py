@@ -166,7 +166,7 @@ def number_latex(value: Any) -> str:
     mantissa, e, exponent = text.partition("e")
     if text.lstrip("-") in ("inf", "nan"):
         return text.replace("inf", r"\infty").replace("nan", r"\mathrm{nan}")
-    if not e:
-        return text
+    if not e or not exponent.lstrip("+-").isdigit():  # of True too
+        return text if re.fullmatch(r"[-\d.]+", text) else variable(text)
     factor = "" if mantissa == "1" else rf"{mantissa} \cdot "
     return rf"{factor}10^{{{int(exponent)}}}"
