@@ -8,11 +8,23 @@ from numpy import ndarray
 from tinygrad_lite import Tensor, mistakes
 
 
+class Clock:
+    """How many steps all optimisers made: in an object, since a class is slow to write to."""
+
+    __slots__ = ("steps",)
+
+    def __init__(self) -> None:
+        self.steps = 0
+
+
+clock = Clock()
+
+
 class Steps:
     """The steps of one optimiser.  They outlive it, for as long as its parameters are there.
 
     count    how many there were
-    last     the number of the last one among those of all optimisers, which `now` counts
+    last     the number of the last one among those of all optimisers, which `clock` counts
     trained  weak references to the parameters, from the first step on
     used     a weak reference to a gradient that the last step used: one stands for all, since
              zeroing is a matter of the loop, not of a parameter
@@ -22,7 +34,6 @@ class Steps:
 
     __slots__ = ("count", "lacking", "last", "trained", "used", "watch")
 
-    now: ClassVar[int] = 0
     known: ClassVar[list["Steps"]] = []  # those of all optimisers that made one
     begun: ClassVar[int] = 0  # how many optimisers did
 
@@ -53,7 +64,7 @@ class Steps:
             )
         self.used = weakref.ref(gradient)
         self.count += 1
-        self.last = Steps.now = Steps.now + 1
+        self.last = clock.steps = clock.steps + 1
 
     def lack(self, optimiser: Any) -> None:
         """A step found parameters without a gradient.
