@@ -32,6 +32,7 @@ from .mistakes.gradient_watch import look_at_gradients, watching
 from .mistakes.kept_graphs import EVERY, passes, remember
 from .mistakes.losses import look
 from .mistakes.missing_gradients import gradient_missing
+from .mistakes.updates_by_hand import updated
 from .numpy_protocol import NumpyProtocol
 from .numpy_protocol.leaving import leave_for_float, leave_for_leaf
 from .other_names import OtherNames
@@ -146,6 +147,8 @@ class Tensor(TensorMethods, NumpyProtocol, Displayed, OtherNames):
         self._data = array
         if isinstance(self._node, Leaf):
             self._node.out_shape = array.shape
+            if self._grad is not None:
+                updated(self)
 
     @property
     def shape(self) -> Shape:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import nn
-from tinygrad_lite import Tensor, TrainingWarning
+from tinygrad_lite import Tensor, TrainingWarning, no_grad
 
 OPTIMISERS = [
     *("SGD", "ASGD", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "RMSprop", "Adagrad"),
@@ -186,6 +186,89 @@ def test_penalties_of_gradients_are_left_alone():
         loss.backward(create_graph=True)
         sum((p.grad * p.grad).sum() for p in loop.model.parameters()).backward()
         loop.step()
+
+
+def in_place(w):
+    with no_grad():
+        w -= 0.1 * w.grad
+
+
+def by_method(w):
+    with no_grad():
+        w.sub_(w.grad, alpha=0.1)
+
+
+def added(w):
+    with no_grad():
+        w.add_(w.grad, alpha=-0.1)
+
+
+def through_data(w):
+    w.data -= 0.1 * w.grad.data
+
+
+def other_data(w):
+    w.data = w.data - 0.1 * w.grad.numpy()
+
+
+UPDATES = [in_place, by_method, added, through_data, other_data]
+
+
+def lossy(w):
+    (w * w).sum().backward()
+
+
+@pytest.mark.parametrize("update", UPDATES)
+def test_a_loop_by_hand_that_never_zeroes(update):
+    w = Tensor([1.0, 2.0], requires_grad=True)
+
+    def step():
+        lossy(w)
+        update(w)
+
+    step()
+    with pytest.warns(TrainingWarning, match=r"holds the one of the last update.* w.grad = None"):
+        step()
+
+
+def zeroed_in_place(w):
+    w.grad.zero_()
+
+
+def zeroed_data(w):
+    w.grad.data[...] = 0
+
+
+def dropped(w):
+    w.grad = None
+
+
+def another(w):
+    w.grad = Tensor.zeros(2)
+
+
+@pytest.mark.parametrize("update", UPDATES)
+@pytest.mark.parametrize("zero", [zeroed_in_place, zeroed_data, dropped, another])
+def test_a_loop_by_hand_that_zeroes_is_left_alone(update, zero):
+    w = Tensor([1.0, 2.0], requires_grad=True)
+    for passes in (1, 2, 1, 3):
+        for _ in range(passes):
+            lossy(w)
+        update(w)
+        update(w)
+        zero(w)
+
+
+def test_decay_and_clipping_between_passes_are_left_alone():
+    w = Tensor([1.0, 2.0], requires_grad=True)
+    for _ in range(3):
+        lossy(w)
+        with no_grad():
+            w *= 0.99
+            w.clamp_(-3.0, 3.0)
+        lossy(w)
+        in_place(w)
+        w.grad = None
 
 
 def test_a_copy_of_an_optimiser_begins_anew():

@@ -14,7 +14,8 @@ from ..engine.graph import Array, Leaf, TensorBase
 from ..engine.memory import changes
 from ..engine.recording import is_grad_enabled
 from ..mistakes.kept_graphs import added_in_place
-from ..ops.arithmetic import Add
+from ..mistakes.updates_by_hand import updated
+from ..ops.arithmetic import Add, Sub
 from ._operands import cast, pair
 
 
@@ -90,6 +91,8 @@ def update(
     old = tensor._wrap(tensor._data.copy(), tensor._node) if op.reads else tensor
     result = op.apply(*pair(name, old, old if other is tensor else other, floating))
     overwrite(name, tensor, result)
+    if tensor._grad is not None and op in (Add, Sub):
+        updated(tensor)
     return tensor
 
 

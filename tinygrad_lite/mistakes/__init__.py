@@ -6,6 +6,7 @@ data_writes        `w.data += 1` between forward and backward
 kept_graphs        something keeps the graph of every step alive: `total += loss`
 missing_gradients  `.grad` of what is no leaf: `w = w - lr * w.grad`
 broadcasts         a loss of (N, 1) and (N,), which are (N, N) together
+updates_by_hand    gradients that a loop without an optimiser never zeroes
 losses             a loss that turns inf or nan, and what made it so
 gradient_watch     what made a gradient inf or nan, for an optimiser that refuses it
 unreached          weights on which the loss depends, and which get no gradient
