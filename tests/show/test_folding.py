@@ -221,6 +221,34 @@ def test_layers_outside_of_a_module_are_named_by_their_parameters(kept: bool) ->
     ]
 
 
+class Tied(nn.Module):
+    def __init__(self) -> None:
+        self.embedding, self.inner = nn.Embedding(5, 4), nn.Linear(4, 4)
+        self.head = nn.Linear(4, 5, bias=False)
+        self.head.weight = self.embedding.weight
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return self.head(self.inner(self.embedding(tokens)).relu())
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_weight_of_two_modules_is_used_by_each(kept: bool) -> None:
+    model = Tied()
+    with keep_values() if kept else model_is_live():
+        loss = model(Tensor(np.arange(3))).sum()
+    texts = shown(draw(loss, names=model, fold="module"))
+    assert [text for text in texts if text[0] in ("Embedding", "Linear")] == [
+        ["Embedding", "embedding", "20 parameters", "(3, 4)"],
+        ["Linear", "inner", "20 parameters", "(3, 4)"],
+        ["Linear", "head", "20 parameters", "(3, 5)"],
+    ]
+    assert ["embedding.weight", "(5, 4)"] in texts
+    linears = [text for text in shown(draw(loss, names=model)) if text[0] == "Linear"]
+    assert [text[1] for text in linears] == ["inner", "head"]
+    linears = [text for text in shown(draw(loss, names=model.state_dict())) if text[0] == "Linear"]
+    assert linears[1] != ["Linear", "embedding", "weights transposed", "(3, 5)"]
+
+
 def test_repeats_need_no_modules() -> None:
     weights = [Tensor(np.eye(2), requires_grad=True) for _ in range(200)]
     x = Tensor(np.ones((1, 2)))

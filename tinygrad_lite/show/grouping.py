@@ -66,7 +66,7 @@ def _by_names(ops: list[Node], names: Names) -> dict[Node, Calls]:
     for op in ops:
         leaves = owners.used(op)
         if leaves:
-            anchors[op] = opened.enter(leaves)
+            anchors[op] = opened.enter(op, leaves)
     after: dict[Node, Calls] = {}  # the group of the next op that uses a parameter
     following: Calls = ()
     for op in reversed(ops):
@@ -121,9 +121,21 @@ class _Owners:
         self.modules = names.modules or dict.fromkeys(_prefixes(names.tensors), "")
         self._carried: dict[Node, dict[Leaf, None]] = {}
 
-    def path(self, leaf: Leaf) -> str | None:
-        """The path of the innermost module that owns a parameter; None if that is unknown."""
-        name = (self.names.of_node(leaf) or "").partition(" = ")[0]
+    def path(self, leaf: Leaf, op: Node) -> str | None:
+        """The path of the innermost module that owns a parameter; None if that is unknown.
+
+        Of the modules that share a parameter, it is the only one whose class fits the op: if an
+        Embedding and a Linear share their weight, the Linear for the op Linear.
+        """
+        names = self.names.all_of(leaf)
+        paths = [path for path in dict.fromkeys(map(self._in, names)) if path is not None]
+        if len(paths) > 1:
+            kind = "Embedding" if hasattr(op, "index") else type(op).__name__
+            paths = [path for path in paths if self.modules[path].startswith(kind)]
+        return paths[0] if len(paths) == 1 else None
+
+    def _in(self, name: str) -> str | None:
+        """The path of the innermost module that a name lies in."""
         while name:
             name = name.rpartition(".")[0]
             if name in self.modules:
@@ -133,7 +145,7 @@ class _Owners:
     def carried_path(self, op: Node) -> str | None:
         """The path of the module of whose parameters alone an op computes; None if of none."""
         leaves = self._carried.get(op)
-        return self.path(next(iter(leaves))) if leaves else None
+        return self.path(next(iter(leaves)), op) if leaves else None
 
     def used(self, op: Node) -> list[Leaf]:
         """The parameters, with an owner, that an op uses together with data.
@@ -146,14 +158,14 @@ class _Owners:
         data = hasattr(op, "index") or len(op.parents) == 0
         for parent in op.parents:
             source = parent.parents[0] if isinstance(parent, Output) else parent
-            if isinstance(source, Leaf) and self.path(source) is not None:
+            if isinstance(source, Leaf) and self.path(source, op) is not None:
                 leaves.setdefault(source)
             elif parent is not None and source in self._carried and parent.out_shape != ():
                 leaves.update(self._carried[source])
             else:
                 data = True
         if leaves and not data:
-            if len({self.path(leaf) for leaf in leaves}) == 1:
+            if len({self.path(leaf, op) for leaf in leaves}) == 1:
                 self._carried[op] = leaves
             return []
         return list(leaves)
@@ -188,22 +200,22 @@ class _Open:
         self.all: dict[str, set[Leaf]] = {}  # of each module, the parameters that the graph uses
         for op in ops:
             for leaf in owners.used(op):
-                for path in self._paths(leaf):
+                for path in self._paths(leaf, op):
                     self.all.setdefault(path, set()).add(leaf)
 
-    def _paths(self, leaf: Leaf) -> list[str]:
+    def _paths(self, leaf: Leaf, op: Node) -> list[str]:
         """The paths of the module that owns a parameter and of those around it, outermost first."""
-        path = self.owners.path(leaf)
+        path = self.owners.path(leaf, op)
         parts = path.split(".") if path else []
         prefixes = [".".join(parts[:end]) for end in range(len(parts) + 1)]
         return [prefix for prefix in prefixes if prefix in self.owners.modules]
 
-    def enter(self, leaves: list[Leaf]) -> Calls:
+    def enter(self, op: Node, leaves: list[Leaf]) -> Calls:
         """The calls of an op that uses these parameters; a parameter used again begins a new one.
 
         It begins a call of the outermost module of which all parameters have been used.
         """
-        paths = [self._paths(leaf) for leaf in leaves]
+        paths = [self._paths(leaf, op) for leaf in leaves]
         common = [
             path for path, *others in zip(*paths, strict=False) if all(o == path for o in others)
         ]

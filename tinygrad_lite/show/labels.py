@@ -81,22 +81,18 @@ class Words:
     def layer_path(self, box: Box) -> str:
         """The path of that layer.
 
-        It is that of the parameters that the op uses, or of the Module that was seen to call it.
+        It is that of the Module that was seen to call it, or of the parameters that it uses.
         """
-        owners = {
-            (self.names.of_node(parent) or "").partition(" = ")[0].rpartition(".")[0]: None
-            for parent in box.key.parents
-            if isinstance(parent, Leaf)
-        }
-        path = next(iter(owners)) if len(owners) == 1 else ""
-        if not path and self.history is not None and self.history.call(box.key) is not None:
-            path = path_of(box.group)
-        return path
+        parameters = [source for source, _ in box.inputs if source.kind == "parameter"]
+        seen = self.history is not None and self.history.call(box.key) is not None
+        if box.group and (seen or parameters):
+            return path_of(box.group) or self.owner(parameters)
+        return self.owner(parameters)
 
     def owner(self, parameters: Sequence[Box]) -> str:
         """The path of the one module that all of these parameters have in their names; else ""."""
-        names = [self.names.of_node(box.key) or "" for box in parameters]
-        paths = {name.partition(" = ")[0].rpartition(".")[0] for name in names}
+        names = [name for box in parameters for name in self.names.all_of(box.key)]
+        paths = {name.rpartition(".")[0] for name in names}
         return paths.pop() if len(paths) == 1 else ""
 
     def results(self, op: Node) -> list[Node]:

@@ -17,12 +17,14 @@ class Names:
     by_node  the name of each tensor with a node; several names are joined by " = "
     by_data  the same by the identity of the tensor's array, for tensors without a node, and for
              those that share the array of a parameter, as in a state_dict
+    all_by_data  every name of a parameter, by the identity of its array
     """
 
     tensors: dict[str, TensorBase] = field(default_factory=dict)
     modules: dict[str, str] = field(default_factory=dict)
     by_node: dict[Node, str] = field(default_factory=dict)
     by_data: dict[int, str] = field(default_factory=dict)
+    all_by_data: dict[int, list[str]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, names: Any, caller: str) -> "Names":
@@ -38,6 +40,8 @@ class Names:
         elif callable(getattr(names, "named_modules", None)):
             found.modules = {path: type(module).__name__ for path, module in names.named_modules()}
             found.tensors = {**dict(names.named_buffers()), **dict(names.named_parameters())}
+            for name, tensor in names.named_parameters(remove_duplicate=False):
+                found.all_by_data.setdefault(id(tensor._data), []).append(name)
         else:
             raise TypeError(
                 f"{caller}: names: expected a Module, or a mapping of names to Tensors, such as "
@@ -49,6 +53,8 @@ class Names:
                     f"{caller}: names[{name!r}]: expected a Tensor; got {type(tensor).__name__}"
                 )
             found._add(str(name), tensor)
+            if not found.modules:
+                found.all_by_data.setdefault(id(tensor._data), []).append(str(name))
         return found
 
     def _add(self, name: str, tensor: TensorBase) -> None:
@@ -57,6 +63,13 @@ class Names:
             self.by_node[node] = f"{self.by_node[node]} = {name}" if node in self.by_node else name
         key = id(tensor._data)
         self.by_data[key] = f"{self.by_data[key]} = {name}" if key in self.by_data else name
+
+    def all_of(self, leaf: Node) -> list[str]:
+        """Every name of a parameter: one that two modules share has several."""
+        holder = leaf.holder() if leaf.holder is not None else None
+        found = None if holder is None else self.all_by_data.get(id(holder._data))
+        name = self.of_node(leaf)
+        return found or ([] if name is None else [name])
 
     def of_node(self, node: Node) -> str | None:
         """The name of the tensor that a node made; None if it has none."""
