@@ -3,6 +3,7 @@
 import copy
 import inspect
 import pickle
+import unittest
 
 import numpy as np
 import pytest
@@ -139,6 +140,15 @@ def test_questions_and_looks_are_silent():
         assert found is False
         assert getattr(h, "grad") is None  # noqa: B009
         assert hasattr(h, "grad")
+        g = h.grad
+        if g is not None:
+            found = "some"
+        if (given := h.grad) is not None:
+            found = given
+        kept = h.grad
+        found = kept and kept.sum()
+        assert isinstance(h.grad, type(None))
+        unittest.TestCase().assertIsNone(h.grad)  # noqa: PT009
         copy.copy(h), copy.deepcopy(h), pickle.loads(pickle.dumps(h)), repr(h), h.detach()
         if _ == 0:
             before = [w.grad, h.grad]  # before a backward pass nothing is missed

@@ -20,6 +20,8 @@ from .telling import tell
 _USES = ("LOAD_ATTR", "LOAD_METHOD", "BINARY_OP", "BINARY_SUBSCR", "UNARY_NEGATIVE", "GET_ITER")
 # What asks whether there is one.
 _QUESTIONS = ("IS_OP", "COMPARE_OP", "TO_BOOL", "UNARY_NOT", "POP_JUMP", "JUMP_IF", "CONTAINS_OP")
+# Functions that ask for it.
+_ASK = {"assertIsNone", "assertIsNotNone", "isinstance", "type", "callable", "id", "bool"}
 
 
 def gradient_missing(tensor: Any) -> None:
@@ -110,9 +112,10 @@ def _use(code: CodeType, position: int) -> tuple[str | None, str]:
     name, use = code_of.loaded_name(steps[:index]) or "t", "read"
     following = steps[index + 1 :]
     after = following[0].opname if following else ""
+    called = {str(one.argval) for one in steps[max(index - 4, 0) : index]}
     if after in _USES:
         use = "used"
-    elif after.startswith(_QUESTIONS) or _in_assertion(following[:1]):
+    elif after.startswith(_QUESTIONS) or _is_asked_later(following) or called & _ASK:
         return None, name
     else:  # the first operand of something: the smallest expression that begins where it does
         start, end = code_of.source_range(steps[index])
@@ -125,6 +128,18 @@ def _use(code: CodeType, position: int) -> tuple[str | None, str]:
     return use, name
 
 
-def _in_assertion(steps: Sequence[Any]) -> bool:
-    """Whether pytest keeps a part of an asserted expression here, to show it on failure."""
-    return bool(steps) and str(steps[0].argval).startswith("@py_")
+def _is_asked_later(steps: Sequence[Any]) -> bool:
+    """Whether the value is put into a variable, and anything asks whether that is None.
+
+    pytest does so with the parts of an asserted expression.
+    """
+    if steps and steps[0].opname == "COPY":  # `(g := t.grad) is None`
+        if any(one.opname.startswith(_QUESTIONS) for one in steps[2:4]):
+            return True
+        steps = steps[1:]
+    if not steps or not steps[0].opname.startswith("STORE_"):
+        return False
+    name = steps[0].argval
+    loads = [index for index, step in enumerate(steps) if index and step.argval == name]
+    asked = any(one.opname.startswith(_QUESTIONS) for i in loads for one in steps[i + 1 : i + 3])
+    return asked or str(name).startswith("@py_")
