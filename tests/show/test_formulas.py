@@ -85,6 +85,24 @@ def test_a_node_has_the_formulas_of_its_options():
     assert "otherwise" in text(latex_of(ops.Linear)["y"])
 
 
+def test_numbers_that_are_put_in_are_computed():
+    formula = ops.Pow.latex["a"]
+    assert text(substituted(formula, {"b": "3"})) == "dL/dy * 3 * a²"
+    assert text(substituted(formula, {"b": "2"})) == "dL/dy * 2 * a"
+    assert text(substituted(formula, {"b": "0"})) == "0"
+    assert text(substituted(formula, {"b": "0.5"})) == "dL/dy * 0.5 * a^(-0.5)"
+    assert substituted(r"\sum_{i = 0}^{1} x", {"x": "y"}) == r"\sum_{i = 0}^{1} y"
+    assert "if n = 0" in text(substituted(formula, {"b": "n"}))
+
+
+def test_only_the_rows_of_an_option_are_decided():
+    x = Tensor([1.0, -2.0], requires_grad=True)
+    assert text(latex_of(x.clip(-1, 1)._node)["x"]) == "dL/dy if low ≤ x ≤ high; 0 otherwise"
+    assert "otherwise) if edges; (" in text(latex_of(ops.Clip)["x"])
+    line = text(latex_of((x > 0).where(x, 0.0)._node)["a"])
+    assert line == "dL/dy if condition; 0 otherwise"
+
+
 def test_variables_are_substituted_and_nothing_else():
     formula = r"\bar{y} \odot \exp(x) x_{x} \mathrm{low} \text{ if x } \mathrm{axes}"
     names = {"x": variable("h1"), "y": variable("loss"), "low": "q"}

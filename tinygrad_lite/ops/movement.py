@@ -78,7 +78,7 @@ class Concatenate(Primitive):
     __slots__ = ("axis", "ends")
     latex = {
         "y": r"\operatorname{concatenate}(\mathrm{xs}) \text{ along } \mathrm{axis}",
-        "xs": r"\text{the part of } \bar{y} \text{ that is that of the input}",
+        "xs": r"\text{its part of } \bar{y} \text{ along } \mathrm{axis}",
     }
 
     def __init__(self, axis):
@@ -207,9 +207,9 @@ class Unfold(Primitive):
     __slots__ = ("axis", "given", "size", "step")
     views = True
     latex = {
-        "y": r"x_{i \, \mathrm{step} + k} \text{ at each } i, k \text{ along } \mathrm{axis}",
+        "y": r"x_{\mathrm{step} \, i + k} \text{ at each } i, k \text{ along } \mathrm{axis}",
         "x": (
-            r"\sum_{i \, \mathrm{step} + k = j} \bar{y}_{i, k} "
+            r"\sum_{\mathrm{step} \, i + k = j} \bar{y}_{i, k} "
             r"\text{ at each } j \text{ along } \mathrm{axis}"
         ),
     }
@@ -237,11 +237,11 @@ class Fold(Primitive):
     __slots__ = ("axis", "shape", "size", "step")
     latex = {
         "y": (
-            r"\sum_{i \, \mathrm{step} + k = j} x_{i, k} "
+            r"\sum_{\mathrm{step} \, i + k = j} x_{i, k} "
             r"\text{ at each } j \text{ along } \mathrm{axis}"
         ),
         "x": (
-            r"\bar{y}_{i \, \mathrm{step} + k} "
+            r"\bar{y}_{\mathrm{step} \, i + k} "
             r"\text{ at each } i, k \text{ along } \mathrm{axis}"
         ),
     }

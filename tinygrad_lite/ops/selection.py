@@ -174,9 +174,11 @@ class Clip(Primitive):
     latex = {
         "y": r"\min(\max(x, \mathrm{low}), \mathrm{high})",
         "x": (
-            r"\begin{cases} \bar{y} & \text{if } \mathrm{low} < x < \mathrm{high} "
-            r"\text{ or } (\mathrm{edges} \text{ and } \mathrm{low} \le x \le \mathrm{high}) "
-            r"\\ 0 & \text{otherwise} \end{cases}"
+            r"\begin{cases} "
+            r"\begin{cases} \bar{y} & \text{if } \mathrm{low} \le x \le \mathrm{high} \\ "
+            r"0 & \text{otherwise} \end{cases} & \text{if } \mathrm{edges} \\ "
+            r"\begin{cases} \bar{y} & \text{if } \mathrm{low} < x < \mathrm{high} \\ "
+            r"0 & \text{otherwise} \end{cases} & \text{otherwise} \end{cases}"
         ),
         "low": (
             r"\begin{cases} \bar{y} & \text{if } x < \mathrm{low} < \mathrm{high} \\ "

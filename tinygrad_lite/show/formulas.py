@@ -20,7 +20,7 @@ gates of an LSTM) add a share of their own if a gradient arrives there; it is le
 
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from html import unescape
 from typing import Any
@@ -69,28 +69,86 @@ def _of_node(formulas: Mapping[str, str], node: Any) -> dict[str, str]:
     inputs = dict(zip(names, kept.inputs, strict=False)) if kept else {}
     absent = [name for name, value in inputs.items() if value is None]
     chosen = {
-        name: _CASES.sub(lambda found: _row(found, node), formulas[name])
+        name: _decided(formulas[name], lambda condition: _option_holds(condition, node))
         for name in formulas
         if name not in absent
     }
     for name in absent:
         term = re.compile(rf" (\+|-|\\odot|\\;) {name}(_\{{\w\}}|\^\{{\\top\}})?(?![A-Za-z_^])")
-        chosen = {key: term.sub("", formula) for key, formula in chosen.items()}
+        alone = re.compile(rf"\((\w) [+-] {name}\)")
+        chosen = {key: term.sub("", alone.sub(r"\1", formula)) for key, formula in chosen.items()}
     return chosen
 
 
-_CASES = re.compile(
-    r"\\begin\{cases\} ((?:(?!\\begin).)*?) & "
-    r"\\text\{if \} \\mathrm\{([\w\\]+)\}( \\text\{ is given\})? \\\\ "
-    r"((?:(?!\\begin).)*?) & \\text\{otherwise\} \\end\{cases\}"
-)
+def _decided(formula: str, holds: Callable[[str], bool | None]) -> str:
+    """The formula with one row of each two-row `cases` of which `holds` knows the condition."""
+    position = 0
+    while 0 <= (start := formula.find(_BEGIN, position)) < MOST_DECIDED:
+        position = start + len(_BEGIN)
+        rows, end = _rows_from(formula, position)
+        if [len(row) for row in rows] != [2, 2] or rows[1][1] != r"\text{otherwise}":
+            continue
+        known = holds(rows[0][1].removeprefix(r"\text{if } "))
+        if known is not None:
+            formula = formula[:start] + rows[0 if known else 1][0] + formula[end:]
+            position = start
+    return formula
 
 
-def _row(found: re.Match[str], op: Any) -> str:
-    """One of two rows, if the condition is an option; else both."""
-    value = getattr(op, found[2].replace("\\", ""), None)
-    holds = value is not None if found[3] else value
-    return (found[1] if holds else found[4]) if isinstance(holds, bool) else found[0]
+def _rows_from(formula: str, start: int) -> tuple[list[list[str]], int]:
+    """The rows of `cases` that begin there, and the position after their end."""
+    rows: list[list[str]] = [[]]
+    depth, last = 0, start
+    for mark in _MARKS.finditer(formula, start):
+        if mark[0] == _BEGIN:
+            depth += 1
+        elif mark[0] == _END and depth:
+            depth -= 1
+        elif not depth:
+            rows[-1].append(formula[last : mark.start()])
+            last = mark.end()
+            if mark[0] == _END:
+                return rows, last
+            if mark[0] == _ROW:
+                rows.append([])
+    return [], len(formula)
+
+
+MOST_DECIDED = 2000  # characters of a formula, in which the conditions of `cases` are decided
+_BEGIN, _END, _ROW = r"\begin{cases} ", r" \end{cases}", r" \\ "
+_MARKS = re.compile("|".join(map(re.escape, (_BEGIN, _END, _ROW, " & "))))
+
+
+def _option_holds(condition: str, op: Any) -> bool | None:
+    """Whether a condition holds that is an option; None for any other condition."""
+    found = re.fullmatch(r"\\mathrm\{([\w\\]+)\}( \\text\{ is given\})?", condition)
+    if not found:
+        return None
+    value = getattr(op, found[1].replace("\\", ""), None)
+    holds = value is not None if found[2] else value
+    return holds if isinstance(holds, bool) else None
+
+
+def _numbers_hold(condition: str) -> bool | None:
+    """Whether a condition holds that compares two numbers; None for any other condition."""
+    found = re.fullmatch(rf"({_NUMBER}) = ({_NUMBER})", condition)
+    return float(found[1]) == float(found[2]) if found else None
+
+
+_NUMBER = r"-?\d+(?:\.\d+)?"
+
+
+def _computed(formula: str) -> str:
+    """The formula with what can be computed once numbers stand there, as `x^{3 - 1}`."""
+
+    def result(found: re.Match[str]) -> str:
+        value = f"{float(found[2]) + (1.0 if found[3] == '+' else -1.0):.12g}"
+        if found[1] == "^{":
+            return "" if value == "1" else f"^{{{value}}}"
+        return f"({value})"
+
+    exponent = rf"(\^\{{|\()({_NUMBER}) ([+-]) 1[}})]"
+    return _decided(re.sub(exponent, result, formula), _numbers_hold)
 
 
 _GATES: dict[str, tuple[str, ...]] = dict.fromkeys("xhcwvbdzp", ("gates",))
@@ -134,9 +192,11 @@ def substituted(latex: str, names: Mapping[str, str]) -> str:
         >>> substituted(r"\bar{y} \odot e^{x}", {"x": "h_1", "y": r"\mathrm{loss}"})
         '\\bar{\\mathrm{loss}} \\odot e^{h_1}'
 
-    Commands, indices and words stay as they are; `\mathrm{low}` is the variable "low".
+    Commands, indices and words stay as they are; `\mathrm{low}` is the variable "low".  Where a
+    number is put in, an exponent such as 3 - 1 is computed, and a condition such as 3 = 0 decided.
     """
-    return "".join(_replaced(tokens(latex), names))
+    found = "".join(_replaced(tokens(latex), names))
+    return _computed(found) if found != latex else latex
 
 
 def _replaced(found: list[str], names: Mapping[str, str]) -> Iterator[str]:

@@ -409,6 +409,8 @@ def _subscript(script: str) -> str:
 def _case(line: list[list[_Piece]]) -> str:
     """One row of cases: `value if condition`."""
     value, condition = (*map(_joined, line), "")[:2]
+    if line[0] and line[0][0].kind == "cases" and len(line[0]) == 1:
+        value = f"({value})"
     if condition and not condition.startswith(("if ", "otherwise", "else", "where ", "for ")):
         condition = f"if {condition}"
     return f"{value.rstrip(',')} {condition}".strip()

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from .symbols import Symbols, number_latex
 from .wording import options_of, shape_text
 
 WHERE = r", \text{ where }"  # in a formula, before its definitions
+NOT_GIVEN = {"low": r"-\infty", "high": r"\infty"}  # the bounds of a clip
 MOST_OPERANDS = 4  # of a step that takes any number of inputs
 
 
@@ -88,7 +90,8 @@ class Steps:
         operands = self._operands(node)
         fixed, rest = input_names(type(node))
         by = {
-            name: symbol or r"\mathrm{none}" for name, symbol in zip(fixed, operands, strict=False)
+            name: symbol or NOT_GIVEN.get(name, r"\mathrm{none}")
+            for name, symbol in zip(fixed, operands, strict=False)
         }
         if rest is not None:
             more = operands[len(fixed) :]
@@ -175,7 +178,13 @@ def _option(name: str, value: Any, node: Node) -> str:
     """An option as it stands in a formula; "" if its name says more."""
     if name == "axes" and isinstance(value, tuple):
         listed = ", ".join(map(str, value))
+        if not value:
+            return r"\text{no axis}"
         return rf"\text{{axis }}{listed}" if len(value) == 1 else rf"\text{{axes }}{listed}"
+    if isinstance(value, (np.ufunc, FunctionType)):
+        return variable(value.__name__)
+    if name == "dtype":
+        return variable(np.dtype(value).name)
     if name == "shape" and isinstance(value, tuple):
         return rf"\text{{{shape_text(value)}}}"
     if name == "axis":
