@@ -129,6 +129,27 @@ def test_known_compositions_at_the_end() -> None:
     assert "dL/db = sum(dL/dp over n)" in told
 
 
+@pytest.mark.parametrize(
+    ("loss_of", "line", "why"),
+    [
+        (lambda p, y: 0.5 * ((p - y) ** 2).sum(), "dL/dp = (p - c", ""),
+        (lambda p, y: (d := p - y, (d * d).sum() / 3)[1], "dL/dp = 0.6667 (p - c", ""),
+        (lambda p, y: p.mse_loss(y), "dL/dp = 2 (p - c", "the mean of 8 squares"),
+        (lambda p, y: (p - y).square().sum(1).mean(), "/ N, N = 4", "the mean over 4 rows"),
+    ],
+)
+def test_squared_errors_and_what_divides_them(
+    loss_of: Callable[[Tensor, np.ndarray], Tensor], line: str, why: str
+) -> None:
+    rng = np.random.default_rng(2)
+    p = Tensor(rng.normal(size=(4, 2)), requires_grad=True)
+    told = " ".join(explain(loss_of(p, rng.normal(size=(4, 2))), names={"p": p}).text().split())
+    end = told.partition("What it comes to")[2]
+    assert line in end, end
+    assert ("Why divide" in end) == bool(why)
+    assert why in end
+
+
 def _by_one_sigmoid(z: Tensor, targets: np.ndarray) -> Tensor:
     p = z.sigmoid()
     return -(targets * p.log() + (1 - targets) * (1 - p).log()).mean()

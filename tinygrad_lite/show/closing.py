@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
+from ..arrays.shapes import Shape
 from ..engine.graph import Array, Node
 from .document import Math
 from .history import History
@@ -86,9 +88,19 @@ def equality(expected: Array, computed: Array) -> str:
     )
 
 
-def divisor(factor: float, limit: int) -> int | None:
-    """N, if the factor is 1 / N for a whole number up to a limit."""
-    if not 0 < factor <= 1.0 + 1e-9:
+def is_one_of(number: int, factor: float) -> bool:
+    """Whether a factor is 1 / number, as after a mean."""
+    return number > 1 and abs(factor * number - 1) < 1e-5
+
+
+def mean_over(shape: Shape, factor: float, what: str) -> tuple[int, str] | None:
+    """N, if a factor is 1 / N and N the number of elements or of rows; and why it is there."""
+    size = prod(shape)
+    if is_one_of(size, factor):
+        of = f"the mean of {size:,} {what}, so each enters"
+    elif shape and is_one_of(shape[0], factor):
+        size = shape[0]
+        of = f"the mean over {size:,} rows of the sum of their {what}, so each row enters"
+    else:
         return None
-    number = round(1 / factor)
-    return number if number <= limit and abs(factor * number - 1) < 1e-5 else None
+    return size, f"Why divide by N: the result is {of} with the factor 1 / N."

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.graph import Array, Leaf, Node
-from .closing import Closing, Known, divisor, equality, is_near
+from .closing import Closing, Known, equality, is_near, mean_over
 from .document import Math
 from .history import History
 from .recomputing import MOST_STEPS, Recomputation
@@ -70,14 +70,14 @@ def _squared_errors(known: Known) -> Iterator[Closing]:
         if prediction.out_shape != error.out_shape or not is_near(expected, computed):
             continue
         p, y = known.steps.operands(error)
-        number = divisor(factor, int(np.prod(error.out_shape)) or 1)
+        mean = mean_over(error.out_shape, factor, "squares")
         sentences: list[Any] = [
             (equality(expected, computed),),
             ("Why 2: the derivative of a square is twice what is squared.",),
         ]
-        if number is not None and number > 1:
-            formula = rf"\frac{{2 \left({p} - {y}\right)}}{{N}}, \quad N = {number}"
-            sentences.append((_mean_of(number, "squares"),))
+        if mean is not None:
+            formula = rf"\frac{{2 \left({p} - {y}\right)}}{{N}}, \quad N = {mean[0]}"
+            sentences.append((mean[1],))
         else:
             lead = "" if factor == 0.5 else number_latex(2 * factor) + r" \, "
             formula = rf"{lead}\left({p} - {y}\right)"
@@ -110,7 +110,7 @@ def _binary_losses(known: Known) -> Iterator[Closing]:
         difference = rf"\operatorname{{sigmoid}}({known.symbols.of(scores)}) - \mathrm{{targets}}"
         first = float(weight.reshape(-1)[0])
         same = np.abs(weight - first).max() <= 1e-5 * abs(first)
-        number = divisor(first, weight.size) if same else None
+        mean = mean_over(weight.shape, first, "losses") if same else None
         sentences: list[Any] = [
             (equality(expected, computed),),
             (
@@ -118,9 +118,9 @@ def _binary_losses(known: Known) -> Iterator[Closing]:
                 "(p (1 - p)), and that of sigmoid is p (1 - p); they cancel.",
             ),
         ]
-        if number is not None and number > 1:
-            formula = rf"\frac{{{difference}}}{{N}}, \quad N = {number}"
-            sentences.append((_mean_of(number, "losses"),))
+        if mean is not None:
+            formula = rf"\frac{{{difference}}}{{N}}, \quad N = {mean[0]}"
+            sentences.append((mean[1],))
         else:
             lead = "" if same and abs(first - 1) < 1e-6 else "w_{n}"
             lead = number_latex(first) if same and lead else lead
@@ -283,10 +283,3 @@ def _penalties(known: Known) -> Iterator[Closing]:
             leaf,
             factor * value,
         )
-
-
-def _mean_of(number: int, what: str) -> str:
-    return (
-        f"Why divide by N: the result is the mean of {number} {what}, so each enters with the "
-        "factor 1 / N, and so does its derivative."
-    )

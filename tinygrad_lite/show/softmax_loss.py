@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.graph import Array, Node
-from .closing import Closing, Known, divisor, equality, is_near
+from .closing import Closing, Known, equality, is_near, is_one_of
 from .document import Math
 
 
@@ -100,8 +100,7 @@ def _weighted(difference: str, weight: Array) -> tuple[str, str]:
         )
     if abs(first - 1) < 1e-5:
         return difference, ""
-    number = divisor(first, samples)
-    if number == samples:
+    if is_one_of(samples, first):
         return (
             rf"\frac{{{difference}}}{{N}}, \quad N = {samples}",
             f"Why divide by N: the result is the mean of the losses of {samples} samples, so the "
