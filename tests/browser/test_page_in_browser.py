@@ -474,6 +474,35 @@ def test_a_call_that_failed_is_seen_at_once(page, tmp_path):
     assert not page.one("#walk-on").is_enabled()
 
 
+class Wrong(tl.Function):
+    """y = x^3, whose rule has 2 in place of 3."""
+
+    saves = "inputs"
+
+    def forward(self, x):
+        return x * x * x
+
+    def backward(self, g, y, x):
+        return (2.0 * g * x * x,)
+
+
+def test_a_wrong_rule_and_nan_are_marked_in_the_graph(drawn):
+    x = Tensor([1.0, -1.0, 2.0], requires_grad=True)
+    with keep_values():
+        y = (Wrong.apply(x) + x.log()).sum()
+    page = drawn(y, {"x": x})
+    assert "The backward of Wrong disagrees with finite differences." in page.one("#notes").text
+    assert "wrong" in page.box("Wrong").get_attribute("class").split()
+    marked = page.run(
+        "return [...document.querySelectorAll('.box:has(.nan) .title')].map((t) => t.textContent)"
+    )
+    assert sorted(marked) == ["Add", "Log", "Sum"]
+    assert "holds nan" in page.box("Log").get_attribute("aria-label")
+    assert "holds nan" in page.one("#legend").text
+    page.click(page.box("Wrong"))
+    assert "differs. The gradient of x[" in page.panel()
+
+
 def test_costs_colour_the_boxes(drawn, page, tmp_path):
     loss, model = layers()
     path = tmp_path / "costs.html"

@@ -379,6 +379,28 @@ def test_the_suffix_may_be_in_capitals_and_an_old_file_is_replaced(tmp_path):
         draw(small()[0], tmp_path / "graph.htm")
 
 
+def test_a_wrong_rule_and_nan_are_told_and_healthy_graphs_are_told_nothing(tmp_path):
+    class Wrong(tl.Function):
+        saves = "inputs"
+
+        def forward(self, x):
+            return x * x
+
+        def backward(self, g, y, x):
+            return (g * x,)
+
+    x = Tensor([1.0, -1.0], requires_grad=True)
+    with keep_values():
+        y = (Wrong.apply(x) + x.log()).sum()
+    _, data = page_of(y, {"x": x}, tmp_path)
+    assert data["notes"] == ["The backward of Wrong disagrees with finite differences."]
+    assert of_kind(data, "Wrong")["check"][0] == "differs"
+    assert [box["title"] for box in data["boxes"] if box.get("nan")] == ["Log", "Add", "Sum"]
+    _, data = page_of(*small(), tmp_path)
+    assert data["notes"] == []
+    assert not any(box.get("nan") for box in data["boxes"])
+
+
 def test_a_rule_that_fails_is_told_and_the_page_is_made(tmp_path):
     class Broken(tl.Function):
         def forward(self, x):

@@ -58,6 +58,7 @@ class _Contents:
         self.groups: dict[ModuleCall, int] = {}
         self.ops: dict[Any, int] = {}
         self.rules: list[Found] = []
+        self.wrong: list[str] = []  # ops whose rule differs from finite differences
         ops = [box for box in self.boxes if box.kind == "op"]
         self.to_check = set(ops[-MOST_CHECKED:])
 
@@ -71,7 +72,7 @@ class _Contents:
         return {
             "title": "Graph" if output is None else boxes[self.numbers[output]]["title"],
             "state": "none" if history is None else history.state,
-            "notes": [*self.outline.notes, *self._notes()],
+            "notes": [*self.outline.notes, *self._notes()],  # after the boxes
             "heat": self._heat(),
             "boxes": boxes,
             "groups": self._groups(),
@@ -90,6 +91,8 @@ class _Contents:
             notes.append(f"{newest}; {older:,} older ones are left out.")
         if self.failed:
             return notes
+        for op in dict.fromkeys(self.wrong):
+            notes.append(f"The backward of {op} disagrees with finite differences.")
         if self.history.state == "live":
             notes.append(f"Only the values that backward reads are known; for all of them, {ASK}.")
         if self.history.failure is not None:
@@ -207,11 +210,15 @@ class _Contents:
         found["value"], found["gradient"] = self._value(op), self._gradient(op)
         found["memory"] = self._memory(op)
         found["check"] = list(self._check(box, op))
+        if found["check"][0] == "differs":
+            self.wrong.append(found["op"])
+        if _holds_nan(value) or _holds_nan(history.gradient(op)):
+            found["nan"] = True
         return found
 
     def _check(self, box: Box, op: Any) -> tuple[str, str]:
         if box not in self.to_check:
-            return "none", f"only the newest {MOST_CHECKED} ops of a graph are"
+            return "none", f"only the newest {MOST_CHECKED} ops of a graph are checked"
         history: Any = self.history
         return checked(op, history.inputs(op), argument_names(op))
 
@@ -392,6 +399,13 @@ def _constants(op: Any) -> list[tuple[str, Any]]:
             values = one if isinstance(one, (tuple, list)) else (one,)
             found += [(str(each), array) for array in values if isinstance(array, np.ndarray)]
     return found
+
+
+def _holds_nan(value: Any) -> bool:
+    """Whether an element of an array, or of one of several, is nan."""
+    several = value if isinstance(value, tuple) else (value,)
+    floats = [one for one in several if isinstance(one, np.ndarray) and one.dtype.kind == "f"]
+    return any(bool(np.isnan(one).any()) for one in floats)
 
 
 def _shape(shape: Any) -> str:

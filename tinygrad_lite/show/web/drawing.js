@@ -42,6 +42,8 @@ function paintBox(item, look) {
   const classes = ["box", kind];
   if (holdsOutput(item)) classes.push("result");
   if (cost) classes.push("costly");
+  if (holds(item, (given) => given.check?.[0] === "differs")) classes.push("wrong");
+  const nan = holds(item, (given) => given.nan);
   const body = { x: -width / 2, y: -height / 2, width, height };
   body.rx = kind === "parameter" ? height / 2 : kind === "constant" ? 2 : 7;
   const top = -height / 2;
@@ -59,26 +61,34 @@ function paintBox(item, look) {
   details.forEach((line, row) => {
     parts.push(shape("text", { class: "detail", y: top + 33 + 14 * row }, line));
   });
+  if (nan) parts.push(shape("circle", { class: "nan", cx: width / 2 - 4, cy: top + 4, r: 6 }));
+  const told = [item.title, cost?.text, nan ? "holds nan" : null].filter(Boolean).join(": ");
   return shape(
     "g",
     {
       class: classes.join(" "), transform: `translate(${x} ${y})`, role: "button", tabindex: "-1",
       "data-id": item.id, "aria-expanded": kind === "group" ? "false" : null,
-      "aria-label": spoken(item, kind, cost),
+      "aria-label": spoken(item, kind, cost, nan),
     },
-    shape("title", {}, [item.title, cost?.text].filter(Boolean).join(": ")),
+    shape("title", {}, told),
     ...parts,
   );
 }
 
-function spoken(item, kind, cost) {
+function spoken(item, kind, cost, nan) {
   const { details } = measure(item);
   const what = kind === "group" ? "Group, folded: " : kind === "op" ? "" : `${kind} `;
-  return [what + shortened(item.title, 80), ...details, cost?.text].filter(Boolean).join(", ");
+  const parts = [what + shortened(item.title, 80), ...details, cost?.text, nan ? "holds nan" : null];
+  return parts.filter(Boolean).join(", ");
+}
+
+/** Whether this is true of a box, or of one inside a group. */
+function holds(item, isTrue) {
+  return (item.children ? boxesIn(item) : [item]).some((box) => isTrue(box.given));
 }
 
 function holdsOutput(item) {
-  return item.children ? boxesIn(item).some((box) => box.given.output) : item.given.output;
+  return holds(item, (given) => given.output);
 }
 
 /** The colour of a cost: that of a box, or for a group the highest inside it. */

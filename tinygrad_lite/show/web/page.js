@@ -359,6 +359,7 @@ function legend() {
   const kinds = [["op", "op"], ["op result", "output"], ["parameter", "parameter"],
     ["constant", "constant"]];
   if (data.boxes.some((box) => box.kind === "failed")) kinds.splice(1, 1, ["failed", "failed call"]);
+  if (data.boxes.some((box) => box.nan)) kinds.push(["nan", "holds nan"]);
   if (tree.groups.size > 1) kinds.push(["group", "group: click to open"]);
   const entries = kinds.map(([classes, name]) => make("span", {},
     make("i", { class: `swatch ${classes}`, "aria-hidden": "true" }), name));
