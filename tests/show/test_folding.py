@@ -249,6 +249,16 @@ def test_a_weight_of_two_modules_is_used_by_each(kept: bool) -> None:
     assert linears[1] != ["Linear", "embedding", "weights transposed", "(3, 5)"]
 
 
+def test_a_penalty_on_the_weights_belongs_to_no_layer() -> None:
+    model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))
+    penalty = sum((weight * weight).sum() for weight in model.parameters())
+    loss = model(ones(1, 3)).sum() + 0.1 * penalty
+    texts = shown(draw(loss, names=model, fold="module"))
+    assert ["Linear", "layer 0", "16 parameters", "(1, 4)"] in texts
+    assert ["Mul", "(4, 3)"] in texts
+    assert ["Sum", "axes (0, 1)", "()"] in texts
+
+
 def test_repeats_need_no_modules() -> None:
     weights = [Tensor(np.eye(2), requires_grad=True) for _ in range(200)]
     x = Tensor(np.ones((1, 2)))

@@ -27,7 +27,8 @@ def groups_of(history: History, names: Names) -> dict[Node, Calls]:
         call = history.call(op)
         if call is not None:
             groups[op] = _with_outer(call, known)
-    return groups or _by_names(ops, names)
+    several = {node.parents[0] for node in history.order if isinstance(node, Output)}
+    return groups or _by_names(ops, several, names)
 
 
 def _with_outer(call: ModuleCall, known: dict[ModuleCall, Calls]) -> Calls:
@@ -56,7 +57,7 @@ def shared(calls: Iterable[Calls]) -> Calls:
     return found or ()
 
 
-def _by_names(ops: list[Node], names: Names) -> dict[Node, Calls]:
+def _by_names(ops: list[Node], several: set[Node | None], names: Names) -> dict[Node, Calls]:
     """The calls that the names of the parameters show."""
     owners = _Owners(names)
     if not owners.modules:
@@ -89,7 +90,7 @@ def _by_names(ops: list[Node], names: Names) -> dict[Node, Calls]:
     then: Calls = ()  # the group of the next op
     for op in reversed(ops):  # what is done to parameters alone, just before they are used
         path = owners.carried_path(op)
-        if path is not None:
+        if path is not None and (op.out_shape != () or op in several):  # not a penalty
             paths = [call.path for call in then]
             depth = paths.index(path) + 1 if path in paths else 0
             if depth > len(groups.get(op, ())):

@@ -87,7 +87,8 @@ class Words:
         seen = self.history is not None and self.history.call(box.key) is not None
         if box.group and (seen or parameters):
             return path_of(box.group) or self.owner(parameters)
-        return self.owner(parameters)
+        penalty = len(parameters) == len(box.inputs)  # of parameters alone
+        return "" if penalty else self.owner(parameters)
 
     def owner(self, parameters: Sequence[Box]) -> str:
         """The path of the one module that all of these parameters have in their names; else ""."""
