@@ -51,6 +51,23 @@ def a_batch():
     return ((model(Tensor(BATCH["x"])) - BATCH["y"]) ** 2).mean()
 
 
+def a_cast():
+    labels = Tensor((Y > 0).astype(np.int64))
+    return ((model(Tensor(X)) - labels.float()) ** 2).mean()
+
+
+def a_tensor_of_an_array():
+    return ((model(Tensor(X)) - Tensor(Y)) ** 2).mean()
+
+
+def a_loss_function():
+    class Loss:
+        def __call__(self, p, t):
+            return (p - t).pow(2).mean()
+
+    return Loss()(model(Tensor(X)), y)
+
+
 def an_attribute():
     return ((model(Tensor(X)) - data.y) ** 2).mean()
 
@@ -123,6 +140,9 @@ ROW_FIRST = "of shapes (8,) and (8, 1) broadcasts to (8, 8): every prediction me
         (a_minibatch, "mean: `... - Y[...]` of shapes (4, 1) and (4,) broadcasts to (4, 4)"),
         (a_slice, "sum: `... - Y[...]` of shapes (4, 1) and (4,) broadcasts to (4, 4)"),
         (a_batch, f"mean: `... - BATCH['y']` {ROW_SECOND}"),
+        (a_cast, f"mean: `... - labels` {ROW_SECOND}"),
+        (a_tensor_of_an_array, f"mean: `... - Y` {ROW_SECOND}"),
+        (a_loss_function, f"mean: `p - t` {ROW_SECOND}; make the shapes equal, with p.reshape"),
         (an_attribute, f"mean: `... - data.y` {ROW_SECOND}"),
         (a_row_and_a_column, f"`pred - column` {ROW_FIRST}; make the shapes equal, with column.re"),
         (in_several_lines, f"mean: `pred - y` {ROW_SECOND}"),
@@ -180,6 +200,9 @@ def test_pairs_on_purpose_are_silent():
         (net - y.reshape(1, -1)).square().mean(),
         (net - y.unsqueeze(0)).square().mean(),
         (net - Y[None]).square().mean(),
+        (net - Tensor(Y[None])).square().mean(),
+        (net - Tensor(Y).reshape(1, -1).float()).square().mean(),
+        (net - Tensor(Y).unsqueeze(0)).square().mean(),
         (y - values.reshape(-1, 1)).square().mean(),
         (net @ wide).square().mean(),
         (column - u).square().mean(),  # of each input to each centre

@@ -30,6 +30,8 @@ _ELEMENTWISE = {
     *_SIGNS,
 }
 _MOST_NODES = 24
+# Methods whose result has the shape of what they are called of.
+_SAME_SHAPE = {"float", "double", "astype", "cast", "to", "detach", "numpy", "copy", "clone"}
 
 
 def look(total: str, tensor: Any) -> None:
@@ -227,6 +229,8 @@ def _expression(steps: Sequence[Any], end: int, frame: FrameType) -> tuple[_Oper
         if inner is None or not isinstance(attributes := _attributes(inner.value), dict):
             return None, 0
         return _Operand(attributes.get(step.argval), loaded_name(steps[:end])), start
+    if step.opname == "CALL" and step.argval in (0, 1):
+        return _same_elements(steps, end - 1, step.argval, frame)
     if is_item(step):
         known, key, middle = _key(steps, end - 1, frame)
     elif step.opname == "BINARY_SLICE":
@@ -235,6 +239,21 @@ def _expression(steps: Sequence[Any], end: int, frame: FrameType) -> tuple[_Oper
         return None, 0
     inner, start = _expression(steps, middle, frame) if known and key is not None else (None, 0)
     return (None, 0) if inner is None else (_item(inner, key), start)
+
+
+def _same_elements(
+    steps: Sequence[Any], end: int, count: int, frame: FrameType
+) -> tuple[_Operand | None, int]:
+    """What a call like `y.float()`, `y.astype(kind)` or `Tensor(y)` makes another tensor of."""
+    given, middle = _expression(steps, end, frame) if count else (None, end)
+    if (count and given is None) or not middle:
+        return None, 0
+    called = steps[middle - 1]
+    if called.opname in ("LOAD_METHOD", "LOAD_ATTR") and called.argval in _SAME_SHAPE:
+        return _expression(steps, middle - 1, frame)
+    function = _value(variable(called) or "", frame)
+    makes = isinstance(function, type) and issubclass(function, TensorBase)
+    return (given, middle - 1) if makes and given is not None else (None, 0)
 
 
 def _key(steps: Sequence[Any], end: int, frame: FrameType) -> tuple[bool, Any, int]:
