@@ -23,7 +23,7 @@ from tinygrad_lite import is_grad_enabled, mistakes, recorded
 from ._loops import repeats
 from ._steps import Steps, clock
 
-FEW = 5  # steps before a first call that is none among the steps
+FEW = 3  # steps before a first call that is none among the steps
 MORE = 8  # times as many steps as lay between such calls before
 
 
@@ -36,7 +36,7 @@ class Mode:
     called    how many steps there had been at the last call that was looked at; None before the
               first
     gap       the most steps between two of those
-    repeated  whether such a call stood in a loop that repeats it
+    repeated  whether it was asked if such a call stands in a loop that repeats it
     """
 
     __slots__ = ("called", "gap", "reference", "repeated", "since", "steps", "training")
@@ -101,16 +101,19 @@ def look(layer: Any, effect: str) -> None:
     enough = FEW if before is None else MORE * max(1, mode.gap)
     if before is not None:
         mode.gap = max(mode.gap, gap)
-    if gap < enough:
+    captured = any(one.captured for one in steps)
+    if gap < enough and not (captured and before is None):
         return
     model, caller = _outermost(layer)
-    if not mode.repeated and repeats(caller):
+    if not mode.repeated:
         mode.repeated = True
-        return
+        if repeats(caller):
+            return
+    times = "captured steps" if captured else f"{count} steps"
     inside = type(layer).__name__
     where = inside if model is layer else f"{type(model).__name__}: its {inside}"
     mistakes.tell(
-        f"{where} {effect} as in training, though under no_grad and after {count} steps; call "
+        f"{where} {effect} as in training, though under no_grad and after {times}; call "
         "eval() before a test, and train() after it; where this is meant, call train() just before",
         caller,
     )

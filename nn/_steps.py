@@ -23,22 +23,24 @@ clock = Clock()
 class Steps:
     """The steps of one optimiser.  They outlive it, for as long as its parameters are there.
 
-    count    how many there were
-    last     the number of the last one among those of all optimisers, which `clock` counts
-    trained  weak references to the parameters, from the first step on
-    used     a weak reference to a gradient that the last step used: one stands for all, since
-             zeroing is a matter of the loop, not of a parameter
-    lacking  how many steps lacked gradients
-    watch    what observes the step after the second of these
+    count     how many there were, without the replays of captured ones
+    captured  whether there may be such replays
+    last      the number of the last one among those of all optimisers, which `clock` counts
+    trained   weak references to the parameters, from the first step on
+    used      a weak reference to a gradient that the last step used: one stands for all, since
+              zeroing is a matter of the loop, not of a parameter
+    lacking   how many steps lacked gradients
+    watch     what observes the step after the second of these
     """
 
-    __slots__ = ("count", "lacking", "last", "trained", "used", "watch")
+    __slots__ = ("captured", "count", "lacking", "last", "trained", "used", "watch")
 
     known: ClassVar[list["Steps"]] = []  # those of all optimisers that made one
     begun: ClassVar[int] = 0  # how many optimisers did
 
     def __init__(self) -> None:
         self.count = self.last = self.lacking = 0
+        self.captured = False
         self.watch: mistakes.Unreached | None = None
         self.trained: list[weakref.ref[Tensor]] = []
         self.used: weakref.ref[ndarray[Any, Any]] | None = None
@@ -56,15 +58,24 @@ class Steps:
         return any(p is not None and (chosen is None or id(p) in chosen) for p in living)
 
     def note(self, gradient: ndarray[Any, Any]) -> None:
-        """A step is about to use this gradient; a warning if it still holds that of the last."""
+        """A step is about to use this gradient."""
+        self.look(gradient)
+        self.used = weakref.ref(gradient)
+        self.count += 1
+        self.last = clock.steps = clock.steps + 1
+
+    def capture(self, gradient: Any) -> None:
+        """A step that uses this gradient is being captured."""
+        self.captured = True
+        self.look(gradient)
+
+    def look(self, gradient: Any) -> None:
+        """A warning if the gradient of this step still holds that of the last."""
         if mistakes.is_reused(gradient, self.used):
             mistakes.tell(
                 "step: the gradients still hold those that the last step used, since backward adds "
                 "to what is there; call zero_grad() in each step, before backward()"
             )
-        self.used = weakref.ref(gradient)
-        self.count += 1
-        self.last = clock.steps = clock.steps + 1
 
     def lack(self, optimiser: Any) -> None:
         """A step found parameters without a gradient.

@@ -175,6 +175,7 @@ class Optimizer(Notebook):
                 with observer.module(f"{type(self).__name__}.step()"):
                     run(self, formula, whole, updates, parameters, gradients)
         else:
+            self._steps.capture(gradients[0])
             lines.record(recording, self, formula, whole, updates, parameters, gradients)
         return loss
 

@@ -124,6 +124,52 @@ def test_it_is_told_once_at_the_line_that_calls_the_model():
     assert len(seen) == 1
 
 
+def by_iterator(model):
+    batches = iter([X, X])
+    for _ in range(2):
+        model(next(batches))
+
+
+def by_random_batches(model):
+    for _ in range(3):
+        batch = X[Tensor.randint(4, high=16).data]
+        model(batch)
+
+
+def by_a_call(model):
+    for _ in range(3):
+        model(Tensor.randn(4, 3))
+
+
+def by_position(model):
+    right = 0
+    for i in range(0, 16, 4):
+        right += (model(X[i : i + 4]).data > 0).sum()
+
+
+def by_pairs(model):
+    return [model(x).mean() for x, _ in zip([X, X], [1, 2], strict=True)]
+
+
+def by_a_function(model):
+    for _ in range(2):
+
+        def test():
+            return model(X)
+
+        test()
+
+
+@pytest.mark.parametrize(
+    "test",
+    [by_iterator, by_random_batches, by_a_call, by_position, by_pairs, by_a_function],
+)
+def test_loops_over_batches(test):
+    model = Trained(steps=3).model
+    with TOLD, no_grad():
+        test(model)
+
+
 def test_each_epoch_with_the_same_input_is_no_monte_carlo():
     run = Trained(steps=0)
     with TOLD:
@@ -214,7 +260,14 @@ def in_a_loop(model):
     return Tensor.stack(samples)
 
 
-@pytest.mark.parametrize("draw", [in_a_list, in_a_generator, in_a_loop])
+def in_a_sum(model):
+    mean = 0.0
+    for _ in range(9):
+        mean = np.add(mean, model(Tensor(X.data)).data / 9)
+    return Tensor(np.array([mean, mean + 1]))
+
+
+@pytest.mark.parametrize("draw", [in_a_list, in_a_generator, in_a_loop, in_a_sum])
 def test_monte_carlo_dropout_in_a_model_that_was_never_switched(draw):
     model = Trained().model
     with no_grad():
@@ -279,4 +332,22 @@ def test_checkpoints_and_captured_steps():
         step(X)
     run.model.eval()
     with no_grad():
+        run.model(X)
+    run.model.train()
+    with no_grad():
+        run.model(X)
+
+
+def test_a_model_that_a_captured_step_trained():
+    run = Trained(steps=0)
+
+    @capture(strict=True)
+    def step(x):
+        run.optimizer.zero_grad()
+        run.model(x).square().mean().backward()
+        run.optimizer.step()
+
+    for _ in range(5):
+        step(X)
+    with no_grad(), pytest.warns(TrainingWarning, match="under no_grad and after captured steps"):
         run.model(X)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import nn
-from tinygrad_lite import Tensor, TrainingWarning, no_grad
+from tinygrad_lite import Tensor, TrainingWarning, capture, no_grad
 
 OPTIMISERS = [
     *("SGD", "ASGD", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "RMSprop", "Adagrad"),
@@ -82,6 +82,20 @@ def test_also_in_a_closure():
     optimizer = nn.optim.LBFGS(loop.model.parameters(), max_iter=3)
     with TOLD:
         optimizer.step(loop.backward)
+
+
+def test_also_while_a_step_is_captured():
+    loop = Loop("Adam")
+
+    @capture(strict=True)
+    def step(x):
+        loop.model(x).square().mean().backward()
+        loop.optimizer.step()
+
+    step(loop.x)
+    with TOLD:
+        step(loop.x)
+    step(loop.x)
 
 
 def test_also_when_the_gradients_were_clipped_in_place():

@@ -23,12 +23,13 @@ _REMEMBERED = 8
 def accumulated(held: Any, own: Any) -> Any:
     """held + own, in new memory: a gradient, and what a later backward pass adds to it."""
     total = held + own
-    references = weakref.getweakrefcount(held)
-    if references and type(total) is np.ndarray and held.any():
+    array = held if type(held) is np.ndarray else getattr(held, "value", held)  # while captured
+    references = weakref.getweakrefcount(array)
+    if references and array.any():
         known = _sums.get(id(held))
         origins = known[1] if known is not None and known[0]() is held else ()
         if references > bool(origins):  # a step used it; the sum of several passes has one, of ours
-            origins = (*origins, weakref.ref(held))[-_REMEMBERED:]
+            origins = (*origins, weakref.ref(array))[-_REMEMBERED:]
         key = id(total)
         _sums[key] = weakref.ref(total, partial(_forget, key)), origins
     return total
