@@ -1,5 +1,6 @@
 """The formulas of operations: text, MathML, other variables."""
 
+import sys
 import xml.etree.ElementTree as ET
 from typing import ClassVar
 
@@ -152,3 +153,9 @@ def test_formulas_of_another_rule_or_of_another_kind_are_none():
     assert latex_of(Other) is None
     assert latex_of(Odd) is None
     assert latex_of(type("Plain", (Function,), {})) is None
+
+
+def test_without_latex2mathml_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "latex2mathml.converter", None)
+    with pytest.raises(ImportError, match=r"^mathml: .* is missing; pip install latex2mathml$"):
+        mathml("x + 1 + 2 + 3")
