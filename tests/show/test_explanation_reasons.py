@@ -222,6 +222,20 @@ def rows_that_are_not_read() -> Made:
     return (w[np.array([1, 2])] * 2.0).sum(), w
 
 
+@says("is 0 for 8 of 16 elements: at matmul (step 1", "2 of 4 inputs are 0 in every sample")
+def pixels_that_are_black() -> Made:
+    x = normal(5, 4).detach() * np.array([1, 0, 1, 0], np.float32)
+    w = normal(4, 4)
+    return (x @ w).sigmoid().mean(), w
+
+
+@says("at linear (step 1", "no gradient arrives at 1 of 3 units")
+def a_dead_unit() -> Made:
+    w, bias = normal(3, 4), np.array([5, -100, 5], np.float32)
+    y = normal(5, 4).detach().linear(w, None, transposed=True) + bias
+    return (y.relu() * normal(5, 3, seed=1).detach()).sum(), w
+
+
 @pytest.mark.parametrize(("make", "expected"), CASES, ids=[make.__name__ for make, _ in CASES])
 @pytest.mark.parametrize("kept", [True, False], ids=["kept", "live"])
 def test_the_reason_names_what_was_planted(
@@ -269,6 +283,14 @@ def test_healthy_gradients_are_told_nothing(number: int) -> None:
     made = explain(healthy()[number])
     assert made.reasons == ()
     assert "DIFFERS" not in made.text()
+
+
+def test_zeros_are_not_blamed_on_a_step_that_has_no_part_in_them() -> None:
+    x = normal(5, 4).detach() * np.array([1, 0, 1, 1], np.float32)
+    w = normal(4, 3)
+    (reason,) = explain((x @ w).relu().square().mean(), w).reasons
+    assert "1 of 4 inputs are 0 in every sample" in reason
+    assert "relu" not in reason
 
 
 def test_those_with_the_same_reason_share_a_sentence() -> None:

@@ -16,6 +16,7 @@ from .steps import Steps
 from .summaries import largest
 from .symbols import Symbols
 from .wording import number_text
+from .work import ELEMENTWISE
 
 HUGE = 1e4  # sizes of a gradient's largest element about which something is said
 TINY = 1e-8
@@ -91,25 +92,52 @@ class Reasons:
         return ""
 
     def _partly_zero(self, target: Node, gradient: Array) -> str:
-        """Which steps let only some elements through, if some elements of a gradient are 0."""
+        """Which steps let only some elements through, if some elements of a gradient are 0.
+
+        Looked at are the steps from the target on, up to the first that mixes elements: further on
+        it would not be known which elements of the target a zero belongs to.
+        """
         zeros = gradient.size - int(np.count_nonzero(gradient))
-        gates = []
-        for node, part, _ in self._strongest(target) if zeros else ():
-            arriving = self.history.gradient(node)
-            came = int(np.count_nonzero(arriving)) if isinstance(arriving, np.ndarray) else 0
+        whole = f"is 0 for {zeros:,} of {gradient.size:,} elements"
+        gates: list[str] = []
+        for node, part, _ in self._strongest(target)[::-1] if zeros else ():
+            kind, arriving = type(node).__name__, self.history.gradient(node)
+            if kind in ("Matmul", "Linear") and part.parent is target:
+                return f"{whole}: {why}." if (why := self._idle(node, part, gradient)) else ""
+            apart = kind in _GATES or kind in _MOVERS or type(node) in ELEMENTWISE
+            if part.summed or not apart:
+                break
             passed = int(np.count_nonzero(part.value))
+            came = int(np.count_nonzero(arriving)) if isinstance(arriving, np.ndarray) else 0
             total = came if np.shape(arriving) == part.value.shape else part.value.size
-            if type(node).__name__ in _GATES and passed < total:
+            if kind in _GATES and passed < total:
                 gates.append(f"{self.where(node)} passes {passed:,} of {total:,} elements")
-            if type(node).__name__ == "Getitem" and passed < part.value.size:
+            if kind == "Getitem" and passed < part.value.size:
                 gates.append(
                     f"{self.where(node)} reads {passed:,} of {part.value.size:,} elements whose "
                     "derivative is not 0"
                 )
-        if not gates:
+        return f"{whole}: {'; '.join(gates[:MOST_CAUSES])}." if gates else ""
+
+    def _idle(self, node: Node, part: Any, gradient: Array) -> str:
+        """Why elements of a matrix of weights get nothing; "" if that is not all of the reason."""
+        passage = self.passage(node, part)
+        x, arriving = passage.input(0), passage.arriving
+        if passage.position != 1 or x is None or arriving is None or min(x.ndim, gradient.ndim) < 2:
             return ""
-        some = "; ".join(gates[:MOST_CAUSES])
-        return f"is 0 for {zeros:,} of {gradient.size:,} elements: {some}."
+        used = x.reshape(-1, x.shape[-1]).any(axis=0)
+        reached = arriving.reshape(-1, arriving.shape[-1]).any(axis=0)
+        alive = np.outer(reached, used) if getattr(node, "transposed", False) else None
+        alive = np.outer(used, reached) if alive is None else alive
+        if alive.shape != gradient.shape or not np.array_equal(alive, gradient != 0):
+            return ""
+        inputs, units = used.size - int(used.sum()), reached.size - int(reached.sum())
+        reasons = []
+        if inputs:
+            reasons.append(f"{inputs:,} of {used.size:,} inputs are 0 in every sample")
+        if units:
+            reasons.append(f"no gradient arrives at {units:,} of {reached.size:,} units")
+        return f"at {self.where(node)}, {' and '.join(reasons)}" if reasons else ""
 
     # Not finite
 
