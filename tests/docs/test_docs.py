@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import io
+import linecache
 import re
 from pathlib import Path
 
@@ -30,10 +31,15 @@ def run_blocks(page: Path) -> dict:
     names: dict = {"__name__": "page"}
     blocks = BLOCK.findall(page.read_text())
     assert blocks, page
+    # One program, as a reader would paste it into a file: lines count on from block to block.
+    file, before = f"{page.stem}.py", ""
     for code, expected in blocks:
         printed = io.StringIO()
+        padded = "\n" * before.count("\n") + code
+        before += code
+        linecache.cache[file] = (len(before), None, before.splitlines(keepends=True), file)
         with contextlib.redirect_stdout(printed):
-            exec(compile(code, str(page), "exec"), names)
+            exec(compile(padded, file, "exec"), names)
         assert printed.getvalue() == expected
     return names
 
