@@ -13,7 +13,7 @@ import nn
 import tinygrad_lite as tl
 from tinygrad_lite import Tensor, keep_values
 from tinygrad_lite.show.formulas import variable
-from tinygrad_lite.show.page_data import _formula
+from tinygrad_lite.show.page_rules import formula_shown
 
 
 def small():
@@ -248,11 +248,15 @@ def test_contrast_is_enough_in_both(drawn):
         for name in ("ink", "pale", "accent", "step", "bad", "good"):
             ratio = page.run(
                 """
-                const style = getComputedStyle(document.documentElement);
+                const probe = document.body.appendChild(document.createElement('i'));
+                const colour = (name) => {
+                  probe.style.color = `var(${name})`;
+                  return getComputedStyle(probe).color;
+                };
                 const canvas = document.createElement('canvas')
                   .getContext('2d', {willReadFrequently: true});
                 const light = (name) => {
-                  canvas.fillStyle = style.getPropertyValue(name);
+                  canvas.fillStyle = colour(name);
                   canvas.fillRect(0, 0, 1, 1);
                   const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data].map((c) =>
                     c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4);
@@ -396,7 +400,7 @@ def test_every_formula_of_the_library_can_be_shown(page, tmp_path):
     assert len(latex) > 100
     shown = page.run(
         "return arguments[0].map((each) => formula(each).querySelector('math') !== null)",
-        [_formula(each, "") for each in sorted(latex)],
+        [formula_shown(each, "") for each in sorted(latex)],
     )
     assert all(shown)
 

@@ -17,7 +17,7 @@ import nn
 import tinygrad_lite as tl
 from tinygrad_lite import Tensor, draw, keep_values
 from tinygrad_lite.show.page import SCRIPTS, WEB, json_for_html
-from tinygrad_lite.show.page_data import _formula
+from tinygrad_lite.show.page_rules import formula_shown
 
 
 class Tags(HTMLParser):
@@ -227,8 +227,8 @@ def test_an_op_with_any_number_of_inputs_has_its_formula_at_each(tmp_path):
 def test_no_formula_has_a_style_which_the_policy_would_refuse(tmp_path):
     for cls in tl.ops.__dict__.values():
         for latex in (getattr(cls, "latex", None) or {}).values():
-            assert "style=" not in _formula(latex, "")[0]
-    assert 'class="left"' in _formula(r"\begin{cases} 1 & \text{if } x \end{cases}", "")[0]
+            assert "style=" not in formula_shown(latex, "")[0]
+    assert 'class="left"' in formula_shown(r"\begin{cases} 1 & \text{if } x \end{cases}", "")[0]
 
 
 def test_a_node_tells_where_it_comes_from(tmp_path):

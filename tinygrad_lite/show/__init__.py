@@ -10,8 +10,8 @@ uses repeats.py; captions.py words them.  picture.py draws with dot.py, and writ
 frames.py finds frames for it; failing.py draws what an error left.
 
 page.py makes the page that a browser shows, of the files in web/: page_data.py looks up all that it
-tells, with page_arrays.py and page_steps.py, and spot_check.py checks the rule of each op, which
-twins.py runs again.  notebook.py shows a tensor or a model in a notebook.
+tells, with page_rules.py, page_arrays.py and page_steps.py, and spot_check.py checks the rule of
+each op, which twins.py runs again.  notebook.py shows a tensor or a model in a notebook.
 
 nonfinite.py tells where an inf or nan came from: replaying.py runs single ops again, origins.py
 searches the graph with it and with known_values.py, and repairs.py knows what to do.

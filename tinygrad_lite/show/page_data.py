@@ -3,34 +3,24 @@
 The page folds and draws in the browser; here everything is looked up that it can be asked about.
 """
 
-import inspect
-import linecache
-import os
-import re
-import textwrap
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..arrays.float_errors import restore, silence
 from ..engine.graph import Node, Output
-from ..files import printable
-from .formulas import latex_of, mathml, text, variable
+from .formulas import latex_of
 from .history import ASK, History
 from .keeping import ModuleCall
 from .outline import Box, Outline, constant_of
 from .page_arrays import ArrayTable, size_text
+from .page_rules import cut, line_shown, rule_of
 from .page_steps import result_name, steps_of
 from .spot_check import argument_names, checked, hidden_from_rule
 from .wording import options_of
 
 MOST_BOXES = 20_000  # the newest ones; a browser shows more of them slowly
 MOST_CHECKED = 200  # ops; the newest ones
-MOST_TEXT = 2000  # characters of a title, a docstring, a line of code
-MOST_SOURCE = 20_000  # characters of the source of a backward method
-PACKAGE = Path(__file__).parent.parent.parent
 
 Found = dict[str, Any]
 
@@ -96,7 +86,7 @@ class _Contents:
         if self.history.state == "live":
             notes.append(f"Only the values that backward reads are known; for all of them, {ASK}.")
         if self.history.failure is not None:
-            notes.append(f"The backward pass fails: {_cut(str(self.history.failure))}")
+            notes.append(f"The backward pass fails: {cut(str(self.history.failure))}")
         elif self.history.root.out_shape != ():
             start = self.history.gradient(self.history.root)
             if isinstance(start, np.ndarray) and not (start == 1).all():
@@ -139,8 +129,8 @@ class _Contents:
             count = sum(sizes[call].values())
             found.append(
                 {
-                    "name": _cut(_relative(call.path, around) + again),
-                    "kind": _cut(call.kind),
+                    "name": cut(_relative(call.path, around) + again),
+                    "kind": cut(call.kind),
                     "parent": -1 if around is None else self.groups[around],
                     "parameters": f"{count:,} parameter{'s' * (count != 1)}" if count else "",
                 }
@@ -152,8 +142,8 @@ class _Contents:
     def _box(self, box: Box) -> Found:
         found: Found = {
             "kind": box.kind,
-            "title": _cut(box.title),
-            "details": [_cut(line) for line in box.details],
+            "title": cut(box.title),
+            "details": [cut(line) for line in box.details],
             "group": self._group(box.group),
             "inputs": [],
         }
@@ -173,7 +163,7 @@ class _Contents:
             found["shape"], found["dtype"] = _shape(array.shape), str(array.dtype)
             found["value"] = self._shown([("", array)])
         found["inputs"] = [
-            [self.numbers[source], _cut(text), label]
+            [self.numbers[source], cut(text), label]
             for (source, text), label in zip(box.inputs, labels, strict=True)
             if source in self.numbers
         ]
@@ -193,20 +183,20 @@ class _Contents:
 
     def _about_op(self, box: Box, op: Any) -> Found:
         history: Any = self.history
-        found: Found = {"op": _cut(type(op).__name__), "rule": self._rule(op)}
+        found: Found = {"op": cut(type(op).__name__), "rule": self._rule(op)}
         value, call, line = history.value(op), history.call(op), history.line(op)
         if not isinstance(value, tuple):
             found["shape"] = _shape(op.out_shape)
             if value is not None:
                 found["dtype"] = str(value.dtype)
-        options = [_cut(option) for option in options_of(op)]
+        options = [cut(option) for option in options_of(op)]
         if options:
             found["options"] = options
         if call is not None:
             kind = "" if call.kind == call.path else f" ({call.kind})"
-            found["module"] = _cut(call.path + kind)
+            found["module"] = cut(call.path + kind)
         if line:
-            found["line"] = list(_line(line))
+            found["line"] = list(line_shown(line))
         found["value"], found["gradient"] = self._value(op), self._gradient(op)
         found["memory"] = self._memory(op)
         found["check"] = list(self._check(box, op))
@@ -298,71 +288,8 @@ class _Contents:
         key = (type(op), None if latex is None else tuple(latex.items()))
         if key not in self.ops:
             self.ops[key] = len(self.rules)
-            self.rules.append(_rule_of(op, latex))
+            self.rules.append(rule_of(op, latex))
         return self.ops[key]
-
-
-def _rule_of(op: Any, latex: Mapping[str, str] | None) -> Found:
-    kind = type(op)
-    documented = inspect.getdoc(kind) if kind.__doc__ else None
-    source, where = _source(kind)
-    found: Found = {
-        "doc": _readable((documented or "").partition("\n\n")[0], MOST_TEXT),
-        "formulas": [],
-        "rules": [],
-        "source": source,
-        "where": where,
-    }
-    fixed, rest = kind._plans.names
-    inputs = {*fixed, rest}
-    for name, right in (latex or {}).items():
-        left = variable(name)
-        if name in inputs:
-            found["rules"].append(_formula(rf"\bar{{{left}}} = {right}", name))
-        else:
-            found["formulas"].append(_formula(f"{left} = {right}", name))
-    return found
-
-
-def _formula(latex: str, name: str) -> list[str]:
-    """A formula as MathML and as text; with classes for styles, which the page does not allow."""
-    return [_STYLE.sub(_class_for, mathml(latex)), text(latex), name]
-
-
-_STYLE = re.compile(' style="([^"]*)"')
-
-
-def _class_for(style: re.Match[str]) -> str:
-    if style[1].startswith("text-align: left"):
-        return ' class="left"'
-    return ' class="word-bar"' if style[1].startswith("border-top") else ""
-
-
-def _source(kind: type) -> tuple[str, str]:
-    """The source of the backward method of an op's class, and its file; empty if unreadable."""
-    try:
-        method: Any = inspect.unwrap(kind.backward)  # type: ignore[attr-defined]
-        lines, number = inspect.getsourcelines(method)
-        file = inspect.getsourcefile(method) or ""
-    except (OSError, TypeError, ValueError, AttributeError, SyntaxError):
-        return "", ""
-    source = textwrap.dedent("".join(lines)).rstrip()
-    return _readable(source, MOST_SOURCE), _cut(f"{_place(file)}:{number}")
-
-
-def _line(line: str) -> tuple[str, str]:
-    """Where a line of code stands, and the line itself if it can be read."""
-    file, _, number = line.rpartition(":")
-    code = linecache.getline(file, int(number)).strip() if number.isdigit() else ""
-    return _cut(f"{_place(file)}:{number}"), _cut(code)
-
-
-def _place(file: str) -> str:
-    """A file as seen from the working directory, or from the folder of this library."""
-    for folder in (os.getcwd(), str(PACKAGE)):
-        if file.startswith(folder + os.sep):
-            return file[len(folder) + 1 :].replace(os.sep, "/")
-    return file.replace(os.sep, "/")
 
 
 def _relative(path: str, around: ModuleCall | None) -> str:
@@ -410,13 +337,3 @@ def _holds_nan(value: Any) -> bool:
 
 def _shape(shape: Any) -> str:
     return str(tuple(int(size) for size in shape))
-
-
-def _cut(text: str) -> str:
-    """A name or a line, fit to be shown: one line, with escapes for what cannot be printed."""
-    return printable(text, MOST_TEXT)
-
-
-def _readable(text: str, most: int) -> str:
-    """A longer text, whose lines stay, without what UTF-8 cannot hold."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")[:most]
