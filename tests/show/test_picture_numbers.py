@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import nn
-from tinygrad_lite import Tensor, draw, keep_values
+from tinygrad_lite import Tensor, draw, keep_values, no_grad
 from tinygrad_lite.show import Picture
 from tinygrad_lite.show.summaries import summary
 
@@ -84,6 +84,12 @@ def test_without_being_asked_only_the_loss_shows_its_number() -> None:
     picture = draw(loss, names={"w": w})
     assert details(picture, "Exp") == ["(20,)"]
     assert details(picture, "Sum") == ["axis 0", "()", f"output = {np.exp(2 * W).sum():.4g}"]
+
+
+def test_a_number_without_a_graph_is_shown_too() -> None:
+    with no_grad():
+        loss, _ = cubes()
+    assert details(draw(loss), "Tensor")[:2] == ["()", f"output = {np.exp(2 * W).sum():.4g}"]
 
 
 def test_up_to_nine_elements_are_shown_in_full() -> None:

@@ -251,7 +251,7 @@ def _text(call: _Call, error: Exception, line: str) -> Text:
     if len(shapes) > _MOST_TENSORS:
         shapes[_MOST_TENSORS:] = [f"and {len(shapes) - _MOST_TENSORS} more"]
     message = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
-    said = wrap(printable(message, 400), _LINE)
+    said = wrap(printable(message.removesuffix(": "), 400), _LINE)
     return f"{call.name} failed", [*shapes, *said, *([line] if line else [])]
 
 

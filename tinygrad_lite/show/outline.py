@@ -20,7 +20,7 @@ from .history import History
 from .keeping import ModuleCall, kept_of
 from .labels import Words
 from .naming import Names
-from .wording import shape_text
+from .wording import number_text, shape_text
 
 
 @dataclass(slots=True)
@@ -67,13 +67,15 @@ def outline_of(
 def without_graph(tensor: TensorBase, names: Names) -> Outline:
     """The outline of a tensor that was computed without recording a graph."""
     title = next((name for name, other in names.tensors.items() if other is tensor), "Tensor")
+    array = tensor._data
     text = [
-        shape_text(tensor._data.shape),
+        shape_text(array.shape),
+        *([f"output = {number_text(array.item())}"] if array.ndim == 0 else []),
         "no graph: nothing it was computed from has requires_grad=True,",
         "or it was computed inside no_grad()",
     ]
     words = Words(None, names)
-    box = Box("constant", "tensor", lambda _: (title, text), is_output=True, value=tensor._data)
+    box = Box("constant", "tensor", lambda _: (title, text), is_output=True, value=array)
     return Outline([box], [], None, names, words)
 
 
