@@ -242,6 +242,15 @@ def test_nobody_observes_afterwards():
     assert Observer.current("forward") is None
 
 
+def test_observing_ends_where_no_step_comes():
+    optimizer = train(Head(), steps=2)
+    model = nn.Linear(3, 1)
+    for _ in range(70):
+        model(X).mean().backward()
+    assert Observer.current("forward") is None
+    optimizer.zero_grad()
+
+
 def test_steps_inside_other_contexts():
     class Count(Observer):
         ops = 0

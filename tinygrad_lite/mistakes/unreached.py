@@ -18,6 +18,7 @@ import numpy as np
 from ..arrays.ownership import Array, memory_owner
 from ..engine.recording import Observer, is_grad_enabled, user_line
 
+_OPERATIONS, _BATCHES = 100_000, 64  # that are observed at most
 _FEW = 7  # numbers that may be equal by chance
 
 # For each weight, by its position: the line where it was first read without a graph, or None.
@@ -40,6 +41,7 @@ class Unreached(Observer):
         self.cuts: dict[int, tuple[Any, Origins]] = {}
         self.lines: dict[int, str] = {}
         self.passed = False
+        self.batches = self.ops = 0
 
     def begin(self) -> None:
         """Observe what this context does from now on."""
@@ -60,8 +62,12 @@ class Unreached(Observer):
     def forward(self, op: Any, arrays: list[Any]) -> Any:
         """Note what is computed from the weights."""
         result = super().forward(op, arrays)
-        if is_grad_enabled():
+        self.ops += 1
+        if self.ops > _OPERATIONS or self.batches > _BATCHES:  # no step comes
+            self._end()
+        elif is_grad_enabled():
             if self.passed:  # another batch: what was computed before is of no use
+                self.batches += 1
                 self._forget()
             self._follow(op, arrays, result if isinstance(result, tuple) else (result,))
         return result
