@@ -66,6 +66,18 @@ def in_an_attribute():
         trainer.losses.append(loss)
 
 
+def in_a_dict_of_an_attribute():
+    trainer = Trainer()
+    for loss in steps():
+        trainer.history["train"].append(loss)
+
+
+def in_nested_dicts():
+    log = {"train": {"loss": []}}
+    for loss in steps():
+        log["train"]["loss"].append(loss)
+
+
 def in_a_sum():
     total = 0.0
     for loss in steps():
@@ -97,6 +109,8 @@ def in_two_lists():
         ),
         (in_rows, r"log holds"),
         (in_an_attribute, r"trainer\.losses holds"),
+        (in_a_dict_of_an_attribute, r"trainer\.history\['train'\] holds"),
+        (in_nested_dicts, r"log\['train'\]\['loss'\] holds"),
         (in_a_sum, r"went on into Add, as in `total = total \+ loss`; write `total \+= loss\.item"),
         (in_a_moving_average, r"went on into Mul"),
         (in_two_lists, r"(one|two) holds"),
@@ -171,6 +185,11 @@ def test_a_few_losses_are_no_mistake():
         recent.append(loss)
         best = min(recent, key=Tensor.item)
     assert best.item() >= 0
+
+
+def test_a_list_that_nobody_keeps_is_no_mistake():
+    w = Tensor(np.zeros(3), requires_grad=True)
+    assert len([((Tensor(X) @ w - Y) ** 2).mean().backward() for _ in range(60)]) == 60
 
 
 def test_numbers_and_detached_tensors_are_no_mistake():

@@ -19,6 +19,7 @@ from ..engine.graph import Node, TensorBase
 from ..engine.recording import is_grad_enabled, serials, user_frame
 from .telling import is_told, tell
 
+_MOST_SEEN = 10_000  # objects, in the search for a name
 EVERY = 4  # passes, of which one is remembered
 _REMEMBERED = 5
 passes = count(1)
@@ -83,14 +84,16 @@ def _look(newest: int) -> None:
             f"backward passes went on into {op}, as in `total = total + loss`; write "
             "`total += loss.item()`, or loss.detach() for more than one number"
         )
-    elif (container := search.container()) is not None:
-        name = _name_of(container, user_frame())
-        listed = name and type(container) in (list, deque)
+        return
+    container = search.container()
+    name = None if container is None else _name_of(container, user_frame())
+    if name is not None:  # what has none is gone soon: `[loss.backward() for ...]`
+        listed = type(container) in (list, deque)
         tell(
-            f"the graph of every step is kept alive: {name or f'a {type(container).__name__}'} "
-            f"holds losses of the last {EVERY * _REMEMBERED} backward passes, each with its whole "
-            f"graph; store numbers, {f'{name}.append(loss.item())' if listed else 'loss.item()'}, "
-            "or loss.detach() for more than one"
+            f"the graph of every step is kept alive: {name} holds losses of the last "
+            f"{EVERY * _REMEMBERED} backward passes, each with its whole graph; store numbers, "
+            f"{f'{name}.append(loss.item())' if listed else 'loss.item()'}, or loss.detach() for "
+            "more than one"
         )
 
 
@@ -160,21 +163,31 @@ class _Search:
 
 
 def _name_of(container: Any, frame: FrameType | None) -> str | None:
-    """How the user's code calls a container: a variable, or an attribute or an item of one."""
+    """How the user's code calls a container: a variable, an attribute or an item of one."""
     while frame is not None:
-        names = {**frame.f_globals, **frame.f_locals}
-        for name, value in names.items():
-            if value is container:
-                return name
-        for name, value in names.items():
-            if type(value) is dict and not name.startswith("__"):
-                for key, one in tuple(value.items()):
-                    if one is container:
-                        return f"{name}[{key!r}]"
-            for key, one in _attributes(value):
-                if one is container:
-                    return f"{name}.{key}"
+        found = _path_to(container, {**frame.f_globals, **frame.f_locals})
+        if found is not None:
+            return found
         frame = frame.f_back
+    return None
+
+
+def _path_to(container: Any, names: dict[str, Any]) -> str | None:
+    """The same among these variables: the nearest, three steps from one of them at most."""
+    level = [(name, one) for name, one in names.items() if not name.startswith("__")]
+    seen: set[int] = set()
+    for _ in range(4):
+        for path, one in level:
+            if one is container:
+                return path
+        known, level = level, []
+        for path, one in known:
+            if id(one) not in seen and len(seen) < _MOST_SEEN:
+                seen.add(id(one))
+                if type(one) is dict:
+                    level += [(f"{path}[{key!r}]", each) for key, each in tuple(one.items())]
+                else:
+                    level += [(f"{path}.{key}", each) for key, each in _attributes(one)]
     return None
 
 
