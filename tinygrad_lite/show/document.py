@@ -100,8 +100,9 @@ class Document:
         """For a terminal."""
         title = printable(self.title)
         lines = [title, "=" * _width(title)]
-        for block in self.blocks:
-            lines += _TEXT[type(block)](block)
+        for before, block in zip([None, *self.blocks], self.blocks, strict=False):
+            apart = _is_bullet(before) and not _is_bullet(block)
+            lines += [*([""] if apart else []), *_TEXT[type(block)](block)]
         shown = "\n".join(line.rstrip() for line in lines)
         return re.sub(r"\n{3,}", "\n\n", shown).rstrip() + "\n"
 
