@@ -40,7 +40,7 @@ class Names:
         elif callable(getattr(names, "named_modules", None)):
             found.modules = {path: type(module).__name__ for path, module in names.named_modules()}
             found.tensors = {**dict(names.named_buffers()), **dict(names.named_parameters())}
-            for name, tensor in names.named_parameters(remove_duplicate=False):
+            for name, tensor in _with_duplicates(names):
                 found.all_by_data.setdefault(id(tensor._data), []).append(name)
         else:
             raise TypeError(
@@ -77,3 +77,11 @@ class Names:
             return self.by_node[node]
         holder = node.holder() if node.holder is not None else None
         return None if holder is None else self.by_data.get(id(holder._data))
+
+
+def _with_duplicates(module: Any) -> list[tuple[str, TensorBase]]:
+    """The named parameters of a module, a shared one under each of its names if it tells them."""
+    try:
+        return list(module.named_parameters(remove_duplicate=False))
+    except TypeError:  # an object with a simpler method of that name
+        return list(module.named_parameters())
