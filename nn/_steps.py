@@ -7,6 +7,8 @@ from numpy import ndarray
 
 from tinygrad_lite import Tensor, mistakes
 
+EVERY = 16  # steps, of which one is looked at, and each of the first ones
+
 
 class Clock:
     """How many steps all optimisers made: in an object, since a class is slow to write to."""
@@ -27,8 +29,8 @@ class Steps:
     captured  whether there may be such replays
     last      the number of the last one among those of all optimisers, which `clock` counts
     trained   weak references to the parameters, from the first step on
-    used      a weak reference to a gradient that the last step used: one stands for all, since
-              zeroing is a matter of the loop, not of a parameter
+    used      a weak reference to a gradient that a step used, the last that was looked at: one
+              gradient stands for all, since zeroing is a matter of the loop, not of a parameter
     lacking   how many steps lacked gradients
     watch     what observes the step after the second of these
     """
@@ -58,11 +60,12 @@ class Steps:
         return any(p is not None and (chosen is None or id(p) in chosen) for p in living)
 
     def note(self, gradient: ndarray[Any, Any]) -> None:
-        """A step is about to use this gradient."""
-        self.look(gradient)
-        self.used = weakref.ref(gradient)
+        """A step is about to use this gradient; whether it was zeroed is asked in some of them."""
         self.count += 1
         self.last = clock.steps = clock.steps + 1
+        if self.count <= EVERY or not self.count % EVERY:
+            self.look(gradient)
+            self.used = weakref.ref(gradient)
 
     def capture(self, gradient: Any) -> None:
         """A step that uses this gradient is being captured."""

@@ -61,6 +61,16 @@ def test_it_is_told_once_for_a_line():
     assert str(seen[0].message).endswith("call zero_grad() in each step, before backward()")
 
 
+def test_also_when_the_loop_zeroed_at_first():
+    loop = Loop()
+    with TOLD:
+        for number in range(100):
+            if number < 50:
+                loop.optimizer.zero_grad()
+            loop.backward()
+            loop.step()
+
+
 def test_also_with_several_backward_passes_before_each_step():
     loop = Loop()
     for _ in range(4):
@@ -300,7 +310,7 @@ def test_what_is_noted_of_sums_goes_with_them():
     sums = sys.modules["tinygrad_lite.arrays.reused"]._sums
     loop = Loop()
     with TOLD:
-        for _ in range(30):
+        for _ in range(60):
             loop.backward()
             loop.step()
     assert 0 < len(sums) <= 4
