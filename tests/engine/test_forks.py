@@ -26,7 +26,7 @@ from tinygrad_lite import Tensor, checkpoint, no_grad, parallel
 from tinygrad_lite.arrays import generator, threads
 from tinygrad_lite.engine import backward, hooks
 from tinygrad_lite.engine.memory import changes
-from tinygrad_lite.show import picture
+from tinygrad_lite.show import dot
 
 ROOT = Path(tinygrad_lite.__file__).parents[1]
 
@@ -151,12 +151,12 @@ def test_a_picture_that_is_drawn_at_the_fork(monkeypatch) -> None:
             return b"<svg/>"
 
     monkeypatch.setitem(sys.modules, "pygraphviz", SimpleNamespace(AGraph=Graph))
-    monkeypatch.setattr(picture.shutil, "which", lambda _: None)
-    other = threading.Thread(target=picture.Picture("digraph {}", "").svg)
+    monkeypatch.setattr(dot.shutil, "which", lambda _: None)
+    other = threading.Thread(target=dot.render, args=("digraph {}", "svg"))
     other.start()
     drawing.wait(120)
     try:
-        in_a_child(picture.Picture("digraph second {}", "").svg)
+        in_a_child(lambda: dot.render("digraph second {}", "svg"))
     finally:
         free.set()
         other.join()
@@ -350,6 +350,7 @@ def test_workers_of_multiprocessing_that_are_spawned(tmp_path) -> None:
 import multiprocessing
 import numpy as np
 from tinygrad_lite import Tensor, no_grad, parallel
+from tinygrad_lite.show import dot
 
 
 def work(weights):

@@ -60,10 +60,10 @@ class Node:
     holder        weak reference to the tensor whose .grad is filled: leaves and retain_grad
     line          "file:line" of the user's code, while `record_source_lines` is on
     hooks         what the gradient passes through (see `hooks.py`); unset if there are no hooks
-    kept          what an observer notes about this node, for others to show; unset if there is none
+    _kept         what an observer notes about this node, for others to show; unset if there is none
     """
 
-    __slots__ = ("__weakref__", "holder", "hooks", "kept", "line", "out_shape", "parents", "serial")
+    __slots__ = "__weakref__", "_kept", "holder", "hooks", "line", "out_shape", "parents", "serial"
 
     parents: "tuple[Node | None, ...]"
     out_shape: Shape
@@ -71,7 +71,7 @@ class Node:
     holder: "weakref.ref[TensorBase] | None"
     line: str | None
     hooks: Any
-    kept: Any
+    _kept: Any
     broadcasts: ClassVar[bool] = False
     fresh: ClassVar[bool] = False
 

@@ -238,7 +238,7 @@ def _as_result(call: _Call) -> TensorBase:
     node.out_shape, node.serial = (), next(serials)
     node.holder = node.line = None
     result = np.zeros(())
-    node.kept = Kept(tuple(map(array_of, given)), result, None)
+    node._kept = Kept(tuple(map(array_of, given)), result, None)
     return TensorBase._wrap(result, node)
 
 

@@ -60,7 +60,7 @@ class Kept:
 
 def kept_of(node: Node) -> Kept | None:
     """What the node keeps; None if it was not made inside `keep_values()`."""
-    kept = getattr(node, "kept", None)
+    kept = getattr(node, "_kept", None)
     return kept if isinstance(kept, Kept) else None
 
 
@@ -103,9 +103,9 @@ class KeepValues(Observer, Setting):
         node = tensor._node
         node.line = op.line = user_line()
         if op in _pending:
-            op.kept = _pending.pop(op)
+            op._kept = _pending.pop(op)
         if kept_of(node) is None and recorder.get() is None:  # one of several results
-            node.kept = Kept((), _copied(tensor._data), _call.get())
+            node._kept = Kept((), _copied(tensor._data), _call.get())
 
     def backward(self, node: Any, gradient: Any) -> Any:
         """Keep the gradient that arrives at a node, and those that its rule returns."""

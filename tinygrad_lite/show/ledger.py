@@ -4,10 +4,10 @@ import gc
 import weakref
 from collections.abc import Sequence
 from dataclasses import replace
-from threading import Lock
 from typing import Any, get_args
 
 from ..arrays.arguments import choice, wrong
+from ..arrays.locks import ProcessLock
 from ..engine.graph import Node, Output, TensorBase
 from ..files import FilePath
 from .costs import By, Cost, NodeCost, Table, time_text
@@ -18,7 +18,7 @@ from .kept_memory import Alive, alive
 from .naming import Names
 from .outline import outline_of
 from .picture import Picture, checked_suffix
-from .tracefile import Event, save
+from .tracefile import Span, save
 
 MOST_EVENTS = 1_000_000  # that a trace file may have; the sums have all
 
@@ -41,11 +41,11 @@ class Ledger:
         self.seconds = self.overhead = 0.0
         self.tensor = tensor  # whose graph was counted; None for a measured block
         self.nodes: weakref.WeakKeyDictionary[Node, NodeCost] = weakref.WeakKeyDictionary()
-        self.events: list[Event] = []
+        self.events: list[Span] = []
         self.lost = 0  # events
         self._notes = list(notes)
         self._rows: list[dict[Key, Cost]] = []  # one dict for each thread
-        self._lock = Lock()
+        self._lock = ProcessLock()
 
     # Reading
 
@@ -166,11 +166,11 @@ class Ledger:
 
     def new_thread(self) -> tuple[int, dict[Key, Cost]]:
         """The number of a thread, from 1, and its rows, to which only it adds."""
-        with self._lock:
+        with self._lock.lock:
             self._rows.append({})
             return len(self._rows), self._rows[-1]
 
-    def note(self, event: Event) -> None:
+    def note(self, event: Span) -> None:
         """Add an event to the trace."""
         if len(self.events) < MOST_EVENTS:
             self.events.append(event)

@@ -21,7 +21,7 @@ from .costs import OUTSIDE, UP_TO, Cost, NodeCost
 from .keeping import kept_of
 from .kept_memory import Memory
 from .ledger import Ledger, measured
-from .tracefile import Event
+from .tracefile import Span
 from .work import shape_of, work
 
 
@@ -162,7 +162,7 @@ class Profiler(Observer):
                     )
             name, line = (type(op).__name__, "" if cost is None else cost.line)
             self.ledger.note(
-                Event(name, "forward", start, end, timeline.thread, inside.module, line)
+                Span(name, "forward", start, end, timeline.thread, inside.module, line)
             )
             resume(end)
         return result
@@ -208,7 +208,7 @@ class Profiler(Observer):
                 if pulled is not None:
                     timeline.count(cost, **_backward_numbers(op, gradient, saved, pulled, cost))
                 name = f"{cost.op} backward"
-                event = Event(name, "backward", start, end, timeline.thread, cost.module, cost.line)
+                event = Span(name, "backward", start, end, timeline.thread, cost.module, cost.line)
                 self.ledger.note(event)
             resume(end)
         return pulled
@@ -265,7 +265,7 @@ class _Call:
         timeline, line = self.timeline, user_line()
         timeline.advance(end, line)
         del timeline.stack[self.depth :]
-        event = Event(self.path, "module", self.start, end, timeline.thread, self.path, line)
+        event = Span(self.path, "module", self.start, end, timeline.thread, self.path, line)
         self.profiler.ledger.note(event)
         resume(end)
         if self.around is not None:

@@ -16,6 +16,7 @@ from ..engine.graph import Array, Leaf, Node, Output
 from ..engine.recording import Mode, modes, serials
 from ..ops.arithmetic import Add, Sub
 from .history import ASK, History, fitted
+from .keeping import kept_of
 from .twins import forward_of, twin_of, wide
 from .work import shape_of, work
 
@@ -187,7 +188,7 @@ class Recomputation:
 
     def _wants(self, node: Primitive, position: int) -> bool:
         """Whether an input without a known value may be one that is there, and not None."""
-        kept = getattr(node, "kept", None)
+        kept = kept_of(node)
         return not (kept is not None and kept.inputs)
 
 

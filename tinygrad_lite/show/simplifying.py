@@ -9,6 +9,7 @@ from ..engine.graph import Array, Leaf, Node
 from .closing import Closing, Known, equality, is_near, mean_over
 from .document import Math
 from .history import History
+from .keeping import kept_of
 from .recomputing import MOST_STEPS, Recomputation
 from .softmax_loss import softmax_losses
 from .steps import Steps
@@ -37,7 +38,8 @@ def _square_of(node: Any) -> Node | None:
     if type(node).__name__ == "Mul" and node.parents[0] is node.parents[1]:
         return node.parents[0]
     if type(node).__name__ == "Pow" and node.parents[1] is None:
-        saved: Any = node.saved_inputs or (getattr(node, "kept", None) and node.kept.inputs) or ()
+        kept = kept_of(node)
+        saved: Any = node.saved_inputs or (kept.inputs if kept is not None else ())
         if len(saved) == 2 and np.ndim(saved[1]) == 0 and saved[1] == 2:
             return node.parents[0]
     return None

@@ -20,6 +20,7 @@ import numpy as np
 from ..engine.graph import Array, Node
 from .closing import Closing, Known, equality, is_near, is_one_of
 from .document import Math
+from .keeping import kept_of
 
 
 @dataclass(slots=True)
@@ -256,7 +257,7 @@ def _is_shift(shape: tuple[int, ...], whole: tuple[int, ...], axis: int) -> bool
 
 
 def _constant_is_shift(node: Any, axis: int) -> bool:
-    kept = getattr(node, "kept", None)
+    kept = kept_of(node)
     given = kept.inputs[1] if kept is not None and kept.inputs else None
     if given is None:
         return True  # unknown: the claim is compared with the computed gradient anyway

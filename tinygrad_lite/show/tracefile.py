@@ -14,7 +14,7 @@ from ..files import FilePath, checked_path, printable, replacing
 from .costs import NUMBERS, Cost
 
 
-class Event(NamedTuple):
+class Span(NamedTuple):
     """Something that took time.
 
     kind        "forward", "backward" or "module"
@@ -32,7 +32,7 @@ class Event(NamedTuple):
 
 
 def save(
-    path: FilePath, rows: Iterable[Cost], events: Sequence[Event], lost: int, timed: bool
+    path: FilePath, rows: Iterable[Cost], events: Sequence[Span], lost: int, timed: bool
 ) -> None:
     """Write the file that the path's ending names."""
     name = Path(checked_path(path, "Ledger.save"))
@@ -52,7 +52,7 @@ def save(
         file.write(text.encode("utf-8"))
 
 
-def _trace(events: Sequence[Event], lost: int) -> str:
+def _trace(events: Sequence[Span], lost: int) -> str:
     """The events as JSON.  Times are microseconds after the first event."""
     first = min((event.start for event in events), default=0)
     found: list[dict[str, Any]] = [
