@@ -21,7 +21,7 @@ from typing import Any
 from tinygrad_lite import is_grad_enabled, mistakes, recorded
 
 from ._loops import repeats
-from ._steps import Steps, clock
+from ._steps import Steps, numbers
 
 FEW = 3  # steps before a first call that is none among the steps
 MORE = 8  # times as many steps as lay between such calls before
@@ -31,7 +31,7 @@ class Mode:
     """What is known of the mode of a module.
 
     training  what train() or eval() set last; None if nobody called them
-    since     `clock.steps` at that time
+    since     the number of that, from `numbers`
     steps     those of the optimisers of its model, and `Steps.begun` when they were looked for
     called    how many steps there had been at the last call that was looked at; None before the
               first
@@ -72,7 +72,7 @@ def _forget(key: int, reference: object) -> None:
 def mode_was_set(module: Any, training: bool) -> None:
     """train() or eval() was called."""
     mode = mode_of(module)
-    mode.training, mode.since = training, clock.steps
+    mode.training, mode.since = training, next(numbers)
 
 
 def drops(layer: Any, p: float) -> bool:

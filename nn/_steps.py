@@ -1,25 +1,18 @@
 """The steps of optimisers: what they notice of the training loop, and what others ask of them."""
 
+import sys
 import weakref
+from collections.abc import Sequence
+from itertools import count
 from typing import Any, ClassVar
+from weakref import ref
 
 from numpy import ndarray
 
 from tinygrad_lite import Tensor, mistakes
 
-EVERY = 16  # steps, of which one is looked at, and each of the first ones
-
-
-class Clock:
-    """How many steps all optimisers made: in an object, since a class is slow to write to."""
-
-    __slots__ = ("steps",)
-
-    def __init__(self) -> None:
-        self.steps = 0
-
-
-clock = Clock()
+# Of the steps of all optimisers, and of other events in a training loop.
+numbers = count(1)
 
 
 class Steps:
@@ -27,15 +20,16 @@ class Steps:
 
     count     how many there were, without the replays of captured ones
     captured  whether there may be such replays
-    last      the number of the last one among those of all optimisers, which `clock` counts
+    enough    how many gradients a step has that is not looked at more closely
+    last      the number of the last one, from `numbers`
     trained   weak references to the parameters, from the first step on
-    used      a weak reference to a gradient that a step used, the last that was looked at: one
-              gradient stands for all, since zeroing is a matter of the loop, not of a parameter
+    used      a weak reference to a gradient that the last step used: one stands for all, since
+              zeroing is a matter of the loop, not of a parameter
     lacking   how many steps lacked gradients
     watch     what observes the step after the second of these
     """
 
-    __slots__ = ("captured", "count", "lacking", "last", "trained", "used", "watch")
+    __slots__ = ("captured", "count", "enough", "lacking", "last", "trained", "used", "watch")
 
     known: ClassVar[list["Steps"]] = []  # those of all optimisers that made one
     begun: ClassVar[int] = 0  # how many optimisers did
@@ -43,29 +37,40 @@ class Steps:
     def __init__(self) -> None:
         self.count = self.last = self.lacking = 0
         self.captured = False
+        self.enough = sys.maxsize
         self.watch: mistakes.Unreached | None = None
         self.trained: list[weakref.ref[Tensor]] = []
         self.used: weakref.ref[ndarray[Any, Any]] | None = None
-
-    def begin(self, parameters: list[Tensor]) -> None:
-        """Before the first step."""
-        self.trained = [weakref.ref(parameter) for parameter in parameters]
-        Steps.known[:] = [one for one in Steps.known if one.train(None)]
-        Steps.known.append(self)
-        Steps.begun += 1
 
     def train(self, chosen: set[int] | None) -> bool:
         """Whether one of the parameters is still there, and among those of these identities."""
         living = (reference() for reference in self.trained)
         return any(p is not None and (chosen is None or id(p) in chosen) for p in living)
 
-    def note(self, gradient: ndarray[Any, Any]) -> None:
-        """A step is about to use this gradient; whether it was zeroed is asked in some of them."""
-        self.count += 1
-        self.last = clock.steps = clock.steps + 1
-        if self.count <= EVERY or not self.count % EVERY:
+    def note(self, optimiser: Any, gradients: Sequence[ndarray[Any, Any]]) -> None:
+        """A step of this optimiser is about to use these gradients."""
+        gradient = gradients[0]
+        if mistakes.sums:
             self.look(gradient)
-            self.used = weakref.ref(gradient)
+        self.used = ref(gradient)
+        self.count += 1
+        self.last = next(numbers)
+        if len(gradients) < self.enough:
+            self._look_at_all(optimiser, len(gradients))
+
+    def _look_at_all(self, optimiser: Any, found: int) -> None:
+        """The first step; one that lacks gradients; and one that was observed."""
+        if not self.trained:
+            self._begin(optimiser.params)
+        if found < len(self.trained) or self.watch is not None:
+            self._lack(optimiser)
+        self.enough = len(self.trained) if self.watch is None else sys.maxsize
+
+    def _begin(self, parameters: list[Tensor]) -> None:
+        self.trained = [weakref.ref(parameter) for parameter in parameters]
+        Steps.known[:] = [one for one in Steps.known if one.train(None)]
+        Steps.known.append(self)
+        Steps.begun += 1
 
     def capture(self, gradient: Any) -> None:
         """A step that uses this gradient is being captured."""
@@ -80,7 +85,7 @@ class Steps:
                 "to what is there; call zero_grad() in each step, before backward()"
             )
 
-    def lack(self, optimiser: Any) -> None:
+    def _lack(self, optimiser: Any) -> None:
         """A step found parameters without a gradient.
 
         A warning if the loss depends on one that never had one; the second such step asks for that,

@@ -29,7 +29,7 @@ from .methods._operands import plain_array
 from .methods.joining import from_list
 from .mistakes.data_writes import written_through_data
 from .mistakes.gradient_watch import look_at_gradients, watching
-from .mistakes.kept_graphs import EVERY, passes, remember
+from .mistakes.kept_graphs import remember, turns
 from .mistakes.losses import look
 from .mistakes.missing_gradients import gradient_missing
 from .mistakes.updates_by_hand import updated
@@ -397,8 +397,8 @@ class Tensor(TensorMethods, NumpyProtocol, Displayed, OtherNames):
             look_at_gradients(self, release=not retain)
         else:
             backpropagate(roots, retain=retain)
-        if not retain and not next(passes) % EVERY:
-            remember(root)
+        if next(turns):
+            remember(root, retain)
         return self
 
     def _root(self, name: str) -> Any:
@@ -418,7 +418,9 @@ class Tensor(TensorMethods, NumpyProtocol, Displayed, OtherNames):
                     f"{name}: the tensor has shape {self._data.shape}, and only one number has "
                     "a default gradient; take .sum() or .mean() first, or pass one of that shape"
                 )
-            return self._wrap(np.ones(self._data.shape, self._data.dtype), None)
+            one = np.empty(self._data.shape, self._data.dtype)  # quicker than np.ones
+            one.fill(1)
+            return self._wrap(one, None)
         if not isinstance(gradient, TensorBase):
             array = plain_array(gradient, f"{name}: gradient")
             with np.errstate(all="ignore"):

@@ -73,8 +73,10 @@ class Chunks:
         flat = parameter.ravel() if axes is None else self._flat(parameter, axes)
         for name in names:
             array = state[name]
-            straight = axes is None and array.flags.c_contiguous
-            part[name] = array.ravel() if straight else self._flat(array, axes)
+            if axes is None and array.flags.c_contiguous:
+                part[name] = array.ravel()
+            else:
+                part[name] = self._flat(array, axes)
         part |= numbers
         flat_gradient = (gradient if axes is None else gradient.transpose(axes)).ravel()
         if size <= CHUNK:

@@ -28,7 +28,7 @@ class FiniteSteps:
         """Before a step: raise FloatingPointError if a gradient or a parameter is not finite."""
         tensors = [update.parameter for update in updates]
         parameters = [tensor.data for tensor in tensors]
-        gradients = [tensor.grad.data for tensor in tensors]  # type: ignore[union-attr]
+        gradients = [update.gradient for update in updates]
         given = (optimiser, recording is not None, tensors, parameters, gradients)
         if recording is None:
             check(*given)

@@ -245,9 +245,8 @@ class LBFGS(Optimizer):
             else parameter.grad.data.reshape(-1)
             for parameter in self.params
         ]
-        if not self._steps.count:
-            self._steps.begin(self.params)
-        self._steps.note(next(p.grad.data for p in self.params if p.grad is not None))
+        first = next(p.grad.data for p in self.params if p.grad is not None)
+        self._steps.note(self, [first] * len(parts))  # here none is said to lack one
         return np.concatenate([*parts, np.empty(0, np.float32)])
 
     def _move(self, t: float, d: Array) -> None:

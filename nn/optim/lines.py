@@ -166,7 +166,7 @@ def in_lines(recording: Any, optimiser: Any, formula: Formula, updates: Sequence
     }
     counts = []
     with np.errstate(all="ignore"):
-        for (_, state, _, group, as_is), data, gradient in updates:
+        for (_, state, _, group, as_is, _), data, gradient in updates:
             carried = options[id(group)]
             names, numbers = optimiser.keeps(carried), optimiser.numbers(carried)
             after = optimiser.advance({n: Count(recording, state[n]) for n in numbers}, carried)

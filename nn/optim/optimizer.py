@@ -153,22 +153,20 @@ class Optimizer(Notebook):
                 "step: no parameter has a gradient; call loss.backward() first, after zero_grad(), "
                 "and make the optimizer after the model, from the parameters that the model uses"
             )
-        if self.finiteness is not None:
-            self.finiteness.begin(self, updates, recording)
-        for update in updates:  # before there are references to the arrays
-            update.parameter.mark_changed()
-        parameters = [update.parameter.data for update in updates]
-        gradients = [update.parameter.grad.data for update in updates]  # type: ignore[union-attr]
+        run: Callable[..., None] = apply
+        finiteness = self.finiteness
+        if finiteness is not None:
+            finiteness.begin(self, updates, recording)
+            run = finiteness.apply
+        tensors, *_, gradients = zip(*updates, strict=True)
+        for tensor in tensors:  # before there are references to the arrays
+            tensor.mark_changed()
+        parameters = [tensor.data for tensor in tensors]
         whole = type(self).apply_whole is not Optimizer.apply_whole
         formula = self.apply_whole if whole else self.apply_single
         if recording is None:
-            if not self._steps.count:
-                self._steps.begin(self.params)
-            self._steps.note(gradients[0])
-            if len(updates) < len(self._steps.trained) or self._steps.watch is not None:
-                self._steps.lack(self)
+            self._steps.note(self, gradients)
             observer = Observer.current("module")  # may measure the update
-            run = apply if self.finiteness is None else self.finiteness.apply
             if observer is None:
                 run(self, formula, whole, updates, parameters, gradients)
             else:
@@ -181,13 +179,14 @@ class Optimizer(Notebook):
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Set the gradients of all parameters to None, or to zeros."""
-        to_none = arguments.flag(set_to_none, "zero_grad: set_to_none")
+        if set_to_none is not True and not arguments.flag(set_to_none, "zero_grad: set_to_none"):
+            for parameter in self.params:
+                if parameter.grad is not None:
+                    parameter.grad = Tensor.from_array(np.zeros_like(parameter.grad.data))
+            return
         for group in self.param_groups:
             for parameter in group["params"]:
-                if to_none:
-                    parameter.zero_grad()
-                elif parameter.grad is not None:
-                    parameter.grad = Tensor.from_array(np.zeros_like(parameter.grad.data))
+                parameter.zero_grad()
 
     # Groups and options
 

@@ -15,8 +15,9 @@ from .groups import Group
 class Due(NamedTuple):
     """A parameter that is to be updated, with all that its update needs.
 
-    names  of the arrays in its state
-    as_is  whether the formula can run on the arrays as they are
+    names     of the arrays in its state
+    as_is     whether the formula can run on the arrays as they are
+    gradient  the array that is its gradient
     """
 
     parameter: Tensor
@@ -24,6 +25,7 @@ class Due(NamedTuple):
     names: Sequence[str]
     group: Group
     as_is: bool
+    gradient: Array
 
 
 def due(optimiser: Any, given: Mapping[int, tuple[Array, Array]] | None = None) -> list[Due]:
@@ -49,7 +51,7 @@ def due(optimiser: Any, given: Mapping[int, tuple[Array, Array]] | None = None) 
             if gradient is not None:
                 state = optimiser.state[parameter]
                 as_is = _fits(optimiser, parameter, data, gradient, state, names, numbers)
-                found.append(Due(parameter, state, names, group, as_is))
+                found.append(Due(parameter, state, names, group, as_is, gradient))
     return found
 
 
@@ -63,7 +65,7 @@ def apply(
 ) -> None:
     """Apply the formula to every parameter that is due, then keep its new numbers."""
     chunks, counts = Chunks(whole), []
-    for (_, state, names, group, as_is), data, gradient in zip(
+    for (_, state, names, group, as_is, _), data, gradient in zip(
         updates, parameters, gradients, strict=True
     ):
         task = formula

@@ -307,7 +307,7 @@ def test_a_copy_of_an_optimiser_begins_anew():
 
 
 def test_what_is_noted_of_sums_goes_with_them():
-    sums = sys.modules["tinygrad_lite.arrays.reused"]._sums
+    sums = sys.modules["tinygrad_lite.arrays.reused"].sums
     loop = Loop()
     with TOLD:
         for _ in range(60):

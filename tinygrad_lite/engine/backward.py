@@ -269,8 +269,7 @@ def _hand_over(arrived: Gradients, taken: set[int]) -> None:
     found = []
     with _accumulating.lock:
         for node, gradient in arrived.items():
-            tensor = node.holder() if node.holder else None
-            if tensor is None:
+            if node.holder is None or (tensor := node.holder()) is None:
                 continue
             held: Any = tensor._grad
             if held is not None and getattr(held, "shape", None) != tensor._data.shape:
@@ -281,12 +280,12 @@ def _hand_over(arrived: Gradients, taken: set[int]) -> None:
             found.append((tensor, gradient))
         for tensor, gradient in found:
             own, held = _own(tensor, gradient, taken), tensor._grad
-            if held is None:
-                tensor._grad = own
-            elif isinstance(gradient, TensorBase):  # recorded
-                tensor._grad = held + own
-            else:  # in new memory: the user may hold the old one
-                tensor._grad = tensor._wrap(accumulated(array_of(held), own._data), None)
+            if held is not None and isinstance(gradient, TensorBase):  # recorded
+                own = held + own
+            elif held is not None:  # in new memory: the user may hold the old one
+                array = held._data if isinstance(held, TensorBase) else np.asarray(held)
+                own._data = accumulated(array, own._data)
+            tensor._grad = own
 
 
 def _own(tensor: TensorBase, gradient: Any, taken: set[int]) -> TensorBase:

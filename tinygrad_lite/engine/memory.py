@@ -15,7 +15,7 @@ import numpy as np
 
 from ..arrays.locks import ProcessLock
 from ..arrays.ownership import Array, memory_owner
-from .recording import Observer, serials, user_line
+from .recording import Observer, modes, serials, user_line
 
 
 class _Changes(ProcessLock):
@@ -40,7 +40,7 @@ class _Changes(ProcessLock):
         """
         if references(tensor) > _ALONE or self.alerts:
             self.remember(tensor)
-        if (observer := Observer.current("wrote")) is not None:
+        if modes.get().watched and (observer := Observer.current("wrote")) is not None:
             observer.wrote(tensor._data)
 
     def remember(self, tensor: Any, tell: Callable[[str, str], None] | None = None) -> None:

@@ -37,8 +37,8 @@ class ReduceMethods(Theme):
         """Sum; bools and integers are added as int64.  0 for no elements."""
         x = accumulable(self, dtype, "sum")
         axes = normalize_axes(axis, x.ndim, "sum")
-        if len(shape := x._data.shape) == 2 and shape[0] == shape[1] and len(axes) == 2:
-            _look_at_square("sum", x)
+        if len(axes) == 2 and x.ndim == 2:
+            _look_at_matrix("sum", x)
         total = Sum.apply(x, axes=axes, keepdim=flag(keepdim, "sum: keepdim"))
         return in_dtype(total, dtype, "sum")
 
@@ -257,17 +257,18 @@ def _order(name: str, p: Any) -> float:
     return found
 
 
-def _look_at_square(name: str, x: TensorBase) -> None:
-    """All of an (N, N) tensor is reduced: perhaps (N, 1) met (N,) by mistake."""
-    if x._node is not None:
+def _look_at_matrix(name: str, x: TensorBase) -> None:
+    """All of a matrix is reduced: if it is (N, N), perhaps (N, 1) met (N,) by mistake."""
+    rows, columns = x._data.shape
+    if rows == columns and x._node is not None:
         imported("tinygrad_lite.mistakes.broadcasts").look(name, x)
 
 
 @in_single
 def _mean(x: Any, axis: Axis, keepdim: bool) -> Any:
     axes = normalize_axes(axis, x.ndim, "mean")
-    if len(shape := x._data.shape) == 2 and shape[0] == shape[1] and len(axes) == 2:
-        _look_at_square("mean", x)
+    if len(axes) == 2 and x.ndim == 2:
+        _look_at_matrix("mean", x)
     return Mean.apply(x, axes=axes, keepdim=flag(keepdim, "mean: keepdim"))
 
 

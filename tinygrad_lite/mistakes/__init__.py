@@ -13,7 +13,7 @@ unreached          weights on which the loss depends, and which get no gradient
 instructions       what the user's code is doing where a mistake is suspected
 """
 
-from ..arrays.reused import is_reused
+from ..arrays.reused import is_reused, sums
 from .gradient_watch import GradientWatch
 from .losses import trial
 from .lost import is_lost
@@ -26,6 +26,7 @@ __all__ = [
     "Unreached",
     "is_lost",
     "is_reused",
+    "sums",
     "tell",
     "trial",
 ]
