@@ -217,6 +217,23 @@ def test_pairs_on_purpose_are_silent():
         assert np.isfinite(loss.item())
 
 
+def test_a_column_and_a_row_beside_a_matrix_are_silent():
+    """As of distances, attention, factors of rows and of columns, and effects of both."""
+    a, b = (Tensor(X.copy(), requires_grad=True) for _ in range(2))
+    rows, columns = (a * a).sum(1, keepdim=True), (b * b).sum(1)
+    score, other = model(Tensor(X)), model(Tensor(X)).reshape(-1)
+    weights = Tensor(np.ones((N, N), np.float32), requires_grad=True)
+    for loss in (
+        (rows + columns - 2 * a @ b.T).mean(),
+        (rows - 2 * (a @ b.T) + columns).relu().sqrt().sum(),
+        (score * other * weights).sum(),
+        ((a @ b.T) + score + other - np.ones((N, N), np.float32)).square().mean(),
+        (score - score.squeeze(1)).sigmoid().mean(),
+        (score.reshape(-1) - score).square().mean(),
+    ):
+        assert np.isfinite(loss.item())
+
+
 def test_what_is_not_a_loss_is_silent():
     with no_grad():
         pred = model(Tensor(X))

@@ -9,8 +9,7 @@ is told.  Nor is it where anything else is not sure.
 Imported when such a tensor is summed for the first time.
 """
 
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
@@ -40,7 +39,7 @@ def look(total: str, tensor: Any) -> None:
     if size < 2:
         return
     frame = user_frame()
-    for node in islice(_followed(tensor._node, (size, size), frame), _MOST_NODES):
+    for node in _followed(tensor._node, (size, size), frame):
         found = _mistaken(node, size, frame)
         if found is not None:
             shapes, names = found
@@ -60,15 +59,22 @@ def look(total: str, tensor: Any) -> None:
             return
 
 
-def _followed(node: Node, shape: Shape, frame: FrameType) -> Iterator[Any]:
-    """The elementwise ops that made a tensor of this shape, from this node backwards."""
-    stack, seen = [node], {node}
-    while stack:
+def _followed(node: Node, shape: Shape, frame: FrameType) -> list[Any]:
+    """The elementwise ops that made a tensor of this shape, from this node backwards.
+
+    None of them if one was given a matrix of this shape that something else made: that is the
+    shape which is meant, as in `(a * a).sum(1, keepdim=True) + (b * b).sum(1) - 2 * a @ b.T`.
+    """
+    stack, seen, found = [node], {node}, list[Any]()
+    while stack and len(found) < _MOST_NODES:
         op: Any = stack.pop()
         if type(op).__name__ not in _ELEMENTWISE:
-            continue
-        yield op
+            return []
+        found.append(op)
         shapes = [_shape_of(op, position) for position in range(len(op.parents))]
+        given = (known for one, known in zip(op.parents, shapes, strict=True) if one is None)
+        if type(op).__name__ in _SIGNS and shape in given:
+            return []
         unknown = None in shapes
         if unknown and not _with_a_number(op, frame):
             continue  # another operand may have this shape on its own
@@ -76,6 +82,7 @@ def _followed(node: Node, shape: Shape, frame: FrameType) -> Iterator[Any]:
             if parent is not None and parent.out_shape == shape and parent not in seen:
                 seen.add(parent)
                 stack.append(parent)
+    return found
 
 
 def _shape_of(op: Any, position: int) -> Shape | None:
@@ -107,7 +114,8 @@ def _mistaken(op: Any, size: int, frame: FrameType) -> Any:
     if None not in op.parents:
         if set(shapes) != {column, row} or _is_inserted(op.parents[shapes.index(column)], size):
             return None
-        return shapes, names
+        first, second = map(_before_views, op.parents)
+        return None if first is second else (shapes, names)
     constant = op.parents.index(None)
     other = op.parents[1 - constant]
     wanted = row if other.out_shape == column else column
@@ -121,6 +129,13 @@ def _mistaken(op: Any, size: int, frame: FrameType) -> Any:
             return None
         shapes[constant] = wanted
     return shapes, names
+
+
+def _before_views(node: Any) -> Any:
+    """The node whose result this is a view of: x, of x.squeeze(1)."""
+    while getattr(node, "views", False) and len(node.parents) == 1 and node.parents[0] is not None:
+        (node,) = node.parents
+    return node
 
 
 def _is_inserted(node: Node, size: int) -> bool:
