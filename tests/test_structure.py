@@ -50,12 +50,17 @@ ROOMS = {
         "training",
     ],
 }
+# The folders of show/: each may import from those before it.
+SHOW = [
+    *("graph", "outline", "formulas", "page", "picture", "finiteness", "explaining", "ledger"),
+]
 # Where the small files of a room are tested for circles too.
 FOLDERS = [
     *(f"tinygrad_lite/{room}" for room in ("arrays", "engine", "ops", "methods")),
     *(f"tinygrad_lite/{room}" for room in ("numpy_protocol", "capturing", "check", "show")),
     "tinygrad_lite/mistakes",
     "tinygrad_lite/capturing/printing",
+    *(f"tinygrad_lite/show/{folder}" for folder in SHOW),
     *(
         "nn/layers",
         "nn/functional",
@@ -135,6 +140,19 @@ def test_imports_run_one_way(package: str) -> None:
     assert against == []
 
 
+def test_the_folders_of_show_import_one_way() -> None:
+    folder = ROOT / "tinygrad_lite" / "show"
+    assert {path.parent.name for path in folder.glob("*/__init__.py")} == {*SHOW}
+    found = set()
+    for path in folder.glob("*/*.py"):
+        for _, name in imported(path):
+            parts = name.removeprefix("tinygrad_lite.show.").split(".")
+            if name.startswith("tinygrad_lite.show.") and parts[0] in SHOW:
+                found.add((path.parent.name, parts[0]))
+    assert len(found) > 10
+    assert [(a, b) for a, b in found if SHOW.index(a) < SHOW.index(b)] == []
+
+
 def test_arrays_know_nothing() -> None:
     assert not [arrow for arrow in arrows("tinygrad_lite") if arrow[0] == "arrays"]
 
@@ -144,6 +162,7 @@ def test_arrays_know_nothing() -> None:
     [
         "tinygrad_lite/arrays",
         "tinygrad_lite/mistakes",
+        *(f"tinygrad_lite/show/{folder}" for folder in SHOW),
         *(each for each in FOLDERS if each.startswith(("nn/layers", "nn/optim"))),
     ],
 )

@@ -12,8 +12,8 @@ from selenium.webdriver.common.keys import Keys
 import nn
 import tinygrad_lite as tl
 from tinygrad_lite import Tensor, keep_values
-from tinygrad_lite.show.formulas import variable
-from tinygrad_lite.show.page_rules import formula_shown
+from tinygrad_lite.show.formulas.formulas import variable
+from tinygrad_lite.show.page.rules import formula_shown
 
 
 def small():

@@ -26,7 +26,7 @@ from tinygrad_lite import Tensor, checkpoint, no_grad, parallel
 from tinygrad_lite.arrays import generator, threads
 from tinygrad_lite.engine import backward, hooks
 from tinygrad_lite.engine.memory import changes
-from tinygrad_lite.show import dot
+from tinygrad_lite.show.picture import dot
 
 ROOT = Path(tinygrad_lite.__file__).parents[1]
 
@@ -350,7 +350,7 @@ def test_workers_of_multiprocessing_that_are_spawned(tmp_path) -> None:
 import multiprocessing
 import numpy as np
 from tinygrad_lite import Tensor, no_grad, parallel
-from tinygrad_lite.show import dot
+from tinygrad_lite.show.picture import dot
 
 
 def work(weights):

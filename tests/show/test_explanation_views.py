@@ -6,9 +6,9 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from tinygrad_lite import Tensor, explain, keep_values
-from tinygrad_lite.show.document import Document, Math
-from tinygrad_lite.show.formulas import mathml
-from tinygrad_lite.show.shortening import shortened
+from tinygrad_lite.show.explaining.document import Document, Math
+from tinygrad_lite.show.explaining.shortening import shortened
+from tinygrad_lite.show.formulas.formulas import mathml
 
 HOSTILE = [
     "<script>alert(1)</script>",

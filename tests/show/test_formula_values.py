@@ -18,8 +18,8 @@ from tinygrad_lite.engine.function import Primitive
 from tinygrad_lite.engine.graph import topological_order
 from tinygrad_lite.engine.reads import input_names
 from tinygrad_lite.ops import activations, elementwise, losses, primitives
-from tinygrad_lite.show.formulas import latex_of
-from tinygrad_lite.show.keeping import kept_of
+from tinygrad_lite.show.formulas.formulas import latex_of
+from tinygrad_lite.show.graph.keeping import kept_of
 
 # Formulas that are words, or the steps of a whole sequence.
 IN_WORDS = {

@@ -10,7 +10,7 @@ import pytest
 from tinygrad_lite import Function, Tensor, explain, grad, ops
 from tinygrad_lite.engine.reads import input_names
 from tinygrad_lite.ops import primitives
-from tinygrad_lite.show.formulas import latex_of, mathml, substituted, text, variable
+from tinygrad_lite.show.formulas.formulas import latex_of, mathml, substituted, text, variable
 
 STATED = primitives()
 

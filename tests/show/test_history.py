@@ -10,9 +10,9 @@ import pytest
 import nn
 from tinygrad_lite import Function, Tensor, checkpoint, keep_values, no_grad
 from tinygrad_lite.engine.graph import Leaf
-from tinygrad_lite.show.history import History
-from tinygrad_lite.show.keeping import kept_of
-from tinygrad_lite.show.naming import Names
+from tinygrad_lite.show.graph.history import History
+from tinygrad_lite.show.graph.keeping import kept_of
+from tinygrad_lite.show.graph.naming import Names
 
 
 def named(history: History) -> dict[str, object]:

@@ -10,7 +10,7 @@ import pytest
 
 import nn
 from tinygrad_lite import Function, Tensor, cost, keep_values, profile
-from tinygrad_lite.show import keeping
+from tinygrad_lite.show.graph import keeping
 
 
 def measured():

@@ -7,7 +7,7 @@ import pytest
 
 import nn
 from tinygrad_lite import Tensor, cost, keep_values, profile
-from tinygrad_lite.show.dot import heat_colour
+from tinygrad_lite.show.picture.dot import heat_colour
 
 
 def mlp():

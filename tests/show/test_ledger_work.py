@@ -7,7 +7,7 @@ import pytest
 
 from tinygrad_lite import Tensor, cost, ops, profile
 from tinygrad_lite.ops import primitives
-from tinygrad_lite.show.work import COUNTS, ELEMENTWISE, work
+from tinygrad_lite.show.graph.work import COUNTS, ELEMENTWISE, work
 
 
 def test_every_primitive_has_a_count_and_no_other_class() -> None:

@@ -16,8 +16,8 @@ import pytest
 import nn
 import tinygrad_lite as tl
 from tinygrad_lite import Tensor, draw, keep_values
-from tinygrad_lite.show.page import SCRIPTS, WEB, json_for_html
-from tinygrad_lite.show.page_rules import formula_shown
+from tinygrad_lite.show.page.page import SCRIPTS, WEB, json_for_html
+from tinygrad_lite.show.page.rules import formula_shown
 
 
 class Tags(HTMLParser):
@@ -325,10 +325,10 @@ def test_a_leaf_a_number_and_a_tensor_without_a_graph_have_a_page(tmp_path):
 
 
 def test_costs_are_colours_with_a_legend(tmp_path):
-    from tinygrad_lite.show.history import History
-    from tinygrad_lite.show.naming import Names
-    from tinygrad_lite.show.outline import outline_of
-    from tinygrad_lite.show.page import page_text
+    from tinygrad_lite.show.graph.history import History
+    from tinygrad_lite.show.graph.naming import Names
+    from tinygrad_lite.show.outline.outline import outline_of
+    from tinygrad_lite.show.page.page import page_text
 
     loss, names = small()
     outline = outline_of(History(loss), Names.of(names, "draw"))
@@ -356,7 +356,7 @@ def test_a_call_that_failed_is_marked(tmp_path):
 
 
 def test_a_page_has_the_newest_boxes_of_a_huge_graph(tmp_path, monkeypatch):
-    monkeypatch.setattr("tinygrad_lite.show.page_data.MOST_BOXES", 100)
+    monkeypatch.setattr("tinygrad_lite.show.page.data.MOST_BOXES", 100)
     x = Tensor([1.0], requires_grad=True)
     y = x
     for _ in range(300):

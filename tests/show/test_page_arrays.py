@@ -5,7 +5,7 @@ import base64
 import numpy as np
 import pytest
 
-from tinygrad_lite.show.page_arrays import ArrayTable, array_shown, brief, map_of, size_text
+from tinygrad_lite.show.page.arrays import ArrayTable, array_shown, brief, map_of, size_text
 
 
 def decoded(found):

@@ -11,7 +11,8 @@ import pytest
 
 import nn
 from tinygrad_lite import Function, Tensor, checkpoint, keep_values, record_source_lines
-from tinygrad_lite.show import Picture, draw, folding
+from tinygrad_lite.show import Picture, draw
+from tinygrad_lite.show.outline import folding
 
 
 def boxes_of(picture: Picture) -> dict[str, list[str]]:

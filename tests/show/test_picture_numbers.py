@@ -6,7 +6,7 @@ import pytest
 import nn
 from tinygrad_lite import Tensor, draw, keep_values, no_grad
 from tinygrad_lite.show import Picture
-from tinygrad_lite.show.summaries import summary
+from tinygrad_lite.show.outline.summaries import summary
 
 ASK = "call inside `with keep_values():`"
 

@@ -9,8 +9,8 @@ from cases import CASES
 import tinygrad_lite as tl
 from tinygrad_lite import Tensor, keep_values
 from tinygrad_lite.engine.graph import Leaf, Output
-from tinygrad_lite.show.history import History
-from tinygrad_lite.show.spot_check import argument_names, checked
+from tinygrad_lite.show.graph.history import History
+from tinygrad_lite.show.page.spot_check import argument_names, checked
 
 
 def looked_at(tensor):

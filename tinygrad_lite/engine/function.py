@@ -54,7 +54,7 @@ class Primitive(Node):
     scalars       True to get 0-d arrays as NumPy scalars, with which arithmetic is faster; they are
                   saved as such, so a later write does not change them
     latex         its formulas, for `explain` and pictures: of "y" or each of `results`, and of the
-                  gradient of each input; the notation is described in show/formulas.py
+                  gradient of each input; the notation is described in show/formulas/formulas.py
     needs         on an instance: for each input, whether its gradient is wanted
 
     Keyword arguments of `apply` go to `__init__`; keep options and constants (axes, masks, shapes)

@@ -50,7 +50,7 @@ class GradientWatch:
             self.cause = None
         elif self.cause is None and any(tensor._node in nodes for tensor in bad):
             with suppress(Exception):  # whatever happens there, the step says what it knows
-                self.cause = imported("tinygrad_lite.show.nonfinite").trace_nan(loss)
+                self.cause = imported("tinygrad_lite.show.finiteness.nonfinite").trace_nan(loss)
 
 
 def look_at_gradients(loss: TensorBase, release: bool) -> None:

@@ -170,7 +170,7 @@ def _cause(loss: TensorBase | None) -> tuple[str, bool | None]:
         return "call the function itself, without capture, on this batch, to be told which op", None
     with suppress(Exception):  # whatever happens there, the program goes on
         if len(topological_order([loss._node])) <= LARGEST_GRAPH:  # type: ignore[list-item]
-            found = imported("tinygrad_lite.show.nonfinite").trace_nan(loss)
+            found = imported("tinygrad_lite.show.finiteness.nonfinite").trace_nan(loss)
             text, rate = found.summary(), found.overflow
             if not found.line and "keep_values" not in text:
                 text += "; inside `with keep_values():` trace_nan(loss) knows the line too"

@@ -4,7 +4,7 @@ In every file here: `reads` names, for each input, what its gradient reads, so t
 saved (y is the result); `fresh` says that backward returns new arrays, `broadcasts` that forward
 broadcasts its inputs; `self.needs[i]` is whether the gradient of input i is wanted.  `__slots__`
 are the attributes of an operation: its options.  `latex` has the formula of y and that of each
-gradient, `\bar{y}` being the one that arrives: see show/formulas.py.
+gradient, `\bar{y}` being the one that arrives: see show/formulas/formulas.py.
 """
 
 import math
