@@ -66,6 +66,18 @@ def test_a_graph_that_is_lost_on_the_way(between):
     assert seen[0].filename == __file__
 
 
+@pytest.mark.parametrize("name", ["relu", "elu", "gelu", "softplus", "tanh"])
+def test_a_rule_that_runs_operations_is_no_new_batch(name):
+    class Deeper(Net):
+        def forward(self, x):
+            h = self.between(self.encoder(x).tanh())
+            return getattr(self.decoder(h), name)()
+
+    with TOLD as seen:
+        train(Deeper(LOST["detach"]))
+    assert len(seen) == 1
+
+
 def test_what_it_says():
     with TOLD as seen:
         train(Net(LOST["detach"]))

@@ -40,7 +40,7 @@ class Unreached(Observer):
         self.results: dict[Any, list[tuple[Array, Origins]]] = {}  # by shape and dtype
         self.cuts: dict[int, tuple[Any, Origins]] = {}
         self.lines: dict[int, str] = {}
-        self.passed = False
+        self.passed = self.in_rule = False
         self.batches = self.ops = 0
 
     def begin(self) -> None:
@@ -65,8 +65,11 @@ class Unreached(Observer):
         self.ops += 1
         if self.ops > _OPERATIONS or self.batches > _BATCHES:  # no step comes
             self._end()
-        elif is_grad_enabled():
-            if self.passed:  # another batch: what was computed before is of no use
+        elif is_grad_enabled() and not (self.in_rule and not any(op.needs)):
+            # Not what a rule computes on arrays, such as the mask of relu.
+            if (
+                self.passed and not self.in_rule
+            ):  # another batch: what was computed before is of no use
                 self.batches += 1
                 self._forget()
             self._follow(op, arrays, result if isinstance(result, tuple) else (result,))
@@ -79,7 +82,11 @@ class Unreached(Observer):
         if cut is not None and cut[0] is node:
             for position, line in cut[1].items():
                 self.lines.setdefault(position, line or "")
-        return super().backward(node, gradient)
+        outer, self.in_rule = self.in_rule, True
+        try:
+            return super().backward(node, gradient)
+        finally:
+            self.in_rule = outer
 
     def _follow(self, op: Any, arrays: Sequence[Any], results: Sequence[Any]) -> None:
         origins: Origins = {}
