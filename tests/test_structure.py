@@ -5,7 +5,7 @@ import io
 import re
 import tokenize
 from collections import Counter
-from collections.abc import Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -83,18 +83,25 @@ def files(package: str) -> list[Path]:
     return sorted((ROOT / package).rglob("*.py"))
 
 
-def imported(path: Path) -> Iterator[tuple[ast.AST, str]]:
+@cache
+def nodes(path: Path) -> list[ast.AST]:
+    """The whole syntax tree of a file, in a list: several tests read each."""
+    return [*ast.walk(ast.parse(path.read_text()))]
+
+
+@cache
+def imported(path: Path) -> list[tuple[ast.AST, str]]:
     """Every import of a file, wherever it stands, with the full name of what it imports."""
     place = path.relative_to(ROOT).with_suffix("").parts
-    for node in ast.walk(ast.parse(path.read_text())):
+    found: list[tuple[ast.AST, str]] = []
+    for node in nodes(path):
         if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield node, alias.name
+            found += [(node, alias.name) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = place[: len(place) - node.level] if node.level else ()
             stem = (*base, *node.module.split(".")) if node.module else base
-            for alias in node.names:
-                yield node, ".".join((*stem, alias.name))
+            found += [(node, ".".join((*stem, alias.name))) for alias in node.names]
+    return found
 
 
 def arrows(package: str) -> Counter[tuple[str, str]]:
@@ -208,8 +215,8 @@ def test_lines_of_code_are_counted_without_words() -> None:
 def test_no_import_of_ours_hides_in_a_function() -> None:
     for package in ROOMS:
         for path in files(package):
-            for function in ast.walk(ast.parse(path.read_text())):
-                if isinstance(function, ast.FunctionDef | ast.Lambda):
+            for function in nodes(path):
+                if isinstance(function, ast.FunctionDef):  # a lambda holds no statement
                     for node in ast.walk(function):
                         assert not (isinstance(node, ast.ImportFrom) and node.level), path
                         names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
@@ -228,7 +235,7 @@ def test_nn_uses_only_what_is_public() -> None:
     used, hidden = set(), []
     for path in files("nn"):
         used |= {name for _, name in imported(path) if name.startswith("tinygrad_lite")}
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes(path):
             if isinstance(node, ast.Attribute) and re.match("_(?!_)", node.attr):
                 hidden.append(ast.unparse(node))
     assert "tinygrad_lite.Tensor" in used

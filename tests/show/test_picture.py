@@ -320,19 +320,19 @@ def chain(length: int) -> Tensor:
     return value
 
 
-def test_a_chain_of_100_000_ops_is_one_box() -> None:
-    value = chain(100_000)
+def test_a_chain_of_20_000_ops_is_one_box() -> None:
+    value = chain(20_000)
     start = time.perf_counter()
     picture = draw(value)
-    assert time.perf_counter() - start < 20
+    assert time.perf_counter() - start < 5
     assert [lines[0] for lines in boxes_of(picture).values()] == [
         "parameter 1",
         "1",
         "Mul",
-        "99,999 x Mul",
+        "19,999 x Mul",
     ]
     assert picture.caption == (
-        "A graph of 100,000 ops. It has more than 300 boxes, so it is folded. "
+        "A graph of 20,000 ops. It has more than 300 boxes, so it is folded. "
         "Equal parts that follow each other share one box."
     )
 
