@@ -28,6 +28,13 @@ def test_statistics_and_histogram_are_those_of_numpy(dtype):
     assert (shown["histogram"]["low"], shown["histogram"]["high"]) == (edges[0], edges[-1])
 
 
+def test_a_few_long_elements_are_told_on_one_line():
+    shown = brief(np.full((3, 3), -12340.0))["text"]
+    row = "[-1.234e+04, -1.234e+04, -1.234e+04]"
+    assert shown == f"[{row}, {row}, {row}]"
+    assert brief(np.ones((0, 3)))["text"] == "no elements"
+
+
 def test_nan_inf_and_zeros_are_counted_apart():
     array = np.array([np.nan, np.inf, -np.inf, 0.0, 0.0, *range(1, 16)])
     shown = array_shown(array)

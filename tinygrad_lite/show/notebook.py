@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from ..engine.graph import Array, Leaf, TensorBase
+from .outline.summaries import histogram as counted
+from .outline.summaries import one_line
 
 BLOCKS = "".join(map(chr, range(0x2581, 0x2589)))  # the eight bars, from one eighth to full
 BARS = 12
 MOST_CELLS = 10_000  # of a heat map; of a larger array it shows the corners
-MOST_VALUES = 9  # of an array that is shown as numbers too
 
 
 def notebook_html(value: Any) -> str | None:
@@ -93,39 +94,19 @@ def summary(tensor: TensorBase, fast: bool = False) -> str:
 
 
 def statistics(array: Array) -> str:
-    """The values if they are few; else mean, deviation, range, what is unusual, a histogram."""
-    if not array.size:
-        return "empty"
-    if array.size <= MOST_VALUES:
-        return np.array2string(array, precision=4, separator=", ").replace("\n", "")
-    if array.dtype.kind == "b":
-        return f"{np.count_nonzero(array)} of {array.size} are True"
-    finite = array[np.isfinite(array)]
-    found = []
-    if finite.size:
-        exact = finite.astype(np.float64)
-        found.append(f"mean {exact.mean():.3g}, std {exact.std():.3g}")
-        found.append(f"from {exact.min():.3g} to {exact.max():.3g}")
-    counts = {
-        "zero": array.size - np.count_nonzero(array),
-        "nan": np.count_nonzero(np.isnan(array)),
-        "inf": np.count_nonzero(np.isinf(array)),
-    }
-    found += [f"{count} {name}" for name, count in counts.items() if count]
-    bars = histogram(finite) if finite.size >= BARS else ""
-    return ", ".join(found) + (f" {bars}" if bars else "")
+    """The values if they are few; else mean, std, range, what is unusual, and a histogram."""
+    bars = histogram(array) if array.size >= BARS else ""
+    return one_line(array) + (f" {bars}" if bars else "")
 
 
-def histogram(values: Array) -> str:
+def histogram(array: Array) -> str:
     """The counts of finite values in equal intervals from the smallest to the largest, as bars.
 
     The highest bar is full; one that is not empty is never invisible.
     """
-    exact = values.astype(np.float64)
-    low, high = exact.min(), exact.max()
-    with np.errstate(over="ignore"):
-        if not (low < high and np.isfinite(high - low)):
-            return ""
-    counts, _ = np.histogram(exact, BARS, (low, high))
+    found = counted(array, BARS)
+    if found is None:
+        return ""
+    counts = np.array(found[2])
     levels = np.ceil(counts / counts.max() * len(BLOCKS)).astype(int)
     return "".join(BLOCKS[level - 1] if level else " " for level in levels)

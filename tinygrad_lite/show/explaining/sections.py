@@ -14,7 +14,7 @@ from ..formulas.formulas import variable
 from ..formulas.symbols import Symbols
 from ..graph.history import ASK, History
 from ..graph.recomputing import Recomputation
-from ..outline.summaries import summary
+from ..outline.summaries import one_line
 from ..outline.wording import shape_text
 from .differencing import compared
 from .document import Document, Inline, Math
@@ -355,8 +355,7 @@ class Sections:
 
 def _values(value: Any) -> str:
     """The values of what one step made, in a few words; "" if they are not known."""
-    lines = summary(value) if isinstance(value, np.ndarray) else []
-    return " ".join(f"{line.rstrip(',')}," for line in lines).rstrip(",")
+    return one_line(value) if isinstance(value, np.ndarray) else ""
 
 
 def _where(history: History, step: Node) -> str:

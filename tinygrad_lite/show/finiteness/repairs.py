@@ -7,7 +7,7 @@ import numpy as np
 
 from ...engine.function import Function, Primitive
 from ...engine.graph import Leaf, Node
-from ...ops.selection import Clip, Mask, Maximum, Minimum, Relu, Where
+from ...ops.selection import Mask, Where
 from ..graph.history import ASK, History
 from .known_values import UNKNOWN
 from .origins import Origin
@@ -24,7 +24,6 @@ DOMAINS = {
 }
 EXPONENTIALS = ("Exp", "Expm1", "Sinh", "Cosh")
 LINEAR = ("Linear", "Matmul", "Conv", "ConvInput", "ConvWeight")
-ONLY_SELECT = (Where, Mask, Relu, Clip, Maximum, Minimum)
 
 
 class Case:

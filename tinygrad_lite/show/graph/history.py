@@ -10,7 +10,6 @@ from typing import Any, Literal
 import numpy as np
 
 from ...arrays.float_errors import restore, silence
-from ...arrays.ownership import memory_owner
 from ...arrays.sums import unbroadcast
 from ...engine.function import Primitive
 from ...engine.graph import (
@@ -233,13 +232,3 @@ def _array(value: Any) -> Any:
         kind: Any = OutputGradients if isinstance(value, OutputGradients) else tuple
         return kind([_array(one) for one in value])
     return value
-
-
-def same_memory(a: Array, b: Array) -> bool:
-    """Whether two arrays are the same piece of memory with the same layout."""
-    return (
-        memory_owner(a) is memory_owner(b)
-        and a.ctypes.data == b.ctypes.data
-        and a.shape == b.shape
-        and a.strides == b.strides
-    )

@@ -1,4 +1,7 @@
-"""An array in a few words: its elements if they are few, else statistics of them."""
+"""An array in a few words: its elements if they are few, else statistics of them.
+
+Every view takes them from here, so that a picture, a page and a notebook say the same.
+"""
 
 from textwrap import wrap
 
@@ -18,8 +21,23 @@ def summary(array: Array) -> list[str]:
     The statistics are those of the finite elements; of bool, the share of True.
     """
     if array.size <= MOST_ELEMENTS:
-        text = number_text(array.item()) if array.ndim == 0 else elements_text(array)
+        text = _elements(array)
         return wrap(text, _LINE) or [text]
+    return _statistics(array)
+
+
+def one_line(array: Array) -> str:
+    """The same on one line; "no elements" if there are none."""
+    if not array.size:
+        return "no elements"
+    return _elements(array) if array.size <= MOST_ELEMENTS else ", ".join(_statistics(array))
+
+
+def _elements(array: Array) -> str:
+    return number_text(array.item()) if array.ndim == 0 else elements_text(array)
+
+
+def _statistics(array: Array) -> list[str]:
     if array.dtype.kind == "b":
         return [f"{_share(int(np.count_nonzero(array)), array.size)} True"]
     if array.dtype.kind not in "fiu":
@@ -35,7 +53,7 @@ def summary(array: Array) -> list[str]:
             which = "all" if finite.size == array.size else "finite ones all"
             parts.append(f"{which} {number_text(low)}")
         else:
-            mean, deviation = _moments(finite, max(abs(low), abs(high)))
+            mean, deviation = moments(finite, max(abs(low), abs(high)))
             lines.append(f"mean {number_text(mean)}, std {number_text(deviation)}")
             parts.append(f"from {number_text(low)} to {number_text(high)}")
             zeros = finite.size - int(np.count_nonzero(finite))
@@ -48,13 +66,34 @@ def summary(array: Array) -> list[str]:
     return lines
 
 
-def _moments(array: Array, largest: float) -> tuple[float, float]:
-    """Mean and standard deviation, scaled so that no square overflows or vanishes."""
+def moments(array: Array, largest: float) -> tuple[float, float]:
+    """Mean and standard deviation, scaled so that no square overflows or vanishes.
+
+    largest  the largest size of an element; above 0
+    """
     scale = float(largest)
     scaled = array.astype(np.float64) / scale
     mean = float(scaled.mean())
     scaled -= mean
     return mean * scale, float(np.sqrt(np.mean(scaled * scaled))) * scale
+
+
+def histogram(array: Array, bins: int) -> tuple[float, float, list[int]] | None:
+    """The smallest and largest finite element, and the counts in equal intervals between them.
+
+    None for bools, if all are equal, or if the range is too large for a float.
+    """
+    if array.dtype.kind not in "fiu":
+        return None
+    finite = array[np.isfinite(array)].astype(np.float64)
+    if not finite.size:
+        return None
+    low, high = float(finite.min()), float(finite.max())
+    if not low < high or not np.isfinite(2 * (high - low)):
+        return None
+    positions = (finite - low) / (high - low) * bins
+    counts = np.bincount(np.minimum(positions, bins - 1).astype(np.int64), minlength=bins)
+    return low, high, counts.tolist()
 
 
 def _non_finite(array: Array) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...engine.graph import Array
-from ..outline.summaries import MOST_ELEMENTS, summary
+from ..outline.summaries import MOST_ELEMENTS, histogram, moments, one_line, summary
 
 BINS = 24  # of a histogram
 MOST_IN_MAP = 64 * 64  # elements of a heat map
@@ -76,7 +76,7 @@ def brief(array: Any) -> dict[str, str]:
     """The shape of an array, and a few words about its elements."""
     array = np.asarray(array)
     shape = str(tuple(map(int, array.shape)))
-    return {"shape": shape, "text": ", ".join(summary(array)) if array.size else "no elements"}
+    return {"shape": shape, "text": one_line(array)}
 
 
 def array_shown(array: Array) -> dict[str, Any]:
@@ -87,10 +87,12 @@ def array_shown(array: Array) -> dict[str, Any]:
         "bytes": size_text(array.nbytes),
     }
     if array.size <= MOST_ELEMENTS:
-        return shown | {"full": "\n".join(summary(array)) if array.size else "no elements"}
+        return shown | {"full": "\n".join(summary(array)) if array.size else one_line(array)}
     shown["stats"] = _statistics(array)
-    found = _histogram(array)
-    return shown | ({"histogram": found} if found else {})
+    found = histogram(array, BINS)
+    if found is not None:
+        shown["histogram"] = dict(zip(("low", "high", "counts"), found, strict=True))
+    return shown
 
 
 def _statistics(array: Array) -> list[tuple[str, str]]:
@@ -109,15 +111,14 @@ def _statistics(array: Array) -> list[tuple[str, str]]:
         ]
     if not numbers.size:
         return rows
-    wide = numbers.astype(np.float64)
     low, high = numbers.min(), numbers.max()
     if low == high:
         rows.append(("all equal", figure(low)))
         return rows
-    scale = float(max(abs(float(low)), abs(float(high))))  # so that no square overflows
+    mean, deviation = moments(numbers, max(abs(float(low)), abs(float(high))))
     rows += [
-        ("mean", figure(float((wide / scale).mean()) * scale)),
-        ("std", figure(float((wide / scale).std()) * scale)),
+        ("mean", figure(mean)),
+        ("std", figure(deviation)),
         ("min", figure(low)),
         ("max", figure(high)),
     ]
@@ -126,20 +127,6 @@ def _statistics(array: Array) -> list[tuple[str, str]]:
         share = 100 * zeros / array.size
         rows.append(("zeros", f"{zeros:,} ({share:.3g} %)"))
     return rows
-
-
-def _histogram(array: Array) -> dict[str, Any] | None:
-    if array.dtype.kind == "b":
-        return None
-    finite = array[np.isfinite(array)].astype(np.float64)
-    if not finite.size:
-        return None
-    low, high = float(finite.min()), float(finite.max())
-    if not low < high or not np.isfinite(2 * (high - low)):
-        return None
-    bins = (finite - low) / (high - low) * BINS
-    counts = np.bincount(np.minimum(bins, BINS - 1).astype(np.int64), minlength=BINS)
-    return {"low": low, "high": high, "counts": counts.tolist()}
 
 
 def map_of(array: Array) -> dict[str, Any] | None:
