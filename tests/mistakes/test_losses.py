@@ -54,7 +54,7 @@ def test_a_batch_with_nan_is_told_with_the_step_and_the_loss_before() -> None:
     bad = Tensor([[1.0, np.nan], [3.0, 4.0]])
     (text,) = told(lambda: train(0.01, [X] * 6 + [bad] + [X] * 6))
     assert text.startswith("the loss is nan in backward pass 7 of this line, and was ")
-    assert "has nan at (0, 1), before any op that was recorded" in text
+    assert "has nan at (0, 1), before any op that was recorded; " in text
     assert "learning rate" not in text
 
 

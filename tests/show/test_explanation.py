@@ -274,6 +274,11 @@ def test_influence() -> None:
         (lambda y, x: explain(3.0), TypeError, "explain: tensor: expected a Tensor; got float"),
         (lambda y, x: explain(Tensor([1.0])), ValueError, "explain: no graph: nothing it was"),
         (lambda y, x: explain(y, 3), TypeError, "wrt: expected a Tensor, the name of one, or None"),
+        (
+            lambda y, x: explain(y, nn.ReLU()),
+            TypeError,
+            "got ReLU; pass a Module as names=, and as wrt one of its parameters",
+        ),
         (lambda y, x: explain(y, "w"), ValueError, "no tensor is named 'w'; pass names="),
         (
             lambda y, x: explain(y, "w", names={"x": x}),

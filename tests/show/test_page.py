@@ -415,3 +415,16 @@ def test_a_rule_that_fails_is_told_and_the_page_is_made(tmp_path):
     _, data = page_of(y, None, tmp_path)
     assert any("backward pass fails: no rule" in note for note in data["notes"])
     assert "fails before" in of_kind(data, "Mul")["gradient"]["missing"]
+
+
+def test_an_op_of_which_one_result_is_used_has_the_shape_of_it(tmp_path):
+    norm = nn.LayerNorm(8)
+    live = norm(Tensor.randn(4, 8)).sum()
+    box = of_kind(page_of(live, norm, tmp_path)[1], "LayerNormAffine")
+    assert box["shape"] == "(4, 8)"
+    assert box["check"] == ["none", "an input was not kept; call inside `with keep_values():`"]
+    live.backward()
+    assert of_kind(page_of(live, norm, tmp_path)[1], "LayerNormAffine")["shape"] == "(4, 8)"
+    with keep_values():
+        kept = norm(Tensor.randn(4, 8)).sum()
+    assert of_kind(page_of(kept, norm, tmp_path)[1], "LayerNormAffine")["check"][0] == "agrees"

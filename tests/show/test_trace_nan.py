@@ -224,7 +224,7 @@ def test_an_op_with_several_results() -> None:
         return lstm(x.reshape(1, 2, 2))[0].square().sum(), [x, *lstm.parameters()]
 
     for result in states(build):
-        assert result.of == "parameter 1, of shape (2, 2),"
+        assert result.of == "parameter 1 of the graph, of shape (2, 2),"
         assert result.index == (0, 1)
 
 
@@ -313,7 +313,10 @@ def test_a_tensor_of_several_elements() -> None:
 def test_a_leaf_and_a_tensor_without_a_graph() -> None:
     assert trace_nan(Tensor([1.0, np.inf])).index == (1,)
     assert not trace_nan(Tensor([1, 2]))
-    assert trace_nan(Tensor([np.nan], requires_grad=True)).of == "parameter 1, of shape (1,),"
+    assert (
+        trace_nan(Tensor([np.nan], requires_grad=True)).of
+        == "parameter 1 of the graph, of shape (1,),"
+    )
 
 
 def test_a_checkpoint_is_as_far_as_it_goes() -> None:
@@ -350,3 +353,11 @@ def test_errors() -> None:
         trace_nan(1.0)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"^trace_nan: names: expected a Module"):
         trace_nan(Tensor(1.0), names=3)
+
+
+def test_a_summary_says_where_what_was_there_before_is_read() -> None:
+    w = Tensor([1.0, 1.0], requires_grad=True)
+    with keep_values():
+        loss = (w * Tensor([1.0, np.nan])).sum()
+    text = trace_nan(loss).summary()
+    assert f", before any op that was recorded; it is read at {__file__}:" in text

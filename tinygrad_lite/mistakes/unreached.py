@@ -67,9 +67,8 @@ class Unreached(Observer):
             self._end()
         elif is_grad_enabled() and not (self.in_rule and not any(op.needs)):
             # Not what a rule computes on arrays, such as the mask of relu.
-            if (
-                self.passed and not self.in_rule
-            ):  # another batch: what was computed before is of no use
+            if self.passed and not self.in_rule:
+                # Another batch: what was computed before is of no use.
                 self.batches += 1
                 self._forget()
             self._follow(op, arrays, result if isinstance(result, tuple) else (result,))

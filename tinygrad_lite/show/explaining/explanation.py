@@ -117,8 +117,10 @@ def _targets(wrt: Any, history: History, symbols: Symbols) -> list[Node]:
     elif isinstance(wrt, TensorBase):
         label = next((printable(n, 60) for n, t in tensors.items() if t is wrt), "it")
     else:
+        model = hasattr(wrt, "named_parameters")
         raise TypeError(
             f"explain: wrt: expected a Tensor, the name of one, or None; got {type(wrt).__name__}"
+            + ("; pass a Module as names=, and as wrt one of its parameters" if model else "")
         )
     node = wrt._node
     shape = shape_text(wrt._data.shape)

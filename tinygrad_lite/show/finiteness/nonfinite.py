@@ -63,6 +63,8 @@ class NonFinite:
         given = ", ".join(f"{name} = {_value(value)}" for name, value in self.inputs.items())
         where = f" at {self.line}" if self.line else ""
         where += f" in {self.module}" if self.module else ""
+        if where and self.op is None and self.of is not None:
+            where = f"; it is read{where}"
         note = None if "keep_values" in (self.repair or "") else self.known_from
         parts = [self.headline.rstrip(".") + where, given, self.repair or "", note or ""]
         return "; ".join(part for part in parts if part)
@@ -253,7 +255,9 @@ def _found(history: History, origin: Origin, names: Names) -> NonFinite:
     line = history.line(origin.node)
     result.line = None if line is None else printable(line)
     call = history.call(origin.node)
-    result.module = None if call is None else printable(f"{call.path} ({call.kind})")
+    if call is not None:
+        kind = "" if call.kind == call.path else f" ({call.kind})"
+        result.module = printable(call.path + kind)
     result.path = _path_text(origin)
     result.known_from = _known_from(origin)
     if origin.given is not None:
@@ -291,7 +295,7 @@ def _leaf_name(history: History, leaf: Any, names: Names) -> str:
     if name is not None:
         return f"the parameter {printable(name)}"
     leaves = [node for node in history.order if isinstance(node, Leaf)]
-    return f"parameter {leaves.index(leaf) + 1}, of shape {leaf.out_shape},"
+    return f"parameter {leaves.index(leaf) + 1} of the graph, of shape {leaf.out_shape},"
 
 
 def _inputs_at(case: Case) -> dict[str, Any]:

@@ -185,10 +185,12 @@ class _Contents:
         history: Any = self.history
         found: Found = {"op": cut(type(op).__name__), "rule": self._rule(op)}
         value, call, line = history.value(op), history.call(op), history.line(op)
-        if not isinstance(value, tuple):
-            found["shape"] = _shape(op.out_shape)
-            if value is not None:
-                found["dtype"] = str(value.dtype)
+        results = [child for child, _ in history.children(op) if isinstance(child, Output)]
+        shapes = {_shape(result.out_shape) for result in results or [op]}
+        if len(shapes) == 1:  # of all results that are used
+            found["shape"] = shapes.pop()
+        if value is not None and not isinstance(value, tuple):
+            found["dtype"] = str(value.dtype)
         options = [cut(option) for option in options_of(op)]
         if options:
             found["options"] = options

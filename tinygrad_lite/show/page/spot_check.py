@@ -21,6 +21,8 @@ from ...engine.graph import Array, OutputGradients, array_of
 from ...engine.recording import Mode, modes
 from ...ops.decompositions import Cholesky, Eigh
 from ...tensor import Tensor
+from ..graph.history import ASK
+from ..graph.keeping import kept_of
 from ..graph.twins import backward_of, forward_of, twin_of, wide
 
 MOST_ELEMENTS = 4_000_000  # of all inputs and the result; a larger op takes too long
@@ -52,6 +54,8 @@ def checked(op: Any, inputs: Sequence[Any], names: Sequence[str]) -> Checked:
     except _NotChecked as reason:
         return Checked("none", str(reason))
     except Exception as error:  # a user's op may do anything
+        if kept_of(op) is None and any(value is None for value in inputs):
+            return Checked("none", f"an input was not kept; {ASK}")
         return Checked("none", f"it raised {type(error).__name__} when it ran again in float64")
     finally:
         restore(errors)
@@ -75,7 +79,7 @@ class _Spot:
         ]
         arrays = [value for value in self.inputs if isinstance(value, np.ndarray)]
         if any(value is None for value, need in zip(inputs, op.needs, strict=True) if need):
-            raise _NotChecked("its inputs were not kept; call inside `with keep_values():`")
+            raise _NotChecked(f"its inputs were not kept; {ASK}")
         if isinstance(op, (Cholesky, Eigh)):
             raise _NotChecked("it reads one triangle of a symmetric matrix, which moves as a whole")
         if not self.positions:
