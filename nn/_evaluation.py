@@ -10,6 +10,8 @@ Only calls in training mode under no_grad are looked at, and many of those are m
     calls among the steps         what a generator makes for its critic, a policy's rollouts
     weights of no optimiser       teachers, and averages of weights
     the same call in a loop       Monte Carlo dropout: for _ in range(50): model(x)
+    what a loss is made with      labels of the model's own, on which it trains next
+    two optimisers in turn        images of a generator, to look at
 """
 
 import weakref
@@ -20,10 +22,11 @@ from typing import Any
 
 from tinygrad_lite import is_grad_enabled, mistakes, recorded
 
-from ._loops import repeats
+from ._loops import is_trained_on, repeats, takes_turns
 from ._steps import Steps, numbers
 
 FEW = 3  # steps before a first call that is none among the steps
+SAMPLES = 4  # calls after the first one of them, with no step between
 MORE = 8  # times as many steps as lay between such calls before
 
 
@@ -36,17 +39,18 @@ class Mode:
     called    how many steps there had been at the last call that was looked at; None before the
               first
     gap       the most steps between two of those
+    alike     the calls since then with no step between
     repeated  whether it was asked if such a call stands in a loop that repeats it
     """
 
-    __slots__ = ("called", "gap", "reference", "repeated", "since", "steps", "training")
+    __slots__ = ("alike", "called", "gap", "reference", "repeated", "since", "steps", "training")
 
     def __init__(self, reference: "weakref.ref[Any]") -> None:
         self.reference = reference
         self.training: bool | None = None
         self.steps: tuple[int, list[Steps]] = -1, []
         self.called: int | None = None
-        self.since = self.gap = 0
+        self.since = self.gap = self.alike = 0
         self.repeated = False
 
 
@@ -103,12 +107,16 @@ def look(layer: Any, effect: str) -> None:
         mode.gap = max(mode.gap, gap)
     captured = any(one.captured for one in steps)
     if gap < enough and not (captured and before is None):
+        mode.alike += not gap
         return
     model, caller = _outermost(layer)
-    if not mode.repeated:
+    alike, mode.alike = mode.alike, 0
+    if not mode.repeated or alike >= SAMPLES:
         mode.repeated = True
         if repeats(caller):
             return
+    if is_trained_on(caller) or takes_turns(caller):
+        return
     times = "captured steps" if captured else f"{count} steps"
     inside = type(layer).__name__
     where = inside if model is layer else f"{type(model).__name__}: its {inside}"

@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 from tinygrad_lite import Tensor, arguments, is_grad_enabled, ops, warn
 
 from .. import init
-from .._evaluation import look
+from .._evaluation import look, mode_was_set
 from ..module import Module
 from ._inputs import Input, as_tensor, float_dtype, in_single, with_channels
 
@@ -190,6 +190,8 @@ class _ChannelNorm(Module):
         for buffer, start in starts:
             if buffer is not None:
                 _write(buffer, start)
+        if self.training:
+            mode_was_set(self, True)  # they are computed anew, perhaps under no_grad
 
     def _averages(self) -> tuple[Tensor | None, Tensor | None]:
         """The running averages to use or to update."""

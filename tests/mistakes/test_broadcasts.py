@@ -207,6 +207,7 @@ def test_pairs_on_purpose_are_silent():
         (net @ wide).square().mean(),
         (column - u).square().mean(),  # of each input to each centre
         (column * u).mean(),  # a layer of one input and N outputs
+        (-u.exp() * column).exp().mean(),
         ((column * u + row).tanh() - Tensor(np.ones((N, N), np.float32))).square().mean(),
         (net.T - y).square().mean() + (net - y.expand(1, N)).square().mean(),
         (-(net - wide).square()).exp().mean(),

@@ -281,6 +281,11 @@ def test_statistics_that_are_computed_anew():
     with no_grad():
         for x in (X, X * 2):
             run.model(x)
+    run.train()
+    run.model[1].reset_running_stats()
+    with no_grad():
+        for x in (X, X * 2):
+            run.model(x)
 
 
 def test_averages_of_weights_and_teachers():
@@ -351,3 +356,77 @@ def test_a_model_that_a_captured_step_trained():
         step(X)
     with no_grad(), pytest.warns(TrainingWarning, match="under no_grad and after captured steps"):
         run.model(X)
+
+
+def test_rounds_of_monte_carlo_dropout():
+    """As active learning has them: what the model is unsure of is labelled, and trained on."""
+    run = Trained(steps=0)
+    for _ in range(4):
+        run.train(10)
+        with no_grad():
+            draws = Tensor.stack([run.model(X) for _ in range(6)])
+        assert draws.var(0).data.max() > 0
+
+
+def test_labels_that_a_model_makes_for_itself():
+    run = Trained()
+    for number in range(12):
+        loss = run.model(X).square().mean()
+        if number > 5:
+            with no_grad():
+                wanted = run.model(X)
+                wanted = wanted.sigmoid()
+            loss = loss + run.model(X).mse_loss(wanted)
+        run.optimizer.zero_grad()
+        loss.backward()
+        run.optimizer.step()
+
+
+def test_a_number_that_no_loss_reads_is_a_test():
+    run = Trained()
+    with TOLD:
+        for _ in range(12):
+            with no_grad():
+                predicted = run.model(X)
+            run.optimizer.zero_grad()
+            predicted = run.model(X)
+            loss = predicted.square().mean()
+            loss.backward()
+            run.optimizer.step()
+
+
+def critic_and_generator(images):
+    generator, critic = network(nn.BatchNorm1d(4)), nn.Linear(1, 1)
+    one, two = (nn.optim.SGD(each.parameters(), lr=0.01) for each in (generator, critic))
+    for number in range(20):
+        fake = generator(X)
+        two.zero_grad()
+        (critic(fake.detach()).mean() - critic(X[:, :1]).mean()).backward()
+        two.step()
+        one.zero_grad()
+        (-critic(fake).mean()).backward()
+        one.step()
+        if number % 10 == 9:
+            with no_grad():
+                images.append(generator(X).numpy())
+    with no_grad():
+        images.append(generator(X).numpy())
+
+
+def test_images_of_a_generator():
+    images = []
+    critic_and_generator(images)
+    assert len(images) == 3
+
+
+def test_two_optimisers_of_one_loss():
+    encoder, decoder = network(), nn.Linear(1, 1)
+    one, two = (nn.optim.SGD(each.parameters(), lr=0.01) for each in (encoder, decoder))
+    for _ in range(10):
+        decoder(encoder(X)).square().mean().backward()
+        one.step()
+        two.step()
+        one.zero_grad()
+        two.zero_grad()
+    with TOLD, no_grad():
+        decoder(encoder(X))

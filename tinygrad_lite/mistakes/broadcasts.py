@@ -121,7 +121,7 @@ def _mistaken(op: Any, size: int, frame: FrameType) -> Any:
     wanted = row if other.out_shape == column else column
     if shapes[constant] not in (wanted, None) or (wanted == row and _is_inserted(other, size)):
         return None
-    if not other.parents and (wanted == column or type(op).__name__ != "Sub"):
+    if _is_of_a_weight(other) and (wanted == column or type(op).__name__ != "Sub"):
         return None  # a weight times an input, or the distance of each input to each centre
     if shapes[constant] is None or wanted == column:  # what else the code may mean must agree
         found = [operands[constant] for operands in given]
@@ -129,6 +129,16 @@ def _mistaken(op: Any, size: int, frame: FrameType) -> Any:
             return None
         shapes[constant] = wanted
     return shapes, names
+
+
+def _is_of_a_weight(node: Any) -> bool:
+    """Whether this is a weight, or computed from one alone: -rate, or scale.exp()."""
+    while node.parents:
+        before = [one for one in node.parents if one is not None]
+        if len(before) != 1 or before[0].out_shape != node.out_shape:
+            return False
+        (node,) = before
+    return True
 
 
 def _before_views(node: Any) -> Any:
