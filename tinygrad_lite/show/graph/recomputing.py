@@ -17,7 +17,7 @@ from ...engine.recording import Mode, modes, serials
 from ...ops.arithmetic import Add, Sub
 from .history import ASK, History, fitted
 from .keeping import kept_of
-from .twins import forward_of, twin_of, wide
+from .twins import forward_of, wide, wide_twin_of
 from .work import shape_of, work
 
 MOST_STEPS = 20_000  # of a graph in which values that were not saved are computed again
@@ -207,7 +207,7 @@ def _pulled(node: Any, gradient: Any) -> Sequence[Any]:
 
 def _forward(node: Primitive, inputs: list[Any], twins: dict[Node, Any] | None = None) -> Any:
     """Run the forward of a copy of the node, so that what it notes on itself stays as it is."""
-    op = twin_of(node)
+    op = wide_twin_of(node)
     token, errors = modes.set(Mode()), silence()
     try:
         value = forward_of(op, inputs)

@@ -1,4 +1,4 @@
-"""An operation run again in float64, on a copy: what it noted on itself stays as it is.
+"""An operation run again, on a copy: what it noted on itself stays as it is.
 
 A user's op may draw random numbers.  Those that follow in the user's program stay the same.
 """
@@ -16,7 +16,7 @@ from ...ops.elementwise import Cast
 
 
 def twin_of(op: Any) -> Any:
-    """A new instance of an op with the same options; a cast to floats is one to float64."""
+    """A new instance of an op with the same options, and what its forward has noted."""
     kind = type(op)
     twin = object.__new__(kind)
     for name in kind._attributes:
@@ -25,6 +25,12 @@ def twin_of(op: Any) -> Any:
         elif hasattr(op, name):
             setattr(twin, name, _own(getattr(op, name)))
     twin.needs, twin.parents, twin.out_shape = op.needs, op.parents, op.out_shape
+    return twin
+
+
+def wide_twin_of(op: Any) -> Any:
+    """A twin for inputs in float64: a cast to floats is one to float64."""
+    twin = twin_of(op)
     if isinstance(op, Cast) and np.dtype(op.dtype).kind == "f":
         twin.dtype = np.dtype(np.float64)
     return twin

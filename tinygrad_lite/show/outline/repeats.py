@@ -21,17 +21,19 @@ def repeats(
     kinds: Sequence[int],
     begins: Callable[[int], bool],
     alike: Callable[[Repeat], int],
+    longest: int = LONGEST_PERIOD,
 ) -> Iterator[Repeat]:
     """The repeats in a sequence of kinds, in order and without overlap.
 
-    begins  whether a part should begin at this element, where several elements would do
-    alike   how many of the parts, counted from the first, are indeed repetitions of each other
+    begins   whether a part should begin at this element, where several elements would do
+    alike    how many of the parts, counted from the first, are indeed repetitions of each other
+    longest  the longest period that is looked for
     """
     values = np.asarray(kinds)
     size = len(values)
     best = np.zeros(size, np.int64)  # number of elements that the best repeat from here covers
     periods = np.zeros(size, np.int64)
-    for period in range(1, min(LONGEST_PERIOD, size // LEAST) + 1):
+    for period in range(1, min(longest, size // LEAST) + 1):
         counts = _equal_from(values, period) // period + 1
         covered = np.where(counts >= LEAST, counts * period, 0)
         better = covered > best[: len(covered)]
@@ -59,10 +61,10 @@ def repeats(
 
 def _equal_from(values: np.ndarray, period: int) -> np.ndarray:
     """At each position, how many elements in a row equal those one period later."""
-    unequal = np.flatnonzero(values[period:] != values[:-period])
-    ends = np.append(unequal, len(values) - period)
-    positions = np.arange(len(values) - period)
-    return ends[np.searchsorted(unequal, positions)] - positions
+    size = len(values) - period
+    ends = np.append(np.flatnonzero(values[period:] != values[:-period]), size)
+    # Each end is that of the positions after the end before it; the last lies behind all of them.
+    return np.repeat(ends, np.diff(ends, prepend=-1))[:size] - np.arange(size)
 
 
 def _beginning(

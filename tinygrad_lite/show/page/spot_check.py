@@ -23,7 +23,7 @@ from ...ops.decompositions import Cholesky, Eigh
 from ...tensor import Tensor
 from ..graph.history import ASK
 from ..graph.keeping import kept_of
-from ..graph.twins import backward_of, forward_of, twin_of, wide
+from ..graph.twins import backward_of, forward_of, wide, wide_twin_of
 
 MOST_ELEMENTS = 4_000_000  # of all inputs and the result; a larger op takes too long
 ELEMENTS = 4  # of each input that are moved; fewer of large ones
@@ -189,7 +189,7 @@ class _Spot:
     # The op, run again
 
     def _forward(self, inputs: Sequence[Any]) -> tuple[Any, tuple[Array, ...]]:
-        twin = twin_of(self.op)
+        twin = wide_twin_of(self.op)
         given = [array.copy() if isinstance(array, np.ndarray) else array for array in inputs]
         result = forward_of(twin, given)
         return twin, result if isinstance(result, tuple) else (result,)
