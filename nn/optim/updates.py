@@ -28,6 +28,9 @@ class Due(NamedTuple):
     gradient: Array
 
 
+_new = tuple.__new__
+
+
 def due(optimiser: Any, given: Mapping[int, tuple[Array, Array]] | None = None) -> list[Due]:
     """Every parameter that has a gradient; an error if one of them cannot be updated.
 
@@ -51,8 +54,8 @@ def due(optimiser: Any, given: Mapping[int, tuple[Array, Array]] | None = None) 
             if gradient is not None:
                 state = optimiser.state[parameter]
                 as_is = _fits(optimiser, parameter, data, gradient, state, names, numbers)
-                parts = (parameter, state, names, group, as_is, gradient)
-                found.append(tuple.__new__(Due, parts))  # a call of Due is slow
+                # A call of Due is slow.
+                found.append(_new(Due, (parameter, state, names, group, as_is, gradient)))
     return found
 
 

@@ -17,16 +17,14 @@ from typing import Any
 from ..arrays.locks import imported
 from ..engine.graph import Node, TensorBase
 from ..engine.recording import is_grad_enabled, serials, user_frame
-from .losses import settle
 from .telling import is_told, tell
 
 _MOST_SEEN = 10_000  # objects, in the search for a name
 EVERY = 4  # passes, of which one is remembered
 _REMEMBERED = 5
-_SETTLED = 8  # calls, of which one settles what was noted of losses
 # Whether it is the turn of a pass.
 turns = cycle([False] * (EVERY - 1) + [True])
-_calls, _places = count(1), count()
+_places = count()
 # Of each pass that is remembered, a weak reference to the node, and a serial that was drawn then.
 _last: list[tuple[Any, int]] = [(lambda: None, 0)] * _REMEMBERED
 _told: weakref.WeakSet[Any] = weakref.WeakSet()  # nodes
@@ -39,8 +37,6 @@ def remember(root: Node, kept: bool) -> None:
     kept: whether the pass was to keep what the graph saved; then it is the turn of the next one
     """
     global _alive
-    if not next(_calls) % _SETTLED:
-        settle()
     if kept:
         for _ in range(EVERY - 1):
             next(turns)

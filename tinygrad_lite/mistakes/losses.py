@@ -45,11 +45,6 @@ class Losses(deque[float]):
 # By the code that called backward, and the instruction there.
 _places: dict[tuple[int, int], Losses] = {}
 
-# The last passes, until `settle`: the number, the code and the instruction.
-_noted: deque[tuple[float, Any, int]] = deque(maxlen=1024)
-_note = _noted.append
-
-
 # Whether losses may be inf or nan here.
 _trial: ContextVar[bool] = ContextVar("trial", default=False)
 
@@ -74,19 +69,11 @@ def look(loss: TensorBase) -> None:
         frame = _getframe(2)
     except ValueError:  # the interpreter itself called backward: atexit, a thread of C
         frame = _getframe(1)
+    losses = _places.get((id(frame.f_code), frame.f_lasti)) or _new(frame.f_code, frame.f_lasti)
+    losses.append(number)
+    losses.passes += 1
     if number - number:  # nan, for inf and nan only
-        settle()
-        _tell(_noted_at(frame.f_code, frame.f_lasti, number), loss)
-    else:
-        _note((number, frame.f_code, frame.f_lasti))
-
-
-def settle() -> None:
-    """Put the passes that were noted where they belong; to be called once in many passes."""
-    with suppress(IndexError):  # another thread may take the last
-        for _ in range(len(_noted)):
-            number, code, position = _noted.popleft()
-            _noted_at(code, position, number)
+        _tell(losses, loss)
 
 
 def look_at_replay(losses: Losses, result: Any) -> None:
@@ -101,16 +88,11 @@ def look_at_replay(losses: Losses, result: Any) -> None:
         _tell(losses, None)
 
 
-def _noted_at(code: Any, position: int, number: float) -> Losses:
-    """The losses of one place, with this one as the last."""
-    losses = _places.get((id(code), position))
-    if losses is None:
-        if len(_places) >= PLACES:  # cells of a notebook, mostly
-            _places.clear()
-        losses = _places[id(code), position] = Losses(code)
-    losses.append(number)
-    losses.passes += 1
-    return losses
+def _new(code: Any, position: int) -> Losses:
+    if len(_places) >= PLACES:  # cells of a notebook, mostly
+        _places.clear()
+    found = _places[id(code), position] = Losses(code)
+    return found
 
 
 def _tell(losses: Losses, loss: TensorBase | None) -> None:
