@@ -18,8 +18,10 @@ from tinygrad_lite import Tensor, mistakes
 from .reflection import Found
 
 _WEIGHT = re.compile(
-    r"(w|W|weights?|kernel|b|bias|biases|gamma|beta|theta)([qkvo]|_[A-Za-z]{1,2}|_out)?(_?\d+)?"
+    r"([wb][a-z]?|W[a-z]{0,2}|weights?|kernel|bias|biases|gamma|beta|theta)"
+    r"(_[A-Za-z]{1,2}|_out)?(_?\d+)?"
 )
+_NUMBERED = re.compile(r"([A-Za-z_]*?)_?\d+_?(w|W|weight|kernel|b|bias)")  # layer1_weight, fc1_w
 
 _told: dict[int, weakref.ref[Tensor]] = {}  # by the identity of a tensor
 
@@ -66,7 +68,10 @@ def _are_siblings(plain: Found, trained: Found) -> bool:
     own, other = (part.path.rpartition(".")[2] for part in (plain, trained))
     if own.isdecimal() and other.isdecimal():
         return plain.module is not None and plain.value.ndim == trained.value.ndim
-    return bool(_WEIGHT.fullmatch(own) and _WEIGHT.fullmatch(other))
+    if _WEIGHT.fullmatch(own):
+        return bool(_WEIGHT.fullmatch(other))
+    numbered = _NUMBERED.fullmatch(own), _NUMBERED.fullmatch(other)
+    return None not in numbered and len({match[1] for match in numbered if match}) == 1
 
 
 def _is_named_after(name: str, other: str) -> bool:

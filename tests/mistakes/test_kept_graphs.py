@@ -3,7 +3,7 @@
 import gc
 import threading
 import weakref
-from collections import deque
+from collections import defaultdict, deque
 
 import numpy as np
 import pytest
@@ -46,6 +46,12 @@ def in_a_dict_of_lists():
     history = {"train": []}
     for loss in steps():
         history["train"].append(loss)
+
+
+def in_a_dict_that_makes_lists():
+    history = defaultdict(list)
+    for loss in steps():
+        history["train"] += [loss]
 
 
 def in_a_dict_by_step():
@@ -103,6 +109,7 @@ def in_two_lists():
         (in_a_list, r"losses holds .* store numbers, losses\.append\(loss\.item\(\)\), or"),
         (in_a_deque, r"recent holds .* store numbers, recent\.append\(loss\.item\(\)\), or"),
         (in_a_dict_of_lists, r"history\['train'\] holds"),
+        (in_a_dict_that_makes_lists, r"history\['train'\] holds"),
         (
             in_a_dict_by_step,
             r"log holds losses of the last 20 .* store numbers, loss\.item\(\), or",
@@ -162,6 +169,16 @@ def test_a_multiple_of_the_loss_is_told_too():
         total = 0.0
         for loss in steps(3):
             total += loss * 4 / 8
+
+    with pytest.warns(TrainingWarning, match=r"^`total \+= loss` keeps the graph of loss"):
+        program()
+
+
+def test_a_factor_of_the_loss_is_not_taken_for_the_total():
+    def program():
+        total, n = 0.0, 16
+        for loss in steps(3):
+            total += loss * n
 
     with pytest.warns(TrainingWarning, match=r"^`total \+= loss` keeps the graph of loss"):
         program()

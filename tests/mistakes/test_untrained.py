@@ -29,6 +29,11 @@ FORGOTTEN = {
     "bias": {"weight": w(), "bias": Tensor.zeros(4)},
     "W_v": {"W_q": w(), "W_k": w(), "W_v": c()},
     "wv": {"wq": w(), "wk": w(), "wv": c()},
+    "Whh": {"Wxh": w(), "Whh": c(), "Why": w(), "bh": w(4)},
+    "by": {"Why": w(), "by": Tensor.zeros(4)},
+    "Wh": {"Wx": w(), "Wh": c()},
+    "fc2_w": {"fc1_w": w(), "fc2_w": c()},
+    "layer1_bias": {"layer1_weight": w(), "layer1_bias": Tensor.zeros(4)},
     "w_out": {"w_in": w(), "w_out": c()},
     "weight_2": {"weight_1": w(), "weight_2": c()},
     "beta": {"gamma": w(4), "beta": Tensor.zeros(4)},
@@ -81,6 +86,8 @@ MEANT = {
     "states": {"w": w(), "h": c(), "h0": w(), "last": c(), "x1": c()},
     "an array": {"w1": w(), "w2": np.ones(3)},
     "a list of other things": {"parts": [w(), Tensor.ones(4)]},
+    "weights of other things": {"w": w(), "class_weight": c(3), "loss1_weight": c(2), "win": c()},
+    "names that begin alike": {"b": w(4), "box": c(4), "layer1_weight": w(), "loss1_weight": c()},
     "a batch of data": {"w1": w(), "x": c(), "y": c(), "data": [c(), c()]},
 }
 

@@ -68,7 +68,8 @@ def added_in_place(other: Any) -> None:
     index = code_of.index_at(frame.f_code, frame.f_lasti)
     steps = code_of.instructions(frame.f_code)[:index]
     name = (code_of.loaded_name(steps) if index else None) or "loss"
-    total = (code_of.loaded_name(steps[:-1]) if index and "." not in name else None) or "total"
+    alone = index and code_of.variable(steps[-1]) == name  # and no expression, before it
+    total = (code_of.loaded_name(steps[:-1]) if alone else None) or "total"
     tell(
         f"`{total} += {name}` keeps the graph of {name} alive, and so that of every step, though "
         f"its backward pass is over and no gradient can flow; write `{total} += {name}.item()`, or "
@@ -189,8 +190,9 @@ def _path_to(container: Any, names: dict[str, Any]) -> str | None:
         for path, one in known:
             if id(one) not in seen and len(seen) < _MOST_SEEN:
                 seen.add(id(one))
-                if type(one) is dict:
-                    level += [(f"{path}[{key!r}]", each) for key, each in tuple(one.items())]
+                if isinstance(one, dict):
+                    items = tuple(dict.items(one))
+                    level += [(f"{path}[{key!r}]", each) for key, each in items]
                 else:
                     level += [(f"{path}.{key}", each) for key, each in _attributes(one)]
     return None
