@@ -298,3 +298,31 @@ def test_those_with_the_same_reason_share_a_sentence() -> None:
     reasons = explain((x @ w + b).relu().sum(), names={"w": w, "b": b}).reasons
     assert len(reasons) == 1
     assert reasons[0].startswith("The derivative with respect to w and b is 0 everywhere")
+
+
+def batch_norm_with(gamma: float) -> tuple[Tensor, nn.Module]:
+    model = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3))
+    model[1].weight.data[...] = gamma
+    return (model(normal(5, 4).detach()) * normal(5, 3).detach()).sum(), model[0].weight
+
+
+def doubled(w: Tensor) -> Tensor:
+    return (w * 2.0 - w - w).sum()
+
+
+@pytest.mark.parametrize(
+    ("result", "w", "reason"),
+    [
+        (*batch_norm_with(0.0), "multiplies by w₃, which is 0 everywhere"),
+        (doubled(w := normal(3)), w, "3 paths cancels: they are up to 1, 1, 2, and their sum is 0"),
+        (
+            ((w := normal(3))[np.array([0, 0])] * np.array([1.0, -1.0], np.float32)).sum(),
+            w,
+            "getitem (step 1): its rule makes 0 of what arrives",
+        ),
+        ((w := Tensor.zeros(2, requires_grad=True)).norm(), w, "the norm is 0, where its gradient"),
+    ],
+)
+def test_zeros_that_come_of_a_whole_array(result: Tensor, w: Tensor, reason: str) -> None:
+    (said,) = explain(result, w).reasons
+    assert reason in said

@@ -254,3 +254,15 @@ def test_names_of_a_module_and_of_a_mapping() -> None:
         Names.of([weight], "draw")
     with pytest.raises(TypeError, match=r"draw: names\['w'\]: expected a Tensor; got int"):
         Names.of({"w": 3}, "draw")
+
+
+def test_two_losses_that_share_ops_each_have_their_own_gradients() -> None:
+    x = Tensor([2.0, -1.0], requires_grad=True)
+    with keep_values():
+        shared = x * 3.0
+        first, second = (shared * shared).sum(), (shared * 5.0).sum()
+        first.backward(retain_graph=True)
+        second.backward()
+    np.testing.assert_array_equal(History(first, grads=True).gradient(x._node), [36.0, -18.0])
+    np.testing.assert_array_equal(History(first, grads=True).gradient(shared._node), [12.0, -6.0])
+    np.testing.assert_array_equal(History(second, grads=True).gradient(x._node), [15.0, 15.0])

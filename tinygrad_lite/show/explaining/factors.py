@@ -11,6 +11,7 @@ import numpy as np
 
 from ...engine.function import Function
 from ...engine.graph import Array, Node
+from ..graph.work import ELEMENTWISE
 from ..outline.summaries import largest
 from ..outline.wording import number_text
 
@@ -82,7 +83,7 @@ def all_of(count: int) -> str:
 
 def why_zero(p: Passage) -> str:
     """Why the step gives its input nothing, though a gradient arrives."""
-    if p.cancels or (p.kind == "Linear" and p.position == 2):
+    if p.cancels or (p.kind in ("Linear", "Conv") and p.position == 2):
         return "the elements that are added up cancel each other"
     found = _ZERO.get(p.kind)
     reason = found(p) if found is not None else ""
@@ -91,10 +92,12 @@ def why_zero(p: Passage) -> str:
     if isinstance(p.node, Function):
         return f"the backward of {p.kind} returns 0"
     if not isinstance(p.arriving, np.ndarray):
-        return "its derivative is 0 here"
+        return "its rule makes 0 of what arrives"
     if largest(p.arriving) < UNDERFLOW:
         most = number_text(largest(p.arriving))
         return f"what arrives is at most {most}, and the product underflows to 0"
+    if type(p.node) not in ELEMENTWISE:  # elements may have cancelled
+        return "its rule makes 0 of what arrives"
     return f"its derivative is 0 at {all_of(p.count)} at which a gradient arrives"
 
 
@@ -246,6 +249,25 @@ def _centred(p: Passage) -> str:
     return ""
 
 
+def _normalised(p: Passage) -> str:
+    if p.position == 2:
+        return "the elements that are added up cancel each other"
+    if p.position == 1:
+        return "what arrives times the normalised input adds up to 0"
+    weight = p.input(1)
+    if weight is not None and not weight.any():
+        return f"it multiplies by {p.names[1]}, which is 0 everywhere"
+    return (
+        "it subtracts the mean and divides by the standard deviation, and only a change of these "
+        "arrives, which has no influence"
+    )
+
+
+def _norm(p: Passage) -> str:
+    zero = p.result is not None and p.holds(p.result == 0)
+    return "the norm is 0, where its gradient is taken to be 0" if zero else ""
+
+
 def _exp(p: Passage) -> str:
     return "exp underflows to 0" if p.result is not None and p.holds(p.result == 0) else ""
 
@@ -271,7 +293,8 @@ _ZERO = {
     "Mask": _mask, "Maximum": _choice, "Minimum": _choice, "Step": _step, "Mul": _mul,
     "Sub": _sub, "Div": _div, "Pow": _pow, "Matmul": _product, "Linear": _product, "Conv": _product,
     "Softmax": _softmax, "LogSoftmax": _softmax, "CrossEntropy": _cross_entropy,
-    "Centre": _centred, "Exp": _exp, "Cast": _cast,
+    "Centre": _centred, "Exp": _exp, "Cast": _cast, "BatchNorm": _normalised,
+    "GroupNorm": _normalised, "LayerNormAffine": _normalised, "Norm": _norm,
 }  # fmt: skip
 
 

@@ -72,6 +72,8 @@ class Reasons:
         before: Node | None = None
         for node, part, factor in self._strongest(target):
             kind, arriving = type(node).__name__, self.history.gradient(node)
+            if isinstance(arriving, tuple) and kind in BIASED:
+                arriving = arriving[0]
             if isinstance(arriving, np.ndarray) and arriving.size:
                 rounding = 100 * float(np.finfo(arriving.dtype).eps)
                 axes = tuple(getattr(node, "axes", ()))
@@ -79,9 +81,9 @@ class Reasons:
                     return f"in {self.where(node)}, {why_zero(self.passage(node, part))}"
                 if kind in ("LogSoftmax", "Centre") and factor < rounding:
                     return f"{self.where(node)} {_SHIFTS[kind]}"
-                bias = kind in ("Linear", "Conv") and node.parents.index(part.parent) == 2
+                bias = kind in BIASED and node.parents.index(part.parent) == 2
                 if bias or (kind in ("Add", "Sub") and part.summed):
-                    channel = 1 if kind == "Conv" else arriving.ndim - 1
+                    channel = BIASED.get(kind, -1) % arriving.ndim
                     axes = part.summed or tuple(k for k in range(arriving.ndim) if k != channel)
                     whole = largest(np.abs(arriving).sum(axis=axes, dtype=np.float64))
                     if largest(part.value) <= rounding * whole:
@@ -173,8 +175,8 @@ class Reasons:
         for node in cancels:
             sizes = [number_text(largest(part)) for part in self._by_step(node)]
             causes.append(
-                f"what comes back to {self.symbols.name(node)} on {len(sizes)} paths cancels: each "
-                f"is up to {sizes[0]}, and their sum is 0"
+                f"what comes back to {self.symbols.name(node)} on {len(sizes)} paths cancels: "
+                f"{_sizes(sizes)}, and their sum is 0"
             )
         if not causes:
             empty = [node for node in self.history.order if node in leading and not _size(node)]
@@ -338,6 +340,8 @@ _SHIFTS = {
     "BatchNorm": "subtracts the mean over the batch, so a shift of all samples has no effect",
     "CrossEntropy": "does not change if the same is added to all scores of a sample",
 }
+# Ops with a bias, which is their third input, and its axis.
+BIASED = {"Linear": -1, "Conv": 1, "BatchNorm": 1, "GroupNorm": 1, "LayerNormAffine": -1}
 # Steps that give some elements of an input their gradient, and others nothing.
 _GATES = {
     "Relu", "Clip", "Where", "Mask", "Max", "Min", "Maximum", "Minimum", "MaxPool", "Step",
@@ -348,6 +352,15 @@ _MOVERS = {
     "Concatenate", "Getitem", "Setitem", "Reshape", "Permute", "Pad", "Unfold", "Split", "Unstack",
     "Diagonal", "ScatterAdd", "SlidingWindows",
 }  # fmt: skip
+
+
+def _sizes(sizes: Sequence[str]) -> str:
+    """How large what comes back on some paths is."""
+    if len(set(sizes)) == 1:
+        return f"each is up to {sizes[0]}"
+    shown = sizes if len(sizes) <= MOST_CAUSES else sizes[:MOST_CAUSES]
+    more = "" if len(shown) == len(sizes) else ", ..."
+    return f"they are up to {', '.join(shown)}{more}"
 
 
 def _any(gradient: Any) -> bool:

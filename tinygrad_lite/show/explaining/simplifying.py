@@ -81,6 +81,8 @@ def _squared_errors(known: Known) -> Iterator[Closing]:
             formula = rf"\frac{{2 \left({p} - {y}\right)}}{{N}}, \quad N = {mean[0]}"
             sentences.append((mean[1],))
         else:
+            if factor == 0.5:
+                sentences[-1] = ("Why no 2: the factor 1/2 cancels that of a square's derivative.",)
             lead = "" if factor == 0.5 else number_latex(2 * factor) + r" \, "
             formula = rf"{lead}\left({p} - {y}\right)"
         left_side = known.derivative(prediction)

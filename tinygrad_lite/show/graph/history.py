@@ -37,9 +37,9 @@ class History:
     """What is known about every node that a tensor was computed from.
 
     tensor    the tensor; it must have a graph
-    grads     whether gradients are wanted.  They are those that were kept if the backward pass
-              began at this tensor; otherwise, on a live graph, a backward pass of its own runs,
-              which changes no `.grad`, frees nothing and calls no hooks
+    grads     whether gradients are wanted.  They are those that were kept if every backward pass
+              through the graph began at this tensor; otherwise, unless it is released, a backward
+              pass of its own runs, which changes no `.grad`, frees nothing and calls no hooks
     order     the nodes, each after its parents
     root      the last one, which made the tensor
     state     "kept": made inside keep_values(), so everything is known.  "live": values are those
@@ -159,9 +159,10 @@ class History:
         return parts
 
     def _differentiate(self) -> None:
-        kept = kept_of(self.root)
-        if kept is not None and kept.root == self.root.serial:
-            visited = [(node, kept_of(node)) for node in self.order]
+        visited = [(node, kept_of(node)) for node in self.order]
+        passes = {one.root for _, one in visited if one is not None and one.root is not None}
+        # If passes from several tensors met a node, it kept what arrived in the last one only.
+        if passes == {self.root.serial}:
             self._gradients = {
                 node: _array(one.gradient)
                 for node, one in visited
