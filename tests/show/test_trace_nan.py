@@ -1,6 +1,7 @@
 """trace_nan: the op that made the first inf or nan, where, from what, and what to do about it."""
 
 import inspect
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -361,3 +362,26 @@ def test_a_summary_says_where_what_was_there_before_is_read() -> None:
         loss = (w * Tensor([1.0, np.nan])).sum()
     text = trace_nan(loss).summary()
     assert f", before any op that was recorded; it is read at {__file__}:" in text
+
+
+@pytest.mark.filterwarnings(WARNS)
+@pytest.mark.parametrize("affine", [False, True])
+@pytest.mark.parametrize("buffer", ["running_mean", "running_var"])
+def test_a_running_statistic_is_told_from_the_data(buffer: str, affine: bool) -> None:
+    model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3, affine=affine)).eval()
+    getattr(model[1], buffer).data[1] = np.nan
+    for kept in (keep_values(), nullcontext()) if affine else (keep_values(),):
+        with kept:
+            found = trace_nan(model(Tensor([[1.0, 2.0]])).sum())
+        assert found.repair is not None
+        assert "running_mean or running_var" in found.repair
+    model[1].requires_grad_(False)
+    data = Tensor([[1.0, np.nan]])
+    assert "look at the data" in str(trace_nan(model(data).sum()).repair)
+
+
+@pytest.mark.filterwarnings(WARNS)
+def test_what_was_kept_is_not_asked_to_be_kept() -> None:
+    with keep_values():
+        y = checkpoint(lambda h: (h * 0.0).log(), Tensor([1.0, 2.0], requires_grad=True)).sum()
+    assert "call that without checkpoint" in str(trace_nan(y).repair)

@@ -132,6 +132,9 @@ def repair(history: History, origin: Origin) -> str:
     case = Case(history, origin)
     if origin.kind in ("parameter", "input"):
         return _of_given(case)
+    inside = "it is an op inside the checkpointed function: call that without checkpoint to see"
+    if case.kind == "Checkpoint" and history.state == "kept":
+        return inside
     if origin.kind == "seen":
         likely = _of_unknown(case)
         return f"{likely}{ASK}, and trace_nan will tell which op made it"
@@ -143,7 +146,7 @@ def repair(history: History, origin: Origin) -> str:
             "compute in float32"
         )
     if case.kind == "Checkpoint":
-        return "it is an op inside the checkpointed function: call that without checkpoint to see"
+        return inside
     if isinstance(case.op, Function):
         where = "backward" if case.backward else "forward"
         return f"{case.kind} is an operation of your own: look at its {where} for these values"
@@ -168,6 +171,11 @@ def _of_given(case: Case) -> str:
             "that was not finite; make the optimizer with check_finite=True to be told in which "
             "step"
         )
+    if _is_running_statistic(case):
+        return (
+            "likely the running_mean or running_var of a BatchNorm: a batch that was not finite "
+            "went in while it was training, or it was loaded or written so"
+        )
     if np.isnan(origin.number):
         return (
             "look at the data, or at what was computed from it before a parameter came in: missing "
@@ -176,6 +184,14 @@ def _of_given(case: Case) -> str:
     if any(type(op).__name__ in ("LogSoftmax", "CrossEntropy") for op in origin.path):
         return "the class of a label is masked out: its score is -inf, so its loss is inf"
     return "if it is a mask, something that it hides reaches the loss; else look at the data"
+
+
+def _is_running_statistic(case: Case) -> bool:
+    """Whether it is a constant of a BatchNorm that is not training."""
+    if case.kind == "ChannelAffine":
+        return case.origin.position in (1, 2)
+    children = [type(child).__name__ for child, _ in case.history.children(case.op)]
+    return case.kind in ("Mul", "Sub") and children == ["ChannelAffine"]
 
 
 def _in_forward(case: Case) -> str | None:
@@ -337,8 +353,9 @@ def _in_backward(case: Case) -> str | None:
     if kind == "Pow" and a is not None and a < 0:
         return "the exponent has no derivative for a negative base: keep the base positive"
     if kind in EXPONENTIALS and y is not None and np.isinf(y):
+        call = kind.lower() if a is None else f"{kind.lower()}({_text(a)})"
         return (
-            f"{kind.lower()}({_text(a)}) overflowed to inf in the forward pass, where it did not "
+            f"{call} overflowed to inf in the forward pass, where it did not "
             "show: 0 times inf is nan here; clip x, or use sigmoid(), tanh() or softplus()"
         )
     if kind in ("Inv", "Solve", "Det", "Slogdet", "Eigh", "SVD"):
