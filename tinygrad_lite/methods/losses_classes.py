@@ -7,7 +7,6 @@ import numpy as np
 from ..arrays.arguments import integer, number, probability
 from ..arrays.recorded import leaves
 from ..engine.graph import TensorBase
-from ..mistakes import tell
 from ..ops.activations import Softmax
 from ..ops.indexing import Getitem
 from ..ops.selection import Mask, Relu
@@ -204,11 +203,6 @@ def _cross_entropy(
         ignore_index = integer(ignore_index, f"{name}: ignore_index")
     scores: Any = as_float(tensor)
     shape, count = label_shape_and_classes(name, scores)
-    if count == 1 and reduction != "none" and scores.requires_grad:
-        tell(
-            f"{name}: with one class the loss is always 0, and nothing is trained; for a yes or no "
-            "use binary_crossentropy_logits, for a number mse_loss"
-        )
     weights = None
     if weight is not None:
         weights = class_weights(name, weight, count, scores.dtype)
