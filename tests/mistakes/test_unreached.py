@@ -199,6 +199,20 @@ class Teacher(nn.Module):
         return self.student(x) - self.teacher(x).detach() * 0.5
 
 
+class Targets(nn.Module):
+    """Two networks, one of which makes what the other is trained towards; it is copied rarely."""
+
+    def __init__(self):
+        self.q, self.target = nn.Linear(3, 4), nn.Linear(3, 4)
+
+    def forward(self, x):
+        q, wanted = self.q(x), self.target(x)
+        best = 0.9 * wanted.max(1).detach() + 1.0
+        error = (q[:, 0] - best) + q[:, 1].smooth_l1_loss((wanted.max(1) + 1.0).detach())
+        likely = wanted.softmax(1).detach()
+        return error.square() + (q - wanted.data).mean(1) + q.cross_entropy(likely)
+
+
 class Later(Parts):
     """A part that takes part from the fourth step on."""
 
@@ -211,7 +225,9 @@ class Later(Parts):
         return self.second(h)
 
 
-@pytest.mark.parametrize("make", [Head, UnderNoGrad, Frozen, Experts, Twice, Teacher, Later])
+@pytest.mark.parametrize(
+    "make", [Head, UnderNoGrad, Frozen, Experts, Twice, Teacher, Targets, Later]
+)
 def test_parameters_that_may_have_no_gradient(make):
     model = make()
     optimizer = nn.optim.Adam(model.parameters(), lr=0.01)

@@ -6,7 +6,8 @@
 One step is observed: which memory was computed from these weights, and which operation read such
 memory without a gradient wanted there.  If a backward pass then visits that operation, the loss
 depends on the weights.  What is computed under no_grad is meant, and so is an auxiliary head whose
-result no loss reads, and a weight that something else than a gradient changes.
+result no loss reads, a weight that something else than a gradient changes, and a target, as another
+network makes it: `q(x) - target(x).detach()`.
 """
 
 import weakref
@@ -102,7 +103,7 @@ class Unreached(Observer):
                 origins[position] = origins.get(position) or line
         if not origins:
             return
-        if lost and any(op.needs):
+        if lost and any(op.needs) and not _has_a_target(op, arrays):
             self.cuts[id(op)] = op, lost
         for array in results:
             if isinstance(array, np.ndarray):
@@ -140,3 +141,16 @@ class Unreached(Observer):
         self.cuts.clear()
         self.computed.clear()
         self.results.clear()
+
+
+def _has_a_target(op: Any, arrays: Sequence[Any]) -> bool:
+    """Whether what has no gradient here is a target: subtracted, or probabilities that weigh."""
+    given = [a for a, wanted in zip(arrays, op.needs, strict=False) if not wanted]
+    shapes = {np.shape(array) for array in arrays}
+    if len(shapes) > 1 or len(given) != 1:
+        return False
+    if type(op).__name__ in ("Sub", "Huber"):
+        return True
+    if type(op).__name__ != "Mul" or np.ndim(given[0]) < 2 or given[0].shape[-1] < 2:
+        return False
+    return bool(given[0].min(initial=0) >= 0 and np.allclose(given[0].sum(-1), 1, atol=1e-2))
