@@ -10,6 +10,7 @@ import pytest
 import nn
 from tinygrad_lite import Function, Tensor, checkpoint, keep_values, no_grad
 from tinygrad_lite.engine.graph import Leaf
+from tinygrad_lite.show.graph import keeping
 from tinygrad_lite.show.graph.history import History
 from tinygrad_lite.show.graph.keeping import kept_of
 from tinygrad_lite.show.graph.naming import Names
@@ -266,3 +267,31 @@ def test_two_losses_that_share_ops_each_have_their_own_gradients() -> None:
     np.testing.assert_array_equal(History(first, grads=True).gradient(x._node), [36.0, -18.0])
     np.testing.assert_array_equal(History(first, grads=True).gradient(shared._node), [12.0, -6.0])
     np.testing.assert_array_equal(History(second, grads=True).gradient(x._node), [15.0, 15.0])
+
+
+def test_what_was_kept_has_the_name_of_the_tensor_that_it_was() -> None:
+    x, other = Tensor(np.zeros(3)), Tensor(np.zeros(3))
+    w = Tensor([1.0, 2.0, 3.0], requires_grad=True)
+    with keep_values():
+        y = w * x
+        z = w * other
+        x += 1.0  # written in place afterwards
+    names = Names.of({"x": x}, "draw")
+    assert names.of_array(History(y).inputs(y._node)[1]) == "x"
+    assert names.of_array(History(z).inputs(z._node)[1]) is None  # equal elements are no name
+
+
+def test_pairs_of_arrays_that_are_gone_are_dropped_and_rarely_looked_for() -> None:
+    pairs, arrays, copy = keeping._Pairs(), [np.zeros(1) for _ in range(25_000)], np.zeros(1)
+    tables = set()
+    for array in arrays:
+        pairs.add(array, copy)
+        tables.add(id(pairs._held))
+    assert len(tables) <= 3
+    assert all(pairs.of(array) is copy for array in arrays)
+    del array
+    arrays.clear()
+    for one in [np.zeros(1) for _ in range(25_000)]:
+        pairs.add(one, copy)
+    assert len(pairs._held) < 40_000
+    assert pairs.of(copy) is None

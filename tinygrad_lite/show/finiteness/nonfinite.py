@@ -282,7 +282,7 @@ def _given_name(history: History, origin: Origin, names: Names) -> str:
     given = origin.inputs[position]
     saved = getattr(op, "saved_inputs", None)
     held = saved[position] if saved else given
-    name = names.by_data.get(id(held)) or names.by_data.get(id(given))
+    name = names.of_array(held) or names.of_array(given)
     if name is not None:
         return f"the input {printable(name)}"
     if not np.ndim(given):

@@ -14,7 +14,6 @@ import numpy as np
 from ...engine.graph import Array, Leaf, Node, Output
 from ...files import printable
 from ..graph.history import History
-from ..graph.keeping import copy_of
 from ..graph.naming import Names
 from ..outline.wording import number_text
 from .formulas import variable
@@ -48,7 +47,6 @@ class Symbols:
             self._of_op.setdefault(node.parents[0], []).append(node)
         taken = [name for name in map(str, names.tensors) if readable(name)]
         self._letters = {kind: _free(letters, taken) for kind, letters in _LETTERS.items()}
-        self._array_names = _array_names(names)
         self._constants: dict[Any, tuple[str, Any, str]] = {}
 
     def of(self, node: Node) -> str:
@@ -84,7 +82,7 @@ class Symbols:
         if isinstance(value, np.ndarray):
             if value.ndim == 0:
                 return number_latex(value.item())
-            name = self._name_of(value)
+            name = (self.names.of_array(value) or "").partition(" = ")[0]
             key = id(value)
         elif value is not None:
             return variable(type(value).__name__)
@@ -104,10 +102,6 @@ class Symbols:
     def outputs(self, op: Node) -> list[Output]:
         """The nodes of the several results of an op; none if it has one result."""
         return self._of_op.get(op, [])
-
-    def _name_of(self, array: Array) -> str:
-        """The name of a tensor without a graph; "" if it has none."""
-        return self._array_names.get(id(array), "")
 
     def result(self, op: Node, index: int, name: str) -> str:
         """The symbol of one of several results of an op, which has this name in its formulas."""
@@ -143,16 +137,6 @@ def _free(letters: str, taken: Iterable[str]) -> str:
     """The first letter that no name with a number begins with; the last of them, if all are."""
     starts = {name[0] for name in taken if re.fullmatch(r"[a-z]_?[0-9]+", name)}
     return next((letter for letter in letters if letter not in starts), letters[-1] * 2)
-
-
-def _array_names(names: Names) -> dict[int, str]:
-    """The first name of each named array, and of the copy of it that is kept, by identity."""
-    found: dict[int, str] = {}
-    for name, tensor in names.tensors.items():
-        for array in (tensor._data, copy_of(tensor._data)):
-            if array is not None:
-                found.setdefault(id(array), str(name))
-    return found
 
 
 def readable(name: str) -> bool:

@@ -152,14 +152,42 @@ keep_values = KeepValues()
 # What operations that run have kept, until they are recorded: an op of the user's is checked first.
 _pending: "weakref.WeakKeyDictionary[Node, Kept]" = weakref.WeakKeyDictionary()
 
-# The copies of arrays that live, by identity: an array that many operations use is copied once.
-_copies: dict[int, tuple["weakref.ref[Array]", "weakref.ref[Array]"]] = {}
+
+class _Pairs:
+    """Pairs of arrays, found by the identity of the first; neither is kept alive."""
+
+    def __init__(self) -> None:
+        self._held: dict[int, tuple[weakref.ref[Array], weakref.ref[Array]]] = {}
+        self._most = 10_000  # of them, before those of arrays that are gone are dropped
+
+    def of(self, first: Array) -> Array | None:
+        """The array that goes with this one; None if there is none."""
+        held = self._held.get(id(first))
+        return held[1]() if held is not None and held[0]() is first else None
+
+    def add(self, first: Array, second: Array) -> None:
+        """Note two arrays as a pair."""
+        if len(self._held) >= self._most:
+            self._held = {
+                key: pair
+                for key, pair in self._held.items()
+                if pair[0]() is not None and pair[1]() is not None
+            }
+            self._most = max(10_000, 2 * len(self._held))  # so that dropping stays rare
+        self._held[id(first)] = weakref.ref(first), weakref.ref(second)
+
+    def clear(self) -> None:
+        """Forget all pairs."""
+        self._held.clear()
 
 
-def copy_of(array: Array) -> Array | None:
-    """The copy of an array that is kept; None if there is none."""
-    held = _copies.get(id(array))
-    return held[1]() if held is not None and held[0]() is array else None
+_copies = _Pairs()  # the copy of an array that many operations use: it is copied once
+_sources = _Pairs()  # and the array that a copy was made of
+
+
+def source_of(copy: Array) -> Array | None:
+    """The array of which this is the copy that is kept; None if it is none, or that is gone."""
+    return _sources.of(copy)
 
 
 def _copied_anew(value: Any) -> Any:
@@ -179,14 +207,9 @@ def _copied(value: Any) -> Any:
         value = value._data
     if not isinstance(value, np.ndarray):
         return value
-    held = _copies.get(id(value))
-    if held is not None and held[0]() is value:
-        copy = held[1]()
-        if copy is not None:
-            return copy
-    copy = np.array(value)
-    if len(_copies) > 10_000:  # those of arrays that are gone
-        for key in [key for key, (array, _) in _copies.items() if array() is None]:
-            del _copies[key]
-    _copies[id(value)] = weakref.ref(value), weakref.ref(copy)
+    copy = _copies.of(value)
+    if copy is None:
+        copy = np.array(value)
+        _copies.add(value, copy)
+        _sources.add(copy, value)
     return copy

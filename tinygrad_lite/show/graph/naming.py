@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...engine.graph import Node, TensorBase
+from ...engine.graph import Array, Node, TensorBase
+from .keeping import source_of
 
 
 @dataclass(slots=True)
@@ -77,6 +78,12 @@ class Names:
             return self.by_node[node]
         holder = node.holder() if node.holder is not None else None
         return None if holder is None else self.by_data.get(id(holder._data))
+
+    def of_array(self, array: Array) -> str | None:
+        """The name of the tensor that has this array, or had it when it was kept; else None."""
+        source = source_of(array)
+        name = self.by_data.get(id(array))
+        return self.by_data.get(id(source)) if name is None else name
 
 
 def _with_duplicates(module: Any) -> list[tuple[str, TensorBase]]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from ...engine.graph import Leaf, Node, Output
 from ..graph.history import ASK, History
-from ..graph.keeping import ModuleCall, kept_of
+from ..graph.keeping import ModuleCall
 from ..graph.naming import Names
 from .boxes import Box, Text
 from .summaries import summary
@@ -186,21 +186,11 @@ class Words:
         return "input" if starts else "array"
 
     def _constant_name(self, key: Any, value: Any) -> str | None:
-        """The name of the tensor that a constant was: by its memory, or else by equal elements."""
+        """The name of the tensor that a constant was: that of its array."""
         op, index = self._places[key]
         saved = getattr(op, "saved_inputs", None)
         given = saved[index] if saved else None
-        for array in (given, value):
-            if array is not None and id(array) in self.names.by_data:
-                return self.names.by_data[id(array)]
-        if kept_of(op) is None:
-            return None
-        equal = [
-            name
-            for name, tensor in self.names.tensors.items()
-            if tensor._node is None and _same(tensor._data, value)
-        ]
-        return str(equal[0]) if len(equal) == 1 else None
+        return (None if given is None else self.names.of_array(given)) or self.names.of_array(value)
 
     def has_name(self, op: Node) -> bool:
         """Whether the result of an op has a name that the user gave."""
@@ -265,7 +255,3 @@ def path_of(group: tuple[ModuleCall, ...]) -> str:
     if model.path != model.kind:
         return path
     return path.removeprefix(model.path).removeprefix(".")
-
-
-def _same(a: Any, b: Any) -> bool:
-    return a.shape == b.shape and a.dtype == b.dtype and bool(np.array_equal(a, b))
