@@ -133,6 +133,14 @@ def test_a_rule_that_fails_leaves_the_others_and_says_why() -> None:
         (np.array([1e308, -1e308] * 10), ["mean 0, std 1e+308", "from -1e+308 to 1e+308"]),
         (np.array([True, False] * 10), ["50 % True"]),
         (np.arange(12), ["mean 5.5, std 3.452", "from 0 to 11, 8 % zeros"]),
+        (
+            np.arange(12) + 2**60,
+            ["mean 1.153e+18, std 3.452", f"from {2**60} to {2**60 + 11}"],
+        ),
+        (
+            np.array([-(2**63), 2**63 - 1] * 6),
+            ["mean 0, std 9.223e+18", f"from {-(2**63)} to {2**63 - 1}"],
+        ),
         (np.full(1000, 60000, np.float16), ["all 6e+04"]),
         (np.append(np.ones(9999), np.nan), ["finite ones all 1", "1 of 10,000 nan"]),
         (np.zeros((0, 3)), ["[]"]),

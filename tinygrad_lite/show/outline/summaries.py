@@ -71,6 +71,11 @@ def moments(array: Array, largest: float) -> tuple[float, float]:
 
     largest  the largest size of an element; above 0
     """
+    if array.dtype.kind in "iu":  # one above 2^53 may be no float64, but distances mostly are
+        low = array.min()
+        distances = (array.astype(np.uint64) - low.astype(np.uint64)).astype(np.float64)
+        mean, deviation = moments(distances, max(float(distances.max(initial=0)), 1.0))
+        return float(low) + mean, deviation
     scale = float(largest)
     scaled = array.astype(np.float64) / scale
     mean = float(scaled.mean())
