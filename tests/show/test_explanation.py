@@ -397,3 +397,15 @@ def test_a_result_of_several_elements() -> None:
     told = " ".join(explain(q, names={"x": x, "q": q}).text().split())
     assert "a derivative is that of the sum of its elements" in told
     assert "DIFFERS" not in told
+
+
+def test_a_gradient_that_backward_was_given_is_not_taken_for_a_factor_of_the_loss() -> None:
+    scores = Tensor([[1.0, 2.0], [0.0, 1.0]], requires_grad=True)
+    for given in (1.0, 3.0):
+        with keep_values():
+            loss = scores.cross_entropy([0, 1])
+            loss.backward(Tensor(given))
+        text = explain(loss).text()
+        assert ("one_hot(labels)) / N" in text) == (given == 1)
+        assert ("What it comes to" in text) == (given == 1)
+        assert ("itself this is 1" in text.replace("\n", " ")) == (given == 1)

@@ -306,6 +306,12 @@ def batch_norm_with(gamma: float) -> tuple[Tensor, nn.Module]:
     return (model(normal(5, 4).detach()) * normal(5, 3).detach()).sum(), model[0].weight
 
 
+def overwritten(w: Tensor) -> Tensor:
+    y = w * 1.0
+    y[0] = Tensor(2.0)
+    return y.sum()
+
+
 def doubled(w: Tensor) -> Tensor:
     return (w * 2.0 - w - w).sum()
 
@@ -321,6 +327,7 @@ def doubled(w: Tensor) -> Tensor:
             "getitem (step 1): its rule makes 0 of what arrives",
         ),
         ((w := Tensor.zeros(2, requires_grad=True)).norm(), w, "the norm is 0, where its gradient"),
+        (overwritten(w := normal(1)), w, "it writes over the only element at which a gradient"),
     ],
 )
 def test_zeros_that_come_of_a_whole_array(result: Tensor, w: Tensor, reason: str) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from ...engine.function import Function
 from ...engine.graph import Array, Node
+from ..finiteness.repairs import is_elementwise
 from ..graph.work import ELEMENTWISE
 from ..outline.summaries import largest
 from ..outline.wording import number_text
@@ -96,7 +97,7 @@ def why_zero(p: Passage) -> str:
     if largest(p.arriving) < UNDERFLOW:
         most = number_text(largest(p.arriving))
         return f"what arrives is at most {most}, and the product underflows to 0"
-    if type(p.node) not in ELEMENTWISE:  # elements may have cancelled
+    if not is_elementwise(p.node) and type(p.node) not in ELEMENTWISE:  # elements may cancel
         return "its rule makes 0 of what arrives"
     return f"its derivative is 0 at {all_of(p.count)} at which a gradient arrives"
 
@@ -263,6 +264,12 @@ def _normalised(p: Passage) -> str:
     )
 
 
+def _setitem(p: Passage) -> str:
+    if p.position == 0:
+        return f"it writes over {all_of(p.count)} at which a gradient arrives"
+    return "at the elements that it writes no gradient arrives, or what arrives cancels"
+
+
 def _norm(p: Passage) -> str:
     zero = p.result is not None and p.holds(p.result == 0)
     return "the norm is 0, where its gradient is taken to be 0" if zero else ""
@@ -295,6 +302,7 @@ _ZERO = {
     "Softmax": _softmax, "LogSoftmax": _softmax, "CrossEntropy": _cross_entropy,
     "Centre": _centred, "Exp": _exp, "Cast": _cast, "BatchNorm": _normalised,
     "GroupNorm": _normalised, "LayerNormAffine": _normalised, "Norm": _norm,
+    "Setitem": _setitem,
 }  # fmt: skip
 
 

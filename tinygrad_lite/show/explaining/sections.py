@@ -168,12 +168,17 @@ class Sections:
     def _backward(self) -> None:
         document, history = self.document, self.history
         document.heading("The chain rule, from the result back")
+        start = (
+            "For L itself this is 1."
+            if self._starts_with_one()
+            else "Here all of them are multiplied by the gradient that backward was given."
+        )
         document.say(
             "Let L be ", Math(self.result), ", and write ", Math(r"\bar{x}"), " for the derivative "
-            "of L with respect to x: how much L changes, per unit, when x changes a little.  For L "
-            "itself this is 1.  Each step multiplies what arrives at it by its own derivative, the "
-            "newest step first.  Where a value was used several times, what comes back from its "
-            "uses is added up.",
+            "of L with respect to x: how much L changes, per unit, when x changes a little.  "
+            f"{start}  Each step multiplies what arrives at it by its own derivative, the newest "
+            "step first.  Where a value was used several times, what comes back from its uses is "
+            "added up.",
         )  # fmt: skip
         steps = [step for step in reversed(self.symbols.steps) if self._is_passed(step)]
         self._arrivals = Counter[Node]()
@@ -324,6 +329,8 @@ class Sections:
             self.document.say(f"{outcome.left} more were not checked, since it would take long.")
 
     def _closing(self) -> None:
+        if not self._starts_with_one():
+            return  # the factors would not be those of the result
         closings = closing_lines(self.history, self.symbols, self.recomputed, self.leading)
         if not closings:
             return
