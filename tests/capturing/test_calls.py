@@ -368,6 +368,7 @@ def test_a_global_that_only_bears_the_name_of_a_method_is_not_looked_at():
     program = """
 @capture
 def train(x):
+    optimizer.zero_grad()
     loss = (optimizer.param_groups[0]["params"][0] * x).sum()
     loss.backward()
     optimizer.step()

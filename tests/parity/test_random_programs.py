@@ -19,7 +19,11 @@ from tinygrad_lite.ops.elementwise import Tanh
 from tinygrad_lite.ops.indexing import Getitem
 from tinygrad_lite.ops.reduce import Prod
 
-pytestmark = pytest.mark.parity
+pytestmark = [
+    pytest.mark.parity,
+    # A random program takes scores for probabilities, and the like.
+    pytest.mark.filterwarnings("ignore::tinygrad_lite.TrainingWarning"),
+]
 
 PARTS, EXAMPLES, LONGEST = 36, 250, 30
 LONG_PARTS, LONG_EXAMPLES = 40, 25  # conftest.py leaves most of these out of a plain parity run
