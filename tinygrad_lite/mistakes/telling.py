@@ -19,7 +19,9 @@ from ..engine.recording import user_frame
 class TrainingWarning(UserWarning):
     """A program trains, and probably not as its author means it to.
 
-    warnings.filterwarnings("error", category=TrainingWarning) makes errors of all of them.
+    Each is told once for a line of the program, and says what to write instead; docs/seeing.md
+    lists them all.  For tests, warnings.simplefilter("error", TrainingWarning) makes errors of
+    them; "ignore" silences them.
     """
 
     __module__ = "tinygrad_lite"

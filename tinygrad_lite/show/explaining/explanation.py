@@ -84,8 +84,8 @@ def explain(
     No `.grad` changes, and nothing is freed.  After `backward`, values are known only if they were
     computed inside `with keep_values():`.
 
-    Errors: TypeError for what is no Tensor; ValueError if `tensor` has no graph, or if `wrt` is not
-    in it; RuntimeError in a step that is being captured.
+    Errors: TypeError if `tensor` is not a Tensor; ValueError if it has no graph, or if `wrt` is not
+    in that; RuntimeError in a step that is being captured.
     """
     if not isinstance(tensor, TensorBase):
         raise TypeError(f"explain: tensor: expected a Tensor; got {type(tensor).__name__}")

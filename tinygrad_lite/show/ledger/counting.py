@@ -31,14 +31,13 @@ def cost(loss: TensorBase, names: Any = None) -> Ledger:
 
     Floating-point operations forward and backward (for the gradients that are wanted; a
     multiply-add is 2, exp is 1, see show/graph/work.py), the bytes that are kept for the backward
-    pass, and those that are moved.  Times too, if the graph was made
-    inside `profile()`; source lines and Modules inside `profile()` or `keep_values()`.  What the
-    graph does not tell, such as a frozen bias, which no rule reads, is not counted; `profile()`
-    sees all.
+    pass, and those that are moved.  Times too, if the graph was made inside `profile()`; source
+    lines and Modules inside `profile()` or `keep_values()`.  What the graph does not tell, such as
+    a frozen bias, which no rule reads, is not counted; `profile()` sees all.
 
     names   a Module: then ops that use a parameter belong to the Module that has it
 
-    Errors: TypeError if it is no Tensor; ValueError if it has no graph.
+    Errors: TypeError if `loss` is not a Tensor; ValueError if it has no graph.
     """
     if not isinstance(loss, TensorBase):
         raise TypeError(f"cost: loss: expected a Tensor; got {type(loss).__name__}")

@@ -28,10 +28,10 @@ def steps_of(history: History, numbers: Mapping[Node, int], titles: Sequence[str
     numbers  of the boxes of ops and parameters
     titles   of the boxes, by number
     """
-    walk = _Walk(history, numbers, titles)
+    backward = _BackwardPass(history, numbers, titles)
     known = history.gradient(history.root) is not None
     return [
-        walk.step(node)
+        backward.step(node)
         for node in reversed(history.order)
         if isinstance(node, Primitive)
         and node in numbers
@@ -39,7 +39,7 @@ def steps_of(history: History, numbers: Mapping[Node, int], titles: Sequence[str
     ]
 
 
-class _Walk:
+class _BackwardPass:
     def __init__(
         self, history: History, numbers: Mapping[Node, int], titles: Sequence[str]
     ) -> None:
