@@ -385,3 +385,14 @@ def test_what_was_kept_is_not_asked_to_be_kept() -> None:
     with keep_values():
         y = checkpoint(lambda h: (h * 0.0).log(), Tensor([1.0, 2.0], requires_grad=True)).sum()
     assert "call that without checkpoint" in str(trace_nan(y).repair)
+
+
+@pytest.mark.parametrize(("first", "number"), [("Sqrt", -1.0), ("Exp", 1000.0)])
+def test_a_division_by_zero_is_not_blamed_for_what_was_there_before(
+    first: str, number: float
+) -> None:
+    x = Tensor([number, 1.0], requires_grad=True)
+    with keep_values():
+        y = x.sqrt() if first == "Sqrt" else x.exp()
+        loss = (y / (x - number)).sum()
+    assert trace_nan(loss).op == first

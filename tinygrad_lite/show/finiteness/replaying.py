@@ -110,8 +110,10 @@ def causes(
         return []
     bad = {k: ~np.isfinite(inputs[k]) for k in suspects}
     filler = next((f for f in FILLERS if _finite_at(run, _kept(inputs, bad, {}, f), at)), None)
-    if filler is None:
-        return []
+    if filler is None:  # as nan / 0, which would be inf: the nan was there before all the same
+        places = [(k, aligned(at, np.shape(inputs[k]))) for k in suspects]
+        before = np.isnan if is_nan else np.isinf
+        return [(k, at) for k, at in places if at is not None and before(np.asarray(inputs[k])[at])]
 
     def only(masks: dict[int, Array]) -> Any:
         return np.asarray(run(_kept(inputs, bad, masks, filler)))[at]
