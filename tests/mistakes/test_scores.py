@@ -70,6 +70,12 @@ def test_scores_of_one_sample_and_of_images():
         raw().reshape(2, 3, 2).nll_loss(np.array([[0, 1], [2, 2]]))
 
 
+def test_logarithms_along_another_axis():
+    with told(r"along axis 1, and these are along axis 0; write log_softmax\(1\)$"):
+        raw().log_softmax(0).nll_loss(LABELS)
+    raw().log_softmax(-1).nll_loss(LABELS)
+
+
 ADVANTAGE = Tensor(np.array([[1.0], [-2.0], [0.5], [-0.1]], np.float32))
 LOGARITHMS = {
     "log_softmax": lambda x: x.log_softmax(1),

@@ -45,14 +45,21 @@ def tell_unless_logarithms(name: str, scores: TensorBase, axis: int) -> None:
     Only values tell, so they are looked at unless log_softmax or log made them.  What was computed
     from such logarithms may have any values: log-probabilities times an advantage have.
     """
-    maker = _maker(scores)
-    if not isinstance(maker, Primitive) or isinstance(maker, _LOGARITHMS):
+    maker: Any = _maker(scores)
+    straight = isinstance(maker, LogSoftmax) and maker is scores._node
+    along = maker.axes[0] if straight else axis
+    if not isinstance(maker, Primitive) or (isinstance(maker, _LOGARITHMS) and along == axis):
         return
     if recorder.get() is not None or not scores._data.size:
         return
     with np.errstate(all="ignore"):
         improbable = np.exp(scores._data).sum(axis).max()
-    if improbable > _SURELY_MORE and not _reaches(maker, _LOGARITHMS):
+    if improbable > _SURELY_MORE and along != axis:
+        tell(
+            f"{name} expects log-probabilities along axis {axis}, and these are along axis "
+            f"{along}; write log_softmax({axis})"
+        )
+    elif improbable > _SURELY_MORE and not _reaches(maker, _LOGARITHMS):
         tell(
             f"{name} expects log-probabilities, and the exponentials of these scores add up to "
             f"{improbable:.3g}; write log_softmax({axis}) before it, or pass the scores to "
