@@ -295,3 +295,18 @@ def test_pairs_of_arrays_that_are_gone_are_dropped_and_rarely_looked_for() -> No
         pairs.add(one, copy)
     assert len(pairs._held) < 40_000
     assert pairs.of(copy) is None
+
+
+@pytest.mark.parametrize("retain", [False, True])
+def test_what_only_some_ops_kept_is_not_taken_for_the_whole_gradient(retain: bool) -> None:
+    x = Tensor([2.0, -1.0], requires_grad=True)
+    with keep_values():
+        y = (x * 3.0).exp()
+    loss = (y + x * 5.0).sum()
+    with keep_values():
+        loss.backward(retain_graph=retain)
+    found = History(loss, grads=True).gradient(x._node)
+    if retain:
+        np.testing.assert_allclose(found, 3 * np.exp([6.0, -3.0]) + 5, rtol=1e-6)
+    else:
+        assert found is None

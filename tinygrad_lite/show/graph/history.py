@@ -162,7 +162,7 @@ class History:
         visited = [(node, kept_of(node)) for node in self.order]
         passes = {one.root for _, one in visited if one is not None and one.root is not None}
         # If passes from several tensors met a node, it kept what arrived in the last one only.
-        if passes == {self.root.serial}:
+        if passes == {self.root.serial} and self.state != "live":
             self._gradients = {
                 node: _array(one.gradient)
                 for node, one in visited
@@ -174,7 +174,9 @@ class History:
                 if one is not None and one.pulled is not None and one.root == self.root.serial
             }
             for leaf in self.order:
-                parts = self.arrivals(leaf) if isinstance(leaf, Leaf) else ()
+                parts = self.arrivals(leaf) if isinstance(leaf, Leaf) else []
+                if any(kept_of(child) is None for child, _ in self.children(leaf)):
+                    parts = []  # not all that arrived is known
                 for _, _, part in parts:
                     held = self._gradients.get(leaf)
                     self._gradients[leaf] = part if held is None else held + part

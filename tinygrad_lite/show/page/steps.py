@@ -101,6 +101,8 @@ class _BackwardPass:
         """Whether what arrived at an op is not the sum of what its uses sent."""
         gradient = self.history.gradient(op)
         parts = [part for _, _, part in self.history.arrivals(op)]
+        if self.history.state == "released":
+            return False  # only some of the parts may have been kept
         if not parts or not isinstance(gradient, np.ndarray) or op is self.history.root:
             return False
         total = parts[0]
