@@ -14,7 +14,7 @@ from ..graph.history import History
 from ..graph.recomputing import Recomputation
 from ..graph.work import ELEMENTWISE
 from ..outline.summaries import largest
-from ..outline.wording import number_text
+from ..outline.wording import line_text, number_text
 from .factors import Passage, is_equal_along, why_changed, why_zero
 from .steps import Steps
 
@@ -325,7 +325,7 @@ class Reasons:
         """A step, by its op, its number and its line."""
         line, call = self.history.line(node), self.history.call(node)
         parts = [f"step {self.symbols.numbers[node]}"]
-        parts += [line.replace("\\", "/").rpartition("/")[2]] if line else []
+        parts += [line_text(line)] if line else []
         parts += [str(call.path)] if call is not None else []
         function = getattr(node, "function", None)  # of a Step, such as floor
         name = getattr(function, "__name__", type(node).__name__.lower())

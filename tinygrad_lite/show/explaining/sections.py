@@ -15,7 +15,7 @@ from ..formulas.symbols import Symbols
 from ..graph.history import ASK, History
 from ..graph.recomputing import Recomputation
 from ..outline.summaries import one_line
-from ..outline.wording import shape_text
+from ..outline.wording import count, line_text, shape_text
 from .differencing import compared
 from .document import Document, Inline, Math
 from .reasons import Reasons, listed
@@ -69,8 +69,8 @@ class Sections:
         self.document.say(
             Math(self.result),
             f" has shape {shape_text(shape)}" if shape else f" is {_values(history.tensor._data)}",
-            f"; it was computed in {_count(len(steps), 'step')} from "
-            f"{_count(len(self.symbols.leaves), 'parameter')}.",
+            f"; it was computed in {count(len(steps), 'step')} from "
+            f"{count(len(self.symbols.leaves), 'parameter')}.",
         )
         if not self._starts_with_one():
             self.document.say(
@@ -161,7 +161,7 @@ class Sections:
                 file, _, number = line.rpartition(":")
                 code = linecache.getline(file, int(number)).strip() if number.isdigit() else ""
                 found[line] = code
-        return [(_short_line(line), code) for line, code in found.items() if code]
+        return [(line_text(line), code) for line, code in found.items() if code]
 
     # The backward pass
 
@@ -253,14 +253,14 @@ class Sections:
         counts = _path_counts(history)
         for node in self.targets[: None if self.full else MOST_LISTED]:
             path = _path(history, node)
-            count = counts.get(node, 0)
+            paths = counts.get(node, 0)
             ends: list[Node | str] = list(path)
             if len(path) > MOST_LISTED and not self.full:
                 half = MOST_LISTED // 2
                 ends = [*path[:half], f"... {len(path) - 2 * half:,} more ...", *path[-half:]]
             shown = [one if isinstance(one, str) else Math(symbols.of(one)) for one in ends]
             parts = [part for one in shown for part in (" \u2192 ", one)][1:]
-            several = [] if count == 1 else [f"  (one of {_paths_text(count)})"]
+            several = [] if paths == 1 else [f"  (one of {_paths_text(paths)})"]
             document.say(*parts, *several, bullet=True)
         if len(self.targets) > MOST_LISTED and not self.full:
             document.say(f"{len(self.targets) - MOST_LISTED} more parameters.", bullet=True)
@@ -353,7 +353,7 @@ class Sections:
     def _more(self, items: Sequence[Any], noun: str, columns: int) -> list[Sequence[Inline]]:
         """A row that says how many items are not shown; none if all are."""
         left = len(items) - len(self._some(items))
-        return [(f"... {_count(left, noun)} more", *[""] * (columns - 1))] if left else []
+        return [(f"... {count(left, noun)} more", *[""] * (columns - 1))] if left else []
 
     def _kind(self, step: Node) -> Any:
         """Equal for steps that count as repeats of each other."""
@@ -368,15 +368,10 @@ def _values(value: Any) -> str:
 def _where(history: History, step: Node) -> str:
     """The line and the module that a step belongs to."""
     line, call = history.line(step), history.call(step)
-    parts = [_short_line(line)] if line else []
+    parts = [line_text(line)] if line else []
     if call is not None:
         parts.append(str(call.path))
     return ", ".join(parts)
-
-
-def _short_line(line: str) -> str:
-    """The name of the file, without its folders, and the line."""
-    return line.replace("\\", "/").rpartition("/")[2]
 
 
 def _path(history: History, start: Node) -> list[Node]:
@@ -409,7 +404,3 @@ def _path_counts(history: History) -> dict[Node, int]:
 
 def _paths_text(count: int) -> str:
     return f"more than {MANY - 1:,} paths" if count >= MANY else f"{count:,} paths"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'s' * (number != 1)}"

@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from ...arrays.sums import unbroadcast
 from ...engine.graph import Array, Node, Output
 from ...engine.reads import input_names
 from ..formulas.formulas import latex_of, left_out, substituted, text, variable
 from ..formulas.symbols import Symbols, number_latex
-from ..graph.history import History
+from ..graph.history import History, fitted
 from ..outline.wording import options_of, shape_text
 
 WHERE = r", \text{ where }"  # in a formula, before its definitions
@@ -128,7 +127,7 @@ class Steps:
             summed: tuple[int, ...] = ()
             if isinstance(given, np.ndarray):
                 summed = broadcast_axes(given.shape, parent.out_shape)
-                given = _fit(given, parent.out_shape)
+                given = fitted(given, parent)
             before = found.get(parent)
             if before is not None:
                 latex = f"{before.latex} + {latex}" if latex and before.latex else ""
@@ -205,13 +204,6 @@ def broadcast_axes(given: Sequence[int], shape: Sequence[int]) -> tuple[int, ...
         if there != size
     ]
     return (*range(more), *stretched)
-
-
-def _fit(gradient: Array, shape: Sequence[int]) -> Array:
-    fitted: Array = gradient
-    if gradient.shape != tuple(shape):
-        fitted = unbroadcast(gradient, tuple(shape))
-    return fitted
 
 
 def leading_to(targets: Sequence[Node], history: History) -> set[Node]:

@@ -11,7 +11,7 @@ from .boxes import Box, Text
 from .labels import Words, path_of
 from .merging import Merged
 from .repeats import Repeat, listed
-from .wording import ELLIPSIS, shape_text
+from .wording import ELLIPSIS, count, shape_text
 
 _LONGEST_TITLE = 48  # characters
 _LINE, _LINES = 48, 3  # characters and number of lines of a list
@@ -91,11 +91,6 @@ def number_of_ops(box: Box) -> int:
     if isinstance(box, Merged):
         return sum(number_of_ops(part) for part in box.parts)
     return int(box.kind == "op")
-
-
-def count(number: int, noun: str) -> str:
-    """A number and its noun: "1 op", "2,000 ops"."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _contents(box: Merged) -> list[str]:

@@ -18,13 +18,13 @@ from typing import Literal
 
 from ...files import printable
 from .boxes import Box
-from .captions import chain_text, count, number_of_ops
+from .captions import chain_text, number_of_ops
 from .equal_parts import repeats_merged
 from .labels import Words
 from .merging import Part, is_source, merged
 from .modules import modules_merged
 from .outline import Outline
-from .wording import ELLIPSIS
+from .wording import ELLIPSIS, count
 
 Fold = Literal["module"] | None
 

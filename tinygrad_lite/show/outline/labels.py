@@ -11,7 +11,7 @@ from ..graph.keeping import ModuleCall
 from ..graph.naming import Names
 from .boxes import Box, Text
 from .summaries import summary
-from .wording import array_text, number_text, options_of, shape_text
+from .wording import array_text, line_text, number_text, options_of, shape_text
 
 # The names of results that their ops do not name, and shorter ones for some that do.
 _RESULTS = {
@@ -66,7 +66,7 @@ class Words:
         shown = self.results(op)
         details += [shape_text(node.out_shape) for node in shown if len(shown) == 1]
         if op.line:
-            details.append(op.line.replace("\\", "/").rpartition("/")[2])
+            details.append(line_text(op.line))
         if box.is_output:
             details.append(self.output())
         for node in shown:

@@ -26,6 +26,16 @@ def shape_text(shape: Shape) -> str:
     return str(tuple(int(size) for size in shape))
 
 
+def count(number: int, noun: str) -> str:
+    """A number and its noun: "1 op", "2,000 ops"."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def line_text(line: str) -> str:
+    """The source line of a node, "file:line", without the folders of the file."""
+    return line.replace("\\", "/").rpartition("/")[2]
+
+
 def array_text(array: Array) -> list[str]:
     """The shape of an array, and the elements if they are few; just the number for a 0-d one."""
     if array.ndim == 0:
