@@ -2,6 +2,7 @@
 // Pan and zoom, by pointer, wheel, pinch or key; and the way from box to box along the arrows.
 
 const MOST_ZOOM = 3;
+const READABLE = 0.42; // zoom: below it, the text in the boxes is too small
 const LEGEND = 36; // pixels at the bottom that the legend takes
 
 class Camera {
@@ -39,7 +40,7 @@ class Camera {
   fit(at = null) {
     const { width, height } = this.stage.getBoundingClientRect();
     const whole = this.fittingZoom();
-    this.zoom = at ? Math.max(whole, 0.6) : whole;
+    this.zoom = at && whole < READABLE ? 0.6 : whole;
     const { left, top } = this.extent;
     const tooLarge = this.zoom > whole;
     const x = tooLarge ? at.x : left + this.extent.width / 2;
