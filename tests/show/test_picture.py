@@ -156,6 +156,12 @@ def test_options_say_what_the_shapes_do_not() -> None:
     ]
 
 
+def test_a_function_that_backward_freed_is_not_shown_as_none() -> None:
+    y = checkpoint(lambda h: h * h, Tensor([1.0, 2.0], requires_grad=True)).sum()
+    y.backward()
+    assert "None" not in str(draw(y))
+
+
 def test_options_of_every_kind_are_short_and_hold_no_address() -> None:
     class Thing(Function):
         def __init__(self, *rest, plain, mask, long, table, thing, index, step=3, scale=1.0):  # type: ignore[no-untyped-def]

@@ -62,7 +62,8 @@ def options_of(op: Node) -> list[str]:
         value = getattr(op, name, default)
         field = _FIELD.get((type(op).__name__, name), name)
         is_shape = name == "shape" and value == op.out_shape
-        if not (is_shape or _is(value, default) or value is False):
+        gone = value is None and default is inspect.Parameter.empty  # freed by a backward pass
+        if not (is_shape or gone or _is(value, default) or value is False):
             lines += _windows(value) if isinstance(value, Windows) else [_option(field, value)]
     return lines
 
