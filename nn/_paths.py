@@ -19,7 +19,7 @@ class ModulePath(str):
 
     shown: str
 
-    def __new__(cls, path: str, name: str) -> Self:
+    def __new__(cls, path: str, name: str = "") -> Self:  # a copy gets its attributes later
         found = super().__new__(cls, path)
         found.shown = path if path == name else f"{path} ({name})"
         return found

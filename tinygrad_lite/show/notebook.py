@@ -4,6 +4,7 @@ Treescope (the extra `viz`) draws the tree of an object and each array in it as 
 ours is the line above the heat map: shape, dtype, part in the graph, statistics and a histogram.
 """
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -28,10 +29,17 @@ def notebook_html(value: Any) -> str | None:
     except ImportError:
         return None
     visualizer = treescope.active_autovisualizer
-    with visualizer.set_scoped(
+    scope = visualizer.set_scoped(
         visualizer.get() or treescope.ArrayAutovisualizer(maximum_size=MOST_CELLS)
-    ):
-        return str(treescope.render_to_html(value, ignore_exceptions=True))
+    )
+    # Of what it cannot draw as a tree, such as an attribute that raises, it shows the repr.
+    with scope, warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        try:
+            shown = str(treescope.render_to_html(value, ignore_exceptions=True))
+        except Exception:  # the object that is shown may raise anything: its repr remains
+            return None
+    return shown.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def treescope_adapter() -> Any:

@@ -274,12 +274,21 @@ _LETTERS = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#",
     "%": r"\%", "_": r"\_", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}",
     "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "`": r"\textasciigrave{}",
+    "\N{RIGHTWARDS ARROW}": r"$\to$",
 }  # fmt: skip
 
 
 def _latex(text: str) -> str:
     """Plain text in which nothing is a command."""
-    return "".join(_LETTERS.get(letter, letter) for letter in printable(text, 10_000))
+    return "".join(map(_latex_letter, printable(text, 10_000)))
+
+
+def _latex_letter(letter: str) -> str:
+    """A letter, which pdflatex would not know if it is small and raised or lowered."""
+    kind, _, code = unicodedata.decomposition(letter).partition(" ")
+    if kind in ("<super>", "<sub>"):
+        return rf"\text{kind[1:-1]}script{{{chr(int(code, 16))}}}"
+    return _LETTERS.get(letter, letter)
 
 
 def _in_latex(inline: Inline) -> str:

@@ -15,6 +15,7 @@ from ...files import printable
 from ..formulas.symbols import Symbols
 from ..graph.history import NO_GRAPH, History
 from ..graph.naming import Names
+from ..outline.terminal import for_terminal
 from ..outline.wording import shape_text
 from .document import Document
 from .reasons import listed
@@ -48,7 +49,7 @@ class Explanation:
         return self._document.latex()
 
     def __repr__(self) -> str:
-        return self.text()
+        return for_terminal(self.text())
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """What a notebook displays."""

@@ -1,6 +1,5 @@
 """The sections of an explanation: the function, the way back, and what comes of it."""
 
-import linecache
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +14,7 @@ from ..formulas.symbols import Symbols
 from ..graph.history import ASK, History
 from ..graph.recomputing import Recomputation
 from ..outline.summaries import one_line
-from ..outline.wording import count, line_text, shape_text
+from ..outline.wording import code_at, count, line_text, shape_text
 from .differencing import compared
 from .document import Document, Inline, Math
 from .reasons import Reasons, listed
@@ -158,9 +157,7 @@ class Sections:
         for step in shortened(self.symbols.steps, self._kind, self._most):
             line = None if isinstance(step, str) else self.history.line(step)
             if line is not None and line not in found:
-                file, _, number = line.rpartition(":")
-                code = linecache.getline(file, int(number)).strip() if number.isdigit() else ""
-                found[line] = code
+                found[line] = code_at(line)
         return [(line_text(line), code) for line, code in found.items() if code]
 
     # The backward pass

@@ -10,6 +10,7 @@ from ...engine.graph import Leaf, TensorBase
 from ...files import printable
 from ..graph.history import ASK, History
 from ..graph.naming import Names
+from ..outline.terminal import for_terminal
 from .known_values import UNKNOWN
 from .origins import Origin, in_backward, in_forward
 from .repairs import Case, digits, input_name, is_overflow, repair
@@ -79,7 +80,7 @@ class NonFinite:
             "note": self.known_from,
         }
         lines = [f"  {name:<8}{text}" for name, text in rows.items() if text]
-        return "\n".join([f"trace_nan: {self.headline}", *lines])
+        return for_terminal("\n".join([f"trace_nan: {self.headline}", *lines]))
 
 
 def trace_nan(loss: TensorBase, names: Any = None) -> NonFinite:

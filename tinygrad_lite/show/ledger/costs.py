@@ -9,6 +9,7 @@ from os.path import basename, dirname, join
 from typing import Literal, overload
 
 from ...files import printable
+from ..outline.terminal import for_terminal
 
 By = Literal["op", "module", "line"]
 
@@ -140,7 +141,7 @@ class Table(Sequence[Cost]):
             lines.append("  ".join((name, *numbers)).rstrip())
         rule = "-" * max(map(len, lines))
         lines = [lines[0], rule, *lines[1:-1], rule, lines[-1]]
-        return "\n".join([*lines, *self.notes])
+        return for_terminal("\n".join([*lines, *self.notes]))
 
     __repr__ = __str__
 

@@ -13,6 +13,7 @@ from ...engine.function import Primitive
 from ...engine.graph import Array, Leaf, Node
 from ...engine.reads import attributes_of, declared, input_names
 from ...files import printable
+from ..outline.terminal import for_terminal
 from ..outline.wording import shape_text
 from .costs import bytes_text
 from .holders import holders_of
@@ -132,7 +133,7 @@ class Alive:
             lines.append("The graph is held by")
             lines += [f"  {holder}" for holder in shown]
             lines += [f"  and {more} others"] if more else []
-        return "\n".join([*lines, *self.notes])
+        return for_terminal("\n".join([*lines, *self.notes]))
 
     __repr__ = __str__
 

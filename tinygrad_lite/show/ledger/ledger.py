@@ -51,7 +51,7 @@ class Ledger:
 
     def by(self, what: By = "op") -> Table:
         """A table by "op", by "module" (the path of the innermost one), or by "line"."""
-        choice(what, "by", *get_args(By))
+        choice(what, "Ledger.by: what", *get_args(By))
         timed = any(row.seconds for row in self.rows)
         return Table(self.rows, what, timed, self.notes)
 

@@ -49,7 +49,7 @@ def save(
         )
     text = _trace(events, lost) if ending == ".json" else _csv(rows)
     with replacing(path, "Ledger.save") as file:
-        file.write(text.encode("utf-8"))
+        file.write(text.encode("utf-8", "backslashreplace"))
 
 
 def _trace(events: Sequence[Span], lost: int) -> str:

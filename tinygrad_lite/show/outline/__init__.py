@@ -11,4 +11,5 @@ repeats      equal parts in a sequence
 equal_parts  one box for equal parts that follow each other
 merging      several boxes become one
 captions     the text of merged boxes
+terminal     what a terminal can print
 """

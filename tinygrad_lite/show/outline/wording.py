@@ -1,6 +1,7 @@
 """How pictures word shapes, values and the options of an op: briefly, and always the same way."""
 
 import inspect
+import linecache
 from functools import lru_cache
 from types import FunctionType
 from typing import Any
@@ -19,6 +20,15 @@ _FIELD = {
     ("FloorDivide", "to_zero"): "rounded towards 0",
 }
 ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
+
+
+def code_at(line: str) -> str:
+    """The text of the line that "file:line" names; empty if it cannot be read."""
+    file, _, number = line.rpartition(":")
+    try:
+        return linecache.getline(file, int(number)).strip()
+    except (OSError, ValueError):  # such as a name that no file can have
+        return ""
 
 
 def shape_text(shape: Shape) -> str:

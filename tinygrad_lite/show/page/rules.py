@@ -1,7 +1,6 @@
 """What the page tells of an op's class, formulas and source, and of a line of the user's code."""
 
 import inspect
-import linecache
 import os
 import re
 import textwrap
@@ -11,6 +10,7 @@ from typing import Any
 
 from ...files import printable
 from ..formulas.formulas import mathml, text, variable
+from ..outline.wording import code_at
 
 MOST_TEXT = 2000  # characters of a title, a docstring, a line of code
 MOST_SOURCE = 20_000  # characters of the source of a backward method
@@ -71,16 +71,18 @@ def _source(kind: type) -> tuple[str, str]:
 def line_shown(line: str) -> tuple[str, str]:
     """Where a line of code stands, and the line itself if it can be read."""
     file, _, number = line.rpartition(":")
-    code = linecache.getline(file, int(number)).strip() if number.isdigit() else ""
-    return cut(f"{_place(file)}:{number}"), cut(code)
+    return cut(f"{_place(file)}:{number}"), cut(code_at(line))
 
 
 def _place(file: str) -> str:
-    """A file as seen from the working directory, or from the folder of this library."""
-    for folder in (os.getcwd(), str(PACKAGE)):
-        if file.startswith(folder + os.sep):
-            return file[len(folder) + 1 :].replace(os.sep, "/")
-    return file.replace(os.sep, "/")
+    """The name of a file: of this library as seen from its folder, of others without the folder.
+
+    So a page is the same wherever it was made, and does not tell whose computer that was.
+    """
+    if file.startswith(str(PACKAGE) + os.sep):
+        file = file[len(str(PACKAGE)) + 1 :]
+        return file.replace(os.sep, "/")
+    return file.replace("\\", "/").rpartition("/")[2]
 
 
 def cut(text: str) -> str:

@@ -52,6 +52,8 @@ LEGEND = {
 GRADIENT_INK = "#a3361e"  # of the lines about gradients
 _GRADIENT = re.compile(r"(.*: )?gradient |\.grad ")
 _FRAME = 'style="rounded,filled" fillcolor="#f7f9fb" color="#c5ced8" margin=8 fontsize=10'
+# When a PDF was made: replaced by a date of the same length, so that equal graphs give equal files.
+_DATE, _NO_DATE = re.compile(rb"/CreationDate \(D:\d{14}"), b"/CreationDate (D:20000101000000"
 COLD, HOT = (0xFF, 0xF7, 0xD6), (0xE8, 0x5D, 0x3A)  # the colours of costs
 
 _rendering = ProcessLock()  # Graphviz's libraries keep global state
@@ -186,8 +188,12 @@ def render(dot: str, kind: str) -> bytes:
         head, _, body = dot.partition("\n")
         large = dot.count("<br/>") > MOST_LINES
         dot = f"{head}\n\tgraph [dpi={PIXELS_PER_INCH // 2 if large else PIXELS_PER_INCH}]\n{body}"
-    if shutil.which("dot"):
-        return _render_with_program(dot, kind)
+    program = shutil.which("dot")
+    picture = _render_with_program(dot, kind) if program else _render_with_library(dot, kind)
+    return _DATE.sub(_NO_DATE, picture) if kind == "pdf" else picture
+
+
+def _render_with_library(dot: str, kind: str) -> bytes:
     try:
         import pygraphviz
     except ImportError:

@@ -10,6 +10,7 @@ from ..graph.history import History
 from ..graph.naming import Names
 from ..outline.folding import Fold, check_fold, folded
 from ..outline.outline import Outline, outline_of, without_graph
+from ..outline.terminal import for_terminal
 from ..page.page import page_text
 from .dot import dot_text, render
 from .tree import tree_text
@@ -55,14 +56,14 @@ class Picture:
 
     def __repr__(self) -> str:
         """The graph as a tree of text, from the result down to what it was computed from."""
-        return tree_text(self.outline)
+        return for_terminal(tree_text(self.outline))
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """What a notebook displays: SVG; without a renderer, the tree and how to get one."""
         try:
-            return {"image/svg+xml": self.svg(), "text/plain": repr(self)}
+            return {"image/svg+xml": self.svg(), "text/plain": tree_text(self.outline)}
         except RuntimeError as error:
-            return {"text/plain": f"{self!r}\n\n{error}"}
+            return {"text/plain": f"{tree_text(self.outline)}\n\n{error}"}
 
 
 def draw(
