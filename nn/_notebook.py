@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tinygrad_lite import notebook_bundle
-from tinygrad_lite.files import printable
+from tinygrad_lite import files, notebook_bundle
 
 
 class Notebook:
@@ -25,7 +24,7 @@ class Notebook:
 
 def of_module(module: Any) -> tuple[str, Iterable[tuple[Any, Any]]]:
     """A module: its class and options, and the tensors, modules and functions that it holds."""
-    title = f"{printable(type(module).__name__)}({module.extra_repr()})"
+    title = f"{files.printable(type(module).__name__)}({module.extra_repr()})"
     return title, [(name, part) for name, part in module.named_parts() if _is_shown(part)]
 
 
@@ -65,7 +64,7 @@ def _node(title: str, parts: Iterable[tuple[Any, Any]], path: str | None, render
     for name, part in parts:
         between = draw.fold_condition(collapsed=draw.text(", ")) if children else draw.empty_part()
         shown = draw.siblings_with_annotations(
-            between, f"{printable(name)}: ", render(part, path=_within(path, name))
+            between, f"{files.printable(name)}: ", render(part, path=_within(path, name))
         )
         children.append(draw.build_full_line_with_annotations(shown))
     if not children:

@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Any
 
-from tinygrad_lite.files import printable
+from tinygrad_lite import files
 
 from .reflection import find, inside, is_module
 from .state import parameters_among
@@ -25,16 +25,16 @@ def tree(root: Any) -> str:
         label = path[len(around[-1]) :].removeprefix(".") if around else ""
         if is_module(value):
             start = first.setdefault(id(value), path)
-            text = f"{printable(type(value).__name__)}({value.extra_repr()}){_note(value)}"
+            text = f"{files.printable(type(value).__name__)}({value.extra_repr()}){_note(value)}"
             if start != path:
-                text = f"the same as {printable(start)}"
+                text = f"the same as {files.printable(start)}"
                 if inside(path, start):
                     continue  # a reference back
         elif around and callable(value) and not isinstance(value, type) and _is_own(label):
-            text = printable(_name(value))
+            text = files.printable(_name(value))
         else:
             continue
-        lines.append("  " * len(around) + (f"{printable(label)}: " if label else "") + text)
+        lines.append("  " * len(around) + (f"{files.printable(label)}: " if label else "") + text)
         if is_module(value) and start == path:
             around.append(path)
     return "\n".join(lines)
@@ -61,9 +61,9 @@ def _note(module: Any) -> str:
     said = f"{count:,} parameter{'s' * (count != 1)}" if parameters else ""
     said += f", {frozen:,} of them frozen" if frozen else ""
     own = [part for part in found if part.module is module]
-    weights = [f"{printable(path)} {tensor.shape}" for path, tensor in parameters_among(own)]
+    weights = [f"{files.printable(path)} {tensor.shape}" for path, tensor in parameters_among(own)]
     buffers = [
-        f"{printable(part.path)} {part.value.shape}"
+        f"{files.printable(part.path)} {part.value.shape}"
         for part in own
         if part.buffer is not None and hasattr(part.value, "shape")
     ]
