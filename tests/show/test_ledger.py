@@ -337,7 +337,7 @@ def test_only_the_gradients_that_are_wanted_count() -> None:
     with pytest.raises(TypeError, match=r"cost: loss: expected a Tensor; got float"):
         cost(3.0)
     ledger = cost(Tensor(1.0, requires_grad=True) * 2.0)
-    with pytest.raises(ValueError, match=r'by: expected "op", "module" or "line"; got .size'):
+    with pytest.raises(ValueError, match=r'by: what: expected "op", "module" or "line"; got .size'):
         ledger.by("size")
     with pytest.raises(TypeError, match=r"Ledger.of: node: expected a Tensor or a node; got 3"):
         ledger.of(3)

@@ -4,6 +4,7 @@ import copy
 import io
 import os
 import sys
+import time
 import warnings
 
 import numpy as np
@@ -145,3 +146,10 @@ def test_what_treescope_cannot_show_has_its_repr(monkeypatch):
 
     monkeypatch.setattr(treescope, "render_to_html", refuse)
     assert list(nn.Linear(1, 1)._repr_mimebundle_()) == ["text/plain"]
+
+
+def test_the_page_of_an_op_with_thousands_of_inputs_takes_seconds(tmp_path):
+    weights = [Tensor([float(i)], requires_grad=True) for i in range(2000)]
+    began = time.process_time()
+    tl.draw(Tensor.stack(weights).sum(), tmp_path / "graph.html")
+    assert time.process_time() - began < 10

@@ -144,6 +144,11 @@ class History:
         given = self._pulled.get(node)
         return None if given is None else tuple(map(_array, given))
 
+    def sent(self, node: Node, position: int) -> bool:
+        """Whether the rule of a node returned something for one of its inputs."""
+        given = self._pulled.get(node)
+        return given is not None and given[position] is not None
+
     def arrivals(self, node: Node) -> list[tuple[Node, int, Array]]:
         """The parts that add up to the gradient of a node, in the order in which they arrive.
 

@@ -56,19 +56,20 @@ class _BackwardPass:
         pulled = self.history.pulled(op)
         leaving = []
         fixed, rest = type(op)._plans.names
-        for position, (name, parent) in enumerate(zip(argument_names(op), op.parents, strict=True)):
+        names = argument_names(op)
+        merged: dict[Node | None, list[str]] = {}  # inputs whose share another one's includes
+        for name, need, parent, gone in zip(
+            names, op.needs, op.parents, pulled or (), strict=False
+        ):
+            if need and gone is None:
+                merged.setdefault(parent, []).append(name)
+        for position, (name, parent) in enumerate(zip(names, op.parents, strict=True)):
             given = None if pulled is None else pulled[position]
             if parent is None or (pulled is not None and given is None):
                 continue
             found = self._leaving(op, name, parent, given)
             found["rule"] = name if position < len(fixed) else rest  # whose formula applies
-            twins = [
-                other
-                for other, need, same, gone in zip(
-                    argument_names(op), op.needs, op.parents, pulled or (), strict=False
-                )
-                if need and same is parent and gone is None
-            ]
+            twins = merged.get(parent)
             if twins:  # x * x: one product for both
                 found["note"] = (
                     f"{' and '.join(twins)} is the same tensor, and its share is included here."
@@ -179,8 +180,7 @@ class _BackwardPass:
         uses = self.history.children(node)
         if self.history.gradient(self.history.root) is None:
             return len(uses)
-        pulled = [(self.history.pulled(child), position) for child, position in uses]
-        return sum(given is not None and given[position] is not None for given, position in pulled)
+        return sum(self.history.sent(child, position) for child, position in uses)
 
 
 def result_name(op: Any, index: int, count: int) -> str:
