@@ -10,7 +10,7 @@ from typing import Any
 
 from ...files import printable
 from ..formulas.formulas import mathml, text, variable
-from ..outline.wording import code_at
+from ..outline.wording import code_at, line_text
 
 MOST_TEXT = 2000  # characters of a title, a docstring, a line of code
 MOST_SOURCE = 20_000  # characters of the source of a backward method
@@ -80,9 +80,8 @@ def _place(file: str) -> str:
     So a page is the same wherever it was made, and does not tell whose computer that was.
     """
     if file.startswith(str(PACKAGE) + os.sep):
-        file = file[len(str(PACKAGE)) + 1 :]
-        return file.replace(os.sep, "/")
-    return file.replace("\\", "/").rpartition("/")[2]
+        return file[len(str(PACKAGE.parent)) + 1 :].replace(os.sep, "/")
+    return line_text(file)
 
 
 def cut(text: str) -> str:
