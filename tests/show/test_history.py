@@ -310,3 +310,23 @@ def test_what_only_some_ops_kept_is_not_taken_for_the_whole_gradient(retain: boo
         np.testing.assert_allclose(found, 3 * np.exp([6.0, -3.0]) + 5, rtol=1e-6)
     else:
         assert found is None
+
+
+def test_a_pass_that_failed_is_not_taken_for_the_next_one() -> None:
+    class Fails(Function):
+        def forward(self, x):
+            return x * 1
+
+        def backward(self, g, y, x):
+            raise ArithmeticError("no rule")
+
+    x = Tensor([2.0, 1.0], requires_grad=True)
+    with keep_values():
+        shared = x * 3.0
+        second = (shared * 5.0).sum()
+        first = (Fails.apply(shared) * 2.0).sum()
+        with pytest.raises(ArithmeticError):
+            first.backward(retain_graph=True)
+        second.backward()
+    assert History(first, grads=True).gradient(shared._node) is None
+    np.testing.assert_array_equal(History(second, grads=True).gradient(x._node), [15.0, 15.0])

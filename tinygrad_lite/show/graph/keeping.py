@@ -67,8 +67,9 @@ def kept_of(node: Node) -> Kept | None:
 _numbers = count(1)
 _call: ContextVar[ModuleCall | None] = ContextVar("call", default=None)
 
-# Of the backward pass that is running: the serials of its root and of the node visited last.
-_pass: ContextVar[tuple[int, int] | None] = ContextVar("pass", default=None)
+# Of the backward pass that is running: the serial of its root, and those of the ops that it will
+# visit, since a gradient was given to them.
+_pass: ContextVar[tuple[int, set[int]] | None] = ContextVar("pass", default=None)
 
 
 class KeepValues(Observer, Setting):
@@ -110,14 +111,16 @@ class KeepValues(Observer, Setting):
     def backward(self, node: Any, gradient: Any) -> Any:
         """Keep the gradient that arrives at a node, and those that its rule returns."""
         begun = _pass.get()
-        # Nodes are visited newest first, so one that is newer than the last one begins a pass.
-        root = begun[0] if begun is not None and node.serial < begun[1] else node.serial
-        token = _pass.set(None)  # a rule may run a pass of its own
-        try:
-            pulled = super().backward(node, gradient)
-        finally:
-            _pass.reset(token)
-        _pass.set((root, node.serial))
+        if begun is None or node.serial not in begun[1]:
+            begun = node.serial, set()  # nothing was given to it, so a pass begins here
+        root, coming = begun
+        coming.discard(node.serial)
+        _pass.set(None)  # a rule may run a pass of its own, or fail and end this one
+        pulled = super().backward(node, gradient)
+        for parent, given in zip(node.parents, pulled, strict=False):
+            if parent is not None and given is not None and parent.parents:
+                coming.add(parent.serial)
+        _pass.set(begun)
         kept = kept_of(node)
         if kept is not None:
             with standing():
