@@ -267,7 +267,17 @@ def in_a_sum(model):
     return Tensor(np.array([mean, mean + 1]))
 
 
-@pytest.mark.parametrize("draw", [in_a_list, in_a_generator, in_a_loop, in_a_sum])
+def in_a_while_loop(model):
+    samples = []
+    while len(samples) < 9:
+        samples.append(model(X))
+    return Tensor.stack(samples)
+
+
+DRAWS = [in_a_list, in_a_generator, in_a_loop, in_a_while_loop, in_a_sum]
+
+
+@pytest.mark.parametrize("draw", DRAWS)
 def test_monte_carlo_dropout_in_a_model_that_was_never_switched(draw):
     model = Trained().model
     with no_grad():
