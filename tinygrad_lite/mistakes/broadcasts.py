@@ -28,6 +28,7 @@ _ELEMENTWISE = {
     *("Exp", "Log", "LogBase", "Expm1", "Log1p", "Sqrt", "Tanh", "Sigmoid", "Softplus", "Cosh"),
     *_SIGNS,
 }
+_NO_LOSS = {"Add", "Div"}  # which compare nothing: all sums of two, all ratios
 _MOST_NODES = 24
 # Methods whose result has the shape of what they are called of.
 _SAME_SHAPE = {"float", "double", "astype", "cast", "to", "detach", "numpy", "copy", "clone"}
@@ -97,7 +98,7 @@ def _shape_of(op: Any, position: int) -> Shape | None:
 def _mistaken(op: Any, size: int, frame: FrameType) -> Any:
     """The shapes and names of the operands, if surely a column meets a row by mistake."""
     column, row = (size, 1), (size,)
-    if len(op.parents) != 2 or not op.broadcasts:
+    if len(op.parents) != 2 or not op.broadcasts or type(op).__name__ in _NO_LOSS:
         return None
     shapes = [_shape_of(op, position) for position in (0, 1)]
     if not {column, row} & set(shapes) or not set(shapes) <= {column, row, None}:
