@@ -190,7 +190,7 @@ def _refuse_lost(name: str, root: object, found: Iterable[Found]) -> None:
             raise ValueError(
                 f"{name}: {_named(root, path)} was computed ({value.op}) from a tensor with "
                 "requires_grad=True that nothing holds: it would be neither trained nor saved; "
-                f"write (Tensor.randn({shape}) * 0.1).requires_grad_(), or nn.Parameter(...)"
+                f"make a leaf: (Tensor.randn({shape}) * 0.1).requires_grad_() or nn.Parameter(...)"
             )
 
 

@@ -48,8 +48,8 @@ def test_the_error_says_what_to_write():
         nn.state.get_parameters(Net(w=made() * 0.1))
     assert str(caught.value) == (
         "get_parameters: Net.w was computed (Mul) from a tensor with requires_grad=True that "
-        "nothing holds: it would be neither trained nor saved; write (Tensor.randn(4, 2) * 0.1)."
-        "requires_grad_(), or nn.Parameter(...)"
+        "nothing holds: it would be neither trained nor saved; make a leaf: "
+        "(Tensor.randn(4, 2) * 0.1).requires_grad_() or nn.Parameter(...)"
     )
     fixed = Net(w=(Tensor.randn(4, 2) * 0.1).requires_grad_(), v=nn.Parameter(made() * 0.1))
     assert [name for name, _ in fixed.named_parameters()][:2] == ["w", "v"]

@@ -271,7 +271,7 @@ def test_influence() -> None:
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda y, x: explain(3.0), TypeError, "explain: tensor: expected a Tensor; got float"),
+        (lambda y, x: explain(3.0), TypeError, "explain: tensor: expected a Tensor; got 3.0"),
         (lambda y, x: explain(Tensor([1.0])), ValueError, "explain: no graph: nothing it was"),
         (lambda y, x: explain(y, 3), TypeError, "wrt: expected a Tensor, the name of one, or None"),
         (

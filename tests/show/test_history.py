@@ -253,7 +253,7 @@ def test_names_of_a_module_and_of_a_mapping() -> None:
     assert Names.of(model.state_dict(), "draw").of_node(weight._node) == "0.weight"
     with pytest.raises(TypeError, match=r"draw: names: expected a Module, or a mapping of names"):
         Names.of([weight], "draw")
-    with pytest.raises(TypeError, match=r"draw: names\['w'\]: expected a Tensor; got int"):
+    with pytest.raises(TypeError, match=r"draw: names\['w'\]: expected a Tensor; got 3"):
         Names.of({"w": 3}, "draw")
 
 

@@ -134,7 +134,9 @@ def test_an_interrupted_write_leaves_the_old_file(
 
 def test_errors_are_one_line(tmp_path: Path) -> None:
     x = Tensor([1.0], requires_grad=True)
-    with pytest.raises(TypeError, match=r"^draw: tensor: expected a Tensor; got ndarray$"):
+    with pytest.raises(
+        TypeError, match=r"^draw: tensor: expected a Tensor; got ndarray of shape \(3,\), float64$"
+    ):
         draw(np.ones(3))  # type: ignore[arg-type]
     message = (
         "draw: expected a path that ends in .svg, .png, .pdf, .html, or .dot (.gv) for DOT text; "
@@ -150,11 +152,11 @@ def test_errors_are_one_line(tmp_path: Path) -> None:
         draw(x, names=[x])  # type: ignore[arg-type]
     assert str(mapping.value) == (
         "draw: names: expected a Module, or a mapping of names to Tensors, such as "
-        "nn.state.get_state_dict(model); got list"
+        "nn.state.get_state_dict(model); got [Tensor of shape (1,), float32]"
     )
     with pytest.raises(TypeError, match=r"^draw: values: expected True or False; got 'yes'$"):
         draw(x, values="yes")  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match=r"^draw: names\['x'\]: expected a Tensor; got float$"):
+    with pytest.raises(TypeError, match=r"^draw: names\['x'\]: expected a Tensor; got 1.0$"):
         draw(x, names={"x": 1.0})  # type: ignore[dict-item]
 
 

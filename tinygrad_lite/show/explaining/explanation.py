@@ -8,7 +8,7 @@ shows it all as text, Markdown or LaTeX.
 from collections.abc import Sequence
 from typing import Any
 
-from ...arrays.arguments import flag
+from ...arrays.arguments import flag, wrong
 from ...arrays.recorded import recorder
 from ...engine.graph import Node, TensorBase
 from ...files import printable
@@ -89,7 +89,7 @@ def explain(
     in that; RuntimeError in a step that is being captured.
     """
     if not isinstance(tensor, TensorBase):
-        raise TypeError(f"explain: tensor: expected a Tensor; got {type(tensor).__name__}")
+        raise wrong("explain: tensor", "a Tensor", tensor)
     full = flag(full, "explain: full")
     known = Names.of(names, "explain")
     if tensor._node is None:
@@ -119,10 +119,8 @@ def _targets(wrt: Any, history: History, symbols: Symbols) -> list[Node]:
         label = next((printable(n, 60) for n, t in tensors.items() if t is wrt), "it")
     else:
         model = hasattr(wrt, "named_parameters")
-        raise TypeError(
-            f"explain: wrt: expected a Tensor, the name of one, or None; got {type(wrt).__name__}"
-            + ("; pass a Module as names=, and as wrt one of its parameters" if model else "")
-        )
+        fix = "; pass a Module as names=, and as wrt one of its parameters" if model else ""
+        raise wrong("explain: wrt", "a Tensor, the name of one, or None", wrt, fix)
     node = wrt._node
     shape = shape_text(wrt._data.shape)
     if node is None:

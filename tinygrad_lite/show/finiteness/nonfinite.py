@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ...arrays.arguments import wrong
 from ...arrays.recorded import recorder
 from ...engine.graph import Leaf, TensorBase
 from ...files import printable
@@ -108,7 +109,7 @@ def trace_nan(loss: TensorBase, names: Any = None) -> NonFinite:
     Errors: TypeError if `loss` is not a Tensor; RuntimeError in a step that is being captured.
     """
     if not isinstance(loss, TensorBase):
-        raise TypeError(f"trace_nan: loss: expected a Tensor; got {type(loss).__name__}")
+        raise wrong("trace_nan: loss", "a Tensor", loss)
     if recorder.get() is not None:
         raise RuntimeError("trace_nan: a captured step has no values yet; call it outside")
     known = Names.of(names, "trace_nan")

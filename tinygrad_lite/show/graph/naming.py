@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...arrays.arguments import wrong
 from ...engine.graph import Array, Node, TensorBase
 from .keeping import source_of
 
@@ -44,15 +45,11 @@ class Names:
             for name, tensor in _with_duplicates(names):
                 found.all_by_data.setdefault(id(tensor._data), []).append(name)
         else:
-            raise TypeError(
-                f"{caller}: names: expected a Module, or a mapping of names to Tensors, such as "
-                f"nn.state.get_state_dict(model); got {type(names).__name__}"
-            )
+            what = "a Module, or a mapping of names to Tensors, such as "
+            raise wrong(f"{caller}: names", f"{what}nn.state.get_state_dict(model)", names)
         for name, tensor in found.tensors.items():
             if not isinstance(tensor, TensorBase):
-                raise TypeError(
-                    f"{caller}: names[{name!r}]: expected a Tensor; got {type(tensor).__name__}"
-                )
+                raise wrong(f"{caller}: names[{name!r}]", "a Tensor", tensor)
             found._add(str(name), tensor)
             if not found.modules:
                 found.all_by_data.setdefault(id(tensor._data), []).append(str(name))

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ...arrays.arguments import wrong
 from ...arrays.shapes import Shape
 from ...engine.function import Function, Primitive
 from ...engine.graph import Leaf, Node, Output, TensorBase
@@ -40,7 +41,7 @@ def cost(loss: TensorBase, names: Any = None) -> Ledger:
     Errors: TypeError if `loss` is not a Tensor; ValueError if it has no graph.
     """
     if not isinstance(loss, TensorBase):
-        raise TypeError(f"cost: loss: expected a Tensor; got {type(loss).__name__}")
+        raise wrong("cost: loss", "a Tensor", loss)
     if loss._node is None:
         raise ValueError(f"cost: {NO_GRAPH}")
     history, modules = History(loss), _Modules(Names.of(names, "cost"))

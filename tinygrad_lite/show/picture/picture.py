@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from ...arrays.arguments import flag
+from ...arrays.arguments import flag, wrong
 from ...engine.graph import TensorBase
 from ...files import FilePath, checked_path, printable, replacing
 from ..graph.history import History
@@ -104,7 +104,7 @@ def draw(
     `Picture.save`.
     """
     if not isinstance(tensor, TensorBase):
-        raise TypeError(f"draw: tensor: expected a Tensor; got {type(tensor).__name__}")
+        raise wrong("draw: tensor", "a Tensor", tensor)
     check_fold(fold, "draw")
     values, grads = flag(values, "draw: values"), flag(grads, "draw: grads")
     if path is not None:
