@@ -176,6 +176,26 @@ class RMSNorm(Primitive):
 _NORMALISED = r"\hat{x} = \frac{x - \mathrm{mean}}{\sqrt{\mathrm{var} + \mathrm{eps}}}"
 
 
+def _latex(over):
+    """The formulas of a normalisation of channels; over: what its means are taken over."""
+    mean = rf"\operatorname{{mean}}_{{\mathrm{{{over}}}}}"
+    return {
+        "out": r"\hat{x} \odot w + b, \text{ where } " + _NORMALISED,
+        "mean": f"{mean}(x)",
+        "var": rf"\operatorname{{var}}_{{\mathrm{{{over}}}}}(x)",
+        "x": (
+            rf"\frac{{\delta - {mean}(\delta) - \hat{{x}} \odot {mean}(\delta \odot \hat{{x}})}}"
+            r"{\sqrt{\mathrm{var} + \mathrm{eps}}}, "
+            r"\text{ where } \delta = \bar{\mathrm{out}} \odot w, " + _NORMALISED
+        ),
+        "w": (
+            r"\sum_{\mathrm{batch, pixels}} \bar{\mathrm{out}} \odot \hat{x}, "
+            r"\text{ where } " + _NORMALISED
+        ),
+        "b": r"\sum_{\mathrm{batch, pixels}} \bar{\mathrm{out}}",
+    }
+
+
 class _ChannelNorm(Primitive):
     """The rule of BatchNorm and GroupNorm, which differ in what shares a mean.
 
@@ -272,22 +292,7 @@ class BatchNorm(_ChannelNorm):
     """
 
     __slots__ = ()
-    latex = {
-        "out": r"\hat{x} \odot w + b, \text{ where } " + _NORMALISED,
-        "mean": r"\operatorname{mean}_{\mathrm{batch, pixels}}(x)",
-        "var": r"\operatorname{var}_{\mathrm{batch, pixels}}(x)",
-        "x": (
-            r"\frac{\delta - \operatorname{mean}_{\mathrm{batch, pixels}}(\delta) "
-            r"- \hat{x} \odot \operatorname{mean}_{\mathrm{batch, pixels}}(\delta \odot \hat{x})}"
-            r"{\sqrt{\mathrm{var} + \mathrm{eps}}}, "
-            r"\text{ where } \delta = \bar{\mathrm{out}} \odot w, " + _NORMALISED
-        ),
-        "w": (
-            r"\sum_{\mathrm{batch, pixels}} \bar{\mathrm{out}} \odot \hat{x}, "
-            r"\text{ where } " + _NORMALISED
-        ),
-        "b": r"\sum_{\mathrm{batch, pixels}} \bar{\mathrm{out}}",
-    }
+    latex = _latex(over="batch, pixels")
 
     def __init__(self, eps):
         super().__init__(eps)
@@ -306,22 +311,7 @@ class GroupNorm(_ChannelNorm):
     """
 
     __slots__ = ()
-    latex = {
-        "out": r"\hat{x} \odot w + b, \text{ where } " + _NORMALISED,
-        "mean": r"\operatorname{mean}_{\mathrm{group}}(x)",
-        "var": r"\operatorname{var}_{\mathrm{group}}(x)",
-        "x": (
-            r"\frac{\delta - \operatorname{mean}_{\mathrm{group}}(\delta) "
-            r"- \hat{x} \odot \operatorname{mean}_{\mathrm{group}}(\delta \odot \hat{x})}"
-            r"{\sqrt{\mathrm{var} + \mathrm{eps}}}, "
-            r"\text{ where } \delta = \bar{\mathrm{out}} \odot w, " + _NORMALISED
-        ),
-        "w": (
-            r"\sum_{\mathrm{batch, pixels}} \bar{\mathrm{out}} \odot \hat{x}, "
-            r"\text{ where } " + _NORMALISED
-        ),
-        "b": r"\sum_{\mathrm{batch, pixels}} \bar{\mathrm{out}}",
-    }
+    latex = _latex(over="group")
 
 
 class ChannelAffine(Primitive):

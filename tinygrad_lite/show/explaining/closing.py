@@ -25,7 +25,7 @@ class Closing:
     latex      the formula
     sentences  the check of the formula, and why it is so
     node       the node whose derivative it is
-    value      the derivative by this formula, computed by NumPy in float64
+    value      the derivative that this formula gives, computed by NumPy in float64
     """
 
     about: str

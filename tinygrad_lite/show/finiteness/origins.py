@@ -1,8 +1,8 @@
 """Where the first inf or nan came from: the search back through a graph, and through its gradients.
 
 Both searches go from where the damage is seen (the loss, or the gradient of a leaf) to where it was
-made, element by element, and only through elements that it depends on.  So what never reaches the
-loss is never blamed: a mask of -inf that softmax turns into 0, or a nan that `where` does not
+made, one element at a time, and only through elements that it depends on.  So what never reaches
+the loss is never blamed: a mask of -inf that softmax turns into 0, or a nan that `where` does not
 select.  nan comes before inf where both are met.  An inf that the user gave (a mask) is blamed only
 if nothing made a nan of it; otherwise the op that did.
 """
