@@ -218,16 +218,26 @@ class Report:
         if isinstance(stop, Stopped):
             self.save(**values)
 
-    def status(self, score: float | None = None, target: float = 0.0, unit: str = "") -> int:
-        """The exit status: 1, with a line about it, if the score is below the target.
+    def status(
+        self,
+        score: float | None = None,
+        target: float = 0.0,
+        unit: str = "",
+        *,
+        lower_is_better: bool = False,
+    ) -> int:
+        """The exit status: 1, with a line about it, if the score misses the target.
 
-        After SIGTERM it is 143, and after SIGHUP 129, whatever the score.
+        A score misses it from below; with lower_is_better, as for an error, from above; nan misses
+        it in both cases.  After SIGTERM the status is 143, after SIGHUP 129, whatever the score.
         """
         if self.stop.status:
             return self.stop.status
-        if score is None or score >= target:
+        if score is None or (score <= target if lower_is_better else score >= target):
             return 0
-        complain(f"that is below the target of {target:g}{unit}, so the status is 1")
+        side = "above" if lower_is_better else "below"
+        said = f"{side} the target of" if score == score else "not a number, where the target is"
+        complain(f"that is {said} {target:g}{unit}, so the status is 1")
         return 1
 
     # Files

@@ -166,6 +166,22 @@ def test_the_status_is_that_of_the_score(capsys, score, status):
     assert capsys.readouterr().err == said * status
 
 
+@pytest.mark.parametrize(("error", "said"), [
+    (None, ""), (0.01, ""), (0.2, "above the target of 0.01"),
+    (float("nan"), "not a number, where the target is 0.01"),
+])  # fmt: skip
+def test_the_status_of_an_error_is_1_above_the_target(capsys, error, said):
+    with Report(**OPTIONS) as report:
+        assert report.status(error, 0.01, lower_is_better=True) == bool(said)
+    assert capsys.readouterr().err == (f"that is {said}, so the status is 1\n" if said else "")
+
+
+def test_nan_misses_every_target(capsys):
+    with Report(**OPTIONS) as report:
+        assert report.status(float("nan"), 0.0, " %") == 1
+    assert "not a number, where the target is 0 %" in capsys.readouterr().err
+
+
 # Files, and going on.
 
 
