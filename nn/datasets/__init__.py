@@ -7,10 +7,12 @@
     digits                          1797 small digits that come with this package: (N, 1, 8, 8)
 
 All return the same four arrays: images as uint8 and labels (N,) from 0 to 9 as int64, so one can
-replace the other. All but `digits` look for their files in `root`, in the folder that the
-environment variable TINYGRAD_LITE_DATA names and in the user's cache, then download them with
-their SHA-256 checked, and raise `DataUnavailable` if that fails. `CLASSES["cifar10"]` and so on are
-the names of the classes. `read_idx` reads any IDX file.
+replace the other. With split="train" or split="test" they return that part only, (X, Y).
+
+All but `digits` look for their files in `root`, in the folder that the environment variable
+TINYGRAD_LITE_DATA names and in the user's cache, then download them with their SHA-256 checked, and
+raise `DataUnavailable` if that fails. `CLASSES["cifar10"]` and so on are the names of the classes.
+`read_idx` reads any IDX file.
 """
 
 from typing import NoReturn

@@ -12,13 +12,24 @@ import zlib
 from collections.abc import Mapping
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, overload
 
 import numpy as np
 
 from nn.datasets.folders import Source, locate
 from nn.datasets.mirrors import File
-from nn.datasets.readers import FIX, DataSet, Images, Labels, check_labels, is_gzipped
+from nn.datasets.readers import (
+    FIX,
+    DataSet,
+    Images,
+    Labels,
+    Part,
+    Split,
+    check_labels,
+    check_split,
+    is_gzipped,
+    part_of,
+)
 from tinygrad_lite import files
 
 _ARCHIVE = "cifar-10-binary.tar.gz"
@@ -36,13 +47,23 @@ _REGULAR = (tarfile.REGTYPE, tarfile.AREGTYPE)
 _BAD_HEADER = (ValueError, LookupError, RecursionError)
 
 
-def cifar10(root: files.FilePath | None = None) -> DataSet:
+@overload
+def cifar10(root: files.FilePath | None = None, split: None = None) -> DataSet: ...
+
+
+@overload
+def cifar10(root: files.FilePath | None = None, *, split: Split) -> Part: ...
+
+
+def cifar10(root: files.FilePath | None = None, split: Split | None = None) -> DataSet | Part:
     """CIFAR-10: 60,000 small colour photographs of ten kinds of animals and vehicles.
 
     Returns (X_train, Y_train, X_test, Y_test), ordinary writable arrays:
 
         X_train (50000, 3, 32, 32) uint8, red, green, blue    Y_train (50000,) int64, 0..9
         X_test  (10000, 3, 32, 32) uint8                      Y_test  (10000,) int64
+
+    split: "train" or "test" returns that part only, (X, Y).
 
     `CLASSES["cifar10"]` names the ten: airplane, automobile, bird, cat, deer, dog, frog, horse,
     ship, truck.
@@ -62,9 +83,10 @@ def cifar10(root: files.FilePath | None = None) -> DataSet:
     Source: A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009; the archive
     is that of https://www.cs.toronto.edu/~kriz/cifar.html.
     """
+    check_split(split, "cifar10")
     with ExitStack() as stack:
         path = locate(CIFAR10, root, stack)[_ARCHIVE]
-        return _read_folder(path) if path.is_dir() else _read_archive(path)
+        return part_of(_read_folder(path) if path.is_dir() else _read_archive(path), split)
 
 
 class CifarSource(Source):

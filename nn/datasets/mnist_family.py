@@ -11,13 +11,14 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path, PurePath
+from typing import overload
 
 import numpy as np
 
 from nn.datasets.folders import Source, locate
 from nn.datasets.idx import read_idx
 from nn.datasets.mirrors import File
-from nn.datasets.readers import DataSet, Images, Labels, check_labels
+from nn.datasets.readers import DataSet, Images, Labels, Part, Split, check_labels, check_split
 from tinygrad_lite import files
 
 # In the order in which the functions return the contents.
@@ -29,13 +30,24 @@ _NAMES = (
 )
 
 
-def mnist(root: files.FilePath | None = None) -> DataSet:
+@overload
+def mnist(root: files.FilePath | None = None, split: None = None) -> DataSet: ...
+
+
+@overload
+def mnist(root: files.FilePath | None = None, *, split: Split) -> Part: ...
+
+
+def mnist(root: files.FilePath | None = None, split: Split | None = None) -> DataSet | Part:
     """The MNIST digits: 60,000 to train on and 10,000 to test on.
 
     Returns (X_train, Y_train, X_test, Y_test), ordinary writable arrays:
 
         X_train (60000, 1, 28, 28) uint8, 0 is paper and 255 ink    Y_train (60000,) int64, 0..9
         X_test  (10000, 1, 28, 28) uint8                            Y_test  (10000,) int64
+
+    split: "train" or "test" returns that part only, (X, Y), and the images of the other are not
+    even opened.
 
     They are read from the first folder that holds all four IDX files, gzipped or not: `root`, then
     the folder named by the environment variable TINYGRAD_LITE_DATA, then the user's cache; in each
@@ -56,14 +68,24 @@ def mnist(root: files.FilePath | None = None) -> DataSet:
     Source: Y. LeCun, C. Cortes, C. Burges, The MNIST database of handwritten digits, 1998
     (CC BY-SA 3.0).
     """
-    return _read(MNIST, root)
+    return _read(MNIST, root, split)
 
 
-def fashion_mnist(root: files.FilePath | None = None) -> DataSet:
+@overload
+def fashion_mnist(root: files.FilePath | None = None, split: None = None) -> DataSet: ...
+
+
+@overload
+def fashion_mnist(root: files.FilePath | None = None, *, split: Split) -> Part: ...
+
+
+def fashion_mnist(root: files.FilePath | None = None, split: Split | None = None) -> DataSet | Part:
     """Fashion-MNIST: 70,000 pictures of clothes in the form of MNIST, and harder to tell apart.
 
     Returns (X_train, Y_train, X_test, Y_test) with the shapes and types of `mnist`; 0 is the
     background. `CLASSES["fashion_mnist"]` names the ten classes.
+
+    split: as for `mnist`.
 
     The files are found, downloaded (about 31 MB) and checked as those of `mnist`, in
     `fashion-mnist` or `FashionMNIST/raw` below a named folder, or in that folder itself. Since
@@ -75,14 +97,24 @@ def fashion_mnist(root: files.FilePath | None = None) -> DataSet:
     Source: H. Xiao, K. Rasul, R. Vollgraf, Fashion-MNIST: a Novel Image Dataset for Benchmarking
     Machine Learning Algorithms, 2017 (MIT licence); https://github.com/zalandoresearch/fashion-mnist.
     """
-    return _read(FASHION_MNIST, root)
+    return _read(FASHION_MNIST, root, split)
 
 
-def kmnist(root: files.FilePath | None = None) -> DataSet:
+@overload
+def kmnist(root: files.FilePath | None = None, split: None = None) -> DataSet: ...
+
+
+@overload
+def kmnist(root: files.FilePath | None = None, *, split: Split) -> Part: ...
+
+
+def kmnist(root: files.FilePath | None = None, split: Split | None = None) -> DataSet | Part:
     """KMNIST: 70,000 handwritten Japanese characters (Kuzushiji) in the form of MNIST.
 
     Returns (X_train, Y_train, X_test, Y_test) with the shapes and types of `mnist`.
     `CLASSES["kmnist"]` names the ten classes, each a character of modern hiragana.
+
+    split: as for `mnist`.
 
     The files are found, downloaded (about 21 MB) and checked as those of `fashion_mnist`, in
     `kmnist` or `KMNIST/raw` below a named folder, or in that folder itself.
@@ -92,7 +124,7 @@ def kmnist(root: files.FilePath | None = None) -> DataSet:
     Source: T. Clanuwat, M. Bober-Irizar, A. Kitamoto, A. Lamb, K. Yamamoto, D. Ha, Deep Learning
     for Classical Japanese Literature, 2018 (CC BY-SA 4.0); https://codh.rois.ac.jp/kmnist/.
     """
-    return _read(KMNIST, root)
+    return _read(KMNIST, root, split)
 
 
 @dataclass(frozen=True)
@@ -169,12 +201,15 @@ def _by_name(folder: Path) -> IdxSource | None:
     return None
 
 
-def _read(source: IdxSource, root: files.FilePath | None) -> DataSet:
-    """Find and read the four files."""
+def _read(source: IdxSource, root: files.FilePath | None, split: Split | None) -> DataSet | Part:
+    """Find the four files, and read those of the parts that are wanted."""
+    check_split(split, source.function)
     with ExitStack() as stack:
         found = locate(source, root, stack)
         train_images, train_labels, test_images, test_labels = (found[name] for name in _NAMES)
-        return *_read_pair(train_images, train_labels), *_read_pair(test_images, test_labels)
+        train = () if split == "test" else _read_pair(train_images, train_labels)
+        test = () if split == "train" else _read_pair(test_images, test_labels)
+        return *train, *test
 
 
 def _read_pair(images_path: Path, labels_path: Path) -> tuple[Images, Labels]:

@@ -8,22 +8,33 @@ original file, and `LICENSE.txt`, which names the source: the test part of the U
 import hashlib
 import io
 from importlib import resources
+from typing import overload
 
 import numpy as np
 
-from nn.datasets.readers import DataSet
+from nn.datasets.readers import DataSet, Part, Split, check_split, part_of
 
 _CHECKSUM = "caaa686a7c445fcdd1174bfcbec6c370948e438de1a6d3df04e83443a6362120"
 _TRAIN = 1500  # the first 1500 are for training, the other 297 for testing
 
 
-def digits() -> DataSet:
+@overload
+def digits(split: None = None) -> DataSet: ...
+
+
+@overload
+def digits(split: Split) -> Part: ...
+
+
+def digits(split: Split | None = None) -> DataSet | Part:
     """1797 real handwritten digits of 8x8 pixels, without a download: a substitute for MNIST.
 
     Returns (X_train, Y_train, X_test, Y_test), in the same form as `mnist`:
 
         X_train (1500, 1, 8, 8) uint8, 0 is paper and 16 ink    Y_train (1500,) int64, 0..9
         X_test  (297, 1, 8, 8) uint8                            Y_test  (297,) int64
+
+    split: "train" or "test" returns that part only, (X, Y).
 
     The split is fixed, and it is not an easy one: the digits are in the order of their 13 writers,
     so most of the last 297 are by writers who are not in the training part. A nearest neighbour
@@ -34,6 +45,7 @@ def digits() -> DataSet:
     Source: E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine
     Learning Repository, 1998 (CC BY 4.0), the test part of the 8x8 version.
     """
+    check_split(split, "digits")
     content = resources.files("nn.datasets").joinpath("optdigits.npz").read_bytes()
     if hashlib.sha256(content).hexdigest() != _CHECKSUM:
         raise ValueError("nn/datasets/optdigits.npz: the file is damaged; install nn again")
@@ -41,9 +53,10 @@ def digits() -> DataSet:
         images = archive["images"][:, np.newaxis]
         labels = archive["labels"].astype(np.int64)
     # Copies, so that keeping the test part does not keep the training part alive.
-    return (
+    data = (
         images[:_TRAIN].copy(),
         labels[:_TRAIN].copy(),
         images[_TRAIN:].copy(),
         labels[_TRAIN:].copy(),
     )
+    return part_of(data, split)

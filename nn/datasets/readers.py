@@ -1,13 +1,17 @@
 """What the readers of all files share: the form of the arrays, gzip, labels from 0 to 9."""
 
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tinygrad_lite import arguments
+
 Images: TypeAlias = NDArray[np.uint8]
 Labels: TypeAlias = NDArray[np.int64]
+Part: TypeAlias = tuple[Images, Labels]
 DataSet: TypeAlias = tuple[Images, Labels, Images, Labels]  # to train on, then to test on
+Split: TypeAlias = Literal["train", "test"]
 
 FIX = "remove it and get it again"
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -21,6 +25,18 @@ def is_gzipped(file: BinaryIO) -> bool:
     start = file.read(len(_GZIP_MAGIC))
     file.seek(0)
     return start == _GZIP_MAGIC
+
+
+def check_split(split: Split | None, function: str) -> None:
+    """Refuse an argument `split` that is none."""
+    arguments.choice(split, f"{function}: split", None, "train", "test")
+
+
+def part_of(data: DataSet, split: Split | None) -> DataSet | Part:
+    """Of the four arrays those that `split` asks for."""
+    if split is None:
+        return data
+    return data[:2] if split == "train" else data[2:]
 
 
 def check_labels(labels: NDArray[np.integer[Any]], shown: str) -> None:

@@ -60,6 +60,32 @@ def test_root_is_looked_in_first(tmp_path, monkeypatch):
     MNIST.check(mnist(root=str(tmp_path / "here")))
 
 
+def test_a_part_is_its_two_arrays(made, tmp_path):
+    root = put(tmp_path / "here", made.files)
+    train, test = made.read(root, split="train"), made.read(root, split="test")
+    assert (len(train), len(test)) == (2, 2)
+    made.check((*train, *test))
+
+
+@pytest.mark.parametrize("made", FAMILY, ids=lambda made: made.name)
+@pytest.mark.parametrize(("split", "other"), [("train", "t10k"), ("test", "train")])
+def test_the_images_of_the_other_part_are_not_opened(made, tmp_path, split, other):
+    root = put(tmp_path / "here", made.files)
+    (root / f"{other}-images-idx3-ubyte.gz").write_bytes(b"no images")
+    made.read(root, split=split)
+    with pytest.raises(ValueError, match=f"{other}-images-idx3-ubyte"):
+        made.read(root)
+
+
+@pytest.mark.parametrize("read", [*(made.read for made in ALL), digits], ids=lambda f: f.__name__)
+def test_what_is_no_part_is_refused(read):
+    said = f'{read.__name__}: split: expected None, "train" or "test"; got'
+    with pytest.raises(ValueError, match=re.escape(f"{said} 'Train'; did you mean \"train\"?")):
+        read(split="Train")
+    with pytest.raises(TypeError, match=re.escape(f"{said} True")):
+        read(split=True)
+
+
 def test_then_the_environment_variable(tmp_path, monkeypatch):
     monkeypatch.setenv("TINYGRAD_LITE_DATA", str(put(tmp_path / "data", FILES)))
     MNIST.check(mnist())
@@ -422,6 +448,12 @@ def test_digits():
     counts = np.bincount(np.concatenate([y_train, y_test])).tolist()
     assert counts == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
     assert x_train[0, 0, 0].tolist() == [0, 0, 5, 13, 9, 1, 0, 0]
+
+
+def test_a_part_of_digits_is_its_two_arrays():
+    parts = *digits(split="train"), *digits(split="test")
+    for array, right in zip(parts, digits(), strict=True):
+        assert np.array_equal(array, right)
 
 
 def test_digits_gives_new_writable_arrays_every_time():
