@@ -28,7 +28,7 @@ DOCUMENTED = $(call modules,tinygrad_lite) $(call modules,nn) '!.*[.]_'
 # the type checker only.
 PDOC := -W 'ignore:The module specification' -W 'ignore:Error parsing type annotation' -m pdoc
 
-.PHONY: help mnist test fuzz captured kill parity programs browser lint format types bench bench-quick docs clean
+.PHONY: help mnist examples test fuzz captured kill parity programs browser lint format types bench bench-quick docs clean
 # Two installs into one environment must not run side by side under -j.
 .NOTPARALLEL:
 
@@ -37,6 +37,9 @@ help: ## show this list
 
 mnist: $(MNIST_STAMP) ## train a network on MNIST; ARGS="--epochs 3 --seed 1" passes options
 	@$(BIN)/python examples/mnist_mlp.py $(ARGS)
+
+examples: .venv/.dev ## one small round of each example; ARGS="vae gan" for some
+	@$(BIN)/python .ci/examples $(ARGS)
 
 test: .venv/.dev ## run the tests; ARGS="-k relu" passes options
 	@$(BIN)/python -m pytest -n auto $(ARGS)
