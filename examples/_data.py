@@ -10,7 +10,7 @@ FEWEST = 100  # images to train on; with fewer, none could be held out
 
 
 def mnist_or_digits(folder: str | None) -> tuple[str, tuple[np.ndarray, ...]]:
-    """The word "MNIST" and its four arrays; or "digits" and those of UCI, which a warning says.
+    """The name "MNIST" and its four arrays; or "UCI digits" and theirs, which a warning says.
 
     folder: what --data names.  If MNIST is not there, that is an error: one line, and status 2.
     """
@@ -24,7 +24,7 @@ def mnist_or_digits(folder: str | None) -> tuple[str, tuple[np.ndarray, ...]]:
             if folder is not None:
                 raise
             warn(f"no MNIST, so this trains on the 8x8 digits of UCI instead: {error}")
-            name, data = "digits", nn.datasets.digits()
+            name, data = "UCI digits", nn.datasets.digits()
         if len(data[0]) < FEWEST or len(data[2]) < 1:
             raise ValueError(f"too few images: {len(data[0])} to train on, {len(data[2])} to test")
     return name, data

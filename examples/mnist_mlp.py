@@ -117,12 +117,13 @@ def main() -> int:
             report.stopped(stop, f"this tests {best.words}")
         best.restore()
         answers = scores_of_all(model, load(images, Y_test, batch_size=1000))
-        right, seconds = int(correct(answers, Y_test)), time.perf_counter() - began
+        right = int(correct(answers, Y_test))
+        accuracy, seconds = 100 * right / count, time.perf_counter() - began
         report.keep("weights.safetensors", lambda path: nn.state.safe_save(weights, path))
         report.keep("curves.png", lambda path: training.curves(report.metrics, path))
         report.keep("mistakes.png", lambda path: training.mistakes(images, Y_test, answers, path))
-        accuracy, of = 100 * right / count, "" if name == "MNIST" else " UCI digits, not MNIST"
-        report.result(f"test accuracy {accuracy:.2f} % ({right} of {count}{of}) in {seconds:.1f} s")
+        said = f"{name}: test accuracy {accuracy:.2f} % ({right} of {count}) in {seconds:.1f} s"
+        report.result(said)
         return report.status(accuracy, target, " %")
 
 
