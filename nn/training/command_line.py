@@ -38,17 +38,19 @@ KINDS: dict[str, type] = {
     **dict.fromkeys(("resume", "quiet", "capture"), bool),
 }
 METAVARS = {"data": "PATH", "out": "DIR"}  # the value in --help
+REQUIRED: Any = object()  # a default that the program has to give
 
 
 def arguments(
     description: str | None,
     *,
-    epochs: Any,
-    batch_size: Any,
-    lr: Any,
+    epochs: Any = REQUIRED,
+    batch_size: Any = REQUIRED,
+    lr: Any = REQUIRED,
     seed: Any = 0,
     data: Any = None,
     target: Any = None,
+    without: Sequence[str] = (),
     argv: Sequence[str] | None = None,
     **own: Any,
 ) -> argparse.Namespace:
@@ -70,6 +72,8 @@ def arguments(
         --batch-size for `batch_size`.  Its value is the default, or a tuple: the default, the text
         that --help shows, and what is allowed.  Without a text those above have one, and so has
         `capture=False`, for programs that may pass their step to `tinygrad_lite.capture`.
+    without: standard options that the program does not have: ("batch_size", "data") if it makes
+        its data and has no batches.  Without "out" there is no --resume either.
     argv: the arguments; None takes those of the program.  In a notebook pass a list.
 
     Every program has --out, --resume and --quiet besides.
@@ -92,6 +96,10 @@ def arguments(
         **{"seed": seed, "data": data, "out": None},
         **{"resume": False, "target": target, "quiet": False},
     }
+    left_out = _left_out(without, (*given, *rest))
+    for name, value in given.items():
+        if value is REQUIRED and name not in left_out:
+            raise TypeError(f"arguments: {name}: expected a default, or {name!r} in without")
     for name in own:
         if name in ("help", "h", "out", "resume", "quiet"):
             raise TypeError(f"arguments: every program has --{name}; give this option another name")
@@ -100,17 +108,18 @@ def arguments(
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=28),
     )
     for name, value in (given | own | rest).items():
-        _add_option(parser, name, value)
+        if name not in left_out:
+            _add_option(parser, name, value)
     args = parser.parse_args(argv)
     for name in ("data", "out"):
-        path = getattr(args, name)
+        path = getattr(args, name, None)
         if path == "":  # which Path takes for the current folder
             parser.error(f"--{name}: expected a path; got empty text")
         if path is not None:
             setattr(args, name, os.path.expanduser(path))
-    if args.data is not None and not os.path.exists(args.data):
+    if "data" in args and args.data is not None and not os.path.exists(args.data):
         parser.error(f"--data: {files.printable(args.data)} does not exist")
-    if args.resume and args.out is None:
+    if "resume" in args and args.resume and args.out is None:
         parser.error("--resume: the snapshot is in the folder that --out names; pass that too")
     return args
 
@@ -186,6 +195,16 @@ def _add_option(parser: argparse.ArgumentParser, name: str, value: Any) -> None:
         choices=choices,
         metavar=None if choices else metavar,
     )
+
+
+def _left_out(without: Sequence[str], standard: Sequence[str]) -> set[str]:
+    """The standard options that the program does not have."""
+    found = set(without) | ({"resume"} if "out" in without else set())
+    if isinstance(without, str) or not found.issubset(standard):
+        named = ", ".join(standard)
+        came = files.printable(repr(without), 100)
+        raise TypeError(f"arguments: without: expected names among {named}; got {came}")
+    return found
 
 
 def _is_sensible(default: Any, text: Any, allowed: Any, kind: type) -> bool:

@@ -57,6 +57,40 @@ def test_every_option_is_read(tmp_path):
     assert type(args.momentum) is type(args.target) is float
 
 
+def test_a_program_may_do_without_standard_options(capsys):
+    own = {"without": ("batch_size", "lr", "data"), "argv": []}
+    assert vars(training.arguments("Learns.", epochs=2, **own)) == {
+        **{"epochs": 2, "seed": 0, "out": None, "resume": False, "target": None, "quiet": False}
+    }
+    none = ("epochs", "batch_size", "lr", "data", "out")
+    assert vars(training.arguments("Learns.", without=none, argv=[])) == {
+        **{"seed": 0, "target": None, "quiet": False}
+    }
+    with pytest.raises(SystemExit):
+        training.arguments("Learns.", without=none, argv=["--resume"])
+    assert capsys.readouterr().err.endswith(
+        "error: --resume: no such option; --help lists the options\n"
+    )
+
+
+@pytest.mark.parametrize("without", ["data", ("data", "depth")])
+def test_it_can_only_do_without_standard_options(without):
+    expected = "epochs, batch_size, lr, seed, data, out, resume, target, quiet"
+    with pytest.raises(TypeError) as caught:
+        parsed(without=without)
+    assert str(caught.value) == (
+        f"arguments: without: expected names among {expected}; got {without!r}"
+    )
+
+
+def test_the_defaults_of_the_others_are_required():
+    with pytest.raises(TypeError) as caught:
+        training.arguments("Learns.", epochs=2, lr=0.1, argv=[])
+    assert str(caught.value) == (
+        "arguments: batch_size: expected a default, or 'batch_size' in without"
+    )
+
+
 def test_a_program_that_captures_its_step_says_so(capsys):
     assert not hasattr(parsed(), "capture")
     assert [parsed(line, capture=False).capture for line in ("", "--capture")] == [False, True]
