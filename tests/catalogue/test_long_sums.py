@@ -412,6 +412,16 @@ def test_gradients_of_depthwise_weights(shape) -> None:
     assert_close(weight.grad.data, expected)
 
 
+def test_gradients_of_a_sequence_whose_windows_nearly_all_overlap() -> None:
+    """Each element is read by thousands of windows, and their terms are added tap by tap."""
+    x = Tensor(numbers("0.1", (1, 1, 8000)), requires_grad=True)
+    weight = numbers("0.1", (1, 1, 4001))
+    y = x.conv1d(weight)
+    y.backward(np.full(y.shape, 1.7, np.float32))
+    windows = np.convolve(np.ones(4000), np.ones(4001))
+    assert_close(x.grad.data[0, 0], windows * np.float64(np.float32(0.1)) * np.float32(1.7))
+
+
 def test_gradients_of_sums_that_are_repeated() -> None:
     x = Tensor(X, requires_grad=True)
     x.cumsum(0).backward(G)

@@ -2,8 +2,8 @@
 
 Each works through the batch a few images at a time, or through a large image a few rows at a time:
 it unfolds them into a matrix with one row per window, which is multiplied while it is in the cache
-and never kept.  Results are (N, C, *size) in memory where the channels of a pixel lie side by side,
-so that the rows of a matrix are pixels.
+and never kept; or it adds up the products of one tap after the other.  Results are (N, C, *size) in
+memory where the channels of a pixel lie side by side, so that the rows of a matrix are pixels.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .sums import WIDE_CHAIN, sum_along
+from .sums import WIDE_CHAIN, add_in_parts, sum_along
 from .threads import parallel, slices
 from .windows import (
     Chunk,
@@ -24,6 +24,9 @@ from .windows import (
     second,
     shares,
 )
+
+COPIED = 16  # multiplications that take as long as copying an element or adding it in place
+FOLDED = 25  # most taps to make room for where the products of one are in memory at a time
 
 
 class Convolution:
@@ -79,7 +82,7 @@ class Convolution:
         """The sum over windows of g w, where they read x: the transpose with respect to x.
 
         g: (N, O, *count) -> (N, C, *size).  At stride 1 it is also the convolution of g with the
-        kernels of w turned around, which is faster (see `turns`).
+        kernels of w turned around, which may be faster (see `turns`).
         """
         channels = w.shape[1] * self.groups
         if self.turns(g, channels):
@@ -87,13 +90,13 @@ class Convolution:
         x = channels_last((len(g), channels, *self.windows.size), g.dtype)
         if self.depthwise(x):
             return self._to_input_depthwise(g, w, x)
-        matrix = self.matrix(w)
+        matrices = self.matrices(w)
 
         def multiply(chunks: list[Chunk]) -> None:
             for images, result, windows in chunks:
-                self.add_columns(np.matmul(self.rows(g[result]), matrix), x[images], windows)
+                self.add_products(self.rows(g[result]), matrices, x[images], windows)
 
-        parallel(multiply, by_images(self.chunks(x)), multiplies=True)
+        parallel(multiply, by_images(self.chunks(x, folds=True)), multiplies=True)
         return x
 
     def _to_input_depthwise(self, g: Any, w: Any, x: Any) -> Any:
@@ -178,9 +181,13 @@ class Convolution:
         """Whether each group has one channel of x."""
         return x.shape[1] == self.groups > 1
 
-    def chunks(self, x: Any) -> list[Chunk]:
-        """The work in chunks, so that what is unfolded of one stays in the cache."""
-        copies = 2 if self.depthwise(x) else prod(self.windows.kernel)
+    def chunks(self, x: Any, folds: bool = False) -> list[Chunk]:
+        """The work in chunks, so that what is unfolded of one stays in the cache.
+
+        folds   the products of one tap are in memory at a time, instead of all taps
+        """
+        taps = prod(self.windows.kernel)
+        copies = 2 if self.depthwise(x) else min(taps, FOLDED) if folds else taps
         return self.windows.chunks(len(x), x.shape[1] * copies * x.itemsize)
 
     def columns(self, x: Any, windows: Windows) -> Any:
@@ -199,17 +206,26 @@ class Convolution:
         shape = (self.groups, n * prod(windows.count), prod(windows.kernel) * inner)
         return view.reshape(shape)
 
-    def add_columns(self, columns: Any, x: Any, windows: Windows) -> None:
-        """The transpose of `columns`: add each element to where it was read from."""
-        n, channels = x.shape[:2]
-        rank, inner = len(windows.size), channels // self.groups
-        columns = columns.reshape((self.groups, n, *windows.count, *windows.kernel, inner))
-        columns = columns.transpose((1, 0, -1, *range(2 + rank, 2 + 2 * rank), *range(2, 2 + rank)))
-        padded = channels_last((n, channels, *windows.extent), x.dtype)
-        split = padded.reshape((n, self.groups, inner, *windows.extent))
-        for tap, read in windows.taps():
-            split[read] += columns[(slice(None), slice(None), slice(None), *tap)]
+    def add_products(self, rows: Any, matrices: Any, x: Any, windows: Windows) -> None:
+        """Add rows @ matrix, for the matrix of each tap, to the pixels that the tap reads."""
+        rank, inner = len(windows.size), x.shape[1] // self.groups
+        products = (self.groups, len(x), *windows.count, inner)
+        inner_third = (0, 1, 2 + rank, *range(2, 2 + rank))
+
+        def add(total: Any, term: Any) -> None:
+            (_, read), matrix = term
+            total[read] += np.matmul(rows, matrix).reshape(products).transpose(inner_third)
+
+        padded = channels_last((len(x), x.shape[1], *windows.extent), x.dtype)
+        split = padded.reshape((len(x), self.groups, inner, *windows.extent)).swapaxes(0, 1)
+        terms = list(zip(windows.taps(), matrices, strict=True))
+        add_in_parts(split, terms, add, windows.overlap)
         windows.add_inside(padded, x)
+
+    def matrices(self, w: Any) -> Any:
+        """(O, C, *kernel) as (taps, groups, O of a group, C)."""
+        shape = (self.groups, len(w) // self.groups, prod(self.windows.kernel), w.shape[1])
+        return np.ascontiguousarray(np.moveaxis(last(w).reshape(shape), 2, 0))
 
     def rows(self, x: Any) -> Any:
         """One row per pixel: (groups, pixels, channels of a group); a view if possible."""
@@ -218,13 +234,21 @@ class Convolution:
         return pixels.reshape(shape).swapaxes(0, 1)
 
     def turns(self, g: Any, channels: int) -> bool:
-        """Whether `to_input` is faster as a convolution of g, with the kernels turned around.
+        """Whether the transposes are faster as sums over the windows that a pixel of x is in.
 
-        Not if g has far more channels: unfolding it would then be more work than folding the
-        columns of x.
+        For each pixel of x they multiply by all taps and copy those of g; otherwise, for each
+        window, they multiply by all taps, copy those of x for one transpose and add them for the
+        other.  A kernel as large as the image has one window, but each pixel is read by it.
         """
-        most = channels if channels == self.groups > 1 else 2 * channels
-        return max(self.windows.stride) == 1 and g.shape[1] <= most
+        if max(self.windows.stride) > 1:
+            return False
+        outputs = g.shape[1]
+        if channels == self.groups > 1:
+            return outputs <= channels
+        multiplied = 2 * outputs * channels // self.groups
+        each_pixel = multiplied + COPIED * outputs
+        each_window = multiplied + COPIED * 2 * channels
+        return prod(self.windows.size) * each_pixel <= prod(self.windows.count) * each_window
 
     def turns_both(self, g: Any, x: Any) -> bool:
         """Whether `to_weight` unfolds g too, as `to_input` does, so that both can share it."""
