@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from cases import Shapes
+from every import every
 from methods import MISTAKES, ROWS, THEMES, Mistake, Row, listed
 
 from tinygrad_lite import Tensor, grad, gradcheck, gradgradcheck
@@ -53,10 +54,7 @@ ELSEWHERE = {
 }
 
 DTYPES = {"f": np.float64, "i": np.int64, "b": np.bool_}
-VARIANTS = [
-    pytest.param(row, variant, id=f"{row.name}-{variant}") for row in ROWS for variant in row.shapes
-]
-every_row = pytest.mark.parametrize(("row", "variant"), VARIANTS)
+every_row = every(ROWS, lambda row: row.name)
 
 
 def public_methods() -> set[str]:
@@ -155,8 +153,7 @@ def test_gradients(row: Row, variant: Shapes) -> None:
     assert gradgradcheck(floats, leaves(row.inputs(variant)))
 
 
-@pytest.mark.parametrize("dtype", [np.float16, np.float32])
-@every_row
+@every(ROWS, lambda row: row.name, dtype=[np.float16, np.float32])
 def test_dtype_stays(row: Row, variant: Shapes, dtype: type) -> None:
     """Narrow floats stay what they are, values are close, and gradients have the leaf's dtype."""
     if "f" not in row.kinds or row.casts:

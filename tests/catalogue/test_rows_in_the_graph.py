@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cases import CASES, Case, Shapes
+from every import every
 from methods import ROWS as METHODS
 from methods import Row, listed
 
@@ -16,12 +17,7 @@ from tinygrad_lite.arrays.ownership import memory_owner
 from tinygrad_lite.engine.function import Primitive
 from tinygrad_lite.engine.graph import topological_order
 
-ROWS = [
-    pytest.param(case, variant, id=f"{case.op.__name__}-{case.note or 'plain'}-{variant}")
-    for case in CASES
-    for variant in case.shapes
-]
-every_row = pytest.mark.parametrize(("case", "variant"), ROWS)
+every_row = every(CASES, lambda case: f"{case.op.__name__}-{case.note or 'plain'}")
 
 
 @pytest.fixture
@@ -52,8 +48,9 @@ def gradients(leaves: list[Tensor]) -> list[np.ndarray]:
     return [leaf.grad.data for leaf in leaves]
 
 
+@pytest.mark.usefixtures("without_gc")
 @every_row
-def test_a_dropped_graph_is_freed_without_gc(case: Case, variant: Shapes, without_gc: None) -> None:
+def test_a_dropped_graph_is_freed_without_gc(case: Case, variant: Shapes) -> None:
     leaves, inputs, result = run(case, variant)
     mine = {id(leaf.data) for leaf in leaves}
     found = [weakref.ref(result.data)]
