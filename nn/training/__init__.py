@@ -7,7 +7,7 @@
     Best                  the weights with the highest score so far
     Snapshot              a whole training in one file, to resume from with the same bits
     Report                the above for one run: its lines, records, files and signals
-    curves, confusion, mistakes, filters    pictures
+    curves, confusion, mistakes, filters, samples    pictures
 
 The live line and pictures need the extra `train`, TensorBoard's files the extra `tensorboard`.
 """
@@ -16,7 +16,7 @@ from .best import Best
 from .command_line import about, arguments
 from .interrupts import Stop, Stopped, run
 from .metrics import Metrics
-from .plots import confusion, curves, filters, mistakes
+from .plots import confusion, curves, filters, mistakes, samples
 from .progress import Progress
 from .report import Report
 from .snapshots import Snapshot
@@ -40,4 +40,5 @@ __all__ = [
     "filters",
     "mistakes",
     "run",
+    "samples",
 ]

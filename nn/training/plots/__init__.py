@@ -1,7 +1,7 @@
 """Pictures of a training: the index of this folder."""
 
-from .pictures import confusion, curves, filters, mistakes
+from .pictures import confusion, curves, filters, mistakes, samples
 
 # What they are made of.
 # _series.py: curves from records; _images.py: arrays as images; _figures.py: matplotlib
-__all__ = ["confusion", "curves", "filters", "mistakes"]
+__all__ = ["confusion", "curves", "filters", "mistakes", "samples"]

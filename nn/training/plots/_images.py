@@ -20,6 +20,16 @@ def as_array(value: Any, where: str) -> np.ndarray:
     return found
 
 
+def as_images(value: Any, caller: str) -> np.ndarray:
+    """Images (N, h, w), (N, 1, h, w) or (N, 3, h, w)."""
+    found = as_array(value, f"{caller}: images")
+    with_channels = found.ndim == 4 and found.shape[1] in (1, 3)
+    if not (found.ndim == 3 or with_channels) or 0 in found.shape[1:]:
+        expected = "images (N, h, w), (N, 1, h, w) or (N, 3, h, w)"
+        raise ValueError(f"{caller}: expected {expected}; got shape {found.shape}")
+    return found
+
+
 def as_pictures(images: np.ndarray, white: float) -> np.ndarray:
     """Images as floats from 0 to 1: (N, h, w) or (N, 1, h, w) as (N, h, w), (N, 3, h, w) last.
 
@@ -36,6 +46,11 @@ def as_pictures(images: np.ndarray, white: float) -> np.ndarray:
         low, high = 0.0, 1.0
     scaled: np.ndarray = np.nan_to_num((found - low) / ((high - low) or 1.0))
     return scaled.clip(0, 1)
+
+
+def is_dark(pictures: np.ndarray) -> bool:
+    """Whether these are bright strokes on a dark background, to be drawn dark on white."""
+    return pictures.ndim == 3 and pictures.size > 0 and float(np.median(pictures)) < 0.1
 
 
 def as_kernels(weights: np.ndarray, shape: Sequence[int] | None) -> np.ndarray:

@@ -1,9 +1,10 @@
-"""Pictures of a training: curves, a confusion matrix, the worst mistakes, filters.
+"""Pictures of a training: curves, a confusion matrix, the worst mistakes, filters, samples.
 
     curves(metrics, "curves.png")
     confusion(labels, scores.argmax(axis=1), "confusion.png")
     mistakes(images, labels, scores, "mistakes.png")
     filters(model.hidden.weight, "filters.png")
+    samples(decoder(Tensor.randn(100, 16)), "samples.png")
 
 Each returns a figure of matplotlib, which shows itself in a notebook; with a path it is also
 written there, as PNG, PDF or SVG by its ending.  Nothing of the user's matplotlib is changed: no
@@ -25,7 +26,7 @@ from tinygrad_lite import arguments, files
 
 from ..metrics._records import Records
 from ._figures import COLOURS, drawing, readable
-from ._images import as_array, as_kernels, as_pictures, sheet_of
+from ._images import as_array, as_images, as_kernels, as_pictures, is_dark, sheet_of
 from ._series import Panel, panels
 
 PANELS = 24  # at most
@@ -187,11 +188,7 @@ def mistakes(
     """
     most = arguments.integer(most, "mistakes: most", 1)
     true, given, probabilities = _judged(labels, scores)
-    images = as_array(images, "mistakes: images")
-    with_channels = images.ndim == 4 and images.shape[1] in (1, 3)
-    if not (images.ndim == 3 or with_channels) or 0 in images.shape[1:]:
-        expected = "images (N, h, w), (N, 1, h, w) or (N, 3, h, w)"
-        raise ValueError(f"mistakes: expected {expected}; got shape {images.shape}")
+    images = as_images(images, "mistakes")
     if len(images) != len(true):
         raise ValueError(f"mistakes: expected {len(true)} images, one a label; got {len(images)}")
     shown = _names(names, probabilities.shape[1], "mistakes")
@@ -210,10 +207,10 @@ def mistakes(
             return figure
         which = _which(len(worst), len(wrong))
         figure.suptitle(f"{which} among {_counted(len(true), 'image')}")
-        dark = pictures.ndim == 3 and float(np.median(pictures)) < 0.1
+        colours = "gray_r" if is_dark(pictures) else "gray"
         for number, (index, image) in enumerate(zip(worst, pictures, strict=True), 1):
             axes = figure.add_subplot(rows, columns, number)
-            axes.imshow(image, cmap="gray_r" if dark else "gray", vmin=0, vmax=1)
+            axes.imshow(image, cmap=colours, vmin=0, vmax=1)
             axes.axis("off")
             one, other = (readable(shown[each], 18) for each in (true[index], given[index]))
             between = ", " if len(one) + len(other) <= 6 else "\n"
@@ -274,6 +271,53 @@ def filters(
             figure.colorbar(image, ax=axes, fraction=0.04, aspect=30)
         title = _filters(len(tiles), out, 1 if coloured else channels)
         axes.set_title(f"{title}, {height}x{width}", fontsize=11)
+    return figure
+
+
+def samples(
+    images: Any,
+    path: files.FilePath | None = None,
+    *,
+    columns: int | None = None,
+    title: str = "",
+    most: int = 100,
+) -> Any:
+    """Draw images in rows and columns: samples of a generator, or reconstructions.
+
+    images: (N, h, w), (N, 1, h, w) or (N, 3, h, w), uint8 or floats.
+    columns: how many images stand side by side; None for about as many as there are rows.
+    title: of the picture; "" for the number of images.
+    most: how many images at most.
+
+    Images fill the rows one after the other, so that with columns=N the second N of 2 N images
+    stand below the first.  All have the same scale, and are drawn as those of `mistakes`.
+    """
+    most = arguments.integer(most, "samples: most", 1)
+    whole = as_images(images, "samples")
+    if columns is not None:
+        columns = arguments.integer(columns, "samples: columns", 1)
+    white = float(whole.max(initial=0)) if whole.dtype == np.uint8 else 1.0
+    pictures = as_pictures(whole[:most], white)
+    count, height, width = pictures.shape[:3]
+    side = columns or max(round(math.sqrt(count * height / width)), 1)
+    rows = math.ceil(count / side)
+    tiles = pictures[:, None] if pictures.ndim == 3 else np.moveaxis(pictures, -1, 1)
+    sheet = sheet_of(tiles, rows, side)
+    with drawing("samples", path) as picture:
+        inches = 7 / max(side * width, rows * height)
+        figure = picture.new(max(side * width * inches, 3), max(rows * height * inches, 0.6) + 0.4)
+        if not count:
+            _say(figure, "no images")
+            return figure
+        axes = figure.add_subplot()
+        axes.axis("off")
+        dark = is_dark(pictures)
+        shown = np.nan_to_num(sheet, nan=0.2 if dark else 0.8)  # lines in light grey
+        colours = "gray_r" if dark else "gray"
+        axes.imshow(shown, cmap=colours, vmin=0, vmax=1, interpolation="nearest")
+        which = _counted(len(whole), "image")
+        which = which if count == len(whole) else f"the first {count} of {which}"
+        axes.set_title(readable(title, 120) if title else which, fontsize=11, parse_math=False)
     return figure
 
 

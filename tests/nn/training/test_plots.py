@@ -12,7 +12,7 @@ import weakref
 import numpy as np
 import pytest
 
-from nn.training import Metrics, confusion, curves, filters, mistakes
+from nn.training import Metrics, confusion, curves, filters, mistakes, samples
 from tinygrad_lite import Tensor
 
 matplotlib = pytest.importorskip("matplotlib")
@@ -424,6 +424,60 @@ def test_the_first_of_many_and_none():
         ValueError, match=r"^filters: expected weights \(out, in\).*got shape \(3,\)"
     ):
         filters(np.zeros(3))
+
+
+# Samples.
+
+
+@pytest.mark.parametrize("kind", [np.asarray, Tensor])
+def test_images_fill_the_rows_one_after_the_other(kind):
+    images = np.random.default_rng(0).random((6, 1, 12, 12))
+    figure = samples(kind(images), columns=3)
+    for number in range(6):
+        found = tile(figure, 13 * (number // 3), 13 * (number % 3), 12, 12)
+        np.testing.assert_allclose(found, images[number, 0])
+    sheet = np.asarray(figure.axes[0].images[0].get_array())
+    assert sheet.shape == (2 * 13 - 1, 3 * 13 - 1)
+    np.testing.assert_allclose(sheet[12], 0.8)  # the line between two rows
+    assert figure.axes[0].get_title() == "6 images"
+    drawn(figure)
+
+
+def test_the_grid_is_about_square_unless_told():
+    shapes = [
+        np.asarray(samples(np.ones((count, *size))).axes[0].images[0].get_array()).shape
+        for count, size in ((9, (2, 2)), (10, (2, 2)), (16, (2, 8)), (1, (3, 3)))
+    ]
+    assert shapes == [(8, 8), (11, 8), (23, 17), (3, 3)]
+
+
+def test_samples_are_drawn_as_mistakes_are():
+    bytes_ = np.arange(8, dtype=np.uint8).reshape(2, 2, 2)
+    np.testing.assert_allclose(tile(samples(bytes_), 0, 0, 2, 2) * 7, bytes_[0])
+    np.testing.assert_allclose(tile(samples(bytes_ / 10), 0, 0, 2, 2) * 10, bytes_[0])
+    np.testing.assert_allclose(tile(samples(bytes_ - 4.0), 0, 0, 2, 2) * 7, bytes_[0])
+    digit = np.zeros((1, 9, 9))
+    digit[0, 4] = 1
+    assert samples(digit).axes[0].images[0].cmap.name == "gray_r"
+    assert samples(1 - digit).axes[0].images[0].cmap.name == "gray"
+    colours = np.arange(24.0).reshape(2, 3, 2, 2) / 24
+    np.testing.assert_allclose(tile(samples(colours), 0, 0, 2, 2), colours[0].transpose(1, 2, 0))
+    assert samples(np.full((2, 2, 2), np.nan)).axes[0].images
+
+
+def test_the_first_of_many_samples_a_title_and_none(tmp_path):
+    images = np.ones((30, 4, 4))
+    assert samples(images, most=9).axes[0].get_title() == "the first 9 of 30 images"
+    figure = samples(images, tmp_path / "samples.png", title="above: $x^$; below: 損失")
+    assert "above: $x^$; below: □□" in drawn(figure)
+    assert (tmp_path / "samples.png").read_bytes().startswith(b"\x89PNG")
+    assert "no images" in drawn(samples(images[:0]))
+    for wrong in ({"most": 0}, {"columns": 0}):
+        (name,) = wrong
+        with pytest.raises(ValueError, match=f"^samples: {name}: expected an integer of 1 or more"):
+            samples(images, **wrong)
+    with pytest.raises(ValueError, match=r"^samples: expected images .*; got shape \(30, 16\)"):
+        samples(images.reshape(30, 16))
 
 
 # All of them.

@@ -1,0 +1,142 @@
+"""The variational auto-encoder: its loss and gradient are the formulas, and its run is honest."""
+
+import importlib
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import nn
+from tinygrad_lite import Tensor
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+LAST_LINE = re.compile(r"UCI digits: held-out nats per image (\d+\.\d\d) in \d+\.\d s")
+
+
+@pytest.fixture
+def vae(monkeypatch):
+    """The example as a module, with a small network and few steps."""
+    monkeypatch.syspath_prepend(EXAMPLES)
+    module = importlib.import_module("vae")
+    for name, value in {"HIDDEN": 6, "LATENT": 3, "STEPS": 3, "DRAWS": 2}.items():
+        monkeypatch.setattr(module, name, value)
+    return module
+
+
+def test_the_terms_are_minus_log_binomial_and_the_divergence_of_normals(vae):
+    """Against sums over NumPy's float64, with the logits and z that the model gave."""
+    Tensor.manual_seed(0)
+    model, dots = vae.VAE(4), 16
+    given = {}
+    forward = model.forward
+
+    def kept(x):
+        given["all"] = forward(x)
+        return given["all"]
+
+    model.forward = kept
+    x = np.array([[0, 16, 3, 8], [1, 0, 15, 16]], np.float32)
+    ink, kl = vae.negative_elbo(model, Tensor(x), Tensor(vae.log_ways(x, dots)), dots)
+    logits, mean, log_deviation = (t.numpy().astype(np.float64) for t in given["all"])
+    p, deviation = 1 / (1 + np.exp(-logits)), np.exp(log_deviation)
+    for row in range(2):
+        likelihood = [
+            math.comb(dots, int(n)) * q**n * (1 - q) ** (dots - n)
+            for n, q in zip(x[row], p[row], strict=True)
+        ]
+        assert ink[row].item() == pytest.approx(-np.log(likelihood).sum(), rel=1e-5)
+    # KL by numerical integration of q log(q / p) over each axis.
+    z = np.linspace(-12, 12, 20001)
+    q = np.exp(-0.5 * ((z - mean[..., None]) / deviation[..., None]) ** 2)
+    q /= deviation[..., None] * math.sqrt(2 * math.pi)
+    log_ratio = np.log(np.maximum(q, 1e-300)) + 0.5 * z**2 + 0.5 * math.log(2 * math.pi)
+    integral = (q * log_ratio).sum(axis=2) * (z[1] - z[0])
+    np.testing.assert_allclose(kl.numpy(), integral.sum(axis=1), rtol=1e-4)
+
+
+def test_the_gradient_goes_through_the_sample(vae):
+    """The derivative of the loss with respect to each parameter is a difference quotient.
+
+    With the noise repeated, the loss is a function of the parameters.  A detached mean or deviation
+    leaves the encoder the gradient of the divergence alone.
+    """
+    Tensor.manual_seed(1)
+    model = vae.VAE(4)
+    for parameter in model.parameters():
+        parameter.data = parameter.data.astype(np.float64)
+    x = Tensor(np.array([[0, 16, 3, 8], [1, 0, 15, 16]], np.float64))
+
+    def loss():
+        Tensor.manual_seed(5)
+        ink, kl = vae.negative_elbo(model, x, Tensor(np.zeros(2)), 16)
+        return ink.sum() + kl.sum()
+
+    loss().backward()
+    rng, step = np.random.default_rng(0), 1e-6
+    for parameter in model.parameters():
+        direction = rng.normal(size=parameter.shape)
+        kept = parameter.data
+        ends = []
+        for sign in (1, -1):
+            parameter.data = kept + sign * step * direction
+            ends.append(loss().item())
+        parameter.data = kept
+        quotient = (ends[0] - ends[1]) / (2 * step)
+        assert (parameter.grad.numpy() * direction).sum() == pytest.approx(quotient, rel=1e-5)
+
+
+def test_images_are_counts_of_dots_and_mnist_is_ink_or_paper(vae):
+    images = np.array([[[[0, 127], [128, 255]]]], np.uint8)
+    assert vae.counts(images, 1).tolist() == [[0, 0, 1, 1]]
+    assert vae.counts(images // 16, 16).tolist() == [[0, 7, 8, 15]]
+    np.testing.assert_allclose(vae.log_ways(np.array([[0, 7, 8, 16]]), 16), math.log(11440 * 12870))
+
+
+def run(vae, monkeypatch, capsys, *arguments: object) -> tuple[int, str, str]:
+    monkeypatch.setattr("sys.argv", ["vae.py", "--batch-size", "8", *map(str, arguments)])
+    status = vae.main()
+    out, err = capsys.readouterr()
+    return status, out, err
+
+
+def test_a_run_resumes_to_the_same_bits_and_is_judged(vae, monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(vae.training, "curves", lambda *arguments, **options: None)
+    drawn = []
+    monkeypatch.setattr(
+        vae.training, "samples", lambda images, path, **options: drawn.append((images, path.name))
+    )
+    common = ("--epochs", 2, "--out", tmp_path / "whole")
+    status, out, err = run(vae, monkeypatch, capsys, *common)
+    last = LAST_LINE.fullmatch(out.splitlines()[-1])
+    assert last
+    assert float(last[1]) > vae.TARGET
+    assert status == 1
+    assert "that is above the target of" in err
+    assert [(images.shape, name) for images, name in drawn] == [
+        ((100, 1, 8, 8), "samples.png"),
+        ((20, 1, 8, 8), "reconstructions.png"),
+    ]
+    _, _, X, _ = nn.datasets.digits()
+    np.testing.assert_array_equal(drawn[1][0].numpy()[:10], X[:10] / np.float32(16))
+
+    # The same, stopped in the second epoch.
+    step = vae.training.Report.step
+
+    def interrupted(self, *arguments, **options):
+        step(self, *arguments, **options)
+        if self.taken == 4:
+            raise vae.training.Stopped
+
+    args = ("--epochs", 2, "--out", tmp_path / "parts", "--target", 1e6)
+    with monkeypatch.context() as patch:
+        patch.setattr(vae.training.Report, "step", interrupted)
+        run(vae, monkeypatch, capsys, *args)
+    status, out, _ = run(vae, monkeypatch, capsys, *args, "--resume")
+    assert status == 0
+    assert LAST_LINE.fullmatch(out.splitlines()[-1])[1] == last[1]
+    whole, parts = (
+        (tmp_path / name / "weights.safetensors").read_bytes() for name in ("whole", "parts")
+    )
+    assert whole == parts
