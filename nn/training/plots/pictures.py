@@ -217,7 +217,8 @@ def mistakes(
             sure = probabilities[index, given[index]]
             share = f"{100 * sure:.0f} % sure" if math.isfinite(sure) else "sure of nothing"
             text = f"{one}{between}read as {other}\n({share})"
-            axes.set_title(text, fontsize=8, parse_math=False)
+            # With y, matplotlib need not lay out ticks, which are not shown, to keep off them.
+            axes.set_title(text, fontsize=8, parse_math=False, y=1)
     return figure
 
 
