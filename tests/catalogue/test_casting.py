@@ -27,6 +27,14 @@ def test_what_has_the_dtype_already_is_itself() -> None:
     assert not np.shares_memory(x.bitcast(np.float32).data, x.data)
 
 
+@pytest.mark.parametrize("name", ["float", "half", "double"])
+def test_a_cast_gives_the_usual_instance_of_the_dtype(name: str) -> None:
+    """Methods compare dtypes by `is`, so another instance would take the slow way from then on."""
+    given = Tensor(np.ones(2, np.float32 if name == "double" else np.float64))
+    y = getattr(given, name)()
+    assert y.data.dtype is np.dtype(y.data.dtype.name)
+
+
 def test_contiguous_copies_what_is_not() -> None:
     x = Tensor(np.zeros((2, 3)), requires_grad=True)
     y = x.T.contiguous()

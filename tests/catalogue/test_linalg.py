@@ -1,9 +1,11 @@
 """Linear algebra where a row of a table does not suffice: corners, NumPy's functions, float16."""
 
+import pickle
+
 import numpy as np
 import pytest
 
-from tinygrad_lite import Tensor, grad, gradcheck, gradgradcheck
+from tinygrad_lite import Tensor, grad, gradcheck, gradgradcheck, ops
 
 RNG = np.random.default_rng(3)
 A, B = RNG.standard_normal((3, 3)), RNG.standard_normal((3, 2))
@@ -252,3 +254,12 @@ def test_factors_of_nan_are_an_error(name) -> None:
     with pytest.raises(np.linalg.LinAlgError) as caught:
         getattr(Tensor(np.full((3, 3), np.nan)), name)()
     assert str(caught.value) == f"{name}: it did not converge; does a matrix hold nan or inf?"
+
+
+def test_linear_is_one_operation_whatever_the_instance_of_the_dtype() -> None:
+    """Arrays from a pickle, as worker processes send them, have dtypes of their own."""
+    x = pickle.loads(pickle.dumps(np.ones((4, 3), np.float32)))
+    assert x.dtype is not np.dtype(np.float32)
+    weight, bias = Tensor.ones(2, 3).requires_grad_(), Tensor.ones(2).requires_grad_()
+    y = Tensor.from_array(x).linear(weight, bias, transposed=True)
+    assert type(y._node) is ops.Linear

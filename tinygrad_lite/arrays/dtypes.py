@@ -34,7 +34,9 @@ def check_dtype(dtype: DTypeLike, name: str = "Tensor") -> np.dtype[Any]:
     try:
         if not isinstance(dtype, (str, type, np.dtype)) and not hasattr(dtype, "dtype"):
             raise TypeError  # NumPy takes None for float64, and lists for structures
-        found = np.dtype(dtype).newbyteorder("=")
+        found = np.dtype(dtype)
+        if not found.isnative:  # or it would be another instance, and `is` is how methods compare
+            found = found.newbyteorder("=")
     except (TypeError, ValueError, SyntaxError):  # NumPy's, for a text that is no dtype
         expected = "a NumPy dtype such as np.float32"
         if name == "Tensor" and isinstance(dtype, int):

@@ -284,12 +284,14 @@ def _is_layer(x: Any, w: Any, b: Any, transposed: bool) -> bool:
     if not isinstance(w, TensorBase) or not (b is None or isinstance(b, TensorBase)):
         return False
     dtype, x_shape, w_shape = x._data.dtype, x._data.shape, w._data.shape
-    if len(w_shape) != 2 or not x_shape or w._data.dtype is not dtype or dtype.char not in "fd":
+    if len(w_shape) != 2 or not x_shape or dtype.char not in "fd":
+        return False
+    if w._data.dtype is not dtype and w._data.dtype != dtype:  # a file's or a pickle's may differ
         return False
     width, breadth = w_shape[::-1] if transposed else w_shape
     if x_shape[-1] != width:
         return False
-    return b is None or (b._data.shape == (breadth,) and b._data.dtype is dtype)
+    return b is None or (b._data.shape == (breadth,) and b._data.dtype == dtype)
 
 
 def solve(a: Any, b: Any, vectors: bool | None = None) -> Any:

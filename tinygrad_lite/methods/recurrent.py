@@ -63,7 +63,9 @@ def _alike(x: TensorBase, values: list[Any]) -> bool:
     if dtype.kind != "f":
         return False
     for value in values:  # a plain loop, since this runs at every time step
-        if not isinstance(value, TensorBase) or value._data.dtype is not dtype:
+        if not isinstance(value, TensorBase):
+            return False
+        if value._data.dtype is not dtype and value._data.dtype != dtype:
             return False
     return True
 
