@@ -5,6 +5,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,11 @@ class Text(NamedTuple):
         """The position of each character in the alphabet."""
         position = {character: number for number, character in enumerate(self.alphabet)}
         return np.array([position[character] for character in characters], np.int64)
+
+    @property
+    def checksum(self) -> int:
+        """A number that is another one for another text."""
+        return crc32(f"{self.train}\0{self.held_out}".encode())
 
 
 def documentation_or(path: str | None, context: int) -> Text:

@@ -76,13 +76,13 @@ def main() -> int:
     def scores_of(x: np.ndarray) -> np.ndarray:
         return model(Tensor(x)).numpy()
 
-    update, aside = capture(step) if args.capture else step, ("temperature", "length")
-    options = {name: value for name, value in vars(args).items() if name not in aside}
+    update = capture(step) if args.capture else step
+    # With --resume, the sample may have another temperature and length, but the text is the same.
+    options = vars(args) | {"temperature": None, "length": None, "text": text.checksum}
     with training.Report(
         epochs=args.epochs, steps=STEPS, rows=STEPS * args.batch_size * CONTEXT, unit="characters",
         out=args.out, resume=args.resume, quiet=args.quiet,
-        kept=["weights.safetensors", "sample.txt", "curves.png"],
-    ) as report:  # fmt: skip
+        kept=["weights.safetensors", "sample.txt", "curves.png"]) as report:  # fmt: skip
         report.resume(options, model=model, adamw=adamw)
         try:
             for epoch in range(report.finished, args.epochs):
@@ -97,8 +97,7 @@ def main() -> int:
             report.stopped(stop)
         bits = bits_per_character(scores_of, held_out, CONTEXT)
         written = sample(scores_of, text, args.length, CONTEXT, args.temperature)
-        seconds = time.perf_counter() - began
-        weights = model.state_dict()
+        weights, seconds = model.state_dict(), time.perf_counter() - began
         report.say(f"what it writes, at temperature {args.temperature:g}:\n{quoted(written)}")
         report.keep("weights.safetensors", lambda path: nn.state.safe_save(weights, path))
         report.keep("sample.txt", lambda path: Path(path).write_text(written, "utf-8"))

@@ -228,7 +228,9 @@ def test_attention_by_its_formula():
 # The program.
 
 
-def test_its_lines_and_files_and_the_same_bits_when_resumed(call, example, monkeypatch, tmp_path):
+def test_its_lines_and_files_and_the_same_bits_when_resumed(
+    call, example, monkeypatch, tmp_path, novel
+):
     status, printed = call("--out", tmp_path / "whole", "--target", "-9", "--capture")
     lines = printed.out.splitlines()
     assert (status, printed.err) == (0, "")
@@ -253,10 +255,15 @@ def test_its_lines_and_files_and_the_same_bits_when_resumed(call, example, monke
     with monkeypatch.context() as patch:
         patch.setattr(report, "step", interrupted)
         call("--out", tmp_path / "parts", "--target", "-9")
-    status, again = call("--out", tmp_path / "parts", "--target", 9, "--resume")
+    status, again = call("--out", tmp_path / "parts", "--target", 9, "--resume", "--length", 20)
     assert f"after step {stop} of 6" in again.out
     for name in ("weights.safetensors", "sample.txt"):
         assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     assert LAST_LINE.fullmatch(again.out.splitlines()[-1])[2] == last[2]
     assert status == 1
     assert again.err == "that is below the target of 9 bits per character, so the status is 1\n"
+
+    novel.write_text("abcacb\n" * 61)
+    with pytest.raises(SystemExit) as caught:
+        call("--out", tmp_path / "parts", "--target", 9, "--resume")
+    assert caught.value.code == 2
