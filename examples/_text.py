@@ -112,13 +112,15 @@ def sample(scores_of: Scores, text: Text, length: int, context: int, temperature
     """Text that the model writes, from the beginning of a line.
 
     Each character is drawn with its probability, softmax(scores / temperature): below 1, probable
-    ones come more often.
+    ones come more often.  If the training diverged, to scores of nan, there is no more to write.
     """
     begin = "\n" if "\n" in text.alphabet else text.alphabet[0]
     numbers = text.numbers(begin)
     for _ in range(length):
-        scores = Tensor(scores_of(numbers[None, -context:])[0, -1])
-        drawn = (scores / temperature).softmax(-1).multinomial()
+        scores = scores_of(numbers[None, -context:])[0, -1]
+        if not np.isfinite(scores).all():
+            break
+        drawn = (Tensor(scores) / temperature).softmax(-1).multinomial()
         numbers = np.append(numbers, drawn.numpy())
     return "".join(text.alphabet[number] for number in numbers[1:])
 

@@ -102,10 +102,10 @@ def main() -> int:
         report.keep("weights.safetensors", lambda path: nn.state.safe_save(weights, path))
         report.keep("sample.txt", lambda path: Path(path).write_text(written, "utf-8"))
         report.keep("curves.png", lambda path: training.curves(report.metrics, path))
-        below = bigram - bits
+        below, side = bigram - bits, "above" if bits > bigram else "below"
         report.result(
-            f"{text.name}: held-out {bits:.2f} bits per character, {below:.2f} below a bigram "
-            f"model's {bigram:.2f}, in {seconds:.1f} s"
+            f"{text.name}: held-out {bits:.2f} bits per character, {abs(below):.2f} {side} a "
+            f"bigram model's {bigram:.2f}, in {seconds:.1f} s"
         )
         return report.status(below, args.target, " bits per character")
 
