@@ -77,6 +77,7 @@ class Report:
     another folder, or lost, and a line on stderr says so.
 
     taken, finished: the number of steps and of epochs so far.
+    since: when this epoch began or was resumed, by `time.perf_counter`.
     """
 
     def __init__(
