@@ -1,15 +1,23 @@
 """Which array owns memory, and what happens to memory that is freed."""
 
+import os
+import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import cache
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from .arguments import wrong
+from .locks import imported
 from .recorded import leaves, recorder
 
 Array: TypeAlias = np.ndarray[Any, Any]
+
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+KEPT = 1 << 29  # bytes: more than a step of a small convolutional network frees
+GLIBC_SETTINGS = ("MALLOC_", "GLIBC_TUNABLES")
 
 
 def memory_owner(array: Array) -> Array:
@@ -87,7 +95,12 @@ def keep_freed_memory() -> None:
     It takes effect once per process.
 
     glibc gives large blocks back to the system, which clears every page before it hands it out
-    again, until a program has freed a larger one: then it keeps those up to that size.  32 MiB is
-    the largest size for which it does so.  Nothing is written to this array, so it takes no memory.
+    again.  It is told to keep up to KEPT bytes, in blocks of up to 32 MiB, which is the most that
+    it accepts, unless the environment has settings for it.
     """
-    np.empty((1 << 25) - (1 << 16), np.uint8)
+    if sys.platform != "linux" or any(name.startswith(GLIBC_SETTINGS) for name in os.environ):
+        return
+    with suppress(AttributeError, OSError):  # another C library
+        mallopt = imported("ctypes").PyDLL(None).mallopt
+        mallopt(TRIM_THRESHOLD, KEPT)
+        mallopt(MMAP_THRESHOLD, 1 << 25)
