@@ -100,7 +100,7 @@ def test_an_opinion_is_the_mean_over_views_shifted_by_a_pixel(example):
         def forward(self, x: Tensor) -> Tensor:
             return x[:, 0, 10, 10:11] * Tensor([1.0, *[0.0] * 9])
 
-    scale = (np.array([0.0]), np.array([1.0]))
+    scale = np.array([[0.0], [1.0]])
     each = [np.exp(value) / (np.exp(value) + 9) for value in range(1, 6)]
     assert example.opinion(Centre(), image, scale)[0, 0] == pytest.approx(np.mean(each), rel=1e-6)
     alone = example.opinion(Centre(), image, scale, views=1)
@@ -151,8 +151,17 @@ def test_members_that_are_trained_side_by_side_vote_as_those_of_one_run(run, eve
         assert all(np.array_equal(one[key].numpy(), other[key].numpy()) for key in one)
 
 
+def test_an_average_is_the_mean_of_few_values_and_exponential_over_many(example):
+    """By recursion in float64: of the 100th value on, 0.99 of the average stays."""
+    values = np.random.default_rng(0).normal(size=300)
+    average, right = Tensor(values[:1]), values[0]
+    for count, value in enumerate(values[1:], 1):
+        average = example.averaged(average, Tensor([value], dtype="float64"), Tensor(count))
+        right = values[: count + 1].mean() if count < 100 else 0.99 * right + 0.01 * value
+        assert average.item() == pytest.approx(right, rel=1e-9)
+
+
 def test_the_weights_are_an_average_of_every_eighth_step(example, run, monkeypatch, tmp_path):
-    """0.99 of the average stays, by the same recursion in float64."""
     seen = []
     original = example.AveragedModel.update_parameters
 
@@ -163,11 +172,11 @@ def test_the_weights_are_an_average_of_every_eighth_step(example, run, monkeypat
     monkeypatch.setattr(example.AveragedModel, "update_parameters", noted)
     run("--train", "a", "--epochs", "4", "--out", str(tmp_path))
     assert len(seen) == 4 * 10 // 8  # of 10 batches each
-    average = seen[0]
-    for weight in seen[1:]:
-        average = 0.99 * average + 0.01 * weight
+    assert len(seen) < 100  # so that it is their mean
     kept = nn.state.safe_load(tmp_path / "a" / "weights.safetensors")
-    np.testing.assert_allclose(kept["2.weight"].numpy(), average, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(
+        kept["2.weight"].numpy(), np.mean(seen, axis=0), rtol=1e-5, atol=1e-7
+    )
 
 
 def test_below_the_target_the_status_is_1(run):
