@@ -102,7 +102,7 @@ def trained(name: str, args: Namespace, X: np.ndarray, Y: np.ndarray, cut: int) 
                     report.step(len(y), loss=loss.item())
                     if report.taken == 20:
                         seconds = (time.perf_counter() - report.since) / 20 * epochs * len(batches)
-                        report.say(f"{name}: {epochs} epochs take about {seconds / 60:.0f} minutes")
+                        report.say(f"{name}: {epochs} epochs take about {seconds / 60:.1f} minutes")
                 report.epoch(held_out_errors=errors(opinion(average, X[cut:], scale, 1), Y[cut:]))
                 report.save()
         except KeyboardInterrupt as stop:
