@@ -28,8 +28,3 @@ def mnist_or_digits(folder: str | None) -> tuple[str, tuple[np.ndarray, ...]]:
         if len(data[0]) < FEWEST or len(data[2]) < 1:
             raise ValueError(f"too few images: {len(data[0])} to train on, {len(data[2])} to test")
     return name, data
-
-
-def digits_or_mnist(folder: str | None) -> tuple[str, tuple[np.ndarray, ...]]:
-    """The words "UCI digits" and the four arrays of these; MNIST if --data names its folder."""
-    return mnist_or_digits(folder) if folder else ("UCI digits", nn.datasets.digits())

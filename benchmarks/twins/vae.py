@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -45,19 +46,19 @@ class VAE(nn.Module):
 
 
 def negative_elbo(
-    model: VAE, x: torch.Tensor, orders: torch.Tensor, dots: int
+    model: VAE, x: torch.Tensor, ways: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """-log p(x | z) and the KL divergence of each image."""
-    logits, mean, log_deviation = model(x / dots)
-    of_a_dot = F.binary_cross_entropy_with_logits(logits, x / dots, reduction="none")
+    logits, mean, log_deviation = model(x / example.DOTS)
+    of_a_dot = F.binary_cross_entropy_with_logits(logits, x / example.DOTS, reduction="none")
     kl = 0.5 * (mean.square() + (2 * log_deviation).exp() - 1) - log_deviation
-    return dots * of_a_dot.sum(dim=1) - orders, kl.sum(dim=1)
+    return example.DOTS * of_a_dot.sum(dim=1) - ways, kl.sum(dim=1)
 
 
 @torch.no_grad()
-def held_out_nats(model: VAE, x: torch.Tensor, orders: torch.Tensor, dots: int) -> float:
+def held_out_nats(model: VAE, x: torch.Tensor, ways: torch.Tensor) -> float:
     """-ELBO per image."""
-    draws = [sum(negative_elbo(model, x, orders, dots)) for _ in range(example.DRAWS)]
+    draws = [sum(negative_elbo(model, x, ways)) for _ in range(example.DRAWS)]
     return torch.stack(draws).mean().item()
 
 
@@ -69,27 +70,27 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=example.EPOCHS)
     args = parser.parse_args()
     torch.manual_seed(args.seed)
-    images, _, held_out, _ = ours.datasets.digits()
-    dots = 16
-    (X, orders), (X_held_out, orders_held_out) = (
-        (torch.from_numpy(x), torch.from_numpy(example.log_ways(x, dots)))
-        for x in (example.counts(images, dots), example.counts(held_out, dots))
+    images, _, others, _ = ours.datasets.digits()
+    whole = np.concatenate([images, others]).reshape(-1, 64).astype(np.float32)
+    (X, ways), (X_held_out, ways_held_out) = (
+        (torch.from_numpy(x), torch.from_numpy(example.log_ways(x)))
+        for x in ours.data.train_test_split(whole, test_size=example.HELD_OUT, seed=0)
     )
     model = VAE(X.shape[1])
     adam = torch.optim.AdamW(model.parameters(), example.LR, weight_decay=example.WEIGHT_DECAY)
-    data = torch.utils.data.TensorDataset(X, orders)
+    data = torch.utils.data.TensorDataset(X, ways)
     order = torch.utils.data.RandomSampler(data, num_samples=example.STEPS * example.BATCH_SIZE)
     batches = torch.utils.data.DataLoader(data, example.BATCH_SIZE, sampler=order)
     taken, steps = 0, args.epochs * example.STEPS
     for _ in range(args.epochs):
-        for x, orders_of_x in batches:
+        for x, ways_of_x in batches:
             adam.param_groups[0]["lr"] = example.LR * min(1, 2 - 2 * taken / steps)
-            ink, kl = (each.mean() for each in negative_elbo(model, x, orders_of_x, dots))
+            ink, kl = (each.mean() for each in negative_elbo(model, x, ways_of_x))
             adam.zero_grad()
             (ink + kl).backward()
             adam.step()
             taken += 1
-        nats = held_out_nats(model, X_held_out, orders_held_out, dots)
+        nats = held_out_nats(model, X_held_out, ways_held_out)
     seconds = time.perf_counter() - began
     print(f"UCI digits: held-out nats per image {nats:.2f} in {seconds:.1f} s")
 
