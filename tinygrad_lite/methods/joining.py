@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
-from typing import Any, Self, TypeGuard
+from typing import Any, Self, TypeGuard, overload
 
 import numpy as np
 
@@ -26,13 +26,21 @@ class JoiningMethods(Theme):
 
     __slots__ = ()
 
+    @overload
+    def cat(self, *others: Any, axis: int = 0) -> Self: ...
+    @overload
+    def cat(self: Any, *others: Any, axis: int = 0) -> Any: ...  # of a list
     @also("dim")
-    def cat(self, *others: Any, axis: int = 0) -> Self:
+    def cat(self, *others: Any, axis: int = 0) -> Any:
         """This tensor and the others, joined along `axis`; also Tensor.cat([a, b], 1)."""
         return concatenate(*_listed_and_axis("cat", self, others, axis))
 
+    @overload
+    def stack(self, *others: Any, axis: int = 0) -> Self: ...
+    @overload
+    def stack(self: Any, *others: Any, axis: int = 0) -> Any: ...  # of a list
     @also("dim")
-    def stack(self, *others: Any, axis: int = 0) -> Self:
+    def stack(self, *others: Any, axis: int = 0) -> Any:
         """This tensor and the others, all of one shape, joined along a new axis; as `cat`."""
         return stacked(*_listed_and_axis("stack", self, others, axis))
 
