@@ -22,7 +22,7 @@ from tinygrad_lite import Tensor, capture, grad, no_grad
 NU = 0.03 / np.pi  # viscosity: the smaller, the thinner the shock
 WIDTH = 20  # of each of the four hidden layers
 POINTS = 3000  # random points (x, t) at which the equation has to hold
-EPOCHS = 15  # evaluations against the exact solution
+EPOCHS = 25  # evaluations against the exact solution
 STEPS = 4  # calls of the optimiser between two of them
 ITERATIONS = 25  # of L-BFGS in one call
 LR = 1.0  # length of the step that a line search tries first
