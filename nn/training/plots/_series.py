@@ -13,6 +13,7 @@ from ..metrics._records import Record, Records
 
 POINTS = 2000  # of a curve; more are averaged
 LARGEST = 1e100  # that is drawn: matplotlib computes with multiples
+FEW = 40  # points in a panel, all of which lie inside
 # Quantities that share a panel, by the first or last word of a name.
 QUANTITIES = {
     "loss": "loss",
@@ -56,9 +57,10 @@ class Panel(NamedTuple):
         """Ends for an axis of percents, where the first few of many steps may lie outside."""
         low, high = self.ends()
         whole = np.concatenate([curve.y for curve in self.curves])
-        few = [curve.y for curve in self.curves if 10 * len(curve.y) < len(whole)]
-        lowest = [float(np.nanmin(y)) for y in few]
-        low = min([max(low, float(np.nanpercentile(whole, 3))), *lowest])
+        if len(whole) > FEW:
+            few = [curve.y for curve in self.curves if 10 * len(curve.y) < len(whole)]
+            lowest = [float(np.nanmin(y)) for y in few]
+            low = min([max(low, float(np.nanpercentile(whole, 3))), *lowest])
         room = max(0.08 * (high - low), 0.2)
         return low - room, min(high + room, 100.2)
 

@@ -80,6 +80,17 @@ def test_a_panel_for_each_quantity_with_the_points_of_its_records(metrics):
     assert len(set(colours)) == 2
 
 
+def test_of_a_few_percents_none_lies_outside():
+    few, many = Metrics(), Metrics()
+    for step in range(200):
+        many.add("step", step=step, accuracy=0.1 if step < 3 else 0.9 + step / 10_000)
+        if step % 20 == 0:
+            few.add("epoch", step=step, held_out_accuracy=0.78 if not step else 0.97)
+    for metrics, inside in ((few, True), (many, False)):
+        (axes,) = curves(metrics).axes
+        assert (axes.get_ylim()[0] < axes.lines[0].get_ydata().min()) == inside
+
+
 def test_names_choose(metrics):
     (seconds, rate) = curves(metrics, names=["seconds", "lr"]).axes[::-1]
     assert seconds.get_title() == "seconds"
