@@ -23,8 +23,8 @@ from tinygrad_lite import Tensor, hessian, no_grad
 POINTS = 200  # number of measurements, at equal distances in time
 SECONDS = 10.0  # time from the first to the last of them
 NOISE = 0.2  # standard deviation of one measurement, in mm
-NAMES = "amplitude", "decay time", "frequency", "phase"
-UNITS = "mm", "s", "Hz", "rad"
+NAMES = "amplitude", "decay time", "frequency", "phase"  # of the parameters
+UNITS = "mm", "s", "Hz", "rad"  # of each
 TRUTH = (2.0, 4.0, 0.6, 0.5)  # what the points are made with; the fit does not see it
 START = (1.0, 3.0, 0.55, 0.0)  # read off the points; from too far away it finds another minimum
 EPOCHS = 4  # calls of LBFGS, each of up to 20 steps

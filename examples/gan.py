@@ -38,7 +38,7 @@ BETAS = (0.5, 0.99)  # of Adam: a shorter memory than usual, as the opponent cha
 DECAY = 0.998  # of the running average of the generator's weights, which draws in the end
 JUDGE_STEPS = 1000  # training steps of the classifier, with new images in each
 TARGET = 83.0  # percentage of the real test images that the classifier has to read
-FILES = ("weights.safetensors", "curves.png", "samples.png")
+FILES = ("weights.safetensors", "curves.png", "samples.png")  # in --out
 ONE_HOT = np.eye(10, dtype=np.float32)  # row d stands for the digit d
 
 

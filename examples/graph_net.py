@@ -20,7 +20,7 @@ import nn
 from nn import training
 from tinygrad_lite import Tensor, no_grad
 
-# The members who met outside the club, and those who stayed with Mr. Hi when it split.
+# The members who met outside the club.
 TIES = """
 1-2 1-3 1-4 1-5 1-6 1-7 1-8 1-9 1-11 1-12 1-13 1-14 1-18 1-20 1-22 1-32 2-3 2-4 2-8 2-14 2-18 2-20
 2-22 2-31 3-4 3-8 3-9 3-10 3-14 3-28 3-29 3-33 4-8 4-13 4-14 5-7 5-11 6-7 6-11 6-17 7-17 9-31 9-33
@@ -28,7 +28,7 @@ TIES = """
 24-33 24-34 25-26 25-28 25-32 26-32 27-30 27-34 28-34 29-32 29-34 30-33 30-34 31-33 31-34 32-33
 32-34 33-34
 """
-MR_HIS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 17, 18, 20, 22]
+MR_HIS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 17, 18, 20, 22]  # who stayed with him
 MEMBERS = 34  # numbered from 1; Mr. Hi is the first, John A the last
 KNOWN = [0, MEMBERS - 1]  # the nodes whose club the network is told: these two
 HIDDEN = 16  # features of a node between the two layers

@@ -37,7 +37,7 @@ LR = 2e-3  # learning rate in the first half of the steps; in the second it fall
 WEIGHT_DECAY = 0.5  # of AdamW; so much because the images are few
 DRAWS = 10  # positions z drawn for each held-out image
 TARGET = 99.0  # nats that a held-out image may cost
-FILES = ("weights.safetensors", "curves.png", "samples.png", "reconstructions.png")
+FILES = ("weights.safetensors", "curves.png", "samples.png", "reconstructions.png")  # in --out
 
 
 class VAE(nn.Module):
