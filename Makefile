@@ -28,7 +28,7 @@ DOCUMENTED = $(call modules,tinygrad_lite) $(call modules,nn) '!.*[.]_'
 # the type checker only.
 PDOC := -W 'ignore:The module specification' -W 'ignore:Error parsing type annotation' -m pdoc
 
-.PHONY: help mnist examples test fuzz captured kill parity programs browser lint format types bench bench-quick docs clean
+.PHONY: help mnist examples test fuzz captured kill parity programs browser lint format types bench bench-quick twins docs clean
 # Two installs into one environment must not run side by side under -j.
 .NOTPARALLEL:
 
@@ -78,6 +78,9 @@ bench: .venv-bench/.peers ## measure beside the peers; ARGS="--peers torch tiny_
 
 bench-quick: .venv-bench/.peers ## one small round of each benchmark
 	@$(BENCH_BIN)/python benchmarks/run.py --quick $(ARGS)
+
+twins: $(TORCH_STAMP) ## examples beside PyTorch; ARGS="--seeds 0 1 2 char_gpt" for one, three seeds
+	@$(TORCH_BIN)/python benchmarks/twins $(ARGS)
 
 docs: .venv/.docs ## write docs/operations.md, and the API pages to build/docs
 	@$(BIN)/python docs/make_operations.py
