@@ -39,7 +39,7 @@ TARGET = 99.5  # percentage of the test images
 
 
 def block(channels: int, out: int, kernel: int = 3, padding: int = 1) -> list[nn.Module]:
-    """A convolution, whose bias the normalisation would take away again, and a ReLU."""
+    """Convolution, normalisation, ReLU.  The normalisation would subtract a bias again."""
     convolution = nn.Conv2d(channels, out, kernel, padding=padding, bias=False)
     return [convolution, nn.BatchNorm2d(out), nn.ReLU()]
 
