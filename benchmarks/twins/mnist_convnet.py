@@ -11,7 +11,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-sys.path.append(str(Path(__file__).resolve().parents[2] / "examples"))
+# First, since this file has the same name.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "examples"))
 import mnist_convnet as ours
 from _data import mnist_or_digits
 
