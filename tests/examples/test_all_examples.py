@@ -174,8 +174,10 @@ def test_what_an_example_says_that_it_kept_has_to_be_there(in_ci: dict, tmp_path
     assert wrong(tmp_path, "MNIST: 1 in 1 s") == ["kept no file in --out"]
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n...")
     assert wrong(tmp_path, said) == ["says that it kept metrics.jsonl, which is missing or empty"]
-    (tmp_path / "metrics.jsonl").write_text("{}")
+    (tmp_path / "metrics.jsonl").write_text("")  # a vote has no epochs
     assert wrong(tmp_path, said) == []
+    (tmp_path / "a.png").write_text("")
+    assert wrong(tmp_path, said) == ["says that it kept a.png, which is missing or empty"]
     (tmp_path / "a.png").write_text("no")
     (tmp_path / "b.png").write_text("")
     assert wrong(tmp_path, said) == ["does not say that it kept b.png", "a.png is no picture"]
