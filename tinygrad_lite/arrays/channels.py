@@ -18,7 +18,7 @@ from .products import multiply
 from .sums import CHAIN, ROW, SHORT, sum_along
 from .windows import last, second
 
-LANES = 1 << 12  # elements of a row of several pixels, at most
+LANES = 1 << 11  # elements of a row of several pixels, at most: it stays in the first-level cache
 LEAST = 16  # such rows of a cell, if it has as many pixels: their sum is what float64 adds
 OFFSET = 4.0  # mean square over variance, up to which x is used as it is: two bits are lost
 
