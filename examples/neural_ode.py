@@ -100,8 +100,8 @@ def main() -> int:
     began = time.perf_counter()
     args = training.arguments(
         __doc__, epochs=(EPOCHS, f"of {STEPS} steps"), lr=(LR, "learning rate of the first step"),
-        batch_size=(RELEASES, "measured paths"), capture=True, target=(
-        TARGET, "exit status 1 above this relative error in percent"),
+        target=(TARGET, "exit status 1 above this relative error in percent"), without=("data",),
+        batch_size=(RELEASES, "measured paths"), capture=True, seed=(0, "of weights and paths"),
         checkpoint=(False, "save only the states, and compute the rest again in backward"),
     )  # fmt: skip
     Tensor.manual_seed(args.seed)

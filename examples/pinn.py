@@ -51,7 +51,7 @@ class Solution(nn.Module):
 
 def residual(model: Solution, x: Tensor, t: Tensor) -> Tensor:
     """u_t + u u_x - nu u_xx, which is 0 where the equation holds.  x, t: (N, 1) -> (N, 1)."""
-    u = model(x, t)  # u[i] depends on x[i] and t[i] only: the gradient of the sum has all slopes
+    u = model(x, t)  # u[i] depends on x[i] and t[i] only, so the sum's gradient has each slope
     u_x, u_t = grad(u.sum(), (x, t), create_graph=True)
     (u_xx,) = grad(u_x.sum(), x, create_graph=True)
     return u_t + u * u_x - NU * u_xx
@@ -105,7 +105,7 @@ def main() -> int:
         __doc__, batch_size=(POINTS, "points at which the equation has to hold"), capture=True,
         epochs=(EPOCHS, f"of {STEPS * ITERATIONS} iterations"), lr=(LR, "first length of a step"),
         target=(TARGET, "exit status 1 above this relative error in percent"),
-        seed=(0, "of the initial weights and of the points"),
+        seed=(0, "of the initial weights and of the points"), without=("data",),
     )  # fmt: skip
     Tensor.manual_seed(args.seed)
     model, rng = Solution(), np.random.default_rng(args.seed)

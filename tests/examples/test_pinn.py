@@ -23,7 +23,6 @@ def example():
 
 @pytest.fixture
 def small(example, monkeypatch):
-    monkeypatch.setattr(example, "WIDTH", 4)
     monkeypatch.setattr(example, "ITERATIONS", 2)
     monkeypatch.setattr(example, "STEPS", 2)
     monkeypatch.setattr(example, "NODES", 20)
