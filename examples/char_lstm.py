@@ -23,13 +23,13 @@ from tinygrad_lite import Tensor, capture, no_grad
 CONTEXT = 64  # characters in a window
 WIDTH = 64  # numbers that describe a character
 HIDDEN = 192  # numbers in each of h and c
-EPOCHS = 4  # evaluations on the held-out text
+EPOCHS = 6  # evaluations on the held-out text
 STEPS = 200  # training steps before each of them
 BATCH_SIZE = 16  # windows in one step
 LR = 6e-3  # highest learning rate: it rises for a tenth of the steps, then falls as a cosine
 WEIGHT_DECAY = 0.01  # of AdamW
 CLIP = 1.0  # largest norm of the gradient
-TARGET = 1.2  # bits per character below the bigram model's
+TARGET = 1.55  # bits per character below the bigram model's
 
 
 class CharLSTM(nn.Module):
