@@ -40,6 +40,8 @@ class Subject:
     positions    the positions of the arguments that are checked
     labels       the names of these in errors
     result       the name of the output in errors
+    plain        fn where nobody asks for the gradient of its result, as in differences: the same
+                 values, sooner
     """
 
     check: str
@@ -49,6 +51,7 @@ class Subject:
     positions: list[int]
     labels: list[str]
     result: str
+    plain: Callable[..., Any] | None = None
 
     def __post_init__(self) -> None:
         checked = (self.arguments[position] for position in self.positions)
@@ -58,13 +61,15 @@ class Subject:
         """Raise, naming the check and the function."""
         raise GradientError(f"{self.check}: {self.name + ': ' if self.name else ''}{message}")
 
-    def run(self, point: Sequence[Array]) -> tuple[list[Any], list[Tensor]]:
-        """One call: the arguments, which are fresh copies, and the outputs."""
+    def run(
+        self, point: Sequence[Array], fn: Callable[..., Any] | None = None
+    ) -> tuple[list[Any], list[Tensor]]:
+        """One call of fn: the arguments, which are fresh copies, and the outputs."""
         given = [_duplicate(value) for value in self.arguments]
         for position, array in zip(self.positions, point, strict=True):
             given[position] = Tensor._wrap(copy_laid_out(array), None)
             given[position].requires_grad = True
-        return given, self.float_outputs(self.fn(*given))
+        return given, self.float_outputs((fn or self.fn)(*given))
 
     def float_outputs(self, result: Any) -> list[Tensor]:
         """The outputs of float dtype, which can have a gradient."""
@@ -90,7 +95,7 @@ class Subject:
     def values(self, point: Sequence[Array]) -> Array:
         """The outputs at a point, joined in a new vector."""
         with np.errstate(all="ignore"):
-            return joined(self.run(point)[1])
+            return joined(self.run(point, self.plain)[1])
 
 
 class Differences:
