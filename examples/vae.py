@@ -30,13 +30,13 @@ DOTS = 16  # that a pixel of the UCI digits counts
 HELD_OUT = 297  # images, drawn at random: by the same writers as those it learns from
 HIDDEN = 256  # units in each of two hidden layers, in the encoder and in the decoder
 LATENT = 16  # axes of the latent space
-EPOCHS = 20  # how often the held-out images are looked at; nothing is chosen by what they cost
+EPOCHS = 20  # how often the held-out images are looked at; nothing is chosen by them
 STEPS = 250  # training steps from one time to the next
 BATCH_SIZE = 100  # images in one step
-LR = 2e-3  # learning rate in the first half of the steps; in the second it falls to 0
-WEIGHT_DECAY = 0.5  # of AdamW; so much because the images are few
+LR = 1e-3  # highest learning rate: it rises for a twentieth of the steps, and falls in the end
+WEIGHT_DECAY = 0.3  # of AdamW; so much because the images are few
 DRAWS = 10  # positions z drawn for each held-out image
-TARGET = 99.0  # nats that a held-out image may cost
+TARGET = 92.0  # nats that a held-out image may cost
 FILES = ("weights.safetensors", "curves.png", "samples.png", "reconstructions.png")  # in --out
 
 
@@ -96,7 +96,7 @@ def main() -> int:
     )  # fmt: skip
     images, _, others, _ = nn.datasets.digits()
     whole = np.concatenate([images, others]).reshape(-1, 64).astype(np.float32)
-    X, X_held_out = nn.data.train_test_split(whole, test_size=HELD_OUT, seed=0)
+    X, X_held_out = nn.data.train_test_split(whole, test_size=HELD_OUT, seed=1)
     Tensor.manual_seed(args.seed)
     model = VAE(X.shape[1])
     adam = nn.optim.AdamW(model.parameters(), args.lr, weight_decay=WEIGHT_DECAY)
@@ -121,7 +121,8 @@ def main() -> int:
         try:
             for _ in range(batches.epoch, args.epochs):
                 for x, ways in batches:
-                    adam.lr = args.lr * min(1, 2 - 2 * report.taken / (args.epochs * STEPS))
+                    done = (report.taken + 1) / (args.epochs * STEPS)
+                    adam.lr = args.lr * min(1, 20 * done, 2.01 - 2 * done)
                     loss, kl = train(x, ways)
                     report.step(len(x), loss=loss.item(), kl=kl.item())
                 report.epoch(held_out_loss=held_out_nats(model, X_held_out))

@@ -74,7 +74,7 @@ def main() -> None:
     whole = np.concatenate([images, others]).reshape(-1, 64).astype(np.float32)
     (X, ways), (X_held_out, ways_held_out) = (
         (torch.from_numpy(x), torch.from_numpy(example.log_ways(x)))
-        for x in ours.data.train_test_split(whole, test_size=example.HELD_OUT, seed=0)
+        for x in ours.data.train_test_split(whole, test_size=example.HELD_OUT, seed=1)
     )
     model = VAE(X.shape[1])
     adam = torch.optim.AdamW(model.parameters(), example.LR, weight_decay=example.WEIGHT_DECAY)
@@ -84,7 +84,8 @@ def main() -> None:
     taken, steps = 0, args.epochs * example.STEPS
     for _ in range(args.epochs):
         for x, ways_of_x in batches:
-            adam.param_groups[0]["lr"] = example.LR * min(1, 2 - 2 * taken / steps)
+            done = (taken + 1) / steps
+            adam.param_groups[0]["lr"] = example.LR * min(1, 20 * done, 2.01 - 2 * done)
             ink, kl = (each.mean() for each in negative_elbo(model, x, ways_of_x))
             adam.zero_grad()
             (ink + kl).backward()
