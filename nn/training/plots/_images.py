@@ -49,8 +49,13 @@ def as_pictures(images: np.ndarray, white: float) -> np.ndarray:
 
 
 def is_dark(pictures: np.ndarray) -> bool:
-    """Whether these are bright strokes on a dark background, to be drawn dark on white."""
-    return pictures.ndim == 3 and pictures.size > 0 and float(np.median(pictures)) < 0.1
+    """Whether these are bright strokes on a dark background, to be drawn dark on white.
+
+    The background is what stands at the left and right edges: small digits fill half an image.
+    """
+    if pictures.ndim != 3 or not pictures.size:
+        return False
+    return float(np.median(pictures[:, :, [0, -1]])) < 0.1
 
 
 def as_kernels(weights: np.ndarray, shape: Sequence[int] | None) -> np.ndarray:

@@ -471,6 +471,8 @@ def test_samples_are_drawn_as_mistakes_are():
     digit[0, 4] = 1
     assert samples(digit).axes[0].images[0].cmap.name == "gray_r"
     assert samples(1 - digit).axes[0].images[0].cmap.name == "gray"
+    digit[0, :, 2:7] = 1  # it fills half of the image
+    assert samples(digit).axes[0].images[0].cmap.name == "gray_r"
     colours = np.arange(24.0).reshape(2, 3, 2, 2) / 24
     np.testing.assert_allclose(tile(samples(colours), 0, 0, 2, 2), colours[0].transpose(1, 2, 0))
     assert samples(np.full((2, 2, 2), np.nan)).axes[0].images
