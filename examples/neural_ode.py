@@ -24,7 +24,7 @@ from tinygrad_lite import Tensor, capture, checkpoint, no_grad
 GRAVITY, FRICTION = 4.0, 0.2  # angle'' = -GRAVITY sin(angle) - FRICTION angle'
 H = 0.1  # seconds between two measurements, and the length of a step of the integration
 MEASURED, PREDICTED = 50, 100  # steps of a measured path, and of a predicted one
-RELEASES = 32  # measured paths
+RELEASES = 64  # measured paths
 NOISE = 0.1  # standard deviation of a measurement, in radians and radians per second
 HIDDEN = 32  # hidden units
 EPOCHS = 15  # evaluations on the paths that are held out
