@@ -3,8 +3,9 @@
     python examples/reinforce.py --out runs/cart  # after Ctrl-C: the same, --resume
 
 REINFORCE (Williams 1992): play whole episodes, then make each action more probable by as much as
-what came after it was better than the baseline, a second network that learns what to expect.  The
-gradient goes through the log-probability of the action alone: nobody differentiates the cart.
+what came after it was better than the baseline, a second network that learns what to expect.  Any
+baseline leaves the gradient right on average, a good one makes it less noisy.  It goes through the
+log-probability of the action alone: nobody differentiates the cart.
 """
 
 import _interrupts  # noqa: F401  # first: from here on, Ctrl-C ends the program in one line
@@ -86,15 +87,15 @@ def loss_of(agent: Agent, states: Tensor, actions: np.ndarray, returns: Tensor) 
     return (advantages.square() - log_prob * advantages.detach()).mean()
 
 
-def draw_frames(episodes: dict[str, np.ndarray], path: Path) -> None:
-    """Eight moments of each episode, from its beginning to its end, in a row."""
+def draw_frames(before: np.ndarray, after: np.ndarray, path: Path) -> None:
+    """Two episodes, (T, 4), in rows: eight moments of each, from its beginning to its end."""
     from matplotlib.figure import Figure  # only --out needs it
 
-    figure = Figure(figsize=(12, len(episodes)), layout="constrained")
-    for row, (name, states) in enumerate(episodes.items()):
+    figure = Figure(figsize=(12, 2), layout="constrained")
+    for row, (name, states) in enumerate([("before", before), ("after", after)]):
         for column, t in enumerate(np.linspace(0, len(states) - 1, 8).astype(int), 1):
             x, _, angle, _ = states[t]
-            axes = figure.add_subplot(len(episodes), 8, 8 * row + column, aspect="equal")
+            axes = figure.add_subplot(2, 8, 8 * row + column, aspect="equal")
             axes.axis("off")
             axes.plot([-FARTHEST, FARTHEST], [0, 0], color="0.7")  # the track
             axes.plot([x, x + 2 * HALF * np.sin(angle)], [0, 2 * HALF * np.cos(angle)], "C1", lw=3)
@@ -137,10 +138,9 @@ def main() -> int:
             report.stopped(stop, "this judges the weights as they are")
         judged, _, up = play(agent, JUDGED, rng)
         score, seconds = up.sum(axis=0).mean(), time.perf_counter() - began
-        shown = {"before": before[:, 0], "after": judged[up[:, 0], 0]}
         report.keep("weights.safetensors", partial(nn.state.safe_save, agent.state_dict()))
         report.keep("curves.png", partial(training.curves, report.metrics))
-        report.keep("frames.png", partial(draw_frames, shown))
+        report.keep("frames.png", partial(draw_frames, before[:, 0], judged[up[:, 0], 0]))
         report.result(f"CartPole: mean return {score:.1f} of {LONGEST} in {seconds:.1f} s")
         return report.status(score, args.target)
 

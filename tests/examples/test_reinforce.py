@@ -178,5 +178,5 @@ def test_a_resume_gives_the_same_bits(tmp_path, monkeypatch):
 
 def test_the_picture_of_frames(tmp_path):
     episode = np.linspace(-0.2, 0.2, 12)[:, None] * np.ones(4)
-    reinforce.draw_frames({"before": episode}, tmp_path / "frames.png")
+    reinforce.draw_frames(episode[:5], episode, tmp_path / "frames.png")
     assert (tmp_path / "frames.png").read_bytes().startswith(b"\x89PNG")
