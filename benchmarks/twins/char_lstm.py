@@ -15,8 +15,10 @@ from torch import nn
 from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "examples"))
-from _text import bigram_bits, bits_per_character, documentation_or, windows
+from _text import bigram_bits, bits_per_character, documentation_or, quoted, sample, windows
 from char_lstm import BATCH_SIZE, CLIP, CONTEXT, EPOCHS, HIDDEN, LR, STEPS, WEIGHT_DECAY, WIDTH
+
+from tinygrad_lite import Tensor
 
 
 class CharLSTM(nn.Module):
@@ -41,11 +43,12 @@ def main():
     train, held_out = text.numbers(text.train), text.numbers(text.held_out)
     bigram = bigram_bits(text.train, text.held_out, len(text.alphabet))
     torch.manual_seed(args.seed)
+    Tensor.manual_seed(args.seed)  # of the sample
     rng = np.random.default_rng(args.seed)
     model = CharLSTM(len(text.alphabet))
     adamw = torch.optim.AdamW(model.parameters(), LR, weight_decay=WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        adamw, LR, total_steps=args.epochs * STEPS + 1, pct_start=0.1, cycle_momentum=False
+        adamw, LR, total_steps=args.epochs * STEPS, pct_start=0.1, cycle_momentum=False
     )
 
     @torch.no_grad()
@@ -66,6 +69,8 @@ def main():
             total += loss.item() / math.log(2)
         bits = bits_per_character(scores_of, held_out, CONTEXT)
         print(f"epoch {epoch + 1}: bits {total / STEPS:.4f}, held out bits {bits:.4f}")
+    bits = bits_per_character(scores_of, held_out, CONTEXT)
+    print(quoted(sample(scores_of, text, 400, CONTEXT, 0.8)))
     print(
         f"{text.name}: held-out {bits:.2f} bits per character, {bigram - bits:.2f} below a bigram "
         f"model's {bigram:.2f}, in {time.perf_counter() - began:.1f} s"

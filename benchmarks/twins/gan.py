@@ -1,7 +1,4 @@
-"""examples/gan.py in PyTorch.
-
-python benchmarks/twins/gan.py --seed 0
-"""
+"""examples/gan.py in PyTorch: the same images, networks, losses, judge and last line."""
 
 import argparse
 import sys
@@ -70,9 +67,14 @@ def main() -> None:
     ]
     data = torch.utils.data.TensorDataset(X, ONE_HOT[labels])
     order = torch.utils.data.RandomSampler(data, num_samples=example.STEPS * example.BATCH_SIZE)
-    batches = torch.utils.data.DataLoader(data, example.BATCH_SIZE, sampler=order)
+    batches = torch.utils.data.DataLoader(
+        data,
+        batch_size=None,  # a batch is read with one subscript, not image by image
+        sampler=torch.utils.data.BatchSampler(order, example.BATCH_SIZE, drop_last=False),
+    )
     taken, steps = 0, args.epochs * example.STEPS
-    for _ in range(args.epochs):
+    for epoch in range(args.epochs):
+        totals = [0.0, 0.0]
         for real, digits in batches:
             for adam in adams:
                 adam.param_groups[0]["lr"] = example.LR * min(1, 2 - 2 * taken / steps)
@@ -83,12 +85,16 @@ def main() -> None:
             loss.backward()
             adams[1].step()
             logits = discriminator(torch.cat([drawn, digits], dim=1))
-            F.softplus(-logits).mean().backward()
+            opposed = F.softplus(-logits).mean()
+            opposed.backward()
             adams[0].step()
             for adam in adams:
                 adam.zero_grad()
             average.update_parameters(generator)
             taken += 1
+            totals = [totals[0] + loss.item(), totals[1] + opposed.item()]
+        means = [total / example.STEPS for total in totals]
+        print(f"epoch {epoch + 1}: discriminator {means[0]:.4f}, generator {means[1]:.4f}")
     score, seconds = judgement(average, X_test, Y_test), time.perf_counter() - began
     said = f"accuracy on real images after learning from drawn ones {score:.2f} %"
     print(f"UCI digits: {said} in {seconds:.1f} s")

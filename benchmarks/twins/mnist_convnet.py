@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 # First, since this file has the same name.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "examples"))
@@ -60,28 +61,29 @@ def main() -> None:
     Y, Y_test = torch.from_numpy(Y[: args.images]), torch.from_numpy(Y_test)
     cut = len(X) - len(X) // ours.HELD_OUT
     mean, std = augment.mean_std(X[:cut].numpy())
-    model = convnet()
+    lr, model = ours.LR if name == "MNIST" else ours.DIGITS_LR, convnet()
     sgd = torch.optim.SGD(
-        model.parameters(), ours.LR, ours.MOMENTUM, weight_decay=ours.DECAY, nesterov=True
+        model.parameters(), lr, ours.MOMENTUM, weight_decay=ours.DECAY, nesterov=True
     )
     steps = -(-cut // ours.BATCH_SIZE)
     rate = torch.optim.lr_scheduler.OneCycleLR(
-        sgd, ours.LR, total_steps=args.epochs * steps, cycle_momentum=False
+        sgd, lr, total_steps=args.epochs * steps, cycle_momentum=False
     )
     for epoch in range(1, args.epochs + 1):
-        total = 0.0
+        total, right = 0.0, 0
         for rows in torch.randperm(cut).split(ours.BATCH_SIZE):
             x, _ = ours.changed(X[rows].numpy(), None, mean, std)
-            loss = nn.functional.cross_entropy(
-                model(torch.from_numpy(x)), Y[rows], label_smoothing=ours.SMOOTHING
-            )
+            scores = model(torch.from_numpy(x))
+            loss = F.cross_entropy(scores, Y[rows], label_smoothing=ours.SMOOTHING)
             sgd.zero_grad()
             loss.backward()
             sgd.step()
             rate.step()
             total += loss.item() * len(rows)
+            right += int((scores.argmax(dim=1) == Y[rows]).sum())
         held_out = 100 * correct(model, X[cut:], Y[cut:], mean, std) / len(Y[cut:])
-        print(f"epoch {epoch}: loss {total / cut:.4f}, held out {held_out:.2f} %", flush=True)
+        said = f"loss {total / cut:.4f}, train {100 * right / cut:.2f} %"
+        print(f"epoch {epoch}: {said}, held out {held_out:.2f} %", flush=True)
     right, count = correct(model, X_test, Y_test, mean, std), len(Y_test)
     accuracy, seconds = 100 * right / count, time.perf_counter() - began
     print(f"{name}: test accuracy {accuracy:.2f} % ({right} of {count}) in {seconds:.1f} s")

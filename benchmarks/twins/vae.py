@@ -1,7 +1,4 @@
-"""examples/vae.py in PyTorch.
-
-python benchmarks/twins/vae.py --seed 0
-"""
+"""examples/vae.py in PyTorch: the same images, network, loss, steps and last line."""
 
 import argparse
 import sys
@@ -80,18 +77,27 @@ def main() -> None:
     adam = torch.optim.AdamW(model.parameters(), example.LR, weight_decay=example.WEIGHT_DECAY)
     data = torch.utils.data.TensorDataset(X, ways)
     order = torch.utils.data.RandomSampler(data, num_samples=example.STEPS * example.BATCH_SIZE)
-    batches = torch.utils.data.DataLoader(data, example.BATCH_SIZE, sampler=order)
+    batches = torch.utils.data.DataLoader(
+        data,
+        batch_size=None,  # a batch is read with one subscript, not image by image
+        sampler=torch.utils.data.BatchSampler(order, example.BATCH_SIZE, drop_last=False),
+    )
     taken, steps = 0, args.epochs * example.STEPS
-    for _ in range(args.epochs):
+    for epoch in range(args.epochs):
+        total = 0.0
         for x, ways_of_x in batches:
             done = (taken + 1) / steps
             adam.param_groups[0]["lr"] = example.LR * min(1, 20 * done, 2.01 - 2 * done)
             ink, kl = (each.mean() for each in negative_elbo(model, x, ways_of_x))
+            loss = ink + kl
             adam.zero_grad()
-            (ink + kl).backward()
+            loss.backward()
             adam.step()
             taken += 1
+            total += loss.item()
         nats = held_out_nats(model, X_held_out, ways_held_out)
+        print(f"epoch {epoch + 1}: loss {total / example.STEPS:.2f}, held-out loss {nats:.2f}")
+    nats = held_out_nats(model, X_held_out, ways_held_out)
     seconds = time.perf_counter() - began
     print(f"UCI digits: held-out nats per image {nats:.2f} in {seconds:.1f} s")
 
