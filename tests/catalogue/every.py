@@ -29,12 +29,14 @@ def every(
 
     choices: further arguments of the check and their values, each of which it is run with.
     """
+    combinations = [*product(*choices.values())]  # for all rows, also if a choice is an iterator
 
     def test_of(check: Callable[..., None]) -> Callable[[Any], None]:
         @pytest.mark.parametrize("row", rows, ids=ids)
         @wraps(check)
         def test(row: Any) -> None:
-            for variant, *values in product(row.shapes, *choices.values()):
+            assert row.shapes, "nothing would be checked"
+            for variant, values in product(row.shapes, combinations):
                 chosen = dict(zip(choices, values, strict=True))
                 with naming(", ".join(map(str, (variant, *values)))):
                     check(row, variant, **chosen)
