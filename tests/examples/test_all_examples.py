@@ -155,6 +155,15 @@ def test_a_wrong_option_is_one_line(
         assert capsys.readouterr() == ("", f"{path.name}: error: {said}\n")
 
 
+@every_example
+def test_its_row_in_the_docs_names_its_target(path: Path) -> None:
+    page = (ROOT / "docs" / "examples.md").read_text(encoding="utf-8")
+    (row,) = (line for line in page.splitlines() if line.startswith(f"| [{path.name}]"))
+    target = ast.literal_eval(constants(read(path)[1])["TARGET"].value)
+    last = row.rstrip(" |").rpartition("|")[2]
+    assert f"{target:g}" in re.findall(r"\d+(?:\.\d+)?", last), last
+
+
 # The program that runs them in CI
 
 
