@@ -54,6 +54,7 @@ def main() -> int:
         batch_size=(BATCH_SIZE, "windows in one step"), lr=(LR, "highest learning rate"),
         temperature=(0.8, "of the sample: lower is more careful", (0.01, 100.0)),
         length=(400, "characters in the sample"), capture=False,
+        data=(None, "file with another text, in UTF-8"),
         target=(TARGET, "exit status 1 for fewer bits below the bigram model's"),
     )  # fmt: skip
     text = documentation_or(args.data, CONTEXT)

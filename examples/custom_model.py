@@ -25,7 +25,7 @@ DOWN, RIGHT = [[-1, -1, -1], [0, 0, 0], [1, 1, 1]], [[-1, 0, 1], [-1, 0, 1], [-1
 RATES = {"mix": 0.01, "blocks": 0.02, "head": 0.01}  # learning rate of each part, at first
 BATCH_SIZE = 50  # images in one step
 EPOCHS = 10  # passes over the 1500 images
-TARGET = 92.0  # percentage of the 297 test images, which are by other writers
+TARGET = 92.0  # percentage of the 297 test images, most of them by other writers
 STEP = 1e-7  # by which the weights are moved to measure a slope of the loss
 SLOPE_TARGET = 1e-4  # relative error of the slope that the gradient gives
 

@@ -9,8 +9,8 @@ Notice that each has an optimiser of its own, and where `detach` is: the discrim
 about drawn images too, but its gradient must not reach the generator, which wants the opposite.
 
 The two losses say little about the images.  So these are judged by what can be learnt from them: a
-classifier that has seen nothing but drawn images reads real ones, by other writers.  A generator
-that draws the wrong digit, or one shape of each, teaches it too little.
+classifier that has seen nothing but drawn images reads real ones, most of them by writers unknown
+to all networks.  A generator that draws the wrong digit, or one shape of each, teaches too little.
 
 Sources: I. Goodfellow and others, Generative Adversarial Networks, 2014; M. Mirza and S. Osindero,
 Conditional Generative Adversarial Nets, 2014; S. Ravuri and O. Vinyals, Classification Accuracy

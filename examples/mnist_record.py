@@ -78,9 +78,10 @@ def trained(name: str, args: Namespace, X: np.ndarray, Y: np.ndarray, cut: int) 
     epochs, scale = args.epochs or usual, np.array(mean_std(X))
     Tensor.manual_seed(seed)
     model = network()
-    batches = nn.data.DataLoader(X[:cut], Y[:cut], batch_size=args.batch_size, shuffle=True,
-        drop_last=True, seed=seed, transform=partial(changed, mean=scale[0], std=scale[1])
-    )  # fmt: skip
+    with training.about("--batch-size"):  # which may be more than all images
+        batches = nn.data.DataLoader(X[:cut], Y[:cut], batch_size=args.batch_size, shuffle=True,
+            drop_last=True, seed=seed, transform=partial(changed, mean=scale[0], std=scale[1])
+        )  # fmt: skip
     sgd = nn.optim.SGD(model.parameters(), args.lr, MOMENTUM, weight_decay=DECAY, nesterov=True)
     rate = nn.optim.schedules.one_cycle(args.lr, epochs * len(batches))
     average = AveragedModel(model, avg_fn=averaged, use_buffers=True)
@@ -106,7 +107,7 @@ def trained(name: str, args: Namespace, X: np.ndarray, Y: np.ndarray, cut: int) 
                 report.epoch(held_out_errors=errors(opinion(average, X[cut:], scale, 1), Y[cut:]))
                 report.save()
         except KeyboardInterrupt as stop:
-            report.stopped(stop, "with --resume it continues")
+            report.stopped(stop, "with --resume it continues" if args.out else "nothing was kept")
             raise
         report.keep("weights.safetensors", partial(nn.state.safe_save, average.module.state_dict()))
         wrong = errors(opinion(average, X[cut:], scale), Y[cut:])
@@ -121,13 +122,12 @@ def main() -> int:
         epochs=(None, "passes over the images, of each member (30; of c 20)"),
         members=(3, "how many of a, b, c there are", (1, 3)),
         train=(None, "train this member only, without a vote", list(MEMBERS)),
-        part=(1, "take one image in so many, for a quick look"), target=TARGET,
+        part=(1, "take one image in so many, for a quick look", (1, 400)), target=TARGET,
     )  # fmt: skip
     with training.about("--data" if args.data else "data"):
         X, Y = (array[:: args.part] for array in nn.datasets.mnist(args.data, split="train"))
     cut, scale = len(X) - len(X) // HELD_OUT, np.array(mean_std(X))
-    names = args.train or "abc"[: args.members]
-    members = {name: trained(name, args, X, Y, cut) for name in names}
+    members = {each: trained(each, args, X, Y, cut) for each in args.train or "abc"[: args.members]}
     if args.train:
         return 0
     with training.Report(epochs=0, steps=0, rows=0, out=args.out, resume=args.resume,

@@ -183,7 +183,10 @@ class Report:
 
         Raises Stopped, a KeyboardInterrupt, if a signal came.
         """
-        numbers = {name: _plain(name, value) for name, value in values.items()}
+        numbers = {
+            name: value if type(value) is int and "accuracy" not in name else _plain(name, value)
+            for name, value in values.items()  # so a count, of errors, is told as one
+        }
         self.finished += 1
         seconds = self.seconds + time.perf_counter() - self.since
         rate = (self.seen - self.seen_before) / max(seconds, 1e-9)

@@ -183,3 +183,34 @@ def test_below_the_target_the_status_is_1(run):
     status, lines = run("--members", "2", "--epochs", "1", "--target", "101")
     assert status == 1
     assert "that is below the target of 101 %, so the status is 1" in lines
+
+
+def test_batches_larger_than_what_there_is_are_one_line(run, capsys):
+    with pytest.raises(SystemExit) as caught:
+        run("--batch-size", "231")
+    said = capsys.readouterr().err.splitlines()
+    assert caught.value.code == 2
+    assert len(said) == 1
+    assert said[0].startswith("--batch-size: DataLoader: drop_last leaves nothing of 230 rows")
+
+
+def test_a_part_has_enough_images_for_the_usual_batch(example, run, capsys):
+    images = 60_000 // 400
+    assert images - images // example.HELD_OUT >= example.BATCH_SIZE
+    with pytest.raises(SystemExit):
+        run("--part", "401")
+    assert "--part: expected an integer from 1 to 400; got 401" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("out", [True, False])
+def test_resume_is_advised_only_where_there_is_something_to_resume(
+    run, monkeypatch, capsys, tmp_path, out
+):
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(nn.training.Report, "step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(*(["--out", str(tmp_path)] if out else []))
+    said = "with --resume it continues" if out else "nothing was kept"
+    assert f"stopped after 0 of 20 steps; {said}\n" in capsys.readouterr().out

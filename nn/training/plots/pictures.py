@@ -104,7 +104,7 @@ def _draw(axes: Any, panel: Panel, axis: str) -> None:
         for text in axes.legend(lines, labels, fontsize=9, framealpha=0.8).get_texts():
             text.set_parse_math(False)
     axes.grid(alpha=0.3, which="both" if panel.logarithmic else "major")
-    axes.xaxis.set_major_locator(ticker.MaxNLocator(nbins=6, integer=True))
+    axes.xaxis.set_major_locator(ticker.MaxNLocator(nbins=6, integer=True, min_n_ticks=1))
 
 
 def confusion(

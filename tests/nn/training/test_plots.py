@@ -126,6 +126,13 @@ def test_the_axis_is_the_step_else_the_epoch_else_the_number_of_the_record():
     assert points(axes) == {"c": [(0.5, 1)], "d": [(0.5, 2)]}
 
 
+def test_steps_are_whole_also_of_a_single_record():
+    metrics = Metrics()
+    metrics.add("epoch", step=11, loss=5.0)
+    (axes,) = curves(metrics).axes
+    assert [tick for tick in axes.get_xticks() if tick % 1] == []
+
+
 def test_gaps_and_what_is_no_number():
     metrics = Metrics()
     for step, loss in enumerate([1.0, float("nan"), 3.0, 1e308]):

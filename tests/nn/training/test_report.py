@@ -109,6 +109,12 @@ def test_values_may_be_tensors_and_arrays_of_one(value):
         assert report.metrics.records("step")[0]["loss"] == 0.5
 
 
+def test_a_count_is_told_as_one(capsys):
+    with Report(**OPTIONS) as report:
+        report.epoch(held_out_errors=15, held_out_accuracy=1)
+    assert "epoch 1/2: held out errors 15, held out 100.00 %, " in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("value", ["0.5", None, Tensor([1.0, 2.0]), [1.0], np.ones(2)])
 def test_other_values_are_refused_and_change_nothing(value):
     with Report(**OPTIONS, quiet=True) as report:
