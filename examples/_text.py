@@ -41,7 +41,7 @@ class Text(NamedTuple):
 
     @property
     def checksum(self) -> int:
-        """A number that is another one for another text."""
+        """A number by which --resume notices that the text is another one."""
         return crc32(f"{self.train}\0{self.held_out}".encode())
 
 
@@ -81,7 +81,7 @@ def bits_per_character(scores_of: Scores, numbers: Array, context: int) -> float
     """The mean of -log2(probability) over the text, each character but the first predicted once.
 
     Windows overlap by half, and what counts is their second half (and the first half of the first
-    one), so that each prediction has seen half a window or more, as far as the text has it.
+    one), so that half a window or more stands before each prediction, except at the beginning.
     """
     last, half = len(numbers) - 1 - context, context // 2
     starts = np.append(np.arange(0, last, half), last)
@@ -91,10 +91,10 @@ def bits_per_character(scores_of: Scores, numbers: Array, context: int) -> float
         x, y = windows(numbers, some, context)
         scores = scores_of(x).astype(np.float64)
         true = np.take_along_axis(scores, y[..., None], axis=-1)[..., 0]
-        surprise = (np.logaddexp.reduce(scores, axis=-1) - true) / np.log(2)
+        nll = (np.logaddexp.reduce(scores, axis=-1) - true) / np.log(2)
         if first == 0:
-            bits[:half] = surprise[0, :half]
-        bits[some[:, None] + np.arange(half, context)] = surprise[:, half:]
+            bits[:half] = nll[0, :half]
+        bits[some[:, None] + np.arange(half, context)] = nll[:, half:]
     return float(bits.mean())
 
 

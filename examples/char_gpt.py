@@ -21,14 +21,14 @@ from nn import training
 from tinygrad_lite import Tensor, capture, no_grad
 
 CONTEXT = 64  # characters in a window
-WIDTH = 128  # numbers that describe each position
-HEADS = 4  # attentions side by side in a block
+WIDTH = 128  # features of each position
+HEADS = 4  # of the attention in a block, each with its share of the features
 BLOCKS = 2  # blocks, one after the other
 EPOCHS = 7  # evaluations on the held-out text
 STEPS = 200  # training steps before each of them
 BATCH_SIZE = 8  # windows in one step
 LR = 3e-3  # highest learning rate: it rises for a tenth of the steps, then falls as a cosine
-BETAS = 0.9, 0.99  # of AdamW: parts of the means of gradients and squares kept in each step
+BETAS = 0.9, 0.99  # of AdamW: how much of the mean gradient and mean square a step keeps
 WEIGHT_DECAY = 0.1  # of AdamW
 CLIP = 1.0  # largest norm of the gradient
 TARGET = 1.4  # bits per character below the bigram model's
@@ -48,15 +48,15 @@ class Block(nn.Module):
         )
 
     def attention(self, x: Tensor) -> Tensor:
-        """For each position, a mean of the values v at it and before, weighted by softmax(q k)."""
+        """For each position, the sum of v up to there, weighted by softmax(q k / sqrt(size))."""
         N, T, width = x.shape
         qkv = self.qkv(x).reshape(N, T, 3, self.heads, width // self.heads)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (N, heads, T, width / heads)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (N, heads, T, size)
         y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         return y.transpose(1, 2).reshape(N, T, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """First look at other positions, then think about each one."""
+        """Attention mixes the positions; the MLP changes each by itself."""
         x = x + self.out(self.attention(self.norm1(x)))
         x = x + self.mlp(self.norm2(x))
         return x
@@ -75,7 +75,7 @@ class GPT(nn.Module):
         self.scores = nn.Linear(WIDTH, characters)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Which character stands where, the blocks, and a score for each that may follow."""
+        """Embed each character and its position, then the blocks, then the scores."""
         x = self.token(x) + self.position(np.arange(x.shape[1]))
         return self.scores(self.norm(self.blocks(x)))
 
@@ -84,7 +84,7 @@ def main() -> int:
     """Train, judge on the held-out text, write a sample."""
     began = time.perf_counter()
     args = training.arguments(
-        __doc__, epochs=(EPOCHS, f"evaluations, each after {STEPS} steps"),
+        __doc__, epochs=(EPOCHS, f"of {STEPS} steps"), seed=(0, "of weights, windows and sample"),
         batch_size=(BATCH_SIZE, "windows in one step"), lr=(LR, "highest learning rate"),
         temperature=(0.8, "of the sample: lower is more careful", (0.01, 100.0)),
         length=(400, "characters in the sample"), capture=False,
@@ -99,19 +99,19 @@ def main() -> int:
     adamw = nn.optim.AdamW(model.parameters(), args.lr, BETAS, weight_decay=WEIGHT_DECAY)
     schedule = nn.optim.schedules.one_cycle(args.lr, args.epochs * STEPS, pct_start=0.1)
 
-    def step(x: Tensor, y: Tensor) -> Tensor:
+    def update(x: Tensor, y: Tensor) -> Tensor:
         loss = F.cross_entropy(model(x).flatten(0, 1), y.flatten())
-        adamw.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), CLIP)
         adamw.step()
+        adamw.zero_grad()
         return loss
 
     @no_grad()
     def scores_of(x: np.ndarray) -> np.ndarray:
         return model(Tensor(x)).numpy()
 
-    update = capture(step) if args.capture else step
+    train_on = capture(update) if args.capture else update
     # With --resume, the sample may have another temperature and length, but the text is the same.
     options = vars(args) | {"temperature": None, "length": None, "text": text.checksum}
     with training.Report(
@@ -121,15 +121,15 @@ def main() -> int:
         report.resume(options, model=model, adamw=adamw)
         try:
             for epoch in range(report.finished, args.epochs):
-                while report.taken < (epoch + 1) * STEPS:
+                for step in range(report.taken, (epoch + 1) * STEPS):
                     x, y = random_windows(train, args.batch_size, CONTEXT)
-                    adamw.lr = schedule(report.taken)
-                    loss = update(Tensor(x), Tensor(y))
+                    adamw.lr = schedule(step)
+                    loss = train_on(Tensor(x), Tensor(y))
                     report.step(x.size, bits=loss.item() / np.log(2))
                 report.epoch(held_out_bits=bits_per_character(scores_of, held_out, CONTEXT))
                 report.save()
         except KeyboardInterrupt as stop:
-            report.stopped(stop)
+            report.stopped(stop, "this judges the weights as they are")
         bits = bits_per_character(scores_of, held_out, CONTEXT)
         written = sample(scores_of, text, args.length, CONTEXT, args.temperature)
         weights, seconds = model.state_dict(), time.perf_counter() - began

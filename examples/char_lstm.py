@@ -3,9 +3,9 @@
     python examples/char_lstm.py --out runs/lstm       # after Ctrl-C: the same, --resume
     python examples/char_lstm.py --data my_novel.txt   # another text
 
-An LSTM reads one character after the other.  What it knows of the text so far are two vectors, h
-and c, so it cannot see ahead, and needs no positions and no mask: compare with char_gpt.py, whose
-loop, measure and sample are the same.
+An LSTM reads one character after the other.  All that it knows of the text so far is in two
+vectors, h and c, so it cannot see ahead, and needs no positions and no mask: compare with
+char_gpt.py, whose loop, measure and sample are the same.
 """
 
 import _interrupts  # noqa: F401  # first: from here on, Ctrl-C ends the program in one line
@@ -21,8 +21,8 @@ from nn import training
 from tinygrad_lite import Tensor, capture, no_grad
 
 CONTEXT = 64  # characters in a window
-WIDTH = 64  # numbers that describe a character
-HIDDEN = 192  # numbers in each of h and c
+WIDTH = 64  # features of a character
+HIDDEN = 192  # features in each of h and c
 EPOCHS = 6  # evaluations on the held-out text
 STEPS = 200  # training steps before each of them
 BATCH_SIZE = 16  # windows in one step
@@ -50,7 +50,7 @@ def main() -> int:
     """Train, judge on the held-out text, write a sample."""
     began = time.perf_counter()
     args = training.arguments(
-        __doc__, epochs=(EPOCHS, f"evaluations, each after {STEPS} steps"),
+        __doc__, epochs=(EPOCHS, f"of {STEPS} steps"), seed=(0, "of weights, windows and sample"),
         batch_size=(BATCH_SIZE, "windows in one step"), lr=(LR, "highest learning rate"),
         temperature=(0.8, "of the sample: lower is more careful", (0.01, 100.0)),
         length=(400, "characters in the sample"), capture=False,
@@ -65,19 +65,19 @@ def main() -> int:
     adamw = nn.optim.AdamW(model.parameters(), args.lr, weight_decay=WEIGHT_DECAY)
     schedule = nn.optim.schedules.one_cycle(args.lr, args.epochs * STEPS, pct_start=0.1)
 
-    def step(x: Tensor, y: Tensor) -> Tensor:
+    def update(x: Tensor, y: Tensor) -> Tensor:
         loss = F.cross_entropy(model(x).flatten(0, 1), y.flatten())
-        adamw.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), CLIP)
         adamw.step()
+        adamw.zero_grad()
         return loss
 
     @no_grad()
     def scores_of(x: np.ndarray) -> np.ndarray:
         return model(Tensor(x)).numpy()
 
-    update = capture(step) if args.capture else step
+    train_on = capture(update) if args.capture else update
     # With --resume, the sample may have another temperature and length, but the text is the same.
     options = vars(args) | {"temperature": None, "length": None, "text": text.checksum}
     with training.Report(
@@ -87,15 +87,15 @@ def main() -> int:
         report.resume(options, model=model, adamw=adamw)
         try:
             for epoch in range(report.finished, args.epochs):
-                while report.taken < (epoch + 1) * STEPS:
+                for step in range(report.taken, (epoch + 1) * STEPS):
                     x, y = random_windows(train, args.batch_size, CONTEXT)
-                    adamw.lr = schedule(report.taken)
-                    loss = update(Tensor(x), Tensor(y))
+                    adamw.lr = schedule(step)
+                    loss = train_on(Tensor(x), Tensor(y))
                     report.step(x.size, bits=loss.item() / np.log(2))
                 report.epoch(held_out_bits=bits_per_character(scores_of, held_out, CONTEXT))
                 report.save()
         except KeyboardInterrupt as stop:
-            report.stopped(stop)
+            report.stopped(stop, "this judges the weights as they are")
         bits = bits_per_character(scores_of, held_out, CONTEXT)
         written = sample(scores_of, text, args.length, CONTEXT, args.temperature)
         weights, seconds = model.state_dict(), time.perf_counter() - began

@@ -1,4 +1,4 @@
-"""Fits a damped oscillation to noisy points, and says how far off each parameter may be.
+"""A damped oscillation is fitted to noisy points, and each parameter gets its standard error.
 
     python examples/curve_fit.py --out runs/fit  # and look at runs/fit/fit.png
 
@@ -32,29 +32,29 @@ TARGET = 4.0  # standard errors by which the worst parameter may miss its true v
 RISE_TARGET = 2.0  # percentage by which the rise of 1/2 may be missed
 
 
-def curve(time: Tensor, theta: Tensor) -> Tensor:
+def curve(t: Tensor, theta: Tensor) -> Tensor:
     """amplitude exp(-t / decay time) cos(2 pi frequency t + phase).  (N,), (4,) -> (N,)."""
     amplitude, decay, frequency, phase = theta
-    return amplitude * (-time / decay).exp() * (2 * np.pi * frequency * time + phase).cos()
+    return amplitude * (-t / decay).exp() * (2 * np.pi * frequency * t + phase).cos()
 
 
-def negative_log_likelihood(theta: Tensor, time: Tensor, measured: Tensor) -> Tensor:
+def negative_log_likelihood(theta: Tensor, t: Tensor, measured: Tensor) -> Tensor:
     """-log p = the sum of (measured - curve)^2 / (2 NOISE^2), plus a constant: normal noise."""
-    return ((measured - curve(time, theta)) / NOISE).square().sum() / 2
+    return ((measured - curve(t, theta)) / NOISE).square().sum() / 2
 
 
 def measurements(seed: int) -> tuple[Tensor, Tensor]:
     """Times and measured values; float64 as arrays have it, for an accurate minimum."""
-    time = Tensor(np.linspace(0, SECONDS, POINTS))
+    t = Tensor(np.linspace(0, SECONDS, POINTS))
     noise = np.random.default_rng(seed).normal(0, NOISE, POINTS)
-    return time, curve(time, Tensor(np.array(TRUTH))) + noise
+    return t, curve(t, Tensor(np.array(TRUTH))) + noise
 
 
 @no_grad()
-def rises(theta: Tensor, shifts: np.ndarray, time: Tensor, measured: Tensor) -> np.ndarray:
+def rises(theta: Tensor, shifts: np.ndarray, t: Tensor, measured: Tensor) -> np.ndarray:
     """By how much -log p rises with each shift of all parameters: the mean over both directions."""
     middle, *moved = (
-        negative_log_likelihood(theta + shift, time, measured).item()
+        negative_log_likelihood(theta + shift, t, measured).item()
         for shift in (np.zeros(len(theta)), *shifts, *-shifts)
     )
     both = np.reshape(moved, (2, len(shifts))) - middle
@@ -62,15 +62,15 @@ def rises(theta: Tensor, shifts: np.ndarray, time: Tensor, measured: Tensor) -> 
 
 
 @no_grad()
-def draw(theta: Tensor, time: Tensor, measured: Tensor, path: Path) -> None:
+def draw_fit(theta: Tensor, t: Tensor, measured: Tensor, path: Path) -> None:
     """The points, the fitted curve and the true one."""
     from matplotlib.figure import Figure  # only --out needs it
 
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot(xlabel="time in s", ylabel="displacement in mm")
-    axes.plot(time.numpy(), measured.numpy(), ".", color="0.5", label="measured")
-    axes.plot(time.numpy(), curve(time, Tensor(np.array(TRUTH))).numpy(), "k--", label="true")
-    axes.plot(time.numpy(), curve(time, theta).numpy(), color="#0072B2", label="fitted")
+    axes.plot(t.numpy(), measured.numpy(), ".", color="0.5", label="measured")
+    axes.plot(t.numpy(), curve(t, Tensor(np.array(TRUTH))).numpy(), "k--", label="true")
+    axes.plot(t.numpy(), curve(t, theta).numpy(), color="#0072B2", label="fitted")
     axes.legend()
     figure.savefig(path, dpi=150)
 
@@ -83,12 +83,12 @@ def main() -> int:
         epochs=(EPOCHS, "calls of LBFGS, each of up to 20 steps"), seed=(0, "of the noise"),
         target=(TARGET, "exit status 1 above this many standard errors"),
     )  # fmt: skip
-    times, measured = measurements(args.seed)
+    t, measured = measurements(args.seed)
     theta = Tensor(np.array(START), requires_grad=True)
     lbfgs = nn.optim.LBFGS([theta], line_search_fn="strong_wolfe")
 
     def loss_of(theta: Tensor) -> Tensor:
-        return negative_log_likelihood(theta, times, measured)
+        return negative_log_likelihood(theta, t, measured)
 
     def closure() -> Tensor:
         lbfgs.zero_grad()
@@ -108,20 +108,20 @@ def main() -> int:
                 report.epoch(loss=loss_of(theta))
                 report.save()
         except KeyboardInterrupt as stop:
-            report.stopped(stop)
+            report.stopped(stop, "this judges the parameters as they are")
         covariance = np.linalg.inv(hessian(loss_of, theta).numpy())
         with np.errstate(invalid="ignore"):  # a negative variance, if this is no minimum, gives nan
             errors = np.sqrt(np.diag(covariance))
         off = np.abs(theta.numpy() - TRUTH) / errors
         # Row i of this matrix moves parameter i by its standard error, and the others to where
         # they fit best to that.
-        rise = rises(theta, covariance / errors[:, None], times, measured)
+        rise = rises(theta, covariance / errors[:, None], t, measured)
+        seconds = time.perf_counter() - began
         report.say("               fitted    standard error     true   off by   -log p rises by")
         for row in zip(NAMES, theta.tolist(), errors, UNITS, TRUTH, off, rise, strict=True):
             report.say("{:<11} {:9.4f} +- {:.4f} {:<4} {:12.4f} {:6.2f} s.e. {:10.4f}".format(*row))
         report.keep("weights.safetensors", lambda path: nn.state.safe_save({"theta": theta}, path))
-        report.keep("fit.png", lambda path: draw(theta, times, measured, path))
-        seconds = time.perf_counter() - began
+        report.keep("fit.png", lambda path: draw_fit(theta, t, measured, path))
         report.result(
             f"damped oscillation: worst parameter {off.max():.2f} standard errors off in "
             f"{seconds:.1f} s"

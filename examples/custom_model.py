@@ -19,10 +19,10 @@ from nn.data import augment
 from tinygrad_lite import Tensor, grad, no_grad
 
 CHANNELS = 24  # in the blocks
-# The frozen kernels: the pixel itself, how the image rises downwards, and how to the right.
+# The frozen kernels: the pixel itself, the slope downwards, and the slope to the right.
 PIXEL = [[0, 0, 0], [0, 1, 0], [0, 0, 0]]
 DOWN, RIGHT = [[-1, -1, -1], [0, 0, 0], [1, 1, 1]], [[-1, 0, 1], [-1, 0, 1], [-1, 0, 1]]
-RATES = {"mix": 0.01, "blocks": 0.02, "head": 0.01}  # learning rate of each part, at first
+RATES = {"mix": 0.01, "blocks": 0.02, "head": 0.01}  # learning rates at first; they fall to 0
 BATCH_SIZE = 50  # images in one step
 EPOCHS = 10  # passes over the 1500 images
 TARGET = 92.0  # percentage of the 297 test images, most of them by other writers
@@ -128,7 +128,7 @@ def main() -> int:
                 report.epoch()
                 report.save()
         except KeyboardInterrupt as stop:
-            report.stopped(stop, "this tests the weights as they are")
+            report.stopped(stop, "this judges the weights as they are")
         with TemporaryDirectory() as folder, no_grad():
             nn.state.safe_save(model.state_dict(), f"{folder}/weights.safetensors")
             copy = Network()

@@ -18,7 +18,7 @@ HIDDEN = 16  # units in the hidden layer
 STEPS = 400  # of gradient descent, each on the whole training set
 LEARNING_RATE = 1.0  # length of a step, as a multiple of the gradient
 SHIFT = 1e-6  # how far the finite difference moves a weight to either side
-TARGET = 99.0  # per cent of the test points to get right; below it the exit status is 1
+TARGET = 99.0  # percentage of the test points to get right; below it the exit status is 1
 
 Parent = tuple["Tensor", Callable[[np.ndarray], np.ndarray]]  # a parent and its rule, see below
 
@@ -195,5 +195,5 @@ if __name__ == "__main__":
             print(f"step {step}/{STEPS}: loss {current.data:.4f}")
 
     accuracy = 100 * np.mean(scores(test_points).data * test_labels > 0)
-    print(f"test accuracy {accuracy:.2f} % of {POINTS} points")
+    print(f"two moons: test accuracy {accuracy:.2f} % of {POINTS} points")
     sys.exit(int(accuracy < TARGET))

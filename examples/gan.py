@@ -27,18 +27,16 @@ from nn import training
 from nn.optim.swa_utils import AveragedModel, get_ema_avg_fn
 from tinygrad_lite import Tensor, capture, no_grad
 
-NAME = "UCI digits"  # the data set
 HIDDEN = 128  # units in each of two hidden layers, in all three networks
 NOISE = 32  # random numbers from which the generator draws one image
-EPOCHS = 20  # how often the mean losses are told
-STEPS = 250  # training steps from one time to the next
+EPOCHS = 20  # an epoch is the steps between two lines with the mean losses
+STEPS = 250  # training steps in one epoch
 BATCH_SIZE = 64  # real images, and drawn ones, in one step
 LR = 1e-3  # learning rate of both networks in the first half; in the second it falls to 0
 BETAS = (0.5, 0.99)  # of Adam: a shorter memory than usual, as the opponent changes
 DECAY = 0.998  # of the running average of the generator's weights, which draws in the end
 JUDGE_STEPS = 1000  # training steps of the classifier, with new images in each
 TARGET = 83.0  # percentage of the real test images that the classifier has to read
-FILES = ("weights.safetensors", "curves.png", "samples.png")  # in --out
 ONE_HOT = np.eye(10, dtype=np.float32)  # row d stands for the digit d
 
 
@@ -83,7 +81,7 @@ def main() -> int:
     began = time.perf_counter()
     args = training.arguments(
         __doc__, batch_size=(BATCH_SIZE, "real images in one step"), capture=False,
-        lr=(LR, "highest learning rate"), epochs=(EPOCHS, f"times {STEPS} steps"),
+        lr=(LR, "highest learning rate"), epochs=(EPOCHS, f"of {STEPS} steps"),
         without=("data",), target=(TARGET, "exit status 1 below this accuracy on real images"),
     )  # fmt: skip
     images, labels, test_images, Y_test = nn.datasets.digits()
@@ -113,8 +111,9 @@ def main() -> int:
 
     train = capture(step) if args.capture else step
     with training.Report(
-        epochs=args.epochs, steps=STEPS, rows=rows, unit="images", name=NAME, out=args.out,
-        resume=args.resume, kept=FILES, quiet=args.quiet,
+        epochs=args.epochs, steps=STEPS, rows=rows, unit="images", name="UCI digits",
+        out=args.out, resume=args.resume, quiet=args.quiet,
+        kept=["weights.safetensors", "curves.png", "samples.png"],
     ) as report:  # fmt: skip
         networks = {"generator": generator, "discriminator": discriminator, "average": average}
         adams = {"generator_adam": generator_adam, "discriminator_adam": discriminator_adam}
@@ -132,7 +131,7 @@ def main() -> int:
                 report.epoch()
                 report.save()
         except KeyboardInterrupt as stop:
-            report.stopped(stop)
+            report.stopped(stop, "this judges the weights as they are")
         score = judgement(average, X_test, Y_test)
         with no_grad():  # ten of each digit
             drawn = draw(average, Tensor(ONE_HOT.repeat(10, axis=0))).reshape(-1, 8, 8)
@@ -140,8 +139,8 @@ def main() -> int:
         report.keep("weights.safetensors", lambda path: nn.state.safe_save(weights, path))
         report.keep("curves.png", lambda path: training.curves(report.metrics, path))
         report.keep("samples.png", lambda path: training.samples(drawn, path, columns=10))
-        said = f"{NAME}: accuracy on real images after learning from drawn ones {score:.2f} %"
-        report.result(f"{said} in {seconds:.1f} s")
+        said = f"accuracy on real images after learning from drawn ones {score:.2f} %"
+        report.result(f"UCI digits: {said} in {seconds:.1f} s")
         return report.status(score, args.target, " %")
 
 

@@ -11,7 +11,6 @@ Zachary's own model: a friend of the president's side, but three weeks from the 
 
 import _interrupts  # noqa: F401  # first: from here on, Ctrl-C ends the program in one line
 import time
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -137,10 +136,11 @@ def main() -> int:
                 report.save()
         except KeyboardInterrupt as stop:
             report.stopped(stop, "this judges the weights as they are")
-        (answers, right), seconds = judge(model, x, graph, clubs), time.perf_counter() - began
-        report.keep("weights.safetensors", partial(nn.state.safe_save, model.state_dict()))
-        report.keep("curves.png", partial(training.curves, report.metrics))
-        report.keep("graph.png", partial(draw_graph, ties, answers, clubs))
+        answers, right = judge(model, x, graph, clubs)
+        weights, seconds = model.state_dict(), time.perf_counter() - began
+        report.keep("weights.safetensors", lambda path: nn.state.safe_save(weights, path))
+        report.keep("curves.png", lambda path: training.curves(report.metrics, path))
+        report.keep("graph.png", lambda path: draw_graph(ties, answers, clubs, path))
         report.result(f"karate club: {right} of {others} members right in {seconds:.1f} s")
         return report.status(right, args.target, f" of {others}")
 

@@ -1,8 +1,8 @@
 """A 784-1024-10 network learns to read digits.
 
-The network and its loss are written out as formulas; the gradients come from the graph they record.
-
     python examples/mnist_mlp.py --epochs 5 --out runs/first  # after Ctrl-C: the same, --resume
+
+The network and its loss are written out as formulas; the gradients come from the graph they record.
 """
 
 import _interrupts  # noqa: F401  # first: from here on, Ctrl-C ends the program in one line

@@ -1,11 +1,11 @@
 """A network learns how a pendulum with friction moves, from noisy measurements of its paths.
 
+    python examples/neural_ode.py --out runs/pendulum  # after Ctrl-C: the same, --resume
+
 A neural ODE (Chen et al. 2018): y' = network(y) for the state y = (angle, velocity).  The network
 never sees a derivative.  It is integrated by the method of Runge and Kutta, the path is compared
 with what was measured, and the gradient goes back through every step of the integration.  Then it
 has to predict where pendulums that were never measured go, for twice as long.
-
-    python examples/neural_ode.py --out runs/pendulum  # after Ctrl-C: the same, --resume
 """
 
 import _interrupts  # noqa: F401  # first: from here on, Ctrl-C ends the program in one line
@@ -74,7 +74,7 @@ def predicted(network: nn.Module, true: np.ndarray) -> tuple[np.ndarray, float]:
     return found, 100 * float(np.linalg.norm(found - true) / np.linalg.norm(true))
 
 
-def picture(file: Path, network: nn.Module, found: np.ndarray, true: np.ndarray) -> None:
+def draw_paths(network: nn.Module, found: np.ndarray, true: np.ndarray, file: Path) -> None:
     """Draw the network's field of y' with three predicted paths, and their angles over time."""
     from matplotlib.figure import Figure  # only --out needs it
 
@@ -116,32 +116,32 @@ def main() -> int:
     def step() -> Tensor:
         states = path(network, start, H, MEASURED, advance)
         loss: Tensor = ((Tensor.stack(states[1:]) - measured) ** 2).mean()
-        adam.zero_grad()
         loss.backward()
         adam.step()
+        adam.zero_grad()
         return loss
 
     train, steps = capture(step) if args.capture else step, args.epochs * STEPS
-    files, name = ("weights.safetensors", "curves.png", "paths.png"), "pendulum with friction"
-    with training.Report(epochs=args.epochs, steps=STEPS, rows=STEPS, unit="steps", name=name,
-                         out=args.out, resume=args.resume, kept=files,
-                         quiet=args.quiet) as report:  # fmt: skip
+    with training.Report(
+        epochs=args.epochs, steps=STEPS, rows=STEPS, unit="steps", name="pendulum with friction",
+        out=args.out, resume=args.resume, quiet=args.quiet,
+        kept=["weights.safetensors", "curves.png", "paths.png"]) as report:  # fmt: skip
         report.resume(vars(args), network=network, adam=adam)
         try:
             for epoch in range(report.finished, args.epochs):
-                for _ in range(report.taken - epoch * STEPS, STEPS):
-                    adam.lr = args.lr * (1 - report.taken / steps)
+                for taken in range(report.taken, (epoch + 1) * STEPS):
+                    adam.lr = args.lr * (1 - taken / steps)
                     report.step(1, loss=train().item())
                 report.epoch(error_in_percent=predicted(network, held_out)[1])
                 report.save()
         except KeyboardInterrupt as stop:
-            report.stopped(stop, "this predicts with the network as it is now")
+            report.stopped(stop, "this judges the weights as they are")
         found, error = predicted(network, held_out)
-        report.keep(files[0], lambda file: nn.state.safe_save(network.state_dict(), file))
-        report.keep(files[1], lambda file: training.curves(report.metrics, file))
-        report.keep(files[2], lambda file: picture(file, network, found, held_out))
-        words, seconds = f"held-out error {error:.2f} %", time.perf_counter() - began
-        report.result(f"{name}: {words} in {seconds:.1f} s")
+        weights, seconds = network.state_dict(), time.perf_counter() - began
+        report.keep("weights.safetensors", lambda file: nn.state.safe_save(weights, file))
+        report.keep("curves.png", lambda file: training.curves(report.metrics, file))
+        report.keep("paths.png", lambda file: draw_paths(network, found, held_out, file))
+        report.result(f"pendulum with friction: held-out error {error:.2f} % in {seconds:.1f} s")
         return report.status(error, args.target, " %", lower_is_better=True)
 
 

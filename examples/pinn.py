@@ -1,12 +1,12 @@
 """A network learns to solve Burgers' equation, a shock wave, from the equation alone.
 
+    python examples/pinn.py --out runs/burgers  # after Ctrl-C: the same, --resume
+
     u_t + u u_x = nu u_xx,  u(x, 0) = -sin(pi x),  u(-1, t) = u(1, t) = 0
 
 A physics-informed network (Raissi et al. 2019) has no data: its loss is the equation.  The
 derivatives u_t, u_x and u_xx are exact, by `grad(..., create_graph=True)`, and the loss is
 differentiated once more, with respect to the weights.  The exact solution is used to test.
-
-    python examples/pinn.py --out runs/burgers  # after Ctrl-C: the same, --resume
 """
 
 import _interrupts  # noqa: F401  # first: from here on, Ctrl-C ends the program in one line
@@ -64,9 +64,9 @@ def exact(x: np.ndarray, t: np.ndarray) -> np.ndarray:
     where z has the density exp(-z^2) / sqrt(pi): Gauss-Hermite quadrature (Basdevant et al. 1986).
     """
     z, weights = np.polynomial.hermite.hermgauss(NODES)
-    y = np.pi * (x[..., None] - 2 * np.sqrt(NU * t)[..., None] * z)
-    f = np.exp(-np.cos(y) / (2 * np.pi * NU))
-    return -((f * np.sin(y)) @ weights) / (f @ weights)
+    y = x[..., None] - 2 * np.sqrt(NU * t)[..., None] * z
+    f = np.exp(-np.cos(np.pi * y) / (2 * np.pi * NU))
+    return -((f * np.sin(np.pi * y)) @ weights) / (f @ weights)
 
 
 def column(values: np.ndarray, requires_grad: bool = False) -> Tensor:
@@ -81,7 +81,7 @@ def compared(model: Solution, x: Tensor, t: Tensor, true: np.ndarray) -> tuple[n
     return u, 100 * float(np.linalg.norm(u - true) / np.linalg.norm(true))
 
 
-def picture(path: Path, x: np.ndarray, u: np.ndarray, true: np.ndarray) -> None:
+def draw_solution(x: np.ndarray, u: np.ndarray, true: np.ndarray, path: Path) -> None:
     """Draw the network's u(x, t) as an image, and at three times beside the exact solution."""
     from matplotlib.figure import Figure  # only --out needs it
 
@@ -123,25 +123,25 @@ def main() -> int:
         return loss
 
     closure = capture(loss_and_gradients) if args.capture else loss_and_gradients
-    files, name = ("weights.safetensors", "curves.png", "solution.png"), "Burgers' equation"
-    with training.Report(epochs=args.epochs, steps=STEPS, rows=STEPS * ITERATIONS, every=1,
-                         unit="iterations", name=name, out=args.out, resume=args.resume,
-                         kept=files, quiet=args.quiet) as report:  # fmt: skip
+    with training.Report(
+        epochs=args.epochs, steps=STEPS, rows=STEPS * ITERATIONS, unit="iterations", every=1,
+        name="Burgers' equation", out=args.out, resume=args.resume, quiet=args.quiet,
+        kept=["weights.safetensors", "curves.png", "solution.png"]) as report:  # fmt: skip
         report.resume(vars(args), model=model, lbfgs=lbfgs)
         try:
             for epoch in range(report.finished, args.epochs):
-                for _ in range(report.taken - epoch * STEPS, STEPS):
+                for _ in range(report.taken, (epoch + 1) * STEPS):
                     report.step(ITERATIONS, loss=lbfgs.step(closure))
                 report.epoch(error_in_percent=compared(model, *test)[1])
                 report.save()
         except KeyboardInterrupt as stop:
-            report.stopped(stop, "this compares the network as it is now")
+            report.stopped(stop, "this judges the weights as they are")
         u, error = compared(model, *test)
-        report.keep(files[0], lambda path: nn.state.safe_save(model.state_dict(), path))
-        report.keep(files[1], lambda path: training.curves(report.metrics, path))
-        report.keep(files[2], lambda path: picture(path, grid[0][0], u, test[2]))
-        words, seconds = f"relative error {error:.2f} %", time.perf_counter() - began
-        report.result(f"{name}: {words} in {seconds:.1f} s")
+        weights, seconds = model.state_dict(), time.perf_counter() - began
+        report.keep("weights.safetensors", lambda path: nn.state.safe_save(weights, path))
+        report.keep("curves.png", lambda path: training.curves(report.metrics, path))
+        report.keep("solution.png", lambda path: draw_solution(grid[0][0], u, test[2], path))
+        report.result(f"Burgers' equation: relative error {error:.2f} % in {seconds:.1f} s")
         return report.status(error, args.target, " %", lower_is_better=True)
 
 

@@ -10,7 +10,6 @@ log-probability of the action alone: nobody differentiates the cart.
 
 import _interrupts  # noqa: F401  # first: from here on, Ctrl-C ends the program in one line
 import time
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -81,7 +80,7 @@ def returns_of(up: np.ndarray) -> np.ndarray:
 
 
 def loss_of(agent: Agent, states: Tensor, actions: np.ndarray, returns: Tensor) -> Tensor:
-    """The baseline's squared error, plus a term of which the gradient, not the value, has sense."""
+    """The baseline's squared error, plus a term that is there for its gradient: the policy's."""
     advantages: Tensor = returns - agent.baseline(states).squeeze(1)
     log_prob = Categorical(logits=agent.policy(states)).log_prob(actions)
     return (advantages.square() - log_prob * advantages.detach()).mean()
@@ -137,10 +136,11 @@ def main() -> int:
         except KeyboardInterrupt as stop:
             report.stopped(stop, "this judges the weights as they are")
         judged, _, up = play(agent, JUDGED, rng)
-        score, seconds = up.sum(axis=0).mean(), time.perf_counter() - began
-        report.keep("weights.safetensors", partial(nn.state.safe_save, agent.state_dict()))
-        report.keep("curves.png", partial(training.curves, report.metrics))
-        report.keep("frames.png", partial(draw_frames, before[:, 0], judged[up[:, 0], 0]))
+        score, weights = up.sum(axis=0).mean(), agent.state_dict()
+        seconds = time.perf_counter() - began
+        report.keep("weights.safetensors", lambda path: nn.state.safe_save(weights, path))
+        report.keep("curves.png", lambda path: training.curves(report.metrics, path))
+        report.keep("frames.png", lambda path: draw_frames(before[:, 0], judged[up[:, 0], 0], path))
         report.result(f"CartPole: mean return {score:.1f} of {LONGEST} in {seconds:.1f} s")
         return report.status(score, args.target)
 

@@ -23,7 +23,7 @@ BETWEEN = (0.25, 0.5, 0.75)  # where the held-out points are between two neighbo
 HIDDEN = 16  # units in each of the two hidden layers
 EPOCHS = 8  # an epoch is the steps between two evaluations on the held-out points
 STEPS = 50  # in one epoch, each on all points
-LR = 0.02  # highest learning rate of Adam
+LR = 0.02  # highest learning rate of Adam, which rises and falls once
 TARGET = 99.0  # percentage of the held-out points on the right side of the boundary
 
 
@@ -81,7 +81,7 @@ def main() -> int:
     began = time.perf_counter()
     args = training.arguments(
         __doc__, without=("batch_size", "data"), lr=(LR, "highest learning rate of Adam"),
-        epochs=(EPOCHS, f"number of times that {STEPS} steps are taken"),
+        epochs=(EPOCHS, f"of {STEPS} steps"),
         seed=(0, "of the initial weights"),
         target=(TARGET, "exit status 1 below this percentage of the held-out points"),
     )  # fmt: skip

@@ -25,19 +25,17 @@ import nn
 from nn import training
 from tinygrad_lite import Tensor, capture, no_grad
 
-NAME = "UCI digits"  # the data set
 DOTS = 16  # that a pixel of the UCI digits counts
 HELD_OUT = 297  # images, drawn at random: by the same writers as those it learns from
 HIDDEN = 256  # units in each of two hidden layers, in the encoder and in the decoder
 LATENT = 16  # axes of the latent space
-EPOCHS = 20  # how often the held-out images are looked at; nothing is chosen by them
-STEPS = 250  # training steps from one time to the next
+EPOCHS = 20  # evaluations on the held-out images, which choose nothing
+STEPS = 250  # training steps before each of them
 BATCH_SIZE = 100  # images in one step
-LR = 1e-3  # highest learning rate: it rises for a twentieth of the steps, and falls in the end
+LR = 1e-3  # highest learning rate, after a twentieth of the steps; it falls in the second half
 WEIGHT_DECAY = 0.3  # of AdamW; so much because the images are few
 DRAWS = 10  # positions z drawn for each held-out image
 TARGET = 92.0  # nats that a held-out image may cost
-FILES = ("weights.safetensors", "curves.png", "samples.png", "reconstructions.png")  # in --out
 
 
 class VAE(nn.Module):
@@ -91,8 +89,8 @@ def main() -> int:
     began = time.perf_counter()
     args = training.arguments(
         __doc__, without=("data",), batch_size=(BATCH_SIZE, "images in one step"), capture=False,
-        lr=(LR, "highest learning rate"), epochs=(EPOCHS, f"times {STEPS} steps"),
-        target=(TARGET, "exit status 1 above so many nats per held-out image"),
+        lr=(LR, "highest learning rate"), epochs=(EPOCHS, f"of {STEPS} steps"),
+        target=(TARGET, "exit status 1 above this many nats per held-out image"),
     )  # fmt: skip
     images, _, others, _ = nn.datasets.digits()
     whole = np.concatenate([images, others]).reshape(-1, 64).astype(np.float32)
@@ -114,8 +112,9 @@ def main() -> int:
 
     train = capture(step) if args.capture else step
     with training.Report(
-        epochs=args.epochs, steps=STEPS, rows=rows, unit="images", name=NAME, out=args.out,
-        resume=args.resume, kept=FILES, quiet=args.quiet,
+        epochs=args.epochs, steps=STEPS, rows=rows, unit="images", name="UCI digits",
+        out=args.out, resume=args.resume, quiet=args.quiet,
+        kept=["weights.safetensors", "curves.png", "samples.png", "reconstructions.png"],
     ) as report:  # fmt: skip
         report.resume(vars(args), model=model, adam=adam, batches=batches)
         try:
@@ -128,7 +127,7 @@ def main() -> int:
                 report.epoch(held_out_loss=held_out_nats(model, X_held_out))
                 report.save()
         except KeyboardInterrupt as stop:
-            report.stopped(stop)
+            report.stopped(stop, "this judges the weights as they are")
         nats = held_out_nats(model, X_held_out)
         with no_grad():
             drawn = model.decoder(Tensor.randn(100, LATENT)).sigmoid().reshape(-1, 8, 8)
@@ -140,7 +139,7 @@ def main() -> int:
         report.keep("samples.png", lambda path: training.samples(drawn, path))
         report.keep("reconstructions.png", lambda path: training.samples(
             pairs, path, columns=10, title="held out; below: reconstructed"))  # fmt: skip
-        report.result(f"{NAME}: held-out nats per image {nats:.2f} in {seconds:.1f} s")
+        report.result(f"UCI digits: held-out nats per image {nats:.2f} in {seconds:.1f} s")
         return report.status(nats, args.target, " nats per image", lower_is_better=True)
 
 

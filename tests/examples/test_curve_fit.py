@@ -100,10 +100,10 @@ def test_where_there_is_no_minimum_the_status_is_1(monkeypatch, capsys):
 
 
 def test_a_resume_gives_the_same_bits(tmp_path, monkeypatch):
-    without_pictures(monkeypatch, fit, "draw")
+    without_pictures(monkeypatch, fit, "draw_fit")
     resumes_to_the_same_bits(fit, tmp_path, [1, 3])
 
 
 def test_the_picture_of_the_fit(tmp_path):
-    fit.draw(Tensor(np.array(fit.START)), *fit.measurements(0), tmp_path / "fit.png")
+    fit.draw_fit(Tensor(np.array(fit.START)), *fit.measurements(0), tmp_path / "fit.png")
     assert (tmp_path / "fit.png").read_bytes().startswith(b"\x89PNG")

@@ -26,7 +26,8 @@ def small(example, monkeypatch):
     monkeypatch.setattr(example, "ITERATIONS", 2)
     monkeypatch.setattr(example, "STEPS", 2)
     monkeypatch.setattr(example, "NODES", 20)
-    monkeypatch.setattr(example, "picture", lambda path, *arrays: path.touch())  # drawing is slow
+    # Drawing is slow.
+    monkeypatch.setattr(example, "draw_solution", lambda *given: given[-1].touch())
     monkeypatch.setattr(example.training, "curves", lambda metrics, path: path.touch())
 
     def run(*options: str) -> int:
