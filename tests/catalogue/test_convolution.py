@@ -36,6 +36,9 @@ SETTINGS = [
     ((2, 4, 4, 2), (9, 8), (2, 2), 2, 1, 0, False),
     ((2, 3, 4, 1), (8, 8), (1, 1), 2, 1, 0, False),
     ((2, 3, 5, 1), (40,), (31,), 1, 1, 0, False),
+    ((1, 3, 5, 1), (97,), (9,), 2, 1, 1, False),
+    ((2, 4, 8, 4), (97,), (5,), 1, 1, 1, None),
+    ((1, 4, 4, 4), (197,), (5,), 2, 1, 0, False),
     ((2, 3, 2, 1), (5, 4, 6), (3, 3, 4), 1, 1, 0, False),
     ((2, 3, 2, 1), (5, 4, 6), (3, 2, 1), 1, 1, 1, True),
 ]
@@ -86,14 +89,17 @@ def test_both_transposes(monkeypatch, setting, channels_last, chunk):
     geometry = Windows.over("test", size, kernel, stride, dilation, pairs)
     x = whole(n, *size, c)
     x = np.moveaxis(x, -1, 1) if channels_last else x.reshape(n, c, *size)
-    w, g = whole(o, c // groups, *kernel), whole(n, o, *geometry.count)
+    w, b, g = whole(o, c // groups, *kernel), whole(o), whole(n, o, *geometry.count)
     if turns is not None:
         assert Convolution(geometry, groups).turns(g, c) == turns
-    expected = direct(*(a.astype(np.float64) for a in (x, w, g)), groups, stride, dilation, padding)
+    y, *transposes = direct(
+        *(a.astype(np.float64) for a in (x, w, g)), groups, stride, dilation, padding
+    )
+    expected = (y + b.reshape((-1, *(1,) * rank)), *transposes)
 
     def gradients(wanted):
         tensors = [Tensor(a, requires_grad=yes) for a, yes in zip((x, w), wanted, strict=True)]
-        y = ACTS[rank](*tensors, None, groups, stride, dilation, padding)
+        y = ACTS[rank](*tensors, Tensor(b), groups, stride, dilation, padding)
         y.backward(g)
         return y.numpy(), *(t.grad.numpy() if t.grad is not None else None for t in tensors)
 

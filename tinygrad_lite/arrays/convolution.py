@@ -47,35 +47,34 @@ class Convolution:
     def convolve(self, x: Any, w: Any, b: Any) -> Any:
         """y, plus b for each output channel, if it is not None."""
         y = channels_last((len(x), len(w), *self.windows.count), x.dtype, np.empty)
-        b = None if b is None else np.tile(b, y.shape[-1])  # for a row of pixels: see along_rows
+        chunks = self.chunks(x)
+        b = None if b is None else np.tile(b, longest_row(chunks))  # see along_rows
         if self.depthwise(x):
-            return self._convolve_depthwise(x, w, b, y)
+            return self._convolve_depthwise(x, w, b, y, chunks)
         matrix = np.ascontiguousarray(self.matrix(w).mT)
 
         def multiply(chunk: Chunk) -> None:
             columns, result = self.columns(x[chunk.images], chunk.windows), y[chunk.result]
             np.matmul(columns, matrix, out=self.rows(result))
             if b is not None:
-                rows = last(result).reshape((-1, len(b)))  # a view
-                rows += b
+                add_to_rows(last(result), b)
 
-        parallel(multiply, self.chunks(x), multiplies=True)
+        parallel(multiply, chunks, multiplies=True)
         return y
 
-    def _convolve_depthwise(self, x: Any, w: Any, b: Any, y: Any) -> Any:
-        w = self.along_rows(w, y.shape[-1])
+    def _convolve_depthwise(self, x: Any, w: Any, b: Any, y: Any, chunks: list[Chunk]) -> Any:
+        w = self.along_rows(w, longest_row(chunks))
 
         def multiply(chunk: Chunk) -> None:
             result = last(y[chunk.result])
             split = result.reshape((*result.shape[:-1], self.groups, len(w)))
             seen = self.seen(x[chunk.images], chunk.windows)
             for part, taps in enumerate(w):
-                sum_products(seen, split[..., part], taps)
+                sum_products(seen, split[..., part], taps[..., : result.shape[-2], :])
             if b is not None:
-                rows = result.reshape((-1, len(b)))
-                rows += b
+                add_to_rows(result, b)
 
-        parallel(multiply, self.chunks(x))
+        parallel(multiply, chunks)
         return y
 
     def to_input(self, g: Any, w: Any) -> Any:
@@ -100,7 +99,8 @@ class Convolution:
         return x
 
     def _to_input_depthwise(self, g: Any, w: Any, x: Any) -> Any:
-        w, g = self.along_rows(w, g.shape[-1]), in_channels_last(g)
+        chunks = self.chunks(x)
+        w, g = self.along_rows(w, longest_row(chunks)), in_channels_last(g)
         row = (slice(None), *[None] * (g.ndim - 3))
 
         def add(chunks: list[Chunk]) -> None:
@@ -109,10 +109,11 @@ class Convolution:
                 padded = channels_last((len(split), self.groups, *windows.extent), x.dtype)
                 for tap, read in windows.taps():
                     for part, taps in enumerate(w):
-                        padded[read] += split[:, :, part] * taps[tap].T[row]
+                        row_of_taps = taps[tap][: split.shape[-1]].T[row]
+                        padded[read] += split[:, :, part] * row_of_taps
                 windows.add_inside(padded, x[images])
 
-        parallel(add, by_images(self.chunks(x)))
+        parallel(add, by_images(chunks))
         return x
 
     def to_weight(self, x: Any, g: Any) -> Any:
@@ -296,6 +297,18 @@ class Convolution:
     def by_channel(self, x: Any) -> Any:
         """(N, channels * m, ...) as (N, channels, m, ...), for a depthwise convolution."""
         return x.reshape((len(x), self.groups, x.shape[1] // self.groups, *x.shape[2:]))
+
+
+def longest_row(chunks: list[Chunk]) -> int:
+    """How many windows lie side by side; of an image with one axis a chunk may have fewer."""
+    return max((chunk.windows.count[-1] for chunk in chunks), default=0)
+
+
+def add_to_rows(pixels: Any, b: Any) -> None:
+    """Add b, repeated for a row of pixels at least as long, to each pixel: (N, *count, O)."""
+    length = prod(pixels.shape[-2:])
+    rows = pixels.reshape((prod(pixels.shape[:-2]), length))  # a view
+    rows += b[:length]
 
 
 def sum_of(arrays: Iterable[Any]) -> Any:
