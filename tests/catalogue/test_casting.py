@@ -1,5 +1,7 @@
 """What the rows of methods/casting.py cannot say: narrow floats, nan as an integer, memory."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -33,6 +35,20 @@ def test_a_cast_gives_the_usual_instance_of_the_dtype(name: str) -> None:
     given = Tensor(np.ones(2, np.float32 if name == "double" else np.float64))
     y = getattr(given, name)()
     assert y.data.dtype is np.dtype(y.data.dtype.name)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int32, np.int64])
+def test_other_instances_of_a_dtype_give_the_usual_one(dtype) -> None:
+    usual = np.dtype(dtype)
+    pickled, swapped = pickle.loads(pickle.dumps(usual)), usual.newbyteorder()
+    assert pickled is not usual
+    for found in (
+        Tensor([1, 2], dtype=pickled),
+        Tensor([1, 2]).cast(pickled),
+        Tensor.ones(2, dtype=swapped),
+        Tensor(np.ones(2, swapped)),
+    ):
+        assert found.data.dtype is usual
 
 
 def test_contiguous_copies_what_is_not() -> None:

@@ -21,22 +21,23 @@ from .integers import check_fits, converted, whole_numbers
 FLOAT = np.dtype(np.float32)
 
 KIND_RANK = {"b": 0, "u": 1, "i": 1, "f": 2}
-NATIVE = frozenset(map(np.dtype, "?bhilqBHILQefd"))  # all that a tensor may have
+# All that a tensor may have, each with the instance that NumPy uses.
+NATIVE = {np.dtype(char): np.dtype(np.dtype(char).str) for char in "?bhilqBHILQefd"}
 
 
 def check_dtype(dtype: DTypeLike, name: str = "Tensor") -> np.dtype[Any]:
     """`dtype` as a native NumPy dtype; a TypeError unless it is bool, integer or float16 to 64.
 
+    It is NumPy's own instance, since methods compare dtypes by `is`: those of pickles and of
+    `newbyteorder` are others.
     name   the operation, for the error
     """
     if isinstance(dtype, np.dtype) and dtype in NATIVE:
-        return dtype
+        return NATIVE[dtype]
     try:
         if not isinstance(dtype, (str, type, np.dtype)) and not hasattr(dtype, "dtype"):
             raise TypeError  # NumPy takes None for float64, and lists for structures
-        found = np.dtype(dtype)
-        if not found.isnative:  # or it would be another instance, and `is` is how methods compare
-            found = found.newbyteorder("=")
+        found = np.dtype(dtype).newbyteorder("=")
     except (TypeError, ValueError, SyntaxError):  # NumPy's, for a text that is no dtype
         expected = "a NumPy dtype such as np.float32"
         if name == "Tensor" and isinstance(dtype, int):
@@ -46,7 +47,7 @@ def check_dtype(dtype: DTypeLike, name: str = "Tensor") -> np.dtype[Any]:
         raise TypeError(
             f"{name}: {shown(found)} is not supported; use bool, an integer type, or float16 to 64"
         )
-    return found
+    return NATIVE[found]
 
 
 def new_array(

@@ -17,7 +17,7 @@ Array: TypeAlias = np.ndarray[Any, Any]
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 KEPT = 1 << 29  # bytes: more than a step of a small convolutional network frees
-GLIBC_SETTINGS = ("MALLOC_", "GLIBC_TUNABLES")
+GLIBC_SETTINGS = ("trim_threshold", "mmap_threshold", "mmap_max", "top_pad")
 
 
 def memory_owner(array: Array) -> Array:
@@ -96,11 +96,13 @@ def keep_freed_memory() -> None:
 
     glibc gives large blocks back to the system, which clears every page before it hands it out
     again.  It is told to keep up to KEPT bytes, in blocks of up to 32 MiB, which is the most that
-    it accepts, unless the environment has settings for it.
+    it accepts, unless the environment has settings for that.
     """
-    if sys.platform != "linux" or any(name.startswith(GLIBC_SETTINGS) for name in os.environ):
+    given = [name.lower() for name in os.environ if name.startswith("MALLOC_")]
+    given.append(os.environ.get("GLIBC_TUNABLES", ""))
+    if sys.platform != "linux" or any(name in each for each in given for name in GLIBC_SETTINGS):
         return
-    with suppress(AttributeError, OSError):  # another C library
+    with suppress(AttributeError, ImportError, OSError):  # another C library, or no ctypes
         mallopt = imported("ctypes").PyDLL(None).mallopt
         mallopt(TRIM_THRESHOLD, KEPT)
         mallopt(MMAP_THRESHOLD, 1 << 25)
