@@ -21,8 +21,7 @@ from nn.data.augment import mean_std, normalize
 from nn.optim.swa_utils import AveragedModel
 from tinygrad_lite import Tensor, no_grad
 
-AVERAGED = 8  # the weights are averaged at every eighth step ...
-KEEP = 0.99  # ... and the average keeps this much of itself
+AVERAGED, KEEP = 8, 0.99  # every eighth step, the average of the weights keeps 0.99 of itself
 VIEWS = [(0, 0), (-1, 0), (1, 0), (0, -1), (0, 1)]  # shifts in pixels; the mean of five answers
 HELD_OUT = 24  # one image in 24, the last 2,500, is held out
 TARGET = 99.79  # percentage of the test images: Wan et al. 2013
@@ -112,6 +111,7 @@ def trained(name: str, args: Namespace, X: np.ndarray, Y: np.ndarray, cut: int) 
         report.keep("weights.safetensors", partial(nn.state.safe_save, average.module.state_dict()))
         wrong = errors(opinion(average, X[cut:], scale), Y[cut:])
         report.result(f"MNIST: {wrong} of {len(X) - cut} held-out images wrong by {name} alone")
+        report.stop.check()  # for a Ctrl-C since the last epoch: the next member takes an hour
     return average
 
 

@@ -1,6 +1,7 @@
 """The vote on MNIST: its members, and that the test images are opened once, after all else."""
 
 import importlib
+import signal
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from made_data import idx
 
 import nn
+from nn import training
 from nn.datasets import mnist_family
 from tinygrad_lite import Tensor
 
@@ -177,6 +179,17 @@ def test_the_weights_are_an_average_of_every_eighth_step(example, run, monkeypat
     np.testing.assert_allclose(
         kept["2.weight"].numpy(), np.mean(seen, axis=0), rtol=1e-5, atol=1e-7
     )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_after_the_last_step_of_a_member_ends_the_program(
+    run, events, monkeypatch, tmp_path, number
+):
+    monkeypatch.setattr(training.Report, "keep", lambda *_: signal.raise_signal(number))
+    with pytest.raises(training.Stopped) as caught:
+        run("--out", str(tmp_path))
+    assert caught.value.number == number
+    assert [each for each in events if each.startswith("train ")] == ["train a"]
 
 
 def test_below_the_target_the_status_is_1(run):

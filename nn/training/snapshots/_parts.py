@@ -79,7 +79,7 @@ class OptimizerPart(Part):
         changed = changes(state["made_with"], dict(self.value.defaults))
         if not changed:
             return ""
-        return f"{listed(changed)}: the saved options hold; assign others after resume"
+        return f"{listed(changed)}: the saved ones hold until others are assigned"
 
     def _before(self) -> Any:
         kept = {

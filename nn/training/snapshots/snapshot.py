@@ -289,8 +289,8 @@ class Snapshot:
         except ValueError as error:
             numbers = self._numbers()
             older = self._named(f"{max(numbers):06d}") if numbers else ""
-            hint = f"; the one before it is {files.printable(older)!r}" if older else ""
-            self._refuse(f"{error}{hint}", error)
+            before = f"the one before it is {files.printable(older)!r}"
+            self._refuse(f"{error}; {before if older else 'remove it to start anew'}", error)
 
     def _check(self, state: Any, trained: dict[str, list[str | None]]) -> None:
         """ValueError if this is not a state that `save` wrote, or not one of these parts."""

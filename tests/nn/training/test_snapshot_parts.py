@@ -260,7 +260,7 @@ def test_options_that_are_others_in_the_program_are_remarked(path):
     optimizer.lr = 0.05
     Snapshot(path, model=model, optimizer=optimizer).save()
     again = nn.optim.SGD(model.parameters(), lr=0.2)
-    with pytest.warns(UserWarning, match="optimizer: lr 0.1 -> 0.2: the saved options hold"):
+    with pytest.warns(UserWarning, match="optimizer: lr 0.1 -> 0.2: the saved ones hold until"):
         Snapshot(path, model=model, optimizer=again).resume()
     assert again.lr == 0.05
 
