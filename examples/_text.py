@@ -105,7 +105,7 @@ def bigram_bits(train: str, held_out: str, characters: int) -> float:
     """
     pairs, firsts = Counter(pairwise(train)), Counter(train[:-1])
     p = [(pairs[a, b] + PRIOR) / (firsts[a] + PRIOR * characters) for a, b in pairwise(held_out)]
-    return float(-np.log2(p).mean())
+    return max(0.0, float(-np.log2(p).mean()))  # 0.0, and not -0.0, if p is always 1
 
 
 def sample(scores_of: Scores, text: Text, length: int, context: int, temperature: float) -> str:

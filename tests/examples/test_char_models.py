@@ -138,6 +138,7 @@ def test_bits_of_the_bigram_model_by_hand(text):
     assert text.bigram_bits("abacaba"[:6], "abad", 4) != pytest.approx(expected)  # one pair fewer
     assert text.bigram_bits("abacaba", "abad", 4) == pytest.approx(expected, rel=1e-12)
     assert text.bigram_bits("abacaba", "da", 4) == pytest.approx(2)
+    assert str(text.bigram_bits("aaa", "aa", 1)) == "0.0"  # which is printed without a minus
 
 
 @pytest.mark.parametrize("count", [9, 10, 13, 17, 64, 65, 400])
