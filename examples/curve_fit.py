@@ -102,9 +102,10 @@ def main() -> int:
     ) as report:  # fmt: skip
         report.resume(vars(args), theta=theta, lbfgs=lbfgs)
         try:
-            for _ in range(report.finished, args.epochs):
-                lbfgs.step(closure)
-                report.step(POINTS)
+            for epoch in range(report.finished, args.epochs):
+                for _ in range(report.taken, epoch + 1):  # none if Ctrl-C came during this step
+                    lbfgs.step(closure)
+                    report.step(POINTS)
                 report.epoch(loss=loss_of(theta))
                 report.save()
         except KeyboardInterrupt as stop:

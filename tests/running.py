@@ -1,6 +1,7 @@
 """Examples run inside the tests' own process, which takes a fraction of a start of Python."""
 
 import importlib
+import json
 import signal
 import sys
 from pathlib import Path
@@ -49,7 +50,7 @@ def interrupted(patch: pytest.MonkeyPatch, step: int) -> None:
 def resumes_to_the_same_bits(
     module: ModuleType, folder: Path, steps: list[int], *arguments: object
 ) -> None:
-    """A run that was stopped in each of these steps, and resumed, ends with the same weights."""
+    """A run stopped in each of these steps, and resumed, has the same weights and records."""
     status_of(module, *arguments, "--out", folder / "whole")
     for step in steps:
         with pytest.MonkeyPatch.context() as patch:
@@ -60,3 +61,11 @@ def resumes_to_the_same_bits(
         (folder / each / "weights.safetensors").read_bytes() for each in ("whole", "parts")
     )
     assert whole == parts
+    whole_records, records = (
+        [
+            {name: value for name, value in json.loads(line).items() if "second" not in name}
+            for line in (folder / each / "metrics.jsonl").read_text().splitlines()
+        ]
+        for each in ("whole", "parts")
+    )
+    assert whole_records == records
