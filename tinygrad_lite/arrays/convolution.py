@@ -26,6 +26,7 @@ from .windows import (
 )
 
 COPIED = 16  # multiplications that take as long as copying an element or adding it in place
+NARROW = 8  # most channels of a group for which `narrow` holds
 FOLDED = 25  # most taps to make room for where the products of one are in memory at a time
 
 
@@ -188,6 +189,7 @@ class Convolution:
         folds   the products of one tap are in memory at a time, instead of all taps
         """
         taps = prod(self.windows.kernel)
+        folds = folds and not self.narrow(x)
         copies = 2 if self.depthwise(x) else min(taps, FOLDED) if folds else taps
         return self.windows.chunks(len(x), x.shape[1] * copies * x.itemsize)
 
@@ -212,16 +214,28 @@ class Convolution:
         rank, inner = len(windows.size), x.shape[1] // self.groups
         products = (self.groups, len(x), *windows.count, inner)
         inner_third = (0, 1, 2 + rank, *range(2, 2 + rank))
+        factors, narrow = matrices, self.narrow(x)
+        if narrow:
+            factors = np.matmul(rows, np.concatenate(matrices, -1))
+            factors = np.moveaxis(factors.reshape((*products[:-1], -1, inner)), -2, 0)
 
         def add(total: Any, term: Any) -> None:
-            (_, read), matrix = term
-            total[read] += np.matmul(rows, matrix).reshape(products).transpose(inner_third)
+            (_, read), factor = term
+            product = factor if narrow else np.matmul(rows, factor).reshape(products)
+            total[read] += product.transpose(inner_third)
 
         padded = channels_last((len(x), x.shape[1], *windows.extent), x.dtype)
         split = padded.reshape((len(x), self.groups, inner, *windows.extent)).swapaxes(0, 1)
-        terms = list(zip(windows.taps(), matrices, strict=True))
+        terms = list(zip(windows.taps(), factors, strict=True))
         add_in_parts(split, terms, add, windows.overlap)
         windows.add_inside(padded, x)
+
+    def narrow(self, x: Any) -> bool:
+        """Whether one product for all taps is faster than one for each.
+
+        At a stride the pixels that it is added to are apart anyway, so a few channels at a time.
+        """
+        return max(self.windows.stride) > 1 and x.shape[1] // self.groups <= NARROW
 
     def matrices(self, w: Any) -> Any:
         """(O, C, *kernel) as (taps, groups, O of a group, C)."""
