@@ -10,7 +10,6 @@ held out, beside those of a bigram model, which looks at one character only.
 
 import _interrupts  # noqa: F401  # first: from here on, Ctrl-C ends the program in one line
 import time
-from pathlib import Path
 
 import numpy as np
 from _text import bigram_bits, bits_per_character, documentation_or, quoted, random_windows, sample
@@ -135,7 +134,7 @@ def main() -> int:
         weights, seconds = model.state_dict(), time.perf_counter() - began
         report.say(f"what it writes, at temperature {args.temperature:g}:\n{quoted(written)}")
         report.keep("weights.safetensors", lambda path: nn.state.safe_save(weights, path))
-        report.keep("sample.txt", lambda path: Path(path).write_text(written, "utf-8"))
+        report.keep("sample.txt", written)
         report.keep("curves.png", lambda path: training.curves(report.metrics, path))
         below, side = bigram - bits, "above" if bits > bigram else "below"
         report.result(

@@ -64,15 +64,12 @@ def rises(theta: Tensor, shifts: np.ndarray, t: Tensor, measured: Tensor) -> np.
 @no_grad()
 def draw_fit(theta: Tensor, t: Tensor, measured: Tensor, path: Path) -> None:
     """The points, the fitted curve and the true one."""
-    from matplotlib.figure import Figure  # only --out needs it
-
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    axes = figure.add_subplot(xlabel="time in s", ylabel="displacement in mm")
-    axes.plot(t.numpy(), measured.numpy(), ".", color="0.5", label="measured")
-    axes.plot(t.numpy(), curve(t, Tensor(np.array(TRUTH))).numpy(), "k--", label="true")
-    axes.plot(t.numpy(), curve(t, theta).numpy(), color="#0072B2", label="fitted")
-    axes.legend()
-    figure.savefig(path, dpi=150)
+    with training.figure(path, 7, 4) as figure:
+        axes = figure.add_subplot(xlabel="time in s", ylabel="displacement in mm")
+        axes.plot(t.numpy(), measured.numpy(), ".", color="0.5", label="measured")
+        axes.plot(t.numpy(), curve(t, Tensor(np.array(TRUTH))).numpy(), "k--", label="true")
+        axes.plot(t.numpy(), curve(t, theta).numpy(), color="#0072B2", label="fitted")
+        axes.legend()
 
 
 def main() -> int:

@@ -86,8 +86,6 @@ def draw_graph(ties: np.ndarray, answers: np.ndarray, clubs: np.ndarray, path: P
 
     Ties pull like springs and all nodes repel each other (Fruchterman and Reingold 1991).
     """
-    from matplotlib.figure import Figure  # only --out needs it
-
     tied = np.zeros((MEMBERS, MEMBERS))
     tied[ties[:, 0], ties[:, 1]] = tied[ties[:, 1], ties[:, 0]] = 1
     z = np.exp(2j * np.pi * np.arange(MEMBERS) / MEMBERS)  # positions, as complex numbers
@@ -96,14 +94,15 @@ def draw_graph(ties: np.ndarray, answers: np.ndarray, clubs: np.ndarray, path: P
         distance = np.abs(apart) + np.eye(MEMBERS)
         force = (apart / distance**2 - tied * apart * distance).sum(axis=1)
         z += step * force / np.abs(force)
-    figure = Figure(figsize=(8, 6), layout="constrained")
-    axes = figure.add_subplot(frame_on=False, xticks=[], yticks=[])
-    axes.plot(z.real[ties.T], z.imag[ties.T], color="0.8", zorder=0)
-    rings = ["white" if right else "black" for right in answers == clubs]
-    axes.scatter(z.real, z.imag, 330, np.array(COLOURS)[answers], edgecolors=rings, linewidths=2)
-    for member, at in enumerate(z, 1):
-        axes.text(at.real, at.imag, str(member), ha="center", va="center", fontsize=9)
-    figure.savefig(path, dpi=150)
+    with training.figure(path, 8, 6) as figure:
+        axes = figure.add_subplot(frame_on=False, xticks=[], yticks=[])
+        axes.plot(z.real[ties.T], z.imag[ties.T], color="0.8", zorder=0)
+        rings = ["white" if right else "black" for right in answers == clubs]
+        axes.scatter(
+            z.real, z.imag, 330, np.array(COLOURS)[answers], edgecolors=rings, linewidths=2
+        )
+        for member, at in enumerate(z, 1):
+            axes.text(at.real, at.imag, str(member), ha="center", va="center", fontsize=9)
 
 
 def main() -> int:

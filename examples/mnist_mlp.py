@@ -79,7 +79,8 @@ def main() -> int:
     name, (X, Y, images, Y_test) = mnist_or_digits(args.data)
     usual, target = (EPOCHS, TARGET) if name == "MNIST" else (DIGITS_EPOCHS, 0.0)
     epochs, target = args.epochs or usual, target if args.target is None else args.target
-    cut, count, scale = len(X) - len(X) // HELD_OUT, len(Y_test), mean_std(X)
+    cut, count = len(X) - len(X) // HELD_OUT, len(Y_test)
+    scale = mean_std(X[:cut])
     load = partial(nn.data.DataLoader, transform=lambda x, y: (normalize(x, *scale).flatten(1), y))
     batches = load(X[:cut], Y[:cut], batch_size=args.batch_size, shuffle=True, seed=args.seed)
     held_out = load(X[cut:], Y[cut:], batch_size=1000)

@@ -74,25 +74,22 @@ def predicted(network: nn.Module, true: np.ndarray) -> tuple[np.ndarray, float]:
     return found, 100 * float(np.linalg.norm(found - true) / np.linalg.norm(true))
 
 
-def draw_paths(network: nn.Module, found: np.ndarray, true: np.ndarray, file: Path) -> None:
+def draw_paths(network: nn.Module, found: np.ndarray, true: np.ndarray, path: Path) -> None:
     """Draw the network's field of y' with three predicted paths, and their angles over time."""
-    from matplotlib.figure import Figure  # only --out needs it
-
-    figure = Figure(figsize=(12, 4.5), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    x, y = np.meshgrid(np.linspace(-2.5, 2.5, 25), np.linspace(-4, 4, 25))
-    with no_grad():
-        field = network(Tensor(np.stack([x, y], -1).astype(np.float32))).numpy()
-    left.streamplot(x, y, field[..., 0], field[..., 1], color="lightgrey")
-    for number, colour in enumerate(("#0072B2", "#E69F00", "#009E73")):
-        for states, style in ((true, {"color": "black"}), (found, {"color": colour, "ls": "--"})):
-            left.plot(*states[:, number].T, linewidth=1.5, **style)
-            right.plot(H * np.arange(len(true)), states[:, number, 0], **style)
-    left.set(title="y' of the network; true (black) and predicted paths", xlabel="angle, radians")
-    left.set(ylabel="velocity, radians per second")
-    right.axvline(H * MEASURED, color="grey", linestyle=":")
-    right.set(title="measured paths ended at the dotted line", xlabel="seconds", ylabel="angle")
-    figure.savefig(file, dpi=150)
+    with training.figure(path, 12, 4.5) as figure:
+        left, right = figure.subplots(1, 2)
+        x, y = np.meshgrid(np.linspace(-2.5, 2.5, 25), np.linspace(-4, 4, 25))
+        with no_grad():
+            field = network(Tensor(np.stack([x, y], -1).astype(np.float32))).numpy()
+        left.streamplot(x, y, field[..., 0], field[..., 1], color="lightgrey")
+        for number, colour in enumerate(("#0072B2", "#E69F00", "#009E73")):
+            for states, style in (true, {"color": "black"}), (found, {"color": colour, "ls": "--"}):
+                left.plot(*states[:, number].T, linewidth=1.5, **style)
+                right.plot(H * np.arange(len(true)), states[:, number, 0], **style)
+        left.set(title="y' of the network; true (black) and predicted paths")
+        left.set(xlabel="angle, radians", ylabel="velocity, radians per second")
+        right.axvline(H * MEASURED, color="grey", linestyle=":")
+        right.set(title="measured paths ended at the dotted line", xlabel="seconds", ylabel="angle")
 
 
 def main() -> int:

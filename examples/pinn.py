@@ -83,19 +83,16 @@ def compared(model: Solution, x: Tensor, t: Tensor, true: np.ndarray) -> tuple[n
 
 def draw_solution(x: np.ndarray, u: np.ndarray, true: np.ndarray, path: Path) -> None:
     """Draw the network's u(x, t) as an image, and at three times beside the exact solution."""
-    from matplotlib.figure import Figure  # only --out needs it
-
-    figure = Figure(figsize=(12, 3), layout="constrained")
-    left, *others = figure.subplots(1, 4, width_ratios=(2, 1, 1, 1))
-    shown = left.imshow(u.T, cmap="RdBu_r", origin="lower", aspect="auto", extent=(0, 1, -1, 1))
-    left.set(title="u(x, t) of the network", xlabel="t", ylabel="x")
-    figure.colorbar(shown, ax=left)
-    for axes, row in zip(others, (24, 49, 99), strict=True):
-        axes.plot(x, true[row], color="black", linewidth=1, label="exact")
-        axes.plot(x, u[row], "--", color="#D55E00", linewidth=2, label="network")
-        axes.set(title=f"t = {(row + 1) / 100}", xlabel="x", ylim=(-1.1, 1.1))
-    others[0].legend(loc="lower left", fontsize=8)
-    figure.savefig(path, dpi=150)
+    with training.figure(path, 12, 3) as figure:
+        left, *others = figure.subplots(1, 4, width_ratios=(2, 1, 1, 1))
+        shown = left.imshow(u.T, cmap="RdBu_r", origin="lower", aspect="auto", extent=(0, 1, -1, 1))
+        left.set(title="u(x, t) of the network", xlabel="t", ylabel="x")
+        figure.colorbar(shown, ax=left)
+        for axes, row in zip(others, (24, 49, 99), strict=True):
+            axes.plot(x, true[row], color="black", linewidth=1, label="exact")
+            axes.plot(x, u[row], "--", color="#D55E00", linewidth=2, label="network")
+            axes.set(title=f"t = {(row + 1) / 100}", xlabel="x", ylim=(-1.1, 1.1))
+        others[0].legend(loc="lower left", fontsize=8)
 
 
 def main() -> int:

@@ -88,19 +88,18 @@ def loss_of(agent: Agent, states: Tensor, actions: np.ndarray, returns: Tensor) 
 
 def draw_frames(before: np.ndarray, after: np.ndarray, path: Path) -> None:
     """Two episodes, (T, 4), in rows: eight moments of each, from its beginning to its end."""
-    from matplotlib.figure import Figure  # only --out needs it
-
-    figure = Figure(figsize=(12, 2), layout="constrained")
-    for row, (name, states) in enumerate([("before", before), ("after", after)]):
-        for column, t in enumerate(np.linspace(0, len(states) - 1, 8).astype(int), 1):
-            x, _, angle, _ = states[t]
-            axes = figure.add_subplot(2, 8, 8 * row + column, aspect="equal")
-            axes.axis("off")
-            axes.plot([-FARTHEST, FARTHEST], [0, 0], color="0.7")  # the track
-            axes.plot([x, x + 2 * HALF * np.sin(angle)], [0, 2 * HALF * np.cos(angle)], "C1", lw=3)
-            axes.plot(x, 0, "C0s", markersize=10)
-            axes.set_title(f"{name}, {t * TICK:.2f} s", fontsize=8)
-    figure.savefig(path, dpi=150)
+    with training.figure(path, 12, 2) as figure:
+        for row, (name, states) in enumerate([("before", before), ("after", after)]):
+            for column, t in enumerate(np.linspace(0, len(states) - 1, 8).astype(int), 1):
+                x, _, angle, _ = states[t]
+                axes = figure.add_subplot(2, 8, 8 * row + column, aspect="equal")
+                axes.axis("off")
+                axes.plot([-FARTHEST, FARTHEST], [0, 0], color="0.7")  # the track
+                axes.plot(
+                    [x, x + 2 * HALF * np.sin(angle)], [0, 2 * HALF * np.cos(angle)], "C1", lw=3
+                )
+                axes.plot(x, 0, "C0s", markersize=10)
+                axes.set_title(f"{name}, {t * TICK:.2f} s", fontsize=8)
 
 
 def main() -> int:

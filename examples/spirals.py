@@ -62,18 +62,15 @@ def accuracy(model: Network, points: Tensor, classes: Tensor) -> float:
 @no_grad()
 def draw_boundary(model: Network, points: Tensor, classes: Tensor, path: Path) -> None:
     """The probability of class 1 in the plane, its boundary at 1/2, and the points."""
-    from matplotlib.figure import Figure  # only --out needs it
-
     side = np.linspace(-1.1 * RADIUS, 1.1 * RADIUS, 300)
     plane = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
     probability = model(Tensor(plane).float()).sigmoid().numpy().reshape(len(side), len(side))
-    figure = Figure(figsize=(6, 6), layout="constrained")
-    axes = figure.add_subplot(aspect="equal")
-    axes.contourf(side, side, probability, np.linspace(0, 1, 11), cmap="RdBu", alpha=0.7)
-    axes.contour(side, side, probability, [0.5], colors="black", linewidths=1)
-    x, y = points.numpy().T
-    axes.scatter(x, y, c=classes.numpy(), cmap="RdBu", edgecolors="black", s=24, zorder=2)
-    figure.savefig(path, dpi=150)
+    with training.figure(path, 6, 6) as figure:
+        axes = figure.add_subplot(aspect="equal")
+        axes.contourf(side, side, probability, np.linspace(0, 1, 11), cmap="RdBu", alpha=0.7)
+        axes.contour(side, side, probability, [0.5], colors="black", linewidths=1)
+        x, y = points.numpy().T
+        axes.scatter(x, y, c=classes.numpy(), cmap="RdBu", edgecolors="black", s=24, zorder=2)
 
 
 def main() -> int:

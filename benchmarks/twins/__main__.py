@@ -26,6 +26,8 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 
+from tinygrad_lite import files
+
 TWINS = Path(__file__).resolve().parent
 ROOT = TWINS.parents[1]
 EXAMPLES = ROOT / "examples"
@@ -194,7 +196,8 @@ def main() -> int:
     ]
     print("\n".join(lines))
     if args.out:
-        args.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        with files.replacing(args.out, "--out") as file:
+            file.write(("\n".join(lines) + "\n").encode())
     return int(bool(broken) or any(end.status for row in rows for end in row.ours))
 
 

@@ -8,6 +8,7 @@
     Snapshot              a whole training in one file, to resume from with the same bits
     Report                the above for one run: its lines, records, files and signals
     curves, confusion, mistakes, filters, samples    pictures
+    figure                an empty one of matplotlib, for a picture of your own
 
 The live line and pictures need the extra `train`, TensorBoard's files the extra `tensorboard`.
 """
@@ -16,7 +17,7 @@ from .best import Best
 from .command_line import about, arguments
 from .interrupts import Stop, Stopped, run
 from .metrics import Metrics
-from .plots import confusion, curves, filters, mistakes, samples
+from .plots import confusion, curves, figure, filters, mistakes, samples
 from .progress import Progress
 from .report import Report
 from .snapshots import Snapshot
@@ -37,6 +38,7 @@ __all__ = [
     "arguments",
     "confusion",
     "curves",
+    "figure",
     "filters",
     "mistakes",
     "run",

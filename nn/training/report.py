@@ -3,6 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -280,9 +281,13 @@ class Report:
             self.snapshot = Snapshot(path, config=self.config, **self.parts)
         return self.snapshot
 
-    def keep(self, name: str, write: Callable[[Path], object]) -> None:
-        """Call `write(path)` for a file of this name in the folder; nothing without one."""
+    def keep(self, name: str, content: str | Callable[[Path], object]) -> None:
+        """Write a file of this name into the folder; nothing without one.
+
+        content: text, or a function that is called with the path, and writes the file.
+        """
         if self.folder is not None:
+            write = partial(_write, content) if isinstance(content, str) else content
             self.folder.write(name, write)
 
     def _keep_metrics(self, folder: Folder) -> None:
@@ -343,6 +348,11 @@ class Report:
     def _recently(self) -> dict[str, float]:
         """The means over the last steps."""
         return {name: sum(values) / len(values) for name, values in self.recent.items()}
+
+
+def _write(text: str, path: Path) -> None:
+    with files.replacing(path, "Report.keep") as file:
+        file.write(text.encode())
 
 
 def _plain(name: str, value: Any) -> float:

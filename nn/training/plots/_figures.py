@@ -58,6 +58,25 @@ def drawing(caller: str, path: files.FilePath | None) -> Iterator[Drawing]:
                 picture.figure.savefig(file, format=kind, dpi=DPI)
 
 
+@contextmanager
+def figure(path: files.FilePath, width: float = 6.0, height: float = 4.0) -> Iterator[Any]:
+    """An empty figure of matplotlib to draw a picture of your own in.
+
+        with training.figure("fit.png", 7, 4) as figure:
+            axes = figure.add_subplot(xlabel="seconds", ylabel="metres")
+            axes.plot(t, x)
+
+    path: a PNG, or what the name ends in: .png, .pdf or .svg.  It is written when the block ends;
+        where that fails, or the block does, the file stays as it was.
+    width, height: inches; there are 150 pixels to an inch.
+
+    Errors: ImportError without matplotlib, in one line with the `pip install`; ValueError for
+    another ending; OSError.
+    """
+    with drawing("figure", path) as picture:
+        yield picture.new(width, height)
+
+
 def readable(text: object, most: int = 24) -> str:
     """Text from outside, on one line, not too long, with a box for each letter without a glyph."""
     return "".join(

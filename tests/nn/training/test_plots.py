@@ -12,7 +12,7 @@ import weakref
 import numpy as np
 import pytest
 
-from nn.training import Metrics, confusion, curves, filters, mistakes, samples
+from nn.training import Metrics, confusion, curves, figure, filters, mistakes, samples
 from tinygrad_lite import Tensor
 
 matplotlib = pytest.importorskip("matplotlib")
@@ -600,3 +600,25 @@ def test_a_font_that_is_not_there_is_no_news(caplog):
 def drawn_quietly(figure: Figure) -> str:
     figure._repr_png_()
     return "\n".join(text.get_text() for text in figure.findobj(matplotlib.text.Text))
+
+
+# A picture of one's own.
+
+
+def test_a_figure_is_written_when_its_block_ends(tmp_path):
+    path = tmp_path / "own.png"
+    with figure(path, 2, 1) as empty:
+        empty.add_subplot(xlabel="seconds").plot([0, 1], [2, 3])
+        assert not path.exists()
+    assert imread(path).shape == (150, 300, 4)  # 150 pixels to an inch
+    assert [each.name for each in tmp_path.iterdir()] == ["own.png"]
+
+
+def test_a_figure_whose_block_fails_leaves_the_old_file(tmp_path):
+    path = tmp_path / "own.png"
+    path.write_bytes(b"old")
+    with pytest.raises(ZeroDivisionError), figure(path):
+        raise ZeroDivisionError
+    assert path.read_bytes() == b"old"
+    with pytest.raises(ValueError, match=r"figure: expected a name that ends in \.png, \.pdf"):
+        figure(tmp_path / "own.gif").__enter__()

@@ -304,6 +304,17 @@ def test_without_a_folder_files_are_not_written():
         report.save()
 
 
+def test_a_text_is_kept_whole_or_not_at_all(capsys, tmp_path):
+    with Report(**OPTIONS, out=tmp_path, kept=["sample.txt"]) as report:
+        report.keep("sample.txt", "naïve\n")
+        assert (tmp_path / "sample.txt").read_bytes() == b"na\xc3\xafve\n"
+        with pytest.raises(UnicodeEncodeError):
+            report.keep("sample.txt", "\ud800")
+        report.result("done")
+    assert (tmp_path / "sample.txt").read_bytes() == b"na\xc3\xafve\n"
+    assert "sample.txt" in capsys.readouterr().out
+
+
 # Best.
 
 
