@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from running import interrupted
 
 from tinygrad_lite import Tensor
 
@@ -250,16 +251,10 @@ def test_its_lines_and_files_and_the_same_bits_when_resumed(
     assert len(sample) == 20
     assert "temperature 0.8:\n    " + sample.replace("\n", "\n    ").rstrip(" ") in printed.out
 
-    report, stop = example.training.Report, 2 if example.__name__ == "char_gpt" else 3
-    step = report.step
-
-    def interrupted(self, *args, **values):
-        step(self, *args, **values)
-        if self.taken == stop:  # in an epoch, and at its end, before the evaluation
-            raise example.training.Stopped
-
+    # In an epoch, and at its end, before the evaluation.
+    stop = 2 if example.__name__ == "char_gpt" else 3
     with monkeypatch.context() as patch:
-        patch.setattr(report, "step", interrupted)
+        interrupted(patch, stop)
         call("--out", tmp_path / "parts", "--target", "-9")
     status, again = call("--out", tmp_path / "parts", "--target", 9, "--resume", "--length", 20)
     assert f"after step {stop} of 6" in again.out

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from running import interrupted
 
 import nn
 from tinygrad_lite import Tensor
@@ -89,16 +90,9 @@ def test_a_run_resumes_to_the_same_bits_and_is_judged(gan, monkeypatch, capsys, 
     assert "that is below the target of" in err
     assert drawn[0].shape == (100, 8, 8)
 
-    step = gan.training.Report.step
-
-    def interrupted(self, *arguments, **options):
-        step(self, *arguments, **options)
-        if self.taken == 4:  # in the second epoch
-            raise gan.training.Stopped
-
     args = ("--epochs", 2, "--out", tmp_path / "parts", "--target", 0)
     with monkeypatch.context() as patch:
-        patch.setattr(gan.training.Report, "step", interrupted)
+        interrupted(patch, 4)  # in the second epoch
         run(gan, monkeypatch, capsys, *args)
     status, out, _ = run(gan, monkeypatch, capsys, *args, "--resume")
     assert status == 0

@@ -1,24 +1,21 @@
 """The example pinn.py: its exact solution, its residual, its last line, its resume."""
 
-import importlib
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
+import running
+from running import resumes_to_the_same_bits
 
 import nn
 from tinygrad_lite import Tensor
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 LAST_LINE = re.compile(r"Burgers' equation: relative error (\d+\.\d\d) % in \d+\.\d s")
 
 
 @pytest.fixture(scope="module")
 def example():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(EXAMPLES)
-        return importlib.import_module("pinn")
+    return running.example("pinn")
 
 
 @pytest.fixture
@@ -124,21 +121,7 @@ def test_the_last_line_and_the_status(small, capsys):
     assert small("--epochs", "1", "--quiet", "--target", "1000") == 0
 
 
-def test_a_resumed_run_ends_with_the_same_bits(small, tmp_path, example, monkeypatch):
-    options = ("--epochs", "3", "--target", "1000", "--out")
-    small(*options, str(tmp_path / "whole"))
-    step, count = example.training.Report.step, iter(range(100))
-
-    def interrupted(self, *args, **values):
-        step(self, *args, **values)
-        if next(count) == 2:  # in the middle of the second epoch
-            raise example.training.Stopped(2)
-
-    monkeypatch.setattr(example.training.Report, "step", interrupted)
-    small(*options, str(tmp_path / "parts"))
-    small(*options, str(tmp_path / "parts"), "--resume")
-    whole, parts = (
-        nn.state.safe_load(tmp_path / each / "weights.safetensors") for each in ("whole", "parts")
-    )
-    for name, weight in whole.items():
-        np.testing.assert_array_equal(parts[name].numpy(), weight.numpy())
+def test_a_resumed_run_ends_with_the_same_bits(small, tmp_path, example):
+    """Stopped in the middle of the second epoch."""
+    options = ("--batch-size", 30, "--no-capture", "--epochs", 3, "--target", 1000)
+    resumes_to_the_same_bits(example, tmp_path, [3], *options)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from running import interrupted
 
 import nn
 from tinygrad_lite import Tensor
@@ -125,16 +126,9 @@ def test_a_run_resumes_to_the_same_bits_and_is_judged(vae, monkeypatch, capsys, 
     assert sum(image.tobytes() in known for image in held_out) == 0
 
     # The same, stopped in the second epoch.
-    step = vae.training.Report.step
-
-    def interrupted(self, *arguments, **options):
-        step(self, *arguments, **options)
-        if self.taken == 4:
-            raise vae.training.Stopped
-
     args = ("--epochs", 2, "--out", tmp_path / "parts", "--target", 1e6)
     with monkeypatch.context() as patch:
-        patch.setattr(vae.training.Report, "step", interrupted)
+        interrupted(patch, 4)  # in the second epoch
         run(vae, monkeypatch, capsys, *args)
     status, out, _ = run(vae, monkeypatch, capsys, *args, "--resume")
     assert status == 0
