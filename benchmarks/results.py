@@ -84,10 +84,14 @@ def amount(value: float, unit: str) -> str:
 
 
 def table(rows: Sequence[Row]) -> list[str]:
+    """The lines of a Markdown table of these rows."""
+    return aligned(HEADER, *(_cells(row) for row in rows))
+
+
+def aligned(header: Sequence[str], *rows: Sequence[str]) -> list[str]:
     """The lines of a Markdown table, which a terminal shows aligned."""
-    lines = [list(HEADER), *(_cells(row) for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(HEADER))]
-    lines.insert(1, ["-" * width for width in widths])
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    lines = [header, ["-" * width for width in widths], *rows]
     return [
         "| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |"
         for line in lines

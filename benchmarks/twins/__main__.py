@@ -29,6 +29,9 @@ from pathlib import Path
 from tinygrad_lite import files
 
 TWINS = Path(__file__).resolve().parent
+sys.path.append(str(TWINS.parent))
+from results import aligned  # noqa: E402
+
 ROOT = TWINS.parents[1]
 EXAMPLES = ROOT / "examples"
 LAST_LINE = re.compile(r"(?P<data>[^:]+): (?P<figure>.+?),? in (?P<seconds>\d+\.\d) s")
@@ -116,14 +119,8 @@ def target_of(source: str) -> str:
 
 
 def table(rows: Sequence[Row]) -> list[str]:
-    """The lines of a Markdown table, which a terminal shows aligned."""
-    lines = [list(HEADER), *(row.cells() for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    lines.insert(1, ["-" * width for width in widths])
-    return [
-        "| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |"
-        for line in lines
-    ]
+    """The lines of a Markdown table of these rows."""
+    return aligned(HEADER, *(row.cells() for row in rows))
 
 
 def run(script: Path, *options: str) -> Ended:
