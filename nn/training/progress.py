@@ -150,11 +150,13 @@ def shown(name: str, value: Any) -> str:
     """One value as text."""
     if hasattr(value, "item"):
         value = value.item()
-    if isinstance(value, bool | int | str) or value is None:
+    if value is None or isinstance(value, bool | str):
+        return files.printable(value, 60)
+    if name.endswith("accuracy"):
+        return f"{100 * float(value):.2f} %"
+    if isinstance(value, int):
         return files.printable(value, 60)
     value = float(value)
-    if name.endswith("accuracy"):
-        return f"{100 * value:.2f} %"
     plain = value != value or value == 0 or 1e-3 <= abs(value) < 1e6 or abs(value) == float("inf")
     return f"{value:.4f}" if plain else f"{value:.3e}"
 

@@ -184,9 +184,9 @@ class Report:
 
         Raises Stopped, a KeyboardInterrupt, if a signal came.
         """
-        numbers = {
-            name: value if type(value) is int and "accuracy" not in name else _plain(name, value)
-            for name, value in values.items()  # so a count, of errors, is told as one
+        numbers = {  # a count, as of errors, stays one
+            name: value if type(value) is int else _plain(name, value)
+            for name, value in values.items()
         }
         self.finished += 1
         seconds = self.seconds + time.perf_counter() - self.since
