@@ -25,6 +25,7 @@ ROOMS = {
         *("check", "show"),
     ],
     "nn": [
+        "_processes",
         "_other_names",
         "reflection",
         "_untrained",
@@ -48,6 +49,7 @@ ROOMS = {
         "datasets",
         "distributions",
         "training",
+        "distributed",
     ],
 }
 # The folders of show/: each may import from those before it.

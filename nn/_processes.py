@@ -1,0 +1,95 @@
+"""Which of several processes this is.  By default it is the only one; `nn.distributed` sets others.
+
+Whatever prints, writes files or serves batches asks `current()`.  Nothing here knows of MPI.
+"""
+
+import platform
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Part(NamedTuple):
+    """A part of a batch: what one process computes at a time.
+
+    number, parts: which part of how many it is, in the order of the rows.
+    rows: how many rows of the batch it has.  0: it has a copy of the first one, and counts nothing;
+        a process of which the batch has no row gets this, so that all take the same steps.
+    total: the number of rows of the whole batch.
+    last: whether no other part of the batch follows in this process.
+    """
+
+    number: int
+    parts: int
+    rows: int
+    total: int
+    last: bool
+
+    @property
+    def weight(self) -> float:
+        """The factor of its mean over rows in the mean of all parts: 1 if they are equally long."""
+        return self.rows * self.parts / self.total
+
+
+class Processes:
+    """This process alone: the base class, whose methods have nobody to exchange with.
+
+    rank, size: the number of this process, and of all.
+    host: the name of the machine.
+    chunks: into how many parts each batch is cut, for any number of processes; None: one for each.
+    part: what the loop over a batch has at the moment; None if it is not served in parts.
+    asks_to_stop: whether this process got a signal to stop.
+    stops: whether one of the processes asked, as all of them learnt in the same exchange.
+    """
+
+    def __init__(self) -> None:
+        self.rank, self.size, self.host = 0, 1, platform.node()
+        self.chunks: int | None = None
+        self.part: Part | None = None
+        self.asks_to_stop = self.stops = False
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the process that prints and writes files."""
+        return self.rank == 0
+
+    @property
+    def parts(self) -> int:
+        """The number of parts of each batch."""
+        return self.chunks or self.size
+
+    # Each of these is called by all processes, in the same order.  `what` says what for: it is
+    # compared, and a process that does something else ends all of them, with one line.
+
+    def agree(self, what: str, value: int = 0) -> None:
+        """See that all processes are here, with the same value, a 32-bit checksum for example."""
+        self.stops = self.asks_to_stop
+
+    def broadcast(self, what: str, content: bytes | None) -> bytes:
+        """What the leading process gives; the others give None."""
+        assert content is not None
+        return content
+
+    def gather(self, what: str, content: bytes) -> list[bytes]:
+        """What each process gives, by rank, in all processes."""
+        return [content]
+
+    def sum(self, what: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The sum of what all processes give, added in the order of their ranks."""
+        return values
+
+
+alone = Processes()
+_current = alone
+
+
+def current() -> Processes:
+    """This process among those that train together."""
+    return _current
+
+
+def enter(processes: Processes) -> None:
+    """Make these the processes that train together."""
+    global _current
+    _current = processes
