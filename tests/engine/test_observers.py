@@ -11,7 +11,7 @@ import pytest
 
 import nn
 from tinygrad_lite import Observer, Tensor, checkpoint, grad, no_grad, record_source_lines
-from tinygrad_lite.engine.recording import user_frame
+from tinygrad_lite.engine.recording import grad_on, user_frame
 
 
 class ByModuleAndLine(Observer):
@@ -357,8 +357,190 @@ def test_what_an_observer_does_to_a_finished_gradient_reaches_no_other() -> None
     assert v.grad.tolist() == [3.0, 3.0]
 
 
+class Passes(Observer):
+    """Notes each leaf that is done, and the end of each pass, with the gradients at that moment."""
+
+    def __init__(self, *leaves, name="", events=None) -> None:
+        self.leaves, self.name = leaves, name
+        self.events = [] if events is None else events
+
+    def note(self, what) -> None:
+        found = [None if one.grad is None else one.grad.tolist() for one in self.leaves]
+        self.events.append((self.name + what, *found))
+
+    def leaf_done(self, node):
+        self.note(f"leaf {[one is node.holder() for one in self.leaves].index(True)}")
+        super().leaf_done(node)
+
+    def backward_done(self):
+        self.note("done")
+        super().backward_done()
+
+
+def two_leaves() -> tuple[Tensor, Tensor]:
+    return Tensor(2.0, requires_grad=True), Tensor(3.0, requires_grad=True)
+
+
+@pytest.mark.parametrize("hooked", [False, True])
+def test_the_end_of_a_pass_is_told_once_and_after_every_leaf(hooked) -> None:
+    w, v = two_leaves()
+    if hooked:
+        v.register_hook(lambda g: g * 10.0)
+    with Passes(w, v) as seen:
+        y = w.exp().log() * v  # w is final later than v
+        y.retain_grad()
+        (y * 1.0).backward()
+    expected = 20.0 if hooked else 2.0
+    leaves = [name for name, *_ in seen.events]
+    assert leaves in (["leaf 1", "leaf 0", "done"], ["leaf 0", "leaf 1", "done"])
+    assert leaves[0] == "leaf 1" or hooked
+    assert seen.events[-1] == ("done", 3.0, expected)
+    assert y.grad.item() == 1.0
+
+
+def test_the_end_of_a_pass_alone_leaves_the_leaves_to_the_end() -> None:
+    """Who overrides nothing else costs no count of what uses each leaf."""
+    w, v = two_leaves()
+
+    class AtTheEnd(Observer):
+        passes = 0
+
+        def backward(self, node, gradient):
+            assert w.grad is None
+            assert v.grad is None
+            return super().backward(node, gradient)
+
+        def backward_done(self):
+            self.passes += 1
+            assert (w.grad.item(), v.grad.item()) == (3.0, 2.0)
+
+    with AtTheEnd() as seen:
+        assert Observer.current("leaf_done") is None
+        assert Observer.current("backward_done") is seen
+        (w.exp().log() * v).backward()
+        assert seen.passes == 1
+
+
+def test_each_pass_that_stores_gradients_has_an_end() -> None:
+    w, v = two_leaves()
+    with Passes(w, v) as seen:
+        (w * v).backward()
+        assert seen.events.pop() == ("done", 3.0, 2.0)
+        (w * v).backward()  # added to what is there
+        assert seen.events.pop() == ("done", 6.0, 4.0)
+        w.backward()  # a root that is itself a leaf
+        assert seen.events[-2:] == [("leaf 0", 7.0, 4.0), ("done", 7.0, 4.0)]
+        seen.events.clear()
+        grad(w * v, [w, v])
+        assert seen.events == []
+        w.zero_grad()
+        v.zero_grad()
+        checkpoint(lambda w, v: w * v, w, v).backward()  # a pass inside this one is a part of it
+        assert [name for name, *_ in seen.events if name == "done"] == ["done"]
+        assert seen.events[-1] == ("done", 3.0, 2.0)
+
+
+def test_a_hook_that_runs_a_pass_of_its_own_has_its_end_first() -> None:
+    w, v = two_leaves()
+    y = w * 1.0
+    y.register_hook(lambda g: v.backward() and None)
+    with Passes(w, v) as seen:
+        y.backward()
+    assert seen.events == [
+        *(("leaf 1", None, 1.0), ("done", None, 1.0)),
+        *(("leaf 0", 1.0, 1.0), ("done", 1.0, 1.0)),
+    ]
+
+
+def test_the_end_of_a_pass_goes_from_the_inner_observer_to_the_outer_one() -> None:
+    w, v = two_leaves()
+    outer = Passes(w, v, name="outer ")
+    with outer, Observer(), no_grad(), Passes(w, v, name="inner ", events=outer.events):
+        with grad_on():
+            y = w * v
+        y.backward()
+    names = [name for name, *_ in outer.events]
+    assert names[-2:] == ["inner done", "outer done"]
+    assert names.count("inner done") == names.count("outer done") == 1
+    with Passes(w, v) as seen, no_grad():
+        w.backward()
+    assert [name for name, *_ in seen.events] == ["leaf 0", "done"]
+
+
+def test_with_create_graph_the_end_of_a_pass_finds_gradients_with_a_graph() -> None:
+    class Doubles(Observer):
+        def backward_done(self):
+            w.grad = w.grad * 2.0
+
+    w, _ = two_leaves()
+    with Doubles(), no_grad():  # in a mode that records
+        with grad_on():
+            y = w * w * w
+        y.backward(create_graph=True)
+    assert w.grad.item() == 24.0
+    (second,) = grad(w.grad, w)
+    assert second.item() == 24.0  # of 2 * 3 w^2
+
+
+@pytest.mark.parametrize("leave", ["in place", "assigned", "taken away"])
+def test_what_the_end_of_a_pass_leaves_is_what_the_program_finds(leave) -> None:
+    class Leaves(Observer):
+        def backward_done(self):
+            if leave == "in place":
+                w.grad.data[...] *= 0.5
+            else:
+                w.grad = w.grad * 0.5 if leave == "assigned" else None
+
+    w, v = two_leaves()
+    with Leaves():
+        (w * v).backward()
+        first = None if w.grad is None else w.grad.item()
+        (w * v).backward()
+    assert first == (None if leave == "taken away" else 1.5)
+    assert (w.grad and w.grad.item()) == (None if leave == "taken away" else (1.5 + 3.0) / 2)
+    assert v.grad.item() == 4.0
+
+
+def test_a_pass_that_raises_has_no_end() -> None:
+    w, v = two_leaves()
+
+    def stop(_):
+        raise ZeroDivisionError
+
+    y = w * 1.0
+    y.register_hook(stop)
+    with Passes(w, v) as seen:
+        with pytest.raises(ZeroDivisionError):
+            (y * v).backward()
+        w.grad = Tensor([1.0, 2.0])  # which fits no gradient of w
+        with pytest.raises(ValueError, match=r"has a \.grad of shape"):
+            (w * v).backward()
+        with pytest.raises(RuntimeError, match="only one number"):
+            Tensor([1.0, 2.0], requires_grad=True).backward()
+    assert all(name != "done" for name, *_ in seen.events)
+
+
+def test_an_end_of_a_pass_that_raises_leaves_the_gradients() -> None:
+    class Fails(Observer):
+        def backward_done(self):
+            raise KeyboardInterrupt
+
+    w, v = two_leaves()
+    with no_grad(), Fails():
+        with grad_on():
+            y = w * v
+        with pytest.raises(KeyboardInterrupt):
+            y.backward()
+        assert not (w * v).requires_grad
+    assert (w.grad.item(), v.grad.item()) == (3.0, 2.0)
+    assert Observer.current("backward_done") is None
+    with pytest.raises(RuntimeError, match="released"):  # the pass was over
+        y.backward()
+
+
 @pytest.mark.parametrize(
-    "method", ["forward", "recorded", "backward", "leaf_done", "wrote", "drew", "module"]
+    "method",
+    ["forward", "recorded", "backward", "leaf_done", "backward_done", "wrote", "drew", "module"],
 )
 def test_an_observer_that_raises_does_no_damage(method) -> None:
     def fails(*_):

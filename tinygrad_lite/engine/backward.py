@@ -243,10 +243,11 @@ class _Watch:
                 self.observer.leaf_done(leaf)
 
     def finish(self, arrived: Gradients) -> None:
-        """At the end of a pass, report the leaves that were handed over with everything else."""
+        """Report the leaves that were handed over with everything else, and the end of the pass."""
         for node in arrived:
             if isinstance(node, Leaf):
                 self.observer.leaf_done(node)
+        self.observer.backward_done()
 
 
 # Where the gradients are stored

@@ -73,10 +73,7 @@ class Entry:
             inner.append(mode.entry)
             mode = mode.outer
         if mode.outer is not None:
-            mode = mode.outer
-            for one in reversed(inner):
-                mode = Mode(mode, one)
-            modes.set(mode)
+            modes.set(reduce(Mode, reversed(inner), mode.outer))
 
 
 @contextmanager
@@ -159,9 +156,8 @@ class Observer(Entry):
     @property
     def outer(self) -> "Observer | None":
         """The observer around this one; None for the outermost."""
-        observers = modes.get().observers
-        around = [one for one, inner in pairwise(observers) if inner is self]
-        return around[0] if around else None
+        pairs = pairwise(modes.get().observers)
+        return next((around for around, inner in pairs if inner is self), None)
 
     @staticmethod
     def current(method: str) -> "Observer | None":
@@ -192,6 +188,16 @@ class Observer(Entry):
         """
         if self.outer is not None:
             self.outer.leaf_done(node)
+
+    def backward_done(self) -> None:
+        """A backward pass is over: all its gradients are in `.grad`, and each leaf was told of.
+
+        Called once at the end of each `Tensor.backward`, unless that raised; not by `grad`.  What
+        this makes of the gradients, the program finds: write into `leaf.grad.data`, assign another
+        tensor, or None.  It runs in a mode in which operations record a graph, as leaf_done does.
+        """
+        if self.outer is not None:
+            self.outer.backward_done()
 
     def wrote(self, array: Any) -> None:
         """The array was, or is about to be, written in place."""
