@@ -13,7 +13,7 @@ import time
 from functools import partial
 
 import numpy as np
-from _data import mnist_or_digits
+from _data import checksum, mnist_or_digits, sized
 
 import nn
 from nn import training
@@ -52,13 +52,6 @@ def convnet() -> nn.Sequential:
         *block(64, 128, padding=0), nn.Dropout(DROPOUT), nn.Flatten(),  # (N, 128 * 5 * 5)
         nn.Linear(128 * 5 * 5, 10),
     )  # fmt: skip
-
-
-def sized(images: np.ndarray) -> np.ndarray:
-    """Images of 28x28; those of 8x8 with each pixel as 3x3, in a margin of 2."""
-    if images.shape[2:] == (28, 28):
-        return images
-    return np.pad(images.repeat(3, axis=2).repeat(3, axis=3), 2 * [(0, 0)] + 2 * [(2, 2)])
 
 
 def changed(x: Tensor, y: Tensor, mean: np.ndarray, std: np.ndarray) -> tuple[Tensor, Tensor]:
@@ -119,7 +112,8 @@ def main() -> int:
     train = capture(step) if args.capture else step
     with training.Report(epochs=args.epochs, steps=len(batches), rows=cut, unit="images", name=name,
                          out=args.out, resume=args.resume, quiet=args.quiet) as report:  # fmt: skip
-        report.resume(vars(args), model=model, sgd=sgd, batches=batches)
+        options = vars(args) | {"data_checksum": checksum(X, Y)}
+        report.resume(options, model=model, sgd=sgd, batches=batches)
         try:
             for _ in range(batches.epoch, args.epochs):
                 for x, y in batches:

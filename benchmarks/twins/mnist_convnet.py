@@ -15,7 +15,7 @@ from torch.nn import functional as F
 # First, since this file has the same name.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "examples"))
 import mnist_convnet as ours
-from _data import mnist_or_digits
+from _data import mnist_or_digits, sized
 
 from nn.data import augment
 from tinygrad_lite import Tensor
@@ -57,7 +57,7 @@ def main() -> None:
     torch.manual_seed(args.seed)
     Tensor.manual_seed(args.seed)  # of the augmentation
     name, (X, Y, X_test, Y_test) = mnist_or_digits(args.data)
-    X, X_test = (torch.from_numpy(ours.sized(each)) for each in (X[: args.images], X_test))
+    X, X_test = (torch.from_numpy(sized(each)) for each in (X[: args.images], X_test))
     Y, Y_test = torch.from_numpy(Y[: args.images]), torch.from_numpy(Y_test)
     cut = len(X) - len(X) // ours.HELD_OUT
     mean, std = augment.mean_std(X[:cut].numpy())

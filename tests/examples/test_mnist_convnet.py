@@ -117,13 +117,14 @@ def test_its_gradients_are_those_of_finite_differences(example, monkeypatch):
 
 
 def test_images_of_8x8_are_enlarged_and_those_of_28x28_stay(example):
+    sized = example.sized
     small = np.random.default_rng(0).integers(0, 17, (2, 1, 8, 8)).astype(np.uint8)
-    large = example.sized(small)
+    large = sized(small)
     assert large.shape == (2, 1, 28, 28)
     assert large.dtype == np.uint8
     np.testing.assert_array_equal(large[:, :, 2:26, 2:26], np.kron(small, np.ones((3, 3))))
     assert large.sum() == 9 * small.sum(dtype=int)  # the margin is paper
-    assert example.sized(large) is large
+    assert sized(large) is large
 
 
 def test_a_training_batch_is_moved_and_normalised_and_its_labels_stay(example):

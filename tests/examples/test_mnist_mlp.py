@@ -641,7 +641,7 @@ def test_a_data_folder_without_the_files_is_an_error_whatever_else_there_is(data
     if place:
         assert done.err == f"mnist_mlp.py: error: --data: {wrong} does not exist\n"
     else:
-        said = f"root {wrong} holds 0 of the 4 files; without --data: using {data}"
+        said = f"{wrong} holds 0 of the 4 files; without --data: using {data}"
         assert done.err == f"--data: {said}\n"
 
 
@@ -1191,6 +1191,21 @@ def test_resume_without_a_snapshot_begins_and_says_so(call, tmp_path):
     said = f"there is no snapshot in {out}: starting with the first step"
     assert done.out.splitlines()[0] == said
     assert names_in(out) == FILES
+
+
+def test_a_resume_on_other_images_says_so(data, kept, tmp_path):
+    out, other = tmp_path / "out", tmp_path / "other"
+    shutil.copytree(kept.folder, out)
+    shutil.copytree(data, other)
+    images = bytearray((other / "train-images-idx3-ubyte").read_bytes())
+    images[-1] ^= 1  # the last pixel of the last image
+    (other / "train-images-idx3-ubyte").write_bytes(images)
+    options = (*SMALL, "--out", out, "--resume", "--target", 0)
+    same, changed = (run(out, "--data", folder, *options) for folder in (data, other))
+    assert (same.status, same.err) == (0, "")
+    assert changed.status == 0
+    assert re.search(r"config: data_checksum \d+ -> \d+\n$", changed.err)
+    assert changed.err.count("\n") == 1
 
 
 @pytest.mark.parametrize("damage", ["cut", "other network"])
