@@ -28,7 +28,7 @@ DOCUMENTED = $(call modules,tinygrad_lite) $(call modules,nn) '!.*[.]_'
 # the type checker only.
 PDOC := -W 'ignore:The module specification' -W 'ignore:Error parsing type annotation' -m pdoc
 
-.PHONY: help mnist examples test fuzz captured kill parity programs browser lint format types bench bench-quick twins docs clean
+.PHONY: help mnist examples test fuzz captured kill parity programs browser mpi lint format types bench bench-quick twins docs clean
 # Two installs into one environment must not run side by side under -j.
 .NOTPARALLEL:
 
@@ -61,6 +61,9 @@ programs: $(TORCH_STAMP) ## 10,000 random programs beside PyTorch, a tenth of th
 
 browser: .venv/.browser ## open pages of graphs in Chromium, which must be there, and use them
 	@$(BIN)/python -m pytest tests/browser $(ARGS)
+
+mpi: .venv/.mpi ## train in several processes under mpiexec, and end some of them
+	@$(BIN)/python -m pytest tests/mpi $(ARGS)
 
 lint: .venv/.dev ## check style
 	@$(BIN)/ruff check .
@@ -109,6 +112,11 @@ clean: ## remove what was built (not the virtual environments)
 .venv/.browser: .venv/.dev
 	@echo "installing selenium into .venv (once)"
 	@$(BIN)/python $(PIP_INSTALL) --editable '.[browser]'
+	@touch $@
+
+.venv/.mpi: .venv/.dev
+	@echo "installing mpi4py and MPICH into .venv (once)"
+	@$(BIN)/python $(PIP_INSTALL) --editable '.[mpi]'
 	@touch $@
 
 .venv/.docs: pyproject.toml

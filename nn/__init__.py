@@ -21,6 +21,7 @@ What is where:
                                (`nn.data.augment`); MNIST, Fashion-MNIST, KMNIST, CIFAR-10, and a
                                small set of digits
     nn.training                what stands around a loop: options, signals, progress, records
+    nn.distributed             one training in several processes, on one machine or many, by MPI
 
 Names, arguments, defaults and state-dict keys are PyTorch's.  Parameters are found in a model's
 attributes (`nn.Module`); nothing has to be registered but buffers.
@@ -36,13 +37,14 @@ from .module import Module
 from .parameter import Parameter
 
 if TYPE_CHECKING:
-    from . import datasets, distributions, functional, training
+    from . import datasets, distributed, distributions, functional, training
 
 __all__ = [
     "Module",
     "Parameter",
     "data",
     "datasets",
+    "distributed",
     "distributions",
     "functional",
     "init",
@@ -58,6 +60,6 @@ __all__.sort()
 
 def __getattr__(name: str) -> Any:
     """`nn.datasets` and others, imported when first used, since training can do without."""
-    if name in ("datasets", "distributions", "functional", "training"):
+    if name in ("datasets", "distributed", "distributions", "functional", "training"):
         return import_module(f"nn.{name}")
     raise missing(__name__, name, WRITE)

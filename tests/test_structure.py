@@ -71,6 +71,7 @@ FOLDERS = [
         "nn/data",
         "nn/data/augment",
         "nn/datasets",
+        "nn/distributed",
         "nn/distributions",
         "nn/training",
         "nn/training/metrics",
@@ -172,7 +173,7 @@ def test_arrays_know_nothing() -> None:
         "tinygrad_lite/arrays",
         "tinygrad_lite/mistakes",
         *(f"tinygrad_lite/show/{folder}" for folder in SHOW),
-        *(each for each in FOLDERS if each.startswith(("nn/layers", "nn/optim"))),
+        *(each for each in FOLDERS if each.startswith(("nn/layers", "nn/optim", "nn/distributed"))),
     ],
 )
 def test_the_index_of_a_folder_names_every_file(folder: str) -> None:

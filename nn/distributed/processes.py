@@ -1,0 +1,214 @@
+"""The processes that mpiexec started together: how they find and speak to each other.
+
+All calls of MPI are made by the thread that calls these methods.  Whoever waits tests, and sleeps
+for a growing time between two tests, so that other processes can use the processor.
+"""
+
+import json
+import os
+import sys
+import time
+import zlib
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_lite import generator
+
+from .._processes import Processes, current, enter
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
+
+# What launchers set in each process that they start: the number of processes, by Hydra (MPICH,
+# Intel MPI), Open MPI, MVAPICH, and Slurm's srun; and the rank, by what speaks PMI, PMIx or PALS.
+SIZES = (
+    *("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE", "MPI_LOCALNRANKS"),
+    "SLURM_STEP_NUM_TASKS",
+)
+RANKS = ("PMI_RANK", "PMIX_RANK", "PALS_RANKID")
+LONGEST_SLEEP = 1e-3  # seconds between two tests whether something has arrived
+
+
+def start() -> Processes:
+    """This process among those that train together: the same object at each call.
+
+    Under mpiexec, or another launcher, these are the processes that it started, an `MPIProcesses`;
+    all of them must call it.  From now on they have the random generator of Tensor in the same
+    state, that of rank 0.
+
+    Otherwise, or if it started one process only, the program is alone, and MPI need not be there.
+    A launcher is known by the variables that it sets (`SIZES`, `RANKS`); a program that imported
+    mpi4py.MPI itself is asked through that.
+
+    Errors: ImportError if there are several processes and mpi4py, or an MPI library, is missing;
+    RuntimeError if the launcher started several but the MPI library knows of one only, since both
+    are of different kinds.
+    """
+    found = current()
+    if isinstance(found, MPIProcesses) or not _launched():
+        return found
+    mpi = _imported()
+    size = mpi.COMM_WORLD.Get_size()
+    said = max(_sizes(), default=1)
+    if size == 1 and said > 1:
+        library = mpi.Get_library_version().split("\n")[0].strip("\0 ")[:60]
+        raise RuntimeError(
+            f"nn.distributed: the launcher started {said} processes, but MPI ({library}) knows of "
+            "1: expected the mpiexec that belongs to this MPI, or an mpi4py for the launcher's"
+        )
+    if size == 1:
+        return found
+    processes = MPIProcesses(mpi)
+    enter(processes)
+    state = json.dumps(generator.get_state()).encode() if processes.leads else None
+    state = processes.broadcast("the state of the random generator", state)
+    if not processes.leads:
+        generator.set_state(json.loads(state))
+    return processes
+
+
+class MPIProcesses(Processes):
+    """Several processes that speak by MPI; `start` makes it.
+
+    payload: the communicator for what is sent beside the announcements, such as gradients, by
+        operations that do not block (Iallreduce, Ialltoallv, Iallgatherv); `wait` completes them.
+    """
+
+    def __init__(self, mpi: Any) -> None:
+        super().__init__()
+        self.mpi = mpi
+        world = mpi.COMM_WORLD
+        self.rank, self.size = world.Get_rank(), world.Get_size()
+        self.announcements: MPI.Intracomm = world.Dup()
+        self.payload: MPI.Intracomm = world.Dup()
+        self.endings: MPI.Intracomm = world.Dup()
+        self.number = 0  # of announcements
+        self.latest = 0  # the last of them that is complete
+        self.open: list[Announcement] = []
+
+    def announce(self, what: str, value: int = 0) -> "Announcement":
+        """Begin to see that all processes are here, with the same value; do not wait for them.
+
+        what: what this process goes on to do, as the error shows it.
+        value: anything of at most 63 bits that must be equal, such as a checksum of shapes.
+
+        All processes make the same announcements in the same order.
+        """
+        self.number += 1
+        return Announcement(self, what, value)
+
+    def wait(self, request: "MPI.Request") -> None:
+        """Wait until an operation that does not block is complete."""
+        self.wait_until(request.Test)
+
+    def wait_until(self, test: Any) -> None:
+        """Wait until `test()` is true, and see meanwhile that what was announced agrees."""
+        tests, pause = 0, 1e-5
+        while not test():
+            for announcement in [*self.open]:
+                announcement.test()
+            tests += 1
+            if tests > 50:
+                time.sleep(pause)
+                pause = min(pause * 1.3, LONGEST_SLEEP)
+            else:
+                time.sleep(0)  # lets another process have this core
+
+    def agree(self, what: str, value: int = 0) -> None:
+        """See that all processes are here, with the same value, a 32-bit checksum for example."""
+        self.announce(what, value).wait()
+
+    def broadcast(self, what: str, content: bytes | None) -> bytes:
+        """What the leading process gives; the others give None."""
+        self.agree(what)
+        length = np.array([0 if content is None else len(content)])
+        self.wait(self.payload.Ibcast(length))
+        buffer = bytearray(int(length[0])) if content is None else bytearray(content)
+        self.wait(self.payload.Ibcast(buffer))
+        return bytes(buffer)
+
+    def gather(self, what: str, content: bytes) -> list[bytes]:
+        """What each process gives, by rank, in all processes."""
+        self.agree(what)
+        lengths = np.zeros(self.size, np.int64)
+        self.wait(self.payload.Iallgather(np.array([len(content)]), lengths))
+        ends = np.cumsum(lengths)
+        buffer = bytearray(int(ends[-1]))
+        places = (lengths.tolist(), (ends - lengths).tolist())
+        self.wait(self.payload.Iallgatherv(bytearray(content), [buffer, places, self.mpi.BYTE]))
+        return [
+            bytes(buffer[end - length : end]) for end, length in zip(ends, lengths, strict=True)
+        ]
+
+    def sum(self, what: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The sum of what all processes give, added in the order of their ranks."""
+        given = np.ascontiguousarray(values, np.float64)
+        self.agree(what, zlib.crc32(repr(given.shape).encode()))
+        found = np.empty((self.size, *given.shape))
+        self.wait(self.payload.Iallgather(given, found))
+        total: NDArray[np.float64] = found[0].copy()
+        for each in found[1:]:
+            total += each
+        return total
+
+
+class Announcement:
+    """What a process says that it does next, until all have said the same."""
+
+    def __init__(self, processes: MPIProcesses, what: str, value: int) -> None:
+        self.processes, self.what, self.value = processes, what, value
+        self.number, self.complete = processes.number, False
+        given = (self.number, zlib.crc32(what.encode()), value)
+        self.given = np.array([*given, *(-each for each in given), processes.asks_to_stop])
+        self.most = np.empty_like(self.given)  # the largest, and minus the smallest
+        self.request = processes.announcements.Iallreduce(self.given, self.most, processes.mpi.MAX)
+        processes.open.append(self)
+
+    def test(self) -> bool:
+        """Whether all have said the same; what did not agree ends all of them, with one line."""
+        if not self.complete and self.request.Test():
+            self.complete = True
+            self.processes.open.remove(self)
+            if not np.array_equal(self.most[:3], -self.most[3:6]):
+                raise SystemExit(f"out of step at {self.what}")
+            if self.number > self.processes.latest:
+                self.processes.latest = self.number
+                self.processes.stops = bool(self.most[6])
+        return self.complete
+
+    def wait(self) -> None:
+        """Wait until all processes have come to the same."""
+        self.processes.wait_until(self.test)
+
+
+def _launched() -> bool:
+    """Whether a launcher may have started several processes."""
+    if "mpi4py.MPI" in sys.modules:
+        return True
+    if sizes := _sizes():
+        return max(sizes) > 1
+    return any(name in os.environ for name in RANKS)
+
+
+def _sizes() -> list[int]:
+    """The numbers of processes that launchers state."""
+    texts = [os.environ.get(name, "") for name in SIZES]
+    return [int(text) for text in texts if text.isdecimal()]
+
+
+def _imported() -> Any:
+    """mpi4py.MPI, which begins to use MPI when it is imported."""
+    try:
+        mpi4py = import_module("mpi4py")
+        if "mpi4py.MPI" not in sys.modules:
+            # One thread at a time calls MPI, whichever it is.
+            mpi4py.rc.thread_level = "serialized"
+        return import_module("mpi4py.MPI")
+    except (ImportError, RuntimeError) as error:  # the latter if there is no library of MPI
+        raise ImportError(
+            "nn.distributed: several processes need mpi4py and MPI: "
+            f"pip install 'tinygrad-lite[mpi]' ({str(error).splitlines()[0]})"
+        ) from error
