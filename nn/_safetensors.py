@@ -98,7 +98,8 @@ def _header(file: BinaryIO) -> tuple[int, dict[str, Entry], dict[str, str]]:
     """Where the arrays begin; what the header says, checked against the file's size; the text."""
     import json
 
-    size = os.fstat(file.fileno()).st_size
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
     begin = file.read(8)
     length = int.from_bytes(begin, "little")
     if not 2 <= length <= min(LONGEST, size - 8):

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 # loader: given_data.py, arrays or a data set; tables.py, rows of pandas by position; epochs.py, one
 #     epoch and the position in it; seeding.py, random orders and seeds; fetching.py, from row
 #     numbers to a batch
+# sharded.py, one of several processes serves its parts of each batch; parts.py, which these are
 # workers.py, which fetch ahead: _threads.py, _processes.py, the two kinds; _worker.py, what they
 #     share; _messages.py, what is sent between processes
 # splits: stratifying.py, the share of each class

@@ -43,9 +43,18 @@ class Epoch:
         self.ended = False
 
     @property
+    def batches(self) -> int:
+        """The number of batches in it."""
+        return len(self.bounds) - 1
+
+    @property
     def left(self) -> int:
         """The number of batches that were not delivered."""
-        return len(self.bounds) - 1 - self.delivered
+        return self.batches - self.delivered
+
+    def rows(self, number: int) -> NDArray[np.int64]:
+        """The row numbers of one batch."""
+        return self.order[self.bounds[number] : self.bounds[number + 1]]
 
     def worker_seeds(self) -> "np.random.SeedSequence | None":
         """A sequence to spawn the seeds of workers from: other ones than those of the batches."""
@@ -57,10 +66,10 @@ class Epoch:
         """What is to be fetched for the rest of the epoch, with a seed sequence for each batch."""
         entropy = batch_entropy(self.start) if seeded and self.start is not None else None
         seeds = None
-        for number in range(self.delivered, len(self.bounds) - 1):
+        for number in range(self.delivered, self.batches):
             if entropy is not None:
                 seeds = np.random.SeedSequence(entropy, spawn_key=(self.number, number))
-            yield self.order[self.bounds[number] : self.bounds[number + 1]], seeds
+            yield self.rows(number), seeds
 
     def position(self) -> dict[str, Any]:
         """The position in it, for a state, with the order if that is a sampler's."""

@@ -182,10 +182,13 @@ class DataLoader:
         self._end(epoch)
 
     def _results(self, epoch: Epoch) -> Any:
-        tasks = epoch.tasks(seeded=not self._fetch.is_plain)
+        tasks = self._tasks(epoch)
         if self.num_workers and epoch.left:
             return self._from_workers(epoch, tasks)
         return (self._fetch(task) for task in tasks)
+
+    def _tasks(self, epoch: Epoch) -> Iterator[Task]:
+        return epoch.tasks(seeded=not self._fetch.is_plain)
 
     def _from_workers(self, epoch: Epoch, tasks: Iterator[Task]) -> Iterator[Any]:
         workers = self._idle.pop() if self._idle else self._new_workers(epoch)

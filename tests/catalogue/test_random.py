@@ -5,6 +5,7 @@ fixed, so a test that passes always passes.
 """
 
 import copy
+import itertools
 import json
 import math
 import threading
@@ -367,3 +368,63 @@ def test_a_checkpoint_draws_from_the_generator_that_the_block_was_given() -> Non
     twin.random(2, np.float32)
     assert inside == twin.random(2, np.float32).tolist()
     assert generator.get_state(own) == generator.get_state(twin)
+
+
+def drawn() -> float:
+    return Tensor.rand(1).item()
+
+
+def test_branches_are_closed_in_any_order() -> None:
+    Tensor.manual_seed(0)
+    state = generator.get_state()
+    with generator.seeded(1):
+        first = drawn()
+    with generator.seeded(2):
+        second = drawn()
+    for order in itertools.permutations(range(3)):
+        branches = [generator.Branch(seed) for seed in (1, 2, 1)]
+        for branch, expected in zip(branches, (first, second, first), strict=True):
+            branch.open()
+            assert drawn() == expected
+            with generator.outside():
+                assert generator.get_state() == state
+        for number in order:
+            branches[number].close()
+            branches[number].close()
+        assert generator.get_state() == state
+
+
+def test_a_branch_left_open_by_another_thread_ends_with_the_next() -> None:
+    Tensor.manual_seed(0)
+    state = generator.get_state()
+    branch = generator.Branch(1)
+    branch.open()
+    thread = threading.Thread(target=branch.close)
+    thread.start()
+    thread.join()
+    with generator.outside():
+        assert generator.get_state() == state
+    assert generator.get_state() == state
+
+
+def test_outside_of_a_branch_another_seed_may_be_set() -> None:
+    Tensor.manual_seed(0)
+    branch = generator.Branch(1)
+    branch.open()
+    inside = drawn()
+    with generator.outside():
+        Tensor.manual_seed(7)
+    assert drawn() != inside
+    branch.close()
+    found = drawn()
+    Tensor.manual_seed(7)
+    assert found == drawn()
+    with generator.seeded(3):  # a branch there, and what is outside of it
+        branch = generator.Branch(1)
+        branch.open()
+        with generator.outside():
+            generator.set_state(generator.get_state(np.random.default_rng(9)))
+        branch.close()
+        found = drawn()
+    with generator.seeded(9):
+        assert found == drawn()

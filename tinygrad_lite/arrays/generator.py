@@ -7,6 +7,9 @@
     state = generator.get_state()          its state, as a dict that can be written as JSON
     generator.set_state(state)             the same numbers follow again
 
+An iterator whose loop draws random numbers of its own has a `Branch`; `outside()` of it, the
+generator is the one that the loop began with.
+
 np.random is slow to import, so nothing here imports it until a number is drawn; this is why its
 types are in quotes.
 """
@@ -28,6 +31,11 @@ _shared: "np.random.Generator | None" = None  # until a number is drawn, or a se
 
 # The generator of a computation that is or can be repeated (see below); None anywhere else.
 _own: "ContextVar[np.random.Generator | None]" = ContextVar("_own", default=None)
+
+# The branches that are open here, each with what `_own` was before it.
+_branches: "ContextVar[tuple[tuple[Branch, np.random.Generator | None], ...]]" = ContextVar(
+    "_branches", default=()
+)
 
 # The state of the shared generator, while such a computation continues from it in one thread. The
 # numbers that follow are that thread's, so the others draw from streams that are far away.
@@ -144,6 +152,74 @@ def _recorded(make: Any) -> "Iterator[np.random.Generator]":
 @each_time
 def _start(given: Source, make: Any) -> None:
     given.generator = make()
+
+
+class Branch:
+    """Random numbers of its own for the body of a loop, given by the iterator.
+
+        branch = generator.Branch(seed)
+        branch.open()
+        try:
+            yield batch
+        finally:
+            branch.close()
+
+    seed: as for `seeded`.
+
+    Between `open` and `close`, this thread draws from a generator of its own.  Unlike the blocks of
+    `with seeded(...)`, branches may be closed in any order, as of two iterators in one `zip`.  One
+    that another thread closes stays open here until the next is opened, or `outside` is asked.
+    """
+
+    def __init__(self, seed: Any) -> None:
+        self.seed, self.closed = seed, False
+
+    def open(self) -> None:
+        """From now on, this thread draws from a new generator with this seed."""
+        leaves("an iterator that gives its loop random numbers of its own")
+        _leave_closed_branches()
+        _branches.set((*_branches.get(), (self, _own.get())))
+        _own.set(from_seed(self.seed, "Branch: seed"))
+
+    def close(self) -> None:
+        """Draw again from what was drawn from before, or from a branch that was opened later."""
+        self.closed = True
+        _leave_closed_branches()
+
+
+def _leave_closed_branches() -> None:
+    """Continue with what was current before those that are closed."""
+    left: list[tuple[Branch, np.random.Generator | None]] = []
+    found = _branches.get()
+    before = found[0][1] if found else None
+    closed = False  # the branch before this one, which therefore takes over what was before that
+    for branch, own in found:
+        before = before if closed else own
+        closed = branch.closed
+        if not closed:
+            left.append((branch, before))
+    if len(left) < len(found):
+        _branches.set((*left,))
+        if closed:
+            _own.set(before)
+
+
+@contextmanager
+def outside() -> Iterator[None]:
+    """Inside, this thread draws from the generator that was current before any `Branch`."""
+    _leave_closed_branches()
+    found, own = _branches.get(), _own.get()
+    if not found:
+        yield
+        return
+    _branches.set(())
+    _own.set(found[0][1])
+    try:
+        yield
+    finally:
+        # Another state, or another seed, may have been set.
+        _branches.set(((found[0][0], _own.get()), *found[1:]))
+        _own.set(own)
 
 
 def get_state(source: "np.random.Generator | None" = None) -> dict[str, Any]:

@@ -1,0 +1,89 @@
+"""The parts of a batch: which rows each has, which of them are this process's, and their seeds.
+
+`nn._processes.Part` says what a part is.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lite import generator
+
+from .._processes import Part, Processes, current
+
+# The parts that loop bodies have at the moment; the last one is `current().part`.
+_served: "list[Serving]" = []
+
+
+def cut(length: int, parts: int, number: int) -> slice:
+    """Of so many rows in so many contiguous parts, the one with this number.
+
+    As np.array_split cuts them: the first `length % parts` have one row more.
+    """
+    size, more = divmod(length, parts)
+    start = number * size + min(number, more)
+    return slice(start, start + size + (number < more))
+
+
+def parts_of(total: int, processes: Processes) -> list[tuple[Part, slice]]:
+    """This process's parts of a batch with so many rows, each with its rows.
+
+    Those without a row are left out; if it has no other, it gets a copy of the batch's first row.
+
+    ValueError for a batch without rows, of which nobody can have one.
+    """
+    if not total:
+        raise ValueError("a batch in parts: expected one row or more; got none")
+    parts = processes.parts
+    own = cut(parts, processes.size, processes.rank)
+    numbers = [number for number in range(own.start, own.stop) if number < total]
+    if not numbers:
+        return [(Part(min(own.start, parts - 1), parts, 0, total, last=True), slice(0, 1))]
+    found = []
+    for number in numbers:
+        rows = cut(total, parts, number)
+        part = Part(number, parts, rows.stop - rows.start, total, last=number == numbers[-1])
+        found.append((part, rows))
+    return found
+
+
+def seeds_of(entropy: Any, *key: int) -> "np.random.SeedSequence":
+    """The seed sequence of what a part draws; key: its numbers, such as epoch, batch and part."""
+    return np.random.SeedSequence(entropy, spawn_key=key)
+
+
+class Serving:
+    """While a loop body has a part: `current().part`, and what Tensor draws from.
+
+    The generator that Tensor draws from otherwise is not moved by the body, so that it stays the
+    same in all processes.  `begin` and `end` may come in any order, as of two loaders in one `zip`;
+    then the part is that of the one that began last.
+    """
+
+    def __init__(self, part: Part, seeds: "np.random.SeedSequence") -> None:
+        self.part, self.branch = part, generator.Branch(seeds)
+
+    def begin(self) -> None:
+        """The loop body begins."""
+        _served.append(self)
+        current().part = self.part
+        self.branch.open()
+
+    def end(self) -> None:
+        """The loop body is through, or was left."""
+        self.branch.close()
+        if self in _served:
+            _served.remove(self)
+        current().part = _served[-1].part if _served else None
+
+
+def served(parts: Iterator[tuple[Part, "np.random.SeedSequence", Any]]) -> Iterator[Any]:
+    """What each part has, with `Serving` around the loop body."""
+    for part, seeds, content in parts:
+        serving = Serving(part, seeds)
+        serving.begin()
+        try:
+            yield content
+        finally:
+            serving.end()

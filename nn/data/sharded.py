@@ -1,0 +1,72 @@
+"""A DataLoader of one of several processes: it serves this process's parts of each batch."""
+
+import zlib
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lite import generator
+
+from .._processes import Part, Processes, current
+from .epochs import Epoch
+from .fetching import Task
+from .loader import DataLoader
+from .parts import parts_of, seeds_of, served
+from .seeding import batch_entropy
+
+
+class ShardedLoader(DataLoader):
+    """What `nn.distributed.shard` gives: a DataLoader with the options and position of another.
+
+    An epoch has the order of rows and the batches that it has in one process alone.
+    """
+
+    def __init__(self, loader: DataLoader) -> None:
+        self.__dict__.update(loader.__getstate__())
+
+    def __iter__(self) -> Iterator[Any]:
+        """This process's parts of each batch of an epoch, or of the rest of the loaded one."""
+        with generator.outside():  # if it stands in the body of such a loop: the same for all
+            epoch = self._begin()
+            start = epoch.start or generator.current()
+            entropy = batch_entropy(start)
+        processes = current()
+        if processes.size > 1:
+            found = zlib.crc32(entropy.tobytes())
+            for numbers in (epoch.order, epoch.bounds, np.array([epoch.number, epoch.delivered])):
+                found = zlib.crc32(np.ascontiguousarray(numbers).tobytes(), found)
+            processes.agree(
+                f"the order of the rows in epoch {epoch.number + 1} (give the DataLoader a seed=, "
+                "and all processes the same data)",
+                found,
+            )
+        with closing(self._results(epoch)) as batches:
+            yield from served(self._parts(epoch, entropy, batches, processes))
+        self._end(epoch)
+
+    def _parts(
+        self, epoch: Epoch, entropy: Any, batches: Iterator[Any], processes: Processes
+    ) -> Iterator[tuple[Part, "np.random.SeedSequence", Any]]:
+        """Each part, the seeds of what the loop body draws, and its rows."""
+        parts = self._own(epoch, processes)
+        for (number, part, _), batch in zip(parts, batches, strict=True):
+            # A batch is delivered with its last part: with a part of it, no step can be taken.
+            epoch.delivered += part.last
+            yield part, seeds_of(entropy, epoch.number, number, 1 + part.number, 1), batch
+
+    def _tasks(self, epoch: Epoch) -> Iterator[Task]:
+        entropy = None
+        if not self._fetch.is_plain and epoch.start is not None:
+            entropy = batch_entropy(epoch.start)
+        for number, part, rows in self._own(epoch, current()):
+            # Other keys than those of whole batches and of workers, see `Epoch`.
+            key = epoch.number, number, 1 + part.number
+            yield epoch.rows(number)[rows], None if entropy is None else seeds_of(entropy, *key)
+
+    def _own(self, epoch: Epoch, processes: Processes) -> Iterator[tuple[int, Part, slice]]:
+        """The number of the batch, the part, and its rows, of all that is left of an epoch."""
+        for number in range(epoch.delivered, epoch.batches):
+            for part, rows in parts_of(len(epoch.rows(number)), processes):
+                yield number, part, rows
