@@ -16,6 +16,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 # What records the functions that this thread calls; None unless a step is being captured.
 recorder: ContextVar[Any] = ContextVar("recorder", default=None)
+# What such a step requires, noted also by code that is not recorded: hooks, observers.
+requirements: ContextVar[Any] = ContextVar("requirements", default=None)
 
 
 def _seen(function: Function, method: str, **how: bool) -> Function:
@@ -67,6 +69,17 @@ def check(function: Function) -> Function:
 
 class Outdated(RuntimeError):
     """Raised by a `check` if a choice of the record is wrong in this call: it is recorded anew."""
+
+
+def required(function: Callable[..., Any], *args: Any) -> Any:
+    """function(*args): a flag, a number, a text or None, on which it depends how the code goes on.
+
+    In a captured step, a replay must find the same: for each value there is another recording.  It
+    is called before each replay begins, so the step itself must not change the value.  Hooks and
+    observers, which replays call, may use it too: one that leaves no gradient in some calls, say.
+    """
+    required_by = requirements.get()
+    return function(*args) if required_by is None else required_by.require(function, *args)
 
 
 def carried(array: Any) -> Any:

@@ -101,7 +101,7 @@ class Undo:
                 change.place.write(change.before)
         for array, before in reversed(self.copies):
             np.copyto(array, before)
-        for tensor, array in self.data:
+        for tensor, array in reversed(self.data):  # the first that is noted was there before
             tensor._data = array
         for leaf, grad in self.grads:
             leaf._grad = grad

@@ -187,10 +187,11 @@ class Numbers:
         """Whether an array outlives the step, which has not written it so far."""
         return var.kind == "outside" and var.root not in self.trace.written
 
-    def require(self, function: Callable[..., Any], *args: Any) -> None:
-        """In each replay, function(*args) has to be what it is now."""
+    def require(self, function: Callable[..., Any], *args: Any) -> Any:
+        """function(*args), which has to be the same in each replay."""
         var = self._entry(function, args)
         self.guards[var] = var.value
+        return var.value
 
     # What a step computes
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays.ownership import keep_freed_memory
-from ..arrays.recorded import recorder
+from ..arrays.recorded import recorder, requirements
 from ..engine.graph import Leaf, TensorBase
 from ..engine.hooks import Hooks, hooks_of
 from ..engine.recording import modes
@@ -181,6 +181,8 @@ class Recording:
                 if tensor._grad is not None:
                     self._swap(tensor._grad)
         self.undo.grads = self.grads
+        if self.leaves is not None:
+            self.leaves.begin()
         for place in arrays:
             array = place.read()
             if type(array) is Traced:  # found on two ways
@@ -244,6 +246,7 @@ class Recording:
     def run(self) -> Any:
         """Call the function; its result, with arrays in its tensors."""
         token, done = recorder.set(self.trace), False
+        required = requirements.set(self.trace.numbers)
         try:
             with self.leaves or nullcontext(), self.trace, printing(self.trace):
                 self._swap_all()
@@ -252,6 +255,7 @@ class Recording:
             done = True
         finally:
             self.trace.over = True
+            requirements.reset(required)
             recorder.reset(token)
             self._put_back()
             if not done:  # what it had changed holds arrays, as after an eager call that failed
@@ -273,7 +277,7 @@ class Recording:
         read = {var for entry in self.trace.entries for var in entry.reads()}
         for leaf, before in self.grads:
             name = self.conditions.known[id(leaf)]
-            var = None if before is None else self.trace.known[id(before._data)]
+            var = None if before is None else self.trace.known.get(id(before._data))
             needed = before is None or leaf._grad is before or var in read
             if needed and self.conditions.grad(name, before):
                 self._input(before._data, ("grad", leaf))
@@ -304,7 +308,7 @@ class Recording:
         for tensor, array, traced in self.swapped:
             if tensor._data is traced:
                 tensor._data = array
-            else:
+            elif tensor._data is not array:
                 if type(tensor._data) is Traced:
                     tensor._data = np.asarray(tensor._data.value)
                 path = path_text(self.reached.paths.get(id(tensor), ("a tensor",)))

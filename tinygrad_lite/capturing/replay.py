@@ -17,7 +17,7 @@ from .fitting import same
 from .numbers import guards
 from .plan import Plan
 from .recording import Recording
-from .watching import run_leaf_done
+from .watching import run_observers
 
 # What a replay returns that has changed nothing: its inputs are wrong, or not what the plan is for.
 NOTHING_DONE, OUTDATED = object(), object()
@@ -80,7 +80,7 @@ class Replay:
         """
         position = self.plan.position_of(error)
         entries = self.plan.entries[: 0 if position is None else position + 1]
-        if any(entry.function is run_leaf_done for entry in entries):
+        if any(entry.function is run_observers for entry in entries):
             return
         for leaf in self.cleared:
             leaf._grad = None

@@ -51,7 +51,7 @@ class Returns:
         self.result = "None"
         self.made: dict[int, str] = {}  # names of the tensors that a replay makes
         self.kept: list[Any] = []  # those tensors
-        self.told: dict[int, str] = {}  # gradients that exist by then, since observers saw them
+        self.told: dict[int, Any] = {}  # gradients that observers saw: how to read one, its array
         self.places: dict[int, int] = {}  # of their arrays among the outputs
         self.positions: dict[Var, int] = {}
         self.gradients: list[tuple[Any, Var]] = []
@@ -75,11 +75,11 @@ class Returns:
         told = leaves is not None and id(leaf) in leaves.newest  # then it had another one meanwhile
         if after is before and not told:
             return
-        if after is before and after is not None:
+        holder, seen = self._given(leaf), leaves.variable(leaf, after) if told else None
+        if seen is not None:
+            self.told[id(after)] = f"{holder}._grad", seen
+        elif after is before and after is not None:
             self.trace.fail("puts back a gradient, after an observer has seen another one")
-        holder = self._given(leaf)
-        if told and leaves.is_told(leaf, after):
-            self.told[id(after)] = f"{holder}._grad"
         self.lines.append(f"{holder}._grad = {'None' if after is None else self._tensor(after)}")
         if after is None:
             return
@@ -165,11 +165,12 @@ class Returns:
             self.trace.fail("the step returns a tensor with attributes of its own; return them")
         carried = tensor._data
         generic = type(carried) is Traced and isinstance(carried.value, np.generic)
-        position = self.places[id(tensor)] = self._output(self._variable(carried))
+        seen, var = self.told.get(id(tensor)) or (None, self._variable(carried))
+        position = self.places[id(tensor)] = self._output(var)
         made = f"asarray(o[{position}])" if generic else f"o[{position}]"
         kind = self.conditions.word(type(tensor))
-        if id(tensor) in self.told:
-            self.lines.append(f"{name} = {self.told[id(tensor)]}")
+        if seen is not None:
+            self.lines.append(f"{name} = {seen}")
         else:
             self.lines.append(f"{name} = new({kind}); {name}._data = {made}")
             self.lines.append(f"{name}._node = {name}._views = {name}._grad = None")

@@ -26,7 +26,7 @@ from .recording import Recording
 from .replay import NOTHING_DONE, OUTDATED, Replay
 from .returning import detached
 from .trace import NotRecorded
-from .watching import LEAF_DONE
+from .watching import CALLED
 
 PLANS = 8  # how many plans a step keeps
 
@@ -65,8 +65,9 @@ def capture(
     else has become another thing, the step is recorded again.  An optimiser's options may change at
     any time.  A number in a structure that the step's code does not name stays what it was.
 
-    Hooks of parameters run in each replay, in their place, and so does the `leaf_done` of observers
-    around the step.  Inside an observer that overrides anything else, the step runs eagerly.
+    Hooks of parameters run in each replay, in their place, and so do `leaf_done` and
+    `backward_done` of observers around the step; what these leave in `.grad` is what the step goes
+    on with.  Inside an observer that overrides anything else, the step runs eagerly.
 
     The results carry no graph, in no call: call `backward` inside.  They are tensors, arrays,
     numbers, None, and tuples, lists, dicts and dataclasses of them.
@@ -122,7 +123,7 @@ class Captured(ProcessLock):
             return self.fn(*args, **options)
         with self.lock:
             mode = modes.get()
-            watched = mode.observers and not mode.watched <= LEAF_DONE
+            watched = mode.observers and not mode.watched <= CALLED
             if self.eager is not None or watched or self.running == get_ident():
                 return self._eagerly(args, options)
             self.running = get_ident()

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..entries import Entry, Var, variables
 from ..rules import run_backward, run_hooks
-from ..watching import run_leaf_done
+from ..watching import run_observers
 from .expressions import ATOM, Expr, call, literal, numpy_name, reads_of
 from .naming import identifier, snake
 from .plain_source import OURS, NotPrintable, Plain, definition, source_module
@@ -135,7 +135,7 @@ class Library:
         function = inspect.unwrap(function)
         if function is run_hooks:
             raise NotPrintable("the hooks of a parameter")
-        if function is run_leaf_done:
+        if function is run_observers:
             raise NotPrintable("the leaf_done of an observer")
         if function.__module__ == "nn.optim.lines":  # a formula that looks at values, or a user's
             raise NotPrintable(f"the update of {type(args[0]).__name__}, which has no lines")
