@@ -454,3 +454,61 @@ def test_a_tensor_that_is_new_in_each_call_is_eager():
     assert "backward_done sees the gradient of a tensor that is new" in str(told[0].message)
     assert len(told) == 1
     assert step.eager is not None
+
+
+def halves(*gradients):
+    """What stands in a program for observers that halve each gradient."""
+    return tuple([gradient * np.float32(0.5) for gradient in gradients])
+
+
+@pytest.mark.parametrize(("change", "stands_for"), [(None, None), (replaced, halves)])
+@pytest.mark.parametrize("observer", [LeavesAndEnds, Ends])
+def test_the_program_calls_a_function_in_place_of_the_observers(observer, change, stands_for):
+    """It returns what it gets; another may take its place."""
+    eager, twin = (Trained(lambda leaves: observer(leaves, change)) for _ in range(2))
+    step = capture(twin.step, strict=True)
+    for seed in range(3):
+        for one, run in ((eager, eager.step), (twin, step)):
+            with one.observer:
+                run(*batch(seed))
+    program = step.source()
+    names = {name: value.copy() for name, value in program.arrays.items()}
+    exec(program.head, names)
+    if stands_for is not None:
+        names["backward_done"] = stands_for
+    for seed in range(3, 6):
+        with eager.observer:
+            loss, norm = eager.step(*batch(seed))
+        names.update(zip(program.inputs, [one.data for one in batch(seed)], strict=True))
+        exec(program.body, names)
+        assert [names[one].tobytes() for one in program.returns] == [
+            one.data.tobytes() for one in (loss, norm)
+        ]
+        for one, leaf in zip(twin.parameters, eager.parameters, strict=True):
+            (name,) = [name for name, array in program.arrays.items() if array is one.data]
+            assert names[name].tobytes() == leaf.data.tobytes()
+            (name,) = [name for name, tensor in program.grads.items() if tensor is one]
+            assert names[name].tobytes() == leaf.grad.data.tobytes()
+    comments = [line.comment for line in program.lines if "_done(" in line.code]
+    assert comments[-1] == "backward_done of the observers"
+    assert len(comments) == (5 if observer is LeavesAndEnds else 1)
+    assert not any("_done" in line.comment for line in program.lines if "_done(" not in line.code)
+    assert "run_observers" not in program
+
+
+def test_a_gradient_that_the_observers_take_away_is_left_out_of_the_program():
+    twin = Trained(lambda leaves: Ends(leaves, taken))
+    step = capture(twin.step, strict=True)
+    with twin.observer:
+        for seed in range(3):
+            step(*batch(seed))
+    program = step.source()
+    names = {name: value.copy() for name, value in program.arrays.items()}
+    exec(program.head, names)
+    with twin.observer:
+        step(*batch(3))
+    names.update(zip(program.inputs, [one.data for one in batch(3)], strict=True))
+    exec(program.body, names)
+    for name, value in program.arrays.items():
+        assert names[name].tobytes() == value.tobytes(), name
+    assert len(program.grads) == 2

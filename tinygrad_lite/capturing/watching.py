@@ -136,12 +136,14 @@ class Leaves(Observer):
 
     def _tell(self, call: Call) -> None:
         trace = self.trace
+        before = trace.label, trace.line
         trace.label, trace.line = (call.method, "backward"), user_line()
         if any(one._grad._node is not None for one in call.arrived):
             trace.fail("an observer sees a gradient that has a graph, as with create_graph=True")
             self._tell_directly(call)
         else:
             self._record(call)
+        trace.label, trace.line = before
         self.begin()
 
     def _record(self, call: Call) -> None:

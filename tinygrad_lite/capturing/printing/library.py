@@ -16,7 +16,7 @@ import numpy as np
 
 from ..entries import Entry, Var, variables
 from ..rules import run_backward, run_hooks
-from ..watching import run_observers
+from ..watching import Call, run_observers
 from .expressions import ATOM, Expr, call, literal, numpy_name, reads_of
 from .naming import identifier, snake
 from .plain_source import OURS, NotPrintable, Plain, definition, source_module
@@ -96,6 +96,12 @@ def made(cls, **attributes):
 '''
 
 
+OBSERVED = '''\
+def {name}(*gradients):
+    """Where the step calls its observers; with what this returns, the step goes on."""
+    return gradients
+'''
+
 # Slots of a node that say where it is in a graph.
 GRAPHS = ("parents", "serial", "holder", "line", "saved_inputs", "saved_output", "out_shape")
 
@@ -136,7 +142,7 @@ class Library:
         if function is run_hooks:
             raise NotPrintable("the hooks of a parameter")
         if function is run_observers:
-            raise NotPrintable("the leaf_done of an observer")
+            return self._observed(writer, *args)
         if function.__module__ == "nn.optim.lines":  # a formula that looks at values, or a user's
             raise NotPrintable(f"the update of {type(args[0]).__name__}, which has no lines")
         if "." in function.__qualname__ and "<locals>" not in function.__qualname__:
@@ -144,6 +150,17 @@ class Library:
             made = call(f"{words[0].within(ATOM)}.{function.__name__}", words[1:], options)
             return Expr(made.text, reads=made.reads | words[0].reads)
         return call(self.function(function), [writer.expr(one) for one in args], options)
+
+    def _observed(self, writer: Any, told: Call, gradients: Any) -> Expr:
+        """A call of observers, for which a function stands that does nothing."""
+        for given, left in zip(gradients, told.forms, strict=True):
+            if given is None and left is not None:
+                raise NotPrintable("an observer that makes a gradient where there was none")
+        key = "", told.method
+        if key not in self.names:
+            name = self.names[key] = self._unique(told.method)
+            self.code.append(OBSERVED.format(name=name))
+        return call(self.names[key], [writer.expr(one) for one in gradients])
 
     def value(self, value: Any) -> Expr:
         """Any other object, which is made at the head."""

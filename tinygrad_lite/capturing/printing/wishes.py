@@ -3,6 +3,7 @@
 from typing import Any
 
 from ..entries import Var, variables
+from ..watching import run_observers
 from . import readable
 from .counts import counts_of
 from .naming import Names, argument_path, assigned_at, identifier, paths_of, short_names, snake
@@ -115,6 +116,10 @@ class Wishes:
             alike = [one for one in read if one.root is var.root and _looks_like(one, var)]
             if id(tensor) not in known and alike:
                 kept.append((var if var in alike else alike[0], tensor))
+        for entry in self.step.entries:
+            if entry.function is run_observers:  # args: the call, and the gradients before it
+                after = zip(entry.result, entry.args[0].told, strict=True)
+                kept += [(var, tensor) for var, tensor in after if var is not None]
         return kept
 
     def _from_assignments(self) -> None:

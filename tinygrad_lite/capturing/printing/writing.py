@@ -19,6 +19,7 @@ from ...arrays.ownership import memory_owner
 from ..entries import Entry, Var, variables
 from ..rules import run_backward, run_forward, run_nested
 from ..traced import getitem, setitem
+from ..watching import run_observers
 from . import readable
 from .counts import counts_of
 from .expressions import (
@@ -560,6 +561,8 @@ class Writer:
 
     def _comment(self, entry: Entry, var: Var | None) -> str:
         op, kind = entry.label
+        if entry.function is run_observers:
+            return f"{op} of the observers"
         if kind == "backward":
             of = self.known.derivatives.get(var) if var is not None else None
             if of is None and var is not None:
