@@ -40,6 +40,7 @@ class Processes:
     chunks: into how many parts each batch is cut, for any number of processes; None: one for each.
     part: what the loop over a batch has at the moment; None if it is not served in parts.
     asks_to_stop: whether this process got a signal to stop.
+    restarted: whether this training of a sweep died, and was started again: its Report resumes.
     stops: whether one of the processes asked, as all of them learnt in the same exchange.
     """
 
@@ -47,7 +48,7 @@ class Processes:
         self.rank, self.size, self.host = 0, 1, platform.node()
         self.chunks: int | None = None
         self.part: Part | None = None
-        self.asks_to_stop = self.stops = False
+        self.asks_to_stop = self.stops = self.restarted = False
 
     @property
     def leads(self) -> bool:

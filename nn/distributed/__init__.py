@@ -4,8 +4,14 @@
     batches = nn.distributed.shard(batches)  # a DataLoader of this process's parts of each batch
     for x, y in nn.distributed.parts(x, y):  # the same without one
 
+    rows = nn.distributed.sweep(train, {"lr": [0.1, 0.01], "seed": range(3)})  # six trainings
+
 `processes` starts them and lets them speak; `sharding` cuts batches, by nn.data.sharded and
 nn.data.parts.
+
+`sweeping` is about trainings that do not depend on each other: `_trainings` has their options and
+results, `_schedule` decides who gets which, `_ranks` sends that and `_child` runs it, `_kept`
+writes the files, and `_table` the table.
 
 MPI is imported when `start` finds that a launcher such as mpiexec started this program with others.
 `pip install 'tinygrad-lite[mpi]'` brings it, with an mpiexec.
@@ -13,5 +19,6 @@ MPI is imported when `start` finds that a launcher such as mpiexec started this 
 
 from .processes import Announcement, MPIProcesses, start
 from .sharding import parts, shard
+from .sweeping import sweep
 
-__all__ = ["Announcement", "MPIProcesses", "parts", "shard", "start"]
+__all__ = ["Announcement", "MPIProcesses", "parts", "shard", "start", "sweep"]

@@ -24,18 +24,19 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from multiprocessing import spawn
 from threading import Thread, main_thread
 from typing import Any
 
-from tinygrad_lite import generator
+from tinygrad_lite import files, generator
 
 from .._processes import current
 from ._trainings import Outcome, called
 
 GRACE = 5.0  # seconds to end after a result, or after the parent's death
+MOST = 1 << 20  # bytes that are read at a time: a training that prints more has to wait
 # How the names of variables begin that launchers set: Hydra, PMIx, Open MPI, MVAPICH, PALS.
 LAUNCHERS = ("PMI_", "PMIX_", "OMPI_", "PRTE_", "MPI_LOCAL", "HYDI_", "HYDRA_", "MV2_COMM", "PALS_")
 # Slurm's, which are also known to programs that need no MPI; these two make a rank.
@@ -47,14 +48,16 @@ UNPICKLED = (pickle.PicklingError, AttributeError, TypeError)
 # The parent's side.
 
 
-def pickled(fn: Callable[..., Any]) -> bytes:
-    """The function, for `Child`; TypeError if a new process cannot have it."""
+def pickled(fn: Callable[..., Any], options: Sequence[Mapping[str, Any]]) -> bytes:
+    """The function, for `Child`; TypeError if a new process cannot have it, or its options."""
     try:
+        pickle.dumps(options)
         return pickle.dumps(fn)
     except UNPICKLED as error:
         raise TypeError(
-            f"sweep: each training has a process of its own, to which fn cannot be sent: {error}; "
-            "define it at the top level of a file, and pass what it needs by functools.partial"
+            "sweep: each training has a process of its own, to which fn or its options cannot be "
+            f"sent: {error}; define functions and classes at the top level of a file, and pass "
+            "what fn needs besides by functools.partial"
         ) from None
 
 
@@ -100,8 +103,9 @@ class Child:
     def look(self) -> tuple[bytes, Outcome | None]:
         """What it printed since the last look, and its outcome once it has ended."""
         code = self.process.poll()  # first: what it wrote before is there then
-        printed = _read(lambda: os.read(self.output, 1 << 16))
-        self.answer += _read(lambda: self.end.recv(1 << 16))
+        most = MOST if code is None else 100 * MOST
+        printed = _read(lambda: os.read(self.output, 1 << 16), most)
+        self.answer += _read(lambda: self.end.recv(1 << 16), most)
         if self.outcome is None and self.answer.endswith(b"\n"):
             self.outcome = Outcome(*json.loads(self.answer))
             self.ends_by = time.perf_counter() + GRACE
@@ -143,17 +147,13 @@ def without_launcher(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _read(step: Callable[[], bytes]) -> bytes:
-    """All that is there to be read."""
-    found = b""
-    try:
-        while chunk := step():
+def _read(step: Callable[[], bytes], most: int) -> bytes:
+    """What is there to be read, or about this many bytes of it."""
+    found = bytearray()
+    with suppress(OSError):  # there is no more, or the process died
+        while len(found) < most and (chunk := step()):
             found += chunk
-    except BlockingIOError:
-        pass
-    except OSError:  # the process died
-        pass
-    return found
+    return bytes(found)
 
 
 def _how(code: int) -> str:
@@ -162,10 +162,21 @@ def _how(code: int) -> str:
         return f"its process ended with status {code}"
     names = {each.value: each.name for each in signal.Signals}
     how = f"its process was killed by {names.get(-code, f'signal {-code}')}"
-    return how + ("; perhaps for lack of memory" if -code == signal.SIGKILL else "")
+    return how + (", perhaps for lack of memory" if -code == signal.SIGKILL else "")
 
 
 # The child's side.
+
+_importing: list[bool] = []  # whether the program's main module is being imported
+
+
+def check_main() -> None:
+    """RuntimeError in a child whose main module would begin the sweep again."""
+    if _importing:
+        raise RuntimeError(
+            "sweep: each training imports the program's main module, so that its call of sweep "
+            'has to stand under `if __name__ == "__main__":`'
+        )
 
 
 def serve(descriptor: int) -> None:
@@ -198,12 +209,14 @@ def _outcome(
     restarted: bool,
 ) -> Outcome:
     try:
+        _importing.append(True)
         spawn.prepare(prepared)
+        _importing.clear()
         function = pickle.loads(fn)
-    except Exception as error:  # whatever the main module raises
+    except (Exception, SystemExit) as error:  # whatever the main module raises
         traceback.print_exc()
-        reason = f"fn cannot be loaded in a process of its own: {type(error).__name__}: {error}"
-        return Outcome("failed", {}, reason)
+        said = files.printable(f"{type(error).__name__}: {error}", 500)
+        return Outcome("failed", {}, f"fn cannot be loaded in a process of its own: {said}")
     # The program's main module may have set another, for the time of its imports.
     if callable(signal.getsignal(signal.SIGINT)):
         signal.signal(signal.SIGINT, signal.default_int_handler)

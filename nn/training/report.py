@@ -10,6 +10,7 @@ from typing import Any
 
 from tinygrad_lite import arguments, files
 
+from .._processes import current
 from ._folder import Folder
 from ._output import complain, fail, tell
 from .command_line import about
@@ -110,7 +111,7 @@ class Report:
         self.snapshot: Snapshot | None = None
         self.parts: dict[str, Any] = {}
         self.config: dict[str, Any] = {}
-        self.wants_resume = resume
+        self.wants_resume = resume or current().restarted
         self.folder = None if out is None else self._opened(out, kept)
         self.records_folder = None if self.folder is None else self.folder.path
         with about("--out"):
