@@ -66,7 +66,7 @@ class Runner:
         elif self.not_started:
             outcome = Outcome("died", {}, self.not_started)
         if outcome is not None:
-            outcome = outcome._replace(rank=self.rank, host=self.host)
+            outcome = outcome.on(self.rank, self.host)
             self.close()
         return printed, outcome
 

@@ -56,7 +56,7 @@ class Schedule:
                 self.waiting.append(again)
                 return again
             times = f" (attempt {attempt + 1} of {attempt + 1})" if attempt else ""
-            outcome = outcome._replace(kind="failed", reason=outcome.reason + times)
+            outcome = outcome.as_failed(times)
         self.outcomes[number] = outcome
         return None
 

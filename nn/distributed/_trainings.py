@@ -31,6 +31,14 @@ class Outcome(NamedTuple):
     rank: int = 0
     host: str = ""
 
+    def on(self, rank: int, host: str) -> "Outcome":
+        """The same, where it ran."""
+        return Outcome(self.kind, self.result, self.reason, self.seconds, rank, host)
+
+    def as_failed(self, more: str) -> "Outcome":
+        """The same as a failure, with more of a reason."""
+        return Outcome("failed", {}, self.reason + more, self.seconds, self.rank, self.host)
+
 
 def trainings(options: Any) -> list[dict[str, Any]]:
     """The keyword arguments of each training.

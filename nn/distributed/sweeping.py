@@ -260,7 +260,7 @@ def _loop(
             try:
                 generator.set_state(state)
                 processes.restarted = task.attempt > 0
-                outcome = called(fn, options[task.number])._replace(host=processes.host)
+                outcome = called(fn, options[task.number]).on(0, processes.host)
             finally:
                 processes.restarted = False
                 generator.set_state(state)
