@@ -6,8 +6,10 @@
 
     rows = nn.distributed.sweep(train, {"lr": [0.1, 0.01], "seed": range(3)})  # six trainings
 
-`processes` starts them and lets them speak; `sharding` cuts batches, by nn.data.sharded and
-nn.data.parts.
+`processes` finds them and lets them speak.  `endings` is how one ends, and all others with it;
+`watcher` is a program of its own, which tells why, and `addresses` is where it is reached.
+
+`sharding` cuts batches, by nn.data.sharded and nn.data.parts.
 
 `sweeping` is about trainings that do not depend on each other: `_trainings` has their options and
 results, `_schedule` decides who gets which, `_ranks` sends that and `_child` runs it, `_kept`

@@ -4,13 +4,16 @@ All calls of MPI are made by the thread that calls these methods.  Whoever waits
 for a growing time between two tests, so that other processes can use the processor.
 """
 
+import atexit
 import json
 import os
+import struct
 import sys
 import time
 import zlib
+from contextlib import suppress
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +21,10 @@ from numpy.typing import NDArray
 from tinygrad_lite import generator
 
 from .._processes import Processes, current, enter
+from ..training._output import complain
+from .addresses import machine
+from .endings import Endings, disagreement, named, started_watcher
+from .watcher import PREFIX
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -29,6 +36,7 @@ SIZES = (
     "SLURM_STEP_NUM_TASKS",
 )
 RANKS = ("PMI_RANK", "PMIX_RANK", "PALS_RANKID")
+TO_DISAGREE = 1.0  # seconds after an error of MPI to learn that processes did not do the same
 LONGEST_SLEEP = 1e-3  # seconds between two tests whether something has arrived
 
 
@@ -62,6 +70,8 @@ def start() -> Processes:
     if size == 1:
         return found
     processes = MPIProcesses(mpi)
+    atexit.register(processes.end)
+    processes.meet()
     enter(processes)
     state = json.dumps(generator.get_state()).encode() if processes.leads else None
     state = processes.broadcast("the state of the random generator", state)
@@ -84,10 +94,45 @@ class MPIProcesses(Processes):
         self.rank, self.size = world.Get_rank(), world.Get_size()
         self.announcements: MPI.Intracomm = world.Dup()
         self.payload: MPI.Intracomm = world.Dup()
-        self.endings: MPI.Intracomm = world.Dup()
+        self.disagreements: MPI.Intracomm = world.Dup()
+        self.hosts = [self.host] * self.size
         self.number = 0  # of announcements
         self.latest = 0  # the last of them that is complete
         self.open: list[Announcement] = []
+        self.endings = Endings(self.rank, self.size, self.host)
+        self.endings.mpi_error = mpi.Exception
+
+    def meet(self) -> None:
+        """Learn where all processes are, and have them watched."""
+        mine = {"host": self.host, "machine": machine(), "process": os.getpid()}
+        all_of_them = [json.loads(each) for each in self.gather("start", json.dumps(mine).encode())]
+        self.hosts = [each["host"] for each in all_of_them]
+        machines = [each["machine"] for each in all_of_them]
+        local = {
+            rank: each["process"]
+            for rank, each in enumerate(all_of_them)
+            if each["machine"] == machines[0]
+        }
+        content = None
+        if self.leads:
+            found = started_watcher(self.hosts, local, len(local) == self.size)
+            content = json.dumps(found).encode()
+        found = json.loads(self.broadcast("the watcher", content))
+        connected = found is not None and self.endings.connect(found, self.rank in local)
+        reached = self.gather("whether the watcher answers", b"1" if connected else b"")
+        if all(reached):
+            self.endings.speaks_if_lost = self.rank == next(
+                (rank for rank in range(self.size) if rank not in local), None
+            )
+            self.endings.listen()
+            return
+        self.endings.close()
+        if self.leads:
+            lost = named([rank for rank in range(self.size) if not reached[rank]], self.hosts, True)
+            complain(
+                f"{PREFIX}{lost} cannot connect to rank 0 on {self.host}: if a process dies, only "
+                "mpiexec will say so"
+            )
 
     def announce(self, what: str, value: int = 0) -> "Announcement":
         """Begin to see that all processes are here, with the same value; do not wait for them.
@@ -107,7 +152,7 @@ class MPIProcesses(Processes):
     def wait_until(self, test: Any) -> None:
         """Wait until `test()` is true, and see meanwhile that what was announced agrees."""
         tests, pause = 0, 1e-5
-        while not test():
+        while not self.tested(test):
             for announcement in [*self.open]:
                 announcement.test()
             tests += 1
@@ -116,6 +161,58 @@ class MPIProcesses(Processes):
                 pause = min(pause * 1.3, LONGEST_SLEEP)
             else:
                 time.sleep(0)  # lets another process have this core
+
+    def tested(self, test: Any) -> bool:
+        """`test()`; an error of MPI may come from what does not agree, which is said instead."""
+        try:
+            return bool(test())
+        except self.mpi.Exception:
+            until = time.monotonic() + TO_DISAGREE
+            while self.open and time.monotonic() < until:
+                for announcement in [*self.open]:
+                    with suppress(self.mpi.Exception):
+                        announcement.test()
+                time.sleep(LONGEST_SLEEP)
+            raise
+
+    def disagree(self, what: str, value: int) -> NoReturn:
+        """The processes do not do the same: all learn it from one announcement, and end."""
+        if (error := sys.exc_info()[1]) is not None:
+            what += f" (while handling {type(error).__name__})"
+        size = 256
+        mine = np.frombuffer(struct.pack("q", value) + what.encode()[:size].ljust(size), np.uint8)
+        found = np.empty((self.size, len(mine)), np.uint8)
+        request = self.disagreements.Iallgather(mine, found)
+        while not request.Test():
+            time.sleep(LONGEST_SLEEP)
+        if self.leads:
+            rows = [row.tobytes() for row in found]
+            doing = [
+                (row[8:].decode(errors="ignore").rstrip(), struct.unpack("q", row[:8])[0])
+                for row in rows
+            ]
+            complain(f"{PREFIX}{disagreement(self.hosts, doing)}; all processes end")
+        request = self.disagreements.Ibarrier()
+        while not request.Test():
+            time.sleep(LONGEST_SLEEP)
+        self.endings.goodbye()
+        self.endings.end_soon()
+        raise SystemExit(1)
+
+    def end(self) -> None:
+        """When Python ends: all end together, or the others end too."""
+        if os.getpid() != self.endings.process:
+            return
+        if self.endings.ending:  # without MPI_Finalize, which waits for the others
+            self.endings.end_now(1)
+        try:
+            self.agree("the end of the program")
+            self.endings.goodbye()
+        except SystemExit:
+            self.endings.end_now(1)
+        except BaseException as error:
+            self.endings.show(type(error), error, error.__traceback__)
+            self.endings.end_now(1)
 
     def agree(self, what: str, value: int = 0) -> None:
         """See that all processes are here, with the same value, a 32-bit checksum for example."""
@@ -161,7 +258,7 @@ class Announcement:
     def __init__(self, processes: MPIProcesses, what: str, value: int) -> None:
         self.processes, self.what, self.value = processes, what, value
         self.number, self.complete = processes.number, False
-        given = (self.number, zlib.crc32(what.encode()), value)
+        given = (zlib.crc32(what.encode()), value)
         self.given = np.array([*given, *(-each for each in given), processes.asks_to_stop])
         self.most = np.empty_like(self.given)  # the largest, and minus the smallest
         self.request = processes.announcements.Iallreduce(self.given, self.most, processes.mpi.MAX)
@@ -172,11 +269,11 @@ class Announcement:
         if not self.complete and self.request.Test():
             self.complete = True
             self.processes.open.remove(self)
-            if not np.array_equal(self.most[:3], -self.most[3:6]):
-                raise SystemExit(f"out of step at {self.what}")
+            if not np.array_equal(self.most[:2], -self.most[2:4]):
+                self.processes.disagree(self.what, self.value)
             if self.number > self.processes.latest:
                 self.processes.latest = self.number
-                self.processes.stops = bool(self.most[6])
+                self.processes.stops = bool(self.most[4])
         return self.complete
 
     def wait(self) -> None:

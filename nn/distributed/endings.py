@@ -1,0 +1,296 @@
+"""How one process ends, and all others with it: within seconds, and with one line about why.
+
+Three ways lead there:
+
+- A process dies: the watcher sees it.
+- A process raises an error that nobody catches: it tells the watcher, prints its traceback if it
+  is the first, and the watcher prints the line.
+- The processes do not do the same: all of them learn it in the same exchange, and rank 0 prints.
+
+Whoever knows that the end has come has a moment to clean up, and is then ended whatever it does.
+"""
+
+import errno
+import json
+import os
+import queue
+import secrets
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from ..training._output import complain
+from .addresses import addresses
+from .watcher import PREFIX, Connection
+
+TO_CONNECT = 10.0  # seconds
+TO_BE_GRANTED = 5.0  # for an answer of the watcher
+TO_CLEAN_UP = 1.0  # before a process is ended whatever it does
+
+
+class Endings:
+    """This process's side of the watcher, and what happens when Python ends.
+
+    name: of this process, as a line shows it.
+    ending: whether the end of all has come.
+    """
+
+    def __init__(self, rank: int, size: int, host: str) -> None:
+        self.rank, self.name = rank, f"rank {rank} of {size} on {host}"
+        self.ending = False
+        self.process = os.getpid()
+        self.connection: Connection | None = None
+        self.answers: queue.SimpleQueue[bool | None] = queue.SimpleQueue()
+        self.speaks_if_lost = False
+        self.mpi_error: type[BaseException] | tuple[()] = ()
+        self.usual_hook = sys.excepthook
+        sys.excepthook = self.show
+
+    def connect(self, found: dict[str, Any], mine: bool) -> bool:
+        """Connect to the watcher: `mine` if it is on this machine.  Whether that succeeded."""
+        places = ["127.0.0.1"] if mine else found["addresses"]
+        message = {"token": found["token"], "rank": self.rank}
+        self.connection = first_to_answer(places, found["port"], message)
+        return self.connection is not None
+
+    def listen(self) -> None:
+        """From now on, a thread reads what the watcher says."""
+        assert self.connection
+        self.connection.stream.setblocking(True)
+        os.register_at_fork(after_in_child=self.in_child)
+        threading.Thread(target=self.hear, name="nn.distributed", daemon=True).start()
+
+    def hear(self) -> None:
+        """Read what the watcher says, until it ends."""
+        connection = self.connection
+        assert connection
+        while True:
+            try:
+                messages = connection.receive()
+            except OSError as error:
+                if error.errno in (errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH):
+                    self.lost()
+                messages = None
+            if messages is None:  # somebody ended the watcher, and all go on without it
+                self.connection = None
+                self.answers.put(None)
+                return
+            for message in messages:
+                if "granted" in message:
+                    self.answers.put(bool(message["granted"]))
+                elif "end" in message and not self.ending:
+                    self.end_soon()
+                    self.end_now(1)
+
+    def lost(self) -> None:
+        """The machine of rank 0 is gone."""
+        if self.speaks_if_lost and not self.ending:
+            complain(
+                f"{PREFIX}{self.name} cannot reach rank 0 any more: its machine or the network is "
+                "gone; all processes end"
+            )
+        self.end_soon()
+        self.end_now(1)
+
+    def in_child(self) -> None:
+        """In a forked child: the connection ends with the process that it belongs to."""
+        if self.connection:
+            self.connection.stream.close()
+            self.connection = None
+        with suppress(KeyError, ValueError, OSError):  # by which mpiexec of MPICH sees a death
+            os.close(int(os.environ["PMI_FD"]))
+
+    def end_soon(self) -> None:
+        """End this process in a moment, whatever it does until then."""
+        self.ending = True
+        if hasattr(signal, "setitimer") and signal.getsignal(signal.SIGALRM) == signal.SIG_DFL:
+            signal.setitimer(signal.ITIMER_REAL, 2 * TO_CLEAN_UP)  # while Python cannot run threads
+        timer = threading.Timer(TO_CLEAN_UP, os._exit, [1])
+        timer.daemon = True
+        timer.start()
+
+    def fails(self, why: str, by_mpi: bool = False) -> bool | None:
+        """Tell the watcher that this process ends early.
+
+        Whether it may print more about that: if no other one has failed before.  Then call
+        `printed`.  None if there is no watcher.
+        """
+        if self.ending:
+            return False
+        if not self.connection:
+            return None
+        self.connection.send(fails=why, by_mpi=by_mpi)
+        try:
+            return self.answers.get(timeout=TO_BE_GRANTED)
+        except queue.Empty:
+            return None
+
+    def printed(self) -> None:
+        """Tell the watcher that its line may follow."""
+        if self.connection:
+            self.connection.send(printed=True)
+        self.end_soon()
+
+    def show(
+        self, kind: type[BaseException], error: BaseException, trace: TracebackType | None
+    ) -> None:
+        """In place of sys.excepthook: an error that nobody caught ends all processes."""
+        if os.getpid() != self.process:
+            self.usual_hook(kind, error, trace)
+            return
+        why = f"{kind.__name__}: {error}".rstrip(": ").partition("\n")[0]
+        granted = self.fails(why, issubclass(kind, self.mpi_error))
+        if granted is not False:
+            self.usual_hook(kind, error, trace)
+        if granted is None:
+            complain(f"{PREFIX}{self.name}: {why}; all processes end")
+        self.printed()
+
+    def goodbye(self) -> None:
+        """Tell the watcher that this process does not die, but ends."""
+        if self.connection:
+            self.connection.send(bye=True)
+
+    def close(self) -> None:
+        """Do without the watcher, which not all processes can reach."""
+        self.goodbye()
+        if self.connection:
+            self.connection.stream.close()
+            self.connection = None
+
+    def end_now(self, status: int) -> None:
+        """End this process, and print only what it has printed already."""
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError, AttributeError):
+                stream.flush()
+        os._exit(status)
+
+
+def started_watcher(
+    hosts: Sequence[str], local: dict[int, int], alone: bool
+) -> dict[str, Any] | None:
+    """Start the watcher, and give what one has to know to connect to it; None if it fails.
+
+    hosts: of all processes.  local: the process numbers of those on this machine, by rank.  alone:
+    whether these are all of them.
+    """
+    try:
+        if alone:
+            listener = socket.create_server(("127.0.0.1", 0), backlog=len(hosts))
+        elif socket.has_dualstack_ipv6():
+            family = socket.AF_INET6
+            listener = socket.create_server(
+                ("", 0), family=family, dualstack_ipv6=True, backlog=len(hosts)
+            )
+        else:
+            listener = socket.create_server(("", 0), backlog=len(hosts))
+        token = secrets.token_hex(16)
+        given = {"hosts": [*hosts], "processes": local, "token": token}
+        with listener:
+            watcher = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(Path(__file__).with_name("watcher.py"))],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                pass_fds=[listener.fileno()],
+                start_new_session=True,
+            )
+            assert watcher.stdin
+            with watcher.stdin:
+                text = json.dumps({**given, "listener": listener.fileno()})
+                watcher.stdin.write(text.encode() + b"\n")
+            port = listener.getsockname()[1]
+    except OSError:
+        return None
+    watcher.returncode = 0  # nobody waits for it: it ends after this process
+    return {"token": token, "port": port, "addresses": [] if alone else addresses()}
+
+
+def first_to_answer(places: Sequence[str], port: int, message: dict[str, Any]) -> Connection | None:
+    """Connect to all these addresses at once, and keep the connection that is welcomed first."""
+    selector = selectors.DefaultSelector()
+    for place in places:
+        family = socket.AF_INET6 if ":" in place else socket.AF_INET
+        with suppress(OSError):  # this machine has no IPv6
+            stream = socket.socket(family, socket.SOCK_STREAM)
+            stream.setblocking(False)
+            try:
+                stream.connect_ex((place, port))
+            except OSError:
+                stream.close()
+            else:
+                selector.register(stream, selectors.EVENT_WRITE, Connection(stream))
+    found: Connection | None = None
+    until = time.monotonic() + TO_CONNECT
+    while found is None and selector.get_map() and time.monotonic() < until:
+        for key, events in selector.select(until - time.monotonic()):
+            connection: Connection = key.data
+            if events & selectors.EVENT_WRITE:
+                selector.modify(key.fileobj, selectors.EVENT_READ, connection)
+                if not connection.stream.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                    connection.send(**message)
+                    continue
+            with suppress(OSError, ValueError):
+                messages = connection.receive()
+                if messages == []:
+                    continue
+                if messages and messages[0] == {"welcome": True}:
+                    found = connection
+                    break
+            selector.unregister(connection.stream)
+            connection.stream.close()
+    for key in [*selector.get_map().values()]:
+        if key.data is not found:
+            key.data.stream.close()
+    selector.close()
+    return found
+
+
+def disagreement(hosts: Sequence[str], doing: Sequence[tuple[str, int]]) -> str:
+    """What the processes do that should do the same, the fewest first.
+
+    doing: what each is at, and the value that it has there.
+    """
+    by_value = len({what for what, _ in doing}) == 1
+    groups: dict[object, list[int]] = {}
+    for rank, (what, value) in enumerate(doing):
+        groups.setdefault(value if by_value else what, []).append(rank)
+    found: list[str] = []
+    for key, ranks in sorted(groups.items(), key=lambda group: len(group[1])):
+        who = named(ranks, hosts, first=not found)
+        verbs = ("has", "have") if by_value else ("is at", "are at")
+        found.append(f"{who} {verbs[len(ranks) > 1]} {key}")
+    where = f"at {doing[0][0]}, " if by_value else ""
+    return f"{where}{', '.join(found)}: expected the same of all"
+
+
+def named(ranks: Sequence[int], hosts: Sequence[str], first: bool) -> str:
+    """Ranks and where they are: 'ranks 0 to 2 and 5 of 8 on a and b'."""
+    runs: list[list[int]] = []
+    for rank in ranks:
+        if runs and runs[-1][-1] == rank - 1:
+            runs[-1].append(rank)
+        else:
+            runs.append([rank])
+    texts = []
+    for run in runs:
+        texts += [f"{run[0]} to {run[-1]}"] if len(run) > 2 else [str(rank) for rank in run]
+    word = "rank" if len(ranks) == 1 else "ranks"
+    size = f" of {len(hosts)}" if first else ""
+    places = [*dict.fromkeys(hosts[rank] for rank in ranks)]
+    return f"{word} {listed(texts)}{size} on {listed(places)}"
+
+
+def listed(texts: Sequence[str], most: int = 6) -> str:
+    """'a', 'a and b', 'a, b and c'; of very many, the first ones."""
+    if len(texts) > most:
+        texts = [*texts[: most - 1], f"{len(texts) - most + 1} others"]
+    return " and ".join(part for part in (", ".join(texts[:-1]), texts[-1]) if part)

@@ -1,0 +1,109 @@
+"""However one process ends, all end, and one line says which, where and why."""
+
+import platform
+import re
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from mpi.launching import Run, Started, launch
+
+PROGRAM = Path(__file__).with_name("ending.py")
+HOST = re.escape(platform.node())
+EXPECTED = "expected the same of all; all processes end"
+
+WAYS = [
+    ("is_killed", 4, 3, "WHO was killed by SIGKILL, by somebody or for lack of memory"),
+    ("is_killed", 2, 0, "WHO was killed by SIGKILL, by somebody or for lack of memory"),
+    ("is_killed", 3, 1, "WHO was killed by SIGKILL, by somebody or for lack of memory"),
+    ("raises", 2, 1, "WHO: ValueError: no such thing"),
+    ("raises", 3, 0, "WHO: ValueError: no such thing"),
+    ("raises_in_an_exchange", 3, 2, "WHO: ValueError: no such thing"),
+    ("exits_at_once", 2, 1, "WHO ended without a goodbye, with status 3"),
+    ("exits_with_0", 2, 1, "WHO ended without a goodbye, with status 0"),
+    ("segfaults", 2, 0, "WHO crashed by SIGSEGV"),
+    ("is_terminated", 3, 1, "WHO was ended by SIGTERM"),
+    ("is_interrupted", 2, 1, "WHO: KeyboardInterrupt"),
+    ("leaves_a_child", 2, 1, "WHO ended without a goodbye, with status 3"),
+]
+OUT_OF_STEP = [
+    (
+        "exits",
+        2,
+        1,
+        "rank 0 of 2 on HOST is at step 5, rank 1 on HOST is at the end of the program",
+    ),
+    (
+        *("returns", 4, 0),
+        "rank 0 of 4 on HOST is at the end of the program, ranks 1 to 3 on HOST are at step 5",
+    ),
+    ("takes_a_step_less", 2, 1, "rank 0 of 2 on HOST is at step 5, rank 1 on HOST is at step 6"),
+    (
+        *("takes_a_step_more", 3, 1),
+        "rank 1 of 3 on HOST is at step 5, ranks 0 and 2 on HOST are at step 6",
+    ),
+    (
+        *("gives_another_value", 3, 2),
+        "at step 5, rank 2 of 3 on HOST has 7, ranks 0 and 1 on HOST have 0",
+    ),
+    (
+        *("sends_another_length", 2, 1),
+        "at sums, rank 0 of 2 on HOST has 100000, rank 1 on HOST has 50000",
+    ),
+]
+
+
+def ended(run: Run, line: str) -> None:
+    """All ended by themselves, with an exit status, this one line, and nobody left."""
+    if "with status 0" not in line:  # of which mpiexec of MPICH may make its own status
+        assert run.status != 0
+    assert run.status != -signal.SIGKILL, "it was still there"
+    assert len(run.ours) == 1, run.err
+    assert re.fullmatch(f"nn.distributed: {line}", run.ours[0]), run.err
+    assert run.left == []
+
+
+@pytest.mark.parametrize(("way", "ranks", "chosen", "reason"), WAYS)
+def test_one_process_ends_all(way, ranks, chosen, reason):
+    run = launch(PROGRAM, ranks, way, chosen, limit=30)
+    who = f"rank {chosen} of {ranks} on {HOST}"
+    ended(run, f"{reason.replace('WHO', who)}; all processes end")
+    shown = run.err.count("Traceback (most recent call last)")
+    assert shown == ("Error" in reason or "Interrupt" in reason), run.err
+    assert run.seconds < 10
+
+
+@pytest.mark.parametrize(("way", "ranks", "chosen", "line"), OUT_OF_STEP)
+def test_processes_that_do_not_do_the_same_end(way, ranks, chosen, line):
+    run = launch(PROGRAM, ranks, way, chosen, limit=30)
+    ended(run, f"{line.replace('HOST', HOST)}: {EXPECTED}")
+    assert "Traceback" not in run.err
+    assert run.seconds < 10
+
+
+def test_of_many_that_raise_the_first_speaks():
+    run = launch(PROGRAM, 4, "all_raise", 0, limit=30)
+    ended(run, rf"rank (\d) of 4 on {HOST}: ValueError: of rank \1; all processes end")
+    assert run.err.count("Traceback") == 1
+
+
+@pytest.mark.parametrize("way", ["none", "stops_for_a_while"])
+def test_at_the_normal_end_nothing_is_said(way):
+    """And a process that was stopped for some time was not taken for dead."""
+    run = launch(PROGRAM, 3, way, 1, check=True)
+    assert run.out.split() == ["started"] * 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_mpiexec_ends_all(number):
+    with Started(PROGRAM, 3, "none", 0) as run:
+        for _ in range(3):
+            assert run.process.stdout.readline() == "started\n"
+        run.process.send_signal(number)
+        began = time.monotonic()
+        found = run.end(30)
+        assert time.monotonic() - began < 10
+    assert len(found.ours) == 1, found.err
+    assert found.status != 0
+    assert found.left == []

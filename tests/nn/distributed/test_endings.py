@@ -1,0 +1,211 @@
+"""What the processes say when they end, and who says it, without MPI."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+import nn.distributed
+from nn.distributed import endings, watcher
+from nn.distributed.addresses import addresses, machine
+
+HOSTS = ["a", "a", "b", "b"]
+
+
+@pytest.mark.parametrize(
+    ("doing", "line"),
+    [
+        (
+            [("step 5", 0), ("step 5", 0), ("step 5", 0), ("the end of the program", 0)],
+            "rank 3 of 4 on b is at the end of the program, ranks 0 to 2 on a and b are at step 5: "
+            "expected the same of all",
+        ),
+        (
+            [("step 5", 0), ("step 6", 0), ("step 5", 0), ("step 6", 0)],
+            "ranks 0 and 2 of 4 on a and b are at step 5, ranks 1 and 3 on a and b are at step 6: "
+            "expected the same of all",
+        ),
+        (
+            [("order", 8), ("order", 8), ("order", 7), ("order", 8)],
+            "at order, rank 2 of 4 on b has 7, ranks 0, 1 and 3 on a and b have 8: "
+            "expected the same of all",
+        ),
+        (
+            [("order", 8), ("order", 7), ("order", 6), ("step 5", 0)],
+            "rank 3 of 4 on b is at step 5, ranks 0 to 2 on a and b are at order: "
+            "expected the same of all",
+        ),
+    ],
+)
+def test_a_line_says_what_each_group_of_processes_does(doing, line):
+    assert endings.disagreement(HOSTS, doing) == line
+
+
+def test_a_line_about_very_many_processes_is_short():
+    hosts = [f"node{rank // 8}" for rank in range(2048)]
+    doing = [("step 5" if rank % 2 else "step 6", 0) for rank in range(2048)]
+    line = endings.disagreement(hosts, doing)
+    assert "ranks 0, 2, 4, 6, 8 and 1019 others of 2048 on node0, node1" in line
+    assert len(line) < 300
+
+
+def test_addresses_are_those_that_others_can_use():
+    found = addresses()
+    assert len(found) == len(set(found))
+    for each in found:
+        family = socket.AF_INET6 if ":" in each else socket.AF_INET
+        socket.inet_pton(family, each)
+        assert not each.startswith(("127.", "fe80:"))
+    assert machine() == machine()
+
+
+def test_without_a_launcher_a_program_is_alone(monkeypatch):
+    for name in (*nn.distributed.processes.SIZES, *nn.distributed.processes.RANKS):
+        monkeypatch.delenv(name, raising=False)
+    assert nn.distributed.start().size == 1
+    monkeypatch.setenv("PMI_SIZE", "1")
+    assert nn.distributed.start().size == 1
+
+
+def test_several_processes_need_mpi4py(monkeypatch):
+    monkeypatch.setenv("PMI_SIZE", "2")
+    monkeypatch.setitem(sys.modules, "mpi4py", None)
+    with pytest.raises(ImportError, match=r"several .* need mpi4py .* pip install 'tinygrad-lite"):
+        nn.distributed.start()
+
+
+class Watched:
+    """The watcher as a program, and what it says to processes that are threads of this one."""
+
+    def __init__(self, size: int) -> None:
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.place = listener.getsockname()
+        self.program = subprocess.Popen(
+            [sys.executable, "-I", "-S", watcher.__file__],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=[listener.fileno()],
+            text=True,
+        )
+        hosts = HOSTS[:size]
+        given = {"hosts": hosts, "processes": {}, "token": "t", "listener": listener.fileno()}
+        self.program.stdin.write(json.dumps(given) + "\n")
+        self.program.stdin.close()
+        self.program.stdin = None
+        listener.close()
+        self.all = [self.connected(rank=rank, token="t") for rank in range(size)]
+
+    def connected(self, **message):
+        connection = watcher.Connection(socket.create_connection(self.place))
+        connection.send(**message)
+        return connection
+
+    def end(self) -> str:
+        _, err = self.program.communicate(timeout=30)
+        assert self.program.returncode == 0
+        return err
+
+    def __enter__(self):
+        assert [each.receive() for each in self.all] == [[{"welcome": True}]] * len(self.all)
+        return self
+
+    def __exit__(self, *error):
+        for each in self.all:
+            each.stream.close()
+        self.program.kill()
+        self.program.communicate()
+
+
+def test_the_watcher_is_silent_if_all_say_goodbye():
+    with Watched(2) as watched:
+        for each in watched.all:
+            each.send(bye=True)
+            each.stream.close()
+        assert watched.end() == ""
+
+
+def test_a_connection_that_closes_without_a_goodbye_is_a_death():
+    with Watched(3) as watched:
+        watched.all[1].send(bye=True)
+        watched.all[1].stream.close()
+        watched.all[2].stream.close()
+        assert watched.all[0].receive() == [{"end": True}]
+        watched.all[0].stream.close()
+        line = "rank 2 of 3 on b died: it was killed, or crashed; all processes end"
+        assert watched.end() == f"nn.distributed: {line}\n"
+
+
+def test_the_first_that_fails_may_print_and_the_line_follows():
+    with Watched(3) as watched:
+        watched.all[1].send(fails="ValueError: no")
+        assert watched.all[1].receive() == [{"granted": True}]
+        watched.all[0].send(fails="ValueError: neither")
+        assert watched.all[0].receive() == [{"granted": False}]
+        watched.all[1].send(printed=True)
+        for each in watched.all:
+            assert each.receive() == [{"end": True}]
+            each.stream.close()
+        line = "rank 1 of 3 on a: ValueError: no; all processes end"
+        assert watched.end() == f"nn.distributed: {line}\n"
+
+
+def test_a_death_comes_before_the_errors_of_mpi_that_it_causes():
+    with Watched(3) as watched:
+        watched.all[1].send(fails="Exception: MPI_ERR_OTHER", by_mpi=True)
+        time.sleep(0.1)
+        watched.all[2].stream.close()
+        assert watched.all[1].receive() == [{"end": True}]
+        for each in watched.all:
+            each.stream.close()
+        assert watched.end().startswith("nn.distributed: rank 2 of 3 on b died: ")
+
+
+def test_who_does_not_know_the_token_is_not_heard():
+    with Watched(1) as watched:
+        for message in ({"rank": 0, "token": "u"}, {"rank": "0", "token": "t"}, {}):
+            stranger = watched.connected(**message)
+            assert stranger.receive() is None
+            stranger.stream.close()
+        watched.all[0].send(bye=True)
+        assert watched.end() == ""
+
+
+def test_a_process_connects_to_the_address_that_answers():
+    def answers(listener):
+        stream, _ = listener.accept()
+        with stream:
+            connection = watcher.Connection(stream)
+            assert connection.receive() == [{"token": "t"}]
+            connection.send(welcome=True)
+            stream.recv(1)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=answers, args=[listener])
+        thread.start()
+        port = listener.getsockname()[1]
+        places = ["127.0.0.9", "::1", "127.0.0.1", "not an address"]
+        connection = endings.first_to_answer(places, port, {"token": "t"})
+        assert connection
+        assert connection.stream.getpeername()[0] == "127.0.0.1"
+        connection.stream.close()
+        thread.join()
+    assert endings.first_to_answer(["127.0.0.1"], port, {}) is None
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc here")
+def test_how_a_process_ended_is_read_before_anybody_waits_for_it():
+    program = subprocess.Popen([sys.executable, "-c", "import os; os._exit(3)"])
+    member = watcher.Member(0, 1, "a")
+    member.number, member.process = program.pid, os.pidfd_open(program.pid)
+    try:
+        os.waitid(os.P_PID, program.pid, os.WEXITED | os.WNOWAIT)
+        assert watcher.how_it_died(member) == "ended without a goodbye, with status 3"
+    finally:
+        os.close(member.process)
+        program.wait()
