@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from nn._processes import Processes, current, enter
+from tinygrad_lite import generator
 
 
 class Disagreed(Exception):
@@ -90,6 +91,7 @@ def ranks(size: int, work: Callable[[], Any], chunks: int | None = None) -> list
     """
     if not hasattr(os, "fork"):
         pytest.skip("there is no fork")
+    generator.current()  # the same state in all, as `nn.distributed.start` sees to
     ends, children = [], []
     for rank in range(size):
         ours, theirs = Pipe()

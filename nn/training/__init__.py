@@ -25,6 +25,8 @@ from .snapshots import Snapshot
 # What these are made of.
 # interrupts, command_line, report: _output.py, lines on stdout and stderr; _folder.py, --out
 # progress: _contention.py, other programs on the same cores
+# report: _shares.py, values of steps from several parts of a batch; _report_state.py, of a snapshot
+# report, snapshots: _leading.py, what one of several processes does for all
 # snapshots, progress: _environment.py, threads and versions that bits depend on
 __all__ = [
     "Best",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tinygrad_lite import files
 
-from ._output import FULL, complain, fail
+from ._output import FULL, fail, remark
 
 try:
     import fcntl
@@ -31,7 +31,7 @@ class Folder:
     writes it into another folder.
     """
 
-    def __init__(self, out: str, names: Sequence[str], snapshot: str, resume: bool) -> None:
+    def __init__(self, out: str | Path, names: Sequence[str], snapshot: str, resume: bool) -> None:
         self.first = Path(os.path.expanduser(out))
         self.path: Path | None = self.first
         self.others = _other_folders()
@@ -75,9 +75,7 @@ class Folder:
         self.path = next(self.others, None)
         if self.path is not None and self.path not in self.made:
             self.made.append(self.path)
-        complain(
-            f"{error}" + (f"; continuing in {files.printable(self.path)}" if self.path else "")
-        )
+        remark(f"{error}" + (f"; continuing in {files.printable(self.path)}" if self.path else ""))
 
     def write(self, name: str, write: Callable[[Path], object]) -> None:
         """Call `write(path)` for a file of this name, in the first folder where that succeeds."""
@@ -89,8 +87,28 @@ class Folder:
             else:
                 self.note(name)
                 return
-        complain(f"{name} is lost: no folder has room for it")
+        remark(f"{name} is lost: no folder has room for it")
         self.path, self.others = self.first, iter(self.made[:])  # a smaller file may still fit
+
+    def write_again(self, name: str, content: bytes, where: Path | None) -> None:
+        """Write a file that should have this content, and be in the current folder.
+
+        where: the folder that it was written into until now, perhaps not all of it; None for none.
+        """
+        try:
+            size = -1 if where is None else (where / name).stat().st_size
+        except OSError:
+            size = -1
+        complete = size >= len(content)
+
+        def write(path: Path) -> None:
+            with files.replacing(path, "metrics") as file:
+                file.write(content)
+
+        if where is not None and not complete:
+            self.used[where].remove(name)
+        if not complete or self.path != where:
+            self.write(name, write)
 
     def note(self, name: str) -> None:
         """Note that the current folder has a file of this name."""

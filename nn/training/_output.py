@@ -6,17 +6,22 @@ import sys
 from contextlib import suppress
 from typing import Any, NoReturn, TextIO
 
+from .._processes import current
+from ._leading import is_told
+
 live: list[Any] = []  # the bars of tqdm on the screen, above which a line has to be printed
 FULL = (errno.ENOSPC, errno.EDQUOT)  # no room on a disk
 UNUSABLE = 2  # exit status: a wrong command line, data or a folder that cannot be used
 
 
 def tell(line: str) -> None:
-    """Print a line on stdout.
+    """Print a line on stdout; of several processes, only the leading one does.
 
     If that fails, as into a log on a full disk, this line and all later ones go to stderr.
     BrokenPipeError is raised: nobody reads any more, and `run` ends the program.
     """
+    if not current().leads:
+        return
     try:
         _print(line, sys.stdout)
     except BrokenPipeError:
@@ -26,6 +31,25 @@ def tell(line: str) -> None:
         sys.stdout = sys.stderr
         complain(f"standard output: {error.strerror or error}; further lines come here")
         complain(line)
+
+
+def remark(line: str) -> None:
+    """Print a line on stderr; of several processes, only the leading one does."""
+    if current().leads:
+        complain(line)
+
+
+def accuse(reason: str, error: BaseException | None = None) -> None:
+    """Print why this process ends, on stderr, with its name if it is one of several.
+
+    error: the reason; nothing is printed if it arose in the leading process, which prints it.
+    """
+    processes = current()
+    if error is not None and is_told(error):
+        return
+    if processes.size > 1:
+        reason = f"rank {processes.rank} of {processes.size} on {processes.host}: {reason}"
+    complain(reason)
 
 
 def complain(line: str) -> None:
@@ -49,9 +73,9 @@ def is_terminal(stream: Any) -> bool:
     return hasattr(stream, "isatty") and bool(stream.isatty())
 
 
-def fail(reason: str) -> NoReturn:
+def fail(reason: str, error: BaseException | None = None) -> NoReturn:
     """End the program with one line and status 2; 1 means that a target was missed."""
-    complain(reason)
+    accuse(reason, error)
     sys.exit(UNUSABLE)
 
 

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from tinygrad_lite import files
 
-from ._output import UNUSABLE, complain, fail
+from ._output import UNUSABLE, accuse, fail
 
 MOST = 2**31 - 1  # of anything that is counted
 # In the order in which --help lists them; the program's own options come between the two groups.
@@ -26,17 +26,20 @@ LAST = {
     "data": "file or folder with the data",
     "out": "keep weights, metrics, pictures and a snapshot in this folder, in place of those of an "
     "earlier run",
+    "distributed": "one of several processes that train one model, started by mpiexec",
+    "chunks": "cut each batch into so many parts, for the same bits with any number of processes",
     "capture": "replay the step as a recorded list of array operations: the same bits, sooner",
     "resume": "resume from the snapshot in --out, to the same bits; if there is none, start",
     "target": "exit status 1 below this score",
     "quiet": "print the last line only",
 }
 KINDS: dict[str, type] = {
-    **dict.fromkeys(("epochs", "batch_size", "seed"), int),
+    **dict.fromkeys(("epochs", "batch_size", "seed", "chunks"), int),
     **dict.fromkeys(("lr", "target"), float),
     **dict.fromkeys(("data", "out"), str),
-    **dict.fromkeys(("resume", "quiet", "capture"), bool),
+    **dict.fromkeys(("resume", "quiet", "capture", "distributed"), bool),
 }
+RANKS = ("PMI_RANK", "PMIX_RANK", "PALS_RANKID")  # set by mpiexec and others in each process
 METAVARS = {"data": "PATH", "out": "DIR"}  # the value in --help
 REQUIRED: Any = object()  # a default that the program has to give
 
@@ -70,8 +73,9 @@ def arguments(
     description: what the program does; --help shows its first line.  `__doc__` is what one passes.
     epochs, batch_size, lr, seed, data, target, and every other keyword: an option, named
         --batch-size for `batch_size`.  Its value is the default, or a tuple: the default, the text
-        that --help shows, and what is allowed.  Without a text those above have one, and so has
-        `capture=False`, for programs that may pass their step to `tinygrad_lite.capture`.
+        that --help shows, and what is allowed.  Without a text those above have one, and so have
+        `capture=False`, for programs that may pass their step to `tinygrad_lite.capture`, and
+        `distributed=False` and `chunks=None`, for those that call `nn.distributed.data_parallel`.
     without: standard options that the program does not have: ("batch_size", "data") if it makes
         its data and has no batches.  Without "out" there is no --resume either.
     argv: the arguments; None takes those of the program.  In a notebook pass a list.
@@ -118,7 +122,8 @@ def arguments(
         if path is not None:
             setattr(args, name, os.path.expanduser(path))
     if "data" in args and args.data is not None and not os.path.exists(args.data):
-        parser.error(f"--data: {files.printable(args.data)} does not exist")
+        accuse(f"{parser.prog}: error: --data: {files.printable(args.data)} does not exist")
+        sys.exit(UNUSABLE)  # each process says so: their machines may differ
     if "resume" in args and args.resume and args.out is None:
         parser.error("--resume: the snapshot is in the folder that --out names; pass that too")
     return args
@@ -144,7 +149,7 @@ def about(option: str, *, strict: bool = False) -> Iterator[None]:
     except BrokenPipeError:
         raise
     except (OSError, ValueError, ImportError, UserWarning) as error:
-        fail(f"{option}: {files.printable(error, 1000)}")
+        fail(f"{option}: {files.printable(error, 1000)}", error)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -158,8 +163,15 @@ class _Parser(argparse.ArgumentParser):
             near = get_close_matches(word, options, 1, 0.7)
             fix = f"; did you mean {near[0]}?" if near else "; --help lists the options"
             words = f"{files.printable(words)}: no such option{fix}"
-        complain(f"{self.prog}: error: {words}")
+        if not _follows():
+            accuse(f"{self.prog}: error: {words}")
         sys.exit(UNUSABLE)
+
+
+def _follows() -> bool:
+    """Whether another process that mpiexec started reads the same command line, and says so."""
+    ranks = {os.environ.get(name, "0") for name in RANKS}
+    return "--distributed" in sys.argv and ranks != {"0"}
 
 
 def _add_option(parser: argparse.ArgumentParser, name: str, value: Any) -> None:

@@ -24,7 +24,9 @@ from typing import Any, TextIO
 
 from tinygrad_lite import arguments, files
 
-from ._output import FULL, UNUSABLE, complain, discard, is_terminal
+from .._processes import current
+from ._leading import is_told
+from ._output import FULL, UNUSABLE, accuse, discard, is_terminal, remark
 
 STOPPED = 130  # the exit status that a shell gives a program that Ctrl-C ended
 NO_READER = 141  # and one that wrote into a pipe that nobody reads
@@ -43,6 +45,9 @@ def run(main: Callable[[], int | None]) -> int:
     - stdin, stdout or stderr is closed (`>&-`): what it would have shown is lost, nothing else.
     - There is no memory left, or no room on the disk; or a file, which the line names, cannot be
       read or written: the reason, status 2.
+
+    Of several processes, the leading one prints these lines; the last kind is printed by the one
+    where it arose, with its rank.
 
     Other errors are bugs: they keep their traceback.  SystemExit is not caught.  A warning takes
     one line.
@@ -65,10 +70,10 @@ def run(main: Callable[[], int | None]) -> int:
         return 0 if status is None else _checked(status)
     except MemoryError as error:
         said, reason = "this needs more memory than there is", _reason(error)
-        complain(reason if said in reason else f"{said}: {reason}".rstrip(": "))
+        accuse(reason if said in reason else f"{said}: {reason}".rstrip(": "), error)
         return UNUSABLE
     except KeyboardInterrupt as stop:
-        complain("\rstopped" if is_terminal(sys.stderr) else "stopped")  # over the ^C
+        remark("\rstopped" if is_terminal(sys.stderr) else "stopped")  # over the ^C
         return stop.status if isinstance(stop, Stopped) else STOPPED
     except BrokenPipeError:
         left = [stream for stream in (sys.stdout, sys.stderr) if _has_no_reader(stream)]
@@ -80,8 +85,12 @@ def run(main: Callable[[], int | None]) -> int:
     except OSError as error:
         if error.filename is None and error.errno is not None and error.errno not in FULL:
             raise
-        complain(_reason(error) or type(error).__name__)
+        accuse(_reason(error) or type(error).__name__, error)
         return UNUSABLE
+    except Exception as error:
+        if not is_told(error):
+            raise
+        return 1  # as after a traceback, which the leading process prints
     finally:
         atexit.unregister(_ignore_ctrl_c)
         atexit.register(_ignore_ctrl_c)
@@ -119,7 +128,7 @@ def _show_warning(
     said = files.printable(message, 1000)
     if not issubclass(category, UserWarning):
         said = f"{category.__name__}: {said} ({files.printable(filename)}:{lineno})"
-    complain(said)
+    remark(said)
 
 
 def _hand_over() -> None:
@@ -191,7 +200,9 @@ class Stop:
                 ...
                 stop.check()
 
-    number: that of the signal; 0 if there was none.
+    number: that of the signal; 0 if there was none.  Of several processes one may get it alone:
+        then all learn of it in the same exchange, as that of the gradients, and for all it is a
+        number from then on (SIGINT where no signal came).
 
     The next signal has its usual effect: a second Ctrl-C raises KeyboardInterrupt at once, a
     second SIGTERM ends the program.  After the block, every signal has its usual effect.
@@ -202,7 +213,9 @@ class Stop:
     """
 
     def __init__(self) -> None:
-        self.number = 0
+        self.noted = 0  # the number of the signal that this process got
+        processes = current()
+        processes.asks_to_stop = processes.stops = False
         self.process = os.getpid()
         usual: dict[int, Any] = {
             signal.SIGINT: signal.default_int_handler,
@@ -226,7 +239,16 @@ class Stop:
         if os.getpid() != self.process:  # a worker, to be ended
             signal.raise_signal(number)
         else:
-            self.number = number
+            self.noted = number
+            current().asks_to_stop = True
+
+    @property
+    def number(self) -> int:
+        """The number of the signal, once all processes know of it."""
+        processes = current()
+        if processes.size == 1:
+            return self.noted
+        return (self.noted or int(signal.SIGINT)) if processes.stops else 0
 
     def end(self) -> None:
         """Give every signal its usual effect again."""
@@ -236,10 +258,10 @@ class Stop:
 
     def check(self) -> None:
         """Raise Stopped, a KeyboardInterrupt, if a signal came; for the end of a step."""
-        if self.number:
-            raise Stopped(self.number)
+        if number := self.number:
+            raise Stopped(number)
 
     @property
     def status(self) -> int:
         """The exit status that a signal calls for; 0 for Ctrl-C, after which a run is complete."""
-        return 128 + self.number if self.number not in (0, signal.SIGINT) else 0
+        return 128 + self.noted if self.noted not in (0, signal.SIGINT) else 0

@@ -10,8 +10,9 @@ from typing import Any
 
 from tinygrad_lite import arguments, files, locks
 
+from .._processes import current
 from ._contention import Contention
-from ._output import complain, is_terminal, live, tell
+from ._output import is_terminal, live, remark, tell
 
 INTERVAL = 0.1  # seconds between two changes of the live line
 USUAL = 80  # columns, on a terminal that does not know
@@ -31,7 +32,8 @@ class Progress:
     unit: what is counted, in the plural.
     name: shown in front until there are values.
     initial: the number of units that are done already, as after a resume.
-    quiet: show nothing, and let `write` print nothing.
+    quiet: show nothing, and let `write` print nothing.  So it is in all but the leading one of
+        several processes.
 
     On a terminal and in a notebook there is a live line, drawn by tqdm; it changes ten times a
     second at most, and is removed at the end.  In a pipe, in a file, on a terminal that cannot move
@@ -53,13 +55,13 @@ class Progress:
         if total is not None:
             total = arguments.integer(total, "Progress: total", least=0)
         self.done = arguments.integer(initial, "Progress: initial", least=0)
-        self.quiet = arguments.flag(quiet, "Progress: quiet")
+        self.quiet = arguments.flag(quiet, "Progress: quiet") or not current().leads
         self.waiting = 0  # units that the live line does not show yet
         self.values: dict[str, Any] = {}
         self.shown_at = 0.0
         self.turns = locks.ProcessLock()  # an interrupted thread may write a line
         self.contention = Contention()
-        self.bar = None if quiet else _live_line(total, unit, name, self.done)
+        self.bar = None if self.quiet else _live_line(total, unit, name, self.done)
         if self.bar is not None:
             live.append(self.bar)
 
@@ -104,7 +106,7 @@ class Progress:
         """Update the live line, and give advice if other programs use the cores."""
         self.shown_at = time.perf_counter()
         if not self.quiet and (advice := self.contention.advice()):
-            complain(advice)
+            remark(advice)
         if self.bar is not None:
             self._on_bar(self._draw)
             self.waiting = 0

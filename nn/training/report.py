@@ -1,5 +1,6 @@
 """Report: the lines, records, files and signals of a training program, and its resume."""
 
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -12,20 +13,24 @@ from tinygrad_lite import arguments, files
 
 from .._processes import current
 from ._folder import Folder
-from ._output import complain, fail, tell
+from ._leading import by_leading
+from ._output import fail, remark, tell
+from ._report_state import checked_state, misses, plain
+from ._shares import Shares
 from .command_line import about
 from .interrupts import Stop, Stopped
 from .metrics import Metrics
 from .metrics._lines import text
 from .progress import Progress, in_words
 from .snapshots import Snapshot
+from .snapshots._part import gather_states
 
 METRICS, SNAPSHOT = "metrics.jsonl", "snapshot.safetensors"
 KEPT = ("weights.safetensors", "curves.png", "confusion.png", "mistakes.png", "filters.png")
 PICTURES = (".png", ".pdf", ".svg")
-# Options that change no number of a run: it may be resumed with others.
-ASIDE = ("data", "out", "resume", "target", "quiet", "capture")
-LARGEST = 1 << 62  # a count in a state
+# Options that change no number of a run: it may be resumed with others.  (`chunks` is none of them:
+# it decides what dropout draws, and the order in which gradients are added.)
+ASIDE = ("data", "out", "resume", "target", "quiet", "capture", "distributed")
 
 
 class Report:
@@ -75,6 +80,12 @@ class Report:
     `epoch` raises `Stopped`, a KeyboardInterrupt, so that a step is never interrupted.  A second
     one takes effect at once.
 
+    Of several processes that train together (see `nn.distributed`), all call the same methods, and
+    the leading one alone prints, and has a folder.  Values of steps are means over the rows of all;
+    those given to `epoch` are taken as they are.  `step` is called for each part of a batch that a
+    process has, and counts one step at the last.  After a signal to any, all raise `Stopped` at the
+    end of the same step.
+
     A full disk does not stop the training: a file for which there is no room is written into
     another folder, or lost, and a line on stderr says so.
 
@@ -111,25 +122,32 @@ class Report:
         self.snapshot: Snapshot | None = None
         self.parts: dict[str, Any] = {}
         self.config: dict[str, Any] = {}
-        self.wants_resume = resume or current().restarted
-        self.folder = None if out is None else self._opened(out, kept)
+        self.processes = current()
+        self.wants_resume = resume or self.processes.restarted
+        self.shares = Shares(self.processes)
+        if out is not None:
+            out = os.path.expanduser(files.checked_path(out, "Report: out"))
+        self.where = None if out is None else Path(out)
+        self.folder: Folder | None = None
+        self.metrics = Metrics()
+        by_leading("the folder of --out", lambda: self._open(kept, tensorboard))
         self.records_folder = None if self.folder is None else self.folder.path
-        with about("--out"):
-            self.metrics = Metrics(
-                self.records_folder and self.records_folder / METRICS, tensorboard
-            )
-        if self.folder is not None:
-            self.folder.note(METRICS)
         self.progress = self._new_progress()
         self.stop = Stop()
         self.since = time.perf_counter()
 
-    def _opened(self, out: files.FilePath, kept: Sequence[str]) -> Folder:
-        """The folder; what its files need is checked here, before the training."""
-        path = files.checked_path(out, "Report: out")
-        if any(name.endswith(PICTURES) for name in kept) and find_spec("matplotlib") is None:
-            fail("--out: the package matplotlib is missing; pip install 'tinygrad-lite[train]'")
-        return Folder(path, (METRICS, SNAPSHOT, *kept), SNAPSHOT, self.wants_resume)
+    def _open(self, kept: Sequence[str], tensorboard: files.FilePath | None) -> None:
+        """The folder and the records; what files need is checked here, before the training."""
+        if self.where is not None:
+            if any(name.endswith(PICTURES) for name in kept) and find_spec("matplotlib") is None:
+                fail("--out: the package matplotlib is missing; pip install 'tinygrad-lite[train]'")
+            names = (METRICS, SNAPSHOT, *kept)
+            self.folder = Folder(self.where, names, SNAPSHOT, self.wants_resume)
+        path = None if self.folder is None else self.folder.path
+        with about("--out"):
+            self.metrics = Metrics(path and path / METRICS, tensorboard)
+        if self.folder is not None:
+            self.folder.note(METRICS)
 
     def _new_progress(self) -> Progress:
         total = self.epochs * self.rows
@@ -163,22 +181,44 @@ class Report:
     def step(self, rows: int, **values: Any) -> None:
         """Note one training step: its number of rows, and values that are means over them.
 
+        With several processes, the rows and the values are those of this process's part.
+
         Raises Stopped, a KeyboardInterrupt, if a signal came.
         """
         rows = arguments.integer(rows, "Report.step: rows", least=0)
-        numbers = {name: _plain(name, value) for name, value in values.items()}
+        numbers = {name: plain(name, value) for name, value in values.items()}
+        part = self.processes.part
+        if self.processes.size > 1 or (part is not None and part.parts > 1):
+            self.shares.add(rows, numbers, part)
+            if part is not None and not part.last:
+                return
+            rows = self.shares.end_step(part)
+            if self.processes.size == 1 or (self.taken + 1) % self.every == 0:
+                self._gather(f"the values of step {self.taken + 1}")
+        else:
+            self.seen += rows
+            for name, value in numbers.items():
+                self._add(name, value, value * rows, rows)
         self.taken += 1
-        self.seen += rows
-        for name, value in numbers.items():
-            total = self.totals.setdefault(name, [0.0, 0])
-            total[0] += value * rows
-            total[1] += rows
-            self.recent.setdefault(name, deque(maxlen=self.every)).append(value)
         if self.taken % self.every == 0:
             epoch = self.seen / self.rows if self.rows else 0.0
             self.metrics.add("step", step=self.taken, epoch=epoch, **self._recently())
         self.progress.update(rows, **(self._recently() if self.progress.live else {}))
         self.stop.check()
+
+    def _add(self, name: str, mean: float, total: float, rows: int) -> None:
+        """Count a value of one step."""
+        sums = self.totals.setdefault(name, [0.0, 0])
+        sums[0] += total
+        sums[1] += rows
+        self.recent.setdefault(name, deque(maxlen=self.every)).append(mean)
+
+    def _gather(self, what: str) -> None:
+        """Count the rows and values of all processes since the last time."""
+        for rows, values in self.shares.gathered(what):
+            self.seen += rows
+            for name, value in values.items():
+                self._add(name, *value)
 
     def epoch(self, **values: Any) -> None:
         """Note the end of an epoch, with values such as a held-out accuracy.
@@ -186,10 +226,12 @@ class Report:
         Raises Stopped, a KeyboardInterrupt, if a signal came.
         """
         numbers = {  # a count, as of errors, stays one
-            name: value if type(value) is int else _plain(name, value)
+            name: value if type(value) is int else plain(name, value)
             for name, value in values.items()
         }
         self.finished += 1
+        if self.processes.size > 1:
+            self._gather(f"the end of epoch {self.finished}")
         seconds = self.seconds + time.perf_counter() - self.since
         rate = (self.seen - self.seen_before) / max(seconds, 1e-9)
         numbers = {name: total / (n or 1) for name, (total, n) in self.totals.items()} | numbers
@@ -236,15 +278,23 @@ class Report:
 
         A score misses it from below; with lower_is_better, as for an error, from above; nan misses
         it in both cases.  After SIGTERM the status is 143, after SIGHUP 129, whatever the score.
+
+        In several processes it is the same: by the score of the leading one, and a signal to any.
         """
-        if self.stop.status:
-            return self.stop.status
-        if score is None or (score <= target if lower_is_better else score >= target):
-            return 0
-        side = "above" if lower_is_better else "below"
-        said = f"{side} the target of" if score == score else "not a number, where the target is"
-        complain(f"that is {said} {target:g}{unit}, so the status is 1")
-        return 1
+        ended = self.stop.status
+        if self.processes.size > 1:
+            found = self.processes.gather("the exit status", str(ended).encode())
+            ended = max(map(int, found))
+        if ended:
+            return ended
+
+        def judge() -> bytes:
+            missed = misses(score, target, lower_is_better)
+            if missed:
+                remark(f"that is {missed} {target:g}{unit}, so the status is 1")
+            return b"1" if missed else b"0"
+
+        return int(by_leading("the exit status", judge))
 
     # Files
 
@@ -260,20 +310,28 @@ class Report:
         """
         self.parts = {**parts, "report": self, "metrics": self.metrics}
         self.config = {name: x for name, x in (config or {}).items() if name not in ASIDE}
-        if self.folder is None or not self.wants_resume:
+        if self.where is None or not self.wants_resume:
             return None
-        where = files.printable(self.folder.first)
-        if not self.folder.resumes:
+        where = files.printable(self.where)
+        folder = self.folder
+        found = by_leading("--resume", lambda: b"found" if folder and folder.resumes else b"")
+        if not found:
             self.say(f"there is no snapshot in {where}: starting with the first step")
             return None
         with about("--resume"):
-            values = self._snapshot(self.folder.first / SNAPSHOT).resume()
-        self.folder.note(SNAPSHOT)
+            values = self._snapshot(self.where / SNAPSHOT).resume()
+        if folder is not None:
+            folder.note(SNAPSHOT)
         self.say(f"resuming in {where} after step {self.taken} of {self.epochs * self.steps}")
         return values
 
     def save(self, **values: Any) -> None:
         """Write the snapshot, with these values besides the parts; nothing without a folder."""
+        if self.where is not None:
+            gather_states(self.parts.values())
+            by_leading(f"the snapshot after step {self.taken}", lambda: self._save(values))
+
+    def _save(self, values: dict[str, Any]) -> None:
         if self.folder is not None:
             self.folder.write(SNAPSHOT, lambda path: self._snapshot(path).save(**values))
 
@@ -294,25 +352,7 @@ class Report:
     def _keep_metrics(self, folder: Folder) -> None:
         """Write the records again if some found no room, or if other files had to go elsewhere."""
         self.metrics.close()
-        content = text(self.metrics.records())
-        try:
-            size = (
-                -1
-                if self.records_folder is None
-                else (self.records_folder / METRICS).stat().st_size
-            )
-        except OSError:
-            size = -1
-        complete = size >= len(content)
-
-        def write(path: Path) -> None:
-            with files.replacing(path, "metrics") as file:
-                file.write(content)
-
-        if self.records_folder is not None and not complete:
-            folder.used[self.records_folder].remove(METRICS)
-        if not complete or folder.path != self.records_folder:
-            folder.write(METRICS, write)
+        folder.write_again(METRICS, text(self.metrics.records()), self.records_folder)
 
     def close(self) -> None:
         """Remove the live line, close the files, and restore the signals."""
@@ -323,6 +363,10 @@ class Report:
         self.stop.end()
 
     # State
+
+    def gather_state(self) -> None:
+        """Count what the processes have not put together yet; called in all, for a snapshot."""
+        self._gather(f"the values up to step {self.taken}")
 
     def state_dict(self) -> dict[str, Any]:
         """Counts and sums, so that lines and records after a resume are those of one run."""
@@ -338,7 +382,7 @@ class Report:
 
         Errors: ValueError if it is malformed; then nothing is changed.
         """
-        state = _checked(state_dict)
+        state = checked_state(state_dict)
         self.taken, self.finished, self.seen, self.seen_before = state["counts"]
         self.totals = {name: [total, rows] for name, (total, rows) in state["totals"].items()}
         self.recent = {name: deque(x, maxlen=self.every) for name, x in state["recent"].items()}
@@ -354,43 +398,3 @@ class Report:
 def _write(text: str, path: Path) -> None:
     with files.replacing(path, "Report.keep") as file:
         file.write(text.encode())
-
-
-def _plain(name: str, value: Any) -> float:
-    """A value as a float; a Tensor or an array may hold it."""
-    if type(value) is float:
-        return value
-    try:
-        value = value.item() if hasattr(value, "item") else value
-    except (TypeError, ValueError):  # of more than one element
-        raise arguments.wrong(f"Report: {name}", "a number", value) from None
-    return float(arguments.number(value, f"Report: {name}"))
-
-
-def _checked(state: Any) -> dict[str, Any]:
-    """A state from a file that may be hostile; ValueError if it is malformed."""
-    where = "Report.load_state_dict"
-    if not isinstance(state, Mapping) or set(state) != {"counts", "seconds", "totals", "recent"}:
-        raise ValueError(f"{where}: expected what state_dict gives; got {arguments.shown(state)}")
-    counts, seconds = state["counts"], state["seconds"]
-    if not (
-        isinstance(counts, list)
-        and len(counts) == 4
-        and all(type(each) is int and 0 <= each < LARGEST for each in counts)
-    ):
-        raise ValueError(f"{where}: counts: expected four; got {arguments.shown(counts)}")
-    if type(seconds) is not float or not 0 <= seconds < LARGEST:
-        raise ValueError(f"{where}: seconds: expected a number; got {arguments.shown(seconds)}")
-    for section, exact in (("totals", True), ("recent", False)):
-        found = state[section]
-        if not isinstance(found, dict) or not all(
-            isinstance(name, str)
-            and isinstance(values, list)
-            and (len(values) == 2 if exact else values)
-            and all(type(each) in (int, float) for each in values)
-            for name, values in found.items()
-        ):
-            raise ValueError(
-                f"{where}: {section}: expected lists of numbers; got {arguments.shown(found)}"
-            )
-    return dict(state)

@@ -10,6 +10,7 @@ import numpy as np
 
 from tinygrad_lite import Tensor, arguments, files, locks, warn
 
+from ..._processes import current
 from .._output import FULL
 from ._event_files import EventFiles
 from ._event_files import checked_state as checked_events
@@ -46,6 +47,9 @@ class Metrics(Records):
     another program changes the file, there is one warning, and the training continues with the
     records in memory; `state_dict` and `close` try to write them again.
 
+    Of several processes that train together, only the leading one has the files; in the others, the
+    records are in memory.
+
     Several threads may add.  A second process that opens the same file is refused (not on Windows),
     and so is a forked child that adds.  Within a process, the file belongs to the object that last
     overwrote or continued it.
@@ -58,6 +62,8 @@ class Metrics(Records):
         self, path: files.FilePath | None = None, tensorboard: files.FilePath | None = None
     ) -> None:
         super().__init__([])
+        if not current().leads:
+            path = tensorboard = None
         self._turns = locks.ProcessLock()
         self._process = os.getpid()
         self._closed = False
@@ -153,7 +159,7 @@ class Metrics(Records):
                 complaints.append(reason and f"TensorBoard's {reason}; it is written again")
             self._replace(found)
             self._store(again=True)
-        for complaint in filter(None, complaints):
+        for complaint in filter(None, complaints if current().leads else ()):
             warn(f"{where}: {complaint}")
 
     def close(self) -> None:

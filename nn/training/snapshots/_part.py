@@ -1,10 +1,12 @@
 """The parts of a snapshot: what each can do, which is to give, to check and to load a state."""
 
+from collections.abc import Iterable
 from copy import deepcopy
 from typing import Any, ClassVar
 
 from tinygrad_lite import Tensor, arguments, files
 
+from .._leading import alone_here
 from ._encoding import Encoder
 from ._in_place import Undo
 
@@ -51,6 +53,14 @@ class Part:
     def tensors(self) -> dict[str, Tensor]:
         """The parameters that are saved with this part, by name."""
         return {}
+
+
+def gather_states(values: Iterable[Any]) -> None:
+    """Let objects exchange what the leading one of several processes is going to save of them."""
+    if not alone_here():
+        for value in values:
+            if callable(gather := getattr(value, "gather_state", None)):
+                gather()
 
 
 def check_kinds(state: Any, kinds: dict[str, Any]) -> None:

@@ -9,12 +9,18 @@ from tinygrad_lite import arguments, generator
 
 
 def random_state() -> dict[str, Any]:
-    """The states of all three, as plain values."""
+    """The states of all three, as plain values.
+
+    In the body of a loop over a sharded DataLoader, Tensor draws from a generator of the part of a
+    batch; saved is the one outside, which is the same in all processes.
+    """
     version, numbers, gauss = random.getstate()
     whole: Any = np.random.get_state(legacy=False)  # noqa: NPY002  # users draw from it
     extra = {name: whole[name] for name in ("has_gauss", "gauss")}
+    with generator.outside():
+        tensors = generator.get_state()
     return {
-        "tensor": generator.get_state(),
+        "tensor": tensors,
         "python": [version, list(numbers), gauss],
         "numpy": {**generator.get_state(_numpys()), **extra},
     }
@@ -43,7 +49,8 @@ def check_random_state(state: Any) -> None:
 
 def set_random_state(state: Any) -> None:
     """Restore all three."""
-    generator.set_state(state["tensor"])
+    with generator.outside():
+        generator.set_state(state["tensor"])
     random.setstate(_pythons(state["python"]))
     np.random.set_state(_with_arrays(state["numpy"]))  # noqa: NPY002
 

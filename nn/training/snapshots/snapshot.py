@@ -5,6 +5,7 @@ object, `_random_state` and `_environment` what is saved besides.
 """
 
 import errno
+import io
 import os
 import re
 from collections.abc import Mapping
@@ -15,11 +16,14 @@ import numpy as np
 
 from tinygrad_lite import Tensor, arguments, files, warn
 
+from ..._processes import current
 from ...reflection import walk
 from .._environment import differences, environment
+from .._leading import by_leading
+from ._comparing import checked_config, other_order
 from ._encoding import Decoder, Encoder
 from ._module_part import ModulePart
-from ._part import Part, changes, listed
+from ._part import Part, changes, gather_states, listed
 from ._parts import GENERATORS, OptimizerPart, part_of
 from ._random_state import check_random_state, random_state, set_random_state
 from ._snapshot_file import read, read_state, write
@@ -63,6 +67,10 @@ class Snapshot:
     Gradients are saved because some programs accumulate them over several steps; `zero_grad()`
     before `save` makes the file smaller.
 
+    Of several processes that train together, all call `save` and `resume`.  The leading one alone
+    has the file, and sends it to the others to resume, whose number may be another.  If a part has
+    a method `gather_state`, all call it first, to exchange what belongs to its state.
+
     `tinygrad_lite.checkpoint` is something else: it saves memory by recomputation.
 
     Errors: TypeError for a part or a config of another type; ValueError for keep below 1.
@@ -82,7 +90,7 @@ class Snapshot:
             raise OSError(errno.EISDIR, reason, name)
         self.path = os.path.abspath(name)
         self.keep = arguments.integer(keep, "Snapshot: keep", least=1)
-        self.config = _checked_config(config)
+        self.config = checked_config(config)
         for name in parts:
             if not name.isidentifier():
                 raise ValueError(f"Snapshot: expected names for parts; got {arguments.shown(name)}")
@@ -107,6 +115,10 @@ class Snapshot:
         if a module holds a Generator that is in none, or if the file with the name of the best one
         is not a snapshot.
         """
+        gather_states(part.value for part in self._parts.values())
+        by_leading(f"saving {os.path.basename(self.path)}", lambda: self._save(score, values))
+
+    def _save(self, score: float | Tensor | None, values: dict[str, Any]) -> None:
         trained = self._trained("save")
         rank = None if score is None else float(_number(score))
         newest = self._peek(self.path, "save")
@@ -162,16 +174,35 @@ class Snapshot:
         be read.
         """
         trained = self._trained("resume")
-        try:
-            with files.reading(self.path, "resume") as file:
-                state = self._read(file)
-        except FileNotFoundError:
-            if os.path.isdir(os.path.dirname(self.path)):
-                return None
-            raise
-        self._check(state, trained)
-        for remark in self._remarks(state):
-            warn(f"resume: {files.printable(self.path)!r}: {remark}")
+        values: dict[str, Any] = {}
+
+        def lead() -> bytes:
+            """Resume here; the bytes of the file for the others, none if there is no file."""
+            try:
+                with files.reading(self.path, "resume") as file:
+                    content = b"here" if current().size == 1 else file.read()
+                    state = self._read(file if current().size == 1 else io.BytesIO(content))
+            except FileNotFoundError:
+                if os.path.isdir(os.path.dirname(self.path)):
+                    return b""
+                raise
+            self._check(state, trained)
+            for remark in self._remarks(state):
+                warn(f"resume: {files.printable(self.path)!r}: {remark}")
+            values.update(self._loaded(state))
+            with suppress(OSError):  # a folder that one may only read
+                self._remove_old(state["number"])
+            return content
+
+        content = by_leading(f"resuming from {os.path.basename(self.path)}", lead)
+        if content and not current().leads:
+            state = self._read(io.BytesIO(content))
+            self._check(state, trained)
+            values.update(self._loaded(state))
+        return values if content else None
+
+    def _loaded(self, state: Any) -> dict[str, Any]:
+        """Restore everything, or nothing; the values."""
         with ExitStack() as undo:
             undo.callback(set_random_state, random_state())
             for name, part in self._in_order():
@@ -181,8 +212,6 @@ class Snapshot:
                     self._refuse(f"{name}: {_reason(error)}", error)
             set_random_state(state["random"])
             undo.pop_all()
-        with suppress(OSError):  # a folder that one may only read
-            self._remove_old(state["number"])
         values: dict[str, Any] = state["values"]
         return values
 
@@ -318,7 +347,7 @@ class Snapshot:
                 self._refuse(
                     f"{name}: it was saved from {files.printable(cls, 60)}; this is {part.name}"
                 )
-            reason = _other_order(entry["trains"], trained[name])
+            reason = other_order(entry["trains"], trained[name])
             if reason:
                 self._refuse(f"{name}: {reason}")
             try:
@@ -350,18 +379,6 @@ class Snapshot:
         raise ValueError(f"resume: {files.printable(self.path)!r}: {reason}") from error
 
 
-def _other_order(before: Any, now: list[str | None]) -> str:
-    """How the parameters of an optimiser differ from the saved ones; "" if they do not."""
-    if not isinstance(before, list) or len(before) != len(now):
-        count = len(before) if isinstance(before, list) else arguments.shown(before)
-        return f"it was saved with {count} parameters; this one has {len(now)}"
-    for position, (own, other) in enumerate(zip(now, before, strict=True)):
-        if type(own) is not type(other) or own != other:
-            was = arguments.shown(other)
-            return f"its parameter {position} is {own}, and was {was} when it was saved"
-    return ""
-
-
 def _is_number(number: Any) -> bool:
     """Whether it can be the number of a file: it fits into a name."""
     return type(number) is int and 0 < number < MOST
@@ -383,17 +400,3 @@ def _reason(error: Exception) -> str:
     """The text of an error on one line; that of a KeyError alone would be just the key."""
     text = files.printable(error, 2000)
     return text if isinstance(error, TypeError | ValueError) else f"{type(error).__name__}: {text}"
-
-
-def _checked_config(config: Any) -> Any:
-    """The config as JSON."""
-    if config is None:
-        return {}
-    if not isinstance(config, Mapping):
-        fix = "; pass vars(arguments)" if hasattr(config, "__dict__") else ""
-        raise arguments.wrong("Snapshot: config", "a dict", config, fix)
-    encoder = Encoder("Snapshot")
-    found = encoder(dict(config), "config")
-    if encoder.arrays:
-        raise TypeError(f"Snapshot: {next(iter(encoder.arrays))}: expected JSON; got an array")
-    return found

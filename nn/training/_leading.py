@@ -1,0 +1,70 @@
+"""What one of several processes does for all: read a file, write one, judge a score."""
+
+import builtins
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any
+
+from .._processes import current
+
+# Whether this stands in the work of a `by_leading`, where the other processes wait.
+_working: ContextVar[bool] = ContextVar("_working", default=False)
+
+
+def by_leading(what: str, work: Callable[[], bytes | None]) -> bytes:
+    """The result of `work()`, called in the leading process only; all wait until it is done.
+
+    what: for the error if another process does something else.
+
+    What `work` raises is raised in all, so that none waits for ever; in the others it is `told`.
+    """
+    processes = current()
+    if processes.size == 1 or _working.get():
+        return work() or b""
+    content, error = None, None
+    if processes.leads:
+        content, error = _result(work)
+    answer = processes.broadcast(what, content)
+    if error is not None:
+        raise error
+    if answer[:1] != b"+":
+        name, _, text = answer[1:].decode().partition(" ")
+        raise _rebuilt(name, text)
+    return answer[1:]
+
+
+def alone_here() -> bool:
+    """Whether no other process waits for this one to exchange something."""
+    return current().size == 1 or _working.get()
+
+
+def is_told(error: BaseException) -> bool:
+    """Whether it arose in the leading process, which says it."""
+    return bool(vars(error).get("told_by_leading", False))
+
+
+def _result(work: Callable[[], bytes | None]) -> tuple[bytes, BaseException | None]:
+    """What to tell the others, and the error to raise here."""
+    token = _working.set(True)
+    try:
+        return b"+" + (work() or b""), None
+    except BaseException as error:  # whatever it is, the others must not wait
+        text = str(error.code) if isinstance(error, SystemExit) else str(error)
+        return f"-{type(error).__name__} {text}".encode("utf-8", "replace"), error
+    finally:
+        _working.reset(token)
+
+
+def _rebuilt(name: str, text: str) -> BaseException:
+    """An error of the same built-in type, or a RuntimeError."""
+    kind: Any = getattr(builtins, name, None)
+    error: BaseException
+    if kind is SystemExit:
+        error = SystemExit(int(text) if text.isdecimal() else text)
+    else:
+        try:
+            error = kind(text)
+        except TypeError:  # no built-in one, or one with other arguments
+            error = RuntimeError(text)
+    vars(error)["told_by_leading"] = True
+    return error
