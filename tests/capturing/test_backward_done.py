@@ -287,8 +287,9 @@ def test_required_outside_of_a_captured_step_is_the_call_alone():
     assert recorded.required(max, 2, 3) == 3
 
 
+@pytest.mark.parametrize("zero", ["first", "last"])
 @pytest.mark.parametrize("observer", [Sends, Ends])
-def test_large_gradients_whose_memory_a_replay_could_use_again(observer):
+def test_large_gradients_whose_memory_a_replay_could_use_again(observer, zero):
     """The observer keeps some of them, and their values stay."""
 
     class Keeps(observer):
@@ -296,7 +297,8 @@ def test_large_gradients_whose_memory_a_replay_could_use_again(observer):
 
         def backward_done(self):
             super().backward_done()
-            self.kept = [*self.kept[-8:], *((one.grad, bits(one.grad)) for one in self.leaves)]
+            now = [Tensor.from_array(one.grad.data) for one in self.leaves]
+            self.kept = [*self.kept[-8:], *((one, bits(one)) for one in now)]
 
     outcomes = []
     for wrap in (lambda fn: fn, lambda fn: capture(fn, strict=True)):
@@ -306,10 +308,13 @@ def test_large_gradients_whose_memory_a_replay_could_use_again(observer):
         optimizer = nn.optim.SGD(leaves, lr=0.1, momentum=0.9)
 
         def step(x, model=model, optimizer=optimizer):
-            optimizer.zero_grad()
+            if zero == "first":
+                optimizer.zero_grad()
             loss = model(x).square().mean()
             loss.backward()
             optimizer.step()
+            if zero == "last":
+                optimizer.zero_grad()
             return loss
 
         step, found, seen = wrap(step), [], Keeps(leaves)
@@ -512,3 +517,127 @@ def test_a_gradient_that_the_observers_take_away_is_left_out_of_the_program():
     for name, value in program.arrays.items():
         assert names[name].tobytes() == value.tobytes(), name
     assert len(program.grads) == 2
+
+
+def updated(leaf):
+    leaf.data -= 0.05 * leaf.grad.data
+    leaf.grad = None
+
+
+@pytest.mark.parametrize("observer", [LeavesAndEnds, Ends])
+def test_an_update_at_the_end_of_a_pass(observer):
+    """The observer is the optimiser: the step has none."""
+
+    class Updated(Trained):
+        def step(self, x, y):
+            loss = self.model(x).sparse_categorical_crossentropy(y)
+            loss.backward()
+            return loss, self.model[0].weight * 2.0
+
+    make = lambda leaves: observer(leaves, updated)  # noqa: E731
+    same_as_eager(*(Updated(make) for _ in range(2)))
+
+
+@pytest.mark.parametrize("observer", [LeavesAndEnds, Ends])
+def test_hooks_run_before_the_end_of_a_pass(observer):
+    make = lambda leaves: observer(leaves, replaced)  # noqa: E731
+    pair = [Trained(make, "adam") for _ in range(2)]
+    for one in pair:
+        one.parameters[0].register_hook(lambda g: g * 0.25)
+        one.parameters[3].register_hook(
+            lambda g, one=one: one.observer.seen.append(("hook", bits(g)))
+        )
+    same_as_eager(*pair)
+    assert any(what == "hook" for what, _ in pair[0].observer.seen)
+
+
+@pytest.mark.parametrize("kind", ["sgd", "adam"])
+def test_an_optimiser_that_looks_for_the_cause_of_inf_and_nan(kind):
+    pair = [Trained(lambda leaves: LeavesAndEnds(leaves, scaled), kind) for _ in range(2)]
+    for one in pair:
+        one.optimizer.check_finite = True
+    same_as_eager(*pair)
+
+
+def test_an_observer_may_print_and_change_itself(capsys):
+    def told(leaf):
+        print(leaf.shape)
+        counts[leaf.shape] = counts.get(leaf.shape, 0) + 1
+
+    counts = {}
+    twin = Trained(lambda leaves: Ends(leaves, told))
+    step = capture(twin.step, strict=True)
+    with twin.observer:
+        for seed in range(5):
+            step(*batch(seed))
+    assert capsys.readouterr().out.count("(4, 3)") == 5
+    assert counts[4, 3] == 5
+    assert step.plans[0].used == 3
+
+
+def test_two_networks_that_play_against_each_other():
+    """Each has its own pass and its own optimiser, and gradients of the other in it."""
+
+    class Pair:
+        def __init__(self):
+            Tensor.manual_seed(0)
+            self.generator = nn.Sequential(nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 3))
+            self.judge = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1))
+            self.both = [*self.generator.parameters(), *self.judge.parameters()]
+            self.makes = nn.optim.Adam(self.generator.parameters(), lr=0.05)
+            self.judges = nn.optim.SGD(self.judge.parameters(), lr=0.1, momentum=0.9)
+            self.observer = Sends(self.both)
+
+        def step(self, real, noise):
+            made = self.generator(noise)
+            self.judges.zero_grad()
+            loss = (self.judge(real) - 1.0).square().mean()
+            (loss + self.judge(made.detach()).square().mean()).backward()
+            nn.utils.clip_grad_norm_(self.judge.parameters(), 0.2)
+            self.judges.step()
+            self.makes.zero_grad()
+            fooled = (self.judge(made) - 1.0).square().mean()
+            fooled.backward()
+            self.makes.step()
+            return loss, fooled
+
+    outcomes = []
+    for wrap in (lambda fn: fn, lambda fn: capture(fn, strict=True)):
+        pair = Pair()
+        step, found = wrap(pair.step), []
+        for seed in range(6):
+            rng = np.random.default_rng(seed)
+            given = [Tensor(rng.normal(size=(5, n)).astype(np.float32)) for n in (3, 2)]
+            with pair.observer:
+                found.append(bits([one.detach() for one in step(*given)]))
+            found.append(bits([[p, p.grad] for p in pair.both]))
+        outcomes.append((found, pair.observer.seen))
+    assert outcomes[0] == outcomes[1]
+    assert len(outcomes[0][1]) == 24  # two notes at the end of each pass
+
+
+@pytest.mark.parametrize("how", ["rebound", "in place", "assigned", "dropped"])
+@pytest.mark.parametrize("observer", [LeavesAndEnds, Ends])
+def test_what_the_step_does_to_gradients_between_two_passes(observer, how):
+    """The second pass does not reach them, and the observer finds what the step made of them."""
+
+    class Between(Trained):
+        def step(self, x, y):
+            self.optimizer.zero_grad()
+            loss = self.model(x).sparse_categorical_crossentropy(y)
+            loss.backward()
+            last = self.model[2].weight
+            if how == "rebound":
+                last.grad.data = last.grad.data * np.float32(3.0)
+            elif how == "in place":
+                last.grad.data *= np.float32(3.0)
+            elif how == "assigned":
+                last.grad = last.grad * 3.0
+            else:
+                last.grad = None
+            self.model[0](x).square().mean().backward()
+            self.optimizer.step()
+            return loss, self.model[0].bias * 1.0
+
+    make = lambda leaves: observer(leaves, scaled)  # noqa: E731
+    same_as_eager(*(Between(make) for _ in range(2)))

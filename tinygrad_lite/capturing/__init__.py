@@ -20,7 +20,7 @@ A record, made in one call:
     effects.py    what the call changed: refused, noted, or undone
     blame.py      the user's line that cannot be replayed
     leftovers.py  Traced objects that somebody still holds after the call
-    watching.py   observers around the step, whose leaf_done is called in each replay
+    watching.py   observers around the step, told of gradients in each replay
 
 A plan, made of a record:
     plan.py       what is needed, and until when

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import generator
+from ..arrays.recorded import recorder
 from ..engine.graph import TensorBase
 from .entries import Var
 from .looking import items
@@ -146,12 +147,15 @@ class Streams:
 
 @contextmanager
 def printing(trace: Trace) -> Iterator[None]:
-    """Inside, the step's `print` and `input` are noticed, which replays would not do."""
+    """Inside, the step's `print` and `input` are noticed, which replays would not do.
+
+    Those of hooks, observers and rules of the user's are not: replays call them.
+    """
     before = builtins.print, builtins.input
 
     def noticed(function: Any) -> Any:
         def call(*args: Any, **options: Any) -> Any:
-            if not trace.is_over():
+            if recorder.get() is not None and not trace.is_over():
                 trace.fail(
                     f"calls {function.__name__}(), which replays would not do; do it after the call"
                 )

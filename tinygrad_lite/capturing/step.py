@@ -79,7 +79,7 @@ def capture(
             that says why and where: values are looked at (`item()`, `if loss > 1`, print, x[mask]),
             a tensor has a hook or a graph that began outside, a tensor is kept outside
     check   every how many replays the step also runs eagerly, from the same state, and both are
-            compared
+            compared; hooks and observers are called in both
 
     Errors: RuntimeError where replays would go wrong: an array that should be written in place is
     made anew in each call (running statistics, `w.data = ...`), random numbers are not Tensor's, an

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..engine.graph import TensorBase
 from ..engine.recording import Mode, Observer, modes, user_line
-from .traced import value_of
+from .traced import Traced, value_of
 
 # What an observer may override around a captured step.
 CALLED = frozenset({"leaf_done", "backward_done"})
@@ -202,9 +202,12 @@ class Leaves(Observer):
     def put_back(self) -> None:
         """Give the gradients their arrays, whoever keeps them."""
         self.before.clear()
+        left = {id(leaf._grad) for leaf, _ in self.leaves}
         for grad, array, var in self.told:
             if grad._data is var.traced:
                 grad._data = array
+            elif type(grad._data) is Traced and id(grad) not in left:  # assigned by the step
+                grad._data = np.asarray(grad._data.value)
 
 
 def _gradient_of(leaf: Any) -> tuple[Any, Any]:
