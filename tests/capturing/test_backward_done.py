@@ -641,3 +641,17 @@ def test_what_the_step_does_to_gradients_between_two_passes(observer, how):
 
     make = lambda leaves: observer(leaves, scaled)  # noqa: E731
     same_as_eager(*(Between(make) for _ in range(2)))
+
+
+def test_only_what_an_observer_overrides_is_in_the_plan():
+    """Without leaf_done the leaves are not handed over, and so not copied, one by one."""
+    lengths = {}
+    for observer in (Observer, Ends, LeavesAndEnds):
+        twin = Trained(lambda leaves, kind=observer: kind() if kind is Observer else kind(leaves))
+        step = capture(twin.step, strict=True)
+        with twin.observer:
+            for seed in range(3):
+                step(*batch(seed))
+        lengths[observer] = len(step.plans[0].plan.entries)
+    assert lengths[Ends] == lengths[Observer] + 1
+    assert lengths[LeavesAndEnds] >= lengths[Ends] + 4
