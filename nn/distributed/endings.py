@@ -94,9 +94,9 @@ class Endings:
     def lost(self) -> None:
         """The machine of rank 0 is gone."""
         if self.speaks_if_lost and not self.ending:
-            complain(
-                f"{PREFIX}{self.name} cannot reach rank 0 any more: its machine or the network is "
-                "gone; all processes end"
+            self.connection = None
+            self.say(
+                f"{self.name} cannot reach rank 0 any more: its machine or the network is gone"
             )
         self.end_soon()
         self.end_now(1)
@@ -140,6 +140,12 @@ class Endings:
             self.connection.send(printed=True)
         self.end_soon()
 
+    def say(self, line: str) -> None:
+        """Print the line in place of the watcher, which prints none any more."""
+        if self.connection:
+            self.connection.send(said=True)
+        complain(f"{PREFIX}{line}; all processes end")
+
     def show(
         self, kind: type[BaseException], error: BaseException, trace: TracebackType | None
     ) -> None:
@@ -152,7 +158,7 @@ class Endings:
         if granted is not False:
             self.usual_hook(kind, error, trace)
         if granted is None:
-            complain(f"{PREFIX}{self.name}: {why}; all processes end")
+            self.say(f"{self.name}: {why}")
         self.printed()
 
     def goodbye(self) -> None:
@@ -162,8 +168,8 @@ class Endings:
 
     def close(self) -> None:
         """Do without the watcher, which not all processes can reach."""
-        self.goodbye()
         if self.connection:
+            self.connection.send(stop=True)
             self.connection.stream.close()
             self.connection = None
 

@@ -191,7 +191,7 @@ class MPIProcesses(Processes):
                 (row[8:].decode(errors="ignore").rstrip(), struct.unpack("q", row[:8])[0])
                 for row in rows
             ]
-            complain(f"{PREFIX}{disagreement(self.hosts, doing)}; all processes end")
+            self.endings.say(disagreement(self.hosts, doing))
         request = self.disagreements.Ibarrier()
         while not request.Test():
             time.sleep(LONGEST_SLEEP)

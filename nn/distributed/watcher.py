@@ -13,7 +13,9 @@ a connection takes.  Messages are JSON, one to a line:
     {"token": ..., "rank": ...}               {"welcome": true}
     {"fails": why}: it is about to end        {"granted": true}: print what you have, then say so
     {"printed": true}                         {"granted": false}: another one was first
-    {"bye": true}                             {"end": true}
+    {"said": true}: why all end               {"end": true}
+    {"bye": true}
+    {"stop": true}: not all can connect
 """
 
 import json
@@ -88,7 +90,7 @@ def keep_alive(stream: socket.socket) -> None:
     Its kernel answers, so a process that is stopped or slow stays.
     """
     stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in (("TCP_KEEPIDLE", 3), ("TCP_KEEPINTVL", 2), ("TCP_KEEPCNT", 3)):
+    for name, value in (("TCP_KEEPIDLE", 2), ("TCP_KEEPINTVL", 2), ("TCP_KEEPCNT", 3)):
         if hasattr(socket, name):
             stream.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
     with suppress(OSError):
@@ -196,6 +198,11 @@ class Watcher:
         for message in messages:
             if "bye" in message:
                 member.left = True
+            elif "said" in message:
+                self.said = True
+                self.after(TO_END, self.give_up)
+            elif "stop" in message:
+                self.over = True
             elif "fails" in message:
                 self.fails(member, str(message["fails"]), bool(message.get("by_mpi")))
             elif "printed" in message and self.failing and self.failing[0] is member:

@@ -17,7 +17,7 @@ STEPS, SPECIAL = 100, 5
 
 way, chosen = sys.argv[1], int(sys.argv[2])
 processes = nn.distributed.start()
-print("started", flush=True)
+print(f"started {processes.rank}", flush=True)
 given, found = np.ones(100_000), np.empty(100_000)
 
 
@@ -66,12 +66,12 @@ def special(step: int) -> None:
         processes.agree(f"step {step}")
 
 
-for step in range(STEPS):
+for step in range(100_000 if way == "waits" else STEPS):
     if step == SPECIAL and way == "all_raise":
         raise ValueError(f"of rank {processes.rank}")
     if step == SPECIAL and way == "returns" and processes.rank == chosen:
         break
-    if step == SPECIAL and processes.rank == chosen and way != "none":
+    if step == SPECIAL and processes.rank == chosen and way not in ("none", "waits"):
         special(step)
         continue
     if step == SPECIAL and way in ("raises_in_an_exchange", "sends_another_length"):
@@ -80,3 +80,4 @@ for step in range(STEPS):
         sums.wait()
     processes.agree(f"step {step}")
     time.sleep(0.01)
+print(f"ended {processes.rank}", flush=True)

@@ -90,6 +90,7 @@ class Started:
         # Unbuffered, print would write a line in parts, between which those of others come.
         own = {"PYTHONPATH": str(ROOT), MARK: self.mark, "PYTHONUNBUFFERED": ""}
         one_thread = dict.fromkeys(("TINYGRAD_LITE_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+        self.said = ""
         self.began = time.monotonic()
         self.process = subprocess.Popen(
             [*command, str(path), *map(str, arguments)],
@@ -104,6 +105,14 @@ class Started:
     def __enter__(self) -> "Started":
         return self
 
+    def until(self, line: str) -> None:
+        """Wait until it has printed this line."""
+        assert self.process.stdout
+        while not self.said.endswith(f"{line}\n"):
+            found = self.process.stdout.readline()
+            assert found, (line, self.said, self.end())
+            self.said += found
+
     def end(self, limit: float = LIMIT) -> Run:
         """Wait for the end."""
         try:
@@ -116,7 +125,7 @@ class Started:
         while (left := self.processes()) and time.monotonic() < until:
             time.sleep(0.01)
         names = [command for _, command in left]
-        return Run(self.process.returncode, out, err, seconds, names)
+        return Run(self.process.returncode, self.said + out, err, seconds, names)
 
     def processes(self) -> list[tuple[int, str]]:
         """The number and the command line of each process of this run, mpiexec's too."""
