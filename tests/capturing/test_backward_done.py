@@ -7,7 +7,7 @@ import pytest
 from capturing.test_calls import batch, bits
 
 import nn
-from tinygrad_lite import Observer, Tensor, capture, grad, recorded
+from tinygrad_lite import Observer, Tensor, capture, grad, no_grad, recorded
 
 CALLS = 9
 
@@ -655,3 +655,39 @@ def test_only_what_an_observer_overrides_is_in_the_plan():
         lengths[observer] = len(step.plans[0].plan.entries)
     assert lengths[Ends] == lengths[Observer] + 1
     assert lengths[LeavesAndEnds] >= lengths[Ends] + 4
+
+
+@pytest.mark.parametrize("observer", [LeavesAndEnds, Ends])
+def test_buffers_that_the_observer_reads_and_writes(observer):
+    """Running statistics, as the forward pass has left them."""
+
+    class Averages(observer):
+        def __init__(self, leaves, norm):
+            super().__init__(leaves, scaled)
+            self.norm = norm
+
+        def backward_done(self):
+            self.seen.append(bits([self.norm.running_mean, self.norm.running_var]))
+            with no_grad():
+                self.norm.running_mean *= 0.5
+                self.norm.running_var.data[...] += 0.25
+            super().backward_done()
+
+    class Normalised(Trained):
+        def __init__(self):
+            super().__init__(observer)
+            norm = nn.BatchNorm1d(4)
+            self.model = nn.Sequential(self.model[0], norm, self.model[2])
+            self.parameters = list(self.model.parameters())
+            self.optimizer = nn.optim.Adam(self.parameters, lr=0.05)
+            self.observer, self.outer = Averages(self.parameters, norm), Ends(self.parameters)
+
+        def state(self):
+            norm = self.model[1]
+            return *super().state(), bits([norm.running_mean, norm.running_var])
+
+    pair = Normalised(), Normalised()
+    same_as_eager(*pair)
+    means = [one[1][0] for one in pair[0].observer.seen if one[0] == "list"]
+    assert len(means) == CALLS
+    assert len({repr(one) for one in means}) == CALLS
