@@ -4,7 +4,8 @@ Whatever prints, writes files or serves batches asks `current()`.  Nothing here 
 """
 
 import platform
-from typing import NamedTuple
+import weakref
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,13 @@ class Part(NamedTuple):
         return self.rows * self.parts / self.total
 
 
+class Follower(Protocol):
+    """What wants to know when the loop over a batch gets another part."""
+
+    def part_begins(self, part: Part) -> None:
+        """The loop body is about to run on this part."""
+
+
 class Processes:
     """This process alone: the base class, whose methods have nobody to exchange with.
 
@@ -39,6 +47,8 @@ class Processes:
     host: the name of the machine.
     chunks: into how many parts each batch is cut, for any number of processes; None: one for each.
     part: what the loop over a batch has at the moment; None if it is not served in parts.
+    midway: whether that is a part after which others of the batch follow in this process.
+    followers: who is told when the loop gets another part.
     asks_to_stop: whether this process got a signal to stop.
     restarted: whether this training of a sweep died, and was started again: its Report resumes.
     stops: whether one of the processes asked, as all of them learnt in the same exchange.
@@ -47,8 +57,22 @@ class Processes:
     def __init__(self) -> None:
         self.rank, self.size, self.host = 0, 1, platform.node()
         self.chunks: int | None = None
-        self.part: Part | None = None
+        self.midway = False
+        self.followers: weakref.WeakSet[Follower] = weakref.WeakSet()
+        self._part: Part | None = None
         self.asks_to_stop = self.stops = self.restarted = False
+
+    @property
+    def part(self) -> Part | None:
+        """What the loop over a batch has at the moment; None if it is not served in parts."""
+        return self._part
+
+    @part.setter
+    def part(self, part: Part | None) -> None:
+        self._part, self.midway = part, part is not None and not part.last
+        if part is not None:
+            for follower in [*self.followers]:
+                follower.part_begins(part)
 
     @property
     def leads(self) -> bool:
@@ -94,3 +118,8 @@ def enter(processes: Processes) -> None:
     """Make these the processes that train together."""
     global _current
     _current = processes
+
+
+def is_midway() -> bool:
+    """Whether this process has other parts of the batch after the one that it has now."""
+    return _current.midway

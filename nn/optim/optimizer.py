@@ -10,6 +10,7 @@ import numpy as np
 from tinygrad_lite import Observer, Tensor, arguments, enable_grad, recorded
 
 from .._notebook import Notebook, of_optimizer
+from .._processes import current, is_midway
 from .._steps import Steps
 from . import lines
 from .checks import Check, not_negative
@@ -138,6 +139,9 @@ class Optimizer(Notebook):
 
         Returns what the closure returned.
 
+        With `nn.distributed` and chunks, a batch comes in several parts: then the step does nothing
+        until the gradients of the whole batch are there, after the last one.
+
         A number that overflows or underflows is no error, whatever np.seterr and Python's filter of
         warnings say: inf, nan and 0 are written, as IEEE 754 prescribes.
 
@@ -146,6 +150,8 @@ class Optimizer(Notebook):
         in a subclass's own formula, what it had updated stays so, and the step does not count.
         With check_finite, FloatingPointError for an inf or nan; then no parameter is changed.
         """
+        if current().chunks and not self._is_due(closure):
+            return None
         loss = None if closure is None else self._loss(closure)
         updates, recording = due(self), recorded.recorder.get()
         if not updates:
@@ -345,6 +351,15 @@ class Optimizer(Notebook):
     def _has_own_step(self) -> bool:
         """Whether a subclass wrote `step` itself, and keeps in the state what it wants."""
         return type(self).step is not Optimizer.step
+
+    def _is_due(self, closure: Any) -> bool:
+        """Whether all parts of the batch have their gradients."""
+        if closure is not None:
+            raise ValueError(
+                f"{type(self).__name__}.step: with chunks, expected no closure, which would see "
+                "one part of a batch; call backward() before step()"
+            )
+        return not recorded.required(is_midway)
 
     def _loss(self, closure: Any) -> Any:
         """The result of the closure, which records a graph even within no_grad."""

@@ -1,0 +1,217 @@
+"""The gradients of one optimiser's parameters, exchanged in each backward pass."""
+
+import weakref
+import zlib
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lite import Observer, Tensor
+
+from .._processes import Part, current
+from ..optim import Optimizer
+from .buckets import Array, buckets_of
+from .processes import Announcement, MPIProcesses
+from .statistics import RunningStatistics, write
+from .transfers import Channels, FreeTransfer, Transfer
+
+
+class Gradients(Observer):
+    """After each backward pass, every `.grad` is the mean over the whole batch, in all processes.
+
+    A bucket is sent as soon as the pass has finished all its gradients, and those before it.  What
+    is sent is the `.grad` itself, with what former passes left in it: that was the same in all
+    processes, and so it is its own mean.
+
+    passes: how many backward passes there were, also those that reached none of the parameters.
+    """
+
+    def __init__(self, optimizer: Optimizer, layers: list[Any], bucket_bytes: int) -> None:
+        self.optimizer, self.name = weakref.ref(optimizer), type(optimizer).__name__
+        self.processes = current()
+        self.channels: Channels | None = None
+        if isinstance(self.processes, MPIProcesses):
+            self.channels = Channels(self.processes)
+        self.statistics = RunningStatistics(layers)
+        self.bucket_bytes, self.passes = bucket_bytes, 0
+        self.running = self.looked = False
+        self._lay_out([*reversed(optimizer.params)])
+
+    # Which gradients travel in which bucket
+
+    def _lay_out(self, tensors: list[Tensor]) -> None:
+        self.tensors = [tensor for tensor in tensors if tensor.requires_grad]
+        self.dtypes = [tensor.dtype for tensor in self.tensors]
+        arrays = [tensor.data for tensor in (*self.tensors, *self.averaged())]
+        forms = [(array.shape, array.dtype) for array in arrays]
+        self.buckets = buckets_of(forms, self.bucket_bytes)
+        self.layout = zlib.crc32(repr(self.buckets).encode())
+        self.bucket_of = {
+            id(self.tensors[member.position]): number
+            for number, bucket in enumerate(self.buckets)
+            for member in bucket.members
+            if member.position < len(self.tensors)
+        }
+
+    def averaged(self) -> list[Tensor]:
+        """What travels beside the gradients."""
+        return self.statistics.tensors
+
+    def _look(self) -> None:
+        """Lay out anew if parameters were added, frozen or cast since the last pass."""
+        self.looked, optimizer = True, self.optimizer()
+        params = [] if optimizer is None else [*reversed(optimizer.params)]
+        tensors = [one for one in params if one.requires_grad]
+        same = len(tensors) == len(self.tensors)
+        for one, other, dtype in zip(tensors, self.tensors, self.dtypes, strict=False):
+            same = same and one is other and one.dtype == dtype
+        if not same:
+            self._lay_out(tensors)
+            if tensors:
+                what = f"the values of the parameters of {self.name}, which are others now"
+                self.processes.agree(what, checksum(tensors))
+
+    # A backward pass
+
+    def leaf_done(self, node: Any) -> None:
+        """A gradient is final: send what is complete with it."""
+        super().leaf_done(node)
+        if not self.looked:
+            self._look()
+        leaf = id(node.holder())
+        bucket = self.bucket_of.get(leaf)
+        if bucket is None:
+            return
+        if not self.running or leaf in self.done:
+            self._begin()
+        self.done.add(leaf)
+        self.missing[bucket] -= 1
+        self._progress()
+
+    def backward_done(self) -> None:
+        """Send the rest, wait, and let each parameter have the mean."""
+        super().backward_done()
+        self.passes += self.counts()
+        self.looked = False
+        if self.running:
+            self.running = False
+            self.complete()
+
+    def _begin(self) -> None:
+        """The first of the gradients is there."""
+        if self.running and self.announcement is not None:
+            raise RuntimeError(
+                f"{self.name}: the last backward pass raised an error in this process, and others "
+                "wait for its gradients; expected the program to end after such an error"
+            )
+        self.running, self.done, self.next = True, set[int](), 0
+        self.missing = [
+            sum(member.position < len(self.tensors) for member in bucket.members)
+            for bucket in self.buckets
+        ]
+        self.announcement: Announcement | None = None
+        self.transfer: Transfer | None = None
+        self.prepare(self.processes.part)
+
+    def counts(self) -> bool:
+        """Whether all processes make this pass."""
+        return True
+
+    def prepare(self, part: Part | None) -> None:
+        """Say what this process is about to send, and prepare for it."""
+        self.weight = 1.0 if part is None else part.weight
+        self.changed = self.statistics.changed()
+        if self.channels is not None:
+            self.announce()
+            divisor = self.processes.size if part is None else part.parts
+            self.transfer = FreeTransfer(self.channels, divisor)
+
+    def announce(self) -> None:
+        """Say that the exchange of this pass begins."""
+        assert self.channels is not None
+        self.announcement = self.channels.processes.announce(
+            f"the gradients of {self.name} in backward pass {self.passes + 1}", self.agreed()
+        )
+
+    def agreed(self) -> int:
+        """A checksum of what must be the same in all processes."""
+        return self.layout
+
+    def _progress(self) -> None:
+        """Once all processes are at this pass, start what is complete."""
+        if self.announcement is None or self.transfer is None or not self.announcement.test():
+            return
+        while self.next < len(self.buckets) and not self.missing[self.next]:
+            self.send_next()
+        self.transfer.progress()
+
+    def send_next(self) -> None:
+        """Send the next bucket."""
+        assert isinstance(self.transfer, FreeTransfer)
+        self.transfer.send(self.message())
+
+    def send_all(self) -> None:
+        """Send all that was not sent."""
+        if self.announcement is not None:
+            self.announcement.wait()
+        while self.next < len(self.buckets):
+            self.send_next()
+
+    def message(self) -> Array:
+        """This process's arrays of the next bucket."""
+        bucket = self.buckets[self.next]
+        self.next += 1
+        arrays = []
+        for position, *_ in bucket.members:
+            if position < len(self.tensors):
+                arrays.append(self._gradient(self.tensors[position]))
+            else:
+                arrays.append(self.changed[position - len(self.tensors)])
+        message = bucket.new()
+        bucket.pack(arrays, self.weight, message)
+        return message
+
+    def _gradient(self, tensor: Tensor) -> Array | None:
+        gradient = tensor.grad
+        if gradient is None:
+            return None
+        if gradient.requires_grad:
+            raise RuntimeError(
+                f"{self.name}: a .grad with a graph (create_graph=True) cannot be exchanged between"
+                " processes; expected tinygrad_lite.grad for gradients that are not for a step"
+            )
+        return gradient.data
+
+    def complete(self) -> None:
+        """The pass is over: exchange the rest, and let each parameter have the mean."""
+        if self.transfer is not None:  # there are others
+            self.send_all()
+            self.store(self.transfer.finish())
+            self.statistics.remember()
+
+    def store(self, means: list[Array]) -> None:
+        """Write the means into the gradients, and into the running statistics."""
+        statistics, found = self.averaged(), dict[int, Array]()
+        for bucket, mean in zip(self.buckets, means, strict=True):
+            found.update(bucket.unpack(mean))
+        for position, tensor in enumerate(self.tensors):
+            mean_of_it, gradient = found.get(position), tensor.grad
+            if mean_of_it is None:
+                tensor.grad = None
+            elif gradient is None:
+                tensor.grad = Tensor.from_array(mean_of_it.astype(tensor.dtype))
+            else:
+                with np.errstate(over="ignore"):  # of float16
+                    np.copyto(gradient.data, mean_of_it, casting="same_kind")
+                gradient.mark_changed()
+        for position, tensor in enumerate(statistics, len(self.tensors)):
+            if position in found:
+                write(tensor, found[position])
+
+
+def checksum(tensors: list[Tensor]) -> int:
+    """CRC-32 of the values of tensors."""
+    found = 0
+    for tensor in tensors:
+        found = zlib.crc32(np.ascontiguousarray(tensor.data).tobytes(), found)
+    return found

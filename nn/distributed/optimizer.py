@@ -1,0 +1,193 @@
+"""`DistributedOptimizer`: an optimiser whose gradients are those of all processes together."""
+
+import gc
+import json
+import weakref
+from typing import Any, TypeVar
+
+import numpy as np
+
+from tinygrad_lite import Tensor, arguments
+
+from .._processes import Processes
+from ..optim import LBFGS, Optimizer
+from ..reflection import complete
+from ..state import buffers_among
+from .gradients import Gradients, checksum
+from .ordered_gradients import OrderedGradients
+from .processes import start
+from .sharding import shard
+from .statistics import normalising
+
+Trained = TypeVar("Trained", bound=Optimizer)
+
+BUCKET_BYTES = 4 << 20  # of gradients that are sent together
+
+# The exchange of each optimiser, while there is the optimiser.
+_exchanges: "weakref.WeakKeyDictionary[Optimizer, Gradients]" = weakref.WeakKeyDictionary()
+
+
+def DistributedOptimizer(
+    optimizer: Trained,
+    *,
+    model: Any = None,
+    chunks: int | None = None,
+    bucket_bytes: int = BUCKET_BYTES,
+) -> Trained:
+    """The same optimiser; from now on each `backward` leaves the mean gradients of all processes.
+
+        sgd = nn.distributed.DistributedOptimizer(sgd, model=model)
+
+    Between `backward` and `step` nothing else changes: `.grad` is the mean over the whole batch, in
+    all processes, so that clipping, accumulation and a look at it are right, and all processes make
+    the same step.  Gradients are sent while the backward pass goes on.
+
+    model         what the parameters belong to: its buffers are sent too, at the beginning, and the
+                  running statistics of its BatchNorm layers are averaged with the gradients
+                  (`statistics` says how); other buffers stay as each process makes them
+    chunks        K: cut each batch into K parts, each computed alone, and add their gradients in an
+                  order that does not depend on the number of processes: the weights are the same
+                  bits for 1, 2, ..., K processes.  The loop runs once for each part; a `step` does
+                  nothing until all parts are there.  In a loop over `shard` or `parts`, which see
+                  that draws, such as those of dropout, follow from the part
+    bucket_bytes  from how many bytes on gradients are sent, without waiting for more
+
+    All processes call this.  They compare names, shapes, dtypes and options, and get the values of
+    the parameters, of the buffers and of the optimiser's state from rank 0.
+
+    Without a loop over parts, each process counts the same.  A part of a batch counts by its rows:
+    its loss has to be a mean over them.
+
+    Every process makes the same backward passes.  A parameter that one of them does not use counts
+    0 there; one that none of them uses has no gradient.
+
+    Errors: TypeError for what is no optimiser; ValueError if it is distributed already, if the
+    processes have different parameters or options, if there are fewer chunks than processes; and
+    for LBFGS, which decides by the loss, of which each process knows a part.
+    """
+    caller = "DistributedOptimizer"
+    if not isinstance(optimizer, Optimizer):
+        raise arguments.wrong(caller, "an optimiser", optimizer)
+    if optimizer in _exchanges:
+        raise ValueError(f"{caller}: expected an optimiser that is not distributed yet")
+    limit = arguments.integer(bucket_bytes, f"{caller}: bucket_bytes", least=1)
+    processes = start()
+    if chunks is not None:
+        chunks = arguments.integer(chunks, f"{caller}: chunks", least=1)
+    _check(optimizer, chunks, processes)
+    found = [] if model is None else complete(caller, model)
+    layers = normalising({id(part.value): part.value for part in found}.values())
+    if processes.size > 1:
+        _align(optimizer, dict(buffers_among(found)), processes, chunks)
+    processes.chunks = chunks
+    if chunks is None and processes.size == 1:
+        return optimizer
+    kind = Gradients if chunks is None else OrderedGradients
+    exchange = _exchanges[optimizer] = kind(optimizer, layers, limit)
+    exchange.__enter__()  # until the program ends
+    return optimizer
+
+
+def data_parallel(
+    model: Any,
+    optimizer: Trained,
+    loader: Any = None,
+    *,
+    chunks: int | None = None,
+) -> tuple[Trained, Any]:
+    """Train one model in all processes that mpiexec started: the optimiser and the loader for it.
+
+        sgd, batches = nn.distributed.data_parallel(model, sgd, batches)
+
+    It is `DistributedOptimizer(optimizer, model=model, chunks=chunks)` and `shard(loader)`.  In one
+    process alone, without chunks, both are what they were.
+    """
+    optimizer = DistributedOptimizer(optimizer, model=model, chunks=chunks)
+    return optimizer, None if loader is None else shard(loader)
+
+
+def _check(optimizer: Optimizer, chunks: int | None, processes: Processes) -> None:
+    """Raise if this optimiser cannot be trained so."""
+    name = type(optimizer).__name__
+    own_step = type(optimizer).step is not Optimizer.step
+    if own_step and chunks is not None:
+        raise ValueError(
+            f"DistributedOptimizer: chunks: {name} has a step of its own, which would see one part "
+            "of a batch; leave out chunks"
+        )
+    if isinstance(optimizer, LBFGS) and processes.size > 1:
+        raise ValueError(
+            "DistributedOptimizer: LBFGS decides by the loss, of which each process knows only its "
+            "part; expected another optimiser, or one process"
+        )
+    if chunks is not None and chunks < processes.size:
+        raise ValueError(
+            f"DistributedOptimizer: chunks: expected {processes.size} or more, one for each "
+            f"process; got {chunks}: start fewer processes, or take more chunks"
+        )
+    if _exchanges and processes.chunks != chunks:
+        gc.collect()  # one that nobody uses may be part of a cycle
+    if _exchanges and processes.chunks != chunks:
+        raise ValueError(
+            f"DistributedOptimizer: chunks: expected {processes.chunks}, as for the optimiser "
+            f"before; got {chunks}"
+        )
+
+
+def _align(
+    optimizer: Optimizer, buffers: dict[str, Tensor], processes: Processes, chunks: int | None
+) -> None:
+    """Let all processes have the parameters, the buffers and the state of rank 0."""
+    name = type(optimizer).__name__
+    tensors = {**_named(optimizer), **buffers}
+    own = _description(optimizer, tensors, chunks)
+    given = processes.broadcast(
+        f"the parameters of {name}", json.dumps(own).encode() if processes.leads else None
+    )
+    expected = json.loads(given)
+    for ours, theirs in zip(own, expected, strict=False):
+        if ours != theirs:
+            raise ValueError(
+                f"DistributedOptimizer: rank {processes.rank} has {ours}, and rank 0 {theirs}; "
+                "expected the same model and optimiser in all processes"
+            )
+    if len(own) != len(expected):
+        raise ValueError(
+            f"DistributedOptimizer: rank {processes.rank} has {len(own)} parameters, buffers and "
+            f"options, and rank 0 {len(expected)}; expected the same in all processes"
+        )
+    processes.agree(f"the values of the parameters of {name}")
+    has_state = processes.broadcast(
+        f"whether {name} has a state",
+        bytes([bool(optimizer.state)]) if processes.leads else None,
+    )
+    if has_state[0] and type(optimizer).step is Optimizer.step:
+        tensors |= dict(optimizer.named_state())
+    elif optimizer.state:
+        optimizer.state.clear()
+    for path, tensor in tensors.items():
+        content = processes.broadcast(path, tensor.data.tobytes() if processes.leads else None)
+        if not processes.leads:
+            array = np.frombuffer(content, tensor.dtype).reshape(tensor.shape)
+            np.copyto(tensor.data, array)
+            tensor.mark_changed()
+    processes.agree(f"the parameters of {name}, as they came", checksum([*tensors.values()]))
+
+
+def _named(optimizer: Optimizer) -> dict[str, Tensor]:
+    """The parameters by name: those given with them, or their numbers."""
+    found: dict[str, Tensor] = {}
+    for group in optimizer.param_groups:
+        names = group.get("param_names") or range(len(found), len(found) + len(group["params"]))
+        found |= {f"parameter {name}": x for name, x in zip(names, group["params"], strict=True)}
+    return found
+
+
+def _description(optimizer: Optimizer, tensors: dict[str, Tensor], chunks: int | None) -> list[str]:
+    """What must be the same in all processes, in lines."""
+    lines = [f"chunks={chunks}", f"a {type(optimizer).__name__}"]
+    for number, group in enumerate(optimizer.param_groups):
+        for key, value in group.items():
+            if key not in ("params", "param_names"):
+                lines.append(f"{key}={value} in group {number}")
+    return lines + [f"{path} {x.shape} {x.dtype}" for path, x in tensors.items()]
