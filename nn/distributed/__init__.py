@@ -26,7 +26,7 @@ MPI is imported when `start` finds that a launcher such as mpiexec started this 
 """
 
 from .optimizer import DistributedOptimizer, data_parallel
-from .processes import Announcement, MPIProcesses, start
+from .processes import Announcement, MPIProcesses, alone, start
 from .sharding import parts, shard
 from .sweeping import sweep
 
@@ -34,6 +34,7 @@ __all__ = [
     "Announcement",
     "DistributedOptimizer",
     "MPIProcesses",
+    "alone",
     "data_parallel",
     "parts",
     "shard",

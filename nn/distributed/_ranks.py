@@ -6,19 +6,19 @@ growing time between.
 """
 
 import pickle
+import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from tinygrad_lite import files, generator
 
-from ..training.interrupts import Stop
+from ..training.interrupts import Stop, Stopped
 from ._child import Child
 from ._schedule import Schedule, Task
 from ._trainings import Outcome
 from .processes import MPIProcesses
 
-TAG = 1  # of messages of a sweep
 SHORTEST, LONGEST = 1e-3, 0.05  # seconds between two looks
 
 
@@ -88,28 +88,31 @@ class Messages:
 
     def __init__(self, processes: MPIProcesses) -> None:
         self.mpi, self.payload = processes.mpi, processes.payload
+        self.tag = 1 + processes.number % 30_000  # of this sweep, not an earlier one
         self.sent: list[tuple[Any, bytes]] = []  # kept until they have left
 
     def send(self, rank: int, *message: Any) -> None:
         """Send something to a process."""
         data = pickle.dumps(message)
-        request = self.payload.Isend([data, self.mpi.BYTE], rank, TAG)
+        request = self.payload.Isend([data, self.mpi.BYTE], rank, self.tag)
         self.sent.append((request, data))
 
     def received(self) -> Iterator[tuple[int, Any]]:
         """What has arrived: from which process, and what."""
         self.sent = [(request, data) for request, data in self.sent if not request.Test()]
         status = self.mpi.Status()
-        while (message := self.payload.Improbe(tag=TAG, status=status)) is not None:
+        while (message := self.payload.Improbe(tag=self.tag, status=status)) is not None:
             data = bytearray(status.Get_count(self.mpi.BYTE))
             rank = status.Get_source()
             message.Recv([data, self.mpi.BYTE])
             yield rank, pickle.loads(data)
 
-    def empty(self) -> bool:
-        """Whether all that was sent has left."""
-        self.sent = [(request, data) for request, data in self.sent if not request.Test()]
-        return not self.sent
+    def flush(self) -> None:
+        """Wait until all that was sent has left; or a second, if nobody takes it."""
+        until = time.monotonic() + 1
+        while self.sent and time.monotonic() < until:
+            self.sent = [(request, data) for request, data in self.sent if not request.Test()]
+            time.sleep(SHORTEST)
 
 
 class Pause:
@@ -148,6 +151,8 @@ def lead(processes: MPIProcesses, runner: Runner, schedule: Schedule, listener: 
                             ended(rank, its)
                         case "stop", int(number):
                             asked = number
+                        case ("left",):
+                            raise Stopped
                 text, outcome = runner.look()
                 if text:
                     listener.printed(runner.number, text)
@@ -167,12 +172,15 @@ def lead(processes: MPIProcesses, runner: Runner, schedule: Schedule, listener: 
                         else:
                             runner.begin(task)
                 pause.after(happened or bool(text) or outcome is not None)
+            for rank in range(1, processes.size):
+                messages.send(rank, "leave", stopped)
+        except BaseException:  # such as a second Ctrl-C: nobody must wait for this process
+            for rank in range(1, processes.size):
+                messages.send(rank, "abandon", stopped or signal.SIGINT)
+            raise
         finally:
             runner.close()
-        for rank in range(1, processes.size):
-            messages.send(rank, "leave", stopped)
-        while not messages.empty():
-            pause.after(False)
+            messages.flush()
         return stopped or stop.number
 
 
@@ -195,6 +203,8 @@ def follow(processes: MPIProcesses, runner: Runner) -> int:
                             runner.stop(number)
                         case "leave", int(number):
                             return number or stop.number
+                        case "abandon", int(number):
+                            raise Stopped(number)
                 text, outcome = runner.look()
                 if text:
                     messages.send(0, "printed", text)
@@ -204,5 +214,9 @@ def follow(processes: MPIProcesses, runner: Runner) -> int:
                     messages.send(0, "stop", stop.number)
                     said = True
                 pause.after(happened or bool(text) or outcome is not None)
+        except BaseException:
+            messages.send(0, "left")
+            raise
         finally:
             runner.close()
+            messages.flush()

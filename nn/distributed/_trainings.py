@@ -148,7 +148,9 @@ def called(fn: Callable[..., Any], options: Mapping[str, Any]) -> Outcome:
 def _checked(returned: Any) -> dict[str, Any]:
     """What fn returned, as a dict."""
     where = "sweep: what fn returned"
-    if returned is None or isinstance(returned, str | list | tuple):
+    if returned is None:
+        return {}
+    if isinstance(returned, str | list | tuple):
         raise arguments.wrong(where, "a number, or a dict of numbers", returned)
     found = plain(returned, where)
     if not isinstance(found, dict):

@@ -11,7 +11,8 @@ import struct
 import sys
 import time
 import zlib
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from tinygrad_lite import generator
 
 from .._processes import Processes, current, enter
+from .._processes import alone as the_only_one
 from ..training._output import complain
 from .addresses import machine
 from .endings import Endings, disagreement, named, started_watcher
@@ -56,7 +58,7 @@ def start() -> Processes:
     are of different kinds.
     """
     found = current()
-    if isinstance(found, MPIProcesses) or not _launched():
+    if found is not the_only_one or not _launched():  # `alone` enters another one
         return found
     mpi = _imported()
     size = mpi.COMM_WORLD.Get_size()
@@ -78,6 +80,24 @@ def start() -> Processes:
     if not processes.leads:
         generator.set_state(json.loads(state))
     return processes
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """In the block, this process does not belong to the others: it does as if it were the only one.
+
+        if nn.distributed.start().leads:
+            with nn.distributed.alone():
+                ...  # a Report, a Snapshot or a DataLoader that the others do not have
+
+    Otherwise it would wait for the others, and all would end since they do not do the same.
+    """
+    before = current()
+    enter(Processes())
+    try:
+        yield
+    finally:
+        enter(before)
 
 
 class MPIProcesses(Processes):

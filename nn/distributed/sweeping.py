@@ -44,7 +44,7 @@ def sweep(
             rows = nn.distributed.sweep(train, {"lr": [0.1, 0.01], "seed": range(3)}, out="sweep")
 
     fn: trains, and returns a number, or a dict of numbers, text, None and lists of them; a Tensor,
-        or an array, of one element is a number.  It prints and keeps what else it wants.
+        or an array, of one element is a number.  None if it keeps all results itself.
     options: a list of dicts, the keyword arguments of each training; or a dict of lists, of which
         all combinations are trained, the last name changing fastest.  The values are numbers, text,
         None, lists of them, functions and classes.
@@ -207,7 +207,8 @@ class _Course:
         self.done += 1
         self._keep()
         if outcome.kind == "finished":
-            how = ", ".join(_value(name, value) for name, value in outcome.result.items())
+            values = [_value(name, value) for name, value in outcome.result.items()]
+            how = ", ".join(values) or "finished"
         else:
             how = f"failed: {self.schedule.outcomes[task.number].reason}"
             if self.kept is not None and self.size > 1:
