@@ -141,7 +141,7 @@ def lead(processes: MPIProcesses, runner: Runner, schedule: Schedule, listener: 
     with Stop() as stop:
         try:
             while not schedule.idle:
-                happened, asked = False, stop.number
+                happened, asked = False, stop.noted
                 for rank, message in messages.received():
                     happened = True
                     match message:
@@ -181,7 +181,7 @@ def lead(processes: MPIProcesses, runner: Runner, schedule: Schedule, listener: 
         finally:
             runner.close()
             messages.flush()
-        return stopped or stop.number
+        return stopped or stop.noted
 
 
 def follow(processes: MPIProcesses, runner: Runner) -> int:
@@ -202,7 +202,7 @@ def follow(processes: MPIProcesses, runner: Runner) -> int:
                         case "stop", int(number):
                             runner.stop(number)
                         case "leave", int(number):
-                            return number or stop.number
+                            return number or stop.noted
                         case "abandon", int(number):
                             raise Stopped(number)
                 text, outcome = runner.look()
@@ -210,8 +210,8 @@ def follow(processes: MPIProcesses, runner: Runner) -> int:
                     messages.send(0, "printed", text)
                 if outcome is not None:
                     messages.send(0, "ended", outcome)
-                if stop.number and not said:
-                    messages.send(0, "stop", stop.number)
+                if stop.noted and not said:
+                    messages.send(0, "stop", stop.noted)
                     said = True
                 pause.after(happened or bool(text) or outcome is not None)
         except BaseException:

@@ -12,6 +12,7 @@ from typing import Any
 from tinygrad_lite import arguments, files, generator
 
 from .._processes import current
+from ..training._leading import by_leading
 from ..training._output import tell
 from ..training.interrupts import Stopped
 from ..training.progress import in_words as values_in_words
@@ -126,24 +127,16 @@ def sweep(
 def _opened(
     out: files.FilePath | None, known: Sequence[Mapping[str, Any]], resume: bool
 ) -> tuple[Kept | None, dict[int, Outcome]]:
-    """The folder, in the leading process; and what is finished there, in all.
+    """The folder, in the leading process; and what is finished there, in all."""
+    kept: Kept | None = None
 
-    If the folder cannot be used, the leading process says so, and all end.
-    """
-    processes, kept = current(), None
-    finished: dict[int, Outcome] | None = {}
-    ending: SystemExit | None = None
-    if out is not None and processes.leads:
-        try:
+    def work() -> bytes:
+        nonlocal kept
+        if out is not None:
             kept = Kept(out, known, resume)
-            finished = kept.finished
-        except SystemExit as error:
-            finished, ending = None, error
-    if out is not None:
-        content = pickle.dumps(finished) if processes.leads else None
-        finished = pickle.loads(processes.broadcast("the folder of the sweep", content))
-    if finished is None:
-        raise ending or SystemExit(2)
+        return pickle.dumps({} if kept is None else kept.finished)
+
+    finished = pickle.loads(by_leading("the folder of the sweep", work))
     return kept, finished
 
 
