@@ -2,9 +2,10 @@
 
     python examples/mnist_record.py --out runs/record  # hours; after Ctrl-C: the same, --resume
     python examples/mnist_record.py --out runs/record --train b  # side by side; then --resume
+    mpiexec -n 3 python examples/mnist_record.py --out runs/record --distributed  # a member each
 
-The test images choose nothing: networks, epochs and seeds stand below, all of them vote, and what
-they reach is counted on held-out training images.  The last lines open the test images, once.
+The test images choose nothing: networks, epochs and seeds stand in _members.py, all of them vote,
+and what they reach is counted on held-out training images.  `vote` opens the test images, once.
 """
 
 import _interrupts  # noqa: F401  # first: from here on, Ctrl-C ends the program in one line
@@ -13,7 +14,8 @@ from argparse import Namespace
 from functools import partial
 
 import numpy as np
-from mnist_convnet import BATCH_SIZE, DECAY, LR, MOMENTUM, SMOOTHING, block, changed, convnet
+from _members import MEMBERS
+from mnist_convnet import BATCH_SIZE, DECAY, LR, MOMENTUM, SMOOTHING, changed
 
 import nn
 from nn import training
@@ -25,27 +27,6 @@ AVERAGED, KEEP = 8, 0.99  # every eighth step, the average of the weights keeps 
 VIEWS = [(0, 0), (-1, 0), (1, 0), (0, -1), (0, 1)]  # shifts in pixels; the mean of five answers
 HELD_OUT = 24  # one image in 24, the last 2,500, is held out
 TARGET = 99.79  # percentage of the test images: Wan et al. 2013
-
-
-def medium_kernels() -> nn.Module:
-    """Two convolutions of 5x5, three of 3x3, and more dropout: (N, 1, 28, 28) -> (N, 10)."""
-    return nn.Sequential(
-        *block(1, 32, 5, 0), *block(32, 32, 5, 0), nn.MaxPool2d(2),
-        *block(32, 64), *block(64, 64), nn.MaxPool2d(2),
-        *block(64, 128), nn.Dropout(0.5), nn.Flatten(), nn.Linear(128 * 5 * 5, 10),
-    )  # fmt: skip
-
-
-def large_kernels() -> nn.Module:
-    """Four convolutions of 7x7 without pooling, half as wide as those of An et al. 2020."""
-    return nn.Sequential(
-        *block(1, 24, 7, 0), *block(24, 48, 7, 0), *block(48, 72, 7, 0), *block(72, 96, 7, 0),
-        nn.Flatten(), nn.Linear(96 * 4 * 4, 10),
-    )  # fmt: skip
-
-
-# The members by name: network and epochs.  Their seeds are --seed, --seed + 1, --seed + 2.
-MEMBERS = {"a": (convnet, 30), "b": (medium_kernels, 30), "c": (large_kernels, 20)}
 
 
 @no_grad()
@@ -71,10 +52,17 @@ def averaged(average: Tensor, new: Tensor, count: Tensor) -> Tensor:
     return average.lerp(new, max(1 - KEEP, 1 / (1 + count.item())))
 
 
-def trained(name: str, args: Namespace, X: np.ndarray, Y: np.ndarray, cut: int) -> nn.Module:
-    """Train a member on the first `cut` images, or resume that: the average of its weights."""
-    (network, usual), seed = MEMBERS[name], args.seed + "abc".index(name)
-    epochs, scale = args.epochs or usual, np.array(mean_std(X))
+def images(args: Namespace) -> tuple[np.ndarray, np.ndarray, int, np.ndarray]:
+    """The training images, their classes, how many are not held out, their mean and deviation."""
+    with training.about("--data" if args.data else "data"):
+        X, Y = (array[:: args.part] for array in nn.datasets.mnist(args.data, split="train"))
+    return X, Y, len(X) - len(X) // HELD_OUT, np.array(mean_std(X))
+
+
+def trained(name: str, args: Namespace) -> nn.Module:
+    """Train a member on all that is not held out, or resume that: the average of its weights."""
+    (network, usual), (X, Y, cut, scale) = MEMBERS[name], images(args)
+    epochs, seed = args.epochs or usual, args.seed + "abc".index(name)
     Tensor.manual_seed(seed)
     model = network()
     with training.about("--batch-size"):  # which may be more than all images
@@ -115,34 +103,46 @@ def trained(name: str, args: Namespace, X: np.ndarray, Y: np.ndarray, cut: int) 
     return average
 
 
+def vote(args: Namespace, train: str | None) -> int | None:
+    """Train the members, or this one; and when all is settled, open the test images."""
+    began, (X, Y, cut, scale) = time.perf_counter(), images(args)
+    members = {name: trained(name, args) for name in train or "abc"[: args.members]}
+    if train:
+        return None
+    with training.Report(epochs=0, steps=0, rows=0, out=args.out, resume=args.resume,
+                         kept=["mistakes.png"], quiet=args.quiet) as report:  # fmt: skip
+        total = np.sum([opinion(each, X[cut:], scale) for each in members.values()], axis=0)
+        report.say(f"the vote: {errors(total, Y[cut:])} of {len(total)} held-out images wrong")
+        X, Y = (array[:: args.part] for array in nn.datasets.mnist(args.data, split="test"))
+        opinions = {name: opinion(each, X, scale) for name, each in members.items()}
+        total = np.sum(list(opinions.values()), axis=0)
+        alone = ", ".join(f"{name} {errors(each, Y)}" for name, each in opinions.items())
+        report.keep("mistakes.png", lambda path: training.mistakes(X, Y, Tensor(total), path))
+        wrong = errors(total, Y)
+        accuracy = 100 - 100 * wrong / len(Y)
+        said = f"test accuracy {accuracy:.2f} %, {wrong} of {len(Y)} wrong, alone {alone}"
+        report.result(f"MNIST: {said} in {time.perf_counter() - began:.1f} s")
+        return report.status(accuracy, args.target, " %")
+
+
 def main() -> int:
-    """Train the members, and only when all is settled open the test images."""
-    began, args = time.perf_counter(), training.arguments(
+    """Train and vote; with --distributed, the members are trained by several processes."""
+    args = training.arguments(
         __doc__, batch_size=(BATCH_SIZE, "images in one step"), lr=(LR, "highest learning rate"),
         epochs=(None, "passes over the images, of each member (30; of c 20)"),
         members=(3, "how many of a, b, c there are", (1, 3)),
         train=(None, "train this member only, without a vote", list(MEMBERS)),
         part=(1, "take one image in so many, for a quick look", (1, 400)), target=TARGET,
+        distributed=(False, "train the members in the processes of mpiexec, which share --out"),
     )  # fmt: skip
-    with training.about("--data" if args.data else "data"):
-        X, Y = (array[:: args.part] for array in nn.datasets.mnist(args.data, split="train"))
-    cut, scale = len(X) - len(X) // HELD_OUT, np.array(mean_std(X))
-    members = {each: trained(each, args, X, Y, cut) for each in args.train or "abc"[: args.members]}
-    if args.train:
-        return 0
-    with training.Report(epochs=0, steps=0, rows=0, out=args.out, resume=args.resume,
-                         kept=["mistakes.png"], quiet=args.quiet) as report:  # fmt: skip
-        vote = np.sum([opinion(each, X[cut:], scale) for each in members.values()], axis=0)
-        report.say(f"the vote: {errors(vote, Y[cut:])} of {len(vote)} held-out images wrong")
-        X, Y = (array[:: args.part] for array in nn.datasets.mnist(args.data, split="test"))
-        opinions = {name: opinion(each, X, scale) for name, each in members.items()}
-        vote = np.sum(list(opinions.values()), axis=0)
-        alone = ", ".join(f"{name} {errors(each, Y)}" for name, each in opinions.items())
-        report.keep("mistakes.png", lambda path: training.mistakes(X, Y, Tensor(vote), path))
-        accuracy, seconds = 100 - 100 * errors(vote, Y) / len(Y), time.perf_counter() - began
-        said = f"test accuracy {accuracy:.2f} %, {errors(vote, Y)} of {len(Y)} wrong, alone {alone}"
-        report.result(f"MNIST: {said} in {seconds:.1f} s")
-        return report.status(accuracy, args.target, " %")
+    if not args.distributed:
+        return vote(args, args.train) or 0
+    args.out, names = args.out or "runs/record", [*(args.train or "abc"[: args.members])]
+    nn.distributed.sweep(partial(vote, args), {"train": names}, out=args.out,
+                         resume=args.resume, quiet=args.quiet)  # fmt: skip
+    leads, args.resume = nn.distributed.start().leads, True
+    with nn.distributed.alone():
+        return (vote(args, args.train) or 0) if leads else 0
 
 
 if __name__ == "__main__":
