@@ -104,6 +104,13 @@ class Processes:
         """The sum of what all processes give, added in the order of their ranks."""
         return values
 
+    def fails(self, reason: str) -> bool:
+        """Say that this process ends before the others, which end then too.
+
+        Whether it has to print the reason itself: not if that is done, or another one was first.
+        """
+        return True
+
 
 alone = Processes()
 _current = alone

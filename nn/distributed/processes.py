@@ -195,6 +195,14 @@ class MPIProcesses(Processes):
                 time.sleep(LONGEST_SLEEP)
             raise
 
+    def fails(self, reason: str) -> bool:
+        """Have all processes end for this reason, which one line says."""
+        granted = self.endings.fails(reason)
+        if granted is None:
+            self.endings.say(f"{self.endings.name}: {reason}")
+        self.endings.printed()
+        return False
+
     def disagree(self, what: str, value: int) -> NoReturn:
         """The processes do not do the same: all learn it from one announcement, and end."""
         if (error := sys.exc_info()[1]) is not None:

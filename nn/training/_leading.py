@@ -26,6 +26,7 @@ def by_leading(what: str, work: Callable[[], bytes | None]) -> bytes:
         content, error = _result(work)
     answer = processes.broadcast(what, content)
     if error is not None:
+        vars(error)["told_by_leading"] = False
         raise error
     if answer[:1] != b"+":
         name, _, text = answer[1:].decode().partition(" ")
@@ -36,6 +37,11 @@ def by_leading(what: str, work: Callable[[], bytes | None]) -> bytes:
 def alone_here() -> bool:
     """Whether no other process waits for this one to exchange something."""
     return current().size == 1 or _working.get()
+
+
+def is_shared(error: BaseException) -> bool:
+    """Whether a `by_leading` raised it, or the like of it, in all processes."""
+    return "told_by_leading" in vars(error)
 
 
 def is_told(error: BaseException) -> bool:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any, NoReturn, TextIO
 
 from .._processes import current
-from ._leading import is_told
+from ._leading import alone_here, is_shared, is_told
 
 live: list[Any] = []  # the bars of tqdm on the screen, above which a line has to be printed
 FULL = (errno.ENOSPC, errno.EDQUOT)  # no room on a disk
@@ -40,16 +40,18 @@ def remark(line: str) -> None:
 
 
 def accuse(reason: str, error: BaseException | None = None) -> None:
-    """Print why this process ends, on stderr, with its name if it is one of several.
+    """Print why this process ends, on stderr; of several processes, one does, with its name.
 
     error: the reason; nothing is printed if it arose in the leading process, which prints it.
     """
-    processes = current()
     if error is not None and is_told(error):
         return
-    if processes.size > 1:
-        reason = f"rank {processes.rank} of {processes.size} on {processes.host}: {reason}"
-    complain(reason)
+    # Where all end for this reason, none has to end the others.
+    processes, shared = current(), error is not None and is_shared(error)
+    if alone_here() or shared or processes.fails(reason):
+        if processes.size > 1:
+            reason = f"rank {processes.rank} of {processes.size} on {processes.host}: {reason}"
+        complain(reason)
 
 
 def complain(line: str) -> None:

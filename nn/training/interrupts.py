@@ -46,8 +46,8 @@ def run(main: Callable[[], int | None]) -> int:
     - There is no memory left, or no room on the disk; or a file, which the line names, cannot be
       read or written: the reason, status 2.
 
-    Of several processes, the leading one prints these lines; the last kind is printed by the one
-    where it arose, with its rank.
+    Of several processes, one prints the line: the leading one if all end for the same reason,
+    otherwise the first that fails, with its rank.
 
     Other errors are bugs: they keep their traceback.  SystemExit is not caught.  A warning takes
     one line.
@@ -73,7 +73,8 @@ def run(main: Callable[[], int | None]) -> int:
         accuse(reason if said in reason else f"{said}: {reason}".rstrip(": "), error)
         return UNUSABLE
     except KeyboardInterrupt as stop:
-        remark("\rstopped" if is_terminal(sys.stderr) else "stopped")  # over the ^C
+        say = remark if isinstance(stop, Stopped) else accuse  # after the same step, or at once
+        say("\rstopped" if is_terminal(sys.stderr) else "stopped")  # over the ^C
         return stop.status if isinstance(stop, Stopped) else STOPPED
     except BrokenPipeError:
         left = [stream for stream in (sys.stdout, sys.stderr) if _has_no_reader(stream)]

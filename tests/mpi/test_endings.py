@@ -82,6 +82,27 @@ def test_processes_that_do_not_do_the_same_end(way, ranks, chosen, line):
     assert run.seconds < 10
 
 
+@pytest.mark.parametrize(
+    ("way", "reason"),
+    [
+        ("read_no_file", r"\[Errno 2\] No such file or directory: '/nowhere/file'"),
+        ("all_read_no_file", r"\[Errno 2\] No such file or directory: '/nowhere/file'"),
+        ("has_no_memory", "this needs more memory than there is"),
+        ("all_are_interrupted", "stopped"),
+    ],
+)
+def test_what_costs_a_program_one_line_costs_all_together_one(way, reason):
+    run = launch(PROGRAM.with_name("failing.py"), 3, way, 1, limit=30)
+    who = r"rank \d" if way.startswith("all_") else "rank 1"
+    ended(run, f"{who} of 3 on {HOST}: {reason}; all processes end")
+    assert "Traceback" not in run.err
+
+
+def test_an_exit_status_of_one_process_is_that_of_mpiexec():
+    run = launch(PROGRAM.with_name("failing.py"), 2, "misses_a_target", 1, limit=30)
+    assert (run.status, run.err, run.left) == (1, "", [])
+
+
 def test_of_many_that_raise_the_first_speaks():
     run = launch(PROGRAM, 4, "all_raise", 0, limit=30)
     ended(run, rf"rank (\d) of 4 on {HOST}: ValueError: of rank \1; all processes end")
