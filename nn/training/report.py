@@ -130,7 +130,7 @@ class Report:
         self.where = None if out is None else Path(out)
         self.folder: Folder | None = None
         self.metrics = Metrics()
-        by_leading("the folder of --out", lambda: self._open(kept, tensorboard))
+        by_leading("the beginning of a Report", lambda: self._open(kept, tensorboard))
         self.records_folder = None if self.folder is None else self.folder.path
         self.progress = self._new_progress()
         self.stop = Stop()

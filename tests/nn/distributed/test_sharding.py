@@ -12,7 +12,7 @@ from nn._processes import Part, alone, current
 from nn.data import BatchSampler, DataLoader, RandomSampler, Subset, WeightedRandomSampler
 from nn.data.parts import parts_of
 from nn.distributed.sharding import parts, shard
-from tinygrad_lite import Tensor, generator
+from tinygrad_lite import Tensor, capture, generator
 
 
 def of_ranks(make, size, chunks, epochs=1):
@@ -159,6 +159,8 @@ def test_a_part_is_the_same_whoever_has_it(name):
                     before = None
         found.sort(key=lambda each: each[:3])
         assert len({str(each[-1]) for each in found}) == len(found)  # no draw comes twice
+        if "transform" in name:  # what it adds to whole numbers: the first of each part
+            assert len({each[3][0][0][0] % 1 for each in found}) == len(found)
         expected = expected or found
         assert found == expected
 
@@ -324,6 +326,20 @@ def test_a_loop_body_in_another_thread_draws_as_before():
         thread.join()
         assert Tensor.rand(2).numpy().tolist() != expected
     assert drawn == [expected]
+
+
+@pytest.mark.parametrize("chunks", [None, 2])
+def test_a_captured_step_draws_what_an_eager_one_does(chunks):
+    def run(train_on):
+        generator.seed(3)
+        with entered(Given(chunks=chunks)):
+            loader = shard(DataLoader(X11, batch_size=4, shuffle=True, seed=1))
+            return [train_on(x).numpy().tolist() for _ in range(2) for x in loader]
+
+    def step(x):
+        return x.dropout(0.5) + Tensor.rand(len(x), 1)
+
+    assert run(capture(step)) == run(step)
 
 
 def test_orders_that_differ_end_with_the_fix():
