@@ -75,7 +75,8 @@ def sweep(
 
     Returns a dict for each training, in the order of the options, in every process: its options,
     its results (a number alone is called "result"), "seconds", "rank" and "host"; and if it failed,
-    "failed" with the reason instead of results.
+    "failed" with the reason instead of results.  What only the leading process goes on to do with
+    them, it does `alone`.
 
     Errors: TypeError and ValueError for options and functions that cannot be used; RuntimeError if
     the call is not guarded.

@@ -110,6 +110,44 @@ def test_without_a_folder_lines_have_the_name_of_their_training():
         assert own == [*(f"half of line {i}" for i in range(200)), "last"]
 
 
+def test_much_to_print_and_to_return(tmp_path):
+    """More than fits into the buffers of pipes, sockets and small messages."""
+    program = f"""
+    {HEAD}
+    def train(n):
+        for _ in range(30):
+            print("x" * 99_999)
+        return {{"list": [n + i / 3 for i in range(100_000)]}}
+
+    if __name__ == "__main__":
+        for each in nn.distributed.sweep(train, {{"n": [1, 2]}}, out=OUT):
+            assert each["list"] == [each["n"] + i / 3 for i in range(100_000)]
+    """
+    launch(program, 2, tmp_path, check=True)
+    for name in ("1.log", "2.log"):
+        assert (tmp_path / name).read_bytes() == (b"x" * 99_999 + b"\n") * 30
+
+
+def test_what_the_leading_process_does_alone():
+    program = f"""
+    {HEAD}
+    processes = nn.distributed.start()
+    assert processes.size == 3
+    if processes.leads:
+        with nn.distributed.alone():
+            assert nn.distributed.start() is current() is not processes
+            assert (current().size, current().leads) == (1, True)
+            current().agree("nobody else is here")
+            with training.Report(epochs=1, steps=1, rows=1) as report:
+                report.step(1)
+                report.epoch()
+    assert current() is nn.distributed.start() is processes
+    processes.agree("all are here")
+    """
+    run = launch(program, 3, check=True)
+    assert run.out.startswith("epoch 1/1: ")
+
+
 # What dies, raises, or returns nonsense
 
 FATES = f"""
@@ -212,7 +250,7 @@ LONG = f"""
             return n
         Path(OUT, f"begun-{{n}}").write_text(str(os.getpid()))
         with training.Report(
-            epochs=1, steps=2000, rows=2000, out=f"{{OUT}}/own-{{n}}", resume=True
+            epochs=1, steps=2000, rows=2000, out=f"{{OUT}}/own-{{n}}", resume=True, kept=()
         ) as report:
             report.resume()
             try:
@@ -276,6 +314,25 @@ def test_ctrl_c_to_mpiexec(tmp_path):
     assert "Traceback" not in run.err
     for n in (2, 3):
         assert (tmp_path / f"own-{n}" / "snapshot.safetensors").stat().st_size
+    goes_on(tmp_path)
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_second_ctrl_c_does_not_wait_for_the_training(tmp_path, rank):
+    """The first one reaches the trainings, which go on; the second one only one of the ranks."""
+    program = LONG.replace("report.step(1)", "pass")
+    with Started(program, 2, tmp_path) as started:
+        until_begun(tmp_path)
+        ranks = [pid for pid, command in started.processes() if is_rank(command)]
+        os.kill(ranks[rank], signal.SIGINT)
+        time.sleep(1)
+        began = time.monotonic()
+        os.kill(ranks[rank], signal.SIGINT)
+        run = started.end(30)
+    assert time.monotonic() - began < 10
+    assert run.left == []
+    assert "Traceback" not in run.err
+    assert "rows" not in run.out
     goes_on(tmp_path)
 
 
