@@ -7,7 +7,12 @@ Three ways lead there:
   is the first, and the watcher prints the line.
 - The processes do not do the same: all of them learn it in the same exchange, and rank 0 prints.
 
-Whoever knows that the end has come has a moment to clean up, and is then ended whatever it does.
+A process that fails, or is out of step, has a moment to clean up, and is then ended whatever it
+does.  The others end at once, mostly by mpiexec.
+
+What is not ours: a process that dies before `start` has returned is told of by mpiexec alone;
+mpiexec of MPICH may make its own exit status 0 if a process calls os._exit(0); and if a machine is
+gone, all processes end, but mpiexec may wait for its own connection to that machine.
 """
 
 import errno

@@ -47,7 +47,8 @@ def start() -> Processes:
 
     Under mpiexec, or another launcher, these are the processes that it started, an `MPIProcesses`;
     all of them must call it.  From now on they have the random generator of Tensor in the same
-    state, that of rank 0.
+    state, that of rank 0, and end together: if one dies, raises an error, or does not do the same
+    as the others, all end within seconds, and one line says which, where and why.
 
     Otherwise, or if it started one process only, the program is alone, and MPI need not be there.
     A launcher is known by the variables that it sets (`SIZES`, `RANKS`); a program that imported

@@ -70,3 +70,27 @@ def test_without_a_launcher_a_program_is_alone_and_mpi_is_not_imported():
     """
     run = launch(program, 1, launcher=[sys.executable], check=True)
     assert run.out.split() == ["0", "1", "False"]
+
+
+def test_a_launcher_of_another_kind_is_told_from_a_program_alone():
+    """As srun starts the processes where Slurm and this MPI do not know each other."""
+    run = launch(
+        "import nn; nn.distributed.start()",
+        1,
+        launcher=[sys.executable],
+        environment={"SLURM_STEP_NUM_TASKS": "4"},
+    )
+    assert run.status == 1
+    assert run.err.splitlines()[-1].startswith(
+        "RuntimeError: nn.distributed: the launcher started 4 processes, but MPI ("
+    )
+
+
+def test_a_program_that_imported_mpi_itself_ends_well():
+    program = """
+        from mpi4py import MPI
+        import nn
+        processes = nn.distributed.start()
+        assert processes.size == MPI.COMM_WORLD.Get_size() == 2
+    """
+    launch(program, 2, check=True)
