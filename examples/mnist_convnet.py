@@ -2,6 +2,7 @@
 
     python examples/mnist_convnet.py --epochs 2 --out runs/first  # after Ctrl-C: the same, --resume
     python examples/mnist_convnet.py --images 4000 --epochs 1 --lr 0.02 --target 90  # in seconds
+    mpiexec -n 4 python examples/mnist_convnet.py --distributed  # one training by four processes
 
 No epoch shows the network an image as it is: each is turned, resized, slanted and shifted a little,
 at random.  The learning rate rises and falls once, so the weights at the end are the ones to take:
@@ -79,6 +80,7 @@ def main() -> int:
     began = time.perf_counter()
     args = training.arguments(
         __doc__, epochs=EPOCHS, batch_size=(BATCH_SIZE, "images in one step"), capture=False,
+        distributed=False, chunks=None,
         lr=(None, f"highest learning rate ({LR}; on the digits {DIGITS_LR})"),
         images=(IMAGES, "training images used", (100, None)),
         target=(None, f"exit status 1 below this accuracy ({TARGET} on MNIST)"),
@@ -100,6 +102,8 @@ def main() -> int:
     Tensor.manual_seed(args.seed)
     model = convnet()
     sgd = nn.optim.SGD(model.parameters(), lr, MOMENTUM, weight_decay=DECAY, nesterov=True)
+    if args.distributed or args.chunks:
+        sgd, batches = nn.distributed.data_parallel(model, sgd, batches, chunks=args.chunks)
 
     def step(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         scores = model(x)
