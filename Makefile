@@ -28,7 +28,7 @@ DOCUMENTED = $(call modules,tinygrad_lite) $(call modules,nn) '!.*[.]_'
 # the type checker only.
 PDOC := -W 'ignore:The module specification' -W 'ignore:Error parsing type annotation' -m pdoc
 
-.PHONY: help mnist examples test fuzz captured kill parity programs browser mpi lint format types bench bench-quick twins docs clean
+.PHONY: help mnist examples test fuzz captured kill parity programs browser mpi lint format types bench bench-quick twins processes docs clean
 # Two installs into one environment must not run side by side under -j.
 .NOTPARALLEL:
 
@@ -85,6 +85,9 @@ bench-quick: .venv-bench/.peers ## one small round of each benchmark
 twins: $(TORCH_STAMP) ## examples beside PyTorch; ARGS="--seeds 0 1 2 char_gpt" for one, three seeds
 	@$(TORCH_BIN)/python benchmarks/twins $(ARGS)
 
+processes: .venv-torch/.mpi ## one process, two, and PyTorch's DistributedDataParallel in turn
+	@$(TORCH_BIN)/python benchmarks/processes $(ARGS)
+
 docs: .venv/.docs ## write docs/operations.md, and the API pages to build/docs
 	@$(BIN)/python docs/make_operations.py
 	@rm -rf build/docs
@@ -123,6 +126,11 @@ clean: ## remove what was built (not the virtual environments)
 	$(call make_venv,.venv)
 	@echo "installing pdoc into .venv (once)"
 	@$(BIN)/python $(PIP_INSTALL) --editable '.[docs]'
+	@touch $@
+
+.venv-torch/.mpi: $(TORCH_STAMP)
+	@echo "installing mpi4py and MPICH into .venv-torch (once)"
+	@$(TORCH_BIN)/python $(PIP_INSTALL) --editable '.[mpi]'
 	@touch $@
 
 $(TORCH_STAMP): pyproject.toml
