@@ -59,7 +59,12 @@ __all__.sort()
 
 
 def __getattr__(name: str) -> Any:
-    """`nn.datasets` and others, imported when first used, since training can do without."""
+    """`nn.datasets` and others, imported when first used, since training can do without.
+
+    And `nn.SyncBatchNorm`, as PyTorch calls it.
+    """
     if name in ("datasets", "distributed", "distributions", "functional", "training"):
         return import_module(f"nn.{name}")
+    if name == "SyncBatchNorm":
+        return import_module("nn.distributed").SyncBatchNorm
     raise missing(__name__, name, WRITE)

@@ -17,11 +17,10 @@ WRITE = {
     "Buffer": "self.register_buffer(name, tensor), in the __init__ of a Module",
     "Container": "Module",
     "CrossMapLRN2d": "LocalResponseNorm(size)",
-    "DataParallel": "the model itself: matrix products use all cores",
+    "DataParallel": "the model itself, which uses all cores; or nn.distributed for more",
     "NLLLoss2d": "NLLLoss()",
     "RNNBase": "RNN, LSTM or GRU",
     "RNNCellBase": "RNNCell, LSTMCell or GRUCell",
-    "SyncBatchNorm": "BatchNorm2d(num_features)",
     **{
         f"FractionalMaxPool{rank}d": f"AdaptiveMaxPool{rank}d(size), whose windows are not random"
         for rank in (2, 3)

@@ -6,6 +6,7 @@
     batches = nn.distributed.shard(batches)  # a DataLoader of this process's parts of each batch
     for x, y in nn.distributed.parts(x, y):  # the same without one
     sgd = nn.distributed.DistributedOptimizer(sgd, model=model)  # mean gradients of all processes
+    model = nn.distributed.SyncBatchNorm.convert_sync_batchnorm(model)  # mean over all processes
 
     rows = nn.distributed.sweep(train, {"lr": [0.1, 0.01], "seed": range(3)})  # six trainings
 
@@ -15,7 +16,7 @@
 `sharding` cuts batches, by nn.data.sharded and nn.data.parts.  `optimizer` makes all begin with the
 same weights; `gradients` exchanges gradients in the backward pass, in `buckets`, by `transfers`,
 and `statistics` those of BatchNorm.  `ordered_gradients` does the same with chunks, in the order of
-`ordered`.
+`ordered`.  `batch_normalisation` is SyncBatchNorm.
 
 `sweeping` is about trainings that do not depend on each other: `_trainings` has their options and
 results, `_schedule` decides who gets which, `_ranks` sends that and `_child` runs it, `_kept`
@@ -25,6 +26,7 @@ MPI is imported when `start` finds that a launcher such as mpiexec started this 
 `pip install 'tinygrad-lite[mpi]'` brings it, with an mpiexec.
 """
 
+from .batch_normalisation import SyncBatchNorm
 from .optimizer import DistributedOptimizer, data_parallel
 from .processes import Announcement, MPIProcesses, alone, start
 from .sharding import parts, shard
@@ -34,6 +36,7 @@ __all__ = [
     "Announcement",
     "DistributedOptimizer",
     "MPIProcesses",
+    "SyncBatchNorm",
     "alone",
     "data_parallel",
     "parts",

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lite import Observer, Tensor
+from tinygrad_lite import Observer, Tensor, warn
 
 from .._processes import Part, current
 from ..optim import Optimizer
@@ -14,6 +14,9 @@ from .buckets import Array, buckets_of
 from .processes import Announcement, MPIProcesses
 from .statistics import RunningStatistics, write
 from .transfers import Channels, FreeTransfer, Transfer
+
+# The exchange of each optimiser, while there is the optimiser.
+exchanges: "weakref.WeakKeyDictionary[Optimizer, Gradients]" = weakref.WeakKeyDictionary()
 
 
 class Gradients(Observer):
@@ -23,11 +26,14 @@ class Gradients(Observer):
     is sent is the `.grad` itself, with what former passes left in it: that was the same in all
     processes, and so it is its own mean.
 
+    It ends with the optimiser; who goes on with the parameters gets a warning.
+
     passes: how many backward passes there were, also those that reached none of the parameters.
     """
 
     def __init__(self, optimizer: Optimizer, layers: list[Any], bucket_bytes: int) -> None:
         self.optimizer, self.name = weakref.ref(optimizer), type(optimizer).__name__
+        weakref.finalize(optimizer, self._end).atexit = False
         self.processes = current()
         self.channels: Channels | None = None
         if isinstance(self.processes, MPIProcesses):
@@ -35,7 +41,26 @@ class Gradients(Observer):
         self.statistics = RunningStatistics(layers)
         self.bucket_bytes, self.passes = bucket_bytes, 0
         self.running = self.looked = False
+        self.next = 0  # the bucket that is sent next
+        self.announcement: Announcement | None = None
+        self.transfer: Transfer | None = None
+        self.left: list[weakref.ref[Tensor]] = []  # parameters of an optimiser that is gone
         self._lay_out([*reversed(optimizer.params)])
+
+    def _end(self) -> None:
+        """The optimiser is gone: let its parameters and layers go too."""
+        self.left = [weakref.ref(tensor) for tensor in self.tensors]
+        self._lay_out([])
+        self.statistics = RunningStatistics([])
+
+    def _warn_of_the_end(self, leaf: Tensor | None) -> None:
+        if leaf is None or all(leaf is not one() for one in self.left):
+            return
+        if all(id(leaf) not in each.bucket_of for each in exchanges.values()):
+            warn(
+                f"the {self.name} of this gradient is gone, so it is not averaged over the "
+                "processes; keep what DistributedOptimizer returns"
+            )
 
     # Which gradients travel in which bucket
 
@@ -60,26 +85,30 @@ class Gradients(Observer):
     def _look(self) -> None:
         """Lay out anew if parameters were added, frozen or cast since the last pass."""
         self.looked, optimizer = True, self.optimizer()
-        params = [] if optimizer is None else [*reversed(optimizer.params)]
-        tensors = [one for one in params if one.requires_grad]
+        if optimizer is None:
+            return
+        tensors = [one for one in reversed(optimizer.params) if one.requires_grad]
         same = len(tensors) == len(self.tensors)
         for one, other, dtype in zip(tensors, self.tensors, self.dtypes, strict=False):
             same = same and one is other and one.dtype == dtype
         if not same:
             self._lay_out(tensors)
-            if tensors:
-                what = f"the values of the parameters of {self.name}, which are others now"
-                self.processes.agree(what, checksum(tensors))
+            what = f"the values of the parameters of {self.name}, which are others now"
+            self.processes.agree(what, checksum(tensors))
 
     # A backward pass
 
     def leaf_done(self, node: Any) -> None:
         """A gradient is final: send what is complete with it."""
         super().leaf_done(node)
+        if current() is not self.processes:  # in a block of alone()
+            return
         if not self.looked:
             self._look()
         leaf = id(node.holder())
         bucket = self.bucket_of.get(leaf)
+        if self.left:
+            self._warn_of_the_end(node.holder())
         if bucket is None:
             return
         if not self.running or leaf in self.done:
@@ -91,6 +120,8 @@ class Gradients(Observer):
     def backward_done(self) -> None:
         """Send the rest, wait, and let each parameter have the mean."""
         super().backward_done()
+        if current() is not self.processes:
+            return
         self.passes += self.counts()
         self.looked = False
         if self.running:
@@ -98,20 +129,21 @@ class Gradients(Observer):
             self.complete()
 
     def _begin(self) -> None:
-        """The first of the gradients is there."""
-        if self.running and self.announcement is not None:
+        """The first of the gradients is there, or of those of a pass after one that raised."""
+        lost = self.running and self.announcement is not None
+        if lost and self.next:
             raise RuntimeError(
-                f"{self.name}: the last backward pass raised an error in this process, and others "
-                "wait for its gradients; expected the program to end after such an error"
+                f"{self.name}: the last backward pass raised an error in this process, and a part "
+                "of its gradients is sent; expected the program to end after such an error"
             )
         self.running, self.done, self.next = True, set[int](), 0
         self.missing = [
             sum(member.position < len(self.tensors) for member in bucket.members)
             for bucket in self.buckets
         ]
-        self.announcement: Announcement | None = None
-        self.transfer: Transfer | None = None
-        self.prepare(self.processes.part)
+        if not lost:
+            self.announcement = self.transfer = None
+            self.prepare(self.processes.part)
 
     def counts(self) -> bool:
         """Whether all processes make this pass."""

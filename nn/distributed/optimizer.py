@@ -2,7 +2,6 @@
 
 import gc
 import json
-import weakref
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,7 +12,8 @@ from .._processes import Processes
 from ..optim import LBFGS, Optimizer
 from ..reflection import complete
 from ..state import buffers_among
-from .gradients import Gradients, checksum
+from .batch_normalisation import CHUNKS, SyncBatchNorm
+from .gradients import Gradients, checksum, exchanges
 from .ordered_gradients import OrderedGradients
 from .processes import start
 from .sharding import shard
@@ -22,9 +22,6 @@ from .statistics import normalising
 Trained = TypeVar("Trained", bound=Optimizer)
 
 BUCKET_BYTES = 4 << 20  # of gradients that are sent together
-
-# The exchange of each optimiser, while there is the optimiser.
-_exchanges: "weakref.WeakKeyDictionary[Optimizer, Gradients]" = weakref.WeakKeyDictionary()
 
 
 def DistributedOptimizer(
@@ -58,17 +55,20 @@ def DistributedOptimizer(
     Without a loop over parts, each process counts the same.  A part of a batch counts by its rows:
     its loss has to be a mean over them.
 
+    The exchange ends with the optimiser, so keep it while gradients are to be averaged.
+
     Every process makes the same backward passes.  A parameter that one of them does not use counts
     0 there; one that none of them uses has no gradient.
 
     Errors: TypeError for what is no optimiser; ValueError if it is distributed already, if the
-    processes have different parameters or options, if there are fewer chunks than processes; and
-    for LBFGS, which decides by the loss, of which each process knows a part.
+    processes have different parameters or options, if there are fewer chunks than processes, or
+    chunks and a `SyncBatchNorm`; and for LBFGS, which decides by the loss, of which each process
+    knows a part.
     """
     caller = "DistributedOptimizer"
     if not isinstance(optimizer, Optimizer):
         raise arguments.wrong(caller, "an optimiser", optimizer)
-    if optimizer in _exchanges:
+    if optimizer in exchanges:
         raise ValueError(f"{caller}: expected an optimiser that is not distributed yet")
     limit = arguments.integer(bucket_bytes, f"{caller}: bucket_bytes", least=1)
     processes = start()
@@ -77,13 +77,16 @@ def DistributedOptimizer(
     _check(optimizer, chunks, processes)
     found = [] if model is None else complete(caller, model)
     layers = normalising({id(part.value): part.value for part in found}.values())
+    synchronised = [layer for layer in layers if isinstance(layer, SyncBatchNorm)]
+    if synchronised and chunks is not None:
+        raise ValueError(f"{caller}: chunks: {CHUNKS}")
     if processes.size > 1:
         _align(optimizer, dict(buffers_among(found)), processes, chunks)
     processes.chunks = chunks
     if chunks is None and processes.size == 1:
         return optimizer
     kind = Gradients if chunks is None else OrderedGradients
-    exchange = _exchanges[optimizer] = kind(optimizer, layers, limit)
+    exchange = exchanges[optimizer] = kind(optimizer, layers, limit)
     exchange.__enter__()  # until the program ends
     return optimizer
 
@@ -125,9 +128,9 @@ def _check(optimizer: Optimizer, chunks: int | None, processes: Processes) -> No
             f"DistributedOptimizer: chunks: expected {processes.size} or more, one for each "
             f"process; got {chunks}: start fewer processes, or take more chunks"
         )
-    if _exchanges and processes.chunks != chunks:
+    if exchanges and processes.chunks != chunks:
         gc.collect()  # one that nobody uses may be part of a cycle
-    if _exchanges and processes.chunks != chunks:
+    if exchanges and processes.chunks != chunks:
         raise ValueError(
             f"DistributedOptimizer: chunks: expected {processes.chunks}, as for the optimiser "
             f"before; got {chunks}"

@@ -269,7 +269,7 @@ class BatchNorm2d(_BatchNorm):
     Source: S. Ioffe and C. Szegedy, Batch Normalization, ICML 2015.
     """
 
-    sizes = (", H, W",)
+    sizes: ClassVar[tuple[str, ...]] = (", H, W",)
 
 
 class BatchNorm3d(_BatchNorm):
