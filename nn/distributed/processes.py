@@ -206,7 +206,9 @@ class MPIProcesses(Processes):
 
     def disagree(self, what: str, value: int) -> NoReturn:
         """The processes do not do the same: all learn it from one announcement, and end."""
-        if (error := sys.exc_info()[1]) is not None:
+        error = sys.exc_info()[1]
+        if isinstance(error, Exception):  # this exchange is in a `finally`: that hides the reason
+            self.endings.usual_hook(type(error), error, error.__traceback__)
             what += f" (while handling {type(error).__name__})"
         size = 256
         mine = np.frombuffer(struct.pack("q", value) + what.encode()[:size].ljust(size), np.uint8)

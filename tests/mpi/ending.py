@@ -30,6 +30,11 @@ def special(step: int) -> None:
         processes.announce("sums")
         processes.payload.Iallreduce(given, found)
         raise ValueError("no such thing")
+    elif way == "exchanges_while_it_fails":
+        try:
+            raise ValueError("no such thing")
+        finally:
+            processes.agree("closing")
     elif way == "exits":
         sys.exit(2)
     elif way == "exits_at_once":

@@ -103,6 +103,17 @@ def test_an_exit_status_of_one_process_is_that_of_mpiexec():
     assert (run.status, run.err, run.left) == (1, "", [])
 
 
+def test_an_error_is_shown_though_an_exchange_of_its_cleanup_ends_all():
+    run = launch(PROGRAM, 3, "exchanges_while_it_fails", 1, limit=30)
+    ended(
+        run,
+        rf"rank 1 of 3 on {HOST} is at closing \(while handling ValueError\), ranks 0 and 2 on "
+        f"{HOST} are at step 5: {EXPECTED}",
+    )
+    assert "ValueError: no such thing" in run.err.splitlines()
+    assert run.err.count("Traceback") == 1
+
+
 def test_of_many_that_raise_the_first_speaks():
     run = launch(PROGRAM, 4, "all_raise", 0, limit=30)
     ended(run, rf"rank (\d) of 4 on {HOST}: ValueError: of rank \1; all processes end")
