@@ -36,8 +36,8 @@ class Part(NamedTuple):
 class Follower(Protocol):
     """What wants to know when the loop over a batch gets another part."""
 
-    def part_begins(self, part: Part) -> None:
-        """The loop body is about to run on this part."""
+    def part_begins(self, part: Part | None) -> None:
+        """The loop body is about to run on this part, or is left; or goes on after one inside."""
 
 
 class Processes:
@@ -70,9 +70,8 @@ class Processes:
     @part.setter
     def part(self, part: Part | None) -> None:
         self._part, self.midway = part, part is not None and not part.last
-        if part is not None:
-            for follower in [*self.followers]:
-                follower.part_begins(part)
+        for follower in [*self.followers]:
+            follower.part_begins(part)
 
     @property
     def leads(self) -> bool:

@@ -65,7 +65,8 @@ class OrderedGradients(Gradients):
 
     def __init__(self, optimizer: Optimizer, layers: list[Any], bucket_bytes: int) -> None:
         super().__init__(optimizer, layers, bucket_bytes)
-        self.batches: list[Batch] = []  # that of the innermost loop is the last
+        self.batches: list[Batch] = []  # of loops inside each other, from the outside
+        self.depth = -1  # the position of that whose body runs
         self.batch: Batch | None = None  # that of the pass that runs
         self.processes.followers.add(self)
 
@@ -73,24 +74,25 @@ class OrderedGradients(Gradients):
         """Running statistics are not averaged, but updated by one part after the other."""
         return []
 
-    def part_begins(self, part: Part) -> None:
-        """The loop gets a part; or it goes on with one, after a loop in its body."""
-        if self.optimizer() is None:  # it was dropped
+    def part_begins(self, part: Part | None) -> None:
+        """The loop gets a part, or its body ends; or goes on, after a loop inside it."""
+        if part is None or self.optimizer() is None:
+            self.depth = -1
             return
         for depth, batch in enumerate(self.batches):
             if batch.part is part:
-                del self.batches[depth + 1 :]
+                self.depth = depth
                 return
-        newest = self.batches[-1] if self.batches else None
-        if newest is not None and newest.goes_on_with(part):
-            newest.begin_again(part)
+        inner = self.depth + 1
+        begun = self.batches[inner] if inner < len(self.batches) else None
+        if begun is not None and begun.goes_on_with(part):
+            begun.begin_again(part)
         elif part.number == cut(part.parts, self.processes.size, self.processes.rank).start:
-            if newest is not None and newest.part.last:
-                self.batches.pop()
-            batch = Batch(part, self.tensors, self.statistics.layers, len(self.buckets))
-            self.batches = [*self.batches[1 - DEEPEST :], batch]
-        elif newest is not None:  # of the second of two loaders in a zip
-            newest.part = part
+            begun = Batch(part, self.tensors, self.statistics.layers, len(self.buckets))
+        else:
+            return
+        self.batches = [*self.batches[:inner], begun][-DEEPEST:]
+        self.depth = len(self.batches) - 1
 
     def counts(self) -> bool:
         """Whether all processes make this pass: each may have another number of parts."""
@@ -98,7 +100,7 @@ class OrderedGradients(Gradients):
 
     def prepare(self, part: Part | None) -> None:
         """Begin with the gradients of a part; with the last one, say that the exchange begins."""
-        self.batch = self.batches[-1] if part is not None and self.batches else None
+        self.batch = self.batches[self.depth] if part is not None and self.depth >= 0 else None
         # A captured step has other recordings for the parts that are not the last.
         self.midway: bool = recorded.required(is_midway)
         if part is None or self.batch is None:
