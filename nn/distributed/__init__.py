@@ -11,7 +11,8 @@
     rows = nn.distributed.sweep(train, {"lr": [0.1, 0.01], "seed": range(3)})  # six trainings
 
 `processes` finds them and lets them speak.  `endings` is how one ends, and all others with it;
-`watcher` is a program of its own, which tells why, and `addresses` is where it is reached.
+`watcher` is a program of its own, which tells why, and `addresses` is where it is reached;
+`unfinished` sees that no process goes on after an error for the rest of which others wait.
 
 `sharding` cuts batches, by nn.data.sharded and nn.data.parts.  `optimizer` makes all begin with the
 same weights; `gradients` exchanges gradients in the backward pass, in `buckets`, by `transfers`,

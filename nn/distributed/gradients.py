@@ -127,6 +127,8 @@ class Gradients(Observer):
         if self.running:
             self.running = False
             self.complete()
+            if self.channels is not None:
+                self.channels.processes.unfinished.end(self)
 
     def _begin(self) -> None:
         """The first of the gradients is there, or of those of a pass after one that raised."""
@@ -144,6 +146,8 @@ class Gradients(Observer):
         if not lost:
             self.announcement = self.transfer = None
             self.prepare(self.processes.part)
+        if self.channels is not None and self.announcement is not None:
+            self.channels.processes.unfinished.begin_in_pass(self, self.announcement.what)
 
     def counts(self) -> bool:
         """Whether all processes make this pass."""

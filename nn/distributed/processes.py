@@ -26,6 +26,7 @@ from .._processes import alone as the_only_one
 from ..training._output import complain
 from .addresses import machine
 from .endings import Endings, disagreement, named, started_watcher
+from .unfinished import Unfinished
 from .watcher import PREFIX
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ class MPIProcesses(Processes):
 
     payload: the communicator for what is sent beside the announcements, such as gradients, by
         operations that do not block (Iallreduce, Ialltoallv, Iallgatherv); `wait` completes them.
+    unfinished: what was announced, and is not sent as a whole yet.
     """
 
     def __init__(self, mpi: Any) -> None:
@@ -120,6 +122,7 @@ class MPIProcesses(Processes):
         self.number = 0  # of announcements
         self.latest = 0  # the last of them that is complete
         self.open: list[Announcement] = []
+        self.unfinished = Unfinished()
         self.endings = Endings(self.rank, self.size, self.host)
         self.endings.mpi_error = mpi.Exception
 
@@ -161,10 +164,26 @@ class MPIProcesses(Processes):
         what: what this process goes on to do, as the error shows it.
         value: anything of at most 63 bits that must be equal, such as a checksum of shapes.
 
-        All processes make the same announcements in the same order.
+        All processes make the same announcements in the same order.  After an error in the middle
+        of an exchange there is none: all processes end, with a line about it.
         """
+        if (lost := self.unfinished.lost()) is not None:
+            self.fails(
+                f"an error ended {lost} in this process, which then came to {what}, while others "
+                "wait for the rest; expected a program that does not catch such an error, and ends"
+            )
+            raise SystemExit(1)
         self.number += 1
         return Announcement(self, what, value)
+
+    @contextmanager
+    def exchange(self, what: str, value: int = 0) -> Iterator[None]:
+        """In the block, something is exchanged by `payload`, and all processes are there."""
+        announcement = self.announce(what, value)
+        self.unfinished.begin(announcement, what)
+        announcement.wait()
+        yield
+        self.unfinished.end(announcement)  # not after an error
 
     def wait(self, request: "MPI.Request") -> None:
         """Wait until an operation that does not block is complete."""
@@ -251,22 +270,22 @@ class MPIProcesses(Processes):
 
     def broadcast(self, what: str, content: bytes | None) -> bytes:
         """What the leading process gives; the others give None."""
-        self.agree(what)
-        length = np.array([0 if content is None else len(content)])
-        self.wait(self.payload.Ibcast(length))
-        buffer = bytearray(int(length[0])) if content is None else bytearray(content)
-        self.wait(self.payload.Ibcast(buffer))
+        with self.exchange(what):
+            length = np.array([0 if content is None else len(content)])
+            self.wait(self.payload.Ibcast(length))
+            buffer = bytearray(int(length[0])) if content is None else bytearray(content)
+            self.wait(self.payload.Ibcast(buffer))
         return bytes(buffer)
 
     def gather(self, what: str, content: bytes) -> list[bytes]:
         """What each process gives, by rank, in all processes."""
-        self.agree(what)
-        lengths = np.zeros(self.size, np.int64)
-        self.wait(self.payload.Iallgather(np.array([len(content)]), lengths))
-        ends = np.cumsum(lengths)
-        buffer = bytearray(int(ends[-1]))
-        places = (lengths.tolist(), (ends - lengths).tolist())
-        self.wait(self.payload.Iallgatherv(bytearray(content), [buffer, places, self.mpi.BYTE]))
+        with self.exchange(what):
+            lengths = np.zeros(self.size, np.int64)
+            self.wait(self.payload.Iallgather(np.array([len(content)]), lengths))
+            ends = np.cumsum(lengths)
+            buffer = bytearray(int(ends[-1]))
+            places = (lengths.tolist(), (ends - lengths).tolist())
+            self.wait(self.payload.Iallgatherv(bytearray(content), [buffer, places, self.mpi.BYTE]))
         return [
             bytes(buffer[end - length : end]) for end, length in zip(ends, lengths, strict=True)
         ]
@@ -274,9 +293,9 @@ class MPIProcesses(Processes):
     def sum(self, what: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """The sum of what all processes give, added in the order of their ranks."""
         given = np.ascontiguousarray(values, np.float64)
-        self.agree(what, zlib.crc32(repr(given.shape).encode()))
         found = np.empty((self.size, *given.shape))
-        self.wait(self.payload.Iallgather(given, found))
+        with self.exchange(what, zlib.crc32(repr(given.shape).encode())):
+            self.wait(self.payload.Iallgather(given, found))
         total: NDArray[np.float64] = found[0].copy()
         for each in found[1:]:
             total += each

@@ -140,3 +140,24 @@ def test_a_signal_to_mpiexec_ends_all(number):
     assert len(found.ours) == 1, found.err
     assert found.status != 0
     assert found.left == []
+
+
+@pytest.mark.parametrize(
+    ("way", "lost", "then"),
+    [
+        ("leaves", "the gradients of SGD in backward pass 3", "the end of the program"),
+        ("speaks", "the gradients of SGD in backward pass 3", "the loss"),
+        (
+            "trains_another",
+            "the gradients of SGD in backward pass 3",
+            "the gradients of Adam in backward pass 3",
+        ),
+        ("is_interrupted", "batch 2", "batch 3"),
+    ],
+)
+def test_who_catches_an_error_amid_an_exchange_does_not_let_the_others_wait(way, lost, then):
+    run = launch(PROGRAM.with_name("catching.py"), 2, way, limit=30)
+    assert run.out == "caught\n"
+    line = f"rank 0 of 2 on {HOST}: an error ended {lost} in this process, which then came to"
+    ended(run, f"{line} {then}, while others wait for the rest; expected a program .*")
+    assert "Traceback" not in run.err
