@@ -44,8 +44,9 @@ def DistributedOptimizer(
                   (`statistics` says how); other buffers stay as each process makes them
     chunks        K: cut each batch into K parts, each computed alone, and add their gradients in an
                   order that does not depend on the number of processes: the weights are the same
-                  bits for 1, 2, ..., K processes.  The loop runs once for each part; a `step` does
-                  nothing until all parts are there.  In a loop over `shard` or `parts`, which see
+                  bits for 1, 2, ..., K processes.  The loop runs once for each part, with one
+                  backward pass in it; a `step`, which takes no closure, does nothing until all
+                  parts are there.  In a loop over `shard` or `parts`, which see
                   that draws, such as those of dropout, follow from the part
     bucket_bytes  from how many bytes on gradients are sent, without waiting for more
 
