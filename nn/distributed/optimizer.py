@@ -46,8 +46,10 @@ def DistributedOptimizer(
                   order that does not depend on the number of processes: the weights are the same
                   bits for 1, 2, ..., K processes.  The loop runs once for each part, with one
                   backward pass in it; a `step`, which takes no closure, does nothing until all
-                  parts are there.  In a loop over `shard` or `parts`, which see
-                  that draws, such as those of dropout, follow from the part
+                  parts are there, and so does the update of an `AveragedModel`.  In a loop over
+                  `shard` or `parts`, which see that draws, such as those of dropout, follow from
+                  the part.  Count steps by `report.taken`: the loop counts parts, of which one
+                  process may have more than another
     bucket_bytes  from how many bytes on gradients are sent, without waiting for more
 
     All processes call this.  They compare names, shapes, dtypes and options, and get the values of

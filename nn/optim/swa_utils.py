@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 
 from tinygrad_lite import Tensor, arguments, no_grad, recorded
 
+from .._processes import current, is_midway
 from ..layers import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from ..module import Module
 
@@ -69,9 +70,14 @@ class AveragedModel(Module):
     def update_parameters(self, model: Module) -> None:
         """Take the model's parameters, as they are now, into the average.
 
+        With `nn.distributed` and chunks, a batch comes in several parts: then this does nothing
+        until the last one, as the optimiser's step.
+
         Errors, before anything is written: ValueError for another model than the one that was
         copied.
         """
+        if current().chunks and recorded.required(is_midway):
+            return
         own, others = _tensors(self.module), _tensors(model)
         if [each.shape for each, _ in own] != [each.shape for each, _ in others]:
             raise ValueError(
@@ -120,6 +126,9 @@ def update_bn(loader: Iterable[Any], model: Module) -> None:
     Those of the model do not belong to averaged weights.
 
     loader: the batches, each an input of the model, or a tuple or list that begins with one
+
+    Errors: ValueError for a loader of `nn.distributed.shard`, with which each of several processes
+    would get averages of its own.
     """
     modules = [(module, module.training) for module in model.modules()]
     kinds = BatchNorm1d | BatchNorm2d | BatchNorm3d
@@ -132,7 +141,13 @@ def update_bn(loader: Iterable[Any], model: Module) -> None:
     try:
         model.train()
         with no_grad():
+            part = current().part
             for batch in loader:
+                if current().part is not part:
+                    raise ValueError(
+                        "update_bn: expected a loader of whole batches, the same in all processes; "
+                        "got one of nn.distributed.shard: pass the one from before"
+                    )
                 model(batch[0] if isinstance(batch, tuple | list) else batch)
     finally:
         for layer, momentum in layers:
