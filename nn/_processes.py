@@ -5,13 +5,19 @@ Whatever prints, writes files or serves batches asks `current()`.  Nothing here 
 
 import platform
 import weakref
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 
-class Part(NamedTuple):
+class Batch:
+    """A batch that comes in parts: one object for all of its parts in this process."""
+
+
+@dataclass(frozen=True)
+class Part:
     """A part of a batch: what one process computes at a time.
 
     number, parts: which part of how many it is, in the order of the rows.
@@ -19,6 +25,7 @@ class Part(NamedTuple):
         a process of which the batch has no row gets this, so that all take the same steps.
     total: the number of rows of the whole batch.
     last: whether no other part of the batch follows in this process.
+    batch: which batch it is of.
     """
 
     number: int
@@ -26,6 +33,7 @@ class Part(NamedTuple):
     rows: int
     total: int
     last: bool
+    batch: Batch = field(default_factory=Batch, compare=False, repr=False)
 
     @property
     def weight(self) -> float:
@@ -34,10 +42,10 @@ class Part(NamedTuple):
 
 
 class Follower(Protocol):
-    """What wants to know when the loop over a batch gets another part."""
+    """What wants to know which part the loop over a batch has."""
 
-    def part_begins(self, part: Part | None) -> None:
-        """The loop body is about to run on this part, or is left; or goes on after one inside."""
+    def part_begins(self, part: Part) -> None:
+        """The loop body is about to run on this part, or goes on with it after an inner loop."""
 
 
 class Processes:
@@ -70,8 +78,9 @@ class Processes:
     @part.setter
     def part(self, part: Part | None) -> None:
         self._part, self.midway = part, part is not None and not part.last
-        for follower in [*self.followers]:
-            follower.part_begins(part)
+        if part is not None:
+            for follower in [*self.followers]:
+                follower.part_begins(part)
 
     @property
     def leads(self) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_lite import generator
 
-from .._processes import Part, Processes, current
+from .._processes import Batch, Part, Processes, current
 
 # The parts that loop bodies have at the moment; the last one is `current().part`.
 _served: "list[Serving]" = []
@@ -36,15 +36,16 @@ def parts_of(total: int, processes: Processes) -> list[tuple[Part, slice]]:
     if not total:
         raise ValueError("a batch in parts: expected one row or more; got none")
     parts = processes.parts
-    own = cut(parts, processes.size, processes.rank)
+    own, batch = cut(parts, processes.size, processes.rank), Batch()
     numbers = [number for number in range(own.start, own.stop) if number < total]
     if not numbers:
-        return [(Part(min(own.start, parts - 1), parts, 0, total, last=True), slice(0, 1))]
+        part = Part(min(own.start, parts - 1), parts, 0, total, last=True, batch=batch)
+        return [(part, slice(0, 1))]
     found = []
     for number in numbers:
         rows = cut(total, parts, number)
-        part = Part(number, parts, rows.stop - rows.start, total, last=number == numbers[-1])
-        found.append((part, rows))
+        last = number == numbers[-1]
+        found.append((Part(number, parts, rows.stop - rows.start, total, last, batch), rows))
     return found
 
 

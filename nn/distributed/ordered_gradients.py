@@ -3,53 +3,52 @@
 import zlib
 from collections.abc import Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from tinygrad_lite import Tensor, recorded
 
-from .._processes import Part, is_midway
+from .._processes import Batch, Part, is_midway
 from ..data.parts import cut
 from ..optim import Optimizer
-from .buckets import Array
+from .buckets import Array, Bucket
 from .gradients import Gradients
 from .ordered import OrderedSum
 from .statistics import RunningStatistics
 from .transfers import OrderedTransfer
 
-DEEPEST = 4  # loops over batches inside each other
 
-
-class Batch:
+class Accumulation:
     """What is known of a batch while its parts are computed.
 
-    part: the one that the loop body has.
     began: the gradients that the batch began with; statistics: the running ones.
-    sums: those of each bucket; added: what each part adds to the running statistics.
-    due: the numbers of the parts that the loop got; computed: of those that had their pass.
+    sums: those of each of the buckets; added: what each part adds to the running statistics.
+    newest: the number of the part that the loop got last; computed: of those that had their pass.
     """
 
     def __init__(
-        self, part: Part, tensors: list[Tensor], layers: Sequence[Any], buckets: int
+        self,
+        newest: int,
+        tensors: Sequence[Tensor],
+        layers: Sequence[Any],
+        buckets: Sequence[Bucket],
     ) -> None:
-        self.part = part
+        self.newest, self.computed = newest, list[int]()
         self.began = [(tensor, tensor.grad) for tensor in tensors]
         self.statistics = RunningStatistics(layers)
-        self.sums = [OrderedSum() for _ in range(buckets)]
         self.added: list[Array] = []
-        self.due, self.computed = [part.number], list[int]()
+        self.fill(buckets)
 
-    def goes_on_with(self, part: Part) -> bool:
-        """Whether this is the next part of it."""
-        before = self.part
-        alike = (before.parts, before.total) == (part.parts, part.total)
-        return alike and not before.last and part.number == before.number + 1
+    def fill(self, buckets: Sequence[Bucket]) -> None:
+        """Begin a sum for each of these buckets."""
+        self.buckets, self.sums = buckets, [OrderedSum() for _ in buckets]
 
-    def begin_again(self, part: Part) -> None:
-        """The next part begins as the first one did."""
-        self.part = part
-        self.due.append(part.number)
-        for tensor, gradient in self.began:
-            tensor.grad = gradient
-        self.statistics.restore()
+    def goes_on(self, number: int) -> None:
+        """If this is another part, it begins as the first one did."""
+        if self.newest in self.computed and number != self.newest:
+            for tensor, gradient in self.began:
+                tensor.grad = gradient
+            self.statistics.restore()
+        self.newest = number
 
 
 class OrderedGradients(Gradients):
@@ -65,34 +64,24 @@ class OrderedGradients(Gradients):
 
     def __init__(self, optimizer: Optimizer, layers: list[Any], bucket_bytes: int) -> None:
         super().__init__(optimizer, layers, bucket_bytes)
-        self.batches: list[Batch] = []  # of loops inside each other, from the outside
-        self.depth = -1  # the position of that whose body runs
-        self.batch: Batch | None = None  # that of the pass that runs
+        # Of the batches that loops have at the moment: of several if one is in another's body.
+        self.batches: WeakKeyDictionary[Batch, Accumulation] = WeakKeyDictionary()
+        self.batch: Accumulation | None = None  # that of the pass that runs
         self.processes.followers.add(self)
 
     def averaged(self) -> list[Tensor]:
         """Running statistics are not averaged, but updated by one part after the other."""
         return []
 
-    def part_begins(self, part: Part | None) -> None:
-        """The loop gets a part, or its body ends; or goes on, after a loop inside it."""
-        if part is None or self.optimizer() is None:
-            self.depth = -1
-            return
-        for depth, batch in enumerate(self.batches):
-            if batch.part is part:
-                self.depth = depth
-                return
-        inner = self.depth + 1
-        begun = self.batches[inner] if inner < len(self.batches) else None
-        if begun is not None and begun.goes_on_with(part):
-            begun.begin_again(part)
-        elif part.number == cut(part.parts, self.processes.size, self.processes.rank).start:
-            begun = Batch(part, self.tensors, self.statistics.layers, len(self.buckets))
-        else:
-            return
-        self.batches = [*self.batches[:inner], begun][-DEEPEST:]
-        self.depth = len(self.batches) - 1
+    def part_begins(self, part: Part) -> None:
+        """The loop gets a part; or it goes on with one, after a loop in its body."""
+        batch = self.batches.get(part.batch)
+        if batch is not None:
+            batch.goes_on(part.number)
+        elif (optimizer := self.optimizer()) is not None:  # it was not dropped
+            params, layers = optimizer.params, self.statistics.layers  # also the frozen ones
+            batch = Accumulation(part.number, params, layers, self.buckets)
+            self.batches[part.batch] = batch
 
     def counts(self) -> bool:
         """Whether all processes make this pass: each may have another number of parts."""
@@ -100,26 +89,47 @@ class OrderedGradients(Gradients):
 
     def prepare(self, part: Part | None) -> None:
         """Begin with the gradients of a part; with the last one, say that the exchange begins."""
-        self.batch = self.batches[self.depth] if part is not None and self.depth >= 0 else None
+        self.batch = None if part is None else self.batches.get(part.batch)
         # A captured step has other recordings for the parts that are not the last.
         self.midway: bool = recorded.required(is_midway)
-        if part is None or self.batch is None:
+        if part is None:
             super().prepare(None)
             return
+        if self.batch is None:
+            raise RuntimeError(
+                f"{self.name}: with chunks, expected DistributedOptimizer before the loop over the "
+                "parts of a batch; it was called in the body"
+            )
         if part.number in self.batch.computed:
             raise RuntimeError(
                 f"{self.name}: with chunks, expected one backward pass for each part of a batch; "
                 "got a second one: add the losses, and call backward once"
             )
-        if len(self.batch.sums) != len(self.buckets):
-            raise RuntimeError(
-                f"{self.name}: parameters were added or frozen between two parts of a batch; "
-                "expected that between two batches"
-            )
+        if self.batch.buckets is not self.buckets:  # laid out anew since the batch began
+            if self.batch.computed:
+                raise RuntimeError(
+                    f"{self.name}: parameters were added or frozen between two parts of a batch; "
+                    "expected that between two batches"
+                )
+            self.batch.fill(self.buckets)
+        if not self.midway:
+            self._check_that_none_is_missing(part)
+        self.number, self.parts, self.has_rows = part.number, part.parts, bool(part.rows)
         self.weight = part.weight
         if self.channels is not None and not self.midway:
             self.announce()
             self.transfer = OrderedTransfer(self.channels, part.parts, min(part.parts, part.total))
+
+    def _check_that_none_is_missing(self, part: Part) -> None:
+        """Raise, before anything is sent, if a part before the last one had no pass."""
+        assert self.batch is not None
+        first = cut(part.parts, self.processes.size, self.processes.rank).start
+        for number in range(first, part.number):
+            if number not in self.batch.computed:
+                raise RuntimeError(
+                    f"{self.name}: with chunks, expected a backward pass for each part of a batch; "
+                    f"part {number} of {part.parts} had none"
+                )
 
     def agreed(self) -> int:
         """The layout, and the running statistics that the batch began with."""
@@ -133,9 +143,9 @@ class OrderedGradients(Gradients):
         if self.batch is None:
             super().send_next()
             return
-        number, message, part = self.next, self.message(), self.batch.part
-        if part.rows:
-            self.batch.sums[number].add(part.number, 1, message)
+        number, message = self.next, self.message()
+        if self.has_rows:
+            self.batch.sums[number].add(self.number, 1, message)
         if isinstance(self.transfer, OrderedTransfer):
             self.transfer.send(self.batch.sums[number], self.buckets[number])
 
@@ -146,27 +156,20 @@ class OrderedGradients(Gradients):
             super().complete()
             return
         self.send_all()
-        part = batch.part
-        batch.computed.append(part.number)
-        if part.rows:
+        batch.computed.append(self.number)
+        if self.has_rows:
             batch.added.append(batch.statistics.added())
         if self.midway:
             for tensor in self.tensors:
                 tensor.grad = None
             return
-        missing = [number for number in batch.due if number not in batch.computed]
-        if missing:
-            raise RuntimeError(
-                f"{self.name}: with chunks, expected a backward pass for each part of a batch; "
-                f"part {missing[0]} of {part.parts} had none"
-            )
         if isinstance(self.transfer, OrderedTransfer):
             means = self.transfer.finish()
             added = self.transfer.gather(batch.added, batch.statistics.length)
         else:
             means = [each.total() for each in batch.sums]
             for mean in means:
-                mean /= part.parts
+                mean /= self.parts
             added = batch.added
         self.store(means)
         batch.statistics.fold(added)

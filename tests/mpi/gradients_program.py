@@ -26,6 +26,7 @@ OPTIONS = {
     "optimizer": "adam",
     "bucket_bytes": 1 << 20,
     "augment": False,
+    "evaluates": False,  # in the body of the loop, over batches of as many rows
 }
 
 
@@ -75,6 +76,7 @@ def train(options):
         trained, model=model, chunks=options["chunks"], bucket_bytes=options["bucket_bytes"]
     )
     batches = nn.distributed.shard(batches)
+    held_out = nn.distributed.shard(nn.data.DataLoader(X, batch_size=options["batch_size"]))
     who, when = options["zero"].split()
 
     def zero():
@@ -103,6 +105,9 @@ def train(options):
     done = 0
     for _ in range(options["epochs"]):
         for x, y in batches:
+            if options["evaluates"]:
+                for each in held_out:
+                    model(each)
             run(x, y, options["every"] == 1 or done % max(options["every"], 1) == 0)
             done += not processes.midway
             if options["every"] > 1 and done % options["every"] == 0:

@@ -64,6 +64,12 @@ def test_with_chunks_the_bits_are_those_of_one_process(number, ranks):
     assert chunked(ranks)[number]["crc"] == chunked(1)[number]["crc"]
 
 
+def test_an_evaluation_in_the_body_of_the_loop_changes_nothing():
+    options = {"chunks": 4, "rows": 24}
+    found = [*trained(1, options), *trained(2, options, {**options, "evaluates": True})]
+    assert len({each["crc"] for each in found}) == 1
+
+
 def test_captured_and_eager_steps_have_the_same_bits():
     eager = {"chunks": 4, "dtype": "float32", "model": "convnet", "epochs": 6}
     found = trained(3, eager, {**eager, "captured": True})

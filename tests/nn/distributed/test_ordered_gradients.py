@@ -1,0 +1,177 @@
+"""With chunks, one process alone ends a batch with the gradients of the whole one."""
+
+import contextvars
+import gc
+import itertools
+
+import numpy as np
+import pytest
+from several import Given, entered
+
+import nn
+from nn import distributed
+from nn.data import DataLoader
+from tinygrad_lite import Tensor
+
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((16, 3))
+Y = RNG.standard_normal((16, 1))
+
+
+def model_of_two():
+    Tensor.manual_seed(0)
+    return nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 1)).to(np.float64)
+
+
+def trained(chunks, body, **options):
+    """The parameters after `body(model, optimizer, shard)`; observers end with the context."""
+
+    def work():
+        model = model_of_two()
+        sgd = nn.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+        if chunks:
+            distributed.DistributedOptimizer(sgd, model=model, chunks=chunks, **options)
+        body(model, sgd, distributed.shard if chunks else lambda loader: loader)
+        return np.concatenate([each.data.ravel() for each in model.parameters()])
+
+    with entered(Given()):
+        found = contextvars.copy_context().run(work)
+    gc.collect()
+    return found
+
+
+def loss_of(model, x, y):
+    return ((model(x) - y) ** 2).mean()
+
+
+def batches(**options):
+    return DataLoader(X, Y, batch_size=8, shuffle=True, seed=1, **options)
+
+
+def plain(model, sgd, shard):
+    loader = shard(batches())
+    for _ in range(2):
+        for x, y in loader:
+            sgd.zero_grad()
+            loss_of(model, x, y).backward()
+            sgd.step()
+
+
+def with_evaluation(rows, when, before):
+    """The same; a loop over a batch of so many rows, in one of the bodies."""
+
+    def body(model, sgd, shard):
+        loader, held_out = shard(batches()), shard(DataLoader(X[:rows], batch_size=rows))
+        number = 0
+        for _ in range(2):
+            for x, y in loader:
+                sgd.zero_grad()
+                if before and number == when:
+                    for each in held_out:
+                        model(each)
+                loss_of(model, x, y).backward()
+                if not before and number == when:
+                    for each in held_out:
+                        model(each)
+                sgd.step()
+                number += 1
+
+    return body
+
+
+@pytest.mark.parametrize("chunks", [2, 4])
+def test_a_loop_in_the_body_of_another_changes_nothing(chunks):
+    """Also if its batches have as many rows and parts as those of the outer loop."""
+    expected = trained(None, plain)
+    for rows, before, when in itertools.product((1, 3, 5, 8, 16), (True, False), range(chunks + 1)):
+        found = trained(chunks, with_evaluation(rows, when, before))
+        np.testing.assert_allclose(found, expected, rtol=1e-10, err_msg=str((rows, before, when)))
+
+
+@pytest.mark.parametrize("chunks", [2, 4])
+def test_loops_side_by_side(chunks):
+    def body(model, sgd, shard):
+        first, second = shard(batches()), shard(DataLoader(X[::-1], Y, batch_size=8))
+        for (x, y), (u, v) in zip(first, second, strict=True):
+            (loss_of(model, x, y) + loss_of(model, u, v)).backward()
+            sgd.step()
+            sgd.zero_grad()
+
+    np.testing.assert_allclose(trained(chunks, body), trained(None, body), rtol=1e-10)
+
+
+@pytest.mark.parametrize("where", ["before", "in the body"])
+@pytest.mark.parametrize("bucket_bytes", [8, 1 << 20])
+def test_parameters_that_are_trained_again(where, bucket_bytes):
+    """They keep what was in their gradients, for the sum with that of the next batch."""
+
+    def body(model, sgd, shard):
+        loader = shard(batches())
+        for epoch in range(3):
+            if where == "before":
+                model[0].requires_grad_(epoch != 1)
+            for x, y in loader:
+                model[0].requires_grad_(epoch != 1)
+                loss_of(model, x, y).backward()
+        sgd.step()
+
+    found = trained(4, body, bucket_bytes=bucket_bytes)
+    np.testing.assert_allclose(found, trained(None, body), rtol=1e-10)
+
+
+def test_a_loop_without_backward_passes_leaves_the_statistics_of_all_its_parts():
+    def work():
+        layer = nn.BatchNorm1d(3).to(np.float64)
+        sgd = nn.optim.SGD(layer.parameters(), lr=0.1)
+        distributed.DistributedOptimizer(sgd, model=layer, chunks=4)
+        for x in distributed.shard(DataLoader(X, batch_size=16)):
+            layer(x)
+        return layer
+
+    alone = nn.BatchNorm1d(3).to(np.float64)
+    for start in range(0, 16, 4):
+        alone(X[start : start + 4])
+    with entered(Given()):
+        found = contextvars.copy_context().run(work)
+    np.testing.assert_array_equal(found.running_mean.data, alone.running_mean.data)
+    assert found.num_batches_tracked.item() == 4
+
+
+def no_pass_for_the_first_part(model, sgd, shard):
+    for number, (x, y) in enumerate(shard(batches())):
+        if number:
+            loss_of(model, x, y).backward()
+
+
+def two_passes(model, sgd, shard):
+    for x, y in shard(batches()):
+        loss_of(model, x, y).backward()
+        loss_of(model, x, y).backward()
+
+
+def frozen_between(model, sgd, shard):
+    for number, (x, y) in enumerate(shard(batches())):
+        model[0].requires_grad_(number != 1)
+        loss_of(model, x, y).backward()
+
+
+def distributed_in_the_body(model, sgd, shard):
+    for x, y in shard(batches()):
+        made = nn.optim.SGD(model.parameters(), lr=0.1)
+        distributed.DistributedOptimizer(made, chunks=2)
+        loss_of(model, x, y).backward()
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (no_pass_for_the_first_part, "part 0 of 2 had none"),
+        (two_passes, "got a second one: add the losses"),
+        (frozen_between, "frozen between two parts of a batch; expected that between two batches"),
+        (distributed_in_the_body, "expected DistributedOptimizer before the loop"),
+    ],
+)
+def test_mistakes(body, said):
+    with pytest.raises(RuntimeError, match=said):
+        trained(2, body)
+    gc.collect()
