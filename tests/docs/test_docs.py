@@ -1,6 +1,7 @@
 """Every page: its code blocks run and print what stands below them, links lead somewhere."""
 
 import contextlib
+import contextvars
 import importlib
 import io
 import linecache
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from nn._processes import Processes, current, enter
 from tinygrad_lite import draw
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +29,19 @@ def name(page: Path) -> str:
 
 
 def run_blocks(page: Path) -> dict:
-    """The names that the page's blocks leave, after comparing what they print."""
+    """The names that the page's blocks leave, after comparing what they print.
+
+    What they set for their process, such as chunks, and the observers ends with them.
+    """
+    before = current()
+    enter(Processes())
+    try:
+        return contextvars.copy_context().run(_run_blocks, page)
+    finally:
+        enter(before)
+
+
+def _run_blocks(page: Path) -> dict:
     names: dict = {"__name__": "page"}
     blocks = BLOCK.findall(page.read_text())
     assert blocks, page
