@@ -48,6 +48,13 @@ class Follower(Protocol):
         """The loop body is about to run on this part, or goes on with it after an inner loop."""
 
 
+class Exchange(Protocol):
+    """What lets an optimiser have the gradients of all processes."""
+
+    def step_begins(self) -> None:
+        """The optimiser is about to use its gradients: RuntimeError if they are of one alone."""
+
+
 class Processes:
     """This process alone: the base class, whose methods have nobody to exchange with.
 

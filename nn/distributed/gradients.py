@@ -29,6 +29,7 @@ class Gradients(Observer):
     It ends with the optimiser; who goes on with the parameters gets a warning.
 
     passes: how many backward passes there were, also those that reached none of the parameters.
+    stepped: how many at the last step.
     """
 
     def __init__(self, optimizer: Optimizer, layers: list[Any], bucket_bytes: int) -> None:
@@ -39,7 +40,7 @@ class Gradients(Observer):
         if isinstance(self.processes, MPIProcesses):
             self.channels = Channels(self.processes)
         self.statistics = RunningStatistics(layers)
-        self.bucket_bytes, self.passes = bucket_bytes, 0
+        self.bucket_bytes, self.passes, self.stepped = bucket_bytes, 0, 0
         self.running = self.looked = False
         self.next = 0  # the bucket that is sent next
         self.announcement: Announcement | None = None
@@ -129,6 +130,18 @@ class Gradients(Observer):
             self.complete()
             if self.channels is not None:
                 self.channels.processes.unfinished.end(self)
+
+    def step_begins(self) -> None:
+        """The optimiser is about to use the gradients: RuntimeError if no pass has made them."""
+        if current() is not self.processes:
+            return
+        if self.passes == self.stepped:
+            raise RuntimeError(
+                f"{self.name}.step: expected gradients from a backward() that was exchanged between"
+                " the processes; there was none since the last step: call DistributedOptimizer in "
+                "the thread that trains, and backward() before each step()"
+            )
+        self.stepped = self.passes
 
     def _begin(self) -> None:
         """The first of the gradients is there, or of those of a pass after one that raised."""

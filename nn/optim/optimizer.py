@@ -10,7 +10,7 @@ import numpy as np
 from tinygrad_lite import Observer, Tensor, arguments, enable_grad, recorded
 
 from .._notebook import Notebook, of_optimizer
-from .._processes import current, is_midway
+from .._processes import Exchange, current, is_midway
 from .._steps import Steps
 from . import lines
 from .checks import Check, not_negative
@@ -64,6 +64,9 @@ class Optimizer(Notebook):
 
     # The numbers that may be missing in a state that is loaded, and what they are then.
     presumed: ClassVar[dict[str, float]] = {}
+
+    # Who exchanges the gradients with other processes
+    exchange: Exchange | None = None
 
     def __init__(
         self,
@@ -140,19 +143,24 @@ class Optimizer(Notebook):
         Returns what the closure returned.
 
         With `nn.distributed` and chunks, a batch comes in several parts: then the step does nothing
-        until the gradients of the whole batch are there, after the last one.
+        until the gradients of the whole batch are there, after the last one.  In a loop over
+        parts of batches, an optimiser that is not distributed raises.
 
         A number that overflows or underflows is no error, whatever np.seterr and Python's filter of
         warnings say: inf, nan and 0 are written, as IEEE 754 prescribes.
 
-        Errors, before anything is written: RuntimeError if no parameter has a gradient, and
-        ValueError if one or its gradient changed its shape or cannot be written.  After an error
+        Errors, before anything is written: RuntimeError if no parameter has a gradient, or only
+        those of one of several processes, and ValueError if one or its gradient changed its shape
+        or cannot be written.  After an error
         in a subclass's own formula, what it had updated stays so, and the step does not count.
         With check_finite, FloatingPointError for an inf or nan; then no parameter is changed.
         """
-        if current().chunks and not self._is_due(closure):
+        processes = current()
+        if processes.chunks and not self._is_due(closure):
             return None
         loss = None if closure is None else self._loss(closure)
+        if processes.parts > 1:
+            self._refuse_own_gradients()
         updates, recording = due(self), recorded.recorder.get()
         if not updates:
             raise RuntimeError(
@@ -319,7 +327,7 @@ class Optimizer(Notebook):
 
     def __getstate__(self) -> dict[str, Any]:
         """For copy and pickle: all but what is of use in this process only."""
-        left_out = ("_spare", "_steps", "finiteness")
+        left_out = ("_spare", "_steps", "finiteness", "exchange")
         kept = {name: value for name, value in self.__dict__.items() if name not in left_out}
         return {**kept, "check_finite": self.check_finite}
 
@@ -360,6 +368,18 @@ class Optimizer(Notebook):
                 "one part of a batch; call backward() before step()"
             )
         return not recorded.required(is_midway)
+
+    def _refuse_own_gradients(self) -> None:
+        """Raise if the gradients are those of this process, and not of all."""
+        if self.exchange is not None:
+            self.exchange.step_begins()
+        elif current().part is not None:
+            name = type(self).__name__
+            raise RuntimeError(
+                f"{name}.step: in a loop over parts of batches, expected a distributed optimiser; "
+                "got one that has the gradients of this part only: before the loop, "
+                "nn.distributed.DistributedOptimizer(optimizer)"
+            )
 
     def _loss(self, closure: Any) -> Any:
         """The result of the closure, which records a graph even within no_grad."""

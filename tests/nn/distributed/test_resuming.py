@@ -11,7 +11,7 @@ from several import ranks
 import nn
 from nn._processes import current
 from nn.data import DataLoader
-from nn.distributed.sharding import shard
+from nn.distributed import alone, shard
 from nn.training import Report, Snapshot, about
 from tinygrad_lite import Tensor, generator
 
@@ -72,7 +72,8 @@ def train(out=None, stop=None, epochs=3, seed=1, **loading):
                 loss = (model(x) ** 2).mean()
                 loss.backward()
                 if exchange(model, collected):
-                    adam.step()
+                    with alone():  # nobody else exchanges these gradients
+                        adam.step()
                     adam.zero_grad()
                 report.step(len(x), loss=loss.item())
                 if current().part.last and report.taken == stop:
