@@ -5,7 +5,7 @@ only be sent when everything is there.  So gradients are gathered in buckets of 
 the reverse order of the parameters: it is about the order in which a backward pass finishes them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from math import prod
 from typing import Any, NamedTuple, TypeAlias
 
@@ -27,8 +27,8 @@ class Member(NamedTuple):
 class Bucket(NamedTuple):
     """Arrays that travel together.
 
-    Behind their elements stands one number for each: 1 if this process has the array, 0 if not; so
-    their sum tells in how many processes it is there.
+    Behind their elements stands one number for each: 1 if this process has the array, 0 if not, or
+    if it is as it was in all processes before; so their sum tells whether there is anything new.
 
     dtype: that of the message: float32 for float16, in which sums would overflow.
     length: the number of elements of the message.
@@ -42,24 +42,32 @@ class Bucket(NamedTuple):
         """Memory for one message."""
         return np.empty(self.length, self.dtype)
 
-    def pack(self, arrays: Sequence[Array | None], weight: float, message: Array) -> None:
+    def pack(
+        self,
+        arrays: Sequence[Array | None],
+        weight: float,
+        message: Array,
+        unchanged: Container[int] = (),
+    ) -> None:
         """Write weight times the arrays into a message; weight 0 is as if none were there.
 
         arrays: one for each member, or None.
+        unchanged: positions of arrays that count in a mean, but are no reason for one.
         """
         first = self.length - len(self.members)
         for number, (member, array) in enumerate(zip(self.members, arrays, strict=True)):
-            part = message[member.elements].reshape(member.shape)
-            message[first + number] = array is not None and weight > 0
+            space = message[member.elements].reshape(member.shape)
+            there = array is not None and weight > 0
+            message[first + number] = there and member.position not in unchanged
             if array is None or weight == 0:
-                part[...] = 0
+                space[...] = 0
             elif weight == 1:
-                part[...] = array
+                space[...] = array
             else:
-                np.multiply(array, weight, out=part, dtype=self.dtype)
+                np.multiply(array, weight, out=space, dtype=self.dtype)
 
     def unpack(self, message: Array) -> Iterator[tuple[int, Array]]:
-        """The position and the array of each member that a process had."""
+        """The position and the array of each member that a process had, and did change."""
         first = self.length - len(self.members)
         for number, member in enumerate(self.members):
             if message[first + number] > 0:

@@ -8,7 +8,7 @@ import numpy as np
 
 from tinygrad_lite import Observer, Tensor, warn
 
-from .._processes import Part, current
+from .._processes import Part, Processes, current
 from ..optim import Optimizer
 from .buckets import Array, buckets_of
 from .processes import Announcement, MPIProcesses
@@ -17,6 +17,9 @@ from .transfers import Channels, FreeTransfer, Transfer
 
 # The exchange of each optimiser, while there is the optimiser.
 exchanges: "weakref.WeakKeyDictionary[Optimizer, Gradients]" = weakref.WeakKeyDictionary()
+
+# How many of them were made: as many in all processes, in the same order.
+_made: "weakref.WeakKeyDictionary[Processes, int]" = weakref.WeakKeyDictionary()
 
 
 class Gradients(Observer):
@@ -33,9 +36,10 @@ class Gradients(Observer):
     """
 
     def __init__(self, optimizer: Optimizer, layers: list[Any], bucket_bytes: int) -> None:
-        self.optimizer, self.name = weakref.ref(optimizer), type(optimizer).__name__
+        self.optimizer, self.kind = weakref.ref(optimizer), type(optimizer).__name__
         weakref.finalize(optimizer, self._end).atexit = False
         self.processes = current()
+        self.number = _made[self.processes] = _made.get(self.processes, 0) + 1
         self.channels: Channels | None = None
         if isinstance(self.processes, MPIProcesses):
             self.channels = Channels(self.processes)
@@ -62,6 +66,12 @@ class Gradients(Observer):
                 f"the {self.name} of this gradient is gone, so it is not averaged over the "
                 "processes; keep what DistributedOptimizer returns"
             )
+
+    @property
+    def name(self) -> str:
+        """The optimiser, as lines call it; of several, which one."""
+        made = _made[self.processes]
+        return self.kind if made == 1 else f"{self.kind} (optimiser {self.number} of {made})"
 
     # Which gradients travel in which bucket
 
@@ -169,17 +179,17 @@ class Gradients(Observer):
     def prepare(self, part: Part | None) -> None:
         """Say what this process is about to send, and prepare for it."""
         self.weight = 1.0 if part is None else part.weight
-        self.changed = self.statistics.changed()
         if self.channels is not None:
-            self.announce()
+            self.announce(part)
             divisor = self.processes.size if part is None else part.parts
             self.transfer = FreeTransfer(self.channels, divisor)
 
-    def announce(self) -> None:
-        """Say that the exchange of this pass begins."""
+    def announce(self, part: Part | None) -> None:
+        """Say that the exchange of this pass begins, and how: for parts of a batch, or not."""
         assert self.channels is not None
+        where = "" if part is None else f", of a batch of {part.total}"
         self.announcement = self.channels.processes.announce(
-            f"the gradients of {self.name} in backward pass {self.passes + 1}", self.agreed()
+            f"the gradients of {self.name} in backward pass {self.passes + 1}{where}", self.agreed()
         )
 
     def agreed(self) -> int:
@@ -208,16 +218,19 @@ class Gradients(Observer):
 
     def message(self) -> Array:
         """This process's arrays of the next bucket."""
-        bucket = self.buckets[self.next]
+        bucket, statistics = self.buckets[self.next], self.averaged()
         self.next += 1
-        arrays = []
+        arrays, unchanged = [], set[int]()
         for position, *_ in bucket.members:
-            if position < len(self.tensors):
+            number = position - len(self.tensors)
+            if number < 0:
                 arrays.append(self._gradient(self.tensors[position]))
-            else:
-                arrays.append(self.changed[position - len(self.tensors)])
+                continue
+            arrays.append(statistics[number].data)
+            if self.statistics.is_unchanged(number):
+                unchanged.add(position)
         message = bucket.new()
-        bucket.pack(arrays, self.weight, message)
+        bucket.pack(arrays, self.weight, message, unchanged)
         return message
 
     def _gradient(self, tensor: Tensor) -> Array | None:
@@ -253,9 +266,11 @@ class Gradients(Observer):
                 with np.errstate(over="ignore"):  # of float16
                     np.copyto(gradient.data, mean_of_it, casting="same_kind")
                 gradient.mark_changed()
-        for position, tensor in enumerate(statistics, len(self.tensors)):
-            if position in found:
-                write(tensor, found[position])
+        for number, tensor in enumerate(statistics):
+            if (mean_of_it := found.get(len(self.tensors) + number)) is not None:
+                write(tensor, mean_of_it)
+            elif not self.statistics.is_unchanged(number):  # by rows that count nothing
+                write(tensor, self.statistics.before[number])
 
 
 def checksum(tensors: list[Tensor]) -> int:

@@ -114,10 +114,10 @@ class OrderedGradients(Gradients):
             self.batch.fill(self.buckets)
         if not self.midway:
             self._check_that_none_is_missing(part)
-        self.number, self.parts, self.has_rows = part.number, part.parts, bool(part.rows)
+        self.part, self.parts, self.has_rows = part.number, part.parts, bool(part.rows)
         self.weight = part.weight
         if self.channels is not None and not self.midway:
-            self.announce()
+            self.announce(part)
             self.transfer = OrderedTransfer(self.channels, part.parts, min(part.parts, part.total))
 
     def _check_that_none_is_missing(self, part: Part) -> None:
@@ -145,7 +145,7 @@ class OrderedGradients(Gradients):
             return
         number, message = self.next, self.message()
         if self.has_rows:
-            self.batch.sums[number].add(self.number, 1, message)
+            self.batch.sums[number].add(self.part, 1, message)
         if isinstance(self.transfer, OrderedTransfer):
             self.transfer.send(self.batch.sums[number], self.buckets[number])
 
@@ -156,7 +156,7 @@ class OrderedGradients(Gradients):
             super().complete()
             return
         self.send_all()
-        batch.computed.append(self.number)
+        batch.computed.append(self.part)
         if self.has_rows:
             batch.added.append(batch.statistics.added())
         if self.midway:

@@ -1,7 +1,8 @@
 """The running statistics of BatchNorm layers, which each process computes from its own rows.
 
 In the free order they are averaged over the processes, as the gradients are: each has
-(1 - m) R + m s_r, so the mean has that of the s_r.  With chunks they are updated from one part
+(1 - m) R + m s_r, so the mean has that of the s_r; one that does not use the layer in a step has R.
+With chunks they are updated from one part
 after the other, as if one process had seen them in turn: every part begins with the statistics
 that the batch began with, R, and what it adds is found from its own,
 
@@ -56,12 +57,9 @@ class RunningStatistics:
 
     # In the free order
 
-    def changed(self) -> list[Array | None]:
-        """Mean and variance of each layer, None for those that are as they were."""
-        pairs = zip(self.tensors, self.before, strict=False)
-        return [
-            None if np.array_equal(tensor.data, before) else tensor.data for tensor, before in pairs
-        ]
+    def is_unchanged(self, number: int) -> bool:
+        """Whether the mean or variance with this number, in `tensors`, is as it was."""
+        return np.array_equal(self.tensors[number].data, self.before[number])
 
     # In order
 

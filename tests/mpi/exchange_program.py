@@ -195,6 +195,30 @@ def running_statistics():
     sgd.step()
 
 
+def a_layer_that_some_do_not_use():
+    """Those count with the statistics that they had."""
+    layer = nn.BatchNorm1d(2, momentum=0.25).to(np.float64)
+    w = leaf(2)
+    sgd = distribute(w, model=layer)
+    mean, var = np.zeros(2), np.ones(2)
+    for number in range(5):
+        x = np.random.default_rng(number).standard_normal((4, 2))
+        y = layer(Tensor(x)) if rank == number % size else Tensor(x)
+        (y * w).square().mean().backward()
+        mean = mean + 0.25 * (x.mean(0) - mean) / size
+        var = var + 0.25 * (x.var(0, ddof=1) - var) / size
+        same(layer.running_mean, mean)
+        same(layer.running_var, var)
+        sgd.zero_grad()
+    if size > 1:  # the last one has no row, and uses the layer alone
+        processes.part = Part(rank, size, rank < size - 1, size - 1, last=True)
+        y = layer(Tensor(x)) if rank == size - 1 else Tensor(x)
+        (y * w).square().mean().backward()
+        processes.part = None
+    same(layer.running_mean, mean)
+    same(layer.running_var, var)
+
+
 def the_state_of_rank_0_is_everybodys():
     w = leaf(3)
     if rank:
@@ -266,6 +290,7 @@ CASES = [
     parameters_are_added_and_cast,
     captured,
     running_statistics,
+    a_layer_that_some_do_not_use,
     the_state_of_rank_0_is_everybodys,
     what_is_refused,
     an_optimiser_that_is_dropped_exchanges_no_more,

@@ -38,6 +38,19 @@ LOST = """
     assert u.grad.data.tolist() == x.grad.data.tolist() == v.grad.data.tolist() == [2.0, 2.0]
     print("survived", own.lr)
 """
+OTHER = """
+    a, b = (Tensor(np.ones(2), requires_grad=True) for _ in range(2))
+    kept = [nn.distributed.DistributedOptimizer(nn.optim.SGD([one], lr=0.1)) for one in (a, b)]
+    ((b if processes.rank else a) * 2.0).sum().backward()
+    print("unexpected")
+"""
+IN_A_LOOP = """
+    from nn._processes import Part
+    if processes.rank:
+        processes.part = Part(1, 2, 3, 6, last=True)
+    (w * 2.0).sum().backward()
+    print("unexpected")
+"""
 MORE = """
     for _ in range(1 + processes.rank):
         (w * 3.0).sum().backward()
@@ -56,7 +69,9 @@ def test_every_gradient_is_the_mean_over_the_processes(ranks):
     [
         ({"other_shape": True}, "", "rank 1 has parameter 0 (3,) float64, and rank 0 parameter 0"),
         ({"other_rate": True}, "", "rank 1 has lr=0.2 in group 0, and rank 0 lr=0.1 in group 0"),
-        ({}, LOST.replace("{limit}", "8"), "SGD: the last backward pass raised an error in this"),
+        ({}, LOST.replace("{limit}", "8"), "SGD (optimiser 2 of 2): the last backward pass raised"),
+        ({}, OTHER, "the gradients of SGD (optimiser 3 of 3) in backward pass 1"),
+        ({}, IN_A_LOOP, "the gradients of SGD in backward pass 2, of a batch of 6"),
         ({}, MORE, "the gradients of SGD in backward pass 3"),
     ],
 )  # fmt: skip

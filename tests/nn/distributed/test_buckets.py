@@ -46,6 +46,17 @@ def test_a_message_holds_the_arrays_times_the_weight_and_which_are_there(weight)
         np.testing.assert_array_equal(array, arrays[position] * weight)
 
 
+def test_what_did_not_change_counts_in_a_mean_but_is_no_reason_for_one():
+    (bucket,) = buckets_of([((2,), np.dtype("f4")), ((1,), np.dtype("f4"))], 100)
+    old, new = np.array([4.0, 8.0], "f4"), np.array([2.0], "f4")
+    messages = [bucket.new() for _ in range(2)]
+    bucket.pack([old, new], 0.5, messages[0], {0, 1})
+    bucket.pack([old + 2, new], 1.5, messages[1], {1})
+    found = dict(bucket.unpack((messages[0] + messages[1]) / 2))
+    assert [*found] == [0]
+    assert found[0].tolist() == [5.5, 9.5]
+
+
 def test_what_counts_nothing_may_be_nan():
     (bucket,) = buckets_of([((2,), F4)], 1)
     message = bucket.new()
