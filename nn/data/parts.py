@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Iterator
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from .._processes import Batch, Part, Processes, current
 
 # The parts that loop bodies have at the moment; the last one is `current().part`.
 _served: "list[Serving]" = []
+_begun = count(1)
 
 
 def cut(length: int, parts: int, number: int) -> slice:
@@ -60,13 +62,17 @@ class Serving:
     The generator that Tensor draws from otherwise is not moved by the body, so that it stays the
     same in all processes.  `begin` and `end` may come in any order, as of two loaders in one `zip`;
     then the part is that of the one that began last.
+
+    since: when the loop began with its part before this one, 0 for the first.
     """
 
-    def __init__(self, part: Part, seeds: "np.random.SeedSequence") -> None:
+    def __init__(self, part: Part, seeds: "np.random.SeedSequence", since: int) -> None:
         self.part, self.branch = part, generator.Branch(seeds)
+        self.since = self.began = since
 
     def begin(self) -> None:
         """The loop body begins."""
+        self.began = next(_begun)
         _served.append(self)
         current().part = self.part
         self.branch.open()
@@ -81,10 +87,31 @@ class Serving:
 
 def served(parts: Iterator[tuple[Part, "np.random.SeedSequence", Any]]) -> Iterator[Any]:
     """What each part has, with `Serving` around the loop body."""
+    since = 0
     for part, seeds, content in parts:
-        serving = Serving(part, seeds)
+        serving = Serving(part, seeds, since)
         serving.begin()
+        since = serving.began
         try:
             yield content
         finally:
             serving.end()
+
+
+def beside(part: Part) -> Iterator[Part]:
+    """The parts of other loops that go on step by step with the one of this part, as in a `zip`.
+
+    A loop that stays at its part while the other goes on has that in its body.  With the first part
+    of the other, this cannot be known yet.
+    """
+    newest = _served[-1] if _served else None
+    if newest is not None and newest.part is part:
+        for other in _served[:-1]:
+            if other.began > newest.since:
+                yield other.part
+
+
+def cut_alike(one: Part, other: Part) -> bool:
+    """Whether the parts of both batches with the same number have the same share of the rows."""
+    divides = not (one.total % one.parts or other.total % other.parts)
+    return one.parts == other.parts and (one.total == other.total or divides)

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lite import Observer, Tensor, warn
+from tinygrad_lite import Observer, Tensor, TrainingWarning, warn
 
 from .._processes import Part, Processes, current
+from ..data.parts import beside, cut_alike
 from ..optim import Optimizer
-from .buckets import Array, buckets_of
+from .buckets import Array, Bucket, buckets_of
 from .processes import Announcement, MPIProcesses
 from .statistics import RunningStatistics, write
 from .transfers import Channels, FreeTransfer, Transfer
@@ -47,6 +48,7 @@ class Gradients(Observer):
         self.bucket_bytes, self.passes, self.stepped = bucket_bytes, 0, 0
         self.running = self.looked = False
         self.next = 0  # the bucket that is sent next
+        self.part: Part | None = None  # of the pass that runs
         self.announcement: Announcement | None = None
         self.transfer: Transfer | None = None
         self.left: list[weakref.ref[Tensor]] = []  # parameters of an optimiser that is gone
@@ -138,6 +140,7 @@ class Gradients(Observer):
         if self.running:
             self.running = False
             self.complete()
+            self.transfer = self.part = None  # with what they hold
             if self.channels is not None:
                 self.channels.processes.unfinished.end(self)
 
@@ -155,11 +158,12 @@ class Gradients(Observer):
 
     def _begin(self) -> None:
         """The first of the gradients is there, or of those of a pass after one that raised."""
-        lost = self.running and self.announcement is not None
-        if lost and self.next:
+        lost, part = self.running and self.announcement is not None, self.processes.part
+        if lost and (self.next or part is not self.part):
+            what = "are those of another batch" if part is not self.part else "are sent in part"
             raise RuntimeError(
-                f"{self.name}: the last backward pass raised an error in this process, and a part "
-                "of its gradients is sent; expected the program to end after such an error"
+                f"{self.name}: the last backward pass raised an error in this process, and the "
+                f"gradients that others wait for {what}; expected the program to end after it"
             )
         self.running, self.done, self.next = True, set[int](), 0
         self.missing = [
@@ -168,9 +172,24 @@ class Gradients(Observer):
         ]
         if not lost:
             self.announcement = self.transfer = None
-            self.prepare(self.processes.part)
+            self.part = part
+            self._warn_of_other_parts()
+            self.prepare(part)
         if self.channels is not None and self.announcement is not None:
             self.channels.processes.unfinished.begin_in_pass(self, self.announcement.what)
+
+    def _warn_of_other_parts(self) -> None:
+        """Warn if a loss may be one of two batches, of which this process has other shares."""
+        part = self.part
+        for other in () if part is None else beside(part):
+            if part is not None and not cut_alike(part, other) and self.processes.leads:
+                warn(
+                    f"two loops over parts go on together, of batches of {other.total} and "
+                    f"{part.total} rows, which are not cut alike into {part.parts} parts: all "
+                    "gradients count as those of the second; expected drop_last=True, and a "
+                    f"batch_size that {part.parts} divides",
+                    TrainingWarning,
+                )
 
     def counts(self) -> bool:
         """Whether all processes make this pass."""
@@ -229,9 +248,13 @@ class Gradients(Observer):
             arrays.append(statistics[number].data)
             if self.statistics.is_unchanged(number):
                 unchanged.add(position)
-        message = bucket.new()
+        message = self.memory(bucket)
         bucket.pack(arrays, self.weight, message, unchanged)
         return message
+
+    def memory(self, bucket: Bucket) -> Array:
+        """Where the message of the bucket is written."""
+        return bucket.new()
 
     def _gradient(self, tensor: Tensor) -> Array | None:
         gradient = tensor.grad

@@ -114,7 +114,6 @@ class OrderedGradients(Gradients):
             self.batch.fill(self.buckets)
         if not self.midway:
             self._check_that_none_is_missing(part)
-        self.part, self.parts, self.has_rows = part.number, part.parts, bool(part.rows)
         self.weight = part.weight
         if self.channels is not None and not self.midway:
             self.announce(part)
@@ -144,20 +143,26 @@ class OrderedGradients(Gradients):
             super().send_next()
             return
         number, message = self.next, self.message()
-        if self.has_rows:
-            self.batch.sums[number].add(self.part, 1, message)
+        if self.part is not None and self.part.rows:
+            self.batch.sums[number].add(self.part.number, 1, message)
         if isinstance(self.transfer, OrderedTransfer):
             self.transfer.send(self.batch.sums[number], self.buckets[number])
 
+    def memory(self, bucket: Bucket) -> Array:
+        """That of a message whose sum is elsewhere by now, if there is one."""
+        number = self.next - 1
+        spare = [] if self.batch is None else self.batch.sums[number].spare
+        return spare.pop() if spare else bucket.new()
+
     def complete(self) -> None:
         """The pass is over: take the gradients away; after the last part, let all have the mean."""
-        batch = self.batch
-        if batch is None:
+        batch, part = self.batch, self.part
+        if batch is None or part is None:
             super().complete()
             return
         self.send_all()
-        batch.computed.append(self.part)
-        if self.has_rows:
+        batch.computed.append(part.number)
+        if part.rows:
             batch.added.append(batch.statistics.added())
         if self.midway:
             for tensor in self.tensors:
@@ -169,8 +174,9 @@ class OrderedGradients(Gradients):
         else:
             means = [each.total() for each in batch.sums]
             for mean in means:
-                mean /= self.parts
+                mean /= part.parts
             added = batch.added
         self.store(means)
         batch.statistics.fold(added)
         batch.began, batch.sums, batch.added = [], [], []
+        self.batch = None

@@ -3,6 +3,7 @@
 import contextvars
 import sys
 import warnings
+from contextlib import nullcontext as nothing
 
 import numpy as np
 import pytest
@@ -219,6 +220,21 @@ def a_layer_that_some_do_not_use():
     same(layer.running_var, var)
 
 
+def two_loops_together():
+    """Batches of as many rows have one weight; of others, rank 0 warns."""
+    w = leaf(2)
+    sgd = distribute(w)
+    X = np.random.default_rng(0).standard_normal((2 * size + 1, 2))
+    for rows in (len(X), 2 * size):
+        with pytest.warns(TrainingWarning) if size > 1 > rank and rows < len(X) else nothing():
+            loops = (distributed.parts(each) for each in (X, X[:rows]))
+            for x, y in zip(*loops, strict=True):
+                ((w * x).sum(1).mean() + (w * y).sum(1).mean()).backward()
+        if rows == len(X):
+            same(w.grad, 2 * X.mean(0))
+        sgd.zero_grad()
+
+
 def the_state_of_rank_0_is_everybodys():
     w = leaf(3)
     if rank:
@@ -290,6 +306,7 @@ CASES = [
     parameters_are_added_and_cast,
     captured,
     running_statistics,
+    two_loops_together,
     a_layer_that_some_do_not_use,
     the_state_of_rank_0_is_everybodys,
     what_is_refused,

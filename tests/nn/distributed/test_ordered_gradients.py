@@ -11,7 +11,8 @@ from several import Given, entered
 import nn
 from nn import distributed
 from nn.data import DataLoader
-from tinygrad_lite import Tensor
+from nn.distributed.buckets import Bucket
+from tinygrad_lite import Tensor, TrainingWarning
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((16, 3))
@@ -135,6 +136,72 @@ def test_a_loop_without_backward_passes_leaves_the_statistics_of_all_its_parts()
         found = contextvars.copy_context().run(work)
     np.testing.assert_array_equal(found.running_mean.data, alone.running_mean.data)
     assert found.num_batches_tracked.item() == 4
+
+
+def side_by_side(rows, others, number=2):
+    """Loops over that many batches of so many rows each, and a loss of both."""
+
+    def body(model, sgd, shard):
+        first = shard(DataLoader(X[: number * rows], batch_size=rows))
+        second = iter(shard(DataLoader(X[: number * others], batch_size=others)))
+        for x in first:
+            (model(x).mean() + model(next(second)).mean()).backward()
+            sgd.step()
+            sgd.zero_grad()
+
+    return body
+
+
+def inside(model, sgd, shard):
+    """A loop that trains in the body of another: the weights are those of the inner one."""
+    for _ in shard(DataLoader(X[:3], batch_size=3)):
+        for number, x in enumerate(shard(DataLoader(X, batch_size=4))):
+            if number:
+                model(x).mean().backward()
+                sgd.step()
+                sgd.zero_grad()
+
+
+@pytest.mark.parametrize("chunks", [None, 2])
+def test_loops_that_go_on_together_over_batches_that_are_not_cut_alike_are_warned_of(chunks):
+    def run(body):
+        with entered(Given(0, 1 if chunks else 2)):
+
+            def work():
+                model = model_of_two()
+                sgd = nn.optim.SGD(model.parameters(), lr=0.1)
+                distributed.DistributedOptimizer(sgd, chunks=chunks)
+                body(model, sgd, distributed.shard)
+
+            contextvars.copy_context().run(work)
+        gc.collect()
+
+    for rows, others in ((3, 4), (4, 3)):
+        said = rf"of batches of {rows} and {others} rows, which are not cut alike into 2 parts"
+        with pytest.warns(TrainingWarning, match=said):
+            run(side_by_side(rows, others))
+    for rows, others in ((4, 8), (3, 3), (6, 2)):
+        run(side_by_side(rows, others))
+    if not chunks:
+        run(inside)
+
+
+def test_few_messages_are_made_for_many_parts(monkeypatch):
+    new, made = Bucket.new, []
+
+    def counted(bucket):
+        made.append(bucket)
+        return new(bucket)
+
+    monkeypatch.setattr(Bucket, "new", counted)
+
+    def one_batch(model, sgd, shard):
+        for x, y in shard(DataLoader(X, Y, batch_size=16)):
+            loss_of(model, x, y).backward()
+        sgd.step()
+
+    trained(16, one_batch)
+    assert len(made) <= 6
 
 
 def no_pass_for_the_first_part(model, sgd, shard):
