@@ -12,6 +12,7 @@ from .._processes import Part, Processes, current
 from ..data.parts import beside, cut_alike
 from ..optim import Optimizer
 from .buckets import Array, Bucket, buckets_of
+from .comparing import are_due, changed, compare, options_of
 from .processes import Announcement, MPIProcesses
 from .statistics import RunningStatistics, write
 from .transfers import Channels, FreeTransfer, Transfer
@@ -34,6 +35,7 @@ class Gradients(Observer):
 
     passes: how many backward passes there were, also those that reached none of the parameters.
     stepped: how many at the last step.
+    exchanged: how many passes were exchanged.
     """
 
     def __init__(self, optimizer: Optimizer, layers: list[Any], bucket_bytes: int) -> None:
@@ -52,6 +54,7 @@ class Gradients(Observer):
         self.announcement: Announcement | None = None
         self.transfer: Transfer | None = None
         self.left: list[weakref.ref[Tensor]] = []  # parameters of an optimiser that is gone
+        self.options, self.exchanged = options_of(optimizer.param_groups), 0
         self._lay_out([*reversed(optimizer.params)])
 
     def _end(self) -> None:
@@ -139,10 +142,24 @@ class Gradients(Observer):
         self.looked = False
         if self.running:
             self.running = False
+            if self.announcement is not None:
+                self._compare()
             self.complete()
             self.transfer = self.part = None  # with what they hold
             if self.channels is not None:
                 self.channels.processes.unfinished.end(self)
+
+    def _compare(self) -> None:
+        """Once in a while, see that all processes have the same weights."""
+        self.exchanged += 1
+        if self.tensors and are_due(self.exchanged):
+            compare(self.name, self.exchanged, self.tensors, self.processes)
+
+    def _new_options(self) -> str:
+        """The options that are others than at the beginning."""
+        optimizer = self.optimizer()
+        groups = [] if optimizer is None else optimizer.param_groups
+        return changed(options_of(groups), self.options)
 
     def step_begins(self) -> None:
         """The optimiser is about to use the gradients: RuntimeError if no pass has made them."""
@@ -208,7 +225,9 @@ class Gradients(Observer):
         assert self.channels is not None
         where = "" if part is None else f", of a batch of {part.total}"
         self.announcement = self.channels.processes.announce(
-            f"the gradients of {self.name} in backward pass {self.passes + 1}{where}", self.agreed()
+            f"the gradients of {self.name} in backward pass {self.passes + 1}{where}"
+            f"{self._new_options()}",
+            self.agreed(),
         )
 
     def agreed(self) -> int:

@@ -1,0 +1,47 @@
+"""Processes that would come to weights of their own end, with a line that says by what."""
+
+import platform
+import re
+from pathlib import Path
+
+import pytest
+from mpi.launching import launch
+
+PROGRAM = Path(__file__).with_name("drifting.py")
+HOST = re.escape(platform.node())
+NUMBER = r"-?[\d.e-]+"
+WEIGHTS = f"rank 1 has {NUMBER} where rank 0 has {NUMBER}; expected all to change them alike.*"
+
+
+@pytest.mark.parametrize(
+    ("way", "line"),
+    [
+        (
+            "learning_rate",
+            rf"rank \d of 2 on {HOST} is at the gradients of SGD in backward pass 2.* with "
+            rf"lr={NUMBER}, rank \d on {HOST} is at the gradients of SGD in backward pass 2.* with "
+            rf"lr={NUMBER}: expected the same of all",
+        ),
+        (
+            "counts_parts",
+            rf"rank \d of 2 on {HOST} is at the gradients of SGD in backward pass 1.*, rank \d on "
+            rf"{HOST} is at the gradients of SGD in backward pass 1.*: expected the same of all",
+        ),
+        (
+            "regulariser",
+            rf"rank \d of 2 on {HOST}: RuntimeError: the weights of SGD are not the same in all "
+            rf"processes: {WEIGHTS}",
+        ),
+    ],
+)
+def test_weights_of_their_own(way, line):
+    run = launch(PROGRAM, 2, way, limit=30)
+    assert run.status > 0
+    assert len(run.ours) == 1, run.err
+    assert re.fullmatch(f"nn.distributed: {line}; all processes end", run.ours[0]), run.err
+    assert "ended\n" not in run.out
+    assert run.left == []
+
+
+def test_a_schedule_that_all_have_is_right():
+    assert launch(PROGRAM, 2, "none", check=True).out == "ended\n" * 2
