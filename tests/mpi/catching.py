@@ -32,7 +32,7 @@ def refuse(gradient):
 for step in range(4):
     hidden = layers[0](x)
     bad = step == 2 and processes.rank == 0
-    if bad and way == "is_interrupted":
+    if bad and way.startswith("is_interrupted"):
         wait = processes.wait
 
         def interrupted(request):
@@ -50,11 +50,11 @@ for step in range(4):
         sgd.step()
     except (ValueError, KeyboardInterrupt):
         print("caught", flush=True)
-        if way == "is_interrupted":
+        if way.startswith("is_interrupted"):
             processes.wait = wait
         elif way == "trains_another":
             other(x).sum().backward()
         elif way == "speaks":
             processes.sum("the loss", np.ones(1))
-        elif way == "leaves":
+        if way in ("leaves", "is_interrupted_in_backward"):
             break
