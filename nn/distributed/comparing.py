@@ -55,10 +55,7 @@ def compare(name: str, number: int, tensors: Sequence[Tensor], processes: Proces
 
     RuntimeError if they have others, of which it shows an element.
     """
-    checksum = 0
-    for tensor in tensors:
-        checksum = zlib.crc32(np.ascontiguousarray(tensor.data), checksum)
-    content = checksum.to_bytes(4, "little") + _sample(tensors, number).tobytes()
+    content = checksum(tensors).to_bytes(4, "little") + _sample(tensors, number).tobytes()
     given = processes.gather(f"the weights of {name} in exchange {number}", content)
     if len({each[:4] for each in given}) == 1:
         return
@@ -72,6 +69,14 @@ def compare(name: str, number: int, tensors: Sequence[Tensor], processes: Proces
             "all to change them alike: no number in a step may be that of one process, such as a "
             "regulariser's, a clip's or a loss's"
         )
+
+
+def checksum(tensors: Sequence[Tensor]) -> int:
+    """CRC-32 of the values of tensors."""
+    found = 0
+    for tensor in tensors:
+        found = zlib.crc32(np.ascontiguousarray(tensor.data).tobytes(), found)
+    return found
 
 
 def furthest(samples: Sequence[NDArray[Any]], lengths: Sequence[int]) -> tuple[int, int] | None:

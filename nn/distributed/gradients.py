@@ -12,7 +12,7 @@ from .._processes import Part, Processes, current
 from ..data.parts import beside, cut_alike
 from ..optim import Optimizer
 from .buckets import Array, Bucket, buckets_of
-from .comparing import are_due, changed, compare, options_of
+from .comparing import are_due, changed, checksum, compare, options_of
 from .processes import Announcement, MPIProcesses
 from .statistics import RunningStatistics, write
 from .transfers import Channels, FreeTransfer, Transfer
@@ -313,11 +313,3 @@ class Gradients(Observer):
                 write(tensor, mean_of_it)
             elif not self.statistics.is_unchanged(number):  # by rows that count nothing
                 write(tensor, self.statistics.before[number])
-
-
-def checksum(tensors: list[Tensor]) -> int:
-    """CRC-32 of the values of tensors."""
-    found = 0
-    for tensor in tensors:
-        found = zlib.crc32(np.ascontiguousarray(tensor.data).tobytes(), found)
-    return found

@@ -13,7 +13,8 @@ from ..optim import LBFGS, Optimizer
 from ..reflection import complete
 from ..state import buffers_among
 from .batch_normalisation import CHUNKS, SyncBatchNorm
-from .gradients import Gradients, checksum, exchanges
+from .comparing import checksum
+from .gradients import Gradients, exchanges
 from .ordered_gradients import OrderedGradients
 from .processes import start
 from .sharding import shard
