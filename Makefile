@@ -82,7 +82,7 @@ bench: .venv-bench/.peers ## measure beside the peers; ARGS="--peers torch tiny_
 bench-quick: .venv-bench/.peers ## one small round of each benchmark
 	@$(BENCH_BIN)/python benchmarks/run.py --quick $(ARGS)
 
-twins: $(TORCH_STAMP) ## examples beside PyTorch; ARGS="--seeds 0 1 2 char_gpt" for one, three seeds
+twins: $(TORCH_STAMP) ## examples beside PyTorch; ARGS="char_gpt --seeds 0 1 2" for one
 	@$(TORCH_BIN)/python benchmarks/twins $(ARGS)
 
 processes: .venv-torch/.mpi ## one process, two, and PyTorch's DistributedDataParallel in turn

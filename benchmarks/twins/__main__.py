@@ -1,6 +1,6 @@
 """Run examples beside their twins, the same programs in PyTorch, and print a table.
 
-    python benchmarks/twins [--seeds 0 1 2] [--capture] [--quick] [--out FILE] [NAME...]
+    python benchmarks/twins [NAME...] [--seeds 0 1 2] [--capture] [--quick] [--out FILE]
 
 A twin has the name of the example.  Ours and the twin run in turn, seed by seed, each in a process
 of its own, with the threads that it takes by itself.  The seconds are those of the last lines, from

@@ -5,6 +5,7 @@ Making them takes root, and Linux with `unshare`, `nsenter` and `ip`.
 
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +21,7 @@ case $1 in
 *) echo "no such host: $1" >&2; exit 1 ;;
 esac
 shift
-exec nsenter --target $pid --net --uts sh -c "$*"
+exec nsenter --target $pid --net --uts --mount sh -c "$*"
 """
 
 
@@ -42,21 +43,39 @@ class Hosts:
     def launcher(self, mpiexec: str, ranks: int, python: str) -> list[str]:
         """A command that starts this many processes, dealt to the hosts in turn."""
         return [
-            *("nsenter", f"--target={self.holders[0].pid}", "--net", "--uts"),
+            *("nsenter", f"--target={self.holders[0].pid}", "--net", "--uts", "--mount"),
             *(mpiexec, "-launcher", "ssh", "-launcher-exec", str(self.script)),
             *("-hosts", ",".join(self.addresses), "-localhost", self.addresses[0], "-ppn", "1"),
+            # Or UCX, below MPICH, sees that both hosts have the same memory.
+            *("-genv", "UCX_TLS", "tcp,self", "-genv", "UCX_NET_DEVICES", "cable"),
             *("-n", str(ranks), python),
         ]
 
+    def sent(self) -> int:
+        """How many bytes the first host has sent by the cable."""
+        enter = ["nsenter", f"--target={self.holders[0].pid}", "--net", "--mount"]
+        return int(run(*enter, "cat", "/sys/class/net/cable/statistics/tx_bytes"))
+
     def cut(self) -> None:
         """Pull out the cable."""
-        run(
-            "nsenter", f"--target={self.holders[1].pid}", "--net", "ip", "link", "set", "v1", "down"
-        )
+        enter = ["nsenter", f"--target={self.holders[1].pid}", "--net"]
+        run(*enter, "ip", "link", "set", "cable", "down")
 
 
-def run(*command: str) -> None:
-    subprocess.run(command, check=True, capture_output=True, text=True, timeout=20)
+def run(*command: str) -> str:
+    """What a command prints."""
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=20)
+    return done.stdout
+
+
+def wait_for_carrier(holder: subprocess.Popen[str]) -> None:
+    """Wait until the cable is connected, which takes a moment after both ends are up."""
+    for _ in range(100):
+        shown = run("nsenter", f"--target={holder.pid}", "--net", "ip", "link", "show", "cable")
+        if " state UP " in shown:
+            return
+        time.sleep(0.05)
+    pytest.skip("two hosts: the cable between them did not come up")
 
 
 @contextmanager
@@ -68,9 +87,11 @@ def two_hosts(folder: Path) -> Iterator[Hosts]:
     holders = []
     try:
         for name in ("first", "second"):
-            inside = f"hostname {name} && ip link set lo up && echo made && exec cat"
+            # /sys lists the network devices of the namespace that it was mounted in.
+            inside = f"hostname {name} && mount -t sysfs sys /sys && ip link set lo up"
+            inside += " && echo made && exec cat"
             holder = subprocess.Popen(
-                ["unshare", "--net", "--uts", "sh", "-c", inside],
+                ["unshare", "--net", "--uts", "--mount", "sh", "-c", inside],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -81,12 +102,14 @@ def two_hosts(folder: Path) -> Iterator[Hosts]:
                 _, err = holder.communicate()
                 pytest.skip(f"two hosts: {err.strip().splitlines()[-1:]}")
         try:
-            ends = ["v0", "netns", str(holders[0].pid), "type", "veth"]
-            run("ip", "link", "add", *ends, "peer", "v1", "netns", str(holders[1].pid))
+            first, second = (["cable", "netns", str(holder.pid)] for holder in holders)
+            run("ip", "link", "add", *first, "type", "veth", "peer", *second)
             for number, holder in enumerate(holders):
                 enter = ["nsenter", f"--target={holder.pid}", "--net"]
-                run(*enter, "ip", "address", "add", f"{NET}.{number + 1}/24", "dev", f"v{number}")
-                run(*enter, "ip", "link", "set", f"v{number}", "up")
+                run(*enter, "ip", "address", "add", f"{NET}.{number + 1}/24", "dev", "cable")
+                run(*enter, "ip", "link", "set", "cable", "up")
+            for holder in holders:
+                wait_for_carrier(holder)
         except subprocess.CalledProcessError as error:
             pytest.skip(f"two hosts: {error.stderr.strip()}")
         yield Hosts(holders, folder)

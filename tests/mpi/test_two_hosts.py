@@ -45,6 +45,18 @@ def test_processes_on_two_hosts_get_what_the_others_gave(hosts):
     assert sorted(run.out.splitlines()) == [f"{rank} 4" for rank in range(4)]
 
 
+def test_what_is_sent_goes_over_the_cable(hosts):
+    """Not by memory that both hosts have in common, as MPI may find out that they do."""
+    program = """
+        import nn
+
+        nn.distributed.start().gather("much", bytes(1_000_000))
+    """
+    before = hosts.sent()
+    launch(program, 2, launcher=hosts.launcher(mpiexec(), 2, sys.executable), check=True)
+    assert hosts.sent() - before > 1_000_000
+
+
 @pytest.mark.parametrize(("way", "chosen", "line"), WAYS)
 def test_one_process_ends_all_on_both_hosts(hosts, way, chosen, line):
     launcher = hosts.launcher(mpiexec(), 4, sys.executable)
