@@ -42,7 +42,8 @@ def DistributedOptimizer(
 
     model         what the parameters belong to: its buffers are sent too, at the beginning, and the
                   running statistics of its BatchNorm layers are averaged with the gradients
-                  (`statistics` says how); other buffers stay as each process makes them
+                  (`statistics` says how); other buffers stay as each process makes them.  Without
+                  a model, all do, and the statistics differ between processes, also with chunks
     chunks        K: cut each batch into K parts, each computed alone, and add their gradients in an
                   order that does not depend on the number of processes: the weights are the same
                   bits for 1, 2, ..., K processes.  The loop runs once for each part, with one
@@ -61,8 +62,9 @@ def DistributedOptimizer(
 
     The exchange ends with the optimiser, so keep it while gradients are to be averaged.
 
-    Every process makes the same backward passes.  A parameter that one of them does not use counts
-    0 there; one that none of them uses has no gradient.
+    Every process makes the same backward passes, which reach parameters of the same optimisers; of
+    several, in the same order.  A parameter that one process does not use, beside others of its
+    optimiser, counts 0 there; one that none of them uses has no gradient.
 
     Errors: TypeError for what is no optimiser; ValueError if it is distributed already, if the
     processes have different parameters or options, if there are fewer chunks than processes, or

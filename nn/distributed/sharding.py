@@ -40,6 +40,15 @@ def shard(loader: DataLoader) -> DataLoader:
     and what the loop body draws, as for dropout, too: it does not matter which process has the
     part, and the generator of `Tensor.manual_seed` is not moved by the loop body.
 
+    A part may be short: of R rows, each of K parts has R // K or one more.  BatchNorm in training
+    needs two rows; drop_last=True leaves a short last batch out.
+
+    Of two such loops in one `zip`, a gradient counts by the rows of the second: take batches of as
+    many rows, or of numbers that K divides.  Others are warned of.
+
+    A part ends when the iterator goes on, or is closed: who looks at one batch, by `next`, closes
+    the iterator afterwards (`close()`), or it counts for what follows the look.
+
     Errors: TypeError for what is no DataLoader, or one of a class derived from it.
     """
     if isinstance(loader, ShardedLoader):

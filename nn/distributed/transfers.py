@@ -4,6 +4,8 @@ A transfer does not block: `send` begins with a bucket, `progress` sees what has
 `finish` waits for the rest.  All processes send the buckets in the same order.
 """
 
+from functools import lru_cache
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -88,7 +90,7 @@ class OrderedTransfer(Transfer):
     def send(self, local: OrderedSum, bucket: Bucket) -> None:
         """Send each process its slice of the blocks that this one has."""
         size, length = self.channels.processes.size, bucket.length
-        cuts = [cut(length, size, rank) for rank in range(size)]
+        cuts = _cuts(length, size)
         contents = [block.content for block in local.blocks]
         if len(contents) == 1:
             sent = contents[0]
@@ -120,7 +122,7 @@ class OrderedTransfer(Transfer):
     def _send_on(self) -> None:
         _, arrived, length = self.received[len(self.returned)]
         total, size = OrderedSum(), self.channels.processes.size
-        cuts = [cut(length, size, rank) for rank in range(size)]
+        cuts = _cuts(length, size)
         lengths = [each.stop - each.start for each in cuts]
         own, position = lengths[self.channels.processes.rank], 0
         for blocks in self.blocks:
@@ -161,5 +163,11 @@ class OrderedTransfer(Transfer):
         return [message for _, message in self.returned]
 
 
+@lru_cache(maxsize=1024)
+def _cuts(length: int, size: int) -> tuple[slice, ...]:
+    """The slice of each process."""
+    return tuple(cut(length, size, rank) for rank in range(size))
+
+
 def _starts(lengths: list[int]) -> list[int]:
-    return [sum(lengths[:number]) for number in range(len(lengths))]
+    return [0, *accumulate(lengths[:-1])]
