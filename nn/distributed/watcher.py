@@ -18,6 +18,7 @@ a connection takes.  Messages are JSON, one to a line:
     {"stop": true}: not all can connect
 """
 
+import hmac
 import json
 import os
 import selectors
@@ -37,6 +38,8 @@ except ImportError:  # Windows
 
 PREFIX = "nn.distributed: "
 TO_START = 60.0  # seconds within which all processes connect
+FIRST = 4096  # bytes of the first message at most, from whoever it comes
+STRANGERS = 256  # connections at most that have not said whose they are
 TO_PRINT = 3.0  # for a process that fails to print its traceback
 TO_FORWARD = 0.1  # for mpiexec to forward what a process printed, before the line
 TO_LOSE = 1.0  # after an error of MPI, to learn that it came from the death of another process
@@ -67,13 +70,13 @@ class Connection:
         with suppress(OSError):
             self.stream.sendall(json.dumps(message).encode() + b"\n")
 
-    def receive(self) -> list[dict[str, Any]] | None:
-        """The messages that have come; None at the end of the connection.
+    def receive(self, most: int = 65536) -> list[dict[str, Any]] | None:
+        """The messages that have come, of so many bytes; None at the end of the connection.
 
         Errors: TimeoutError and other OSErrors if the other machine cannot be reached any more.
         """
         try:
-            found = self.stream.recv(65536)
+            found = self.stream.recv(most)
         except (BlockingIOError, InterruptedError):
             return []
         except ConnectionError:
@@ -105,7 +108,9 @@ class Watcher:
     """
 
     def __init__(self, listener: socket.socket, members: list[Member], token: str) -> None:
-        self.listener, self.members, self.token = listener, members, token
+        self.members, self.token = members, token
+        self.listener: socket.socket | None = listener  # until all are connected
+        self.strangers: list[Connection] = []  # who have not said yet whose they are
         self.selector = selectors.DefaultSelector()
         listener.setblocking(False)
         self.selector.register(listener, selectors.EVENT_READ, self.accept)
@@ -150,37 +155,69 @@ class Watcher:
         self.over = True
 
     def accept(self) -> None:
-        """A process connects."""
+        """A process connects, or somebody else."""
         with suppress(OSError):
+            if self.listener is None:
+                return
             stream, _ = self.listener.accept()
             stream.setblocking(False)
             connection = Connection(stream)
             self.selector.register(stream, selectors.EVENT_READ, lambda: self.first(connection))
+            self.strangers.append(connection)
+            if len(self.strangers) > STRANGERS:
+                self.leave(self.strangers[0])
+
+    def leave(self, stranger: Connection) -> None:
+        """Close the connection of somebody who is no process, or not known as one."""
+        self.strangers.remove(stranger)
+        self.selector.unregister(stranger.stream)
+        stranger.stream.close()
 
     def first(self, connection: Connection) -> None:
         """The first message of a connection says whose it is."""
+        if connection not in self.strangers:
+            return
         try:
-            messages = connection.receive()
-        except (OSError, ValueError):
-            messages = None
-        if messages == []:
+            messages = connection.receive(FIRST)
+            if messages == [] and len(connection.rest) < FIRST:
+                return
+            member = self.member(messages[0]) if messages else None
+        except Exception:  # a stranger may send anything
+            member = None
+        if member is None:
+            self.leave(connection)
             return
-        self.selector.unregister(connection.stream)
-        message = messages[0] if messages else {}
-        rank = message.get("rank") if isinstance(message, dict) else None
-        if not isinstance(rank, int) or message.get("token") != self.token:
-            connection.stream.close()
-            return
-        member = self.members[rank]
+        self.strangers.remove(connection)
         member.connection, member.connected = connection, True
         connection.send(welcome=True)
-        self.selector.register(
+        self.selector.modify(
             connection.stream, selectors.EVENT_READ, lambda: self.heard(member, connection)
         )
-        if all(each.connected for each in self.members) and self.at_deadline == self.give_up:
-            self.at_deadline = None
+        if all(each.connected for each in self.members):
+            self.close()
+            if self.at_deadline == self.give_up and not self.said:
+                self.at_deadline = None
         if self.said:
             connection.send(end=True)
+
+    def member(self, message: dict[str, Any]) -> Member | None:
+        """Whose the first message is; None if it is not of a process that is still to come."""
+        rank = message["rank"]
+        if not hmac.compare_digest(str(message["token"]).encode(), self.token.encode()):
+            return None
+        if type(rank) is not int or not 0 <= rank < len(self.members):
+            return None
+        # A process connects to all addresses of this machine, and goes on with one of them.
+        return None if self.members[rank].connected else self.members[rank]
+
+    def close(self) -> None:
+        """All processes are connected: nobody else has business here."""
+        if self.listener is not None:
+            self.selector.unregister(self.listener)
+            self.listener.close()
+            self.listener = None
+        for stranger in [*self.strangers]:
+            self.leave(stranger)
 
     def heard(self, member: Member, connection: Connection) -> None:
         """A message of a process, or the end of its connection."""

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -83,7 +84,8 @@ def test_several_processes_need_mpi4py(monkeypatch):
 class Watched:
     """The watcher as a program, and what it says to processes that are threads of this one."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, late: int = 0) -> None:
+        """late: how many of these are not connected yet."""
         listener = socket.create_server(("127.0.0.1", 0))
         self.place = listener.getsockname()
         self.program = subprocess.Popen(
@@ -99,7 +101,7 @@ class Watched:
         self.program.stdin.close()
         self.program.stdin = None
         listener.close()
-        self.all = [self.connected(rank=rank, token="t") for rank in range(size)]
+        self.all = [self.connected(rank=rank, token="t") for rank in range(size - late)]
 
     def connected(self, **message):
         connection = watcher.Connection(socket.create_connection(self.place))
@@ -166,13 +168,65 @@ def test_a_death_comes_before_the_errors_of_mpi_that_it_causes():
         assert watched.end().startswith("nn.distributed: rank 2 of 3 on b died: ")
 
 
-def test_who_does_not_know_the_token_is_not_heard():
-    with Watched(1) as watched:
-        for message in ({"rank": 0, "token": "u"}, {"rank": "0", "token": "t"}, {}):
-            stranger = watched.connected(**message)
-            assert stranger.receive() is None
-            stranger.stream.close()
-        watched.all[0].send(bye=True)
+STRANGE = [
+    b'{"rank": 1, "token": "u"}',
+    b'{"rank": "1", "token": "t"}',
+    b'{"rank": true, "token": "t"}',
+    b'{"rank": -1, "token": "t"}',
+    b'{"rank": 2, "token": "t"}',
+    b'{"rank": 1, "token": "\xc3\xa9"}',
+    b'{"rank": 1}',
+    b"{}",
+    b"7",
+    b"GET / HTTP/1.1\r",
+    b"\xff",
+    b"[" * 3000,
+    b"x" * 100_000,  # without an end
+]
+
+
+@pytest.mark.parametrize("message", STRANGE, ids=lambda message: message[:24].decode("latin1"))
+def test_whoever_is_no_process_is_not_heard(message):
+    with Watched(2, late=1) as watched:
+        with socket.create_connection(watched.place) as stranger:
+            stranger.settimeout(20)
+            with suppress(ConnectionError):  # it was closed with bytes that nobody had read
+                stranger.sendall(message + b"\n" * (len(message) < 100_000))
+                assert stranger.recv(1) == b""
+        watched.all.append(watched.connected(rank=1, token="t"))
+        assert watched.all[1].receive() == [{"welcome": True}]
+        for each in watched.all:
+            each.send(bye=True)
+        assert watched.end() == ""
+
+
+def test_very_many_that_say_nothing_keep_nobody_out():
+    with Watched(2, late=1) as watched:
+        silent = [socket.create_connection(watched.place) for _ in range(watcher.STRANGERS + 20)]
+        watched.all.append(watched.connected(rank=1, token="t"))
+        assert watched.all[1].receive() == [{"welcome": True}]
+        for each in silent:  # once all are there, nobody else is waited for
+            each.settimeout(20)
+            with each, suppress(ConnectionError):
+                assert each.recv(1) == b""
+        with pytest.raises(ConnectionError):
+            socket.create_connection(watched.place)
+        for each in watched.all:
+            each.send(bye=True)
+        assert watched.end() == ""
+
+
+def test_a_process_that_connects_to_two_addresses_is_there_once():
+    """The one that it does not go on with is no death."""
+    with Watched(3, late=2) as watched:
+        first, second = (watched.connected(rank=1, token="t") for _ in range(2))
+        assert first.receive() == [{"welcome": True}]
+        assert second.receive() is None
+        second.stream.close()
+        watched.all += [first, watched.connected(rank=2, token="t")]
+        assert watched.all[2].receive() == [{"welcome": True}]
+        for each in watched.all:
+            each.send(bye=True)
         assert watched.end() == ""
 
 
