@@ -68,8 +68,8 @@ def DistributedOptimizer(
 
     Errors: TypeError for what is no optimiser; ValueError if it is distributed already, if the
     processes have different parameters or options, if there are fewer chunks than processes, or
-    chunks and a `SyncBatchNorm`; and for LBFGS, which decides by the loss, of which each process
-    knows a part.
+    chunks and a `SyncBatchNorm`, if an optimiser with a `step` of its own has a state already; and
+    for LBFGS, which decides by the loss, of which each process knows a part.
     """
     caller = "DistributedOptimizer"
     if not isinstance(optimizer, Optimizer):
@@ -170,7 +170,12 @@ def _align(
         f"whether {name} has a state",
         bytes([bool(optimizer.state)]) if processes.leads else None,
     )
-    if has_state[0] and type(optimizer).step is Optimizer.step:
+    if has_state[0]:
+        if type(optimizer).step is not Optimizer.step:
+            raise ValueError(
+                f"DistributedOptimizer: {name} has a step of its own, and its state cannot be sent;"
+                " expected no state yet: load it afterwards, in all processes"
+            )
         tensors |= dict(optimizer.named_state())
     elif optimizer.state:
         optimizer.state.clear()

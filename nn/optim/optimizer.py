@@ -151,8 +151,8 @@ class Optimizer(Notebook):
 
         Errors, before anything is written: RuntimeError if no parameter has a gradient, or only
         those of one of several processes, and ValueError if one or its gradient changed its shape
-        or cannot be written.  After an error
-        in a subclass's own formula, what it had updated stays so, and the step does not count.
+        or cannot be written.  After an error in a subclass's own formula, what it had updated stays
+        so, and the step does not count.
         With check_finite, FloatingPointError for an inf or nan; then no parameter is changed.
         """
         processes = current()

@@ -55,10 +55,17 @@ def _result(work: Callable[[], bytes | None]) -> tuple[bytes, BaseException | No
     try:
         return b"+" + (work() or b""), None
     except BaseException as error:  # whatever it is, the others must not wait
-        text = str(error.code) if isinstance(error, SystemExit) else str(error)
+        text = _status(error) if isinstance(error, SystemExit) else str(error)
         return f"-{type(error).__name__} {text}".encode("utf-8", "replace"), error
     finally:
         _working.reset(token)
+
+
+def _status(error: SystemExit) -> str:
+    """The exit status, or nothing; that of a text, which Python prints in this process, is 1."""
+    if error.code is None:
+        return ""
+    return str(int(error.code)) if isinstance(error.code, int) else "1"
 
 
 def _rebuilt(name: str, text: str) -> BaseException:
@@ -66,7 +73,7 @@ def _rebuilt(name: str, text: str) -> BaseException:
     kind: Any = getattr(builtins, name, None)
     error: BaseException
     if kind is SystemExit:
-        error = SystemExit(int(text) if text.isdecimal() else text)
+        error = SystemExit(int(text) if text else None)
     else:
         try:
             error = kind(text)

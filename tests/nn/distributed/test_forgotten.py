@@ -125,3 +125,27 @@ def test_none_is_distributed_in_a_loop_over_parts():
             sgd.zero_grad()
             model(x).sum().backward()
             sgd.step()
+
+
+class OwnStep(nn.optim.Optimizer):
+    """Keeps in the state what it wants."""
+
+    def step(self, closure=None):
+        for parameter in self.params:
+            self.state[parameter] = {"seen": 1}
+
+
+@pytest.mark.parametrize("steps", [0, 1])
+def test_a_state_of_its_own_kind_is_not_thrown_away(steps):
+    def work():
+        own = OwnStep(nn.Linear(3, 1).parameters(), lr=0.1)
+        for _ in range(steps):
+            own.step()
+        if steps:
+            with pytest.raises(ValueError, match=r"OwnStep has a step of its own, and its state"):
+                nn.distributed.DistributedOptimizer(own)
+        else:
+            nn.distributed.DistributedOptimizer(own)
+        return len(own.state)
+
+    assert [each.result for each in ranks(2, work)] == [2 * steps] * 2

@@ -16,6 +16,7 @@ from nn.data import DataLoader
 from nn.distributed.sharding import parts, shard
 from nn.training import Metrics, Progress, Report, Stop, Stopped, about
 from nn.training import arguments as arguments_of
+from nn.training._leading import by_leading
 from tinygrad_lite import Tensor
 
 X = np.sqrt(np.arange(1, 12.0))
@@ -314,3 +315,16 @@ def test_chunks_belong_to_the_config_and_distributed_does_not():
     with Report(epochs=1, steps=1, rows=1, quiet=True) as report:
         report.resume({"distributed": True, "chunks": 4, "lr": 0.1}, x=Tensor([1.0]))
         assert json.dumps(report.config) == '{"chunks": 4, "lr": 0.1}'
+
+
+@pytest.mark.parametrize(
+    ("status", "others"), [(None, None), (0, 0), (3, 3), (-1, -1), ("no such option", 1)]
+)
+def test_who_leaves_for_all_prints_and_the_others_have_its_status(status, others):
+    def work():
+        def leave():
+            raise SystemExit(status)
+
+        by_leading("the start", leave)
+
+    assert [each.result for each in ranks(3, work)] == [status, others, others]
