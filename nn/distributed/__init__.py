@@ -15,10 +15,10 @@
 `unfinished` sees that no process goes on after an error for the rest of which others wait.
 
 `sharding` cuts batches, by nn.data.sharded and nn.data.parts.  `optimizer` makes all begin with the
-same weights; `gradients` exchanges gradients in the backward pass, in `buckets`, by `transfers`,
-and `statistics` those of BatchNorm.  `ordered_gradients` does the same with chunks, in the order of
-`ordered`.  `batch_normalisation` is SyncBatchNorm.  `comparing` sees that options and weights stay
-the same in all processes.
+same weights; `gradients` exchanges gradients in the backward pass, of which `passes` tells, in
+`buckets`, by `transfers`, and `statistics` those of BatchNorm.  `ordered_gradients` does the same
+with chunks, in the order of `ordered`.  `batch_normalisation` is SyncBatchNorm.  `comparing` sees
+that options and weights stay the same in all processes.
 
 `sweeping` is about trainings that do not depend on each other: `_trainings` has their options and
 results, `_schedule` decides who gets which, `_ranks` sends that and `_child` runs it, `_kept`

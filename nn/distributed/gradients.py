@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lite import Observer, Tensor, TrainingWarning, warn
+from tinygrad_lite import Tensor, TrainingWarning, warn
 
 from .._processes import Part, Processes, current
 from ..data.parts import beside, cut_alike
 from ..optim import Optimizer
 from .buckets import Array, Bucket, buckets_of
 from .comparing import are_due, changed, checksum, compare, options_of
+from .passes import passes_here
 from .processes import Announcement, MPIProcesses
 from .statistics import RunningStatistics, write
 from .transfers import Channels, FreeTransfer, Transfer
@@ -24,7 +25,7 @@ exchanges: "weakref.WeakKeyDictionary[Optimizer, Gradients]" = weakref.WeakKeyDi
 _made: "weakref.WeakKeyDictionary[Processes, int]" = weakref.WeakKeyDictionary()
 
 
-class Gradients(Observer):
+class Gradients:
     """After each backward pass, every `.grad` is the mean over the whole batch, in all processes.
 
     A bucket is sent as soon as the pass has finished all its gradients, and those before it.  What
@@ -53,24 +54,17 @@ class Gradients(Observer):
         self.part: Part | None = None  # of the pass that runs
         self.announcement: Announcement | None = None
         self.transfer: Transfer | None = None
-        self.left: list[weakref.ref[Tensor]] = []  # parameters of an optimiser that is gone
         self.options, self.exchanged = options_of(optimizer.param_groups), 0
         self._lay_out([*reversed(optimizer.params)])
+        self.observer = passes_here()
+        self.observer.exchanges += (self,)
 
     def _end(self) -> None:
         """The optimiser is gone: let its parameters and layers go too."""
-        self.left = [weakref.ref(tensor) for tensor in self.tensors]
+        self.observer.leave(self)
+        self.observer.note_the_end(self.name, self.tensors, self.processes)
         self._lay_out([])
         self.statistics = RunningStatistics([])
-
-    def _warn_of_the_end(self, leaf: Tensor | None) -> None:
-        if leaf is None or all(leaf is not one() for one in self.left):
-            return
-        if all(id(leaf) not in each.bucket_of for each in exchanges.values()):
-            warn(
-                f"the {self.name} of this gradient is gone, so it is not averaged over the "
-                "processes; keep what DistributedOptimizer returns"
-            )
 
     @property
     def name(self) -> str:
@@ -116,15 +110,12 @@ class Gradients(Observer):
 
     def leaf_done(self, node: Any) -> None:
         """A gradient is final: send what is complete with it."""
-        super().leaf_done(node)
         if current() is not self.processes:  # in a block of alone()
             return
         if not self.looked:
             self._look()
         leaf = id(node.holder())
         bucket = self.bucket_of.get(leaf)
-        if self.left:
-            self._warn_of_the_end(node.holder())
         if bucket is None:
             return
         if not self.running or leaf in self.done:
@@ -135,7 +126,6 @@ class Gradients(Observer):
 
     def backward_done(self) -> None:
         """Send the rest, wait, and let each parameter have the mean."""
-        super().backward_done()
         if current() is not self.processes:
             return
         self.passes += self.counts()
@@ -172,6 +162,10 @@ class Gradients(Observer):
                 "the thread that trains, and backward() before each step()"
             )
         self.stepped = self.passes
+
+    def has(self, leaf: Tensor) -> bool:
+        """Whether the gradient of this leaf is exchanged."""
+        return id(leaf) in self.bucket_of
 
     def _begin(self) -> None:
         """The first of the gradients is there, or of those of a pass after one that raised."""

@@ -92,8 +92,7 @@ def DistributedOptimizer(
     if chunks is None and processes.size == 1:
         return optimizer
     kind = Gradients if chunks is None else OrderedGradients
-    exchange = exchanges[optimizer] = optimizer.exchange = kind(optimizer, layers, limit)
-    exchange.__enter__()  # until the program ends
+    exchanges[optimizer] = optimizer.exchange = kind(optimizer, layers, limit)
     return optimizer
 
 

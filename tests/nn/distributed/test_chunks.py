@@ -18,7 +18,7 @@ def own_process():
     enter(Processes())
     yield
     for exchange in [*exchanges.values()]:
-        exchange.__exit__()
+        exchange.observer.leave(exchange)
     exchanges.clear()
     enter(before)
 

@@ -3,6 +3,7 @@
 import contextvars
 import gc
 import itertools
+import weakref
 
 import numpy as np
 import pytest
@@ -202,6 +203,32 @@ def test_few_messages_are_made_for_many_parts(monkeypatch):
 
     trained(16, one_batch)
     assert len(made) <= 6
+
+
+def test_nothing_is_left_of_optimisers_that_are_gone():
+    """As of many trainings in one program."""
+
+    def work():
+        lives = []
+        for _ in range(3):
+            model = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3))
+            sgd = nn.optim.SGD(model.parameters(), lr=0.1)
+            distributed.DistributedOptimizer(sgd, model=model, chunks=2)
+            for x in distributed.shard(DataLoader(X.astype(np.float32), batch_size=8)):
+                model(x).square().mean().backward()
+                sgd.step()
+                sgd.zero_grad()
+            observer = sgd.exchange.observer
+            lives += [weakref.ref(each) for each in (sgd.exchange, *model.modules())]
+        assert observer.exchanges == (sgd.exchange,)
+        del sgd, model
+        gc.collect()
+        assert observer.exchanges == ()
+        assert observer.left == {}
+        assert [each() for each in lives] == [None] * len(lives)
+
+    with entered(Given()):
+        contextvars.copy_context().run(work)
 
 
 def no_pass_for_the_first_part(model, sgd, shard):
