@@ -21,12 +21,20 @@ LOST = """
     own = nn.optim.SGD([u, x, v], lr=0.1)
     own = nn.distributed.DistributedOptimizer(own, bucket_bytes={limit})
 
+    def all_are_here(_):
+        until = time.monotonic() + 20
+        while time.monotonic() < until:
+            announced = own.exchange.announcement
+            if announced is not None and announced.test():
+                return
+            time.sleep(1e-3)
+
     def backward(fails):
         y = u * 2.0
         if fails:
             y.register_hook(lambda g: 1 / 0)
         z = (y * 1.0) * x
-        z.register_hook(lambda g: time.sleep(0.3))  # so that all are here when x is done
+        z.register_hook(all_are_here)  # before x is done
         ((z * 1.0) * v).sum().backward()
 
     processes.agree("both are here")
