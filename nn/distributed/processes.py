@@ -168,11 +168,7 @@ class MPIProcesses(Processes):
         of an exchange there is none: all processes end, with a line about it.
         """
         if (lost := self.unfinished.lost()) is not None:
-            self.fails(
-                f"an error ended {lost} in this process, which then came to {what}, while others "
-                "wait for the rest; expected a program that does not catch such an error, and ends"
-            )
-            raise SystemExit(1)
+            self._end_after(lost, what)
         self.number += 1
         return Announcement(self, what, value)
 
@@ -222,6 +218,25 @@ class MPIProcesses(Processes):
             self.endings.say(f"{self.endings.name}: {reason}")
         self.endings.printed()
         return False
+
+    def _end_after(self, lost: str, what: str) -> NoReturn:
+        """An error has ended an exchange here, and this process came to another one."""
+        error = sys.exc_info()[1]
+        if isinstance(error, Exception):  # this exchange is in its cleanup: that hides the reason
+            told = f"{type(error).__name__}: {error}".partition("\n")[0]
+            reason = f"{told} (it ended {lost}, and others wait for the rest)"
+        else:
+            reason = (
+                f"an error ended {lost} in this process, which then came to {what}, while others "
+                "wait for the rest; expected a program that does not catch such an error, and ends"
+            )
+        granted = self.endings.fails(reason)
+        if isinstance(error, Exception) and granted is not False:
+            self.endings.usual_hook(type(error), error, error.__traceback__)
+        if granted is None:
+            self.endings.say(f"{self.endings.name}: {reason}")
+        self.endings.printed()
+        raise SystemExit(1)
 
     def disagree(self, what: str, value: int) -> NoReturn:
         """The processes do not do the same: all learn it from one announcement, and end."""

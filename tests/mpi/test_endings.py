@@ -161,3 +161,11 @@ def test_who_catches_an_error_amid_an_exchange_does_not_let_the_others_wait(way,
     line = f"an error ended {lost} in this process, which then came to {then}, while others wait"
     ended(run, f"rank 0 of 2 on {HOST}: {re.escape(line)} for the rest; expected a program .*")
     assert "Traceback" not in run.err
+
+
+def test_an_error_amid_an_exchange_is_shown_though_its_cleanup_exchanges():
+    run = launch(PROGRAM.with_name("catching.py"), 2, "cleans_up", limit=30)
+    why = "(it ended the gradients of SGD (optimiser 1 of 2) in backward pass 3, and others wait"
+    line = re.escape(f"ValueError: a bad gradient {why} for the rest)")
+    ended(run, f"rank 0 of 2 on {HOST}: {line}; all processes end")
+    assert run.err.count("Traceback") == 1
