@@ -170,6 +170,7 @@ class Endings:
         """Tell the watcher that this process does not die, but ends."""
         if self.connection:
             self.connection.send(bye=True)
+            self.connection.stream.detach()  # open until the process is gone, without a warning
 
     def close(self) -> None:
         """Do without the watcher, which not all processes can reach."""
