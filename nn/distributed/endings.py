@@ -87,6 +87,7 @@ class Endings:
                 messages = None
             if messages is None:  # somebody ended the watcher, and all go on without it
                 self.connection = None
+                connection.stream.close()
                 self.answers.put(None)
                 return
             for message in messages:
@@ -168,9 +169,10 @@ class Endings:
 
     def goodbye(self) -> None:
         """Tell the watcher that this process does not die, but ends."""
-        if self.connection:
-            self.connection.send(bye=True)
-            self.connection.stream.detach()  # open until the process is gone, without a warning
+        connection = self.connection  # which the thread that reads it may take away
+        if connection:
+            connection.send(bye=True)
+            connection.stream.detach()  # open until the process is gone, without a warning
 
     def close(self) -> None:
         """Do without the watcher, which not all processes can reach."""
