@@ -6,15 +6,19 @@ from contextlib import closing
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tinygrad_lite import generator
 
 from .._processes import Part, Processes, current
+from .dataset import TensorDataset, without_subsets
 from .epochs import Epoch
 from .fetching import Task
 from .loader import DataLoader
 from .parts import parts_of, seeds_of, served
 from .seeding import batch_entropy
+
+SAMPLED = 16  # rows of an epoch that must be the same in all processes, if the data are arrays
 
 
 class ShardedLoader(DataLoader):
@@ -35,7 +39,8 @@ class ShardedLoader(DataLoader):
         processes = current()
         if processes.size > 1:
             found = zlib.crc32(entropy.tobytes())
-            for numbers in (epoch.order, epoch.bounds, np.array([epoch.number, epoch.delivered])):
+            position = np.array([epoch.number, epoch.delivered])
+            for numbers in (epoch.order, epoch.bounds, position, *self._sample(epoch)):
                 found = zlib.crc32(np.ascontiguousarray(numbers).tobytes(), found)
             processes.agree(
                 f"the order of the rows in epoch {epoch.number + 1} (give the DataLoader a seed=, "
@@ -45,6 +50,13 @@ class ShardedLoader(DataLoader):
         with closing(self._results(epoch)) as batches:
             yield from served(self._parts(epoch, entropy, batches, processes))
         self._end(epoch)
+
+    def _sample(self, epoch: Epoch) -> list[NDArray[Any]]:
+        """A few rows of arrays, by which processes notice that they have other data."""
+        if not epoch.left:
+            return []
+        dataset, rows = without_subsets(self.dataset, epoch.rows(epoch.delivered)[:SAMPLED])
+        return [each.data for each in dataset[rows]] if type(dataset) is TensorDataset else []
 
     def _parts(
         self, epoch: Epoch, entropy: Any, batches: Iterator[Any], processes: Processes

@@ -75,7 +75,10 @@ def DistributedOptimizer(
     if not isinstance(optimizer, Optimizer):
         raise arguments.wrong(caller, "an optimiser", optimizer)
     if optimizer in exchanges:
-        raise ValueError(f"{caller}: expected an optimiser that is not distributed yet")
+        raise ValueError(
+            f"{caller}: expected an optimiser that is not distributed yet; data_parallel does that "
+            "too, so leave out one of the two"
+        )
     limit = arguments.integer(bucket_bytes, f"{caller}: bucket_bytes", least=1)
     processes = start()
     if chunks is not None:

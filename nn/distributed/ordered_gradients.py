@@ -7,10 +7,11 @@ from weakref import WeakKeyDictionary
 
 from tinygrad_lite import Tensor, recorded
 
-from .._processes import Batch, Part, is_midway
+from .._processes import Batch, Part, current, is_midway
 from ..data.parts import cut
 from ..optim import Optimizer
 from .buckets import Array, Bucket
+from .comparing import changed, options_of
 from .gradients import Gradients
 from .ordered import OrderedSum
 from .statistics import RunningStatistics
@@ -23,6 +24,7 @@ class Accumulation:
     began: the gradients that the batch began with; statistics: the running ones.
     sums: those of each of the buckets; added: what each part adds to the running statistics.
     newest: the number of the part that the loop got last; computed: of those that had their pass.
+    options: of the optimiser in the first of these passes.
     """
 
     def __init__(
@@ -33,6 +35,7 @@ class Accumulation:
         buckets: Sequence[Bucket],
     ) -> None:
         self.newest, self.computed = newest, list[int]()
+        self.options: list[str] = []
         self.began = [(tensor, tensor.grad) for tensor in tensors]
         self.statistics = RunningStatistics(layers)
         self.added: list[Array] = []
@@ -67,6 +70,7 @@ class OrderedGradients(Gradients):
         # Of the batches that loops have at the moment: of several if one is in another's body.
         self.batches: WeakKeyDictionary[Batch, Accumulation] = WeakKeyDictionary()
         self.batch: Accumulation | None = None  # that of the pass that runs
+        self.whole = False  # whether the last pass was outside of such a loop
         self.processes.followers.add(self)
 
     def averaged(self) -> list[Tensor]:
@@ -90,6 +94,7 @@ class OrderedGradients(Gradients):
     def prepare(self, part: Part | None) -> None:
         """Begin with the gradients of a part; with the last one, say that the exchange begins."""
         self.batch = None if part is None else self.batches.get(part.batch)
+        self.whole = part is None
         # A captured step has other recordings for the parts that are not the last.
         self.midway: bool = recorded.required(is_midway)
         if part is None:
@@ -112,12 +117,38 @@ class OrderedGradients(Gradients):
                     "expected that between two batches"
                 )
             self.batch.fill(self.buckets)
+        self._check_options()
         if not self.midway:
             self._check_that_none_is_missing(part)
         self.weight = part.weight
         if self.channels is not None and not self.midway:
             self.announce(part)
             self.transfer = OrderedTransfer(self.channels, part.parts, min(part.parts, part.total))
+
+    def step_begins(self) -> None:
+        """RuntimeError also if the gradients are those of a batch that was not cut into parts."""
+        super().step_begins()
+        if self.whole and current() is self.processes:
+            raise RuntimeError(
+                f"{self.name}.step: with chunks, expected a backward() in a loop over shard(loader)"
+                " or parts(...); the last one was outside of it, with a whole batch: loop over the "
+                "loader that data_parallel returns"
+            )
+
+    def _check_options(self) -> None:
+        """Raise if they change between two parts of a batch, which is one step."""
+        optimizer = self.optimizer()
+        assert self.batch is not None
+        now = [] if optimizer is None else options_of(optimizer.param_groups)
+        if not self.batch.computed:
+            self.batch.options = now
+        elif different := changed(now, self.batch.options):
+            before = changed(self.batch.options, now).removeprefix(" with ")
+            raise RuntimeError(
+                f"{self.name}: with chunks, expected {before}, as in the part before, since the "
+                f"parts of a batch are one step; got{different.removeprefix(' with')}: count steps "
+                "by whole batches, as report.taken does, and not by the loop"
+            )
 
     def _check_that_none_is_missing(self, part: Part) -> None:
         """Raise, before anything is sent, if a part before the last one had no pass."""

@@ -24,8 +24,9 @@ WEIGHTS = f"rank 1 has {NUMBER} where rank 0 has {NUMBER}; expected all to chang
         ),
         (
             "counts_parts",
-            rf"rank \d of 2 on {HOST} is at the gradients of SGD in backward pass 1.*, rank \d on "
-            rf"{HOST} is at the gradients of SGD in backward pass 1.*: expected the same of all",
+            rf"rank 0 of 2 on {HOST}: RuntimeError: SGD: with chunks, expected lr=0\.1, as in the "
+            r"part before, since the parts of a batch are one step; got lr=0\.05: count steps by "
+            "whole batches, as report.taken does, and not by the loop",
         ),
         (
             "regulariser",

@@ -256,9 +256,25 @@ def distributed_in_the_body(model, sgd, shard):
         loss_of(model, x, y).backward()
 
 
+def a_rate_by_rounds_of_the_loop(model, sgd, shard):
+    for number, (x, y) in enumerate(shard(batches())):
+        sgd.lr = 0.1 / (1 + number)
+        loss_of(model, x, y).backward()
+        sgd.step()
+
+
+def the_loader_is_not_the_sharded_one(model, sgd, shard):
+    shard(batches())
+    for x, y in batches():
+        loss_of(model, x, y).backward()
+        sgd.step()
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [
+        (a_rate_by_rounds_of_the_loop, r"expected lr=0\.1, as in the part .*; got lr=0\.05: count"),
+        (the_loader_is_not_the_sharded_one, "the last one was outside of it, with a whole batch"),
         (no_pass_for_the_first_part, "part 0 of 2 had none"),
         (two_passes, "got a second one: add the losses"),
         (frozen_between, "frozen between two parts of a batch; expected that between two batches"),

@@ -343,6 +343,25 @@ def test_a_captured_step_draws_what_an_eager_one_does(chunks):
     assert run(capture(step)) == run(step)
 
 
+@pytest.mark.parametrize("labels", [False, True])
+def test_data_that_differ_end_with_the_fix(labels):
+    """As of a program that divided them by hand, or read another file."""
+
+    def work():
+        own = np.arange(40.0)[current().rank :: 2]
+        loader = shard(
+            DataLoader(*([np.zeros(20), own] if labels else [own]), batch_size=5, seed=1)
+        )
+        try:
+            next(iter(loader))
+        except Disagreed as error:
+            return str(error)
+        return ""
+
+    for ended in ranks(2, work):
+        assert "and all processes the same data" in ended.result
+
+
 def test_orders_that_differ_end_with_the_fix():
     def work():
         loader = shard(DataLoader(np.arange(8), shuffle=True, seed=np.random.default_rng()))
