@@ -5,7 +5,6 @@ Whatever prints, writes files or serves batches asks `current()`.  Nothing here 
 
 import platform
 import weakref
-from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -16,7 +15,6 @@ class Batch:
     """A batch that comes in parts: one object for all of its parts in this process."""
 
 
-@dataclass(frozen=True)
 class Part:
     """A part of a batch: what one process computes at a time.
 
@@ -28,12 +26,32 @@ class Part:
     batch: which batch it is of.
     """
 
-    number: int
-    parts: int
-    rows: int
-    total: int
-    last: bool
-    batch: Batch = field(default_factory=Batch, compare=False, repr=False)
+    def __init__(
+        self,
+        number: int,
+        parts: int,
+        rows: int,
+        total: int,
+        last: bool,
+        batch: Batch | None = None,
+    ) -> None:
+        self.number, self.parts, self.rows, self.total = number, parts, rows, total
+        self.last = last
+        self.batch = Batch() if batch is None else batch
+
+    @property
+    def fields(self) -> tuple[int, ...]:
+        """All but the batch: parts of two batches are equal if these are."""
+        return self.number, self.parts, self.rows, self.total, self.last
+
+    def __eq__(self, other: object) -> bool:
+        return self.fields == other.fields if isinstance(other, Part) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.fields)
+
+    def __repr__(self) -> str:
+        return "Part({}, {}, rows={}, total={}, last={})".format(*self.fields)
 
     @property
     def weight(self) -> float:

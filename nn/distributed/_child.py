@@ -232,9 +232,9 @@ def _follow(end: socket.socket) -> None:
         while number := end.recv(1):
             told = True
             _signal(number[0])
-    with open(os.devnull, "wb") as nowhere:  # nobody reads what a Report still prints
-        os.dup2(nowhere.fileno(), 1)
-        os.dup2(nowhere.fileno(), 2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)  # nobody reads what a Report still prints
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
     if not told:
         _signal(signal.SIGTERM)
     time.sleep(GRACE)
