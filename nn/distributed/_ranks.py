@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from tinygrad_lite import files, generator
 
 from ..training.interrupts import Stop, Stopped
-from ._child import Child
+from ._child import GRACE, Child
 from ._schedule import Schedule, Task
 from ._trainings import Outcome
 from .processes import MPIProcesses
@@ -107,6 +107,15 @@ class Messages:
             message.Recv([data, self.mpi.BYTE])
             yield rank, pickle.loads(data)
 
+    def wait_for(self, word: str, ranks: set[int]) -> None:
+        """Wait until these processes have sent this word, or for as long as a training may take."""
+        until = time.monotonic() + GRACE + 1
+        while ranks and time.monotonic() < until:
+            for rank, message in self.received():
+                if message[0] == word:
+                    ranks.discard(rank)
+            time.sleep(SHORTEST)
+
     def flush(self) -> None:
         """Wait until all that was sent has left; or a second, if nobody takes it."""
         until = time.monotonic() + 1
@@ -133,6 +142,7 @@ def lead(processes: MPIProcesses, runner: Runner, schedule: Schedule, listener: 
     Returns the number of a signal that came; 0 if none did.
     """
     messages, pause, stopped = Messages(processes), Pause(), 0
+    others = {*range(1, processes.size)}
 
     def ended(rank: int, outcome: Outcome) -> None:
         task = schedule.running[rank]
@@ -152,6 +162,7 @@ def lead(processes: MPIProcesses, runner: Runner, schedule: Schedule, listener: 
                         case "stop", int(number):
                             asked = number
                         case ("left",):
+                            others.discard(rank)
                             raise Stopped
                 text, outcome = runner.look()
                 if text:
@@ -175,8 +186,11 @@ def lead(processes: MPIProcesses, runner: Runner, schedule: Schedule, listener: 
             for rank in range(1, processes.size):
                 messages.send(rank, "leave", stopped)
         except BaseException:  # such as a second Ctrl-C: nobody must wait for this process
+            runner.close()
             for rank in range(1, processes.size):
                 messages.send(rank, "abandon", stopped or signal.SIGINT)
+            # The first process that ends takes all others along, and their trainings would go on.
+            messages.wait_for("left", others)
             raise
         finally:
             runner.close()
@@ -189,7 +203,7 @@ def follow(processes: MPIProcesses, runner: Runner) -> int:
 
     Returns the number of a signal that came, here or elsewhere; 0 if none did.
     """
-    messages, pause, said = Messages(processes), Pause(), False
+    messages, pause, said, abandoned = Messages(processes), Pause(), False, False
     with Stop() as stop:
         try:
             while True:
@@ -204,6 +218,7 @@ def follow(processes: MPIProcesses, runner: Runner) -> int:
                         case "leave", int(number):
                             return number or stop.noted
                         case "abandon", int(number):
+                            abandoned = True
                             raise Stopped(number)
                 text, outcome = runner.look()
                 if text:
@@ -215,7 +230,10 @@ def follow(processes: MPIProcesses, runner: Runner) -> int:
                     said = True
                 pause.after(happened or bool(text) or outcome is not None)
         except BaseException:
+            runner.close()
             messages.send(0, "left")
+            if not abandoned:
+                messages.wait_for("abandon", {0})
             raise
         finally:
             runner.close()
