@@ -5,10 +5,15 @@ Whatever prints, writes files or serves batches asks `current()`.  Nothing here 
 
 import platform
 import weakref
-from typing import Protocol
+import zlib
+from collections.abc import Iterable
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+# What launchers set in each process: its rank, by what speaks PMI, PMIx or PALS.
+RANKS = ("PMI_RANK", "PMIX_RANK", "PALS_RANKID")
 
 
 class Batch:
@@ -79,8 +84,6 @@ class Processes:
     rank, size: the number of this process, and of all.
     host: the name of the machine.
     chunks: into how many parts each batch is cut, for any number of processes; None: one for each.
-    part: what the loop over a batch has at the moment; None if it is not served in parts.
-    midway: whether that is a part after which others of the batch follow in this process.
     followers: who is told when the loop gets another part.
     asks_to_stop: whether this process got a signal to stop.
     restarted: whether this training of a sweep died, and was started again: its Report resumes.
@@ -90,7 +93,6 @@ class Processes:
     def __init__(self) -> None:
         self.rank, self.size, self.host = 0, 1, platform.node()
         self.chunks: int | None = None
-        self.midway = False
         self.followers: weakref.WeakSet[Follower] = weakref.WeakSet()
         self._part: Part | None = None
         self.asks_to_stop = self.stops = self.restarted = False
@@ -102,10 +104,15 @@ class Processes:
 
     @part.setter
     def part(self, part: Part | None) -> None:
-        self._part, self.midway = part, part is not None and not part.last
+        self._part = part
         if part is not None:
             for follower in [*self.followers]:
                 follower.part_begins(part)
+
+    @property
+    def midway(self) -> bool:
+        """Whether that is a part after which others of the batch follow in this process."""
+        return self._part is not None and not self._part.last
 
     @property
     def leads(self) -> bool:
@@ -158,6 +165,13 @@ def enter(processes: Processes) -> None:
     """Make these the processes that train together."""
     global _current
     _current = processes
+
+
+def checksum(arrays: Iterable[NDArray[Any]], found: int = 0) -> int:
+    """CRC-32 of the values of arrays, for `agree`; found: that of what comes before them."""
+    for array in arrays:
+        found = zlib.crc32(np.ascontiguousarray(array).tobytes(), found)
+    return found
 
 
 def is_midway() -> bool:

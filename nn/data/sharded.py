@@ -1,6 +1,5 @@
 """A DataLoader of one of several processes: it serves this process's parts of each batch."""
 
-import zlib
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 
 from tinygrad_lite import generator
 
-from .._processes import Part, Processes, current
+from .._processes import Part, Processes, checksum, current
 from .dataset import TensorDataset, without_subsets
 from .epochs import Epoch
 from .fetching import Task
@@ -38,14 +37,12 @@ class ShardedLoader(DataLoader):
             entropy = batch_entropy(start)
         processes = current()
         if processes.size > 1:
-            found = zlib.crc32(entropy.tobytes())
             position = np.array([epoch.number, epoch.delivered])
-            for numbers in (epoch.order, epoch.bounds, position, *self._sample(epoch)):
-                found = zlib.crc32(np.ascontiguousarray(numbers).tobytes(), found)
+            drawn = entropy, epoch.order, epoch.bounds, position
             processes.agree(
                 f"the order of the rows in epoch {epoch.number + 1} (give the DataLoader a seed=, "
                 "and all processes the same data)",
-                found,
+                checksum([*drawn, *self._sample(epoch)]),
             )
         with closing(self._results(epoch)) as batches:
             yield from served(self._parts(epoch, entropy, batches, processes))

@@ -1,6 +1,5 @@
 """BatchNorm with the mean and the variance of the whole batch, of which each process has a part."""
 
-import zlib
 from typing import Any, ClassVar
 
 import numpy as np
@@ -202,7 +201,4 @@ def exchanged(what: str, own: Array) -> Array:
     """What each process has, by rank."""
     processes = current()
     assert isinstance(processes, MPIProcesses)
-    found = np.empty((processes.size, *own.shape))
-    with processes.exchange(what, zlib.crc32(repr(own.shape).encode())):
-        processes.wait(processes.payload.Iallgather(np.ascontiguousarray(own), found))
-    return found
+    return processes.gather_arrays(what, own)

@@ -4,7 +4,6 @@ An optimiser's options in each exchange, and its weights in some.  Different pro
 differently, so that weights count as the same if they are close.
 """
 
-import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from tinygrad_lite import Tensor
 
-from .._processes import Processes
+from .._processes import Processes, checksum
 
 SAMPLED = 256  # elements that are compared where checksums differ
 EVERY = 1000  # exchanges between two comparisons of the weights, after 1, 2, 4, ..., 512
@@ -55,7 +54,10 @@ def compare(name: str, number: int, tensors: Sequence[Tensor], processes: Proces
 
     RuntimeError if they have others, of which it shows an element.
     """
-    content = checksum(tensors).to_bytes(4, "little") + _sample(tensors, number).tobytes()
+    content = (
+        checksum(each.data for each in tensors).to_bytes(4, "little")
+        + _sample(tensors, number).tobytes()
+    )
     given = processes.gather(f"the weights of {name} in exchange {number}", content)
     if len({each[:4] for each in given}) == 1:
         return
@@ -69,14 +71,6 @@ def compare(name: str, number: int, tensors: Sequence[Tensor], processes: Proces
             "all to change them alike: no number in a step may be that of one process, such as a "
             "regulariser's, a clip's or a loss's"
         )
-
-
-def checksum(tensors: Sequence[Tensor]) -> int:
-    """CRC-32 of the values of tensors."""
-    found = 0
-    for tensor in tensors:
-        found = zlib.crc32(np.ascontiguousarray(tensor.data).tobytes(), found)
-    return found
 
 
 def furthest(samples: Sequence[NDArray[Any]], lengths: Sequence[int]) -> tuple[int, int] | None:

@@ -160,9 +160,16 @@ class Endings:
             self.usual_hook(kind, error, trace)
             return
         why = f"{kind.__name__}: {error}".rstrip(": ").partition("\n")[0]
-        granted = self.fails(why, issubclass(kind, self.mpi_error))
-        if granted is not False:
-            self.usual_hook(kind, error, trace)
+        self.tell(why, error.with_traceback(trace), issubclass(kind, self.mpi_error))
+
+    def tell(self, why: str, error: BaseException | None = None, by_mpi: bool = False) -> None:
+        """Have all processes end for this reason, which one line says.
+
+        error: is shown before that, unless another process has failed before.
+        """
+        granted = self.fails(why, by_mpi)
+        if error is not None and granted is not False:
+            self.usual_hook(type(error), error, error.__traceback__)
         if granted is None:
             self.say(f"{self.name}: {why}")
         self.printed()

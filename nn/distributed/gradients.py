@@ -8,11 +8,11 @@ import numpy as np
 
 from tinygrad_lite import Tensor, TrainingWarning, warn
 
-from .._processes import Part, Processes, current
+from .._processes import Part, Processes, checksum, current
 from ..data.parts import beside, cut_alike
 from ..optim import Optimizer
 from .buckets import Array, Bucket, buckets_of
-from .comparing import are_due, changed, checksum, compare, options_of
+from .comparing import are_due, changed, compare, options_of
 from .passes import passes_here
 from .processes import Announcement, MPIProcesses
 from .statistics import RunningStatistics, write
@@ -104,7 +104,7 @@ class Gradients:
         if not same:
             self._lay_out(tensors)
             what = f"the values of the parameters of {self.name}, which are others now"
-            self.processes.agree(what, checksum(tensors))
+            self.processes.agree(what, checksum(one.data for one in tensors))
 
     # A backward pass
 
@@ -145,11 +145,10 @@ class Gradients:
         if self.tensors and are_due(self.exchanged):
             compare(self.name, self.exchanged, self.tensors, self.processes)
 
-    def _new_options(self) -> str:
-        """The options that are others than at the beginning."""
+    def options_now(self) -> list[str]:
+        """The optimiser's options."""
         optimizer = self.optimizer()
-        groups = [] if optimizer is None else optimizer.param_groups
-        return changed(options_of(groups), self.options)
+        return [] if optimizer is None else options_of(optimizer.param_groups)
 
     def step_begins(self) -> None:
         """The optimiser is about to use the gradients: RuntimeError if no pass has made them."""
@@ -220,7 +219,7 @@ class Gradients:
         where = "" if part is None else f", of a batch of {part.total}"
         self.announcement = self.channels.processes.announce(
             f"the gradients of {self.name} in backward pass {self.passes + 1}{where}"
-            f"{self._new_options()}",
+            f"{changed(self.options_now(), self.options)}",
             self.agreed(),
         )
 

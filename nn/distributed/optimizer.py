@@ -8,12 +8,11 @@ import numpy as np
 
 from tinygrad_lite import Tensor, arguments
 
-from .._processes import Processes
+from .._processes import Processes, checksum
 from ..optim import LBFGS, Optimizer
 from ..reflection import complete
 from ..state import buffers_among
 from .batch_normalisation import CHUNKS, SyncBatchNorm
-from .comparing import checksum
 from .gradients import Gradients, exchanges
 from .ordered_gradients import OrderedGradients
 from .processes import start
@@ -187,7 +186,8 @@ def _align(
             array = np.frombuffer(content, tensor.dtype).reshape(tensor.shape)
             np.copyto(tensor.data, array)
             tensor.mark_changed()
-    processes.agree(f"the parameters of {name}, as they came", checksum([*tensors.values()]))
+    found = checksum(each.data for each in tensors.values())
+    processes.agree(f"the parameters of {name}, as they came", found)
 
 
 def _named(optimizer: Optimizer) -> dict[str, Tensor]:

@@ -1,17 +1,16 @@
 """Gradients that are the same bits for any number of processes: chunks=K."""
 
-import zlib
 from collections.abc import Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from tinygrad_lite import Tensor, recorded
 
-from .._processes import Batch, Part, current, is_midway
+from .._processes import Batch, Part, checksum, current, is_midway
 from ..data.parts import cut
 from ..optim import Optimizer
 from .buckets import Array, Bucket
-from .comparing import changed, options_of
+from .comparing import changed
 from .gradients import Gradients
 from .ordered import OrderedSum
 from .statistics import RunningStatistics
@@ -137,9 +136,8 @@ class OrderedGradients(Gradients):
 
     def _check_options(self) -> None:
         """Raise if they change between two parts of a batch, which is one step."""
-        optimizer = self.optimizer()
         assert self.batch is not None
-        now = [] if optimizer is None else options_of(optimizer.param_groups)
+        now = self.options_now()
         if not self.batch.computed:
             self.batch.options = now
         elif different := changed(now, self.batch.options):
@@ -163,10 +161,8 @@ class OrderedGradients(Gradients):
 
     def agreed(self) -> int:
         """The layout, and the running statistics that the batch began with."""
-        found = self.layout
-        for array in self.batch.statistics.before if self.batch is not None else ():
-            found = zlib.crc32(array.tobytes(), found)
-        return found
+        before = [] if self.batch is None else self.batch.statistics.before
+        return checksum(before, self.layout)
 
     def send_next(self) -> None:
         """Add the next bucket of this part; with the last one, send the sums."""

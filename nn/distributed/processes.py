@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from tinygrad_lite import generator
 
-from .._processes import Processes, current, enter
+from .._processes import RANKS, Processes, current, enter
 from .._processes import alone as the_only_one
 from ..training._output import complain
 from .addresses import machine
@@ -32,13 +32,12 @@ from .watcher import PREFIX
 if TYPE_CHECKING:
     from mpi4py import MPI
 
-# What launchers set in each process that they start: the number of processes, by Hydra (MPICH,
-# Intel MPI), Open MPI, MVAPICH, and Slurm's srun; and the rank, by what speaks PMI, PMIx or PALS.
+# What launchers set in each process that they start, beside its rank (`RANKS`): the number of
+# processes, by Hydra (MPICH, Intel MPI), Open MPI, MVAPICH, and Slurm's srun.
 SIZES = (
     *("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE", "MPI_LOCALNRANKS"),
     "SLURM_STEP_NUM_TASKS",
 )
-RANKS = ("PMI_RANK", "PMIX_RANK", "PALS_RANKID")
 TO_DISAGREE = 1.0  # seconds after an error of MPI to learn that processes did not do the same
 LONGEST_SLEEP = 1e-3  # seconds between two tests whether something has arrived
 
@@ -213,10 +212,7 @@ class MPIProcesses(Processes):
 
     def fails(self, reason: str) -> bool:
         """Have all processes end for this reason, which one line says."""
-        granted = self.endings.fails(reason)
-        if granted is None:
-            self.endings.say(f"{self.endings.name}: {reason}")
-        self.endings.printed()
+        self.endings.tell(reason)
         return False
 
     def _end_after(self, lost: str, what: str) -> NoReturn:
@@ -230,12 +226,7 @@ class MPIProcesses(Processes):
                 f"an error ended {lost} in this process, which then came to {what}, while others "
                 "wait for the rest; expected a program that does not catch such an error, and ends"
             )
-        granted = self.endings.fails(reason)
-        if isinstance(error, Exception) and granted is not False:
-            self.endings.usual_hook(type(error), error, error.__traceback__)
-        if granted is None:
-            self.endings.say(f"{self.endings.name}: {reason}")
-        self.endings.printed()
+        self.endings.tell(reason, error if isinstance(error, Exception) else None)
         raise SystemExit(1)
 
     def disagree(self, what: str, value: int) -> NoReturn:
@@ -247,9 +238,7 @@ class MPIProcesses(Processes):
         size = 256
         mine = np.frombuffer(struct.pack("q", value) + what.encode()[:size].ljust(size), np.uint8)
         found = np.empty((self.size, len(mine)), np.uint8)
-        request = self.disagreements.Iallgather(mine, found)
-        while not request.Test():
-            time.sleep(LONGEST_SLEEP)
+        wait_for(self.disagreements.Iallgather(mine, found))
         if self.leads:
             rows = [row.tobytes() for row in found]
             doing = [
@@ -257,9 +246,7 @@ class MPIProcesses(Processes):
                 for row in rows
             ]
             self.endings.say(disagreement(self.hosts, doing))
-        request = self.disagreements.Ibarrier()
-        while not request.Test():
-            time.sleep(LONGEST_SLEEP)
+        wait_for(self.disagreements.Ibarrier())
         self.endings.goodbye()
         self.endings.end_soon()
         raise SystemExit(1)
@@ -307,14 +294,18 @@ class MPIProcesses(Processes):
 
     def sum(self, what: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """The sum of what all processes give, added in the order of their ranks."""
-        given = np.ascontiguousarray(values, np.float64)
-        found = np.empty((self.size, *given.shape))
-        with self.exchange(what, zlib.crc32(repr(given.shape).encode())):
-            self.wait(self.payload.Iallgather(given, found))
-        total: NDArray[np.float64] = found[0].copy()
-        for each in found[1:]:
+        first, *others = self.gather_arrays(what, values)
+        total: NDArray[np.float64] = first.copy()
+        for each in others:
             total += each
         return total
+
+    def gather_arrays(self, what: str, own: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Arrays of one shape, (...), of all processes, by rank: (size, ...)."""
+        found = np.empty((self.size, *own.shape))
+        with self.exchange(what, zlib.crc32(repr(own.shape).encode())):
+            self.wait(self.payload.Iallgather(np.ascontiguousarray(own, np.float64), found))
+        return found
 
 
 class Announcement:
@@ -344,6 +335,12 @@ class Announcement:
     def wait(self) -> None:
         """Wait until all processes have come to the same."""
         self.processes.wait_until(self.test)
+
+
+def wait_for(request: "MPI.Request") -> None:
+    """Wait for an operation that nothing else is to be seen of: all processes end after it."""
+    while not request.Test():
+        time.sleep(LONGEST_SLEEP)
 
 
 def _launched() -> bool:

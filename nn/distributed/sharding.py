@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_lite import Tensor, arguments, generator
 
-from .._processes import Processes, current
+from .._processes import Processes, checksum, current
 from ..data import DataLoader
 from ..data.parts import parts_of, seeds_of, served
 from ..data.sharded import ShardedLoader
@@ -118,11 +118,11 @@ def _common_length(arrays: tuple[Any, ...]) -> int:
 
 def _compare(arrays: tuple[Any, ...], entropy: Any, number: int, processes: Processes) -> None:
     """See that all processes have the same batch."""
-    found = zlib.crc32(entropy.tobytes())
+    found = checksum([entropy])
     for array in arrays:
         content = array.data if isinstance(array, Tensor) else array
         found = zlib.crc32(f"{content.dtype} {content.shape}".encode(), found)
-        found = zlib.crc32(np.ascontiguousarray(content).tobytes(), found)
+        found = checksum([content], found)
     processes.agree(
         f"the rows of batch {number} of nn.distributed.parts (draw them with Tensor's generator, "
         "or one with the same seed in all processes)",

@@ -2,9 +2,9 @@
 
 In the free order they are averaged over the processes, as the gradients are: each has
 (1 - m) R + m s_r, so the mean has that of the s_r; one that does not use the layer in a step has R.
-With chunks they are updated from one part
-after the other, as if one process had seen them in turn: every part begins with the statistics
-that the batch began with, R, and what it adds is found from its own,
+With chunks they are updated from one part after the other, as if one process had seen them in turn:
+every part begins with the statistics that the batch began with, R, and what it adds is found from
+its own,
 
     added = R_part - (1 - m)^calls R
 

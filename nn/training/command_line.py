@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from tinygrad_lite import files
 
+from .._processes import RANKS
 from ._output import UNUSABLE, accuse, fail
 
 MOST = 2**31 - 1  # of anything that is counted
@@ -39,7 +40,6 @@ KINDS: dict[str, type] = {
     **dict.fromkeys(("data", "out"), str),
     **dict.fromkeys(("resume", "quiet", "capture", "distributed"), bool),
 }
-RANKS = ("PMI_RANK", "PMIX_RANK", "PALS_RANKID")  # set by mpiexec and others in each process
 METAVARS = {"data": "PATH", "out": "DIR"}  # the value in --help
 REQUIRED: Any = object()  # a default that the program has to give
 

@@ -423,7 +423,7 @@ def test_gradients_with_a_graph_are_eager(observer):
 
 
 def test_with_an_observer_that_is_eager_too():
-    """Who overrides another method as well makes the step eager, without a word."""
+    """Who overrides another method as well makes the step eager, silently."""
 
     class Counts(Ends):
         ops = 0

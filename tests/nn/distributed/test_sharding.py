@@ -342,6 +342,15 @@ def test_a_captured_step_draws_what_an_eager_one_does(chunks):
     assert run(capture(step)) == run(step)
 
 
+def disagreement_in(loader):
+    """What ends the processes when this loader begins; "" if nothing does."""
+    try:
+        next(iter(loader))
+    except Disagreed as error:
+        return str(error)
+    return ""
+
+
 @pytest.mark.parametrize("labels", [False, True])
 def test_data_that_differ_end_with_the_fix(labels):
     """As of a program that divided them by hand, or read another file."""
@@ -351,11 +360,7 @@ def test_data_that_differ_end_with_the_fix(labels):
         loader = shard(
             DataLoader(*([np.zeros(20), own] if labels else [own]), batch_size=5, seed=1)
         )
-        try:
-            next(iter(loader))
-        except Disagreed as error:
-            return str(error)
-        return ""
+        return disagreement_in(loader)
 
     for ended in ranks(2, work):
         assert "and all processes the same data" in ended.result
@@ -364,11 +369,7 @@ def test_data_that_differ_end_with_the_fix(labels):
 def test_orders_that_differ_end_with_the_fix():
     def work():
         loader = shard(DataLoader(np.arange(8), shuffle=True, seed=np.random.default_rng()))
-        try:
-            next(iter(loader))
-        except Disagreed as error:
-            return str(error)
-        return ""
+        return disagreement_in(loader)
 
     for ended in ranks(2, work):
         assert "the order of the rows in epoch 1 (give the DataLoader a seed=" in ended.result
@@ -377,11 +378,7 @@ def test_orders_that_differ_end_with_the_fix():
 def test_other_data_are_noticed():
     def work():
         loader = shard(DataLoader(np.arange(8 + current().rank)))
-        try:
-            next(iter(loader))
-        except Disagreed as error:
-            return str(error)
-        return ""
+        return disagreement_in(loader)
 
     assert all("all processes the same data" in ended.result for ended in ranks(2, work))
 
