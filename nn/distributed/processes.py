@@ -1,7 +1,8 @@
 """The processes that mpiexec started together: how they find and speak to each other.
 
-All calls of MPI are made by the thread that calls these methods.  Whoever waits tests, and sleeps
-for a growing time between two tests, so that other processes can use the processor.
+All calls of MPI are made by the thread that calls these methods.  Whoever waits tests, and MPI goes
+on with a message at each test: at first without a pause, and then sleeping for a growing time
+between two tests, so that other processes can use the processor.
 """
 
 import atexit
@@ -11,8 +12,9 @@ import struct
 import sys
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -39,7 +41,11 @@ SIZES = (
     "SLURM_STEP_NUM_TASKS",
 )
 TO_DISAGREE = 1.0  # seconds after an error of MPI to learn that processes did not do the same
-LONGEST_SLEEP = 1e-3  # seconds between two tests whether something has arrived
+AWAKE = 0.02  # seconds for which a waiting process only tests: a long message takes many of them
+LONGEST_SLEEP = 1e-3  # seconds between two tests after that
+
+# Lets another process or thread have this core.  time.sleep(0) takes 0.1 ms, and this 1 us.
+let_others_run: Callable[[], None] = getattr(os, "sched_yield", partial(time.sleep, 0))
 
 
 def start() -> Processes:
@@ -186,16 +192,15 @@ class MPIProcesses(Processes):
 
     def wait_until(self, test: Any) -> None:
         """Wait until `test()` is true, and see meanwhile that what was announced agrees."""
-        tests, pause = 0, 1e-5
+        began, pause = time.monotonic(), 1e-5
         while not self.tested(test):
             for announcement in [*self.open]:
                 announcement.test()
-            tests += 1
-            if tests > 50:
+            if time.monotonic() - began < AWAKE:
+                let_others_run()
+            else:
                 time.sleep(pause)
                 pause = min(pause * 1.3, LONGEST_SLEEP)
-            else:
-                time.sleep(0)  # lets another process have this core
 
     def tested(self, test: Any) -> bool:
         """`test()`; an error of MPI may come from what does not agree, which is said instead."""
