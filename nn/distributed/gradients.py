@@ -16,7 +16,7 @@ from .comparing import are_due, changed, compare, options_of
 from .passes import passes_here
 from .processes import Announcement, MPIProcesses
 from .statistics import RunningStatistics, write
-from .transfers import Channels, FreeTransfer, Transfer
+from .transfers import Channels, FreeTransfer, Transfer, channels_of
 
 # The exchange of each optimiser, while there is the optimiser.
 exchanges: "weakref.WeakKeyDictionary[Optimizer, Gradients]" = weakref.WeakKeyDictionary()
@@ -46,7 +46,7 @@ class Gradients:
         self.number = _made[self.processes] = _made.get(self.processes, 0) + 1
         self.channels: Channels | None = None
         if isinstance(self.processes, MPIProcesses):
-            self.channels = Channels(self.processes)
+            self.channels = channels_of(self.processes)
         self.statistics = RunningStatistics(layers)
         self.bucket_bytes, self.passes, self.stepped = bucket_bytes, 0, 0
         self.running = self.looked = False
@@ -63,6 +63,8 @@ class Gradients:
         """The optimiser is gone: let its parameters and layers go too."""
         self.observer.leave(self)
         self.observer.note_the_end(self.name, self.tensors, self.processes)
+        if self.channels is not None:
+            self.channels.in_use = False
         self._lay_out([])
         self.statistics = RunningStatistics([])
 

@@ -7,6 +7,7 @@ A transfer does not block: `send` begins with a bucket, `progress` sees what has
 from functools import lru_cache
 from itertools import accumulate
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -20,16 +21,40 @@ class Channels:
     """Communicators of one optimiser's gradients.
 
     Two of them, since a process may begin to receive one bucket before or after it sends another.
+
+    in_use: whether this process has the optimiser.
     """
 
     def __init__(self, processes: MPIProcesses) -> None:
-        self.processes = processes
+        self.processes, self.in_use = processes, True
         self.first, self.second = processes.payload.Dup(), processes.payload.Dup()
 
     def typed(self, array: Array) -> Any:
         """The elements of an array as MPI calls them."""
         mpi = self.processes.mpi
         return mpi.FLOAT if array.dtype == np.float32 else mpi.DOUBLE
+
+
+# All that were made, in the same order in all processes.
+_channels: "WeakKeyDictionary[MPIProcesses, list[Channels]]" = WeakKeyDictionary()
+
+
+def channels_of(processes: MPIProcesses) -> Channels:
+    """Channels for one more optimiser; all processes call this.
+
+    MPI has about 2,000 communicators.  An optimiser is dropped at different moments in different
+    processes, so here they see which channels none of them uses any more.
+    """
+    made = _channels.setdefault(processes, [])
+    if made:
+        in_use = bytes(each.in_use for each in made)
+        given = processes.gather("the optimisers that there are", in_use)
+        for channels, uses in zip(made, zip(*given, strict=True), strict=True):
+            if not any(uses):
+                channels.in_use = True
+                return channels
+    made.append(Channels(processes))
+    return made[-1]
 
 
 class Transfer:

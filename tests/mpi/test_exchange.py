@@ -112,3 +112,10 @@ def test_a_pass_that_raised_before_anything_was_sent_costs_nothing():
     options = {"other_shape": False, "other_rate": False}
     run = launch(START.format(**options) + LOST.replace("{limit}", "1000"), 2, check=True)
     assert run.out.split() == ["survived", "0.1"] * 2
+
+
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_optimisers_that_are_gone_leave_their_communicators_to_others(ranks):
+    """Also if the processes drop them at different moments."""
+    run = launch(PROGRAM.with_name("many_optimizers.py"), ranks, check=True)
+    assert run.out.split() == ["ended"] * ranks
