@@ -49,7 +49,7 @@ class Gradients:
             self.channels = channels_of(self.processes)
         self.statistics = RunningStatistics(layers)
         self.bucket_bytes, self.passes, self.stepped = bucket_bytes, 0, 0
-        self.running = self.looked = False
+        self.running = self.ending = self.looked = False
         self.next = 0  # the bucket that is sent next
         self.part: Part | None = None  # of the pass that runs
         self.announcement: Announcement | None = None
@@ -126,16 +126,23 @@ class Gradients:
         self.missing[bucket] -= 1
         self._progress()
 
+    def backward_ends(self) -> None:
+        """Send the rest, of which no mean of another exchange may have taken the place."""
+        if self.running and current() is self.processes:
+            self.running, self.ending = False, True
+            if self.announcement is not None:
+                self._compare()
+            if self.sends():
+                self.send_all()
+
     def backward_done(self) -> None:
-        """Send the rest, wait, and let each parameter have the mean."""
+        """Wait, and let each parameter have the mean."""
         if current() is not self.processes:
             return
         self.passes += self.counts()
         self.looked = False
-        if self.running:
-            self.running = False
-            if self.announcement is not None:
-                self._compare()
+        if self.ending:
+            self.ending = False
             self.complete()
             self.transfer = self.part = None  # with what they hold
             if self.channels is not None:
@@ -177,7 +184,7 @@ class Gradients:
                 f"{self.name}: the last backward pass raised an error in this process, and the "
                 f"gradients that others wait for {what}; expected the program to end after it"
             )
-        self.running, self.done, self.next = True, set[int](), 0
+        self.running, self.ending, self.done, self.next = True, False, set[int](), 0
         self.missing = [
             sum(member.position < len(self.tensors) for member in bucket.members)
             for bucket in self.buckets
@@ -242,6 +249,10 @@ class Gradients:
         assert isinstance(self.transfer, FreeTransfer)
         self.transfer.send(self.message())
 
+    def sends(self) -> bool:
+        """Whether the gradients of this pass go anywhere."""
+        return self.transfer is not None  # there are others
+
     def send_all(self) -> None:
         """Send all that was not sent."""
         if self.announcement is not None:
@@ -282,9 +293,8 @@ class Gradients:
         return gradient.data
 
     def complete(self) -> None:
-        """The pass is over: exchange the rest, and let each parameter have the mean."""
-        if self.transfer is not None:  # there are others
-            self.send_all()
+        """The pass is over: let each parameter have the mean."""
+        if self.transfer is not None:
             self.store(self.transfer.finish())
             self.statistics.remember()
 

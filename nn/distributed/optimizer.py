@@ -2,6 +2,7 @@
 
 import gc
 import json
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from tinygrad_lite import Tensor, arguments
 
 from .._processes import Processes, checksum
+from ..layers import Embedding, EmbeddingBag
 from ..optim import LBFGS, Optimizer
 from ..reflection import complete
 from ..state import buffers_among
@@ -67,8 +69,9 @@ def DistributedOptimizer(
 
     Errors: TypeError for what is no optimiser; ValueError if it is distributed already, if the
     processes have different parameters or options, if there are fewer chunks than processes, or
-    chunks and a `SyncBatchNorm`, if an optimiser with a `step` of its own has a state already; and
-    for LBFGS, which decides by the loss, of which each process knows a part.
+    chunks and a `SyncBatchNorm`, if an optimiser with a `step` of its own has a state already; for
+    an Embedding with max_norm, which would write other weights in each process; and for LBFGS,
+    which decides by the loss, of which each process knows a part.
     """
     caller = "DistributedOptimizer"
     if not isinstance(optimizer, Optimizer):
@@ -88,6 +91,8 @@ def DistributedOptimizer(
     synchronised = [layer for layer in layers if isinstance(layer, SyncBatchNorm)]
     if synchronised and chunks is not None:
         raise ValueError(f"{caller}: chunks: {CHUNKS}")
+    if chunks is not None or processes.size > 1:
+        _refuse_scaled_tables(caller, found)
     if processes.size > 1:
         _align(optimizer, dict(buffers_among(found)), processes, chunks)
     processes.chunks = chunks
@@ -142,6 +147,17 @@ def _check(optimizer: Optimizer, chunks: int | None, processes: Processes) -> No
             f"DistributedOptimizer: chunks: expected {processes.chunks}, as for the optimiser "
             f"before; got {chunks}"
         )
+
+
+def _refuse_scaled_tables(caller: str, found: Sequence[Any]) -> None:
+    """Raise for a layer that writes into its weight: the rows that its part of a batch names."""
+    for part in found:
+        if isinstance(part.value, Embedding | EmbeddingBag) and part.value.max_norm is not None:
+            name = type(part.value).__name__ + (f" at {part.path}" if part.path else "")
+            raise ValueError(
+                f"{caller}: the {name}, with max_norm, scales the rows that it looks up, which are "
+                "others in each part of a batch; expected max_norm=None"
+            )
 
 
 def _align(

@@ -164,6 +164,10 @@ class OrderedGradients(Gradients):
         before = [] if self.batch is None else self.batch.statistics.before
         return checksum(before, self.layout)
 
+    def sends(self) -> bool:
+        """Also if there are no others, to the sum of a batch."""
+        return self.batch is not None or super().sends()
+
     def send_next(self) -> None:
         """Add the next bucket of this part; with the last one, send the sums."""
         if self.batch is None:
@@ -187,7 +191,6 @@ class OrderedGradients(Gradients):
         if batch is None or part is None:
             super().complete()
             return
-        self.send_all()
         batch.computed.append(part.number)
         if part.rows:
             batch.added.append(batch.statistics.added())

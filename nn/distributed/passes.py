@@ -15,8 +15,11 @@ class Exchange(Protocol):
     def leaf_done(self, node: Any) -> None:
         """The gradient of this leaf is final."""
 
+    def backward_ends(self) -> None:
+        """All gradients of a backward pass are there, as it made them."""
+
     def backward_done(self) -> None:
-        """A backward pass is over."""
+        """A backward pass is over, and every exchange knows its gradients."""
 
     def has(self, leaf: Tensor) -> bool:
         """Whether the gradient of this leaf is exchanged."""
@@ -45,7 +48,10 @@ class Passes(Observer):
     def backward_done(self) -> None:
         """Tell all."""
         super().backward_done()
-        for each in self.exchanges:
+        exchanges = self.exchanges
+        for each in exchanges:
+            each.backward_ends()
+        for each in exchanges:
             each.backward_done()
 
     def leave(self, exchange: Exchange) -> None:

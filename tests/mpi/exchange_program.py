@@ -2,6 +2,7 @@
 
 import contextvars
 import sys
+import time
 import warnings
 from contextlib import nullcontext as nothing
 
@@ -100,6 +101,25 @@ def two_optimisers():
         same(d.grad, MEAN * (1 + g.data))
         of_g.step()
         of_g.zero_grad()
+
+
+def a_parameter_of_two_optimisers():
+    """Both send it as the pass has made it, in whichever order the processes come to that."""
+    shared, *others = (leaf(3, seed=each) for each in range(9))
+    kept = [distribute(*others[each::2], shared, bucket_bytes=1) for each in range(2)]
+    for _ in range(3):
+        if rank:  # the first one cannot send before its pass ends, and the others do
+            time.sleep(0.02)
+        y = 1.0
+        for each in others:
+            y = each * y
+        processes.part = Part(rank, size, 1 + (rank == 0), size + 1, last=True)
+        (shared * y * factor(rank)).sum().backward()
+        processes.part = None
+        mean = (sum(factor(each) for each in range(size)) + factor(0)) / (size + 1)
+        same(shared.grad, mean * y.data)
+        for each in kept:
+            each.zero_grad()
 
 
 def mixed_dtypes():
@@ -301,6 +321,7 @@ CASES = [
     unused_and_frozen,
     several_passes_before_a_step,
     two_optimisers,
+    a_parameter_of_two_optimisers,
     mixed_dtypes,
     parts_of_unequal_length,
     parameters_are_added_and_cast,

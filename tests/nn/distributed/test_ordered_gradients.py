@@ -139,6 +139,32 @@ def test_a_loop_without_backward_passes_leaves_the_statistics_of_all_its_parts()
     assert found.num_batches_tracked.item() == 4
 
 
+def test_a_parameter_of_two_optimisers_has_the_same_gradient_in_both():
+    def work(chunks):
+        Tensor.manual_seed(0)
+        encoder, *heads = (nn.Linear(3, 3, dtype=np.float64) for _ in range(3))
+        each = [nn.optim.SGD([*encoder.parameters(), *head.parameters()], lr=0.1) for head in heads]
+        loader = batches()
+        if chunks:
+            for optimizer in each:
+                distributed.DistributedOptimizer(optimizer, chunks=chunks)
+            loader = distributed.shard(loader)
+        for x, _ in loader:
+            encoded = encoder(x).tanh()
+            (heads[0](encoded).square().mean() + heads[1](encoded).sin().mean()).backward()
+            for optimizer in each:
+                optimizer.step()
+            for optimizer in each:
+                optimizer.zero_grad()
+        return [one.data for layer in (encoder, *heads) for one in layer.parameters()]
+
+    with entered(Given()):
+        found = contextvars.copy_context().run(work, 4)
+    gc.collect()
+    for one, expected in zip(found, work(None), strict=True):
+        np.testing.assert_allclose(one, expected, rtol=1e-12)
+
+
 def side_by_side(rows, others, number=2):
     """Loops over that many batches of so many rows each, and a loss of both."""
 
@@ -268,6 +294,16 @@ def the_loader_is_not_the_sharded_one(model, sgd, shard):
     for x, y in batches():
         loss_of(model, x, y).backward()
         sgd.step()
+
+
+@pytest.mark.parametrize("kind", [nn.Embedding, nn.EmbeddingBag])
+def test_a_table_that_scales_its_rows_is_refused(kind):
+    """Each part would scale the rows that it looks up itself, so that the bits depended on it."""
+    model = nn.Sequential(kind(5, 3, max_norm=1.0), nn.Linear(3, 1))
+    sgd = nn.optim.SGD(model.parameters(), lr=0.1)
+    said = rf"^DistributedOptimizer: the {kind.__name__} at 0, with max_norm, scales the rows"
+    with entered(Given()), pytest.raises(ValueError, match=said):
+        distributed.DistributedOptimizer(sgd, model=model, chunks=2)
 
 
 @pytest.mark.parametrize(
