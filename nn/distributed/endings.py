@@ -33,12 +33,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from tinygrad_lite import files
+
 from ..training._output import complain
 from .addresses import addresses
 from .watcher import PREFIX, Connection
 
 TO_CONNECT = 10.0  # seconds
 TO_BE_GRANTED = 5.0  # for an answer of the watcher
+MOST = 1000  # characters of a reason
 TO_CLEAN_UP = 1.0  # before a process is ended whatever it does
 
 
@@ -159,14 +162,14 @@ class Endings:
         if os.getpid() != self.process:
             self.usual_hook(kind, error, trace)
             return
-        why = f"{kind.__name__}: {error}".rstrip(": ").partition("\n")[0]
-        self.tell(why, error.with_traceback(trace), issubclass(kind, self.mpi_error))
+        self.tell(reason_of(error), error.with_traceback(trace), issubclass(kind, self.mpi_error))
 
     def tell(self, why: str, error: BaseException | None = None, by_mpi: bool = False) -> None:
         """Have all processes end for this reason, which one line says.
 
         error: is shown before that, unless another process has failed before.
         """
+        why = files.printable(why, MOST)
         granted = self.fails(why, by_mpi)
         if error is not None and granted is not False:
             self.usual_hook(type(error), error, error.__traceback__)
@@ -194,6 +197,15 @@ class Endings:
             with suppress(OSError, ValueError, AttributeError):
                 stream.flush()
         os._exit(status)
+
+
+def reason_of(error: BaseException) -> str:
+    """The first line of what an error says."""
+    name = type(error).__name__
+    try:
+        return f"{name}: {error}".rstrip(": ").partition("\n")[0]
+    except Exception:  # its class has a __str__ that fails
+        return name
 
 
 def started_watcher(

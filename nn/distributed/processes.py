@@ -27,7 +27,7 @@ from .._processes import RANKS, Processes, current, enter
 from .._processes import alone as the_only_one
 from ..training._output import complain
 from .addresses import machine
-from .endings import Endings, disagreement, named, started_watcher
+from .endings import Endings, disagreement, named, reason_of, started_watcher
 from .unfinished import Unfinished
 from .watcher import PREFIX
 
@@ -224,8 +224,7 @@ class MPIProcesses(Processes):
         """An error has ended an exchange here, and this process came to another one."""
         error = sys.exc_info()[1]
         if isinstance(error, Exception):  # this exchange is in its cleanup: that hides the reason
-            told = f"{type(error).__name__}: {error}".partition("\n")[0]
-            reason = f"{told} (it ended {lost}, and others wait for the rest)"
+            reason = f"{reason_of(error)} (it ended {lost}, and others wait for the rest)"
         else:
             reason = (
                 f"an error ended {lost} in this process, which then came to {what}, while others "
@@ -241,7 +240,7 @@ class MPIProcesses(Processes):
             self.endings.usual_hook(type(error), error, error.__traceback__)
             what += f" (while handling {type(error).__name__})"
         size = 256
-        mine = np.frombuffer(struct.pack("q", value) + what.encode()[:size].ljust(size), np.uint8)
+        mine = np.frombuffer(struct.pack("q", value) + _bytes(what)[:size].ljust(size), np.uint8)
         found = np.empty((self.size, len(mine)), np.uint8)
         wait_for(self.disagreements.Iallgather(mine, found))
         if self.leads:
@@ -319,7 +318,7 @@ class Announcement:
     def __init__(self, processes: MPIProcesses, what: str, value: int) -> None:
         self.processes, self.what, self.value = processes, what, value
         self.number, self.complete = processes.number, False
-        given = (zlib.crc32(what.encode()), value)
+        given = (zlib.crc32(_bytes(what)), value)
         self.given = np.array([*given, *(-each for each in given), processes.asks_to_stop])
         self.most = np.empty_like(self.given)  # the largest, and minus the smallest
         self.request = processes.announcements.Iallreduce(self.given, self.most, processes.mpi.MAX)
@@ -342,10 +341,22 @@ class Announcement:
         self.processes.wait_until(self.test)
 
 
+def _bytes(what: str) -> bytes:
+    """A text that may have the name of a file in it, and this any bytes."""
+    return what.encode("utf-8", "backslashreplace")
+
+
 def wait_for(request: "MPI.Request") -> None:
     """Wait for an operation that nothing else is to be seen of: all processes end after it."""
     while not request.Test():
         time.sleep(LONGEST_SLEEP)
+
+
+def _finalize(process: int) -> None:
+    """When Python ends, as the last thing: end MPI in this process."""
+    mpi = sys.modules.get("mpi4py.MPI")
+    if mpi is not None and os.getpid() == process:
+        mpi.Finalize()
 
 
 def _launched() -> bool:
@@ -370,6 +381,9 @@ def _imported() -> Any:
         if "mpi4py.MPI" not in sys.modules:
             # One thread at a time calls MPI, whichever it is.
             mpi4py.rc.thread_level = "serialized"
+            # mpi4py would end MPI in a forked child too, and others would wait for ever.
+            mpi4py.rc.finalize = False
+            atexit.register(_finalize, os.getpid())
         return import_module("mpi4py.MPI")
     except (ImportError, RuntimeError) as error:  # the latter if there is no library of MPI
         raise ImportError(

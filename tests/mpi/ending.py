@@ -62,6 +62,14 @@ def special(step: int) -> None:
             time.sleep(5)
             os._exit(0)
         os._exit(3)
+    elif way == "has_a_child_that_ends":
+        child = os.fork()
+        if child == 0:
+            sys.exit(0)
+        os.waitpid(child, 0)
+        processes.agree(f"step {step}")
+    elif way == "says_what_no_terminal_shows":
+        raise ValueError("\udcff" + 9999 * "\x1b")
     elif way == "stops_for_a_while":
         if os.fork() == 0:
             time.sleep(3)

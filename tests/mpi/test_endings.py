@@ -25,6 +25,7 @@ WAYS = [
     ("segfaults", 2, 0, "WHO crashed by SIGSEGV"),
     ("is_terminated", 3, 1, "WHO was ended by SIGTERM"),
     ("is_interrupted", 2, 1, "WHO: KeyboardInterrupt"),
+    ("says_what_no_terminal_shows", 2, 1, r"WHO: ValueError: \\udcff(\\x1b)+\.\.\.[\\x1b]+"),
     ("leaves_a_child", 2, 1, "WHO ended without a goodbye, with status 3"),
 ]
 OUT_OF_STEP = [
@@ -120,7 +121,7 @@ def test_of_many_that_raise_the_first_speaks():
     assert run.err.count("Traceback") == 1
 
 
-@pytest.mark.parametrize("way", ["none", "stops_for_a_while"])
+@pytest.mark.parametrize("way", ["none", "stops_for_a_while", "has_a_child_that_ends"])
 def test_at_the_normal_end_nothing_is_said(way):
     """And a process that was stopped for some time was not taken for dead."""
     run = launch(PROGRAM, 3, way, 1, check=True)

@@ -56,6 +56,16 @@ def test_a_line_about_very_many_processes_is_short():
     assert len(line) < 300
 
 
+def test_a_reason_is_the_first_line_of_an_error():
+    class Mute(Exception):
+        def __str__(self):
+            raise LookupError("no text")
+
+    assert endings.reason_of(ValueError("one\ntwo")) == "ValueError: one"
+    assert endings.reason_of(KeyboardInterrupt()) == "KeyboardInterrupt"
+    assert endings.reason_of(Mute()) == "Mute"
+
+
 def test_addresses_are_those_that_others_can_use():
     found = addresses()
     assert len(found) == len(set(found))
