@@ -4,7 +4,8 @@
 
 Each process has one thread.  A round runs each side once; the ratios are those within a round, and
 the table shows their medians.  The row "two alone" is what the machine gives at best: two processes
-that exchange nothing, side by side, against one.
+that exchange nothing, side by side, against one.  A batch is divided among the processes; with a
+double batch each has as many rows as one process alone.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from results import aligned  # noqa: E402
 STEPS = {"convnet": 30, "gpt": 120}
 ONE_THREAD = {"TINYGRAD_LITE_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 MPIEXEC = str(Path(sys.executable).parent / "mpiexec")
-PATIENCE = 600  # seconds for one run
+PATIENCE = 300  # seconds for one run
 
 
 def begun(*words: str) -> "subprocess.Popen[str]":
@@ -43,26 +44,37 @@ def sides(what: str, steps: int) -> "dict[str, list[list[str]]]":
     """The command lines of each side; several of one side run at the same time."""
     ours = [sys.executable, str(FOLDER / "ours.py"), what, "--steps", str(steps)]
     peer = [sys.executable, str(FOLDER / "ddp.py"), what, "--steps", str(steps)]
-    two = [MPIEXEC, "-n", "2", *ours]
+    two, torch = [MPIEXEC, "-n", "2", *ours], [*peer, "--processes"]
     return {
         "one": [ours],
+        "one, captured": [[*ours, "--capture"]],
         "two alone": [ours, ours],
         "two": [two],
         "two, captured": [[*two, "--capture"]],
         "two, chunks=2": [[*two, "--chunks", "2"]],
         "two, chunks=4": [[*two, "--chunks", "4"]],
-        "PyTorch, one": [[*peer, "--processes", "1"]],
-        "PyTorch, two": [[*peer, "--processes", "2"]],
+        "two, chunks=2, captured": [[*two, "--chunks", "2", "--capture"]],
+        "two, double batch": [[*two, "--times", "2"]],
+        "two, double batch, captured": [[*two, "--times", "2", "--capture"]],
+        "PyTorch, one": [[*torch, "1"]],
+        "PyTorch, two": [[*torch, "2"]],
+        "PyTorch, two, double batch": [[*torch, "2", "--times", "2"]],
     }
 
 
 RATIOS = [
     ("two alone", "one", ""),
     ("two", "one", ">= 1.8"),
+    ("two, captured", "one, captured", ">= 1.8"),
+    ("two, double batch", "one", ">= 1.8"),
+    ("two, double batch, captured", "one, captured", ">= 1.8"),
     ("two", "PyTorch, two", ">= 1.0"),
-    ("two, captured", "PyTorch, two", ""),
+    ("two, captured", "PyTorch, two", ">= 1.0"),
+    ("two, double batch", "PyTorch, two, double batch", ">= 1.0"),
+    ("two, double batch, captured", "PyTorch, two, double batch", ">= 1.0"),
     ("two, chunks=2", "two", ""),
     ("two, chunks=4", "two", ""),
+    ("two, chunks=2, captured", "two, captured", ""),
     ("PyTorch, two", "PyTorch, one", ""),
 ]
 

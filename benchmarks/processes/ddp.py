@@ -5,9 +5,8 @@ python benchmarks/processes/ddp.py convnet --steps 30 --processes 2
 
 import argparse
 import importlib.util
-import os
-import socket
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -33,7 +32,7 @@ def twin(name):
     return module
 
 
-def convnet(rank, size):
+def convnet(rank, size, times):
     import ours
 
     from nn.data import augment
@@ -45,7 +44,8 @@ def convnet(rank, size):
     sgd = torch.optim.SGD(
         model.parameters(), 0.01, example.MOMENTUM, weight_decay=example.DECAY, nesterov=True
     )
-    share = example.BATCH_SIZE // size
+    batch = times * example.BATCH_SIZE
+    share = batch // size
     X, Y = ours.images()
     rng = np.random.default_rng(rank)
 
@@ -62,10 +62,10 @@ def convnet(rank, size):
     def loss_of(model, x, y):
         return F.cross_entropy(model(x), y, label_smoothing=example.SMOOTHING)
 
-    return model, sgd, loss_of, batches(), example.BATCH_SIZE, None
+    return model, sgd, loss_of, batches(), batch, None
 
 
-def gpt(rank, size):
+def gpt(rank, size, times):
     import ours
 
     module = twin("char_gpt")
@@ -74,7 +74,8 @@ def gpt(rank, size):
     adamw = torch.optim.AdamW(
         model.parameters(), example.LR, example.BETAS, weight_decay=example.WEIGHT_DECAY
     )
-    share = example.BATCH_SIZE // size
+    batch = times * example.BATCH_SIZE
+    share = batch // size
 
     def batches():
         for x, y in ours.texts(share):
@@ -83,17 +84,16 @@ def gpt(rank, size):
     def loss_of(model, x, y):
         return F.cross_entropy(model(x).flatten(0, 1), y.flatten())
 
-    return model, adamw, loss_of, batches(), example.BATCH_SIZE * example.CONTEXT, example.CLIP
+    return model, adamw, loss_of, batches(), batch * example.CONTEXT, example.CLIP
 
 
-def train(rank, size, args, port):
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+def train(rank, size, args, meeting):
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    made = {"convnet": convnet, "gpt": gpt}[args.what](rank, size)
+    made = {"convnet": convnet, "gpt": gpt}[args.what](rank, size, args.times)
     model, optimizer, loss_of, batches, rows, clip = made
     if size > 1:
-        torch.distributed.init_process_group("gloo", rank=rank, world_size=size)
+        torch.distributed.init_process_group("gloo", meeting, rank=rank, world_size=size)
         model = DistributedDataParallel(model)
     for taken in range(WARM + args.steps):
         if taken == WARM:
@@ -117,13 +117,16 @@ def main():
     parser.add_argument("what", choices=["convnet", "gpt"])
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--times", type=int, default=1, help="the example's batch size, times this")
     args = parser.parse_args()
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    if args.processes == 1:
-        train(0, 1, args, port)
-    else:
-        torch.multiprocessing.spawn(train, (args.processes, args, port), args.processes)
+    with tempfile.TemporaryDirectory() as folder:
+        meeting = Path(folder, "meeting").as_uri()  # a port might be taken by then
+        if args.processes == 1:
+            train(0, 1, args, meeting)
+        else:
+            torch.multiprocessing.spawn(
+                train, (args.processes, args, meeting), nprocs=args.processes
+            )
 
 
 if __name__ == "__main__":

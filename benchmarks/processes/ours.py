@@ -44,7 +44,7 @@ def texts(count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 
 def convnet(args: argparse.Namespace) -> tuple[Any, Any, int]:
-    example, batch = mnist_convnet, args.batch or mnist_convnet.BATCH_SIZE
+    example, batch = mnist_convnet, args.times * mnist_convnet.BATCH_SIZE
     moved = partial(example.changed, mean=np.array(33.0), std=np.array(79.0))
     batches = nn.data.DataLoader(
         *images(), batch_size=batch, shuffle=True, seed=0, drop_last=True, transform=moved
@@ -70,7 +70,7 @@ def convnet(args: argparse.Namespace) -> tuple[Any, Any, int]:
 
 
 def gpt(args: argparse.Namespace) -> tuple[Any, Any, int]:
-    example, batch = char_gpt, args.batch or char_gpt.BATCH_SIZE
+    example, batch = char_gpt, args.times * char_gpt.BATCH_SIZE
     model = example.GPT(CHARACTERS)
     adamw = nn.optim.AdamW(
         model.parameters(), example.LR, example.BETAS, weight_decay=example.WEIGHT_DECAY
@@ -96,7 +96,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("what", choices=["convnet", "gpt"])
     parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--batch", type=int)
+    parser.add_argument("--times", type=int, default=1, help="the example's batch size, times this")
     parser.add_argument("--chunks", type=int)
     parser.add_argument("--capture", action="store_true")
     args = parser.parse_args()
