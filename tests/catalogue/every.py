@@ -1,11 +1,12 @@
-"""Checks of every row of a table, as one test a row.
+"""Checks of every row of a table, as one test for many of them.
 
-A test for each shape, dtype and layout would cost pytest more time than the checks take.
+A test for each row, shape, dtype and layout would cost pytest more time than the checks take.
 """
 
+import inspect
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import wraps
+from functools import partial, wraps
 from itertools import product
 from typing import Any
 
@@ -22,24 +23,85 @@ def naming(what: object) -> Iterator[None]:
         raise
 
 
-def every(
-    rows: Iterable[Any], ids: Callable[[Any], str], **choices: Iterable[Any]
-) -> Callable[[Callable[..., None]], Callable[[Any], None]]:
-    """Make a test of check(row, variant, ...), which runs it with all shapes of the row.
+def all_of(checks: Iterable[tuple[str, Callable[[], None]]]) -> None:
+    """Run each of these named checks, also after others have failed; all that fail are named."""
+    errors: list[BaseException] = []
+    for name, check in checks:
+        try:
+            with naming(name):
+                check()
+        except (Exception, pytest.fail.Exception) as error:
+            errors.append(error)
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise BaseExceptionGroup(f"{len(errors)} checks failed", errors)
 
-    choices: further arguments of the check and their values, each of which it is run with.
+
+def each(**choices: Iterable[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make one test of a check, which runs it with each combination of these values.
+
+    Other arguments of the check are fixtures and parameters, as in any test.
+    """
+    names = [[(f"{key} {shown(n, value)}", value) for n, value in enumerate(values)]
+             for key, values in choices.items()]  # fmt: skip
+    combinations = [
+        (", ".join(name for name, _ in chosen), [value for _, value in chosen])
+        for chosen in product(*names)
+    ]
+
+    def test_of(check: Callable[..., None]) -> Callable[..., None]:
+        @wraps(check)
+        def test(**others: Any) -> None:
+            all_of(
+                (name, partial(check, **others, **dict(zip(choices, values, strict=True))))
+                for name, values in combinations
+            )
+
+        signature = inspect.signature(check)
+        left = [p for name, p in signature.parameters.items() if name not in choices]
+        test.__signature__ = signature.replace(parameters=left)  # type: ignore[attr-defined]
+        return test
+
+    return test_of
+
+
+def shown(number: int, value: Any) -> str:
+    """A value that may have no name of its own, as a lambda."""
+    return f"{number}, {getattr(value, 'name', None) or getattr(value, '__name__', repr(value))}"
+
+
+def every(
+    rows: Iterable[Any], of: Callable[[Any], str], **choices: Iterable[Any]
+) -> Callable[[Callable[..., None]], Callable[[Any], None]]:
+    """Make a test of check(row, variant, ...) for each op or method, with all of its rows.
+
+    of       the name of that op or method
+    choices  further arguments of the check and their values, each of which it is run with
+
+    A check that takes no `variant` is run once for each row, any other with all shapes of the row.
     """
     combinations = [*product(*choices.values())]  # for all rows, also if a choice is an iterator
+    groups: dict[str, list[Any]] = {}
+    for row in rows:
+        assert row.shapes, f"{row.name}: nothing would be checked"
+        groups.setdefault(of(row), []).append(row)
 
     def test_of(check: Callable[..., None]) -> Callable[[Any], None]:
-        @pytest.mark.parametrize("row", rows, ids=ids)
+        by_shape = "variant" in inspect.signature(check).parameters
+
+        @pytest.mark.parametrize("group", groups.values(), ids=groups)
         @wraps(check)
-        def test(row: Any) -> None:
-            assert row.shapes, "nothing would be checked"
-            for variant, values in product(row.shapes, combinations):
-                chosen = dict(zip(choices, values, strict=True))
-                with naming(", ".join(map(str, (variant, *values)))):
-                    check(row, variant, **chosen)
+        def test(group: list[Any]) -> None:
+            all_of(
+                (
+                    ", ".join(map(str, (row.name, *variant, *values))),
+                    partial(check, row, *variant, **dict(zip(choices, values, strict=True))),
+                )
+                for row in group
+                for variant in (((shapes,) for shapes in row.shapes) if by_shape else ((),))
+                for values in combinations
+            )
 
         del test.__wrapped__  # or pytest would look for fixtures with the names of its arguments
         return test

@@ -9,11 +9,11 @@ from tinygrad_lite import Tensor, gradcheck, gradgradcheck
 from tinygrad_lite.ops import primitives
 
 
-def row_id(case: Case) -> str:
-    return f"{case.op.__name__}-{case.note or 'plain'}"
+def op_of(case: Case) -> str:
+    return case.op.__name__
 
 
-every_row = every(CASES, row_id)
+every_row = every(CASES, op_of)
 
 
 def leaves(arrays: list[np.ndarray]) -> list[Tensor]:
@@ -128,7 +128,7 @@ def test_layout(case: Case, variant: Shapes) -> None:
             assert slope == pytest.approx(expected_slope, rel=1e-6, abs=1e-7)
 
 
-@every(CASES, row_id, dtype=[np.float16, np.float32, np.float64])
+@every(CASES, op_of, dtype=[np.float16, np.float32, np.float64])
 def test_dtype_stays(case: Case, variant: Shapes, dtype: type) -> None:
     arrays = case.inputs(variant, dtype)
     tensors = leaves(arrays)
@@ -144,7 +144,7 @@ def test_dtype_stays(case: Case, variant: Shapes, dtype: type) -> None:
         assert tensor.grad.shape == array.shape
 
 
-@every(CASES, row_id, dtype=[np.float16, np.float32])
+@every(CASES, op_of, dtype=[np.float16, np.float32])
 def test_dtype_stays_inside_the_graph(case: Case, variant: Shapes, dtype: type) -> None:
     """A leaf casts what arrives; here the rule itself must give the dtype of its input."""
     result = case.call(*leaves(case.inputs(variant, dtype)))

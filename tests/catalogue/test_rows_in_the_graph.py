@@ -17,7 +17,7 @@ from tinygrad_lite.arrays.ownership import memory_owner
 from tinygrad_lite.engine.function import Primitive
 from tinygrad_lite.engine.graph import topological_order
 
-every_row = every(CASES, lambda case: f"{case.op.__name__}-{case.note or 'plain'}")
+every_row = every(CASES, lambda case: case.op.__name__)
 
 
 @pytest.fixture
@@ -157,9 +157,7 @@ def test_what_every_op_says_of_its_memory(case: Case, variant: Shapes) -> None:
 # Methods, which read `_data` here and there while they compose ops
 
 
-every_method = pytest.mark.parametrize(
-    "row", [pytest.param(row, id=row.name) for row in METHODS if "f" in row.kinds]
-)
+every_method = every([row for row in METHODS if "f" in row.kinds], lambda row: row.method)
 
 
 def call(row: Row, variant: Shapes) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from cases import CASES, Case
+from every import every
 from many_threads import at_once, many_switches
 
 from tinygrad_lite import Tensor, grad
@@ -16,7 +17,7 @@ def switching() -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.op.__name__}-{case.note}")
+@every(CASES, lambda case: case.op.__name__)
 def test_a_graph_that_threads_share_and_graphs_of_their_own(case: Case) -> None:
     arrays = case.inputs(next(iter(case.shapes)))
     leaves = [Tensor(array, requires_grad=True) for array in arrays]

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from every import every
 from methods import ROWS
 from methods.row import Row
 
@@ -83,7 +84,7 @@ def is_lost(name: str, args: Any, options: Any, tensor: Tensor) -> bool:
 
 
 @pytest.mark.filterwarnings("ignore:(std|var):RuntimeWarning")  # a correction above the count
-@pytest.mark.parametrize("row", [row for row in ROWS if "f" in row.kinds], ids=lambda row: row.name)
+@every([row for row in ROWS if "f" in row.kinds], lambda row: row.method)
 def test_no_gradient_is_lost_without_a_word(row: Row) -> None:
     Spy.calls = []
     inputs = [Spy(array) for array in row.inputs(row.shapes[0])]

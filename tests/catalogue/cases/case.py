@@ -94,6 +94,11 @@ class Case:
         rng = np.random.default_rng(len(variant) + sum(sum(shape) for shape in variant))
         return [np.asarray(self.domain(rng, shape), dtype=dtype) for shape in variant]
 
+    @property
+    def name(self) -> str:
+        """For errors and ids of tests."""
+        return f"{self.op.__name__}-{self.note}" if self.note else self.op.__name__
+
 
 def function(
     op: type,

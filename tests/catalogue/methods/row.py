@@ -53,7 +53,7 @@ class Row:
 
     @property
     def name(self) -> str:
-        """For the test's id."""
+        """For errors and ids of tests."""
         return f"{self.method}-{self.note}" if self.note else self.method
 
 
