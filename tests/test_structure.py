@@ -5,6 +5,7 @@ import io
 import re
 import tokenize
 from collections import Counter
+from collections.abc import Iterator
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -86,24 +87,23 @@ def files(package: str) -> list[Path]:
     return sorted((ROOT / package).rglob("*.py"))
 
 
-@cache
-def nodes(path: Path) -> list[ast.AST]:
-    """The whole syntax tree of a file, in a list: several tests read each."""
-    return [*ast.walk(ast.parse(path.read_text()))]
+def nodes(path: Path) -> Iterator[ast.AST]:
+    """The whole syntax tree of a file.  Nobody keeps it: half a million objects of all files."""
+    return ast.walk(ast.parse(path.read_text()))
 
 
 @cache
-def imported(path: Path) -> list[tuple[ast.AST, str]]:
-    """Every import of a file, wherever it stands, with the full name of what it imports."""
+def imported(path: Path) -> list[str]:
+    """The full names of what a file imports, wherever the import stands."""
     place = path.relative_to(ROOT).with_suffix("").parts
-    found: list[tuple[ast.AST, str]] = []
+    found: list[str] = []
     for node in nodes(path):
         if isinstance(node, ast.Import):
-            found += [(node, alias.name) for alias in node.names]
+            found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = place[: len(place) - node.level] if node.level else ()
             stem = (*base, *node.module.split(".")) if node.module else base
-            found += [(node, ".".join((*stem, alias.name))) for alias in node.names]
+            found += [".".join((*stem, alias.name)) for alias in node.names]
     return found
 
 
@@ -112,7 +112,7 @@ def arrows(package: str) -> Counter[tuple[str, str]]:
     found: Counter[tuple[str, str]] = Counter()
     for path in files(package):
         room = path.relative_to(ROOT / package).with_suffix("").parts[0]
-        for _, name in imported(path):
+        for name in imported(path):
             parts = name.split(".")
             if parts[0] == package and len(parts) > 1 and room not in ("__init__", parts[1]):
                 found[room, parts[1]] += 1
@@ -155,7 +155,7 @@ def test_the_folders_of_show_import_one_way() -> None:
     assert {path.parent.name for path in folder.glob("*/__init__.py")} == {*SHOW}
     found = set()
     for path in folder.glob("*/*.py"):
-        for _, name in imported(path):
+        for name in imported(path):
             parts = name.removeprefix("tinygrad_lite.show.").split(".")
             if name.startswith("tinygrad_lite.show.") and parts[0] in SHOW:
                 found.add((path.parent.name, parts[0]))
@@ -186,7 +186,7 @@ def test_inside_a_room_there_are_no_circles(folder: str) -> None:
     package = folder.replace("/", ".")
     graph: dict[str, set[str]] = {}
     for path in (ROOT / folder).glob("*.py"):
-        names = [name.removeprefix(f"{package}.") for _, name in imported(path)]
+        names = [name.removeprefix(f"{package}.") for name in imported(path)]
         graph[path.stem] = {name.split(".")[0] for name in names} & {
             other.stem for other in (ROOT / folder).glob("*.py")
         }
@@ -229,7 +229,7 @@ def test_no_import_of_ours_hides_in_a_function() -> None:
 
 def test_tinygrad_lite_knows_nothing_of_nn() -> None:
     for path in files("tinygrad_lite"):
-        assert "nn" not in {name.split(".")[0] for _, name in imported(path)}, path
+        assert "nn" not in {name.split(".")[0] for name in imported(path)}, path
 
 
 def test_nn_uses_only_what_is_public() -> None:
@@ -237,7 +237,7 @@ def test_nn_uses_only_what_is_public() -> None:
     public = {f"tinygrad_lite.{name}" for name in tinygrad_lite.__all__}
     used, hidden = set(), []
     for path in files("nn"):
-        used |= {name for _, name in imported(path) if name.startswith("tinygrad_lite")}
+        used |= {name for name in imported(path) if name.startswith("tinygrad_lite")}
         for node in nodes(path):
             if isinstance(node, ast.Attribute) and re.match("_(?!_)", node.attr):
                 hidden.append(ast.unparse(node))
