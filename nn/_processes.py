@@ -6,14 +6,28 @@ Whatever prints, writes files or serves batches asks `current()`.  Nothing here 
 import platform
 import weakref
 import zlib
-from collections.abc import Iterable
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 # What launchers set in each process: its rank, by what speaks PMI, PMIx or PALS.
 RANKS = ("PMI_RANK", "PMIX_RANK", "PALS_RANKID")
+
+
+class Fact(NamedTuple):
+    """One of the things that must be the same in all processes.
+
+    has: what this one has, as it stands after 'rank 1 has'.
+    fix: what to do where others have something else.
+    """
+
+    has: str
+    fix: str = ""
+
+
+Facts = Callable[[], Iterable[Fact]]
 
 
 class Batch:
@@ -127,8 +141,11 @@ class Processes:
     # Each of these is called by all processes, in the same order.  `what` says what for: it is
     # compared, and a process that does something else ends all of them, with one line.
 
-    def agree(self, what: str, value: int = 0) -> None:
-        """See that all processes are here, with the same value, a 32-bit checksum for example."""
+    def agree(self, what: str, value: int = 0, facts: Facts = tuple) -> None:
+        """See that all processes are here, with the same value, a 32-bit checksum for example.
+
+        facts: what the value stands for, as many in all processes; asked for if values differ.
+        """
         self.stops = self.asks_to_stop
 
     def broadcast(self, what: str, content: bytes | None) -> bytes:

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from nn._processes import Processes, current, enter
+from nn._processes import Facts, Processes, current, enter
+from nn.distributed.endings import Doing, disagreement
 from tinygrad_lite import generator
 
 
@@ -28,7 +29,7 @@ class Given(Processes):
         self.rank, self.size, self.chunks = rank, size, chunks
         self.agreed: list[tuple[str, int]] = []
 
-    def agree(self, what: str, value: int = 0) -> None:
+    def agree(self, what: str, value: int = 0, facts: Facts = tuple) -> None:
         self.agreed.append((what, value))
 
 
@@ -39,16 +40,18 @@ class Child(Given):
         super().__init__(rank, size, chunks)
         self.hub = hub
 
-    def _exchange(self, what: str, content: bytes | None, value: int = 0) -> list[Any]:
-        self.hub.send((what, value, content, self.asks_to_stop))
+    def _exchange(
+        self, what: str, content: bytes | None, value: int = 0, facts: Facts = tuple
+    ) -> list[Any]:
+        self.hub.send((Doing(what, value, [*facts()]), content, self.asks_to_stop))
         answer, self.stops = self.hub.recv()
         if isinstance(answer, str):
             raise Disagreed(answer)
         self.agreed.append((what, value))
         return list(answer)
 
-    def agree(self, what: str, value: int = 0) -> None:
-        self._exchange(what, None, value)
+    def agree(self, what: str, value: int = 0, facts: Facts = tuple) -> None:
+        self._exchange(what, None, value, facts)
 
     def broadcast(self, what: str, content: bytes | None) -> bytes:
         assert (content is not None) == self.leads
@@ -136,12 +139,14 @@ def _round(ends: list[Connection], results: dict[int, Any]) -> None:
                 given.append((rank, message))
     if not given:
         return
-    answer: Any = [content for _, (_, _, content, _) in given]
-    said = {(what, value) for _, (what, value, _, _) in given}
-    if len(given) < len(ends) or len(said) > 1:
+    answer: Any = [content for _, (_, content, _) in given]
+    doing = [each for _, (each, _, _) in given]
+    if len(given) < len(ends):
         ended = "; ".join(f"rank {rank} has ended" for rank in results)
-        answer = f"{sorted(said)} {ended}"
-    stops = any(asks for _, (_, _, _, asks) in given)
+        answer = f"{ended}; others are at {sorted(each.what for each in doing)}"
+    elif len({(each.what, each.value) for each in doing}) > 1:
+        answer = disagreement(["here"] * len(ends), doing)
+    stops = any(asks for _, (_, _, asks) in given)
     for rank, _ in given:
         ends[rank].send((answer, stops))
 

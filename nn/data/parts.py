@@ -3,15 +3,16 @@
 `nn._processes.Part` says what a part is.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import count
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tinygrad_lite import generator
 
-from .._processes import Batch, Part, Processes, current
+from .._processes import Batch, Fact, Part, Processes, current
 
 # The parts that loop bodies have at the moment; the last one is `current().part`.
 _served: "list[Serving]" = []
@@ -115,3 +116,11 @@ def cut_alike(one: Part, other: Part) -> bool:
     """Whether the parts of both batches with the same number have the same share of the rows."""
     divides = not (one.total % one.parts or other.total % other.parts)
     return one.parts == other.parts and (one.total == other.total or divides)
+
+
+def described(name: str, arrays: Iterable[NDArray[Any]], fix: str) -> list[Fact]:
+    """What must be the same of arrays in all processes: the forms of all, then their sums."""
+    arrays = [*arrays]
+    found = [Fact(f"{name} {n} as {x.dtype} {x.shape}", fix) for n, x in enumerate(arrays)]
+    sums = [f"{x.sum():.9g}" if x.dtype.kind in "biuf" else "" for x in arrays]
+    return found + [Fact(f"{name} {n} with the sum {x}", fix) for n, x in enumerate(sums)]

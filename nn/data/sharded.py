@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from tinygrad_lite import generator
 
-from .._processes import Part, Processes, checksum, current
+from .._processes import Fact, Part, Processes, checksum, current
 from .dataset import TensorDataset, without_subsets
 from .epochs import Epoch
 from .fetching import Task
 from .loader import DataLoader
-from .parts import parts_of, seeds_of, served
+from .parts import described, parts_of, seeds_of, served
 from .seeding import batch_entropy
 
 SAMPLED = 16  # rows of an epoch that must be the same in all processes, if the data are arrays
@@ -40,13 +40,31 @@ class ShardedLoader(DataLoader):
             position = np.array([epoch.number, epoch.delivered])
             drawn = entropy, epoch.order, epoch.bounds, position
             processes.agree(
-                f"the order of the rows in epoch {epoch.number + 1} (give the DataLoader a seed=, "
-                "and all processes the same data)",
+                f"the beginning of epoch {epoch.number + 1} of a DataLoader",
                 checksum([*drawn, *self._sample(epoch)]),
+                lambda: self._facts(epoch, entropy),
             )
         with closing(self._results(epoch)) as batches:
             yield from served(self._parts(epoch, entropy, batches, processes))
         self._end(epoch)
+
+    def _facts(self, epoch: Epoch, entropy: Any) -> Iterator[Fact]:
+        """What must be the same in all processes."""
+        data = "let all read the same data, and the whole of them: shard divides the rows"
+        order = (
+            "give all the same seed=, shuffle= and sampler=; without seed= the order follows from "
+            "Tensor's generator, from which none may draw alone"
+        )
+        yield Fact(f"{len(epoch.order)} rows in an epoch", data)
+        sizes = [*dict.fromkeys(np.diff(epoch.bounds).tolist())]
+        texts = f"{epoch.batches} batches of {' or '.join(map(str, sizes[:4]))} rows"
+        yield Fact(texts, "give all the same batch_size= and drop_last=")
+        yield Fact(f"{epoch.delivered} batches behind it", "let all load the same state")
+        first = ", ".join(map(str, epoch.order[:8]))
+        yield Fact(f"an order of the rows that begins with {first}", order)
+        yield Fact(f"another order, with the checksum {checksum([epoch.order])}", order)
+        yield Fact(f"draws that follow from {entropy[0]}", order)
+        yield from described("the first rows of array", self._sample(epoch), data)
 
     def _sample(self, epoch: Epoch) -> list[NDArray[Any]]:
         """A few rows of arrays, by which processes notice that they have other data."""

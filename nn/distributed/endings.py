@@ -27,14 +27,16 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from inspect import currentframe
 from pathlib import Path
-from types import TracebackType
-from typing import Any
+from types import FrameType, TracebackType
+from typing import Any, NamedTuple
 
 from tinygrad_lite import files
 
+from .._processes import Fact
 from ..training._output import complain
 from .addresses import addresses
 from .watcher import PREFIX, Connection
@@ -43,6 +45,12 @@ TO_CONNECT = 10.0  # seconds
 TO_BE_GRANTED = 5.0  # for an answer of the watcher
 MOST = 1000  # characters of a reason
 TO_CLEAN_UP = 1.0  # before a process is ended whatever it does
+
+OURS = "nn.", "tinygrad_lite.", "contextlib"  # beginnings of modules
+APART = (
+    "look for a break, continue, return or `if` that one process takes alone; what only one is to "
+    "do stands in `with nn.distributed.alone():`"
+)
 
 
 class Endings:
@@ -162,7 +170,8 @@ class Endings:
         if os.getpid() != self.process:
             self.usual_hook(kind, error, trace)
             return
-        self.tell(reason_of(error), error.with_traceback(trace), issubclass(kind, self.mpi_error))
+        by_mpi = issubclass(kind, self.mpi_error)
+        self.tell(reason_of(error, by_mpi), error.with_traceback(trace), by_mpi)
 
     def tell(self, why: str, error: BaseException | None = None, by_mpi: bool = False) -> None:
         """Have all processes end for this reason, which one line says.
@@ -199,11 +208,12 @@ class Endings:
         os._exit(status)
 
 
-def reason_of(error: BaseException) -> str:
-    """The first line of what an error says."""
+def reason_of(error: BaseException, by_mpi: bool = False) -> str:
+    """The first line of what an error says; of one of MPI the last, which says what it met with."""
     name = type(error).__name__
     try:
-        return f"{name}: {error}".rstrip(": ").partition("\n")[0]
+        lines = f"{name}: {error}".rstrip(": \n").split("\n")
+        return f"{name}: {lines[-1]}" if by_mpi and lines[1:] else lines[0]
     except Exception:  # its class has a __str__ that fails
         return name
 
@@ -287,22 +297,45 @@ def first_to_answer(places: Sequence[str], port: int, message: dict[str, Any]) -
     return found
 
 
-def disagreement(hosts: Sequence[str], doing: Sequence[tuple[str, int]]) -> str:
-    """What the processes do that should do the same, the fewest first.
+class Doing(NamedTuple):
+    """What a process is at, the value that it has there, what that stands for, and its line."""
 
-    doing: what each is at, and the value that it has there.
-    """
-    by_value = len({what for what, _ in doing}) == 1
+    what: str
+    value: int = 0
+    facts: Sequence[Fact] = ()
+    line: str = ""
+
+
+def disagreement(hosts: Sequence[str], doing: Sequence[Doing]) -> str:
+    """What the processes do that should do the same, the fewest first."""
+    by_value = len({each.what for each in doing}) == 1
+    keys: Iterable[object] = [each.value if by_value else each.what for each in doing]
+    fix = APART
+    if by_value:
+        fix = ""
+        for facts in zip(*(each.facts for each in doing), strict=False):
+            if len({has for has, _ in facts}) > 1:
+                keys, fix = [has for has, _ in facts], facts[0][1]
+                break
     groups: dict[object, list[int]] = {}
-    for rank, (what, value) in enumerate(doing):
-        groups.setdefault(value if by_value else what, []).append(rank)
+    for rank, key in enumerate(keys):
+        groups.setdefault(key, []).append(rank)
     found: list[str] = []
     for key, ranks in sorted(groups.items(), key=lambda group: len(group[1])):
         who = named(ranks, hosts, first=not found)
         verbs = ("has", "have") if by_value else ("is at", "are at")
-        found.append(f"{who} {verbs[len(ranks) > 1]} {key}")
-    where = f"at {doing[0][0]}, " if by_value else ""
-    return f"{where}{', '.join(found)}: expected the same of all"
+        line = "" if by_value else doing[ranks[0]].line
+        found.append(f"{who} {verbs[len(ranks) > 1]} {files.printable(key)}{line}")
+    where = f"at {files.printable(doing[0].what)}{doing[0].line}, " if by_value else ""
+    return f"{where}{', '.join(found)}: expected the same of all{fix and '; '}{fix}"
+
+
+def line_of_program() -> str:
+    """The line of the program that led here, ' (train.py:12)'; nothing when it has ended."""
+    frame: FrameType | None = currentframe()
+    while frame is not None and frame.f_globals.get("__name__", "").startswith(OURS):
+        frame = frame.f_back
+    return f" ({Path(frame.f_code.co_filename).name}:{frame.f_lineno})" if frame else ""
 
 
 def named(ranks: Sequence[int], hosts: Sequence[str], first: bool) -> str:

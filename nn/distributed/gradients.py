@@ -2,14 +2,15 @@
 
 import weakref
 import zlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from tinygrad_lite import Tensor, TrainingWarning, warn
 
-from .._processes import Part, Processes, checksum, current
-from ..data.parts import beside, cut_alike
+from .._processes import Fact, Part, Processes, checksum, current
+from ..data.parts import beside, cut_alike, described
 from ..optim import Optimizer
 from .buckets import Array, Bucket, buckets_of
 from .comparing import are_due, changed, compare, options_of
@@ -17,6 +18,8 @@ from .passes import passes_here
 from .processes import Announcement, MPIProcesses
 from .statistics import RunningStatistics, write
 from .transfers import Channels, FreeTransfer, Transfer, channels_of
+
+ALIKE = "no option may follow from what one process has alone, such as the loss of its rows"
 
 # The exchange of each optimiser, while there is the optimiser.
 exchanges: "weakref.WeakKeyDictionary[Optimizer, Gradients]" = weakref.WeakKeyDictionary()
@@ -105,8 +108,13 @@ class Gradients:
             same = same and one is other and one.dtype == dtype
         if not same:
             self._lay_out(tensors)
-            what = f"the values of the parameters of {self.name}, which are others now"
-            self.processes.agree(what, checksum(one.data for one in tensors))
+            arrays = [one.data for one in tensors]
+            self.processes.agree(
+                f"a new list of the parameters of {self.name}, some of which were frozen, added or "
+                "cast",
+                checksum(arrays),
+                lambda: described("parameter", arrays, "change them alike in all processes"),
+            )
 
     # A backward pass
 
@@ -225,16 +233,23 @@ class Gradients:
     def announce(self, part: Part | None) -> None:
         """Say that the exchange of this pass begins, and how: for parts of a batch, or not."""
         assert self.channels is not None
-        where = "" if part is None else f", of a batch of {part.total}"
+        where = "" if part is None else f", of a batch of {part.total} rows"
+        options = self.options_now()
         self.announcement = self.channels.processes.announce(
-            f"the gradients of {self.name} in backward pass {self.passes + 1}{where}"
-            f"{changed(self.options_now(), self.options)}",
-            self.agreed(),
+            f"the gradients of {self.name} in backward pass {self.passes + 1}{where}",
+            zlib.crc32(changed(options, self.options).encode(), self.agreed()),
+            lambda: [*(Fact(each, ALIKE) for each in options), *self.facts()],
         )
 
     def agreed(self) -> int:
         """A checksum of what must be the same in all processes."""
         return self.layout
+
+    def facts(self) -> Iterator[Fact]:
+        """What that is."""
+        yield Fact(f"gradients of {len(self.tensors)} parameters")
+        for tensor in self.tensors:
+            yield Fact(f"a gradient as {tensor.dtype} {tensor.shape}")
 
     def _progress(self) -> None:
         """Once all processes are at this pass, start what is complete."""

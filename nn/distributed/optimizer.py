@@ -74,6 +74,7 @@ def DistributedOptimizer(
     which decides by the loss, of which each process knows a part.
     """
     caller = "DistributedOptimizer"
+    processes = start()  # before the checks, so that what all are told is told once
     if not isinstance(optimizer, Optimizer):
         raise arguments.wrong(caller, "an optimiser", optimizer)
     if optimizer in exchanges:
@@ -82,7 +83,6 @@ def DistributedOptimizer(
             "too, so leave out one of the two"
         )
     limit = arguments.integer(bucket_bytes, f"{caller}: bucket_bytes", least=1)
-    processes = start()
     if chunks is not None:
         chunks = arguments.integer(chunks, f"{caller}: chunks", least=1)
     _check(optimizer, chunks, processes)
@@ -94,7 +94,7 @@ def DistributedOptimizer(
     if chunks is not None or processes.size > 1:
         _refuse_scaled_tables(caller, found)
     if processes.size > 1:
-        _align(optimizer, dict(buffers_among(found)), processes, chunks)
+        _align(optimizer, dict(buffers_among(found)), processes, chunks, limit)
     processes.chunks = chunks
     if chunks is None and processes.size == 1:
         return optimizer
@@ -161,12 +161,16 @@ def _refuse_scaled_tables(caller: str, found: Sequence[Any]) -> None:
 
 
 def _align(
-    optimizer: Optimizer, buffers: dict[str, Tensor], processes: Processes, chunks: int | None
+    optimizer: Optimizer,
+    buffers: dict[str, Tensor],
+    processes: Processes,
+    chunks: int | None,
+    limit: int,
 ) -> None:
     """Let all processes have the parameters, the buffers and the state of rank 0."""
     name = type(optimizer).__name__
     tensors = {**_named(optimizer), **buffers}
-    own = _description(optimizer, tensors, chunks)
+    own = _description(optimizer, tensors, chunks, limit)
     given = processes.broadcast(
         f"the parameters of {name}", json.dumps(own).encode() if processes.leads else None
     )
@@ -177,11 +181,6 @@ def _align(
                 f"DistributedOptimizer: rank {processes.rank} has {ours}, and rank 0 {theirs}; "
                 "expected the same model and optimiser in all processes"
             )
-    if len(own) != len(expected):
-        raise ValueError(
-            f"DistributedOptimizer: rank {processes.rank} has {len(own)} parameters, buffers and "
-            f"options, and rank 0 {len(expected)}; expected the same in all processes"
-        )
     processes.agree(f"the values of the parameters of {name}")
     has_state = processes.broadcast(
         f"whether {name} has a state",
@@ -215,11 +214,14 @@ def _named(optimizer: Optimizer) -> dict[str, Tensor]:
     return found
 
 
-def _description(optimizer: Optimizer, tensors: dict[str, Tensor], chunks: int | None) -> list[str]:
+def _description(
+    optimizer: Optimizer, tensors: dict[str, Tensor], chunks: int | None, limit: int
+) -> list[str]:
     """What must be the same in all processes, in lines."""
-    lines = [f"chunks={chunks}", f"a {type(optimizer).__name__}"]
+    lines = [f"chunks={chunks}", f"bucket_bytes={limit}", f"a {type(optimizer).__name__}"]
     for number, group in enumerate(optimizer.param_groups):
         for key, value in group.items():
             if key not in ("params", "param_names"):
                 lines.append(f"{key}={value} in group {number}")
+    lines.append(f"{len(tensors)} parameters and buffers")
     return lines + [f"{path} {x.shape} {x.dtype}" for path, x in tensors.items()]

@@ -1,13 +1,13 @@
 """Gradients that are the same bits for any number of processes: chunks=K."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from tinygrad_lite import Tensor, recorded
 
-from .._processes import Batch, Part, checksum, current, is_midway
-from ..data.parts import cut
+from .._processes import Batch, Fact, Part, checksum, current, is_midway
+from ..data.parts import cut, described
 from ..optim import Optimizer
 from .buckets import Array, Bucket
 from .comparing import changed
@@ -161,8 +161,16 @@ class OrderedGradients(Gradients):
 
     def agreed(self) -> int:
         """The layout, and the running statistics that the batch began with."""
-        before = [] if self.batch is None else self.batch.statistics.before
-        return checksum(before, self.layout)
+        return checksum(self._statistics(), self.layout)
+
+    def facts(self) -> Iterator[Fact]:
+        """The same in words."""
+        yield from super().facts()
+        fix = "evaluate in model.eval(), or in all processes alike"
+        yield from described("running statistics", self._statistics(), fix)
+
+    def _statistics(self) -> list[Array]:
+        return [] if self.batch is None else self.batch.statistics.before
 
     def sends(self) -> bool:
         """Also if there are no others, to the sum of a batch."""

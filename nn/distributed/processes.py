@@ -8,7 +8,6 @@ between two tests, so that other processes can use the processor.
 import atexit
 import json
 import os
-import struct
 import sys
 import time
 import zlib
@@ -23,11 +22,19 @@ from numpy.typing import NDArray
 
 from tinygrad_lite import generator
 
-from .._processes import RANKS, Processes, current, enter
+from .._processes import RANKS, Facts, Processes, current, enter
 from .._processes import alone as the_only_one
 from ..training._output import complain
 from .addresses import machine
-from .endings import Endings, disagreement, named, reason_of, started_watcher
+from .endings import (
+    Doing,
+    Endings,
+    disagreement,
+    line_of_program,
+    named,
+    reason_of,
+    started_watcher,
+)
 from .unfinished import Unfinished
 from .watcher import PREFIX
 
@@ -163,11 +170,12 @@ class MPIProcesses(Processes):
                 "mpiexec will say so"
             )
 
-    def announce(self, what: str, value: int = 0) -> "Announcement":
+    def announce(self, what: str, value: int = 0, facts: Facts = tuple) -> "Announcement":
         """Begin to see that all processes are here, with the same value; do not wait for them.
 
         what: what this process goes on to do, as the error shows it.
         value: anything of at most 63 bits that must be equal, such as a checksum of shapes.
+        facts: what it stands for, as many in all processes; asked for if values differ.
 
         All processes make the same announcements in the same order.  After an error in the middle
         of an exchange there is none: all processes end, with a line about it.
@@ -175,7 +183,7 @@ class MPIProcesses(Processes):
         if (lost := self.unfinished.lost()) is not None:
             self._end_after(lost, what)
         self.number += 1
-        return Announcement(self, what, value)
+        return Announcement(self, what, value, facts)
 
     @contextmanager
     def exchange(self, what: str, value: int = 0) -> Iterator[None]:
@@ -233,23 +241,16 @@ class MPIProcesses(Processes):
         self.endings.tell(reason, error if isinstance(error, Exception) else None)
         raise SystemExit(1)
 
-    def disagree(self, what: str, value: int) -> NoReturn:
+    def disagree(self, what: str, value: int, facts: Facts) -> NoReturn:
         """The processes do not do the same: all learn it from one announcement, and end."""
         error = sys.exc_info()[1]
         if isinstance(error, Exception):  # this exchange is in a `finally`: that hides the reason
             self.endings.usual_hook(type(error), error, error.__traceback__)
             what += f" (while handling {type(error).__name__})"
-        size = 256
-        mine = np.frombuffer(struct.pack("q", value) + _bytes(what)[:size].ljust(size), np.uint8)
-        found = np.empty((self.size, len(mine)), np.uint8)
-        wait_for(self.disagreements.Iallgather(mine, found))
+        mine = json.dumps(Doing(what, value, [*facts()], line_of_program())).encode()
+        found = self._gathered(self.disagreements, mine, wait_for)
         if self.leads:
-            rows = [row.tobytes() for row in found]
-            doing = [
-                (row[8:].decode(errors="ignore").rstrip(), struct.unpack("q", row[:8])[0])
-                for row in rows
-            ]
-            self.endings.say(disagreement(self.hosts, doing))
+            self.endings.say(disagreement(self.hosts, [Doing(*json.loads(x)) for x in found]))
         wait_for(self.disagreements.Ibarrier())
         self.endings.goodbye()
         self.endings.end_soon()
@@ -270,9 +271,9 @@ class MPIProcesses(Processes):
             self.endings.show(type(error), error, error.__traceback__)
             self.endings.end_now(1)
 
-    def agree(self, what: str, value: int = 0) -> None:
+    def agree(self, what: str, value: int = 0, facts: Facts = tuple) -> None:
         """See that all processes are here, with the same value, a 32-bit checksum for example."""
-        self.announce(what, value).wait()
+        self.announce(what, value, facts).wait()
 
     def broadcast(self, what: str, content: bytes | None) -> bytes:
         """What the leading process gives; the others give None."""
@@ -286,12 +287,16 @@ class MPIProcesses(Processes):
     def gather(self, what: str, content: bytes) -> list[bytes]:
         """What each process gives, by rank, in all processes."""
         with self.exchange(what):
-            lengths = np.zeros(self.size, np.int64)
-            self.wait(self.payload.Iallgather(np.array([len(content)]), lengths))
-            ends = np.cumsum(lengths)
-            buffer = bytearray(int(ends[-1]))
-            places = (lengths.tolist(), (ends - lengths).tolist())
-            self.wait(self.payload.Iallgatherv(bytearray(content), [buffer, places, self.mpi.BYTE]))
+            return self._gathered(self.payload, content, self.wait)
+
+    def _gathered(self, by: "MPI.Intracomm", content: bytes, wait: Any) -> list[bytes]:
+        """The same by one communicator; `wait` waits for a request."""
+        lengths = np.zeros(self.size, np.int64)
+        wait(by.Iallgather(np.array([len(content)]), lengths))
+        ends = np.cumsum(lengths)
+        buffer = bytearray(int(ends[-1]))
+        places = (lengths.tolist(), (ends - lengths).tolist())
+        wait(by.Iallgatherv(bytearray(content), [buffer, places, self.mpi.BYTE]))
         return [
             bytes(buffer[end - length : end]) for end, length in zip(ends, lengths, strict=True)
         ]
@@ -315,8 +320,8 @@ class MPIProcesses(Processes):
 class Announcement:
     """What a process says that it does next, until all have said the same."""
 
-    def __init__(self, processes: MPIProcesses, what: str, value: int) -> None:
-        self.processes, self.what, self.value = processes, what, value
+    def __init__(self, processes: MPIProcesses, what: str, value: int, facts: Facts) -> None:
+        self.processes, self.what, self.value, self.facts = processes, what, value, facts
         self.number, self.complete = processes.number, False
         given = (zlib.crc32(_bytes(what)), value)
         self.given = np.array([*given, *(-each for each in given), processes.asks_to_stop])
@@ -330,7 +335,7 @@ class Announcement:
             self.complete = True
             self.processes.open.remove(self)
             if not np.array_equal(self.most[:2], -self.most[2:4]):
-                self.processes.disagree(self.what, self.value)
+                self.processes.disagree(self.what, self.value, self.facts)
             if self.number > self.processes.latest:
                 self.processes.latest = self.number
                 self.processes.stops = bool(self.most[4])

@@ -9,9 +9,9 @@ import numpy as np
 
 from tinygrad_lite import Tensor, arguments, generator
 
-from .._processes import Processes, checksum, current
+from .._processes import Fact, Processes, checksum, current
 from ..data import DataLoader
-from ..data.parts import parts_of, seeds_of, served
+from ..data.parts import described, parts_of, seeds_of, served
 from ..data.sharded import ShardedLoader
 
 # How often `parts` was called: equally often in all processes.
@@ -118,13 +118,18 @@ def _common_length(arrays: tuple[Any, ...]) -> int:
 
 def _compare(arrays: tuple[Any, ...], entropy: Any, number: int, processes: Processes) -> None:
     """See that all processes have the same batch."""
-    found = checksum([entropy])
-    for array in arrays:
-        content = array.data if isinstance(array, Tensor) else array
-        found = zlib.crc32(f"{content.dtype} {content.shape}".encode(), found)
-        found = checksum([content], found)
-    processes.agree(
-        f"the rows of batch {number} of nn.distributed.parts (draw them with Tensor's generator, "
-        "or one with the same seed in all processes)",
-        found,
-    )
+    contents = [array.data if isinstance(array, Tensor) else array for array in arrays]
+    forms = ", ".join(f"{each.dtype} {each.shape}" for each in contents)
+
+    def facts() -> list[Fact]:
+        drawn = "let all draw from Tensor's generator equally often, or from one of their own"
+        fix = (
+            "let all have the same whole batch, by Tensor's generator or one of the same seed; "
+            "parts divides it"
+        )
+        found = described("array", contents, fix)
+        found.insert(len(contents), Fact(f"draws that follow from {entropy[0]}", drawn))
+        return found
+
+    value = checksum(contents, checksum([entropy], zlib.crc32(forms.encode())))
+    processes.agree(f"batch {number} of nn.distributed.parts", value, facts)

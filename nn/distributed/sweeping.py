@@ -11,7 +11,7 @@ from typing import Any
 
 from tinygrad_lite import arguments, files, generator
 
-from .._processes import current
+from .._processes import Fact, current
 from ..training._leading import by_leading
 from ..training._output import tell
 from ..training.interrupts import Stopped
@@ -91,7 +91,11 @@ def sweep(
         check_call(fn, each)
     known = [described(each) for each in given]
     processes = start()
-    processes.agree("a sweep", zlib.crc32(json.dumps([known, restarts]).encode()))
+    processes.agree(
+        "a sweep",
+        zlib.crc32(json.dumps([known, restarts]).encode()),
+        lambda: map(Fact, (f"restarts={restarts}", f"{len(known)} trainings", *map(str, known))),
+    )
     kept, finished = _opened(out, known, resume)
     try:
         schedule = Schedule(len(given), finished, restarts)

@@ -56,6 +56,13 @@ class Shares:
         given = self.processes.gather(what, json.dumps(self.steps).encode())
         self.steps = []
         found: list[list[Any]] = [json.loads(each) for each in given]
+        for rank, steps in enumerate(found):
+            if len(steps) != len(found[0]):
+                raise RuntimeError(
+                    f"Report: at {what}, rank {rank} gave {len(steps)} steps since the last time, "
+                    f"and rank 0 {len(found[0])}; expected report.step for each batch, in all "
+                    "processes"
+                )
         return [_together([*chain(*step)]) for step in zip(*found, strict=True)]
 
 

@@ -18,9 +18,11 @@ WEIGHTS = f"rank 1 has {NUMBER} where rank 0 has {NUMBER}; expected all to chang
     [
         (
             "learning_rate",
-            rf"rank \d of 2 on {HOST} is at the gradients of SGD in backward pass 2.* with "
-            rf"lr={NUMBER}, rank \d on {HOST} is at the gradients of SGD in backward pass 2.* with "
-            rf"lr={NUMBER}: expected the same of all",
+            r"at the gradients of SGD in backward pass 2, of a batch of 8 rows "
+            r"\(drifting.py:\d+\), "
+            rf"rank 0 of 2 on {HOST} has lr={NUMBER}, rank 1 on {HOST} has lr={NUMBER}: expected "
+            "the same of all; no option may follow from what one process has alone, such as the "
+            "loss of its rows",
         ),
         (
             "counts_parts",

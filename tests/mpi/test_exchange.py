@@ -93,7 +93,7 @@ def test_every_gradient_is_the_mean_over_the_processes(ranks):
         ({}, LOST.replace("{limit}", "8"), "SGD (optimiser 2 of 2): the last backward pass raised"),
         ({}, SKIPPED, "the gradients that others wait for are those of another batch"),
         ({}, OTHER, "the gradients of SGD (optimiser 3 of 3) in backward pass 1"),
-        ({}, IN_A_LOOP, "the gradients of SGD in backward pass 2, of a batch of 6"),
+        ({}, IN_A_LOOP, "the gradients of SGD in backward pass 2, of a batch of 6 rows"),
         ({}, MORE, "the gradients of SGD in backward pass 3"),
     ],
 )  # fmt: skip

@@ -9,7 +9,10 @@ from mpi.hosts import two_hosts
 from mpi.launching import Started, launch, mpiexec
 from mpi.test_processes import EXCHANGES
 
+from nn.distributed.endings import APART
+
 PROGRAM = Path(__file__).with_name("ending.py")
+LINE = PROGRAM.read_text().splitlines().index('    processes.agree(f"step {step}")') + 1
 WAYS = [
     ("is_killed", 1, "rank 1 of 4 on second died: it was killed, or crashed; all processes end"),
     (
@@ -21,7 +24,7 @@ WAYS = [
     (
         *("returns", 1),
         "rank 1 of 4 on second is at the end of the program, ranks 0, 2 and 3 on first and second "
-        "are at step 5: expected the same of all; all processes end",
+        f"are at step 5 (ending.py:{LINE}): expected the same of all; {APART}; all processes end",
     ),
 ]
 UNREACHABLE = """

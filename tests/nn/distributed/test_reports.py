@@ -199,6 +199,26 @@ def test_records_of_a_process_that_does_not_lead_are_in_memory(tmp_path):
     assert not os.listdir(tmp_path)
 
 
+def test_who_counts_fewer_steps_ends_all():
+    """At the first moment at which the values are put together."""
+
+    def work():
+        with Report(epochs=1, steps=4, rows=4, quiet=True) as report:
+            for step in range(4):
+                if step != current().rank - 1:
+                    report.step(1, loss=1.0)
+            try:
+                report.epoch()
+            except RuntimeError as error:
+                return str(error)
+
+    for each in ranks(2, work):
+        assert each.result == (
+            "Report: at the end of epoch 1, rank 1 gave 3 steps since the last time, and rank 0 4; "
+            "expected report.step for each batch, in all processes"
+        )
+
+
 def stopping(number, who, out=None, gradients_first=True):
     """A loop in which one process gets a signal in its fifth step."""
     batches = loader()

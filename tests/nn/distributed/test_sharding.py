@@ -6,7 +6,7 @@ import threading
 
 import numpy as np
 import pytest
-from several import Disagreed, Given, entered, ranks
+from several import Given, entered
 
 from nn._processes import Part, alone, current
 from nn.data import BatchSampler, DataLoader, RandomSampler, Subset, WeightedRandomSampler
@@ -342,47 +342,6 @@ def test_a_captured_step_draws_what_an_eager_one_does(chunks):
     assert run(capture(step)) == run(step)
 
 
-def disagreement_in(loader):
-    """What ends the processes when this loader begins; "" if nothing does."""
-    try:
-        next(iter(loader))
-    except Disagreed as error:
-        return str(error)
-    return ""
-
-
-@pytest.mark.parametrize("labels", [False, True])
-def test_data_that_differ_end_with_the_fix(labels):
-    """As of a program that divided them by hand, or read another file."""
-
-    def work():
-        own = np.arange(40.0)[current().rank :: 2]
-        loader = shard(
-            DataLoader(*([np.zeros(20), own] if labels else [own]), batch_size=5, seed=1)
-        )
-        return disagreement_in(loader)
-
-    for ended in ranks(2, work):
-        assert "and all processes the same data" in ended.result
-
-
-def test_orders_that_differ_end_with_the_fix():
-    def work():
-        loader = shard(DataLoader(np.arange(8), shuffle=True, seed=np.random.default_rng()))
-        return disagreement_in(loader)
-
-    for ended in ranks(2, work):
-        assert "the order of the rows in epoch 1 (give the DataLoader a seed=" in ended.result
-
-
-def test_other_data_are_noticed():
-    def work():
-        loader = shard(DataLoader(np.arange(8 + current().rank)))
-        return disagreement_in(loader)
-
-    assert all("all processes the same data" in ended.result for ended in ranks(2, work))
-
-
 def test_parts_of_a_batch_without_a_loader():
     x, y = np.arange(10), Tensor(np.arange(30.0).reshape(10, 3), requires_grad=True)
     expected = None
@@ -414,23 +373,6 @@ def test_parts_alone_gives_the_arrays_themselves():
         for (row,) in parts(np.arange(2)):
             assert row == 0
             assert processes.part == Part(3, 4, 0, 2, last=True)
-
-
-def test_batches_that_differ_are_noticed():
-    def work():
-        Tensor.manual_seed(1)
-        for step in range(4):
-            x = np.arange(4) + (step == 3) * current().rank
-            try:
-                list(parts(x))
-            except Disagreed as error:
-                return step, str(error)
-        return None
-
-    for ended in ranks(2, work):
-        step, said = ended.result
-        assert step == 3
-        assert "the rows of batch 4 of nn.distributed.parts" in said
 
 
 def test_mistakes():
