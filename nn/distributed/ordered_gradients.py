@@ -16,6 +16,8 @@ from .ordered import OrderedSum
 from .statistics import RunningStatistics
 from .transfers import OrderedTransfer
 
+SEEN = 16  # elements of each weight by which a change between two parts of a batch is seen
+
 
 class Accumulation:
     """What is known of a batch while its parts are computed.
@@ -23,7 +25,7 @@ class Accumulation:
     began: the gradients that the batch began with; statistics: the running ones.
     sums: those of each of the buckets; added: what each part adds to the running statistics.
     newest: the number of the part that the loop got last; computed: of those that had their pass.
-    options: of the optimiser in the first of these passes.
+    options, weights: of the optimiser in the first of these passes; a few elements of each weight.
     """
 
     def __init__(
@@ -34,7 +36,7 @@ class Accumulation:
         buckets: Sequence[Bucket],
     ) -> None:
         self.newest, self.computed = newest, list[int]()
-        self.options: list[str] = []
+        self.options, self.weights = list[str](), b""
         self.began = [(tensor, tensor.grad) for tensor in tensors]
         self.statistics = RunningStatistics(layers)
         self.added: list[Array] = []
@@ -116,7 +118,7 @@ class OrderedGradients(Gradients):
                     "expected that between two batches"
                 )
             self.batch.fill(self.buckets)
-        self._check_options()
+        self._check_that_nothing_changes()
         if not self.midway:
             self._check_that_none_is_missing(part)
         self.weight = part.weight
@@ -134,12 +136,19 @@ class OrderedGradients(Gradients):
                 "loader that data_parallel returns"
             )
 
-    def _check_options(self) -> None:
-        """Raise if they change between two parts of a batch, which is one step."""
+    def _check_that_nothing_changes(self) -> None:
+        """Raise if options or weights change between two parts of a batch, which is one step."""
         assert self.batch is not None
         now = self.options_now()
+        weights = b"".join([each.data.flat[:SEEN].tobytes() for each in self.tensors])
         if not self.batch.computed:
-            self.batch.options = now
+            self.batch.options, self.batch.weights = now, weights
+        elif weights != self.batch.weights:
+            raise RuntimeError(
+                f"{self.name}: with chunks, expected the weights that the part before had, since "
+                "the parts of a batch are one step; the body of the loop changes them: expected "
+                "that only where not nn.distributed.start().midway"
+            )
         elif different := changed(now, self.batch.options):
             before = changed(self.batch.options, now).removeprefix(" with ")
             raise RuntimeError(

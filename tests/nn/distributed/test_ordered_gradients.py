@@ -163,6 +163,19 @@ def test_a_parameter_of_two_optimisers_has_the_same_gradient_in_both():
         np.testing.assert_allclose(one, expected, rtol=1e-12)
 
 
+def test_weights_may_be_clipped_after_whole_batches():
+    def body(model, sgd, shard):
+        for x, y in shard(batches()):
+            loss_of(model, x, y).backward()
+            sgd.step()
+            if not distributed.start().midway:
+                for each in model.parameters():
+                    each.data = each.data.clip(-0.3, 0.3)
+                sgd.zero_grad()
+
+    np.testing.assert_allclose(trained(4, body), trained(None, body), rtol=1e-10)
+
+
 def side_by_side(rows, others, number=2):
     """Loops over that many batches of so many rows each, and a loss of both."""
 
@@ -287,6 +300,14 @@ def a_rate_by_rounds_of_the_loop(model, sgd, shard):
         sgd.step()
 
 
+def weights_decay_in_each_part(model, sgd, shard):
+    for x, y in shard(batches()):
+        loss_of(model, x, y).backward()
+        sgd.step()
+        for each in model.parameters():
+            each.data *= 0.99
+
+
 def the_loader_is_not_the_sharded_one(model, sgd, shard):
     shard(batches())
     for x, y in batches():
@@ -308,6 +329,7 @@ def test_a_table_that_scales_its_rows_is_refused(kind):
     ("body", "said"),
     [
         (a_rate_by_rounds_of_the_loop, r"expected lr=0\.1, as in the part .*; got lr=0\.05: count"),
+        (weights_decay_in_each_part, r"expected the weights .*: expected that only where not nn\."),
         (the_loader_is_not_the_sharded_one, "the last one was outside of it, with a whole batch"),
         (no_pass_for_the_first_part, "part 0 of 2 had none"),
         (two_passes, "got a second one: add the losses"),
