@@ -1,12 +1,14 @@
 """The processes that mpiexec started together: how they find and speak to each other.
 
-All calls of MPI are made by the thread that calls these methods.  Whoever waits tests, and MPI goes
-on with a message at each test: at first without a pause, and then sleeping for a growing time
-between two tests, so that other processes can use the processor.
+All calls of MPI are made by the thread that calls these methods.  Whoever waits tests again and
+again, since MPI goes on with a message only while it is asked.  A process that waits for the others
+to come at all does so without a pause at first, and then sleeps for a growing time between two
+tests, so that others can use the processor.
 """
 
 import atexit
 import json
+import math
 import os
 import sys
 import time
@@ -48,7 +50,7 @@ SIZES = (
     "SLURM_STEP_NUM_TASKS",
 )
 TO_DISAGREE = 1.0  # seconds after an error of MPI to learn that processes did not do the same
-AWAKE = 0.02  # seconds for which a waiting process only tests: a long message takes many of them
+AWAKE = 0.02  # seconds for which a process that waits for others tests without a pause
 LONGEST_SLEEP = 1e-3  # seconds between two tests after that
 
 # Lets another process or thread have this core.  time.sleep(0) takes 0.1 ms, and this 1 us.
@@ -195,16 +197,23 @@ class MPIProcesses(Processes):
         self.unfinished.end(announcement)  # not after an error
 
     def wait(self, request: "MPI.Request") -> None:
-        """Wait until an operation that does not block is complete."""
-        self.wait_until(request.Test)
+        """Wait until an operation that does not block is complete.
 
-    def wait_until(self, test: Any) -> None:
-        """Wait until `test()` is true, and see meanwhile that what was announced agrees."""
+        All processes are in it by then, or about to come to it, and a long message by TCP takes
+        thousands of tests: whoever slept between two of them would be its brake.
+        """
+        self.wait_until(request.Test, awake=math.inf)
+
+    def wait_until(self, test: Callable[[], Any], awake: float = AWAKE) -> None:
+        """Wait until `test()` is true, and see meanwhile that what was announced agrees.
+
+        awake: for how many seconds this process only tests; then it sleeps between two tests.
+        """
         began, pause = time.monotonic(), 1e-5
         while not self.tested(test):
             for announcement in [*self.open]:
                 announcement.test()
-            if time.monotonic() - began < AWAKE:
+            if time.monotonic() - began < awake:
                 let_others_run()
             else:
                 time.sleep(pause)

@@ -22,23 +22,41 @@ def clock_that_only_sleep_moves(monkeypatch):
     return clock
 
 
-def wait_for_test_number(number, before_each=lambda: None):
-    """Wait until a test, which sees nothing `number - 1` times; how often it was asked."""
+def waiting_process():
+    process = object.__new__(processes.MPIProcesses)
+    process.open = [SimpleNamespace(test=lambda: None)]
+    process.mpi = SimpleNamespace(Exception=OSError)
+    return process
+
+
+def request(number, before_each=lambda: None):
+    """What is complete at its test with this number, counted from 1."""
     asked = []
 
-    def arrived():
+    def test():
         before_each()
         asked.append(1)
         return len(asked) == number
 
-    announced = SimpleNamespace(test=lambda: None)
-    waiting = SimpleNamespace(tested=lambda test: test(), open=[announced])
-    processes.MPIProcesses.wait_until(waiting, arrived)
-    return len(asked)
+    return SimpleNamespace(Test=test, asked=asked)
 
 
-def test_a_message_of_a_thousand_fragments_is_not_slept_through(clock):
-    assert wait_for_test_number(1000) == 1000
+def test_a_message_of_thousands_of_fragments_is_not_slept_through(clock):
+    """By TCP, 50 MB take more than 2,000 tests, and seconds if each is followed by a sleep."""
+
+    def a_millisecond_passes():
+        clock.now += 1e-3
+
+    message = request(3000, a_millisecond_passes)
+    waiting_process().wait(message)
+    assert len(message.asked) == 3000
+    assert clock.sleeps == []
+
+
+def test_who_waits_for_others_sleeps_only_after_a_while(clock):
+    arrival = request(1000)
+    waiting_process().wait_until(arrival.Test)
+    assert len(arrival.asked) == 1000
     assert clock.sleeps == []
 
 
@@ -46,7 +64,7 @@ def test_who_waits_for_long_sleeps_between_two_tests(clock):
     def ten_milliseconds_pass():
         clock.now += 0.01
 
-    wait_for_test_number(200, ten_milliseconds_pass)
+    waiting_process().wait_until(request(200, ten_milliseconds_pass).Test)
     assert len(clock.sleeps) == 200 - 1 - 1  # the first test is before 0.02 s
     assert clock.sleeps == sorted(clock.sleeps)
     assert clock.sleeps[-1] == processes.LONGEST_SLEEP
