@@ -32,6 +32,16 @@ from tinygrad_lite import Tensor
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "examples" / "mnist_mlp.py"
 HELD_OUT = 100  # of the 1200 images below
+# The picture of one mistake, not of 25, which take longer than the training.
+ONE_MISTAKE = f"""
+import functools, runpy, sys
+sys.path.insert(0, {str(SCRIPT.parent)!r})
+from nn import training
+training.mistakes = functools.partial(training.mistakes, most=1)
+sys.argv = sys.argv[1:]
+runpy.run_path({str(SCRIPT)!r}, run_name="__main__")
+"""
+SKETCHING = ("-c", ONE_MISTAKE, SCRIPT)
 SMALL = ("--hidden", "16", "--epochs", "4")
 FILES = [
     "curves.png", "metrics.jsonl", "mistakes.png", "snapshot.safetensors", "weights.safetensors"
@@ -137,10 +147,10 @@ class Run:
         return [r["held_out_accuracy"] for r in self.records if "held_out_accuracy" in r]
 
 
-def run(folder: Path, *arguments: object, **changes: str) -> Run:
+def run(folder: Path, *arguments: object, script=(SCRIPT,), **changes: str) -> Run:
     """Run the example in a pipe; `folder` is where its --out goes, if it is given one."""
     done = subprocess.run(
-        [sys.executable, SCRIPT, *map(str, arguments)],
+        [sys.executable, *script, *map(str, arguments)],
         env=surroundings(**changes),
         cwd=folder.parent,  # the example needs no certain place
         capture_output=True,
@@ -250,7 +260,6 @@ class Kept(dict):
 @pytest.fixture
 def call(example, monkeypatch, capsys):
     """Call main() on the set above, or on another, with these arguments."""
-    # The picture of one mistake, not of 25, which take longer than the training.
     monkeypatch.setattr(training, "mistakes", functools.partial(training.mistakes, most=1))
 
     def call(*arguments: object, data=None) -> Kept:
@@ -560,7 +569,8 @@ def test_a_closed_stream_costs_nothing(data, closed):
 def test_a_closed_output_costs_nothing_but_what_it_would_have_shown(data, tmp_path, closed):
     """The files, one of which may be opened in its place, hold what they should."""
     out = tmp_path / "out"
-    done = in_shell(f'"$@" {closed}', SCRIPT, "--data", data, *SMALL, "--target", 0, "--out", out)
+    options = ("--data", data, *SMALL, "--target", 0, "--out", out)
+    done = in_shell(f'"$@" {closed}', *SKETCHING, *options)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == ""
     assert names_in(out) == FILES
@@ -680,9 +690,8 @@ def test_two_runs_at_once_are_kept_apart(data, tmp_path):
         others.append(run(out, "--data", data, *SMALL, "--out", out))
         return line
 
-    done = interrupt(
-        out, *long_training(data), "--out", out, "--target", 0, ready=ready, number=signal.SIGTERM
-    )
+    options = (*long_training(data), "--out", out, "--target", 0)
+    done = interrupt(out, *options, ready=ready, number=signal.SIGTERM, script=SKETCHING)
     assert (others[0].status, others[0].out) == (2, "")
     assert others[0].err == f"--out {out}: another run is writing there\n"
     assert done.status == 143
@@ -913,9 +922,8 @@ def first_line(process) -> str:
 
 
 def test_ctrl_c_keeps_the_best_weights(data, tmp_path):
-    done = interrupt(
-        tmp_path, *long_training(data), "--target", 0, "--out", tmp_path, ready=first_line
-    )
+    options = (*long_training(data), "--target", 0, "--out", tmp_path)
+    done = interrupt(tmp_path, *options, ready=first_line, script=SKETCHING)
     assert (done.status, done.err) == (0, "")
     *epochs, stopped, about_files, _ = done.lines
     assert epochs
@@ -935,9 +943,8 @@ def test_ctrl_c_keeps_the_best_weights(data, tmp_path):
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_sigterm_keeps_the_best_weights_too(data, tmp_path, number, status):
     """As a batch system sends it before the time is over."""
-    done = interrupt(
-        tmp_path, *long_training(data), "--out", tmp_path, ready=first_line, number=number
-    )
+    options = (*long_training(data), "--out", tmp_path)
+    done = interrupt(tmp_path, *options, ready=first_line, number=number, script=SKETCHING)
     assert (done.status, done.err) == (status, "")
     *_, stopped, about_files, _ = done.lines
     assert re.fullmatch(r"stopped after \d+ of 27500000 steps; this tests the best .*", stopped)
@@ -1056,7 +1063,7 @@ def test_ctrl_c_before_the_first_epoch_ended_keeps_the_weights_as_they_are(data,
 
     # Steps of one image on a large network: an epoch takes seconds.
     options = ("--data", data, "--hidden", 1024, "--batch-size", 1, "--target", 0)
-    done = interrupt(tmp_path, *options, "--out", tmp_path, ready=ready)
+    done = interrupt(tmp_path, *options, "--out", tmp_path, ready=ready, script=SKETCHING)
     assert (done.status, done.err) == (0, "")
     stopped, _, _ = done.lines
     assert re.fullmatch(
@@ -1143,8 +1150,9 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(data, kept, call, tmp_p
     """Stopped in the middle of an epoch, by hand: what it prints and keeps is that of one run."""
     out = tmp_path / "out"
     program = f"""
-import runpy, signal, sys
+import functools, runpy, signal, sys
 from nn import training
+training.mistakes = functools.partial(training.mistakes, most=1)
 step, taken = training.Report.step, 0
 def pressed(self, *rows, **values):
     global taken
@@ -1162,7 +1170,7 @@ runpy.run_path({str(SCRIPT)!r}, run_name="__main__")
     assert (first.returncode, first.stderr) == (0, "")
     stopped = "stopped after 14 of 36 steps; this tests the best weights so far"
     assert first.stdout.splitlines()[1] == stopped
-    second = run(out, *options, "--resume")
+    second = run(out, *options, "--resume", script=SKETCHING)
     assert (second.status, second.err) == (0, "")
     assert second.lines[0] == f"resuming in {out} after step 14 of 36"
     assert [without_times(line) for line in first.stdout.splitlines()[:1] + second.lines[1:4]] == [
@@ -1201,7 +1209,9 @@ def test_a_resume_on_other_images_says_so(data, kept, tmp_path):
     images[-1] ^= 1  # the last pixel of the last image
     (other / "train-images-idx3-ubyte").write_bytes(images)
     options = (*SMALL, "--out", out, "--resume", "--target", 0)
-    same, changed = (run(out, "--data", folder, *options) for folder in (data, other))
+    same, changed = (
+        run(out, "--data", folder, *options, script=SKETCHING) for folder in (data, other)
+    )
     assert (same.status, same.err) == (0, "")
     assert changed.status == 0
     assert re.search(r"config: data_checksum \d+ -> \d+\n$", changed.err)
