@@ -26,7 +26,7 @@ class Line:
 
     @property
     def name(self) -> str:
-        """For the test's id."""
+        """For errors and ids of tests."""
         return f"{self.code} at {self.at}"
 
     @cached_property

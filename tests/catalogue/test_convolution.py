@@ -7,6 +7,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from every import each
 
 from tinygrad_lite import Tensor
 from tinygrad_lite.arrays import windows
@@ -77,9 +78,8 @@ def direct(x, w, g, groups, stride, dilation, padding):
     return y, gx[(..., *inside)], gw
 
 
-@pytest.mark.parametrize("chunk", [windows.CHUNK, 2000])
-@pytest.mark.parametrize("channels_last", [False, True])
 @pytest.mark.parametrize("setting", SETTINGS, ids=str)
+@each(channels_last=[False, True], chunk=[windows.CHUNK, 2000])
 def test_both_transposes(monkeypatch, setting, channels_last, chunk):
     monkeypatch.setattr(windows, "CHUNK", chunk)
     (n, c, o, groups), size, kernel, *options, turns = setting

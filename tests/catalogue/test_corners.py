@@ -11,22 +11,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from corners import BY_NAME, HEADER, LINES, PAGE, Line, run
+from every import each
 
 from tinygrad_lite import grad
 
 TESTS = Path(__file__).parents[1]
 
 
-@pytest.mark.parametrize(
-    ("line", "dtype"),
-    [
-        pytest.param(line, dtype, id=f"{line.name}-{dtype.__name__}")
-        for line in LINES
-        for dtype in (np.float64, np.float32)
-        if line.fits(dtype)
-    ],
-)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@each(line=LINES)
 def test_a_line_of_the_tables(line: Line, dtype: type) -> None:
+    if not line.fits(dtype):
+        return
     if line.error:
         with pytest.raises(line.expected[0]):
             run(line, dtype)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from every import each
 
 from tinygrad_lite import Tensor
 
@@ -69,8 +70,8 @@ ARRAYS: dict[str, Callable[[Tensor, Any], Tensor]] = {
 }
 
 
-@pytest.mark.parametrize("dtype", INTEGERS)
 @pytest.mark.parametrize("name", NUMBERS)
+@each(dtype=INTEGERS)
 def test_a_number_that_fits_is_kept_and_the_next_one_is_refused(name: str, dtype: Any) -> None:
     for value, step in zip(limits(dtype), (-1, 1), strict=True):
         x = Tensor(np.ones(3, dtype))
@@ -88,8 +89,8 @@ PROMOTING = {"scatter", "scatter_add", "masked_fill_", "where", "np.where", "+",
 PROMOTING |= {"+=", "|", "arange", "clamp from above", "clamp from below"}
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30, np.float32(np.nan)])
 @pytest.mark.parametrize("name", [name for name in NUMBERS if name not in PROMOTING])
+@each(value=[np.nan, np.inf, -np.inf, 1e30, np.float32(np.nan)])
 def test_what_is_no_integer_is_refused(name: str, value: float) -> None:
     with pytest.raises(
         ValueError, match=rf"^\w.*: {re.escape(str(value))} does not fit into int32"
@@ -97,10 +98,12 @@ def test_what_is_no_integer_is_refused(name: str, value: float) -> None:
         NUMBERS[name](Tensor(np.ones(3, np.int32)), value)
 
 
-@pytest.mark.parametrize("given", [np.int64, np.float64])
-@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32])
 @pytest.mark.parametrize("name", ARRAYS)
-@pytest.mark.parametrize("make", [np.array, Tensor, lambda v, d: Tensor(v, dtype=d)[::-1].flip(0)])
+@each(
+    make=[np.array, Tensor, lambda v, d: Tensor(v, dtype=d)[::-1].flip(0)],
+    dtype=[np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32],
+    given=[np.int64, np.float64],
+)
 def test_arrays_and_tensors(name: str, dtype: Any, given: Any, make: Any) -> None:
     low, high = limits(dtype)
     x = Tensor(np.zeros(3, dtype))

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from every import each
 from methods import listed
 
 import tinygrad_lite
@@ -136,11 +137,7 @@ def words(method: str) -> dict[str, str | None]:
 
 
 DECORATED = [name for name in dir(Tensor) if not name.startswith("_") and words(name)]
-EACH = [
-    pytest.param(method, word, id=f"{method}-{word}")
-    for method in DECORATED
-    for word in words(method)
-]
+EACH = [(method, word) for method in DECORATED for word in words(method)]
 
 
 def receiver(method: str) -> Any:
@@ -200,8 +197,9 @@ def test_every_word_of_the_table_is_taken_somewhere() -> None:
     assert set(KEYWORDS) <= used
 
 
-@pytest.mark.parametrize(("method", "word"), EACH)
-def test_their_keyword_means_ours(method: str, word: str) -> None:
+@each(called=EACH)
+def test_their_keyword_means_ours(called: tuple[str, str]) -> None:
+    method, word = called
     more, options = CALLS[method]
     ours, given = words(method)[word], dict(options)
     positional, rest = by_position(method, options)
@@ -217,16 +215,16 @@ def test_their_keyword_means_ours(method: str, word: str) -> None:
             np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize(
-    ("method", "word"),
-    [
-        pytest.param(method, word, id=f"{method}-{word}")
+@each(
+    called=[
+        (method, word)
         for method in DECORATED
         for word, ours in words(method).items()
         if ours not in (None, word)
-    ],
+    ]
 )
-def test_two_spellings_at_once_are_refused(method: str, word: str) -> None:
+def test_two_spellings_at_once_are_refused(called: tuple[str, str]) -> None:
+    method, word = called
     more, options = CALLS[method]
     ours = words(method)[word]
     positional, rest = by_position(method, options)

@@ -9,6 +9,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from every import each
 from methods.activations import softmax, standard
 
 from tinygrad_lite import Tensor, grad
@@ -61,9 +62,8 @@ def numbers(kind: str, shape: tuple[int, ...]) -> np.ndarray:
 KINDS = ["0.1", "1.7", "random"]
 
 
-@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("width", [1, 2, 7, 40])
+@each(kind=KINDS, width=[1, 2, 7, 40])
 def test_a_sum_of_any_length(width: int, layout: str, kind: str) -> None:
     for length in (1, 2, 3, 16, 33, 64, 65, 100, 128, 200, 257, 1000, 1024, 4099, 30_001):
         for shape, axis in (((length, width), 0), ((width, length), 1)):
@@ -74,11 +74,10 @@ def test_a_sum_of_any_length(width: int, layout: str, kind: str) -> None:
             )
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize(
     "shape", [(40, 3, 50, 20), (3, 4000, 2, 3), (2, 3, 2, 3001), (7, 5, 5, 7), (1, 900, 1, 30)]
 )
+@each(kind=KINDS, layout=LAYOUTS)
 def test_sums_along_any_axes_of_images(shape, layout: str, kind: str) -> None:
     x = numbers(kind, shape)
     given = LAYOUTS[layout](x)
@@ -135,8 +134,8 @@ def test_a_sum_over_windows_that_overlap_takes_no_memory_for_their_elements() ->
         np.testing.assert_allclose(sums, expected, rtol=TOLERANCE)
 
 
-@pytest.mark.parametrize("shape", [(300, 5), (5, 300), (100, 1000), (3, 100, 4)])
 @pytest.mark.parametrize("layout", LAYOUTS)
+@each(shape=[(300, 5), (5, 300), (100, 1000), (3, 100, 4)])
 def test_inf_and_nan_stay_in_their_row_or_column(layout, shape) -> None:
     x = np.ones(shape, np.float32)
     x[0, 1], x[1, 1], x[2, 2], x[2, 0], x[1, 0] = INF, INF, NAN, INF, -INF
@@ -232,8 +231,8 @@ ALONG_AXIS_0 = {
 }
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("name", ALONG_AXIS_0)
+@each(layout=LAYOUTS)
 def test_methods_along_a_long_axis(name: str, layout: str) -> None:
     ours, theirs = ALONG_AXIS_0[name]
     assert_close(ours(Tensor.from_array(LAYOUTS[layout](X))).data, theirs(X64))
@@ -375,8 +374,8 @@ BROADCASTS = {
 }
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("name", BROADCASTS)
+@each(layout=LAYOUTS)
 def test_gradients_of_what_was_repeated(name: str, layout: str) -> None:
     act, given, expected = BROADCASTS[name]
     b = Tensor(given, requires_grad=True)

@@ -4,6 +4,7 @@ import operator
 
 import numpy as np
 import pytest
+from every import each
 
 from tinygrad_lite import Tensor
 
@@ -36,9 +37,8 @@ def as_array(value):
     return value.data if isinstance(value, Tensor) else np.asarray(value)
 
 
-@pytest.mark.parametrize("reflected", [False, True])
-@pytest.mark.parametrize("kind", OTHERS)
 @pytest.mark.parametrize("op", ARITHMETIC, ids=lambda op: op.__name__)
+@each(kind=OTHERS, reflected=[False, True])
 def test_arithmetic(op, kind, reflected) -> None:
     """The value is NumPy's in float64, the dtype float32, and so is the gradient's."""
     x, other = Tensor(VALUES, requires_grad=True), OTHERS[kind]
@@ -66,8 +66,8 @@ def test_matmul_on_either_side(kind) -> None:
     assert result.requires_grad
 
 
-@pytest.mark.parametrize("kind", OTHERS)
 @pytest.mark.parametrize("op", COMPARISONS, ids=lambda op: op.__name__)
+@each(kind=OTHERS)
 def test_comparisons(op, kind) -> None:
     x, other = Tensor(VALUES, requires_grad=True), OTHERS[kind]
     for result, expected in (

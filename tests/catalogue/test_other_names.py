@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from every import each
 
 import nn
 import tinygrad_lite
@@ -18,7 +19,7 @@ from tinygrad_lite import Tensor
 from tinygrad_lite.other_names import FUNCTIONS, WRITE
 
 
-@pytest.mark.parametrize("name", WRITE)
+@each(name=WRITE)
 def test_the_error_says_what_to_write(name: str) -> None:
     x = Tensor([1.0])
     line = f"'Tensor' object has no attribute '{name}'; here it is {WRITE[name]}"

@@ -6,6 +6,7 @@ the rows, and on how many of them meet.
 
 import numpy as np
 import pytest
+from every import each
 
 from tinygrad_lite import Tensor, grad
 
@@ -55,11 +56,12 @@ def assert_exact(found, expected) -> None:
 
 
 @pytest.mark.parametrize("kind", INDICES)
-@pytest.mark.parametrize("width", [(), (1,), (2,), (33,)])
-@pytest.mark.parametrize(
-    ("n", "rows"), [(1, 1), (1, 5), (30, 4), (900, 70_000), (1100, 70_000), (3000, 7), (3000, 500)]
+@each(
+    width=[(), (1,), (2,), (33,)],
+    size=[(1, 1), (1, 5), (30, 4), (900, 70_000), (1100, 70_000), (3000, 7), (3000, 500)],
 )
-def test_the_gradient_of_rows(n, rows, width, kind) -> None:
+def test_the_gradient_of_rows(size, width, kind) -> None:
+    n, rows = size
     index = INDICES[kind](n, rows)
     for dtype in (np.float16, np.float32, np.float64):
         cotangent = RNG.uniform(0.5, 1.5, (len(index), *width)).astype(dtype)

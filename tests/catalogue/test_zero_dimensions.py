@@ -4,6 +4,7 @@ from inspect import signature
 
 import numpy as np
 import pytest
+from every import each
 
 from tinygrad_lite import Tensor, gradcheck
 
@@ -103,8 +104,8 @@ def test_every_method_with_an_axis_is_on_one_of_the_lists() -> None:
     assert found - NO_AXES == {line.split()[0] for line in LINES} | {*PARTS}
 
 
-@pytest.mark.parametrize("axis", [0, -1])
 @pytest.mark.parametrize("name", LINES)
+@each(axis=[0, -1])
 def test_a_line_of_one_element(name: str, axis: int) -> None:
     call, expected = LINES[name]
     result = call(Tensor(np.array(2.5)), axis)
@@ -114,8 +115,7 @@ def test_a_line_of_one_element(name: str, axis: int) -> None:
         assert gradcheck(lambda x: call(x, axis), np.array(2.5))
 
 
-@pytest.mark.parametrize("axis", [1, -2])
-@pytest.mark.parametrize("name", LINES)
+@each(name=LINES, axis=[1, -2])
 def test_there_is_no_other_axis(name: str, axis: int) -> None:
     if (name, axis) in (("unsqueeze", -2), ("stack", -2)):
         axis = -3

@@ -4,6 +4,7 @@ import inspect
 
 import numpy as np
 import pytest
+from every import each
 
 import nn
 from tinygrad_lite import Tensor, gradcheck
@@ -336,7 +337,6 @@ def test_these_are_the_layers_that_take_a_dtype():
     assert {each for each in layers if "dtype" in inspect.signature(each).parameters} == {*OF_DTYPE}
 
 
-@pytest.mark.parametrize(("layer", "args"), OF_DTYPE.items())
 @pytest.mark.parametrize(
     ("dtype", "got"),
     [
@@ -347,16 +347,18 @@ def test_these_are_the_layers_that_take_a_dtype():
         (3, "3"),
     ],
 )
-def test_a_layer_names_a_dtype_that_it_cannot_have(layer, args, dtype, got):
+@each(of=OF_DTYPE.items())
+def test_a_layer_names_a_dtype_that_it_cannot_have(of, dtype, got):
+    layer, args = of
     with pytest.raises(TypeError) as caught:
         layer(*args, dtype=dtype)
     expected = "dtype: expected a float dtype, such as np.float32"
     assert str(caught.value) == f"{layer.__name__}: {expected}; got {got}"
 
 
-@pytest.mark.parametrize(("layer", "args"), OF_DTYPE.items())
-@pytest.mark.parametrize("dtype", ["float64", np.float16, None])
-def test_a_layer_is_made_in_its_dtype(layer, args, dtype):
+@each(of=OF_DTYPE.items(), dtype=["float64", np.float16, None])
+def test_a_layer_is_made_in_its_dtype(of, dtype):
+    layer, args = of
     tensors = [*layer(*args, dtype=dtype).parameters()]
     assert all(each.dtype == (dtype or np.float32) for each in tensors)
 

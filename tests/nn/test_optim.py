@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+from every import each
 
 import nn
 from nn import optim
@@ -138,21 +139,19 @@ LAYOUTS = {
 }
 
 
-@pytest.mark.parametrize("make", MAKERS)
-@pytest.mark.parametrize("gradient_layout", LAYOUTS.values(), ids=LAYOUTS)
-@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
 @pytest.mark.parametrize("shape", [(3, 4, 5), (3, 1, 5), (1, 1, 1), (2, 0, 3)])
+@each(layout=LAYOUTS, gradient_layout=LAYOUTS, make=MAKERS)
 def test_memory_layouts_make_no_difference(make, layout, gradient_layout, shape, monkeypatch):
     monkeypatch.setattr(chunks, "CHUNK", 7)
     start = RNG.standard_normal(shape)
     plain, laid_out = (Tensor(start, requires_grad=True) for _ in range(2))
-    laid_out.data = memory = layout(start)
+    laid_out.data = memory = LAYOUTS[layout](start)
     first, second = make([plain]), make([laid_out])
     for number in range(3):
         gradient = RNG.standard_normal(shape)
         plain.grad = Tensor(gradient)
         laid_out.grad = Tensor.zeros(1)
-        laid_out.grad.data = LAYOUTS["C"](gradient) if number == 2 else gradient_layout(gradient)
+        laid_out.grad.data = LAYOUTS["C" if number == 2 else gradient_layout](gradient)
         if number == 2:  # another layout while the state stays
             laid_out.data = memory = LAYOUTS["Fortran"](laid_out.data)
         first.step()
@@ -177,8 +176,7 @@ def test_chunks_make_no_difference(make, monkeypatch):
     assert np.array_equal(results[0], results[2])
 
 
-@pytest.mark.parametrize("make", EVERY)
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@each(make=EVERY, dtype=[np.float16, np.float32, np.float64])
 def test_dtypes_stay_and_gradients_are_not_written(make, dtype):
     parameter = Tensor(np.ones(5, dtype), requires_grad=True)
     parameter.grad = Tensor(np.arange(5, dtype=dtype))
@@ -400,8 +398,7 @@ EXTREMES = {
 
 
 @pytest.mark.parametrize("make", EVERY)
-@pytest.mark.parametrize("dtype", EXTREMES)
-@pytest.mark.parametrize("size", [3, 50])  # several chunks; on several threads
+@each(dtype=EXTREMES, size=[3, 50])  # several chunks; on several threads
 def test_numbers_that_overflow_stop_no_step(make, dtype, size, monkeypatch):
     monkeypatch.setattr(chunks, "CHUNK", 3)
     monkeypatch.setattr(chunks, "MIN_PARALLEL", 5)

@@ -5,6 +5,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from every import each
 
 from nn import optim
 from tinygrad_lite import Tensor
@@ -191,17 +192,18 @@ FORMULAS = {
     optim.ASGD: (asgd, grid(lr=[0.05], lambd=[0.1], alpha=[0.5, 0.75], weight_decay=DECAYS)),
 }  # fmt: skip
 CASES = [
-    pytest.param(optimiser, formula, options, id=f"{optimiser.__name__}-{number}")
+    (optimiser, formula, options)
     for optimiser, (formula, cases) in FORMULAS.items()
-    for number, options in enumerate([{}, *cases])
+    for options in [{}, *cases]
 ]
 TOLERANCE = {np.float64: 1e-12, np.float32: 1e-5}
 
 
 @pytest.mark.parametrize("maximize", BOTH)
 @pytest.mark.parametrize("dtype", TOLERANCE)
-@pytest.mark.parametrize(("optimiser", "formula", "options"), CASES)
-def test_the_formula(optimiser, formula, options, dtype, maximize):
+@each(case=CASES)
+def test_the_formula(case, dtype, maximize):
+    optimiser, formula, options = case
     rng = np.random.default_rng(3)
     parameter = Tensor(rng.standard_normal((3, 4)), dtype=dtype, requires_grad=True)
     optimizer = optimiser([parameter], maximize=maximize, **options)
@@ -228,9 +230,10 @@ def test_the_defaults_are_those_of_the_formula(optimiser):
     assert ours == plain
 
 
-@pytest.mark.parametrize(("optimiser", "formula", "options"), CASES)
-def test_a_float16_parameter_is_rounded_once(optimiser, formula, options):
+@each(case=CASES)
+def test_a_float16_parameter_is_rounded_once(case):
     """Each step is the formula in float32 on the float16 values, rounded to the nearest."""
+    optimiser, formula, options = case
     rng = np.random.default_rng(5)
     parameter = Tensor(rng.standard_normal(50), dtype=np.float16, requires_grad=True)
     optimizer = optimiser([parameter], **options)

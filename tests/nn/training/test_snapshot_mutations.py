@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from every import each
 
 import nn
 from nn.training import Snapshot
@@ -69,8 +70,8 @@ class Training:
         for optimizer in (self.optimizer, self.lbfgs):
             lists.append([dict(group, params=None) for group in optimizer.param_groups])
             for tensor in optimizer.params:
-                for name, each in sorted(optimizer.state.get(tensor, {}).items()):
-                    listed = each if isinstance(each, list) else [each]
+                for name, kept in sorted(optimizer.state.get(tensor, {}).items()):
+                    listed = kept if isinstance(kept, list) else [kept]
                     arrays += [np.asarray(getattr(x, "data", x)) for x in listed]
                     lists.append((name, len(listed)))
         modules = [m.training for m in (*self.model.modules(), *self.extra.modules())]
@@ -157,8 +158,8 @@ def nodes(tree: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     if path:
         yield path
     pairs = tree.items() if isinstance(tree, dict) else ()
-    for key, each in enumerate(tree) if isinstance(tree, list) else pairs:
-        yield from nodes(each, (*path, key))
+    for key, branch in enumerate(tree) if isinstance(tree, list) else pairs:
+        yield from nodes(branch, (*path, key))
 
 
 def at(tree: Any, path: tuple[Any, ...]) -> Any:
@@ -235,7 +236,7 @@ def checksum(text: str, header: Any, arrays: bytes) -> str:
     return f"crc32:{found:08x}"
 
 
-@pytest.mark.parametrize("seed", range(100))
+@each(seed=range(100))
 def test_a_damaged_file_is_refused_or_the_same(seed, saved):
     content, expected, path = saved
     rng = random.Random(seed)
@@ -244,7 +245,7 @@ def test_a_damaged_file_is_refused_or_the_same(seed, saved):
     assert outcome == "refused" or found == expected
 
 
-@pytest.mark.parametrize("seed", range(100))
+@each(seed=range(100))
 def test_an_attackers_file_is_refused_or_taken_as_a_whole(seed, saved):
     content, _, path = saved
     attempt(with_edited_state(content, random.Random(seed)), path)
