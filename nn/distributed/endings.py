@@ -38,6 +38,7 @@ from tinygrad_lite import files
 
 from .._processes import Fact
 from ..training._output import complain
+from ..training.interrupts import Stopped
 from .addresses import addresses
 from .watcher import PREFIX, Connection
 
@@ -135,8 +136,10 @@ class Endings:
         timer.daemon = True
         timer.start()
 
-    def fails(self, why: str, by_mpi: bool = False) -> bool | None:
+    def fails(self, why: str, follows: bool = False) -> bool | None:
         """Tell the watcher that this process ends early.
+
+        follows: whether that may come from what another process has met with.
 
         Whether it may print more about that: if no other one has failed before.  Then call
         `printed`.  None if there is no watcher.
@@ -145,7 +148,7 @@ class Endings:
             return False
         if not self.connection:
             return None
-        self.connection.send(fails=why, by_mpi=by_mpi)
+        self.connection.send(fails=why, follows=follows)
         try:
             return self.answers.get(timeout=TO_BE_GRANTED)
         except queue.Empty:
@@ -171,15 +174,16 @@ class Endings:
             self.usual_hook(kind, error, trace)
             return
         by_mpi = issubclass(kind, self.mpi_error)
-        self.tell(reason_of(error, by_mpi), error.with_traceback(trace), by_mpi)
+        follows = by_mpi or (isinstance(error, Stopped) and error.elsewhere)
+        self.tell(reason_of(error, by_mpi), error.with_traceback(trace), follows)
 
-    def tell(self, why: str, error: BaseException | None = None, by_mpi: bool = False) -> None:
+    def tell(self, why: str, error: BaseException | None = None, follows: bool = False) -> None:
         """Have all processes end for this reason, which one line says.
 
         error: is shown before that, unless another process has failed before.
         """
         why = files.printable(why, MOST)
-        granted = self.fails(why, by_mpi)
+        granted = self.fails(why, follows)
         if error is not None and granted is not False:
             self.usual_hook(type(error), error, error.__traceback__)
         if granted is None:

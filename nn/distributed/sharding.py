@@ -47,7 +47,9 @@ def shard(loader: DataLoader) -> DataLoader:
     many rows, or of numbers that K divides.  Others are warned of.
 
     A part ends when the iterator goes on, or is closed: who looks at one batch, by `next`, closes
-    the iterator afterwards (`close()`), or it counts for what follows the look.
+    the iterator afterwards (`close()`), or it counts for what follows the look.  Who collects
+    parts in a list, and trains on them later, does that outside of the loop, where each process
+    counts the same, however many rows it has.
 
     Errors: TypeError for what is no DataLoader, or one of a class derived from it.
     """

@@ -42,7 +42,7 @@ FIRST = 4096  # bytes of the first message at most, from whoever it comes
 STRANGERS = 256  # connections at most that have not said whose they are
 TO_PRINT = 3.0  # for a process that fails to print its traceback
 TO_FORWARD = 0.1  # for mpiexec to forward what a process printed, before the line
-TO_LOSE = 1.0  # after an error of MPI, to learn that it came from the death of another process
+TO_LOSE = 1.0  # after what may follow from the end of another process, to learn of that
 TO_STATE = 0.3  # until the kernel knows how a process ended: when mpiexec has asked
 TO_END = 5.0  # after the line, for all to end; the watcher ends then at the latest
 
@@ -119,7 +119,7 @@ class Watcher:
                 self.selector.register(member.process, selectors.EVENT_READ, member)
         self.said = False
         self.failing: tuple[Member, str] | None = None  # who prints, and why it fails
-        self.suspected: tuple[Member, str] | None = None  # who got an error of MPI
+        self.suspected: tuple[Member, str] | None = None  # who may have met with what another did
         self.deadline = time.monotonic() + TO_START
         self.at_deadline: Any = self.give_up
         self.over = False
@@ -241,17 +241,17 @@ class Watcher:
             elif "stop" in message:
                 self.over = True
             elif "fails" in message:
-                self.fails(member, str(message["fails"]), bool(message.get("by_mpi")))
+                self.fails(member, str(message["fails"]), bool(message.get("follows")))
             elif "printed" in message and self.failing and self.failing[0] is member:
                 self.after(TO_FORWARD, self.say_failing)
 
-    def fails(self, member: Member, why: str, by_mpi: bool) -> None:
+    def fails(self, member: Member, why: str, follows: bool) -> None:
         """A process says that it ends.  The first that does may print, and the others may not."""
         assert member.connection
         if self.said or self.failing:
             member.left = True
             member.connection.send(granted=False)
-        elif by_mpi:
+        elif follows:
             if self.suspected is None:
                 self.suspected = member, why
                 self.after(TO_LOSE, self.believe)
@@ -259,7 +259,7 @@ class Watcher:
             self.grant(member, why)
 
     def believe(self) -> None:
-        """Nobody has died, so the error of MPI was the first."""
+        """Nobody else has failed, so what may have followed from that was the first."""
         if self.suspected and not self.said and not self.failing:
             self.grant(*self.suspected)
 

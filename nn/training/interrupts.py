@@ -181,11 +181,17 @@ class Stopped(KeyboardInterrupt):
     """A signal ended the training after a whole step; see `Stop.check`.
 
     number: that of the signal.
+    elsewhere: whether another one of several processes got it.
     """
 
-    def __init__(self, number: int = signal.SIGINT) -> None:
+    def __init__(self, number: int = signal.SIGINT, elsewhere: bool = False) -> None:
         super().__init__(number)
-        self.number = number
+        self.number, self.elsewhere = number, elsewhere
+
+    def __str__(self) -> str:
+        if self.elsewhere:
+            return "by a signal to another process"
+        return f"by {signal.Signals(self.number).name}"
 
     @property
     def status(self) -> int:
@@ -260,7 +266,7 @@ class Stop:
     def check(self) -> None:
         """Raise Stopped, a KeyboardInterrupt, if a signal came; for the end of a step."""
         if number := self.number:
-            raise Stopped(number)
+            raise Stopped(number, elsewhere=not self.noted)
 
     @property
     def status(self) -> int:

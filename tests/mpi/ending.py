@@ -18,6 +18,7 @@ STEPS, SPECIAL = 100, 5
 way, chosen = sys.argv[1], int(sys.argv[2])
 processes = nn.distributed.start()
 print(f"started {processes.rank}", flush=True)
+stop = nn.training.Stop() if way == "is_asked_to_stop" else None
 given, found = np.ones(100_000), np.empty(100_000)
 
 
@@ -62,6 +63,9 @@ def special(step: int) -> None:
             time.sleep(5)
             os._exit(0)
         os._exit(3)
+    elif way == "is_asked_to_stop":
+        os.kill(os.getpid(), signal.SIGTERM)
+        processes.agree(f"step {step}")
     elif way == "has_a_child_that_ends":
         child = os.fork()
         if child == 0:
@@ -80,6 +84,9 @@ def special(step: int) -> None:
 
 
 for step in range(100_000 if way == "waits" else STEPS):
+    if stop is not None and stop.number:
+        time.sleep(0.2 * (processes.rank == chosen))  # those that got no signal are first
+        stop.check()
     if step == SPECIAL and way == "all_raise":
         raise ValueError(f"of rank {processes.rank}")
     if step == SPECIAL and way == "returns" and processes.rank == chosen:

@@ -169,7 +169,7 @@ def test_the_first_that_fails_may_print_and_the_line_follows():
 
 def test_a_death_comes_before_the_errors_of_mpi_that_it_causes():
     with Watched(3) as watched:
-        watched.all[1].send(fails="Exception: MPI_ERR_OTHER", by_mpi=True)
+        watched.all[1].send(fails="Exception: MPI_ERR_OTHER", follows=True)
         time.sleep(0.1)
         watched.all[2].stream.close()
         assert watched.all[1].receive() == [{"end": True}]
