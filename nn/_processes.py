@@ -3,6 +3,7 @@
 Whatever prints, writes files or serves batches asks `current()`.  Nothing here knows of MPI.
 """
 
+import os
 import platform
 import weakref
 import zlib
@@ -12,8 +13,18 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-# What launchers set in each process: its rank, by what speaks PMI, PMIx or PALS.
+# What launchers set in each process that they start.  Its rank, by what speaks PMI, PMIx or PALS;
+# the number of processes, by Hydra (MPICH, Intel MPI), Open MPI, MVAPICH, and Slurm's srun; and its
+# number among those on its machine.
 RANKS = ("PMI_RANK", "PMIX_RANK", "PALS_RANKID")
+SIZES = (
+    *("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE", "MPI_LOCALNRANKS"),
+    "SLURM_STEP_NUM_TASKS",
+)
+LOCAL_RANKS = (
+    *("MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK", "MV2_COMM_WORLD_LOCAL_RANK"),
+    "SLURM_LOCALID",
+)
 
 
 class Fact(NamedTuple):
@@ -182,6 +193,27 @@ def enter(processes: Processes) -> None:
     """Make these the processes that train together."""
     global _current
     _current = processes
+
+
+def sizes() -> list[int]:
+    """The numbers of processes that launchers state."""
+    texts = [os.environ.get(name, "") for name in SIZES]
+    return [int(text) for text in texts if text.isdecimal()]
+
+
+def is_launched() -> bool:
+    """Whether a launcher says that it started this program, be it in one process only."""
+    return bool(sizes()) or any(name in os.environ for name in RANKS)
+
+
+def follows(names: tuple[str, ...] = RANKS) -> bool:
+    """Whether a launcher says that this process is not the first; LOCAL_RANKS: on its machine."""
+    return {os.environ.get(name, "0") for name in names} != {"0"}
+
+
+def unaware() -> int:
+    """How many processes a launcher started that train without each other, and do not say so."""
+    return max(sizes(), default=1) if _current is alone else 1
 
 
 def checksum(arrays: Iterable[NDArray[Any]], found: int = 0) -> int:

@@ -10,8 +10,9 @@
 
     rows = nn.distributed.sweep(train, {"lr": [0.1, 0.01], "seed": range(3)})  # six trainings
 
-`processes` finds them and lets them speak.  `endings` is how one ends, and all others with it;
-`watcher` is a program of its own, which tells why, and `addresses` is where it is reached;
+`arrivals` waits until all are there; `processes` finds them and lets them speak.  `endings` is how
+one ends, and all others with it; `watcher` is a program of its own, which tells why, and
+`addresses` is where it is reached;
 `unfinished` sees that no process goes on after an error for the rest of which others wait.
 
 `sharding` cuts batches, by nn.data.sharded and nn.data.parts.  `optimizer` makes all begin with the

@@ -10,9 +10,11 @@ Three ways lead there:
 A process that fails, or is out of step, has a moment to clean up, and is then ended whatever it
 does.  The others end at once, mostly by mpiexec.
 
-What is not ours: a process that dies before `start` has returned is told of by mpiexec alone;
-mpiexec of MPICH may make its own exit status 0 if a process calls os._exit(0); and if a machine is
-gone, all processes end, but mpiexec may wait for its own connection to that machine.
+Before `start` has returned, `arrivals` tells of a process that ends, and mpiexec of one that is
+killed.
+
+What is not ours: mpiexec of MPICH may make its own exit status 0 if a process calls os._exit(0);
+and if a machine is gone, all processes end, but mpiexec may wait for its own connection to it.
 """
 
 import errno

@@ -24,10 +24,21 @@ from numpy.typing import NDArray
 
 from tinygrad_lite import generator
 
-from .._processes import RANKS, Facts, Processes, current, enter
+from .._processes import (
+    LOCAL_RANKS,
+    Facts,
+    Processes,
+    current,
+    enter,
+    follows,
+    is_launched,
+    sizes,
+)
 from .._processes import alone as the_only_one
+from ..training._leading import shared
 from ..training._output import complain
 from .addresses import machine
+from .arrivals import all_here
 from .endings import (
     Doing,
     Endings,
@@ -43,12 +54,6 @@ from .watcher import PREFIX
 if TYPE_CHECKING:
     from mpi4py import MPI
 
-# What launchers set in each process that they start, beside its rank (`RANKS`): the number of
-# processes, by Hydra (MPICH, Intel MPI), Open MPI, MVAPICH, and Slurm's srun.
-SIZES = (
-    *("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE", "MPI_LOCALNRANKS"),
-    "SLURM_STEP_NUM_TASKS",
-)
 TO_DISAGREE = 1.0  # seconds after an error of MPI to learn that processes did not do the same
 AWAKE = 0.02  # seconds for which a process that waits for others tests without a pause
 LONGEST_SLEEP = 1e-3  # seconds between two tests after that
@@ -76,9 +81,10 @@ def start() -> Processes:
     found = current()
     if found is not the_only_one or not _launched():  # `alone` enters another one
         return found
-    mpi = _imported()
+    with all_here():
+        mpi = _imported()
     size = mpi.COMM_WORLD.Get_size()
-    said = max(_sizes(), default=1)
+    said = max(sizes(), default=1)
     if size == 1 and said > 1:
         library = mpi.Get_library_version().split("\n")[0].strip("\0 ")[:60]
         raise RuntimeError(
@@ -377,15 +383,7 @@ def _launched() -> bool:
     """Whether a launcher may have started several processes."""
     if "mpi4py.MPI" in sys.modules:
         return True
-    if sizes := _sizes():
-        return max(sizes) > 1
-    return any(name in os.environ for name in RANKS)
-
-
-def _sizes() -> list[int]:
-    """The numbers of processes that launchers state."""
-    texts = [os.environ.get(name, "") for name in SIZES]
-    return [int(text) for text in texts if text.isdecimal()]
+    return max(found) > 1 if (found := sizes()) else is_launched()
 
 
 def _imported() -> Any:
@@ -400,7 +398,9 @@ def _imported() -> Any:
             atexit.register(_finalize, os.getpid())
         return import_module("mpi4py.MPI")
     except (ImportError, RuntimeError) as error:  # the latter if there is no library of MPI
-        raise ImportError(
+        missing = ImportError(
             "nn.distributed: several processes need mpi4py and MPI: "
             f"pip install 'tinygrad-lite[mpi]' ({str(error).splitlines()[0]})"
-        ) from error
+        )
+        # One process on each machine says so.
+        raise shared(missing, told=follows(LOCAL_RANKS)) from None

@@ -26,8 +26,7 @@ def by_leading(what: str, work: Callable[[], bytes | None]) -> bytes:
         content, error = _result(work)
     answer = processes.broadcast(what, content)
     if error is not None:
-        vars(error)["told_by_leading"] = False
-        raise error
+        raise shared(error, told=False)
     if answer[:1] != b"+":
         name, _, text = answer[1:].decode().partition(" ")
         raise _rebuilt(name, text)
@@ -40,13 +39,19 @@ def alone_here() -> bool:
 
 
 def is_shared(error: BaseException) -> bool:
-    """Whether a `by_leading` raised it, or the like of it, in all processes."""
+    """Whether it, or the like of it, was raised in all processes, as by a `by_leading`."""
     return "told_by_leading" in vars(error)
 
 
 def is_told(error: BaseException) -> bool:
-    """Whether it arose in the leading process, which says it."""
+    """Whether another process says it, as the leading one."""
     return bool(vars(error).get("told_by_leading", False))
+
+
+def shared(error: BaseException, told: bool) -> BaseException:
+    """The error, of which all processes have the like; told: another one says it."""
+    vars(error)["told_by_leading"] = told
+    return error
 
 
 def _result(work: Callable[[], bytes | None]) -> tuple[bytes, BaseException | None]:
@@ -79,5 +84,4 @@ def _rebuilt(name: str, text: str) -> BaseException:
             error = kind(text)
         except TypeError:  # no built-in one, or one with other arguments
             error = RuntimeError(text)
-    vars(error)["told_by_leading"] = True
-    return error
+    return shared(error, told=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import nn.distributed
+from nn._processes import RANKS, SIZES
 from nn.distributed import endings, watcher
 from nn.distributed.addresses import addresses, machine
 
@@ -77,7 +78,7 @@ def test_addresses_are_those_that_others_can_use():
 
 
 def test_without_a_launcher_a_program_is_alone(monkeypatch):
-    for name in (*nn.distributed.processes.SIZES, *nn.distributed.processes.RANKS):
+    for name in (*SIZES, *RANKS):
         monkeypatch.delenv(name, raising=False)
     assert nn.distributed.start().size == 1
     monkeypatch.setenv("PMI_SIZE", "1")
