@@ -85,6 +85,9 @@ def main() -> int:
         images=(IMAGES, "training images used", (100, None)),
         target=(None, f"exit status 1 below this accuracy ({TARGET} on MNIST)"),
     )  # fmt: skip
+    if args.distributed or args.chunks:
+        with training.about("--distributed"):  # before anything that could end one process alone
+            nn.distributed.start()
     name, (X, Y, images, Y_test) = mnist_or_digits(args.data)
     lr, target = (LR, TARGET) if name == "MNIST" else (DIGITS_LR, 0.0)
     lr = lr if args.lr is None else args.lr
@@ -103,7 +106,8 @@ def main() -> int:
     model = convnet()
     sgd = nn.optim.SGD(model.parameters(), lr, MOMENTUM, weight_decay=DECAY, nesterov=True)
     if args.distributed or args.chunks:
-        sgd, batches = nn.distributed.data_parallel(model, sgd, batches, chunks=args.chunks)
+        with training.about("--chunks"):  # which may be fewer than there are processes
+            sgd, batches = nn.distributed.data_parallel(model, sgd, batches, chunks=args.chunks)
 
     def step(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         scores = model(x)

@@ -14,6 +14,7 @@ from ..layers import Embedding, EmbeddingBag
 from ..optim import LBFGS, Optimizer
 from ..reflection import complete
 from ..state import buffers_among
+from ..training._leading import shared
 from .batch_normalisation import CHUNKS, SyncBatchNorm
 from .gradients import Gradients, exchanges
 from .ordered_gradients import OrderedGradients
@@ -136,10 +137,11 @@ def _check(optimizer: Optimizer, chunks: int | None, processes: Processes) -> No
             "part; expected another optimiser, or one process"
         )
     if chunks is not None and chunks < processes.size:
-        raise ValueError(
+        fewer = ValueError(
             f"DistributedOptimizer: chunks: expected {processes.size} or more, one for each "
             f"process; got {chunks}: start fewer processes, or take more chunks"
         )
+        raise shared(fewer, told=not processes.leads)
     if exchanges and processes.chunks != chunks:
         gc.collect()  # one that nobody uses may be part of a cycle
     if exchanges and processes.chunks != chunks:

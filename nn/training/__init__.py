@@ -26,6 +26,7 @@ from .snapshots import Snapshot
 # interrupts, command_line, report: _output.py, lines on stdout and stderr; _folder.py, --out
 # progress: _contention.py, other programs on the same cores
 # report: _shares.py, values of steps from several parts of a batch; _report_state.py, of a snapshot
+# report: _launched.py, several processes that do not know of each other
 # report, snapshots: _leading.py, what one of several processes does for all
 # snapshots, progress: _environment.py, threads and versions that bits depend on
 __all__ = [

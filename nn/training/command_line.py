@@ -12,8 +12,8 @@ from typing import Any, NoReturn
 
 from tinygrad_lite import files
 
-from .._processes import RANKS
-from ._output import UNUSABLE, accuse, fail
+from .._processes import LOCAL_RANKS, follows, is_launched
+from ._output import UNUSABLE, accuse, fail, remark
 
 MOST = 2**31 - 1  # of anything that is counted
 # In the order in which --help lists them; the program's own options come between the two groups.
@@ -122,10 +122,16 @@ def arguments(
         if path is not None:
             setattr(args, name, os.path.expanduser(path))
     if "data" in args and args.data is not None and not os.path.exists(args.data):
-        accuse(f"{parser.prog}: error: --data: {files.printable(args.data)} does not exist")
-        sys.exit(UNUSABLE)  # each process says so: their machines may differ
+        if not (_together() and follows(LOCAL_RANKS)):  # one on each machine: these may differ
+            accuse(f"{parser.prog}: error: --data: {files.printable(args.data)} does not exist")
+        sys.exit(UNUSABLE)
     if "resume" in args and args.resume and args.out is None:
         parser.error("--resume: the snapshot is in the folder that --out names; pass that too")
+    if vars(args).get("distributed") and not is_launched():
+        remark(
+            "--distributed: this is one process, since no mpiexec started it; "
+            f"mpiexec -n 4 python {files.printable(sys.argv[0])} --distributed starts four"
+        )
     return args
 
 
@@ -163,15 +169,14 @@ class _Parser(argparse.ArgumentParser):
             near = get_close_matches(word, options, 1, 0.7)
             fix = f"; did you mean {near[0]}?" if near else "; --help lists the options"
             words = f"{files.printable(words)}: no such option{fix}"
-        if not _follows():
+        if not (_together() and follows()):
             accuse(f"{self.prog}: error: {words}")
         sys.exit(UNUSABLE)
 
 
-def _follows() -> bool:
-    """Whether another process that mpiexec started reads the same command line, and says so."""
-    ranks = {os.environ.get(name, "0") for name in RANKS}
-    return "--distributed" in sys.argv and ranks != {"0"}
+def _together() -> bool:
+    """Whether the other processes that mpiexec started read the same command line."""
+    return "--distributed" in sys.argv
 
 
 def _add_option(parser: argparse.ArgumentParser, name: str, value: Any) -> None:

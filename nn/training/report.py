@@ -13,6 +13,7 @@ from tinygrad_lite import arguments, files
 
 from .._processes import current
 from ._folder import Folder
+from ._launched import check_launched
 from ._leading import by_leading
 from ._output import fail, remark, tell
 from ._report_state import checked_state, misses, plain
@@ -130,6 +131,7 @@ class Report:
         self.where = None if out is None else Path(out)
         self.folder: Folder | None = None
         self.metrics = Metrics()
+        check_launched(self.where)
         by_leading("the beginning of a Report", lambda: self._open(kept, tensorboard))
         self.records_folder = None if self.folder is None else self.folder.path
         self.progress = self._new_progress()

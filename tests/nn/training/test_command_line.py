@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from nn import training
+from nn._processes import RANKS, SIZES
 
 INTEGER = "expected an integer from 1 to 2147483647"
 STANDARD = {"epochs": 2, "batch_size": 128, "lr": 0.15}
@@ -247,3 +248,32 @@ def test_it_works_without_docstrings():
         [sys.executable, "-OO", "-c", program, "--epochs", "5"], capture_output=True, text=True
     )
     assert (done.stdout, done.stderr) == ("5\n", "")
+
+
+def test_one_process_alone_is_told_how_several_are_started(capsys, monkeypatch):
+    for name in (*RANKS, *SIZES):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(sys, "argv", ["a.py"])
+    parsed("--distributed", distributed=False)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == (
+        "--distributed: this is one process, since no mpiexec started it; "
+        "mpiexec -n 4 python a.py --distributed starts four"
+    )
+    monkeypatch.setenv("PMI_SIZE", "1")
+    parsed("--distributed", distributed=False)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("local", ["0", "1"])
+def test_of_the_processes_of_a_machine_one_says_that_the_data_are_missing(
+    capsys, monkeypatch, local
+):
+    monkeypatch.setattr(sys, "argv", ["a.py", "--distributed"])
+    monkeypatch.setenv("PMI_RANK", "2")
+    monkeypatch.setenv("MPI_LOCALRANKID", local)
+    with pytest.raises(SystemExit) as ended:
+        parsed("--distributed --data /nowhere", distributed=False)
+    assert ended.value.code == 2
+    said = "" if local == "1" else "a.py: error: --data: /nowhere does not exist\n"
+    assert capsys.readouterr() == ("", said)

@@ -11,7 +11,8 @@ from terminal import screen, terminal
 
 import nn
 from nn import training
-from nn.training import Metrics, Report, Stopped
+from nn._processes import RANKS, SIZES
+from nn.training import Metrics, Report, Stopped, _launched
 from tinygrad_lite import Tensor
 
 OPTIONS = {"epochs": 2, "steps": 2, "rows": 6, "unit": "words"}
@@ -362,3 +363,41 @@ def test_the_state_of_best_is_that_of_its_model(tmp_path):
         with pytest.raises(ValueError, match=r"^Best\.load_state_dict: "):
             best.load_state_dict(state)
         assert best.score == 3.0
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        (
+            {"PMI_SIZE": "4", "PMI_RANK": "0"},
+            "mpiexec or srun started 4 processes",
+        ),
+        ({"PMI_SIZE": "4", "PMI_RANK": "3"}, ""),
+        ({"PMI_SIZE": "1", "PMI_RANK": "0"}, ""),
+        ({"SLURM_STEP_NUM_TASKS": "1", "SLURM_NTASKS": "4"}, ""),  # a batch step
+        ({"SLURM_STEP_NUM_TASKS": "2", "PMIX_RANK": "0"}, "mpiexec or srun started 2 processes"),
+    ],
+)
+def test_processes_that_do_not_know_of_each_other_are_told(
+    capsys, monkeypatch, tmp_path, variables, said
+):
+    for name in (*SIZES, *RANKS):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    _launched._say_once.cache_clear()
+    for _ in range(2):
+        Report(**OPTIONS).close()
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == bool(said)
+    assert "".join(lines).startswith(said)
+    with nn.distributed.alone():
+        Report(**OPTIONS).close()
+    assert capsys.readouterr().err == ""
+    out = tmp_path / "out"
+    if set(variables.values()) & {"4", "2"} and "SLURM_NTASKS" not in variables:
+        with pytest.raises(SystemExit) as ended:
+            Report(**OPTIONS, out=out, kept=())
+        assert ended.value.code == 2
+        assert capsys.readouterr().err.count("call nn.distributed.start()") == bool(said)
+        assert not out.exists()

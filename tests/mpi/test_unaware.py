@@ -1,0 +1,79 @@
+"""What concerns all processes of one mpiexec before start(), or without it: one line of one."""
+
+from pathlib import Path
+
+import pytest
+from mpi.launching import ROOT, launch
+
+REPORTS = """
+    import sys
+    from contextlib import nullcontext
+    import nn
+    from nn import training
+
+    def train(out=None):
+        with training.Report(epochs=1, steps=1, rows=1, out=out, kept=()) as report:
+            report.step(1)
+        return 0
+
+    if __name__ == "__main__":
+        way, out = sys.argv[1], sys.argv[2] or None
+        if way == "start":
+            nn.distributed.start()
+        if way == "sweep":
+            nn.distributed.sweep(train, [{}, {}, {}], quiet=True)
+        else:
+            with nn.distributed.alone() if way == "alone" else nullcontext():
+                for _ in range(2):
+                    train(out)
+"""
+
+
+def test_each_trains_alone_and_one_says_so():
+    run = launch(REPORTS, 3, "", "")
+    (line,) = run.err.splitlines()
+    assert line.startswith("mpiexec or srun started 3 processes, and each trains alone: ")
+    assert (run.status, run.left) == (0, [])
+
+
+def test_none_writes_into_a_folder_of_all(tmp_path):
+    (tmp_path / "metrics.jsonl").write_text("kept")
+    run = launch(REPORTS, 3, "", tmp_path)
+    (line,) = run.err.splitlines()
+    assert line.startswith(f"--out {tmp_path}: mpiexec or srun started 3 processes that would all")
+    assert (run.status, run.left) == (2, [])
+    assert [each.name for each in tmp_path.iterdir()] == ["metrics.jsonl"]
+    assert (tmp_path / "metrics.jsonl").read_text() == "kept"
+
+
+@pytest.mark.parametrize(("way", "ranks"), [("start", 2), ("alone", 2), ("sweep", 2), ("", 1)])
+def test_nothing_is_said_of_processes_that_know_what_they_do(way, ranks):
+    launch(REPORTS, ranks, way, "", check=True)
+
+
+@pytest.mark.parametrize("name", ["mnist_convnet.py", "mnist_record.py"])
+def test_examples_say_in_one_line_that_mpi_is_missing(name, tmp_path):
+    (tmp_path / "mpi4py").mkdir()
+    (tmp_path / "mpi4py" / "__init__.py").write_text("raise ImportError('none')")
+    path = {"PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    run = launch(ROOT / "examples" / name, 3, "--distributed", environment=path)
+    (line,) = run.err.splitlines()
+    assert line.startswith("--distributed: nn.distributed: several processes need mpi4py and MPI")
+    assert (run.status, run.out, run.left) == (2, "", [])
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--epochs", "x"], "--epochs: expected an integer from 1 to 2147483647; got x"),
+        (["--data", "/nowhere"], "--data: /nowhere does not exist"),
+        (["--chunks", "2", "--images", "100"], "start fewer processes, or take more chunks"),
+    ],
+)
+def test_a_wrong_option_is_told_once(options, said):
+    example = Path(ROOT / "examples" / "mnist_convnet.py")
+    run = launch(example, 4, "--distributed", *options)
+    *_, line = lines = run.err.splitlines()
+    assert line.endswith(said)
+    assert len(lines) == 1 or (len(lines) == 2 and "no MNIST" in lines[0])
+    assert (run.status, run.out, run.left) == (2, "", [])
