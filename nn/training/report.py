@@ -328,8 +328,11 @@ class Report:
         return values
 
     def save(self, **values: Any) -> None:
-        """Write the snapshot, with these values besides the parts; nothing without a folder."""
-        if self.where is not None:
+        """Write the snapshot, with these values besides the parts; nothing without a folder.
+
+        With chunks of `nn.distributed`, nothing until the last part of a batch.
+        """
+        if self.where is not None and not self.processes.midway:
             gather_states(self.parts.values())
             by_leading(f"the snapshot after step {self.taken}", lambda: self._save(values))
 

@@ -110,11 +110,16 @@ class Snapshot:
         file is removed.  At any moment, each name is that of a complete file.  (Two names of one
         file are hard links, or copies if the system has no links.)
 
+        With `nn.distributed` and chunks, a batch comes in several parts: then this does nothing
+        until the last one, as the optimiser's step.
+
         Errors, after which the last file remains: OSError if the file cannot be written; TypeError
         for a value of another type; ValueError if an optimiser trains a tensor that is in no part,
         if a module holds a Generator that is in none, or if the file with the name of the best one
         is not a snapshot.
         """
+        if current().midway:  # a batch that was computed in part is no state to go on with
+            return
         gather_states(part.value for part in self._parts.values())
         by_leading(f"saving {os.path.basename(self.path)}", lambda: self._save(score, values))
 

@@ -1,5 +1,6 @@
 """Snapshots of several processes: one file, resumed by any number of them to the same bits."""
 
+import itertools
 import os
 import re
 import warnings
@@ -103,6 +104,31 @@ def test_another_number_of_processes_resumes_to_the_same_bits(tmp_path, seed):
             assert str(each.result) == str(expected)
         assert f"after step {3 + number} of 12" in ended[0].out
         assert {(each.out, each.err) for each in ended[1:]} <= {("", "")}
+
+
+@pytest.mark.parametrize("by", ["report", "snapshot"])
+def test_a_save_between_two_parts_of_a_batch_waits_for_its_end(tmp_path, by):
+    """It is called as often as a process has parts; and half a batch is no state to go on with."""
+    out = tmp_path / by
+
+    def work():
+        saved = []
+        with Report(epochs=1, steps=4, rows=22, out=out, resume=False, quiet=True) as report:
+            snapshot = Snapshot(tmp_path / "run.safetensors", report=report)
+            report.resume()
+            save = report.save if by == "report" else snapshot.save
+            path = out / "snapshot.safetensors" if by == "report" else snapshot.path
+            for x in shard(DataLoader(X, batch_size=7)):
+                report.step(len(x))
+                save()
+                with alone():
+                    saved.append(os.path.exists(path) and os.stat(path).st_mtime_ns)
+        return saved
+
+    first, _ = (each.result for each in ranks(2, work, 3))
+    assert first[0] is False
+    # The last batch has one row, so one part.
+    assert [a != b for a, b in itertools.pairwise(first)] == [True, False] * 2 + [True, True]
 
 
 def test_what_is_saved_of_random_numbers_is_outside_of_the_loop_body(tmp_path):
