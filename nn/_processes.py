@@ -13,6 +13,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from tinygrad_lite import recorded
+
 # What launchers set in each process that they start.  Its rank, by what speaks PMI, PMIx or PALS;
 # the number of processes, by Hydra (MPICH, Intel MPI), Open MPI, MVAPICH, and Slurm's srun; and its
 # number among those on its machine.
@@ -136,8 +138,11 @@ class Processes:
 
     @property
     def midway(self) -> bool:
-        """Whether that is a part after which others of the batch follow in this process."""
-        return self._part is not None and not self._part.last
+        """Whether that is a part after which others of the batch follow in this process.
+
+        A captured step that asks for it has one recording if so, and another one if not.
+        """
+        return bool(recorded.required(_is_midway, self))
 
     @property
     def leads(self) -> bool:
@@ -223,6 +228,5 @@ def checksum(arrays: Iterable[NDArray[Any]], found: int = 0) -> int:
     return found
 
 
-def is_midway() -> bool:
-    """Whether this process has other parts of the batch after the one that it has now."""
-    return _current.midway
+def _is_midway(processes: Processes) -> bool:
+    return processes.part is not None and not processes.part.last

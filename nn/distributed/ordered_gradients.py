@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from tinygrad_lite import Tensor, recorded
+from tinygrad_lite import Tensor
 
-from .._processes import Batch, Fact, Part, checksum, current, is_midway
+from .._processes import Batch, Fact, Part, checksum, current
 from ..data.parts import cut, described
 from ..optim import Optimizer
 from .buckets import Array, Bucket
@@ -96,8 +96,7 @@ class OrderedGradients(Gradients):
         """Begin with the gradients of a part; with the last one, say that the exchange begins."""
         self.batch = None if part is None else self.batches.get(part.batch)
         self.whole = part is None
-        # A captured step has other recordings for the parts that are not the last.
-        self.midway: bool = recorded.required(is_midway)
+        self.midway = self.processes.midway
         if part is None:
             super().prepare(None)
             return

@@ -10,7 +10,7 @@ import numpy as np
 from tinygrad_lite import Observer, Tensor, arguments, enable_grad, recorded
 
 from .._notebook import Notebook, of_optimizer
-from .._processes import Exchange, current, is_midway
+from .._processes import Exchange, current
 from .._steps import Steps
 from . import lines
 from .checks import Check, not_negative
@@ -367,7 +367,7 @@ class Optimizer(Notebook):
                 f"{type(self).__name__}.step: with chunks, expected no closure, which would see "
                 "one part of a batch; call backward() before step()"
             )
-        return not recorded.required(is_midway)
+        return not current().midway
 
     def _refuse_own_gradients(self) -> None:
         """Raise if the gradients are those of this process, and not of all."""

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 from tinygrad_lite import Tensor, arguments, no_grad, recorded
 
-from .._processes import current, is_midway
+from .._processes import current
 from ..layers import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from ..module import Module
 
@@ -76,7 +76,7 @@ class AveragedModel(Module):
         Errors, before anything is written: ValueError for another model than the one that was
         copied.
         """
-        if current().chunks and recorded.required(is_midway):
+        if current().chunks and current().midway:
             return
         own, others = _tensors(self.module), _tensors(model)
         if [each.shape for each, _ in own] != [each.shape for each, _ in others]:

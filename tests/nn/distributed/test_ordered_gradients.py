@@ -13,7 +13,7 @@ import nn
 from nn import distributed
 from nn.data import DataLoader
 from nn.distributed.buckets import Bucket
-from tinygrad_lite import Tensor, TrainingWarning
+from tinygrad_lite import Tensor, TrainingWarning, capture
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((16, 3))
@@ -174,6 +174,23 @@ def test_weights_may_be_clipped_after_whole_batches():
                 sgd.zero_grad()
 
     np.testing.assert_allclose(trained(4, body), trained(None, body), rtol=1e-10)
+
+
+def test_a_captured_function_may_ask_whether_the_batch_goes_on():
+    w = Tensor(np.zeros(2))
+
+    @capture(strict=True)
+    def after_each_batch(x):
+        if not distributed.start().midway:
+            w.data += 1
+        return x * 2.0
+
+    with entered(Given(chunks=4)):
+        for _ in range(3):
+            for x in distributed.shard(DataLoader(X, batch_size=8)):
+                after_each_batch(Tensor(x))
+    assert w.data.tolist() == [6, 6]
+    assert len([plan for plan in after_each_batch.plans if plan.used]) == 2
 
 
 def side_by_side(rows, others, number=2):
