@@ -104,6 +104,11 @@ class Key(str):
     __slots__ = ()
 
 
+def _tells_of_processes(kind: type) -> bool:
+    """Whether it says which of several processes this is, and counts what they exchange."""
+    return any(cls.__module__ == "nn._processes" for cls in kind.__mro__)
+
+
 def path_text(path: tuple[Any, ...]) -> str:
     """A path as the user would write it: "model[0].weight"; an argument begins with its number."""
     text = ""
@@ -339,7 +344,7 @@ class Reached:
         if hasattr(kind, "named_parts"):
             self.modules.append(value)
         attributes = getattr(value, "__dict__", None)
-        if isinstance(attributes, dict):
+        if isinstance(attributes, dict) and not _tells_of_processes(kind):
             self.watch(attributes, path)
             self.lengths.append(attributes)  # a new one may hide a method
         each = value, path, set[Any]()
@@ -350,7 +355,8 @@ class Reached:
         """Those attributes of an object that the step can mean."""
         kind = type(value)
         ours = package(kind) in OURS and package(kind) in ("tinygrad_lite", "nn")
-        known = ours or not self.names.isdisjoint(_BY_ANY_NAME)
+        tells = _tells_of_processes(kind)
+        known = (ours and not tells) or not self.names.isdisjoint(_BY_ANY_NAME)
         known |= any(cls.__module__ == "collections" for cls in kind.__mro__)  # UserDict and so on
         is_module = isinstance(value, ModuleType)
         module = hasattr(kind, "named_parts")
@@ -364,7 +370,7 @@ class Reached:
                 whole = name == "__getattr__"  # of the others only those that the code names
             else:
                 whole = whole or known
-            if whole or name in self.names:
+            if whole or name in self.names or (tells and name.lstrip("_") in self.names):
                 done.add(name)
                 place = Place(owner, name, (*path, name))
                 if module and isinstance(one, TensorBase) and name in value.registered_buffers:

@@ -11,6 +11,7 @@ from several import Given, entered
 
 import nn
 from nn import distributed
+from nn._processes import Processes
 from nn.data import DataLoader
 from nn.distributed.buckets import Bucket
 from tinygrad_lite import Tensor, TrainingWarning, capture
@@ -191,6 +192,35 @@ def test_a_captured_function_may_ask_whether_the_batch_goes_on():
                 after_each_batch(Tensor(x))
     assert w.data.tolist() == [6, 6]
     assert len([plan for plan in after_each_batch.plans if plan.used]) == 2
+
+
+@pytest.mark.parametrize("chunks", [None, 4])
+def test_a_captured_step_may_name_the_processes(chunks):
+    """What they count with each exchange is no reason to record it again."""
+
+    def work():
+        processes = distributed.start()
+        model, ended = model_of_two(), Tensor(np.zeros(1))
+        sgd = nn.optim.SGD(model.parameters(), lr=0.1)
+        distributed.DistributedOptimizer(sgd, chunks=chunks)
+
+        @capture(strict=True)
+        def step(x):
+            model(x).square().mean().backward()
+            sgd.step()
+            sgd.zero_grad()
+            if processes.leads and not processes.midway:
+                ended.data += 1
+
+        for _ in range(4):
+            for x in distributed.shard(DataLoader(X, batch_size=8)):
+                step(x)
+        assert ended.item() == 8
+        assert sum(plan.used for plan in step.plans) >= (24 if chunks else 5)
+
+    with entered(Processes()):
+        contextvars.copy_context().run(work)
+    gc.collect()
 
 
 def side_by_side(rows, others, number=2):
