@@ -22,6 +22,14 @@ def pytest_collection() -> Iterator[None]:
         gc.freeze()
 
 
+@pytest.fixture(autouse=True, scope="module")
+def what_stays_of_a_module() -> Iterator[None]:
+    """Reports of its tests, and what it imported: no collection of a later test looks at them."""
+    yield
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True, scope="session")
 def signals_that_are_ignored():
     """Behind `&` and nohup, Python starts, and starts children, with signals ignored.
