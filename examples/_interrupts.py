@@ -4,11 +4,15 @@ import _signal  # type: ignore[import-not-found]  # `signal` in C: importing the
 import os
 import sys
 
+# mpiexec tells each of several processes its rank: the first of them says it.
+FOLLOWS = {os.environ.get(name, "0") for name in ("PMI_RANK", "PMIX_RANK")} != {"0"}
+
 
 def end_at_once(number: int, frame: object) -> None:
     """End the program in one line.  An exception could get lost in C code that is imported."""
     try:
-        os.write(2, b"\rstopped\n" if os.isatty(2) else b"stopped\n")  # over the ^C
+        if not FOLLOWS:
+            os.write(2, b"\rstopped\n" if os.isatty(2) else b"stopped\n")  # over the ^C
     finally:  # also where stderr is closed, or full
         os._exit(130)  # what a shell reports of a program that Ctrl-C ended
 

@@ -1,9 +1,12 @@
 """What concerns all processes of one mpiexec before start(), or without it: one line of one."""
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from mpi.launching import ROOT, launch
+from mpi.launching import ROOT, Started, launch
 
 REPORTS = """
     import sys
@@ -77,3 +80,37 @@ def test_a_wrong_option_is_told_once(options, said):
     assert line.endswith(said)
     assert len(lines) == 1 or (len(lines) == 2 and "no MNIST" in lines[0])
     assert (run.status, run.out, run.left) == (2, "", [])
+
+
+def test_ctrl_c_before_start_is_told_once():
+    program = """
+        import time
+        from nn import training
+
+        def main():
+            print("here", flush=True)
+            time.sleep(60)
+
+        raise SystemExit(training.run(main))
+    """
+    with Started(program, 3) as run:
+        run.until("here\nhere\nhere")
+        run.process.send_signal(signal.SIGINT)
+        found = run.end(30)
+    assert (found.err.count("stopped"), found.status, found.left) == (1, 130, [])
+
+
+@pytest.mark.parametrize(("rank", "said"), [("0", "stopped\n"), ("2", "")])
+def test_ctrl_c_while_an_example_imports_is_told_once(rank, said):
+    program = (
+        "import sys; sys.argv = ['examples/a.py']; sys.path.insert(0, 'examples'); "
+        "import os, _interrupts; os.kill(os.getpid(), 2)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env={"PMI_RANK": rank},
+        capture_output=True,
+        text=True,
+    )
+    assert (run.returncode, run.stdout, run.stderr) == (130, "", said)
