@@ -86,8 +86,7 @@ def main() -> int:
         target=(None, f"exit status 1 below this accuracy ({TARGET} on MNIST)"),
     )  # fmt: skip
     if args.distributed or args.chunks:
-        with training.about("--distributed"):  # before anything that could end one process alone
-            nn.distributed.start()
+        nn.distributed.start()  # before all that could end one process alone
     name, (X, Y, images, Y_test) = mnist_or_digits(args.data)
     lr, target = (LR, TARGET) if name == "MNIST" else (DIGITS_LR, 0.0)
     lr = lr if args.lr is None else args.lr

@@ -137,8 +137,6 @@ def main() -> int:
     )  # fmt: skip
     if not args.distributed:
         return vote(args, args.train) or 0
-    with training.about("--distributed"):
-        nn.distributed.start()
     args.out, names = args.out or "runs/record", [*(args.train or "abc"[: args.members])]
     nn.distributed.sweep(partial(vote, args), {"train": names}, out=args.out,
                          resume=args.resume, quiet=args.quiet)  # fmt: skip

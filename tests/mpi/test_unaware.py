@@ -61,7 +61,7 @@ def test_examples_say_in_one_line_that_mpi_is_missing(name, tmp_path):
     path = {"PYTHONPATH": f"{tmp_path}:{ROOT}"}
     run = launch(ROOT / "examples" / name, 3, "--distributed", environment=path)
     (line,) = run.err.splitlines()
-    assert line.startswith("--distributed: nn.distributed: several processes need mpi4py and MPI")
+    assert line.startswith("nn.distributed: several processes need mpi4py and MPI")
     assert (run.status, run.out, run.left) == (2, "", [])
 
 
