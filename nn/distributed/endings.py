@@ -13,8 +13,8 @@ does.  The others end at once, mostly by mpiexec.
 Before `start` has returned, `arrivals` tells of a process that ends, and mpiexec of one that is
 killed.
 
-What is not ours: mpiexec of MPICH may make its own exit status 0 if a process calls os._exit(0);
-and if a machine is gone, all processes end, but mpiexec may wait for its own connection to it.
+What is not ours: if a machine is gone, all processes end, but mpiexec may wait for its own
+connection to it.
 """
 
 import errno
@@ -30,7 +30,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from inspect import currentframe
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -78,6 +78,11 @@ class Endings:
         """Connect to the watcher: `mine` if it is on this machine.  Whether that succeeded."""
         places = ["127.0.0.1"] if mine else found["addresses"]
         message = {"token": found["token"], "rank": self.rank}
+        if mine and found["holder"]:
+            with suppress(KeyError, ValueError, OSError), unix_socket() as stream:
+                stream.settimeout(TO_CONNECT)
+                stream.connect(found["holder"].encode())
+                socket.send_fds(stream, [json.dumps(message).encode()], [int(os.environ["PMI_FD"])])
         self.connection = first_to_answer(places, found["port"], message)
         return self.connection is not None
 
@@ -243,13 +248,20 @@ def started_watcher(
         else:
             listener = socket.create_server(("", 0), backlog=len(hosts))
         token = secrets.token_hex(16)
-        given = {"hosts": [*hosts], "processes": local, "token": token}
-        with listener:
+        given: dict[str, Any] = {"hosts": [*hosts], "processes": local, "token": token}
+        with listener, unix_socket() if sys.platform == "linux" else nullcontext() as holder:
+            inherited = [listener.fileno()]
+            name = ""
+            if holder is not None:
+                holder.bind("")  # to a name that the kernel chooses
+                name = holder.getsockname().decode()
+                inherited.append(holder.fileno())
+                given["holder"] = holder.fileno()
             watcher = subprocess.Popen(
                 [sys.executable, "-I", "-S", str(Path(__file__).with_name("watcher.py"))],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
-                pass_fds=[listener.fileno()],
+                pass_fds=inherited,
                 start_new_session=True,
             )
             assert watcher.stdin
@@ -260,7 +272,13 @@ def started_watcher(
     except OSError:
         return None
     watcher.returncode = 0  # nobody waits for it: it ends after this process
-    return {"token": token, "port": port, "addresses": [] if alone else addresses()}
+    reached = [] if alone else addresses()
+    return {"token": token, "port": port, "addresses": reached, "holder": name}
+
+
+def unix_socket() -> socket.socket:
+    """For file descriptors, in single messages."""
+    return socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 
 
 def first_to_answer(places: Sequence[str], port: int, message: dict[str, Any]) -> Connection | None:

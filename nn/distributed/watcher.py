@@ -16,6 +16,8 @@ a connection takes.  Messages are JSON, one to a line:
     {"said": true}: why all end               {"end": true}
     {"bye": true}
     {"stop": true}: not all can connect
+
+On Linux, those on this machine send the first one before in a datagram too, with PMI_FD.
 """
 
 import hmac
@@ -44,6 +46,7 @@ TO_PRINT = 3.0  # for a process that fails to print its traceback
 TO_FORWARD = 0.1  # for mpiexec to forward what a process printed, before the line
 TO_LOSE = 1.0  # after what may follow from the end of another process, to learn of that
 TO_STATE = 0.3  # until the kernel knows how a process ended: when mpiexec has asked
+WITHOUT = "ended without a goodbye, with status"
 TO_END = 5.0  # after the line, for all to end; the watcher ends then at the latest
 
 
@@ -55,6 +58,7 @@ class Member:
         self.connection: Connection | None = None
         self.number = 0  # of the process, if it is on this machine
         self.process: int | None = None  # and its pidfd
+        self.held: int | None = None  # by which mpiexec would see its end
         self.connected = self.left = False
 
 
@@ -166,6 +170,20 @@ class Watcher:
             self.strangers.append(connection)
             if len(self.strangers) > STRANGERS:
                 self.leave(self.strangers[0])
+
+    def hold(self, holder: socket.socket) -> None:
+        """Processes give what mpiexec of MPICH sees their ends by, before they connect.
+
+        It makes the status of the first that ends its own, and that may be 0.
+        """
+        with suppress(BlockingIOError):
+            while True:
+                message, given, *_ = socket.recv_fds(holder, FIRST, 1)
+                with suppress(Exception):  # a stranger may send anything
+                    if member := self.member(json.loads(message)):
+                        member.held = given.pop()
+                for each in given:
+                    os.close(each)
 
     def leave(self, stranger: Connection) -> None:
         """Close the connection of somebody who is no process, or not known as one."""
@@ -279,13 +297,17 @@ class Watcher:
 
     def died(self, member: Member, lost: str = "") -> None:
         """A process has gone; if it did not say goodbye, that is why all end."""
-        if member.left:
-            return
-        member.left = True
-        if self.failing and self.failing[0] is member:
+        first, member.left = not member.left, True
+        if first and self.failing and self.failing[0] is member:
             self.say_failing()
-        elif not self.said and not self.failing:
-            self.say(f"{member.name} {lost or how_it_died(member)}")
+        elif first and not self.said and not self.failing:
+            how = lost or how_it_died(member)
+            self.say(f"{member.name} {how}")
+            if how == f"{WITHOUT} 0":  # mpiexec sees it when this program ends, after the others
+                member.held = None
+        if member.held is not None:
+            os.close(member.held)
+            member.held = None
 
     def say(self, line: str) -> None:
         """Print the line, and have all processes end."""
@@ -312,7 +334,7 @@ def how_it_died(member: Member) -> str:
         return "died: it was killed, or crashed"
     code = os.waitstatus_to_exitcode(int(status))
     if code >= 0:
-        return f"ended without a goodbye, with status {code}"
+        return f"{WITHOUT} {code}"
     try:
         name = signal.Signals(-code).name
     except ValueError:
@@ -361,7 +383,12 @@ def main() -> None:
         if hasattr(os, "pidfd_open"):
             with suppress(OSError):
                 members[int(rank)].process = os.pidfd_open(process)
-    Watcher(socket.socket(fileno=given["listener"]), members, given["token"]).watch()
+    watcher = Watcher(socket.socket(fileno=given["listener"]), members, given["token"])
+    if "holder" in given:
+        holder = socket.socket(fileno=given["holder"])
+        holder.setblocking(False)
+        watcher.selector.register(holder, selectors.EVENT_READ, lambda: watcher.hold(holder))
+    watcher.watch()
 
 
 if __name__ == "__main__":

@@ -95,7 +95,7 @@ def test_several_processes_need_mpi4py(monkeypatch):
 class Watched:
     """The watcher as a program, and what it says to processes that are threads of this one."""
 
-    def __init__(self, size: int, late: int = 0) -> None:
+    def __init__(self, size: int, late: int = 0, holder: socket.socket | None = None) -> None:
         """late: how many of these are not connected yet."""
         listener = socket.create_server(("127.0.0.1", 0))
         self.place = listener.getsockname()
@@ -103,11 +103,13 @@ class Watched:
             [sys.executable, "-I", "-S", watcher.__file__],
             stdin=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            pass_fds=[listener.fileno()],
+            pass_fds=[each.fileno() for each in (listener, holder) if each],
             text=True,
         )
         hosts = HOSTS[:size]
         given = {"hosts": hosts, "processes": {}, "token": "t", "listener": listener.fileno()}
+        if holder:
+            given["holder"] = holder.fileno()
         self.program.stdin.write(json.dumps(given) + "\n")
         self.program.stdin.close()
         self.program.stdin = None
@@ -152,6 +154,32 @@ def test_a_connection_that_closes_without_a_goodbye_is_a_death():
         watched.all[0].stream.close()
         line = "rank 2 of 3 on b died: it was killed, or crashed; all processes end"
         assert watched.end() == f"nn.distributed: {line}\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no unnamed sockets here")
+def test_what_mpiexec_sees_an_end_by_is_held_until_then():
+    """And what strangers give is not held."""
+    read, write = os.pipe()
+    with endings.unix_socket() as holder, endings.unix_socket() as stream:
+        holder.bind("")
+        with Watched(2, late=1, holder=holder) as watched:
+            stream.connect(holder.getsockname())
+            for token in ("u", "t"):
+                message = json.dumps({"rank": 1, "token": token}).encode()
+                socket.send_fds(stream, [message], [write])
+            os.close(write)
+            watched.all.append(watched.connected(rank=1, token="t"))
+            assert watched.all[1].receive() == [{"welcome": True}]
+            os.set_blocking(read, False)
+            with pytest.raises(BlockingIOError):  # somebody has the other end
+                os.read(read, 1)
+            os.set_blocking(read, True)
+            watched.all[1].stream.close()
+            assert os.read(read, 1) == b""
+            assert watched.all[0].receive() == [{"end": True}]
+            watched.all[0].stream.close()
+            assert watched.end().startswith("nn.distributed: rank 1 of 2 on a died: ")
+    os.close(read)
 
 
 def test_the_first_that_fails_may_print_and_the_line_follows():
