@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
-from tinygrad_lite import Tensor
+from tinygrad_lite import Tensor, TrainingWarning, warn
 
 from .._processes import Batch, Fact, Part, checksum, current
 from ..data.parts import cut, described
@@ -71,6 +71,7 @@ class OrderedGradients(Gradients):
         # Of the batches that loops have at the moment: of several if one is in another's body.
         self.batches: WeakKeyDictionary[Batch, Accumulation] = WeakKeyDictionary()
         self.batch: Accumulation | None = None  # that of the pass that runs
+        self.stepped_in: ref[Batch] | None = None  # the batch of the last step
         self.whole = False  # whether the last pass was outside of such a loop
         self.processes.followers.add(self)
 
@@ -120,6 +121,7 @@ class OrderedGradients(Gradients):
         self._check_that_nothing_changes()
         if not self.midway:
             self._check_that_none_is_missing(part)
+            self._warn_of_steps(part)
         self.weight = part.weight
         if self.channels is not None and not self.midway:
             self.announce(part)
@@ -134,6 +136,8 @@ class OrderedGradients(Gradients):
                 " or parts(...); the last one was outside of it, with a whole batch: loop over the "
                 "loader that data_parallel returns"
             )
+        if (part := self.processes.part) is not None:
+            self.stepped_in = ref(part.batch)
 
     def _check_that_nothing_changes(self) -> None:
         """Raise if options or weights change between two parts of a batch, which is one step."""
@@ -165,6 +169,19 @@ class OrderedGradients(Gradients):
                 raise RuntimeError(
                     f"{self.name}: with chunks, expected a backward pass for each part of a batch; "
                     f"part {number} of {part.parts} had none"
+                )
+
+    def _warn_of_steps(self, part: Part) -> None:
+        """Warn if another optimiser has stepped in this batch, as it does in its last part only."""
+        for other in self.observer.exchanges:
+            if not isinstance(other, OrderedGradients) or other.stepped_in is None:
+                continue
+            if other.stepped_in() is part.batch and self.processes.leads:
+                warn(
+                    f"with chunks, {other.name} steps before a backward pass of {self.name}; a "
+                    "loss that depends on both would be of other weights in the last part, which "
+                    "depends on the number of processes: expected all passes before the first step",
+                    TrainingWarning,
                 )
 
     def agreed(self) -> int:

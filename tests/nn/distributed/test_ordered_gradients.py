@@ -4,6 +4,7 @@ import contextvars
 import gc
 import itertools
 import weakref
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -219,6 +220,29 @@ def test_a_captured_step_may_name_the_processes(chunks):
         assert sum(plan.used for plan in step.plans) >= (24 if chunks else 5)
 
     with entered(Processes()):
+        contextvars.copy_context().run(work)
+    gc.collect()
+
+
+@pytest.mark.parametrize("between", [False, True])
+def test_a_step_before_the_pass_of_another_optimiser_is_warned_of(between):
+    def work():
+        layers = [nn.Linear(3, 1, dtype=np.float64) for _ in range(2)]
+        each = [nn.optim.SGD(layer.parameters(), lr=0.1) for layer in layers]
+        for sgd in each:
+            distributed.DistributedOptimizer(sgd, chunks=2)
+        for x in distributed.shard(DataLoader(X, batch_size=8)):
+            layers[0](x).square().mean().backward()
+            if between:
+                each[0].step()
+            (layers[1](x) - layers[0](x).detach()).square().mean().backward()
+            for sgd in each[between:]:
+                sgd.step()
+            for sgd in each:
+                sgd.zero_grad()
+
+    said = r"SGD \(optimiser 1 of 2\) steps before a backward pass of SGD \(optimiser 2 of 2\)"
+    with entered(Given()), pytest.warns(TrainingWarning, match=said) if between else nullcontext():
         contextvars.copy_context().run(work)
     gc.collect()
 
