@@ -338,7 +338,10 @@ class Announcement:
     def __init__(self, processes: MPIProcesses, what: str, value: int, facts: Facts) -> None:
         self.processes, self.what, self.value, self.facts = processes, what, value, facts
         self.number, self.complete = processes.number, False
-        given = (zlib.crc32(_bytes(what)), value)
+        given = (
+            zlib.crc32(what.encode(errors="backslashreplace")),
+            value,
+        )  # also of odd file names
         self.given = np.array([*given, *(-each for each in given), processes.asks_to_stop])
         self.most = np.empty_like(self.given)  # the largest, and minus the smallest
         self.request = processes.announcements.Iallreduce(self.given, self.most, processes.mpi.MAX)
@@ -359,11 +362,6 @@ class Announcement:
     def wait(self) -> None:
         """Wait until all processes have come to the same."""
         self.processes.wait_until(self.test)
-
-
-def _bytes(what: str) -> bytes:
-    """A text that may have the name of a file in it, and this any bytes."""
-    return what.encode("utf-8", "backslashreplace")
 
 
 def wait_for(request: "MPI.Request") -> None:

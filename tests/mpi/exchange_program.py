@@ -19,6 +19,9 @@ processes = distributed.start()
 rank, size = processes.rank, processes.size
 
 
+processes.agree("the file \udcff")  # whose name is no text
+
+
 def leaf(*shape, dtype=np.float64, seed=0):
     values = np.random.default_rng((seed, *shape)).standard_normal(shape)
     return Tensor(values.astype(dtype), requires_grad=True)
