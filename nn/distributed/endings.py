@@ -354,6 +354,11 @@ def disagreement(hosts: Sequence[str], doing: Sequence[Doing]) -> str:
     return f"{where}{', '.join(found)}: expected the same of all{fix and '; '}{fix}"
 
 
+def doing_here(what: str, value: int, facts: Iterable[Fact]) -> bytes:
+    """What this process is doing, as JSON."""
+    return json.dumps(Doing(what, value, [*facts], line_of_program())).encode()
+
+
 def line_of_program() -> str:
     """The line of the program that led here, ' (train.py:12)'; nothing when it has ended."""
     frame: FrameType | None = currentframe()

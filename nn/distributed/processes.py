@@ -39,15 +39,7 @@ from ..training._leading import shared
 from ..training._output import complain
 from .addresses import machine
 from .arrivals import all_here
-from .endings import (
-    Doing,
-    Endings,
-    disagreement,
-    line_of_program,
-    named,
-    reason_of,
-    started_watcher,
-)
+from .endings import Doing, Endings, disagreement, doing_here, named, reason_of, started_watcher
 from .unfinished import Unfinished
 from .watcher import PREFIX
 
@@ -262,7 +254,7 @@ class MPIProcesses(Processes):
         if isinstance(error, Exception):  # this exchange is in a `finally`: that hides the reason
             self.endings.usual_hook(type(error), error, error.__traceback__)
             what += f" (while handling {type(error).__name__})"
-        mine = json.dumps(Doing(what, value, [*facts()], line_of_program())).encode()
+        mine = doing_here(what, value, facts())
         found = self._gathered(self.disagreements, mine, wait_for)
         if self.leads:
             self.endings.say(disagreement(self.hosts, [Doing(*json.loads(x)) for x in found]))
