@@ -330,10 +330,7 @@ class Announcement:
     def __init__(self, processes: MPIProcesses, what: str, value: int, facts: Facts) -> None:
         self.processes, self.what, self.value, self.facts = processes, what, value, facts
         self.number, self.complete = processes.number, False
-        given = (
-            zlib.crc32(what.encode(errors="backslashreplace")),
-            value,
-        )  # also of odd file names
+        given = zlib.crc32(what.encode(errors="backslashreplace")), value
         self.given = np.array([*given, *(-each for each in given), processes.asks_to_stop])
         self.most = np.empty_like(self.given)  # the largest, and minus the smallest
         self.request = processes.announcements.Iallreduce(self.given, self.most, processes.mpi.MAX)
@@ -381,10 +378,8 @@ def _imported() -> Any:
     try:
         mpi4py = import_module("mpi4py")
         if "mpi4py.MPI" not in sys.modules:
-            # One thread at a time calls MPI, whichever it is.
-            mpi4py.rc.thread_level = "serialized"
-            # mpi4py would end MPI in a forked child too, and others would wait for ever.
-            mpi4py.rc.finalize = False
+            mpi4py.rc.thread_level = "serialized"  # one thread at a time calls MPI, whichever
+            mpi4py.rc.finalize = False  # it would end MPI in a forked child too, and others wait
             atexit.register(_finalize, os.getpid())
         return import_module("mpi4py.MPI")
     except (ImportError, RuntimeError) as error:  # the latter if there is no library of MPI
