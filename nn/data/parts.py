@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tinygrad_lite import generator
 
-from .._processes import Batch, Fact, Part, Processes, current
+from .._processes import Batch, Fact, Part, Processes, checksum, current
 
 # The parts that loop bodies have at the moment; the last one is `current().part`.
 _served: "list[Serving]" = []
@@ -118,9 +118,27 @@ def cut_alike(one: Part, other: Part) -> bool:
     return one.parts == other.parts and (one.total == other.total or divides)
 
 
-def described(name: str, arrays: Iterable[NDArray[Any]], fix: str) -> list[Fact]:
-    """What must be the same of arrays in all processes: the forms of all, then their sums."""
+def facts_of(
+    name: str, arrays: Iterable[NDArray[Any]], fix: str, *before_values: Fact
+) -> Iterator[Fact]:
+    """What must be the same of arrays in all processes: the forms of all, then their values.
+
+    before_values: facts that come between both, such as what the values follow from.
+    """
     arrays = [*arrays]
-    found = [Fact(f"{name} {n} as {x.dtype} {x.shape}", fix) for n, x in enumerate(arrays)]
-    sums = [f"{x.sum():.9g}" if x.dtype.kind in "biuf" else "" for x in arrays]
-    return found + [Fact(f"{name} {n} with the sum {x}", fix) for n, x in enumerate(sums)]
+    for number, array in enumerate(arrays):
+        yield Fact(f"{name} {number} as {array.dtype} {array.shape}", fix)
+    yield from before_values
+    for number, array in enumerate(arrays):
+        yield Fact(f"{name} {number} with the sum {_sum(array)}", fix)
+    for number, array in enumerate(arrays):
+        has = f"{name} {number} in another order, with the checksum {checksum([array])}"
+        yield Fact(has, f"{fix}; the sums are equal, so look for the same values in another order")
+
+
+def _sum(array: NDArray[Any]) -> str:
+    """In float64 for floats: float16 ends at 65504."""
+    if array.dtype.kind not in "biuf":
+        return ""
+    with np.errstate(all="ignore"):
+        return f"{array.sum(dtype=np.float64 if array.dtype.kind == 'f' else None):.9g}"

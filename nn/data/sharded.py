@@ -14,7 +14,7 @@ from .dataset import TensorDataset, without_subsets
 from .epochs import Epoch
 from .fetching import Task
 from .loader import DataLoader
-from .parts import described, parts_of, seeds_of, served
+from .parts import facts_of, parts_of, seeds_of, served
 from .seeding import batch_entropy
 
 SAMPLED = 16  # rows of an epoch that must be the same in all processes, if the data are arrays
@@ -64,7 +64,7 @@ class ShardedLoader(DataLoader):
         yield Fact(f"an order of the rows that begins with {first}", order)
         yield Fact(f"another order, with the checksum {checksum([epoch.order])}", order)
         yield Fact(f"draws that follow from {entropy[0]}", order)
-        yield from described("the first rows of array", self._sample(epoch), data)
+        yield from facts_of("the first rows of array", self._sample(epoch), data)
 
     def _sample(self, epoch: Epoch) -> list[NDArray[Any]]:
         """A few rows of arrays, by which processes notice that they have other data."""

@@ -10,7 +10,7 @@ import numpy as np
 from tinygrad_lite import Tensor, TrainingWarning, warn
 
 from .._processes import Fact, Part, Processes, checksum, current
-from ..data.parts import beside, cut_alike, described
+from ..data.parts import beside, cut_alike, facts_of
 from ..optim import Optimizer
 from .buckets import Array, Bucket, buckets_of
 from .comparing import are_due, changed, compare, options_of
@@ -113,7 +113,7 @@ class Gradients:
                 f"a new list of the parameters of {self.name}, some of which were frozen, added or "
                 "cast",
                 checksum(arrays),
-                lambda: described("parameter", arrays, "change them alike in all processes"),
+                lambda: facts_of("parameter", arrays, "change them alike in all processes"),
             )
 
     # A backward pass

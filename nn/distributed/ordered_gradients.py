@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary, ref
 from tinygrad_lite import Tensor, TrainingWarning, warn
 
 from .._processes import Batch, Fact, Part, checksum, current
-from ..data.parts import cut, described
+from ..data.parts import cut, facts_of
 from ..optim import Optimizer
 from .buckets import Array, Bucket
 from .comparing import changed
@@ -192,7 +192,7 @@ class OrderedGradients(Gradients):
         """The same in words."""
         yield from super().facts()
         fix = "evaluate in model.eval(), or in all processes alike"
-        yield from described("running statistics", self._statistics(), fix)
+        yield from facts_of("running statistics", self._statistics(), fix)
 
     def _statistics(self) -> list[Array]:
         return [] if self.batch is None else self.batch.statistics.before

@@ -11,7 +11,7 @@ from tinygrad_lite import Tensor, arguments, generator
 
 from .._processes import Fact, Processes, checksum, current
 from ..data import DataLoader
-from ..data.parts import described, parts_of, seeds_of, served
+from ..data.parts import facts_of, parts_of, seeds_of, served
 from ..data.sharded import ShardedLoader
 
 # How often `parts` was called: equally often in all processes.
@@ -123,15 +123,14 @@ def _compare(arrays: tuple[Any, ...], entropy: Any, number: int, processes: Proc
     contents = [array.data if isinstance(array, Tensor) else array for array in arrays]
     forms = ", ".join(f"{each.dtype} {each.shape}" for each in contents)
 
-    def facts() -> list[Fact]:
+    def facts() -> Iterator[Fact]:
         drawn = "let all draw from Tensor's generator equally often, or from one of their own"
         fix = (
             "let all have the same whole batch, by Tensor's generator or one of the same seed; "
             "parts divides it"
         )
-        found = described("array", contents, fix)
-        found.insert(len(contents), Fact(f"draws that follow from {entropy[0]}", drawn))
-        return found
+        draws = Fact(f"draws that follow from {entropy[0]}", drawn)
+        return facts_of("array", contents, fix, draws)
 
     value = checksum(contents, checksum([entropy], zlib.crc32(forms.encode())))
     processes.agree(f"batch {number} of nn.distributed.parts", value, facts)

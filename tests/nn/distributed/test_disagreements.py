@@ -25,6 +25,7 @@ BATCH = (
     "let all have the same whole batch, by Tensor's generator or one of the same seed; parts "
     "divides it"
 )
+SAME_SUMS = "the sums are equal, so look for the same values in another order"
 
 
 def said(work):
@@ -42,7 +43,7 @@ def said(work):
 
 
 def crc(order):
-    return zlib.crc32(struct.pack("24q", *order))
+    return zlib.crc32(struct.pack(f"{len(order)}q", *order))
 
 
 def begun(*arrays, draws=0, **options):
@@ -74,6 +75,19 @@ def begun(*arrays, draws=0, **options):
             lambda: begun(X, np.arange(24) + 1),
             "the first rows of array 1 with the sum 28, rank 1 on here has the first rows of array "
             f"1 with the sum 36: * {DATA}",
+        ),
+        (
+            lambda: begun(X, np.arange(24)),
+            lambda: begun(X, np.arange(24) ^ 1),  # labels of the same counts
+            "the first rows of array 1 in another order, with the checksum "
+            f"{crc(range(8))}, rank 1 on here has the first rows of array 1 in another order, with "
+            f"the checksum {crc([1, 0, 3, 2, 5, 4, 7, 6])}: * {DATA}; {SAME_SUMS}",
+        ),
+        (
+            lambda: begun(np.full((24, 3), 60_000, np.float16)),
+            lambda: begun(np.full((24, 3), 30_000, np.float16)),
+            "the first rows of array 0 with the sum 1440000, rank 1 on here has the first rows "
+            f"of array 0 with the sum 720000: * {DATA}",
         ),
         (
             lambda: begun(X),
