@@ -24,12 +24,17 @@ def naming(what: object) -> Iterator[None]:
 
 
 def all_of(checks: Iterable[tuple[str, Callable[[], None]]]) -> None:
-    """Run each of these named checks, also after others have failed; all that fail are named."""
+    """Run each of these named checks, also after others have failed; all that fail are named.
+
+    A check that skips fails: the whole test would count as skipped.
+    """
     errors: list[BaseException] = []
     for name, check in checks:
         try:
             with naming(name):
                 check()
+        except pytest.skip.Exception as skipped:  # would hide the errors of the others
+            errors.append(AssertionError(f"with {name}: expected no skip; got {skipped}"))
         except (Exception, pytest.fail.Exception) as error:
             errors.append(error)
     if len(errors) == 1:
@@ -49,6 +54,7 @@ def each(**choices: Iterable[Any]) -> Callable[[Callable[..., None]], Callable[.
         (", ".join(name for name, _ in chosen), [value for _, value in chosen])
         for chosen in product(*names)
     ]
+    assert combinations, f"{', '.join(choices)}: nothing would be checked"
 
     def test_of(check: Callable[..., None]) -> Callable[..., None]:
         @wraps(check)
@@ -82,6 +88,7 @@ def every(
     A check that takes no `variant` is run once for each row, any other with all shapes of the row.
     """
     combinations = [*product(*choices.values())]  # for all rows, also if a choice is an iterator
+    assert combinations, f"{', '.join(choices)}: nothing would be checked"
     groups: dict[str, list[Any]] = {}
     for row in rows:
         assert row.shapes, f"{row.name}: nothing would be checked"

@@ -80,6 +80,25 @@ def test_all_that_fail_are_named_and_the_others_still_run():
     ]
 
 
+@pytest.mark.parametrize("choices", [{"dtype": []}, {"dtype": [int], "value": []}])
+def test_no_combination_is_an_error(choices):
+    said = f"^{', '.join(choices)}: nothing would be checked"
+    with pytest.raises(AssertionError, match=said):
+        each(**choices)
+    with pytest.raises(AssertionError, match=said):
+        every([row("exp", "()")], lambda row: row.name, **choices)
+
+
+def test_a_skip_hides_no_error():
+    def skipped():
+        pytest.skip("no such dtype")
+
+    with pytest.raises(BaseExceptionGroup, match="2 checks failed") as caught:
+        all_of([("first", [].pop), ("second", skipped), ("third", int)])
+    assert isinstance(caught.value.exceptions[0], IndexError)
+    assert str(caught.value.exceptions[1]) == "with second: expected no skip; got no such dtype"
+
+
 def test_ctrl_c_ends_all():
     def interrupted():
         raise KeyboardInterrupt
