@@ -1,10 +1,18 @@
-"""Under which addresses other machines may reach this one."""
+"""Under which addresses other machines may reach this one, and which of them answers."""
 
 import platform
+import selectors
 import socket
 import struct
+import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
+
+from .watcher import Connection
+
+TO_CONNECT = 10.0  # seconds
 
 
 def machine() -> str:
@@ -29,6 +37,46 @@ def addresses() -> list[str]:
     for address in [*_of_interfaces(), *_global()]:
         found[address] = None
     return [each for each in found if not each.startswith(("127.", "fe80:")) and each != "::1"]
+
+
+def first_to_answer(places: Sequence[str], port: int, message: dict[str, Any]) -> Connection | None:
+    """Connect to all these addresses at once, and keep the connection that is welcomed first."""
+    selector = selectors.DefaultSelector()
+    for place in places:
+        family = socket.AF_INET6 if ":" in place else socket.AF_INET
+        with suppress(OSError):  # this machine has no IPv6
+            stream = socket.socket(family, socket.SOCK_STREAM)
+            stream.setblocking(False)
+            try:
+                stream.connect_ex((place, port))
+            except OSError:
+                stream.close()
+            else:
+                selector.register(stream, selectors.EVENT_WRITE, Connection(stream))
+    found: Connection | None = None
+    until = time.monotonic() + TO_CONNECT
+    while found is None and selector.get_map() and time.monotonic() < until:
+        for key, events in selector.select(until - time.monotonic()):
+            connection: Connection = key.data
+            if events & selectors.EVENT_WRITE:
+                selector.modify(key.fileobj, selectors.EVENT_READ, connection)
+                if not connection.stream.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                    connection.send(**message)
+                    continue
+            with suppress(OSError, ValueError):
+                messages = connection.receive()
+                if messages == []:
+                    continue
+                if messages and messages[0] == {"welcome": True}:
+                    found = connection
+                    break
+            selector.unregister(connection.stream)
+            connection.stream.close()
+    for key in [*selector.get_map().values()]:
+        if key.data is not found:
+            key.data.stream.close()
+    selector.close()
+    return found
 
 
 def _of_interfaces() -> list[str]:

@@ -14,7 +14,9 @@ Before `start` has returned, `arrivals` tells of a process that ends, and mpiexe
 killed.
 
 What is not ours: if a machine is gone, all processes end, but mpiexec may wait for its own
-connection to it.
+connection to it.  After an os._exit(0) on another machine than that of rank 0, or where the system
+is not Linux, the status of mpiexec itself may be 0.  And before `start` has returned, processes see
+only those of their own machine: for one that ends on another one, they wait.
 """
 
 import errno
@@ -22,13 +24,12 @@ import json
 import os
 import queue
 import secrets
-import selectors
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext, suppress
 from inspect import currentframe
@@ -41,10 +42,9 @@ from tinygrad_lite import files
 from .._processes import Fact
 from ..training._output import complain
 from ..training.interrupts import Stopped
-from .addresses import addresses
+from .addresses import TO_CONNECT, addresses, first_to_answer
 from .watcher import PREFIX, Connection
 
-TO_CONNECT = 10.0  # seconds
 TO_BE_GRANTED = 5.0  # for an answer of the watcher
 MOST = 1000  # characters of a reason
 TO_CLEAN_UP = 1.0  # before a process is ended whatever it does
@@ -78,11 +78,11 @@ class Endings:
         """Connect to the watcher: `mine` if it is on this machine.  Whether that succeeded."""
         places = ["127.0.0.1"] if mine else found["addresses"]
         message = {"token": found["token"], "rank": self.rank}
-        if mine and found["holder"]:
-            with suppress(KeyError, ValueError, OSError), unix_socket() as stream:
+        if mine and found["holder"] and (number := to_mpiexec()) is not None:
+            with suppress(OSError), unix_socket() as stream:
                 stream.settimeout(TO_CONNECT)
                 stream.connect(found["holder"].encode())
-                socket.send_fds(stream, [json.dumps(message).encode()], [int(os.environ["PMI_FD"])])
+                socket.send_fds(stream, [json.dumps(message).encode()], [number])
         self.connection = first_to_answer(places, found["port"], message)
         return self.connection is not None
 
@@ -131,8 +131,9 @@ class Endings:
         if self.connection:
             self.connection.stream.close()
             self.connection = None
-        with suppress(KeyError, ValueError, OSError):  # by which mpiexec of MPICH sees a death
-            os.close(int(os.environ["PMI_FD"]))
+        if (number := to_mpiexec()) is not None:
+            os.close(number)
+        os.environ.pop("PMI_FD", None)  # in a child of this one, the number may be another file's
 
     def end_soon(self) -> None:
         """End this process in a moment, whatever it does until then."""
@@ -276,49 +277,18 @@ def started_watcher(
     return {"token": token, "port": port, "addresses": reached, "holder": name}
 
 
+def to_mpiexec() -> int | None:
+    """The socket PMI_FD, by which mpiexec of MPICH sees an end; None if there is none."""
+    with suppress(KeyError, ValueError, OSError):
+        number = int(os.environ["PMI_FD"])
+        if stat.S_ISSOCK(os.fstat(number).st_mode):  # the variable may be inherited, and it not
+            return number
+    return None
+
+
 def unix_socket() -> socket.socket:
     """For file descriptors, in single messages."""
     return socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-
-
-def first_to_answer(places: Sequence[str], port: int, message: dict[str, Any]) -> Connection | None:
-    """Connect to all these addresses at once, and keep the connection that is welcomed first."""
-    selector = selectors.DefaultSelector()
-    for place in places:
-        family = socket.AF_INET6 if ":" in place else socket.AF_INET
-        with suppress(OSError):  # this machine has no IPv6
-            stream = socket.socket(family, socket.SOCK_STREAM)
-            stream.setblocking(False)
-            try:
-                stream.connect_ex((place, port))
-            except OSError:
-                stream.close()
-            else:
-                selector.register(stream, selectors.EVENT_WRITE, Connection(stream))
-    found: Connection | None = None
-    until = time.monotonic() + TO_CONNECT
-    while found is None and selector.get_map() and time.monotonic() < until:
-        for key, events in selector.select(until - time.monotonic()):
-            connection: Connection = key.data
-            if events & selectors.EVENT_WRITE:
-                selector.modify(key.fileobj, selectors.EVENT_READ, connection)
-                if not connection.stream.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-                    connection.send(**message)
-                    continue
-            with suppress(OSError, ValueError):
-                messages = connection.receive()
-                if messages == []:
-                    continue
-                if messages and messages[0] == {"welcome": True}:
-                    found = connection
-                    break
-            selector.unregister(connection.stream)
-            connection.stream.close()
-    for key in [*selector.get_map().values()]:
-        if key.data is not found:
-            key.data.stream.close()
-    selector.close()
-    return found
 
 
 class Doing(NamedTuple):

@@ -15,7 +15,7 @@ import pytest
 import nn.distributed
 from nn._processes import RANKS, SIZES
 from nn.distributed import endings, watcher
-from nn.distributed.addresses import addresses, machine
+from nn.distributed.addresses import addresses, first_to_answer, machine
 
 HOSTS = ["a", "a", "b", "b"]
 
@@ -182,6 +182,32 @@ def test_what_mpiexec_sees_an_end_by_is_held_until_then():
     os.close(read)
 
 
+def test_a_child_closes_what_mpiexec_sees_an_end_by_and_its_child_closes_nothing(monkeypatch):
+    child = object.__new__(endings.Endings)
+    child.connection = None
+    end, other_end = socket.socketpair()
+    with other_end:
+        monkeypatch.setenv("PMI_FD", str(end.fileno()))
+        child.in_child()
+        assert other_end.recv(1) == b""
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(end.fileno())
+        number = end.detach()
+        os.dup2(other_end.fileno(), number)  # another socket gets the number
+        child.in_child()
+        os.close(number)
+
+
+def test_a_file_with_the_number_that_an_inherited_variable_names_is_left_alone(monkeypatch):
+    child = object.__new__(endings.Endings)
+    child.connection = None
+    read, write = os.pipe()
+    monkeypatch.setenv("PMI_FD", str(read))
+    child.in_child()
+    os.close(read)
+    os.close(write)
+
+
 def test_the_first_that_fails_may_print_and_the_line_follows():
     with Watched(3) as watched:
         watched.all[1].send(fails="ValueError: no")
@@ -283,12 +309,12 @@ def test_a_process_connects_to_the_address_that_answers():
         thread.start()
         port = listener.getsockname()[1]
         places = ["127.0.0.9", "::1", "127.0.0.1", "not an address"]
-        connection = endings.first_to_answer(places, port, {"token": "t"})
+        connection = first_to_answer(places, port, {"token": "t"})
         assert connection
         assert connection.stream.getpeername()[0] == "127.0.0.1"
         connection.stream.close()
         thread.join()
-    assert endings.first_to_answer(["127.0.0.1"], port, {}) is None
+    assert first_to_answer(["127.0.0.1"], port, {}) is None
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc here")
