@@ -4,8 +4,9 @@ import _signal  # type: ignore[import-not-found]  # `signal` in C: importing the
 import os
 import sys
 
-# mpiexec tells each of several processes its rank: the first of them says it.
-FOLLOWS = {os.environ.get(name, "0") for name in ("PMI_RANK", "PMIX_RANK")} != {"0"}
+# mpiexec and srun tell each of several processes its rank: the first of them says it.
+RANKS = ("PMI_RANK", "PMIX_RANK", "SLURM_PROCID")
+FOLLOWS = next((os.environ[name] for name in RANKS if name in os.environ), "0") != "0"
 
 
 def end_at_once(number: int, frame: object) -> None:

@@ -213,11 +213,14 @@ def is_launched() -> bool:
 
 def follows(names: tuple[str, ...] = RANKS) -> bool:
     """Whether a launcher says that this process is not the first; LOCAL_RANKS: on its machine."""
-    return {os.environ.get(name, "0") for name in names} != {"0"}
+    ranks = [os.environ[name] for name in names if name in os.environ]
+    if not ranks:  # srun without PMI; Slurm sets this in a batch script too, so it is none of RANKS
+        ranks = [os.environ.get("SLURM_PROCID", "0")]
+    return any(rank != "0" for rank in ranks)
 
 
-def unaware() -> int:
-    """How many processes a launcher started that train without each other, and do not say so."""
+def trainings_apart() -> int:
+    """How many trainings a launcher's processes make, each alone, without saying so: 1 if none."""
     return max(sizes(), default=1) if _current is alone else 1
 
 

@@ -24,7 +24,7 @@ from typing import Any, TextIO
 
 from tinygrad_lite import arguments, files
 
-from .._processes import current, follows, unaware
+from .._processes import current, follows, trainings_apart
 from ._leading import is_shared, is_told
 from ._output import FULL, UNUSABLE, accuse, discard, is_terminal, remark
 
@@ -74,7 +74,7 @@ def run(main: Callable[[], int | None]) -> int:
         return UNUSABLE
     except KeyboardInterrupt as stop:
         say = remark if isinstance(stop, Stopped) else accuse  # after the same step, or at once
-        if unaware() == 1 or not follows():  # mpiexec passes Ctrl-C on to all
+        if trainings_apart() == 1 or not follows():  # mpiexec passes Ctrl-C on to all
             say("\rstopped" if is_terminal(sys.stderr) else "stopped")  # over the ^C
         return stop.status if isinstance(stop, Stopped) else STOPPED
     except BrokenPipeError:

@@ -131,7 +131,7 @@ class Report:
         self.where = None if out is None else Path(out)
         self.folder: Folder | None = None
         self.metrics = Metrics()
-        check_launched(self.where)
+        check_launched()
         by_leading("the beginning of a Report", lambda: self._open(kept, tensorboard))
         self.records_folder = None if self.folder is None else self.folder.path
         self.progress = self._new_progress()

@@ -39,14 +39,36 @@ def test_each_trains_alone_and_one_says_so():
     assert (run.status, run.left) == (0, [])
 
 
-def test_none_writes_into_a_folder_of_all(tmp_path):
-    (tmp_path / "metrics.jsonl").write_text("kept")
-    run = launch(REPORTS, 3, "", tmp_path)
-    (line,) = run.err.splitlines()
-    assert line.startswith(f"--out {tmp_path}: mpiexec or srun started 3 processes that would all")
+def test_one_at_most_writes_into_a_folder_of_all(tmp_path):
+    program = """
+        import sys, time
+        from nn import training
+
+        with training.Report(epochs=1, steps=1, rows=1, out=sys.argv[1], kept=()):
+            print("writes", flush=True)
+            time.sleep(5)
+    """
+    run = launch(program, 3, tmp_path)
+    lines = run.err.splitlines()
+    assert f"--out {tmp_path}: another run is writing there" in lines
+    assert run.out.splitlines().count("writes") <= 1
     assert (run.status, run.left) == (2, [])
-    assert [each.name for each in tmp_path.iterdir()] == ["metrics.jsonl"]
-    assert (tmp_path / "metrics.jsonl").read_text() == "kept"
+
+
+def test_each_may_have_a_folder_of_its_own(tmp_path):
+    program = """
+        import os, sys
+        from nn import training
+
+        out = f"{sys.argv[1]}/{os.environ['PMI_RANK']}"
+        with training.Report(epochs=1, steps=1, rows=1, out=out, kept=()) as report:
+            report.step(1)
+            report.epoch()
+    """
+    run = launch(program, 3, tmp_path)
+    assert run.err.count("each trains alone") == len(run.err.splitlines()) == 1
+    assert (run.status, run.left) == (0, [])
+    assert sorted(each.parent.name for each in tmp_path.glob("*/metrics.jsonl")) == [*"012"]
 
 
 @pytest.mark.parametrize(("way", "ranks"), [("start", 2), ("alone", 2), ("sweep", 2), ("", 1)])
@@ -100,8 +122,16 @@ def test_ctrl_c_before_start_is_told_once():
     assert (found.err.count("stopped"), found.status, found.left) == (1, 130, [])
 
 
-@pytest.mark.parametrize(("rank", "said"), [("0", "stopped\n"), ("2", "")])
-def test_ctrl_c_while_an_example_imports_is_told_once(rank, said):
+@pytest.mark.parametrize(
+    ("ranks", "said"),
+    [
+        ({"PMI_RANK": "0"}, "stopped\n"),
+        ({"PMI_RANK": "2"}, ""),
+        ({"PMI_RANK": "0", "SLURM_PROCID": "1"}, "stopped\n"),
+        ({"SLURM_PROCID": "1"}, ""),  # srun without PMI
+    ],
+)
+def test_ctrl_c_while_an_example_imports_is_told_once(ranks, said):
     program = (
         "import sys; sys.argv = ['examples/a.py']; sys.path.insert(0, 'examples'); "
         "import os, _interrupts; os.kill(os.getpid(), 2)"
@@ -109,7 +139,7 @@ def test_ctrl_c_while_an_example_imports_is_told_once(rank, said):
     run = subprocess.run(
         [sys.executable, "-c", program],
         cwd=ROOT,
-        env={"PMI_RANK": rank},
+        env=ranks,
         capture_output=True,
         text=True,
     )

@@ -253,6 +253,7 @@ def test_it_works_without_docstrings():
 def test_one_process_alone_is_told_how_several_are_started(capsys, monkeypatch):
     for name in (*RANKS, *SIZES):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SLURM_PROCID", "0")  # in a batch script, without srun
     monkeypatch.setattr(sys, "argv", ["a.py"])
     parsed("--distributed", distributed=False)
     (line,) = capsys.readouterr().err.splitlines()
