@@ -7,7 +7,6 @@ A transfer does not block: `send` begins with a bucket, `progress` sees what has
 from functools import lru_cache
 from itertools import accumulate
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -36,7 +35,7 @@ class Channels:
 
 
 # All that were made, in the same order in all processes.
-_channels: "WeakKeyDictionary[MPIProcesses, list[Channels]]" = WeakKeyDictionary()
+_made: list[Channels] = []
 
 
 def channels_of(processes: MPIProcesses) -> Channels:
@@ -45,16 +44,15 @@ def channels_of(processes: MPIProcesses) -> Channels:
     MPI has about 2,000 communicators.  An optimiser is dropped at different moments in different
     processes, so here they see which channels none of them uses any more.
     """
-    made = _channels.setdefault(processes, [])
-    if made:
-        in_use = bytes(each.in_use for each in made)
+    if _made:
+        in_use = bytes(each.in_use for each in _made)
         given = processes.gather("the optimisers that there are", in_use)
-        for channels, uses in zip(made, zip(*given, strict=True), strict=True):
+        for channels, uses in zip(_made, zip(*given, strict=True), strict=True):
             if not any(uses):
                 channels.in_use = True
                 return channels
-    made.append(Channels(processes))
-    return made[-1]
+    _made.append(Channels(processes))
+    return _made[-1]
 
 
 class Transfer:
