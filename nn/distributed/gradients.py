@@ -44,7 +44,6 @@ class Gradients:
 
     def __init__(self, optimizer: Optimizer, layers: list[Any], bucket_bytes: int) -> None:
         self.optimizer, self.kind = weakref.ref(optimizer), type(optimizer).__name__
-        weakref.finalize(optimizer, self._end).atexit = False
         self.processes = current()
         self.number = _made[self.processes] = _made.get(self.processes, 0) + 1
         self.channels: Channels | None = None
@@ -61,6 +60,7 @@ class Gradients:
         self._lay_out([*reversed(optimizer.params)])
         self.observer = passes_here()
         self.observer.exchanges += (self,)
+        weakref.finalize(optimizer, self._end).atexit = False
 
     def _end(self) -> None:
         """The optimiser is gone: let its parameters and layers go too."""
@@ -136,8 +136,9 @@ class Gradients:
 
     def backward_ends(self) -> None:
         """Send the rest, of which no mean of another exchange may have taken the place."""
-        if self.running and current() is self.processes:
-            self.running, self.ending = False, True
+        self.ending = self.running and current() is self.processes
+        if self.ending:
+            self.running = False
             if self.announcement is not None:
                 self._compare()
             if self.sends():

@@ -4,7 +4,6 @@ import contextvars
 import gc
 import itertools
 import weakref
-from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -139,32 +138,6 @@ def test_a_loop_without_backward_passes_leaves_the_statistics_of_all_its_parts()
     assert found.num_batches_tracked.item() == 4
 
 
-def test_a_parameter_of_two_optimisers_has_the_same_gradient_in_both():
-    def work(chunks):
-        Tensor.manual_seed(0)
-        encoder, *heads = (nn.Linear(3, 3, dtype=np.float64) for _ in range(3))
-        each = [nn.optim.SGD([*encoder.parameters(), *head.parameters()], lr=0.1) for head in heads]
-        loader = batches()
-        if chunks:
-            for optimizer in each:
-                distributed.DistributedOptimizer(optimizer, chunks=chunks)
-            loader = distributed.shard(loader)
-        for x, _ in loader:
-            encoded = encoder(x).tanh()
-            (heads[0](encoded).square().mean() + heads[1](encoded).sin().mean()).backward()
-            for optimizer in each:
-                optimizer.step()
-            for optimizer in each:
-                optimizer.zero_grad()
-        return [one.data for layer in (encoder, *heads) for one in layer.parameters()]
-
-    with entered(Given()):
-        found = contextvars.copy_context().run(work, 4)
-    gc.collect()
-    for one, expected in zip(found, work(None), strict=True):
-        np.testing.assert_allclose(one, expected, rtol=1e-12)
-
-
 def test_weights_may_be_clipped_after_whole_batches():
     def body(model, sgd, shard):
         for x, y in shard(batches()):
@@ -220,29 +193,6 @@ def test_a_captured_step_may_name_the_processes(chunks):
         assert sum(plan.used for plan in step.plans) >= (24 if chunks else 5)
 
     with entered(Processes()):
-        contextvars.copy_context().run(work)
-    gc.collect()
-
-
-@pytest.mark.parametrize("between", [False, True])
-def test_a_step_before_the_pass_of_another_optimiser_is_warned_of(between):
-    def work():
-        layers = [nn.Linear(3, 1, dtype=np.float64) for _ in range(2)]
-        each = [nn.optim.SGD(layer.parameters(), lr=0.1) for layer in layers]
-        for sgd in each:
-            distributed.DistributedOptimizer(sgd, chunks=2)
-        for x in distributed.shard(DataLoader(X, batch_size=8)):
-            layers[0](x).square().mean().backward()
-            if between:
-                each[0].step()
-            (layers[1](x) - layers[0](x).detach()).square().mean().backward()
-            for sgd in each[between:]:
-                sgd.step()
-            for sgd in each:
-                sgd.zero_grad()
-
-    said = r"SGD \(optimiser 1 of 2\) steps before a backward pass of SGD \(optimiser 2 of 2\)"
-    with entered(Given()), pytest.warns(TrainingWarning, match=said) if between else nullcontext():
         contextvars.copy_context().run(work)
     gc.collect()
 
