@@ -5,6 +5,8 @@ from typing import Any
 
 from tinygrad_lite import arguments
 
+from ._output import remark
+
 LARGEST = 1 << 62  # a count in a state
 
 
@@ -19,12 +21,14 @@ def plain(name: str, value: Any) -> float:
     return float(arguments.number(value, f"Report: {name}"))
 
 
-def misses(score: float | None, target: float, lower_is_better: bool) -> str:
-    """In words, how a score misses its target; "" if it does not."""
+def judged(score: float | None, target: float, unit: str, lower_is_better: bool) -> bytes:
+    """The exit status in digits: 1, with a line about it, if the score misses its target."""
     if score is None or (score <= target if lower_is_better else score >= target):
-        return ""
+        return b"0"
     side = "above" if lower_is_better else "below"
-    return f"{side} the target of" if score == score else "not a number, where the target is"
+    missed = f"{side} the target of" if score == score else "not a number, where the target is"
+    remark(f"that is {missed} {target:g}{unit}, so the status is 1")
+    return b"1"
 
 
 def checked_state(state: Any) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from .._processes import current
 from ._folder import Folder
 from ._launched import check_launched
 from ._leading import by_leading
-from ._output import fail, remark, tell
-from ._report_state import checked_state, misses, plain
+from ._output import fail, tell
+from ._report_state import checked_state, judged, plain
 from ._shares import Shares
 from .command_line import about
 from .interrupts import Stop, Stopped
@@ -289,14 +289,8 @@ class Report:
             ended = max(map(int, found))
         if ended:
             return ended
-
-        def judge() -> bytes:
-            missed = misses(score, target, lower_is_better)
-            if missed:
-                remark(f"that is {missed} {target:g}{unit}, so the status is 1")
-            return b"1" if missed else b"0"
-
-        return int(by_leading("the exit status", judge))
+        by_score = partial(judged, score, target, unit, lower_is_better)
+        return int(by_leading("the exit status", by_score))
 
     # Files
 
