@@ -46,7 +46,6 @@ TO_PRINT = 3.0  # for a process that fails to print its traceback
 TO_FORWARD = 0.1  # for mpiexec to forward what a process printed, before the line
 TO_LOSE = 1.0  # after what may follow from the end of another process, to learn of that
 TO_STATE = 0.3  # until the kernel knows how a process ended: when mpiexec has asked
-WITHOUT = "ended without a goodbye, with status"
 TO_END = 5.0  # after the line, for all to end; the watcher ends then at the latest
 
 
@@ -59,7 +58,7 @@ class Member:
         self.number = 0  # of the process, if it is on this machine
         self.process: int | None = None  # and its pidfd
         self.held: int | None = None  # by which mpiexec would see its end
-        self.connected = self.left = False
+        self.connected = self.left = self.said_goodbye = False
 
 
 class Connection:
@@ -122,6 +121,7 @@ class Watcher:
             if member.process is not None:
                 self.selector.register(member.process, selectors.EVENT_READ, member)
         self.said = False
+        self.has_failed = False  # what mpiexec knows: it has seen an end that makes it fail
         self.failing: tuple[Member, str] | None = None  # who prints, and why it fails
         self.suspected: tuple[Member, str] | None = None  # who may have met with what another did
         self.deadline = time.monotonic() + TO_START
@@ -131,9 +131,7 @@ class Watcher:
     def watch(self) -> None:
         """Watch until all have ended."""
         while not self.over and not all(self.has_left(member) for member in self.members):
-            left = None
-            if self.at_deadline is not None:
-                left = max(self.deadline - time.monotonic(), 0)
+            left = None if self.at_deadline is None else max(self.deadline - time.monotonic(), 0)
             # On Linux the first event is the first that happened: the death before those that
             # followed from it.
             for key, _ in self.selector.select(left):
@@ -177,13 +175,13 @@ class Watcher:
         It makes the status of the first that ends its own, and that may be 0.
         """
         with suppress(BlockingIOError):
-            while True:
-                message, given, *_ = socket.recv_fds(holder, FIRST, 1)
-                with suppress(Exception):  # a stranger may send anything
-                    if member := self.member(json.loads(message)):
-                        member.held = given.pop()
-                for each in given:
-                    os.close(each)
+            message, given, *_ = socket.recv_fds(holder, FIRST, 1)
+            with suppress(Exception):  # a stranger may send anything
+                member = self.member(json.loads(message))
+                if member and member.held is None and not member.left:
+                    member.held = given.pop()
+            for each in given:
+                os.close(each)
 
     def leave(self, stranger: Connection) -> None:
         """Close the connection of somebody who is no process, or not known as one."""
@@ -202,7 +200,8 @@ class Watcher:
             member = self.member(messages[0]) if messages else None
         except Exception:  # a stranger may send anything
             member = None
-        if member is None:
+        # A process connects to all addresses of this machine, and goes on with one of them.
+        if member is None or member.connected:
             self.leave(connection)
             return
         self.strangers.remove(connection)
@@ -219,14 +218,12 @@ class Watcher:
             connection.send(end=True)
 
     def member(self, message: dict[str, Any]) -> Member | None:
-        """Whose the first message is; None if it is not of a process that is still to come."""
+        """Whose the first message is; None if it is of a stranger."""
         rank = message["rank"]
-        if not hmac.compare_digest(str(message["token"]).encode(), self.token.encode()):
+        known = hmac.compare_digest(str(message["token"]).encode(), self.token.encode())
+        if not known or type(rank) is not int or not 0 <= rank < len(self.members):
             return None
-        if type(rank) is not int or not 0 <= rank < len(self.members):
-            return None
-        # A process connects to all addresses of this machine, and goes on with one of them.
-        return None if self.members[rank].connected else self.members[rank]
+        return self.members[rank]
 
     def close(self) -> None:
         """All processes are connected: nobody else has business here."""
@@ -252,7 +249,7 @@ class Watcher:
             return
         for message in messages:
             if "bye" in message:
-                member.left = True
+                member.left = member.said_goodbye = True
             elif "said" in message:
                 self.said = True
                 self.after(TO_END, self.give_up)
@@ -297,16 +294,18 @@ class Watcher:
 
     def died(self, member: Member, lost: str = "") -> None:
         """A process has gone; if it did not say goodbye, that is why all end."""
-        first, member.left = not member.left, True
-        if first and self.failing and self.failing[0] is member:
+        unexpected, member.left = not member.left, True
+        tells = unexpected and not self.said and not self.failing
+        holds = member.held is not None and not member.said_goodbye and not self.has_failed
+        code = exit_code(member) if tells or holds else None
+        if unexpected and self.failing and self.failing[0] is member:
             self.say_failing()
-        elif first and not self.said and not self.failing:
-            how = lost or how_it_died(member)
-            self.say(f"{member.name} {how}")
-            if how == f"{WITHOUT} 0":  # mpiexec sees it when this program ends, after the others
-                member.held = None
+        elif tells:
+            self.say(f"{member.name} {lost or how_it_ended(code)}")
         if member.held is not None:
-            os.close(member.held)
+            if code != 0:  # that, mpiexec sees when this program ends, after the others
+                os.close(member.held)
+                self.has_failed |= holds
             member.held = None
 
     def say(self, line: str) -> None:
@@ -323,36 +322,42 @@ class Watcher:
         self.after(TO_END, self.give_up)
 
 
-def how_it_died(member: Member) -> str:
-    """How a process on this machine ended, as far as the kernel tells."""
+def exit_code(member: Member) -> int | None:
+    """That of a process on this machine that has ended, or minus its signal; None if unknown."""
     status = None
     until = time.monotonic() + TO_STATE
     while member.process is not None and status is None and time.monotonic() < until:
         status = _status_of_zombie(member.number) or _status_of_pidfd(member.process)
         time.sleep(0.002)
-    if status is None:
+    return None if status is None else os.waitstatus_to_exitcode(int(status))
+
+
+def how_it_ended(code: int | None) -> str:
+    """What follows in the line after the name of a process that said no goodbye."""
+    if code is None:
         return "died: it was killed, or crashed"
-    code = os.waitstatus_to_exitcode(int(status))
     if code >= 0:
-        return f"{WITHOUT} {code}"
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = f"signal {-code}"
+        return f"ended without a goodbye, with status {code}"
+    name = {each.value: each.name for each in signal.Signals}.get(-code, f"signal {-code}")
     if name == "SIGKILL":
         return "was killed by SIGKILL, by somebody or for lack of memory"
     crashes = ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGFPE", "SIGILL")
     return f"crashed by {name}" if name in crashes else f"was ended by {name}"
 
 
+def stat(number: int) -> list[bytes]:
+    """The name of a process, its state, its parent, ...  Errors: OSError if there is none."""
+    with open(f"/proc/{number}/stat", "rb") as file:
+        name, _, fields = file.read().partition(b"(")[2].rpartition(b")")
+    return [name, *fields.split()]
+
+
 def _status_of_zombie(number: int) -> str | None:
     """The status, as wait gives it, of a process that has ended and that nobody waited for."""
-    try:
-        with open(f"/proc/{number}/stat", "rb") as file:
-            fields = file.read().rpartition(b")")[2].split()
-    except OSError:
-        return None
-    return fields[-1].decode() if fields[:1] == [b"Z"] else None
+    with suppress(OSError):
+        if (found := stat(number))[1] == b"Z":
+            return found[-1].decode()
+    return None
 
 
 def _status_of_pidfd(process: int) -> str | None:
@@ -380,9 +385,8 @@ def main() -> None:
     members = [Member(rank, size, host) for rank, host in enumerate(given["hosts"])]
     for rank, process in given["processes"].items():
         members[int(rank)].number = process
-        if hasattr(os, "pidfd_open"):
-            with suppress(OSError):
-                members[int(rank)].process = os.pidfd_open(process)
+        with suppress(AttributeError, OSError):
+            members[int(rank)].process = os.pidfd_open(process)
     watcher = Watcher(socket.socket(fileno=given["listener"]), members, given["token"])
     if "holder" in given:
         holder = socket.socket(fileno=given["holder"])

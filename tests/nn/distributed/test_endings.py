@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import pytest
@@ -95,8 +95,14 @@ def test_several_processes_need_mpi4py(monkeypatch):
 class Watched:
     """The watcher as a program, and what it says to processes that are threads of this one."""
 
-    def __init__(self, size: int, late: int = 0, holder: socket.socket | None = None) -> None:
-        """late: how many of these are not connected yet."""
+    def __init__(
+        self,
+        size: int,
+        late: int = 0,
+        holder: socket.socket | None = None,
+        processes: dict[int, int] | None = None,
+    ) -> None:
+        """late: how many of these are not connected yet.  processes: their numbers, by rank."""
         listener = socket.create_server(("127.0.0.1", 0))
         self.place = listener.getsockname()
         self.program = subprocess.Popen(
@@ -107,7 +113,8 @@ class Watched:
             text=True,
         )
         hosts = HOSTS[:size]
-        given = {"hosts": hosts, "processes": {}, "token": "t", "listener": listener.fileno()}
+        given = {"hosts": hosts, "token": "t", "listener": listener.fileno()}
+        given["processes"] = processes or {}
         if holder:
             given["holder"] = holder.fileno()
         self.program.stdin.write(json.dumps(given) + "\n")
@@ -180,6 +187,60 @@ def test_what_mpiexec_sees_an_end_by_is_held_until_then():
             watched.all[0].stream.close()
             assert watched.end().startswith("nn.distributed: rank 1 of 2 on a died: ")
     os.close(read)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no unnamed sockets here")
+@pytest.mark.parametrize(("status", "held"), [(0, True), (3, False)])
+def test_status_0_without_a_goodbye_is_not_seen_first_while_another_fails(status, held):
+    read, write = os.pipe()
+    program = subprocess.Popen(
+        [sys.executable, "-ISc", f"import os; input(); os._exit({status})"], stdin=subprocess.PIPE
+    )
+    with endings.unix_socket() as holder, endings.unix_socket() as stream, program:
+        holder.bind("")
+        with Watched(2, late=1, holder=holder, processes={1: program.pid}) as watched:
+            stream.connect(holder.getsockname())
+            socket.send_fds(stream, [b'{"rank": 1, "token": "t"}'], [write])
+            os.close(write)
+            watched.all.append(watched.connected(rank=1, token="t"))
+            assert watched.all[1].receive() == [{"welcome": True}]
+            watched.all[0].send(fails="ValueError: no")
+            assert watched.all[0].receive() == [{"granted": True}]
+            program.stdin.write(b"\n")
+            program.stdin.flush()
+            os.waitid(os.P_PID, program.pid, os.WEXITED | os.WNOWAIT)
+            watched.all[1].stream.close()
+            watched.all[0].send(printed=True)
+            assert watched.all[0].receive() == [{"end": True}]
+            os.set_blocking(read, False)
+            with pytest.raises(BlockingIOError) if held else nullcontext():
+                assert os.read(read, 1) == b""
+            watched.all[0].stream.close()
+            watched.end()
+            assert os.read(read, 1) == b""
+    os.close(read)
+
+
+def test_whoever_floods_the_watcher_with_datagrams_does_not_hold_it_up(monkeypatch):
+    """And what a process gave may come after its connection."""
+    messages = [b'{"rank": 1, "token": "t"}', *10 * [b"x"]]
+    read, write = os.pipe()
+    given = [write]
+
+    def one(holder, most, files):
+        return messages.pop(0), [given.pop()] if given else [], 0, None
+
+    monkeypatch.setattr(socket, "recv_fds", one)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        members = [watcher.Member(rank, 2, "a") for rank in range(2)]
+        program = watcher.Watcher(listener, members, "t")
+        members[1].connected = True
+        program.hold(listener)
+        program.selector.close()
+    assert len(messages) == 10
+    assert members[1].held == write
+    os.close(read)
+    os.close(write)
 
 
 def test_a_child_closes_what_mpiexec_sees_an_end_by_and_its_child_closes_nothing(monkeypatch):
@@ -324,7 +385,10 @@ def test_how_a_process_ended_is_read_before_anybody_waits_for_it():
     member.number, member.process = program.pid, os.pidfd_open(program.pid)
     try:
         os.waitid(os.P_PID, program.pid, os.WEXITED | os.WNOWAIT)
-        assert watcher.how_it_died(member) == "ended without a goodbye, with status 3"
+        assert (
+            watcher.how_it_ended(watcher.exit_code(member))
+            == "ended without a goodbye, with status 3"
+        )
     finally:
         os.close(member.process)
         program.wait()
