@@ -105,8 +105,7 @@ def main() -> int:
     model = convnet()
     sgd = nn.optim.SGD(model.parameters(), lr, MOMENTUM, weight_decay=DECAY, nesterov=True)
     if args.distributed or args.chunks:
-        with training.about("--chunks"):  # which may be fewer than there are processes
-            sgd, batches = nn.distributed.data_parallel(model, sgd, batches, chunks=args.chunks)
+        sgd, batches = nn.distributed.data_parallel(model, sgd, batches, chunks=args.chunks)
 
     def step(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         scores = model(x)

@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_lite import Tensor, arguments
 
-from .._processes import Processes, checksum
+from .._processes import Fact, Processes, checksum
 from ..layers import Embedding, EmbeddingBag
 from ..optim import LBFGS, Optimizer
 from ..reflection import complete
@@ -71,8 +71,8 @@ def DistributedOptimizer(
     Errors: TypeError for what is no optimiser; ValueError if it is distributed already, if the
     processes have different parameters or options, if there are fewer chunks than processes, or
     chunks and a `SyncBatchNorm`, if an optimiser with a `step` of its own has a state already; for
-    an Embedding with max_norm, which would write other weights in each process; and for LBFGS,
-    which decides by the loss, of which each process knows a part.
+    an Embedding with max_norm, which would write other weights in each process (seen only with
+    `model`); and for LBFGS, which decides by the loss, of which each process knows a part.
     """
     caller = "DistributedOptimizer"
     processes = start()  # before the checks, so that what all are told is told once
@@ -136,12 +136,16 @@ def _check(optimizer: Optimizer, chunks: int | None, processes: Processes) -> No
             "DistributedOptimizer: LBFGS decides by the loss, of which each process knows only its "
             "part; expected another optimiser, or one process"
         )
-    if chunks is not None and chunks < processes.size:
+    few = chunks is not None and chunks < processes.size
+    if processes.size > 1:
+        facts = [Fact(f"chunks={chunks}", "give all the same chunks=")]
+        processes.agree("DistributedOptimizer", few, lambda: facts)
+    if few:
         fewer = ValueError(
             f"DistributedOptimizer: chunks: expected {processes.size} or more, one for each "
             f"process; got {chunks}: start fewer processes, or take more chunks"
         )
-        raise shared(fewer, told=not processes.leads)
+        raise shared(fewer, told=not processes.leads, plain=True)
     if exchanges and processes.chunks != chunks:
         gc.collect()  # one that nobody uses may be part of a cycle
     if exchanges and processes.chunks != chunks:

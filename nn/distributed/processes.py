@@ -79,10 +79,11 @@ def start() -> Processes:
     said = max(sizes(), default=1)
     if size == 1 and said > 1:
         library = mpi.Get_library_version().split("\n")[0].strip("\0 ")[:60]
-        raise RuntimeError(
+        unknown = RuntimeError(
             f"nn.distributed: the launcher started {said} processes, but MPI ({library}) knows of "
             "1: expected the mpiexec that belongs to this MPI, or an mpi4py for the launcher's"
         )
+        raise shared(unknown, told=follows(LOCAL_RANKS), plain=True)
     if size == 1:
         return found
     processes = MPIProcesses(mpi)
@@ -383,9 +384,10 @@ def _imported() -> Any:
             atexit.register(_finalize, os.getpid())
         return import_module("mpi4py.MPI")
     except (ImportError, RuntimeError) as error:  # the latter if there is no library of MPI
+        reason = str(error).partition("\n")[0] or type(error).__name__
         missing = ImportError(
             "nn.distributed: several processes need mpi4py and MPI: "
-            f"pip install 'tinygrad-lite[mpi]' ({str(error).splitlines()[0]})"
+            f"pip install 'tinygrad-lite[mpi]' ({reason})"
         )
         # One process on each machine says so.
-        raise shared(missing, told=follows(LOCAL_RANKS)) from None
+        raise shared(missing, told=follows(LOCAL_RANKS), plain=True) from None

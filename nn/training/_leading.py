@@ -48,9 +48,17 @@ def is_told(error: BaseException) -> bool:
     return bool(vars(error).get("told_by_leading", False))
 
 
-def shared(error: BaseException, told: bool) -> BaseException:
-    """The error, of which all processes have the like; told: another one says it."""
-    vars(error)["told_by_leading"] = told
+def is_plain(error: BaseException) -> bool:
+    """Whether it is due to how the program was started, so that it needs no traceback."""
+    return bool(vars(error).get("needs_no_traceback", False))
+
+
+def shared(error: BaseException, told: bool, plain: bool = False) -> BaseException:
+    """The error, of which all processes have the like; told: another one says it.
+
+    plain: it is due to how the program was started: `run` says it in one line.
+    """
+    vars(error).update(told_by_leading=told, needs_no_traceback=plain)
     return error
 
 

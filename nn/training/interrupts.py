@@ -25,7 +25,7 @@ from typing import Any, TextIO
 from tinygrad_lite import arguments, files
 
 from .._processes import current, follows, trainings_apart
-from ._leading import is_shared, is_told
+from ._leading import is_plain, is_told
 from ._output import FULL, UNUSABLE, accuse, discard, is_terminal, remark
 
 STOPPED = 130  # the exit status that a shell gives a program that Ctrl-C ended
@@ -44,7 +44,8 @@ def run(main: Callable[[], int | None]) -> int:
     - `| head` stops reading: no line, status 141.
     - stdin, stdout or stderr is closed (`>&-`): what it would have shown is lost, nothing else.
     - There is no memory left, or no room on the disk; or a file, which the line names, cannot be
-      read or written; or several processes have no MPI: the reason, status 2.
+      read or written; or there are several processes and no MPI, or too few `chunks` for them: the
+      reason, status 2.
 
     Of several processes, one prints the line: the leading one if all end for the same reason,
     otherwise the first that fails, with its rank.
@@ -84,17 +85,15 @@ def run(main: Callable[[], int | None]) -> int:
         for stream in left:
             discard(stream)
         return NO_READER
-    except ImportError as error:
-        if not is_shared(error):
-            raise
-        accuse(_reason(error), error)
-        return UNUSABLE
     except OSError as error:
         if error.filename is None and error.errno is not None and error.errno not in FULL:
             raise
         accuse(_reason(error) or type(error).__name__, error)
         return UNUSABLE
     except Exception as error:
+        if is_plain(error):
+            accuse(_reason(error), error)
+            return UNUSABLE
         if not is_told(error):
             raise
         return 1  # as after a traceback, which the leading process prints

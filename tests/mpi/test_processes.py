@@ -86,6 +86,21 @@ def test_a_launcher_of_another_kind_is_told_from_a_program_alone():
     )
 
 
+@pytest.mark.parametrize("local", ["0", "1"])
+def test_run_says_it_in_one_line_of_one_process_of_a_machine(local):
+    program = """
+        import nn
+        raise SystemExit(nn.training.run(nn.distributed.start))
+    """
+    environment = {"SLURM_STEP_NUM_TASKS": "4", "SLURM_LOCALID": local}
+    run = launch(program, 1, launcher=[sys.executable], environment=environment)
+    said = run.err.splitlines()
+    assert run.status == 2
+    assert [line[:44] for line in said] == (local == "0") * [
+        "nn.distributed: the launcher started 4 proce"
+    ]
+
+
 def test_a_program_that_imported_mpi_itself_ends_well():
     program = """
         from mpi4py import MPI

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from mpi.launching import ROOT, Started, launch
+from mpi.launching import ROOT, Started, launch, mpiexec
 
 REPORTS = """
     import sys
@@ -102,6 +102,16 @@ def test_a_wrong_option_is_told_once(options, said):
     assert line.endswith(said)
     assert len(lines) == 1 or (len(lines) == 2 and "no MNIST" in lines[0])
     assert (run.status, run.out, run.left) == (2, "", [])
+
+
+def test_an_error_that_is_not_about_the_chunks_does_not_blame_them():
+    example = ROOT / "examples" / "mnist_convnet.py"
+    options = ["--distributed", "--images", "100", "--lr"]
+    first = ["-n", "1", sys.executable, example, *options, "0.1", ":", "-n", "1", sys.executable]
+    run = launch(example, 1, *options, "0.2", launcher=[mpiexec(), *map(str, first)])
+    assert "rank 1 has lr=0.2 in group 0, and rank 0 lr=0.1" in run.err
+    assert "--chunks" not in run.err
+    assert (run.status != 0, run.left) == (True, [])
 
 
 def test_ctrl_c_before_start_is_told_once():

@@ -13,6 +13,7 @@ from nn._processes import Fact, current
 from nn.data import DataLoader
 from nn.distributed.endings import Doing, disagreement, line_of_program
 from nn.distributed.sharding import parts, shard
+from nn.training._leading import is_told
 from tinygrad_lite import Tensor
 
 X = np.arange(72, dtype=np.float32).reshape(24, 3)
@@ -204,6 +205,24 @@ def test_models_of_another_number_of_layers():
         "DistributedOptimizer: rank 1 has 4 parameters and buffers, and rank 0 2 parameters and "
         "buffers; expected the same model and optimiser in all processes"
     )
+
+
+def test_chunks_that_are_too_few_in_one_process_alone():
+    def work(*chunks):
+        sgd = nn.optim.SGD(nn.Linear(3, 3).parameters(), lr=0.1)
+        try:
+            nn.distributed.DistributedOptimizer(sgd, chunks=chunks[current().rank])
+        except (ValueError, Disagreed) as error:
+            return str(error), is_told(error)
+
+    assert ranks(2, lambda: work(2, 1))[0].result == (
+        "at DistributedOptimizer, rank 0 of 2 on here has chunks=2, rank 1 on here has chunks=1: "
+        "expected the same of all; give all the same chunks=",
+        False,
+    )
+    in_all = [each.result for each in ranks(2, lambda: work(1, 1))]
+    assert [told for _, told in in_all] == [False, True]
+    assert "chunks: expected 2 or more" in in_all[0][0]
 
 
 def test_the_line_of_the_program_is_shown():

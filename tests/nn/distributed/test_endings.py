@@ -14,7 +14,7 @@ import pytest
 
 import nn.distributed
 from nn._processes import RANKS, SIZES
-from nn.distributed import endings, watcher
+from nn.distributed import endings, processes, watcher
 from nn.distributed.addresses import addresses, first_to_answer, machine
 
 HOSTS = ["a", "a", "b", "b"]
@@ -89,6 +89,20 @@ def test_several_processes_need_mpi4py(monkeypatch):
     monkeypatch.setenv("PMI_SIZE", "2")
     monkeypatch.setitem(sys.modules, "mpi4py", None)
     with pytest.raises(ImportError, match=r"several .* need mpi4py .* pip install 'tinygrad-lite"):
+        nn.distributed.start()
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(ImportError(), "ImportError"), (RuntimeError("no library:\na, b"), "no library:")],
+)
+def test_why_mpi_is_missing_is_one_line(monkeypatch, error, reason):
+    def refused(name):
+        raise error
+
+    monkeypatch.setattr(processes, "import_module", refused)
+    monkeypatch.setenv("PMI_SIZE", "2")
+    with pytest.raises(ImportError, match=rf"\({reason}\)$"):
         nn.distributed.start()
 
 

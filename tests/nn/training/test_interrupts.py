@@ -14,6 +14,7 @@ import pytest
 from terminal import in_shell, on_terminal, surroundings
 
 from nn.training import Progress, Stop, Stopped, run
+from nn.training._leading import shared
 
 FULL = "No space left on device"
 
@@ -137,6 +138,7 @@ def test_what_a_user_does_or_the_machine_lacks_costs_one_line(capsys, error, sta
     "error",
     [
         *(TypeError("x"), ValueError("x"), KeyError("x"), RecursionError("x"), GeneratorExit()),
+        shared(ImportError("x"), told=False),  # a bug in what the leading process does for all
         *(OSError(errno.EBADF, "Bad file descriptor"), BrokenPipeError(errno.EPIPE, "worker")),
     ],
 )
