@@ -21,14 +21,15 @@ from typing import NoReturn
 
 from ..training._output import complain
 from .endings import named
-from .watcher import PREFIX
+from .watcher import PREFIX, stat
 
-LAUNCHER = "hydra_pmi_proxy"  # what mpiexec of MPICH starts on each machine: the parent of all
+LAUNCHER = b"hydra_pmi_proxy"  # what mpiexec of MPICH starts on each machine: the parent of all
 PROCESSES = Path("/proc")
 PAUSE = 0.01  # seconds between two looks at who is here
 TO_LOOK = 0.25  # seconds between two looks at who has ended
 CERTAIN = 1.0  # seconds for which a process is missing before the others end
 TO_SPEAK = 15.0  # seconds until a line says whom they wait for
+OR_ALL = "; if one has imported mpi4py.MPI itself: expected all or none to do so before start()"
 
 
 @contextmanager
@@ -37,21 +38,20 @@ def all_here() -> Iterator[None]:
 
     If one of them has ended, all processes of this launcher end, with a line.
     """
-    launcher = _launcher()
+    launcher = None if "mpi4py.MPI" in sys.modules else _launcher()
     try:
         count = int(os.environ["MPI_LOCALNRANKS"])
         number = int(os.environ["MPI_LOCALRANKID"])
-        here = socket.socket(socket.AF_UNIX)
-    except (KeyError, ValueError, AttributeError):
+    except (KeyError, ValueError):
         launcher = None
-    if launcher is None or "mpi4py.MPI" in sys.modules:
+    if launcher is None:
         yield
         return
-    with here:
+    with socket.socket(socket.AF_UNIX) as here:
         try:
             here.bind(_name(launcher, number))
             here.listen(count)
-        except OSError:  # another program that the same process started
+        except OSError:  # a program that one of these processes started: MPI has an error for it
             pass
         else:
             _wait(launcher, number, count)
@@ -60,6 +60,7 @@ def all_here() -> Iterator[None]:
         except ImportError:
             time.sleep(CERTAIN / 2)  # until the others have seen this process
             raise
+        here.detach()  # open until this process is gone, so that none that it starts waits here
 
 
 def _wait(launcher: int, number: int, count: int) -> None:
@@ -82,7 +83,7 @@ def _wait(launcher: int, number: int, count: int) -> None:
                 _end(_named(gone, count) if exact else f"a process on {platform.node()}")
         if first and not spoke and now - began >= TO_SPEAK:
             spoke = True
-            complain(f"{PREFIX}start() waits for {_named(absent, count)}")
+            complain(f"{PREFIX}start() waits for {_named(absent, count)}{OR_ALL}")
         time.sleep(PAUSE)
 
 
@@ -126,10 +127,10 @@ def _launcher() -> int | None:
     process = os.getppid()
     with suppress(OSError, ValueError):
         while process > 1:
-            name, _, parent = _state(process)
+            name, _, parent, *_ = stat(process)
             if name == LAUNCHER:
                 return process
-            process = parent
+            process = int(parent)
     return None
 
 
@@ -145,7 +146,7 @@ def _left(launcher: int) -> list[int | None] | None:
         return None
     for child in children:
         with suppress(OSError, ValueError):
-            if _state(int(child))[1] not in "ZX":
+            if stat(int(child))[1] not in (b"Z", b"X"):
                 found.append(_number(int(child)))
     return found
 
@@ -158,11 +159,3 @@ def _number(process: int) -> int | None:
             if name == b"MPI_LOCALRANKID":
                 return int(value)
     return None
-
-
-def _state(process: int) -> tuple[str, str, int]:
-    """Its name, its state, as Z if it has ended, and its parent."""
-    text = (PROCESSES / f"{process}/stat").read_text()
-    before, _, after = text.rpartition(")")
-    state, parent = after.split()[:2]
-    return before.partition("(")[2], state, int(parent)

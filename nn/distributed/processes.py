@@ -64,7 +64,8 @@ def start() -> Processes:
 
     Otherwise, or if it started one process only, the program is alone, and MPI need not be there.
     A launcher is known by the variables that it sets (`SIZES`, `RANKS`); a program that imported
-    mpi4py.MPI itself is asked through that.
+    mpi4py.MPI itself is asked through that.  Either all processes import it before this, or none:
+    its import waits for the others, and these would wait here.
 
     Errors: ImportError if there are several processes and mpi4py, or an MPI library, is missing;
     RuntimeError if the launcher started several but the MPI library knows of one only, since both
