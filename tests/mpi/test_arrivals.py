@@ -65,7 +65,7 @@ def test_a_process_that_is_slow_is_waited_for():
 
 
 def test_a_line_says_for_whom_the_others_wait():
-    run = launch(PROGRAM, 3, "sleeps", "0,2", 0.3)
+    run = launch(PROGRAM, 3, "sleeps", "0,2", 1.5)
     assert run.err == (
         f"nn.distributed: start() waits for ranks 0 and 2 of 3 on {platform.node()}{OR_ALL}\n"
     )
