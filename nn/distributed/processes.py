@@ -47,10 +47,11 @@ if TYPE_CHECKING:
     from mpi4py import MPI
 
 TO_DISAGREE = 1.0  # seconds after an error of MPI to learn that processes did not do the same
-AWAKE = 0.02  # seconds for which a process that waits for others tests without a pause
-LONGEST_SLEEP = 1e-3  # seconds between two tests after that
-
-# Lets another process or thread have this core.  time.sleep(0) takes 0.1 ms, and this 1 us.
+# Seconds after which who waits for others to come makes the shortest pauses (0.1 ms on Linux)
+# between two tests, and longer ones.
+AT_ONCE, AWAKE = 1e-3, 0.02
+LONGEST_SLEEP = 1e-3  # seconds between two tests
+# Lets another process have this core, but takes 1 us where no other one wants it.
 let_others_run: Callable[[], None] = getattr(os, "sched_yield", partial(time.sleep, 0))
 
 
@@ -202,19 +203,22 @@ class MPIProcesses(Processes):
         All processes are in it by then, or about to come to it, and a long message by TCP takes
         thousands of tests: whoever slept between two of them would be its brake.
         """
-        self.wait_until(request.Test, awake=math.inf)
+        self.wait_until(request.Test, at_once=1.0, awake=math.inf)
 
-    def wait_until(self, test: Callable[[], Any], awake: float = AWAKE) -> None:
+    def wait_until(self, test: Any, at_once: float = AT_ONCE, awake: float = AWAKE) -> None:
         """Wait until `test()` is true, and see meanwhile that what was announced agrees.
 
-        awake: for how many seconds this process only tests; then it sleeps between two tests.
+        at_once, awake: until when, in seconds, there is no pause between two tests, or the shortest
         """
         began, pause = time.monotonic(), 1e-5
         while not self.tested(test):
             for announcement in [*self.open]:
                 announcement.test()
-            if time.monotonic() - began < awake:
+            waited = time.monotonic() - began
+            if waited < at_once:
                 let_others_run()
+            elif waited < awake:
+                time.sleep(0)
             else:
                 time.sleep(pause)
                 pause = min(pause * 1.3, LONGEST_SLEEP)

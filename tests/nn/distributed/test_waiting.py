@@ -41,30 +41,37 @@ def request(number, before_each=lambda: None):
     return SimpleNamespace(Test=test, asked=asked)
 
 
+def passes(clock, seconds):
+    def some_time_passes():
+        clock.now += seconds
+
+    return some_time_passes
+
+
 def test_a_message_of_thousands_of_fragments_is_not_slept_through(clock):
     """By TCP, 50 MB take more than 2,000 tests, and seconds if each is followed by a sleep."""
-
-    def a_millisecond_passes():
-        clock.now += 1e-3
-
-    message = request(3000, a_millisecond_passes)
+    message = request(3000, passes(clock, 1e-4))
     waiting_process().wait(message)
     assert len(message.asked) == 3000
     assert clock.sleeps == []
 
 
-def test_who_waits_for_others_sleeps_only_after_a_while(clock):
+def test_who_waits_for_a_message_for_long_makes_the_shortest_pauses(clock):
+    """The process that sends it may be stopped."""
+    waiting_process().wait(request(100, passes(clock, 0.11)))
+    assert clock.sleeps == [0] * (99 - 9)  # the first nine tests are in the first second
+
+
+def test_who_waits_for_others_makes_pauses_only_after_a_while(clock):
     arrival = request(1000)
     waiting_process().wait_until(arrival.Test)
     assert len(arrival.asked) == 1000
     assert clock.sleeps == []
 
 
-def test_who_waits_for_long_sleeps_between_two_tests(clock):
-    def ten_milliseconds_pass():
-        clock.now += 0.01
-
-    waiting_process().wait_until(request(200, ten_milliseconds_pass).Test)
-    assert len(clock.sleeps) == 200 - 1 - 1  # the first test is before 0.02 s
+def test_who_waits_for_others_makes_longer_and_longer_pauses(clock):
+    waiting_process().wait_until(request(200, passes(clock, 2e-3)).Test)
+    assert clock.sleeps[:5] == [0] * 5
     assert clock.sleeps == sorted(clock.sleeps)
     assert clock.sleeps[-1] == processes.LONGEST_SLEEP
+    assert len(clock.sleeps) == 199
