@@ -29,7 +29,7 @@ from .methods._operands import plain_array
 from .methods.joining import from_list
 from .mistakes.data_writes import written_through_data
 from .mistakes.gradient_watch import look_at_gradients, watching
-from .mistakes.kept_graphs import remember, turns
+from .mistakes.kept_graphs import passes, remember
 from .mistakes.losses import look
 from .mistakes.missing_gradients import gradient_missing
 from .mistakes.updates_by_hand import updated
@@ -397,7 +397,7 @@ class Tensor(TensorMethods, NumpyProtocol, Displayed, OtherNames):
             look_at_gradients(self, release=not retain)
         else:
             backpropagate(roots, retain=retain)
-        if next(turns):
+        if next(passes.turns):
             remember(root, retain)
         return self
 

@@ -4,6 +4,7 @@ import gc
 import threading
 import weakref
 from collections import defaultdict, deque
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -273,3 +274,28 @@ def test_in_threads():
         one.start()
     for one in threads:
         one.join()
+
+
+def test_the_last_losses_of_many_threads_are_no_mistake():
+    """Each of 24 trainings side by side keeps one loss, in one list; all of them make 24 passes."""
+    latest = [None] * 24
+    trainings = [steps(3) for _ in latest]
+
+    def step(index):
+        latest[index] = next(trainings[index])
+
+    pools = [ThreadPoolExecutor(1) for _ in latest]
+    for _ in range(3):
+        for index, pool in enumerate(pools):
+            pool.submit(step, index).result()
+    for pool in pools:
+        pool.shutdown()
+
+
+def test_a_list_in_a_thread_is_told_there():
+    with (
+        ThreadPoolExecutor(1) as pool,
+        pytest.warns(TrainingWarning, match=r"^the graph of every step .*: losses holds") as found,
+    ):
+        pool.submit(in_a_list).result()
+    assert len(found) == 1

@@ -5,6 +5,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
 
@@ -187,6 +188,35 @@ def test_threads_may_train_at_the_same_line() -> None:
     for thread in threads:
         thread.join()
     assert errors == []
+
+
+def test_trainings_in_several_threads_are_told_apart() -> None:
+    """Four step by step in turn at one line; one meets nan in its third step, its sixth is good."""
+
+    def run(index: int) -> Any:
+        w = Tensor([1.0, 2.0], requires_grad=True)
+        for step in range(6):
+            w.grad = None
+            loss = (X @ w - Y).square().mean() * (10.0 ** (step + index))
+            if (index, step) == (1, 2):
+                loss = loss * float("nan")
+            loss.backward()
+            yield
+
+    def program() -> None:
+        pools = [ThreadPoolExecutor(1) for _ in range(4)]
+        runs = [run(index) for index in range(4)]
+        for _ in range(6):
+            for pool, one in zip(pools, runs, strict=True):
+                pool.submit(next, one).result()
+        for pool in pools:
+            pool.shutdown()
+
+    (text,) = told(program)
+    # The loss of step 1 of run 1 is 100 * ((5 - 1) ** 2 + (11 - 2) ** 2) / 2 by hand.
+    assert text.startswith(
+        "the loss is nan in backward pass 3 of this line, and was 4.85e+03 in the one before"
+    )
 
 
 def test_nobody_in_python_need_call_backward() -> None:

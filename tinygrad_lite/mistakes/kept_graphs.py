@@ -4,13 +4,17 @@ Nothing is wrong with any single step, so it is noticed by what remains.  Of one
 passes, the last node of the graph is remembered weakly, and in a healthy program it is gone a few
 passes later.  Where the last ones are all alive, the collector of garbage knows who refers to them;
 that takes long, and is done rarely.
+
+Each thread remembers its own: what another thread holds, or held when it ended, says nothing about
+the loop in this one.
 """
 
 import gc
+import threading
 import weakref
 from collections import deque
 from collections.abc import Iterable
-from itertools import count, cycle
+from itertools import cycle
 from types import FrameType, ModuleType
 from typing import Any
 
@@ -22,13 +26,21 @@ from .telling import is_told, tell
 _MOST_SEEN = 10_000  # objects, in the search for a name
 EVERY = 4  # passes, of which one is remembered
 _REMEMBERED = 5
-# Whether it is the turn of a pass.
-turns = cycle([False] * (EVERY - 1) + [True])
-_places = count()
-# Of each pass that is remembered, a weak reference to the node, and a serial that was drawn then.
-_last: list[tuple[Any, int]] = [(lambda: None, 0)] * _REMEMBERED
 _told: weakref.WeakSet[Any] = weakref.WeakSet()  # nodes
-_alive = 0  # how many of them were found alive in a row
+
+
+class _Passes(threading.local):
+    """What a thread remembers of its last passes."""
+
+    def __init__(self) -> None:
+        self.turns = cycle([False] * (EVERY - 1) + [True])  # whether it is the turn of a pass
+        self.places = cycle(range(_REMEMBERED))
+        # Of each pass, a weak reference to the node, and a serial that was drawn then.
+        self.last: list[tuple[Any, int]] = [(lambda: None, 0)] * _REMEMBERED
+        self.alive = 0  # how many of them were found alive in a row
+
+
+passes = _Passes()
 
 
 def remember(root: Node, kept: bool) -> None:
@@ -36,18 +48,17 @@ def remember(root: Node, kept: bool) -> None:
 
     kept: whether the pass was to keep what the graph saved; then it is the turn of the next one
     """
-    global _alive
     if kept:
         for _ in range(EVERY - 1):
-            next(turns)
+            next(passes.turns)
         return
-    place = next(_places) % _REMEMBERED
-    before, _last[place] = _last[place], (weakref.ref(root), next(serials))
+    place = next(passes.places)
+    before, passes.last[place] = passes.last[place], (weakref.ref(root), next(serials))
     if before[0]() is None:
-        _alive = 0
+        passes.alive = 0
         return
-    _alive += 1
-    if not _alive & (_alive - 1):  # 1, 2, 4, 8, ...: each look takes long
+    passes.alive += 1
+    if not passes.alive & (passes.alive - 1):  # 1, 2, 4, 8, ...: each look takes long
         _look(place)
 
 
@@ -110,7 +121,8 @@ def _roots(newest: int) -> dict[int, Any]:
     """
     found: dict[int, Any] = {}
     over = 0
-    for reference, serial in (*_last[newest + 1 :], *_last[: newest + 1]):  # the oldest first
+    last = passes.last
+    for reference, serial in (*last[newest + 1 :], *last[: newest + 1]):  # the oldest first
         root = reference()
         freed = root is not None and root not in _told and getattr(root, "freed", False)
         if freed and root.serial > over:

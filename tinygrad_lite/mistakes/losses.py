@@ -6,6 +6,7 @@ it so; and if the loss had been growing, that the learning rate did.
 """
 
 import math
+import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -42,8 +43,14 @@ class Losses(deque[float]):
         self.place = place
 
 
-# By the code that called backward, and the instruction there.
-_places: dict[tuple[int, int], Losses] = {}
+class _Places(threading.local):
+    """The losses of one thread, by the code that called backward, and the instruction there."""
+
+    def __init__(self) -> None:
+        self.losses: dict[tuple[int, int], Losses] = {}
+
+
+_places = _Places()
 
 # Whether losses may be inf or nan here.
 _trial: ContextVar[bool] = ContextVar("trial", default=False)
@@ -69,7 +76,8 @@ def look(loss: TensorBase) -> None:
         frame = _getframe(2)
     except ValueError:  # the interpreter itself called backward: atexit, a thread of C
         frame = _getframe(1)
-    losses = _places.get((id(frame.f_code), frame.f_lasti)) or _new(frame.f_code, frame.f_lasti)
+    known = _places.losses
+    losses = known.get((id(frame.f_code), frame.f_lasti)) or _new(frame.f_code, frame.f_lasti)
     losses.append(number)
     losses.passes += 1
     if number - number:  # nan, for inf and nan only
@@ -89,9 +97,10 @@ def look_at_replay(losses: Losses, result: Any) -> None:
 
 
 def _new(code: Any, position: int) -> Losses:
-    if len(_places) >= PLACES:  # cells of a notebook, mostly
-        _places.clear()
-    found = _places[id(code), position] = Losses(code)
+    known = _places.losses
+    if len(known) >= PLACES:  # cells of a notebook, mostly
+        known.clear()
+    found = known[id(code), position] = Losses(code)
     return found
 
 
