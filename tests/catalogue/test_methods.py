@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 from cases import Shapes
 from every import every
-from methods import MISTAKES, ROWS, THEMES, Mistake, Row, listed
+from methods import (
+    MISTAKES,
+    ROWS,
+    THEMES,
+    Mistake,
+    Row,
+    activations,
+    elementwise,
+    listed,
+    trigonometry,
+)
 
 from tinygrad_lite import Tensor, grad, gradcheck, gradgradcheck
 
@@ -176,6 +186,24 @@ def test_dtype_stays(row: Row, variant: Shapes, dtype: type) -> None:
             assert type(tensor.grad.data) is np.ndarray
             assert tensor.grad.dtype == dtype
             assert tensor.grad.shape == tensor.shape
+
+
+# Methods that also read an array of another order: a mask, what was drawn, another half.
+WITH_ANOTHER = {"dropout", "glu", "masked_fill", "where"}
+
+
+@every([*activations.ROWS, *elementwise.ROWS, *trigonometry.ROWS], lambda row: row.method)
+def test_the_order_of_the_memory_stays(row: Row, variant: Shapes) -> None:
+    """Elementwise, on one tensor: to combine arrays of two orders would take far longer."""
+    sizes = variant[0] if variant else ()
+    if row.method in WITH_ANOTHER or len(variant) != 1 or len(sizes) < 2 or min(sizes) < 2:
+        return
+    x = Tensor.from_array(np.asfortranarray(row.inputs(variant)[0])).requires_grad_()
+    y = row.call(x)
+    assert y.data.flags.f_contiguous
+    if not row.constant:
+        y.backward(np.ones_like(y.data))
+        assert x.grad.data.flags.f_contiguous
 
 
 def test_of_several_results_none_is_made_of_another() -> None:

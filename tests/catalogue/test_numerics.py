@@ -170,7 +170,7 @@ def test_logarithms_of_powers_are_exact() -> None:
 
 
 @pytest.mark.parametrize(
-    ("dtype", "tolerance"), [(np.float64, 5e-16), (np.float32, 5e-7), (np.float16, 1e-3)]
+    ("dtype", "tolerance"), [(np.float64, 5e-16), (np.float32, 3e-7), (np.float16, 1e-3)]
 )
 def test_erf_on_a_dense_grid(dtype, tolerance) -> None:
     """Beside Python's own, relatively: also for tiny x, at the seam, and where it reaches 1."""
@@ -186,12 +186,16 @@ def test_erf_on_a_dense_grid(dtype, tolerance) -> None:
     assert np.isnan(Tensor(np.array(NAN)).erf().data)
 
 
-def test_erf_of_every_layout() -> None:
-    x = np.linspace(-3, 3, 40_000).reshape(200, 200)
-    expected = np.vectorize(math.erf)(x)
-    np.testing.assert_allclose(Tensor(x).erf().data, expected, rtol=5e-16)
-    np.testing.assert_allclose(Tensor(x).T.erf().data, expected.T, rtol=5e-16)
-    np.testing.assert_allclose(Tensor(x)[::2, ::-3].erf().data, expected[::2, ::-3], rtol=5e-16)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 5e-16), (np.float32, 3e-7)])
+def test_erf_of_every_layout(dtype, tolerance) -> None:
+    """Of more elements than it computes at a time."""
+    x = np.linspace(-3, 3, 270_000).reshape(2, 300, 450).astype(dtype)
+    expected = np.vectorize(math.erf)(x.astype(np.float64))
+    for index in (..., np.s_[:, ::2, ::-3], np.s_[1, :, :1], np.s_[:, :0], np.s_[:, None]):
+        for axes in (lambda a: a, lambda a: a.T, lambda a: a.swapaxes(0, 1)):
+            given = axes(x[index])
+            found = Tensor.from_array(given).erf().data
+            np.testing.assert_allclose(found, axes(expected[index]), rtol=tolerance)
 
 
 @pytest.mark.parametrize("order", [1, 2, 3, 4, 5])

@@ -21,30 +21,29 @@ FAR_Q = (1.0, 15.7449261107098347, 117.693950891312499, 537.181101862009858, 162
          3290.79923573345963, 4362.61909014324716, 3439.36767414372164,
          1230.33935480374942)  # fmt: skip
 
-# float32.  erf(x) = x P(x^2) / Q(x^2) up to SINGLE_LAST, where erf rounds to 1: fitted for this
-# file by weighted least squares, with Lawson's weights, which minimise the largest relative error
-# (1.9e-8).  It takes half the passes over the array and no exp.
-SINGLE_LAST = 3.92
-SINGLE_P = (2.0501030979e-6, 2.8488172089e-4, 3.7655550928e-3, 5.2748529257e-2, 0.19040497472,
-            1.1283791461)  # fmt: skip
-SINGLE_Q = (3.8091827879e-5, 1.1625213248e-3, 1.4969090807e-2, 0.11410849859, 0.50207475638, 1.0)
+# float32.  erf(x) = tanh(x P(x^2) / Q(x^2)).  The quotient is fitted to artanh(erf(x)),
+# by weighted least squares with Lawson's weights, which minimise the largest relative error of erf:
+# 4e-9, for x up to 4, where it rounds to 1.  tanh is one quick pass in NumPy, and never beyond 1.
+SINGLE_LAST = 4.7  # from a little before on, NumPy's tanh of the quotient is 1
+SINGLE_P = (6.703968451, 131.2508373, 861.1455919, 3472.748854)
+SINGLE_Q = (72.90910029, 482.8593524, 3077.643529)  # after x^6
 
-CHUNK = 16384  # elements at a time, so that all passes run within the second-level cache
+CHUNK = 65536  # elements at a time, so that temporary arrays stay within the second-level cache
 
 
 def erf(x: Array) -> Array:
-    """The error function of each element, in the dtype of x.
+    """The error function of each element, in the dtype of x and in the order of its memory.
 
-    The relative error is at most 5e-16 in float64 and 5e-7 in float32, which float16 uses too.
+    The relative error is at most 5e-16 in float64 and 3e-7 in float32, which float16 uses too.
     """
     wide = x.astype(np.float32) if x.dtype == np.float16 else x
-    flat = wide.reshape(-1)
-    y = np.empty_like(flat)
+    y = np.empty_like(wide)
+    given, found = wide.ravel("K"), y.ravel("K")  # the latter is y's memory itself
     approximation = double if wide.dtype == np.float64 else single
-    for start in range(0, flat.size, CHUNK):
+    for start in range(0, given.size, CHUNK):
         part = slice(start, start + CHUNK)
-        y[part] = approximation(flat[part])
-    return y.reshape(x.shape).astype(x.dtype, copy=False)
+        found[part] = approximation(given[part])
+    return y.astype(x.dtype, copy=False)
 
 
 def double(x: Array) -> Array:
@@ -60,9 +59,14 @@ def single(x: Array) -> Array:
     """The error function of float32 elements."""
     inside = np.clip(x, -SINGLE_LAST, SINGLE_LAST)
     square = inside * inside
-    y = inside * (polynomial(SINGLE_P, square) / polynomial(SINGLE_Q, square))
-    y = np.clip(y, -1.0, 1.0)  # rounding may have led beyond 1
-    return np.where(np.abs(x) < SINGLE_LAST, y, np.sign(x))
+    y = polynomial(SINGLE_P, square)
+    denominator = square + SINGLE_Q[0]
+    for coefficient in SINGLE_Q[1:]:
+        denominator *= square
+        denominator += coefficient
+    y /= denominator
+    y *= inside
+    return np.tanh(y, out=y)
 
 
 def polynomial(coefficients: Sequence[float], x: Array) -> Array:

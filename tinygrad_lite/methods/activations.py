@@ -291,8 +291,10 @@ def scaled_to_one(name: str, x: Any, p: float, axis: Axis, eps: float) -> Any:
 
 @whole
 def _slopes(x: Any, slopes: Any) -> Any:
-    """Of the two slopes the second where x > 0, else the first; nan for nan."""
-    return nan_under(slopes.take((x > 0).view(np.int8)), where_nan(x))
+    """Of the two slopes the second where x > 0, else the first; nan for nan.  Laid out as x."""
+    y, above = np.empty_like(x), (x > 0).view(np.int8)
+    slopes.take(above.ravel("K"), out=y.ravel("K"), mode="clip")  # "raise" would copy y
+    return nan_under(y, where_nan(x))
 
 
 def _no_bool(x: TensorBase, name: str) -> TensorBase:
